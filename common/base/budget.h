@@ -1,0 +1,24 @@
+/*
+ * A budget of octets that all messages in memory are charged to, shared by all threads. What cannot be
+ * reserved is refused (452 4.3.1), so memory is bounded whatever clients do.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef struct PosternBudget PosternBudget;
+
+/* A budget of maximum octets; one reference, the caller's. */
+PosternBudget *postern_budget_new(guint64 maximum);
+PosternBudget *postern_budget_ref(PosternBudget *budget);
+void postern_budget_unref(PosternBudget *budget);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternBudget, postern_budget_unref)
+
+/* Takes octets out of the budget; FALSE, and nothing taken, where they are not there. Any thread. */
+gboolean postern_budget_reserve(PosternBudget *budget, guint64 octets);
+
+/* Gives back what postern_budget_reserve took. Any thread. */
+void postern_budget_release(PosternBudget *budget, guint64 octets);
+
+/* Octets in use now. Any thread. */
+guint64 postern_budget_used(PosternBudget *budget);

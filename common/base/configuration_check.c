@@ -1,0 +1,150 @@
+#include "base/configuration_check.h"
+
+#include <gio/gio.h>
+#include <string.h>
+
+#include "base/endpoint.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/milter_socket.h"
+
+#define LOCAL_PART_MAX_OCTETS 64 /* RFC 5321 4.5.3.1.1 */
+#define USER_MAX_OCTETS 32       /* useradd(8) */
+
+static gboolean require(gboolean condition, GError **error, const char *value, const char *problem)
+{
+    if (!condition)
+        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, "'%s' %s", value, problem);
+    return condition;
+}
+
+gboolean postern_configuration_check_log(const char *value, GError **error)
+{
+    return require(g_strcmp0(value, "stderr") == 0 || g_strcmp0(value, "syslog") == 0 ||
+                       g_path_is_absolute(value),
+                   error, value, "is neither stderr nor syslog nor the absolute path of a file");
+}
+
+gboolean postern_configuration_check_endpoint(const char *value, GError **error)
+{
+    g_autoptr(GInetSocketAddress) endpoint = postern_endpoint_parse(value, error);
+    return endpoint != NULL;
+}
+
+gboolean postern_configuration_check_backend(const char *value, GError **error)
+{
+    g_autoptr(GInetSocketAddress) endpoint = postern_endpoint_parse(value, error);
+    if (endpoint == NULL)
+        return FALSE;
+    GInetAddress *address = g_inet_socket_address_get_address(endpoint);
+    return require(!g_inet_address_get_is_any(address) && !g_inet_address_get_is_multicast(address), error,
+                   value, "cannot be connected to: name the address that the back-end listens on");
+}
+
+static gboolean is_label(const char *label)
+{
+    gsize length = strlen(label);
+    if (length == 0 || length > POSTERN_DOMAIN_LABEL_MAX_OCTETS || label[0] == '-' ||
+        label[length - 1] == '-')
+        return FALSE;
+    return strspn(label, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == length;
+}
+
+static gboolean is_domain(const char *value)
+{
+    if (strlen(value) > POSTERN_DOMAIN_NAME_MAX_OCTETS)
+        return FALSE;
+    g_auto(GStrv) labels = g_strsplit(value, ".", -1);
+    guint count = 0;
+    for (; labels[count] != NULL; count++)
+        if (!is_label(labels[count]))
+            return FALSE;
+    return count > 0 && strspn(labels[count - 1], "0123456789") != strlen(labels[count - 1]);
+}
+
+gboolean postern_configuration_check_domain(const char *value, GError **error)
+{
+    return require(
+        is_domain(value), error, value,
+        "is not a domain name: labels of letters, digits and '-' with dots between, no dot at the end, "
+        "not an address; other scripts in their xn-- form");
+}
+
+gboolean postern_configuration_check_user(const char *value, GError **error)
+{
+    gsize length = strlen(value);
+    gboolean valid = length > 0 && length <= USER_MAX_OCTETS && value[0] != '-';
+    for (const char *octet = value; *octet != '\0'; octet++)
+        valid = valid && (g_ascii_isalnum(*octet) || strchr("_-.$", *octet) != NULL);
+    return require(valid, error, value, "is not the name of a user");
+}
+
+gboolean postern_configuration_check_path(const char *value, GError **error)
+{
+    return require(g_path_is_absolute(value), error, value,
+                   "is not an absolute path: it has to begin with '/'");
+}
+
+gboolean postern_configuration_check_milter_socket(const char *value, GError **error)
+{
+    g_autoptr(PosternMilterSocket) place = postern_milter_socket_parse(value, error);
+    return place != NULL;
+}
+
+gboolean postern_configuration_check_file_mode(const char *value, GError **error)
+{
+    guint64 mode = 0;
+    gboolean valid = g_ascii_string_to_unsigned(value, 8, 0, 0777, &mode, NULL) && (mode & 0111) == 0;
+    return require(valid && (mode & 0600) == 0600, error, value,
+                   "is no mode of a socket: write 0600, 0660 or 0666");
+}
+
+gboolean postern_configuration_check_dns_server(const char *value, GError **error)
+{
+    const char *at = strchr(value, '@');
+    g_autofree char *text = at == NULL ? g_strdup(value) : g_strndup(value, (gsize)(at - value));
+    g_autoptr(GInetAddress) address = strchr(text, '%') == NULL ? g_inet_address_new_from_string(text) : NULL;
+    guint64 port = 0;
+    gboolean valid = address != NULL &&
+                     (at == NULL || g_ascii_string_to_unsigned(at + 1, 10, 1, G_MAXUINT16, &port, NULL));
+    return require(valid, error, value, "is not a DNS server: write ADDRESS or ADDRESS@PORT");
+}
+
+gboolean postern_configuration_check_network(const char *value, GError **error)
+{
+    g_autoptr(GError) reason = NULL;
+    g_autoptr(GInetAddressMask) mask = NULL;
+    const char *slash = strchr(value, '/');
+    guint64 bits = 0;
+
+    if (strchr(value, '%') == NULL &&
+        (slash == NULL || g_ascii_string_to_unsigned(slash + 1, 10, 0, 128, &bits, NULL)))
+        mask = g_inet_address_mask_new_from_string(value, &reason);
+    return require(mask != NULL, error, value,
+                   "is not a network: write ADDRESS or ADDRESS/BITS, with no bit set behind the first BITS");
+}
+
+gboolean postern_configuration_check_local_part(const char *value, GError **error)
+{
+    gsize length = strlen(value);
+    gboolean valid = length > 0 && length <= LOCAL_PART_MAX_OCTETS;
+    for (const char *octet = value; *octet != '\0'; octet++)
+        valid = valid && (guchar)*octet > 0x20 && *octet != 0x7f && strchr("@<>\"\\()[]:", *octet) == NULL;
+    return require(valid, error, value,
+                   "is not a local part: what stands before the '@', as in 'postmaster'");
+}
+
+gboolean postern_configuration_check_error_action(const char *value, GError **error)
+{
+    return require(strcmp(value, "reject") != 0 && strcmp(value, "discard") != 0, error, value,
+                   "is for good, and this error passes: use tempfail, quarantine, mark or accept");
+}
+
+gboolean postern_configuration_check_unscannable_action(const char *value, GError **error)
+{
+    return require(strcmp(value, "discard") != 0, error, value,
+                   "would lose in silence what nobody has looked at: use quarantine, tempfail or reject") &&
+           require(
+               strcmp(value, "accept") != 0, error, value,
+               "would pass in silence what nobody has looked at: use mark, quarantine, tempfail or reject");
+}

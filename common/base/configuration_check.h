@@ -1,0 +1,43 @@
+/*
+ * The checks that rows of the configuration table name: is value, one word of a file, what the option needs?
+ * Where it is not, error (POSTERN_ERROR_CONFIGURATION) says what is wrong, and what would be right.
+ */
+#pragma once
+
+#include <glib.h>
+
+/* "stderr", "syslog" or an absolute path. */
+gboolean postern_configuration_check_log(const char *value, GError **error);
+
+/* "ADDRESS:PORT" or "[ADDRESS]:PORT" (base/endpoint.h). */
+gboolean postern_configuration_check_endpoint(const char *value, GError **error);
+
+/* The same, and one that can be connected to. */
+gboolean postern_configuration_check_backend(const char *value, GError **error);
+
+/* A domain name of letters, digits and hyphens (RFC 5321 4.1.2), not an address, without a final dot. */
+gboolean postern_configuration_check_domain(const char *value, GError **error);
+
+/* A user name of POSIX's portable form; whether there is such a user is seen at start. */
+gboolean postern_configuration_check_user(const char *value, GError **error);
+/* An absolute path; whether something is there is seen when it is used. */
+gboolean postern_configuration_check_path(const char *value, GError **error);
+
+/* "inet:PORT@ADDRESS", "inet6:PORT@ADDRESS" or "unix:PATH" (base/milter_socket.h). */
+gboolean postern_configuration_check_milter_socket(const char *value, GError **error);
+
+/* Three or four octal digits, read and write for somebody. */
+gboolean postern_configuration_check_file_mode(const char *value, GError **error);
+
+/* "ADDRESS" or "ADDRESS@PORT". */
+gboolean postern_configuration_check_dns_server(const char *value, GError **error);
+
+/* "ADDRESS" or "ADDRESS/BITS", no bit set behind the first BITS. */
+gboolean postern_configuration_check_network(const char *value, GError **error);
+
+/* A local part (RFC 5321 4.1.2) without quotes. */
+gboolean postern_configuration_check_local_part(const char *value, GError **error);
+
+/* Actions of [policy]: those after a temporary error; those for the unscanned. */
+gboolean postern_configuration_check_error_action(const char *value, GError **error);
+gboolean postern_configuration_check_unscannable_action(const char *value, GError **error);

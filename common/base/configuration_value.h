@@ -1,0 +1,24 @@
+/*
+ * One option's value: from and to the text that a file has for it. Only here is known what a type looks like.
+ */
+#pragma once
+
+#include "base/configuration.h"
+
+/*
+ * Puts text, as its option's type, range and check want it, in the place of the value of configuration.
+ * FALSE, and nothing changed, where they do not take it; error (POSTERN_ERROR_CONFIGURATION) says why,
+ * without file and key.
+ */
+gboolean postern_configuration_value_set(PosternConfiguration *configuration, const PosternOption *option,
+                                         const char *text, GError **error);
+
+/* What a file would say; a new string, that postern_configuration_value_set takes. */
+char *postern_configuration_value_text(const PosternConfiguration *configuration,
+                                       const PosternOption *option);
+
+/* Frees what the value owns, and leaves it zero. */
+void postern_configuration_value_clear(PosternConfiguration *configuration, const PosternOption *option);
+
+/* What may be written: "yes or no", "a time from 1s to 1h", "one of enforce, observe"; a new string. */
+char *postern_option_range(const PosternOption *option);

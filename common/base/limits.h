@@ -1,0 +1,124 @@
+/*
+ * Every bound that hostile input can meet, in one place. The unit stands in the name; where a standard
+ * gives or constrains the number, its section stands beside it. What an administrator may change has a row
+ * in the configuration table (base/configuration.h) whose range ends at the bound here.
+ */
+#pragma once
+
+/* SMTP, what a client sends. Octets include CRLF. */
+#define POSTERN_COMMAND_LINE_MAX_OCTETS 2048 /* RFC 5321 4.5.3.1.4 asks for 512 and extensions add */
+#define POSTERN_AUTH_LINE_MAX_OCTETS 12288   /* RFC 4954 4 */
+#define POSTERN_PATH_MAX_OCTETS 1024         /* RFC 5321 4.5.3.1.3 asks for 256; RFC 6531 adds */
+#define POSTERN_HELO_NAME_MAX_OCTETS 512     /* RFC 5321 4.5.3.1.2 asks for 255; address literals add */
+#define POSTERN_PARAMETERS_MAX 32            /* ESMTP parameters of one MAIL or RCPT */
+#define POSTERN_RECIPIENTS_MAX 1000          /* RFC 5321 4.5.3.1.8 asks for at least 100 */
+#define POSTERN_COMMANDS_WITHOUT_MAIL_MAX 20
+#define POSTERN_ERRORS_MAX 10             /* 5xx replies before a client is let go with 421 */
+#define POSTERN_PIPELINE_MAX_OCTETS 65536 /* unread input of a client that we are not ready for */
+
+/* SMTP, what a back-end sends. */
+#define POSTERN_REPLY_LINE_MAX_OCTETS 2048 /* RFC 5321 4.5.3.1.5 asks for 512 */
+#define POSTERN_REPLY_LINES_MAX 64
+#define POSTERN_REPLY_MAX_OCTETS 16384
+/* A reply of ours that names a check; the session id follows */
+#define POSTERN_REFUSAL_MAX_OCTETS 400
+
+/* Messages. */
+#define POSTERN_TEXT_LINE_STANDARD_OCTETS 1000 /* RFC 5321 4.5.3.1.6; longer ones pass and are counted */
+#define POSTERN_HEADER_BLOCK_MAX_OCTETS (1024 * 1024)
+#define POSTERN_HEADER_FIELDS_MAX 10000
+#define POSTERN_MESSAGE_DEFAULT_OCTETS (50 * 1024 * 1024)
+#define POSTERN_MESSAGE_MAX_OCTETS (1024 * 1024 * 1024)
+#define POSTERN_MESSAGE_CHUNK_OCTETS 65536 /* what is read, stored or sent in one go */
+#define POSTERN_HEADER_EDITS_MAX 64
+#define POSTERN_HEADER_EDIT_MAX_OCTETS 65536
+#define POSTERN_MIME_DEPTH_MAX 100
+#define POSTERN_MIME_PARTS_MAX 10000
+#define POSTERN_CONTENT_FIELD_MAX_OCTETS 16384 /* of a Content- field; the rest is not read */
+#define POSTERN_ATTACHMENTS_REPORTED_MAX 100
+#define POSTERN_ATTACHMENT_NAME_MAX_OCTETS 255
+
+/* DNS questions and answers. */
+#define POSTERN_QUESTIONS_PER_MESSAGE_MAX 100
+#define POSTERN_QUESTION_ROUNDS_MAX 24     /* SPF needs at most its 10 look-ups, nested, twice */
+#define POSTERN_DOMAIN_NAME_MAX_OCTETS 253 /* RFC 1035 2.3.4, text form without the final dot */
+#define POSTERN_DOMAIN_LABEL_MAX_OCTETS 63 /* RFC 1035 2.3.4 */
+#define POSTERN_RECORDS_PER_ANSWER_MAX 256
+#define POSTERN_RECORD_MAX_OCTETS 65535 /* RFC 1035 3.2.1, RDLENGTH */
+#define POSTERN_ANSWERS_MAX_OCTETS (1024 * 1024)
+#define POSTERN_ANSWERS_FILE_MAX_OCTETS (16 * 1024 * 1024)
+#define POSTERN_CNAME_CHAIN_MAX 8 /* RFC 1034 5.2.2: chains are followed, loops caught */
+#define POSTERN_RESOLVER_CACHE_MIN_OCTETS (64 * 1024)
+#define POSTERN_RESOLVER_QUESTIONS_MAX 16384 /* of one resolver, on their way, given up ones included */
+
+/* SPF, RFC 7208 4.6.4. */
+#define POSTERN_SPF_LOOKUPS_MAX 10
+#define POSTERN_SPF_VOID_LOOKUPS_MAX 2
+#define POSTERN_SPF_MX_NAMES_MAX 10
+#define POSTERN_SPF_PTR_NAMES_MAX 10
+#define POSTERN_SPF_RECORD_MAX_OCTETS 8192
+#define POSTERN_SPF_EXPLANATION_MAX_OCTETS 400
+#define POSTERN_SPF_PREFETCH_QUESTIONS_MAX 32 /* that one run of an evaluation may note */
+
+/* DKIM. */
+#define POSTERN_DKIM_SIGNATURES_MAX 10 /* each may hash the whole body; RFC 6376 8.4 */
+#define POSTERN_DKIM_RSA_MIN_BITS 1024 /* RFC 8301 3.2 */
+#define POSTERN_DKIM_RSA_MAX_BITS 4096 /* RFC 8301 3.2 asks for as many */
+#define POSTERN_DKIM_FIELD_MAX_OCTETS 16384
+#define POSTERN_DKIM_KEY_RECORD_MAX_OCTETS 1024 /* what libopendkim takes; ours is shortened first */
+#define POSTERN_DKIM_IDENTITY_MAX_OCTETS 255    /* i=: libopendkim reads past its buffer beyond */
+#define POSTERN_DKIM_SIGNATURES_REPORTED_MAX 100
+#define POSTERN_DKIM_TAGS_MAX 256 /* of one field or record; RFC 6376 3.5 names 14 */
+#define POSTERN_DKIM_CLOCK_DRIFT_SECONDS 300
+
+/* The virus scan. */
+#define POSTERN_VIRUS_UNPACKED_FACTOR 4 /* so many times the largest message is unpacked in all */
+#define POSTERN_VIRUS_MESSAGES_MAX 1000 /* enclosed messages that are scanned apart */
+#define POSTERN_VIRUS_ROOM_MIN_OCTETS (1024 * 1024)
+#define POSTERN_VIRUS_ROOM_DESCRIPTORS 64                   /* 17 levels of archive hold at most 3 each */
+#define POSTERN_VIRUS_ROOM_MEMORY_OCTETS (64 * 1024 * 1024) /* beside what is unpacked */
+
+/* The inspector. */
+#define POSTERN_INSPECTOR_WORKERS_MAX 64
+#define POSTERN_INSPECTOR_QUEUE_MAX 4096 /* requests that wait for a worker */
+#define POSTERN_INSPECTOR_CLIENTS_MAX 1024
+#define POSTERN_INSPECTOR_REQUEST_MAX_OCTETS (4 * 1024 * 1024)
+#define POSTERN_INSPECTOR_RESPONSE_MAX_OCTETS (1024 * 1024)
+/* one text of a finding, on its way out of the inspector */
+#define POSTERN_FINDING_TEXT_MAX_OCTETS 1024
+#define POSTERN_INSPECTOR_CRASHES_MAX 3 /* in the window below: the template is exec'd anew */
+#define POSTERN_INSPECTOR_CRASH_WINDOW_SECONDS 600
+#define POSTERN_INSPECTOR_REQUEST_DEATHS_MAX 2 /* workers that one request may kill */
+#define POSTERN_INSPECTOR_CLIENT_CRASHES_MAX                                                                 \
+    20 /* by one user's requests in that window: then it must pause */
+#define POSTERN_INSPECTOR_CLIENT_PAUSE_SECONDS 30
+#define POSTERN_INSPECTOR_WORKER_REQUESTS_MAX 1000 /* then a fresh one takes its place */
+#define POSTERN_INSPECTOR_WORKER_START_SECONDS 60  /* until a new worker must have proved itself */
+#define POSTERN_INSPECTOR_START_FAILURES_MAX 3     /* of workers in a row: the template is exec'd anew */
+#define POSTERN_INSPECTOR_UNAVAILABLE_SECONDS 5    /* that requests wait once no worker can be had */
+
+/* Connections. */
+#define POSTERN_THREADS_MAX 64
+#define POSTERN_CONNECTIONS_MAX 1000000
+#define POSTERN_MILTER_WAITING_MAX 4096 /* threads of the milter that wait for a verdict */
+#define POSTERN_MILTER_COMMAND_MAX_OCTETS (2 * 1024 * 1024) /* one header field may be all of the header */
+#define POSTERN_LISTENERS_MAX 32
+#define POSTERN_BACKENDS_MAX 64
+
+#define POSTERN_BORROW_SILENCE_MS 500 /* a silent client's back-end connection goes back to the pool */
+/* a back-end that is borrowed waits so long for the client's name */
+#define POSTERN_CLIENT_NAME_WAIT_MS 3000
+#define POSTERN_BORROW_PACE_OCTETS 1024 /* of a message in that time: who sends fewer counts as silent */
+#define POSTERN_BACKEND_RETRY_MS 1000   /* after a connection that could not be opened */
+#define POSTERN_BACKEND_QUIT_TIMEOUT_MS 5000
+
+/* Log and configuration. */
+#define POSTERN_LOG_LINE_MAX_OCTETS 4096
+#define POSTERN_LOG_VALUE_MAX_OCTETS 512 /* one peer-supplied value, before escapes */
+#define POSTERN_CONFIGURATION_FILE_MAX_OCTETS (1024 * 1024)
+#define POSTERN_CONFIGURATION_MISTAKES_MAX 100     /* named in one error; the rest are counted */
+#define POSTERN_CONFIGURATION_TEXT_MAX_OCTETS 4095 /* one value, a path at most */
+#define POSTERN_CONFIGURATION_NAME_MAX_OCTETS 64   /* a group or key that a suggestion is looked for */
+#define POSTERN_CONFIGURATION_DURATION_MAX_MS (24 * 3600 * 1000)
+#define POSTERN_SOCKET_PATH_MAX_OCTETS 107 /* unix(7), without the NUL */
+#define POSTERN_LIST_ITEMS_MAX 1000

@@ -1,0 +1,78 @@
+#include "base/budget.h"
+
+#define THREADS 8
+#define ROUNDS 20000
+
+static void test_bounds(void)
+{
+    g_autoptr(PosternBudget) budget = postern_budget_new(100);
+    g_assert_true(postern_budget_reserve(budget, 0));
+    g_assert_true(postern_budget_reserve(budget, 60));
+    g_assert_false(postern_budget_reserve(budget, 41));
+    g_assert_cmpuint(postern_budget_used(budget), ==, 60);
+    g_assert_false(postern_budget_reserve(budget, G_MAXUINT64));
+    g_assert_true(postern_budget_reserve(budget, 40));
+    g_assert_false(postern_budget_reserve(budget, 1));
+    postern_budget_release(budget, 100);
+    g_assert_cmpuint(postern_budget_used(budget), ==, 0);
+    g_assert_true(postern_budget_reserve(budget, 100));
+}
+
+static void test_extremes(void)
+{
+    g_autoptr(PosternBudget) none = postern_budget_new(0);
+    g_assert_true(postern_budget_reserve(none, 0));
+    g_assert_false(postern_budget_reserve(none, 1));
+
+    g_autoptr(PosternBudget) all = postern_budget_new(G_MAXUINT64);
+    g_assert_true(postern_budget_reserve(all, G_MAXUINT64));
+    g_assert_false(postern_budget_reserve(all, 1));
+}
+
+static void test_release_of_what_was_not_taken(void)
+{
+    g_autoptr(PosternBudget) budget = postern_budget_new(10);
+    g_assert_true(postern_budget_reserve(budget, 3));
+    g_test_expect_message("postern", G_LOG_LEVEL_CRITICAL, "*octets <= used*");
+    postern_budget_release(budget, 4);
+    g_test_assert_expected_messages();
+    g_assert_cmpuint(postern_budget_used(budget), ==, 3);
+}
+
+static gpointer use(gpointer data)
+{
+    g_autoptr(PosternBudget) budget = data;
+    guint taken = 0;
+    for (guint i = 0; i < ROUNDS; i++) {
+        if (postern_budget_reserve(budget, 3)) {
+            taken++;
+            g_assert_cmpuint(postern_budget_used(budget), <=, 10);
+            postern_budget_release(budget, 3);
+        }
+    }
+    return GUINT_TO_POINTER(taken);
+}
+
+static void test_threads(void)
+{
+    g_autoptr(PosternBudget) budget = postern_budget_new(10);
+    GThread *threads[THREADS];
+    guint taken = 0;
+
+    for (guint i = 0; i < THREADS; i++)
+        threads[i] = g_thread_new("budget", use, postern_budget_ref(budget));
+    for (guint i = 0; i < THREADS; i++)
+        taken += GPOINTER_TO_UINT(g_thread_join(threads[i]));
+    g_assert_cmpuint(taken, >, 0);
+    g_assert_cmpuint(postern_budget_used(budget), ==, 0);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/budget/bounds", test_bounds);
+    g_test_add_func("/budget/extremes", test_extremes);
+    g_test_add_func("/budget/release-of-what-was-not-taken", test_release_of_what_was_not_taken);
+    g_test_add_func("/budget/threads", test_threads);
+    return g_test_run();
+}

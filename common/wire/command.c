@@ -1,0 +1,267 @@
+#include "wire/command.h"
+
+#include <string.h>
+
+#include "base/limits.h"
+#include "wire/path.h"
+
+typedef struct {
+    const char *text;
+    gsize length;
+} Span;
+
+typedef struct {
+    PosternCommandVerb verb;
+    const char *name;
+    const char *path_keyword; /* what stands before the path, or NULL where the command has none */
+    const char *form;         /* the problem where it does not */
+} Row;
+
+static const Row rows[] = {
+    {POSTERN_COMMAND_HELO, "HELO", NULL, NULL},
+    {POSTERN_COMMAND_EHLO, "EHLO", NULL, NULL},
+    {POSTERN_COMMAND_MAIL, "MAIL", "FROM:", "Syntax: MAIL FROM:<address>"},
+    {POSTERN_COMMAND_RCPT, "RCPT", "TO:", "Syntax: RCPT TO:<address>"},
+    {POSTERN_COMMAND_DATA, "DATA", NULL, NULL},
+    {POSTERN_COMMAND_BDAT, "BDAT", NULL, NULL},
+    {POSTERN_COMMAND_RSET, "RSET", NULL, NULL},
+    {POSTERN_COMMAND_NOOP, "NOOP", NULL, NULL},
+    {POSTERN_COMMAND_QUIT, "QUIT", NULL, NULL},
+    {POSTERN_COMMAND_VRFY, "VRFY", NULL, NULL},
+    {POSTERN_COMMAND_EXPN, "EXPN", NULL, NULL},
+    {POSTERN_COMMAND_HELP, "HELP", NULL, NULL},
+    {POSTERN_COMMAND_STARTTLS, "STARTTLS", NULL, NULL},
+    {POSTERN_COMMAND_AUTH, "AUTH", NULL, NULL},
+    {POSTERN_COMMAND_XCLIENT, "XCLIENT", NULL, NULL},
+    {POSTERN_COMMAND_XFORWARD, "XFORWARD", NULL, NULL},
+};
+
+const char *postern_command_name(PosternCommandVerb verb)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
+        if (rows[i].verb == verb)
+            return rows[i].name;
+    return "?";
+}
+
+static gboolean is_blank(char octet)
+{
+    return octet == ' ' || octet == '\t';
+}
+
+static gboolean is_control(char octet)
+{
+    return (guchar)octet < 0x20 || octet == 0x7f;
+}
+
+static Span trim(Span span)
+{
+    while (span.length > 0 && is_blank(span.text[0])) {
+        span.text++;
+        span.length--;
+    }
+    while (span.length > 0 && is_blank(span.text[span.length - 1]))
+        span.length--;
+    return span;
+}
+
+static Span behind(Span span, gsize octets)
+{
+    return (Span){span.text + octets, span.length - octets};
+}
+
+/* Whether span begins with word, case ignored. */
+static gboolean begins_with(Span span, const char *word)
+{
+    gsize length = strlen(word);
+
+    return span.length >= length && g_ascii_strncasecmp(span.text, word, length) == 0;
+}
+
+static const Row *find_row(Span verb)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
+        if (verb.length == strlen(rows[i].name) && begins_with(verb, rows[i].name))
+            return &rows[i];
+    return NULL;
+}
+
+static void parameter_free(gpointer data)
+{
+    PosternParameter *parameter = data;
+
+    g_free(parameter->keyword);
+    g_free(parameter->value);
+    g_free(parameter);
+}
+
+static gboolean is_keyword(Span span)
+{
+    if (span.length == 0 || span.text[0] == '-')
+        return FALSE;
+    for (gsize i = 0; i < span.length; i++)
+        if (!g_ascii_isalnum(span.text[i]) && span.text[i] != '-')
+            return FALSE;
+    return TRUE;
+}
+
+static gboolean is_value(Span span, gboolean utf8)
+{
+    gboolean wide = FALSE;
+
+    for (gsize i = 0; i < span.length; i++) {
+        if (is_control(span.text[i]) || span.text[i] == ' ' || span.text[i] == '=')
+            return FALSE;
+        wide = wide || (guchar)span.text[i] > 0x7f;
+    }
+    return span.length > 0 && (!wide || (utf8 && g_utf8_validate_len(span.text, span.length, NULL)));
+}
+
+static const char *add_parameter(PosternCommand *command, Span span, gboolean utf8)
+{
+    const char *equals = memchr(span.text, '=', span.length);
+    Span keyword = {span.text, equals != NULL ? (gsize)(equals - span.text) : span.length};
+    PosternParameter *parameter;
+
+    if (!is_keyword(keyword) || (equals != NULL && !is_value(behind(span, keyword.length + 1), utf8)))
+        return "Bad parameter";
+    if (command->parameters->len >= POSTERN_PARAMETERS_MAX)
+        return "Too many parameters";
+    parameter = g_new0(PosternParameter, 1);
+    parameter->keyword = g_strndup(keyword.text, keyword.length);
+    if (equals != NULL)
+        parameter->value = g_strndup(equals + 1, span.length - keyword.length - 1);
+    if (postern_command_parameter(command, parameter->keyword) != NULL) {
+        parameter_free(parameter);
+        return "Parameter given twice";
+    }
+    g_ptr_array_add(command->parameters, parameter);
+    return NULL;
+}
+
+static const char *parse_parameters(PosternCommand *command, Span rest, gboolean utf8)
+{
+    const char *problem = NULL;
+
+    while (problem == NULL && rest.length > 0) {
+        const char *space = memchr(rest.text, ' ', rest.length);
+        Span word = {rest.text, space != NULL ? (gsize)(space - rest.text) : rest.length};
+
+        problem = add_parameter(command, word, utf8);
+        rest = behind(rest, word.length);
+        while (rest.length > 0 && rest.text[0] == ' ')
+            rest = behind(rest, 1);
+    }
+    return problem;
+}
+
+static const char *parse_path_and_parameters(PosternCommand *command, const Row *row, Span argument,
+                                             gboolean utf8)
+{
+    const char *problem;
+    Span rest;
+    gsize consumed;
+
+    if (!begins_with(argument, row->path_keyword))
+        return row->form;
+    rest = trim(behind(argument, strlen(row->path_keyword)));
+    if (rest.length == 0)
+        return row->form;
+    problem = postern_path_parse(rest.text, rest.length, utf8, &consumed, &command->path);
+    if (problem != NULL)
+        return problem;
+    rest = behind(rest, consumed);
+    if (rest.length > 0 && rest.text[0] != ' ')
+        return "Junk after address";
+    rest = trim(rest);
+    g_free(command->parameter_text);
+    command->parameter_text = g_strndup(rest.text, rest.length);
+    return parse_parameters(command, rest, utf8);
+}
+
+/* The null path is a sender's alone, the bare postmaster a recipient's alone (RFC 5321 4.1.1.2, 4.1.1.3). */
+static const char *check_path(const PosternCommand *command)
+{
+    if (command->verb == POSTERN_COMMAND_RCPT && command->path[0] == '\0')
+        return "Recipient address missing";
+    if (command->verb == POSTERN_COMMAND_MAIL && command->path[0] != '\0' &&
+        strchr(command->path, '@') == NULL)
+        return "Domain missing in address";
+    return NULL;
+}
+
+static void parse_argument(PosternCommand *command, const Row *row, Span argument, gboolean utf8)
+{
+    command->parameter_text = g_strdup("");
+    command->parameters = g_ptr_array_new_with_free_func(parameter_free);
+    command->problem = parse_path_and_parameters(command, row, argument, utf8);
+    if (command->problem == NULL)
+        command->problem = check_path(command);
+}
+
+/* A tab may stand where a careless client has it for a space, and nowhere else. */
+static gboolean has_control(Span argument, gboolean tab_allowed)
+{
+    for (gsize i = 0; i < argument.length; i++)
+        if (is_control(argument.text[i]) && !(tab_allowed && argument.text[i] == '\t'))
+            return TRUE;
+    return FALSE;
+}
+
+PosternCommand *postern_command_parse(const char *line, gsize length, gboolean utf8)
+{
+    PosternCommand *command = g_new0(PosternCommand, 1);
+    Span verb = {line, 0};
+    Span argument;
+    const Row *row;
+
+    while (verb.length < length && !is_blank(line[verb.length]))
+        verb.length++;
+    argument = trim((Span){line + verb.length, length - verb.length});
+    row = find_row(verb);
+    if (has_control(argument, row != NULL && row->path_keyword != NULL)) {
+        command->argument = g_strdup("");
+        return command;
+    }
+    command->argument = g_strndup(argument.text, argument.length);
+    if (row == NULL)
+        return command;
+    command->verb = row->verb;
+    if (row->path_keyword != NULL)
+        parse_argument(command, row, argument, utf8);
+    return command;
+}
+
+void postern_command_free(PosternCommand *command)
+{
+    if (command == NULL)
+        return;
+    g_free(command->argument);
+    g_free(command->path);
+    g_free(command->parameter_text);
+    g_clear_pointer(&command->parameters, g_ptr_array_unref);
+    g_free(command);
+}
+
+const PosternParameter *postern_command_parameter(const PosternCommand *command, const char *keyword)
+{
+    for (guint i = 0; command->parameters != NULL && i < command->parameters->len; i++) {
+        const PosternParameter *parameter = g_ptr_array_index(command->parameters, i);
+
+        if (g_ascii_strcasecmp(parameter->keyword, keyword) == 0)
+            return parameter;
+    }
+    return NULL;
+}
+
+gboolean postern_helo_name_is_acceptable(const char *text)
+{
+    gsize length = strnlen(text, POSTERN_HELO_NAME_MAX_OCTETS + 1);
+
+    if (length == 0 || length > POSTERN_HELO_NAME_MAX_OCTETS)
+        return FALSE;
+    for (gsize i = 0; i < length; i++)
+        if (text[i] < 0x21 || text[i] > 0x7e)
+            return FALSE;
+    return TRUE;
+}

@@ -1,0 +1,54 @@
+/*
+ * What follows DATA (RFC 5321 4.1.1.4, 4.5.2): dot stuffing and the one end of a message, <CRLF>.<CRLF>.
+ */
+#pragma once
+
+#include <glib.h>
+
+/* How octets that are no line end of RFC 5321 2.3.8 (a CR without LF, an LF without CR) are taken. */
+typedef enum {
+    POSTERN_DATA_REJECT_BARE, /* taken to the end, dropped, and told: the message must be refused */
+    POSTERN_DATA_REPAIR_BARE, /* each becomes CRLF, before a dot is looked for only where it was a CRLF */
+} PosternDataMode;
+
+typedef struct {
+    PosternDataMode mode;
+    guint state;        /* of the decoder's own table */
+    gboolean bare;      /* a bare CR or LF was seen */
+    gboolean nul;       /* a NUL octet was seen (RFC 5321 2.3.8 frowns; passes) */
+    guint64 long_lines; /* decoded lines over POSTERN_TEXT_LINE_STANDARD_OCTETS, CRLF included */
+    gsize line_octets;  /* decoded octets of the line so far */
+} PosternDataDecoder;
+
+void postern_data_decoder_init(PosternDataDecoder *decoder, PosternDataMode mode);
+
+/*
+ * Takes wire octets. The first octet after DATA stands at the start of a line, so ".\r\n" alone is a message
+ * of no octets. Decoded octets (dots unstuffed, CRLF line ends) are appended to out. 1: the end was met,
+ * *ret_consumed octets were taken with it, the rest is the next command. 0: all was taken. In REJECT mode
+ * what follows the first bare CR or LF is taken and dropped to the end, and only <CRLF>.<CRLF> is that end.
+ * In REPAIR mode a repaired line end never begins or ends the end-of-data sequence: a lone dot on a line that
+ * a bare newline made or ended becomes text and will be stuffed again. A CR is held back until it is known
+ * what follows it, so out never holds a bare CR or LF. After the end each call gives 1 and takes nothing.
+ */
+int postern_data_decoder_next(PosternDataDecoder *decoder, const char *data, gsize length,
+                              gsize *ret_consumed, GByteArray *out);
+
+/* The other way: octets of a message with CRLF line ends to the wire. */
+typedef struct {
+    gboolean line_start;
+    gboolean carriage; /* the last octet was a CR, held back until its LF is there */
+    gboolean failed;   /* a bare CR or LF was met: every further call fails */
+} PosternDataEncoder;
+
+void postern_data_encoder_init(PosternDataEncoder *encoder);
+
+/*
+ * Appends data dot-stuffed to out; a CR at the end of data comes with the next call. A bare CR or LF in data
+ * (a decoder never gives one) is an error: -1, and out must not be sent; else 0.
+ */
+int postern_data_encoder_next(PosternDataEncoder *encoder, const char *data, gsize length, GByteArray *out);
+
+/* Appends what ends the message: CRLF where the last line was not ended, then ".\r\n". -1: data ended in a
+ * CR. */
+int postern_data_encoder_end(PosternDataEncoder *encoder, GByteArray *out);

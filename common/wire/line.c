@@ -1,0 +1,94 @@
+#include "wire/line.h"
+
+#include <string.h>
+
+void postern_line_reader_init(PosternLineReader *reader, gsize maximum)
+{
+    *reader = (PosternLineReader){.maximum = maximum};
+}
+
+void postern_line_reader_clear(PosternLineReader *reader)
+{
+    if (reader->partial != NULL)
+        g_string_free(reader->partial, TRUE);
+    postern_line_reader_init(reader, reader->maximum);
+}
+
+static void append(PosternLineReader *reader, const char *octets, gsize length)
+{
+    gsize capacity = reader->maximum > 2 ? reader->maximum - 2 : 0;
+    gsize room = capacity > reader->partial->len ? capacity - reader->partial->len : 0;
+
+    if (length > room) {
+        reader->too_long = TRUE;
+        length = room;
+    }
+    if (memchr(octets, '\0', length) != NULL)
+        reader->bare = TRUE;
+    g_string_append_len(reader->partial, octets, (gssize)length);
+}
+
+static gsize text_run(const char *data, gsize length)
+{
+    gsize count = 0;
+
+    while (count < length && data[count] != '\r' && data[count] != '\n')
+        count++;
+    return count;
+}
+
+/* Takes octets up to the end of the line; TRUE where that was met. */
+static gboolean take(PosternLineReader *reader, const char *data, gsize length, gsize *ret_consumed)
+{
+    gsize at = 0;
+
+    while (at < length) {
+        if (data[at] == '\n') {
+            reader->bare = reader->bare || !reader->carriage;
+            *ret_consumed = at + 1;
+            return TRUE;
+        }
+        if (reader->carriage) {
+            append(reader, "\r", 1);
+            reader->bare = TRUE;
+        }
+        reader->carriage = data[at] == '\r';
+        if (reader->carriage) {
+            at++;
+        } else {
+            gsize run = text_run(data + at, length - at);
+
+            append(reader, data + at, run);
+            at += run;
+        }
+    }
+    *ret_consumed = at;
+    return FALSE;
+}
+
+static PosternLineStatus status(const PosternLineReader *reader)
+{
+    if (reader->bare)
+        return POSTERN_LINE_BARE;
+    return reader->too_long ? POSTERN_LINE_TOO_LONG : POSTERN_LINE_OK;
+}
+
+int postern_line_reader_next(PosternLineReader *reader, const char *data, gsize length, gsize *ret_consumed,
+                             const char **ret_line, gsize *ret_length, PosternLineStatus *ret_status)
+{
+    *ret_consumed = 0;
+    if (reader->ended)
+        postern_line_reader_clear(reader);
+    if (length == 0)
+        return 0;
+    if (reader->partial == NULL)
+        reader->partial = g_string_new(NULL);
+    if (!take(reader, data, length, ret_consumed))
+        return 0;
+
+    reader->ended = TRUE;
+    *ret_line = reader->partial->str;
+    *ret_length = reader->partial->len;
+    *ret_status = status(reader);
+    return 1;
+}

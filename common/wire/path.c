@@ -1,0 +1,178 @@
+#include "wire/path.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "base/limits.h"
+
+typedef struct {
+    const char *text;
+    gsize length;
+    gsize at;
+    gboolean utf8;
+} Cursor;
+
+static int peek(const Cursor *cursor)
+{
+    return cursor->at < cursor->length ? (guchar)cursor->text[cursor->at] : -1;
+}
+
+static gboolean skip(Cursor *cursor, char octet)
+{
+    if (peek(cursor) != (guchar)octet)
+        return FALSE;
+    cursor->at++;
+    return TRUE;
+}
+
+static gboolean is_wide(const Cursor *cursor, int octet)
+{
+    return cursor->utf8 && octet > 0x7f;
+}
+
+static gboolean is_letter_or_digit(const Cursor *cursor, int octet)
+{
+    return octet >= 0 && (g_ascii_isalnum((char)octet) || octet == '_' || is_wide(cursor, octet));
+}
+
+static gboolean is_atom(const Cursor *cursor, int octet)
+{
+    if (octet <= 0 || octet > 0x7f)
+        return is_wide(cursor, octet);
+    return g_ascii_isalnum((char)octet) || strchr("!#$%&'*+-/=?^_`{|}~", octet) != NULL;
+}
+
+static gboolean take_dot_string(Cursor *cursor)
+{
+    do {
+        gsize start = cursor->at;
+
+        while (is_atom(cursor, peek(cursor)))
+            cursor->at++;
+        if (cursor->at == start)
+            return FALSE;
+    } while (skip(cursor, '.'));
+    return TRUE;
+}
+
+static gboolean take_quoted_string(Cursor *cursor)
+{
+    if (!skip(cursor, '"'))
+        return FALSE;
+    while (!skip(cursor, '"')) {
+        gboolean escaped = skip(cursor, '\\');
+        int octet = peek(cursor);
+
+        if (octet < 0x20 || octet == 0x7f || (octet > 0x7f && (escaped || !cursor->utf8)))
+            return FALSE;
+        cursor->at++;
+    }
+    return TRUE;
+}
+
+/* A label's octets are counted where it is ASCII; that of a U-label counts in its A-label form (RFC
+ * 5890 2.3.2.1). */
+static gboolean take_label(Cursor *cursor)
+{
+    gsize start = cursor->at;
+    gboolean wide = FALSE;
+
+    if (!is_letter_or_digit(cursor, peek(cursor)))
+        return FALSE;
+    while (is_letter_or_digit(cursor, peek(cursor)) || peek(cursor) == '-') {
+        wide = wide || peek(cursor) > 0x7f;
+        cursor->at++;
+    }
+    if (cursor->text[cursor->at - 1] == '-')
+        return FALSE;
+    return wide || cursor->at - start <= POSTERN_DOMAIN_LABEL_MAX_OCTETS;
+}
+
+static gboolean take_domain(Cursor *cursor)
+{
+    gsize start = cursor->at;
+
+    do {
+        if (!take_label(cursor))
+            return FALSE;
+    } while (skip(cursor, '.'));
+    return cursor->utf8 || cursor->at - start <= POSTERN_DOMAIN_NAME_MAX_OCTETS;
+}
+
+static gboolean take_address_literal(Cursor *cursor)
+{
+    static const char ipv6_tag[] = "IPv6:";
+    const char *start = cursor->text + cursor->at + 1;
+    const char *end = memchr(start, ']', cursor->length - cursor->at - 1);
+    char literal[sizeof(ipv6_tag) + INET6_ADDRSTRLEN];
+    struct in6_addr address;
+    gsize length;
+
+    if (end == NULL)
+        return FALSE;
+    length = (gsize)(end - start);
+    if (length >= sizeof(literal) || memchr(start, '\0', length) != NULL)
+        return FALSE;
+    memcpy(literal, start, length);
+    literal[length] = '\0';
+    cursor->at += length + 2;
+    if (g_ascii_strncasecmp(literal, ipv6_tag, strlen(ipv6_tag)) == 0)
+        return inet_pton(AF_INET6, literal + strlen(ipv6_tag), &address) == 1;
+    return inet_pton(AF_INET, literal, &address) == 1;
+}
+
+static gboolean take_source_route(Cursor *cursor)
+{
+    do {
+        if (!skip(cursor, '@') || !take_domain(cursor))
+            return FALSE;
+    } while (skip(cursor, ','));
+    return skip(cursor, ':');
+}
+
+static const char *take_mailbox(Cursor *cursor)
+{
+    static const char postmaster[] = "postmaster";
+    gsize start = cursor->at;
+    gboolean is_local = peek(cursor) == '"' ? take_quoted_string(cursor) : take_dot_string(cursor);
+
+    if (!is_local)
+        return "Bad local part in address";
+    if (start == 1 && peek(cursor) == '>' && cursor->at - start == strlen(postmaster) &&
+        g_ascii_strncasecmp(cursor->text + start, postmaster, strlen(postmaster)) == 0)
+        return NULL;
+    if (!skip(cursor, '@'))
+        return "Domain missing in address";
+    if (peek(cursor) == '[')
+        return take_address_literal(cursor) ? NULL : "Bad address literal";
+    return take_domain(cursor) ? NULL : "Bad domain in address";
+}
+
+const char *postern_path_parse(const char *text, gsize length, gboolean utf8, gsize *ret_consumed,
+                               char **ret_path)
+{
+    Cursor cursor = {.text = text, .length = MIN(length, POSTERN_PATH_MAX_OCTETS), .utf8 = utf8};
+    const char *problem = NULL;
+    gsize start;
+
+    *ret_path = NULL;
+    *ret_consumed = 0;
+    if (!skip(&cursor, '<'))
+        return "Address must be in angle brackets";
+    if (peek(&cursor) == '@' && !take_source_route(&cursor))
+        return "Bad source route in address";
+    start = cursor.at;
+    if (start > 1 || peek(&cursor) != '>')
+        problem = take_mailbox(&cursor);
+    if (length > POSTERN_PATH_MAX_OCTETS && cursor.at >= POSTERN_PATH_MAX_OCTETS)
+        problem = "Address too long";
+    if (problem == NULL && !skip(&cursor, '>'))
+        problem = "Bad address";
+    if (problem == NULL && utf8 && !g_utf8_validate_len(text, cursor.at, NULL))
+        problem = "Address is not UTF-8";
+    if (problem != NULL)
+        return problem;
+    *ret_path = g_strndup(text + start, cursor.at - 1 - start);
+    *ret_consumed = cursor.at;
+    return NULL;
+}

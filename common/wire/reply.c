@@ -1,0 +1,147 @@
+#include "wire/reply.h"
+
+#include <string.h>
+
+#include "base/escape.h"
+#include "base/limits.h"
+
+#define CODE_DIGITS 3
+
+static PosternReply *reply_of_code(guint code)
+{
+    PosternReply *reply = g_new0(PosternReply, 1);
+
+    reply->code = code;
+    reply->lines = g_ptr_array_new_with_free_func(g_free);
+    return reply;
+}
+
+PosternReply *postern_reply_new(guint code, const char *text)
+{
+    PosternReply *reply = reply_of_code(code);
+
+    g_ptr_array_add(reply->lines, g_strdup(text));
+    return reply;
+}
+
+void postern_reply_free(PosternReply *reply)
+{
+    if (reply == NULL)
+        return;
+    g_ptr_array_unref(reply->lines);
+    g_free(reply);
+}
+
+guint postern_reply_class(const PosternReply *reply)
+{
+    return reply->code / 100;
+}
+
+char *postern_reply_to_wire(const PosternReply *reply)
+{
+    g_autoptr(GString) wire = g_string_new(NULL);
+
+    for (guint i = 0; i < reply->lines->len; i++) {
+        g_autofree char *text = postern_escape_for_reply(g_strdup(g_ptr_array_index(reply->lines, i)));
+
+        g_string_append_printf(wire, "%03u%c%s\r\n", reply->code, i + 1 < reply->lines->len ? '-' : ' ',
+                               text);
+    }
+    return g_string_free(g_steal_pointer(&wire), FALSE);
+}
+
+char *postern_reply_to_text(const PosternReply *reply)
+{
+    g_autoptr(GString) line = g_string_new(NULL);
+
+    g_string_append_printf(line, "%03u", reply->code);
+    for (guint i = 0; i < reply->lines->len; i++) {
+        g_autofree char *text = postern_escape_for_reply(g_strdup(g_ptr_array_index(reply->lines, i)));
+
+        g_string_append_printf(line, " %s", text);
+    }
+    return g_string_free(g_steal_pointer(&line), FALSE);
+}
+
+void postern_reply_parser_init(PosternReplyParser *parser)
+{
+    *parser = (PosternReplyParser){0};
+    postern_line_reader_init(&parser->line, POSTERN_REPLY_LINE_MAX_OCTETS);
+}
+
+void postern_reply_parser_clear(PosternReplyParser *parser)
+{
+    postern_line_reader_clear(&parser->line);
+    g_clear_pointer(&parser->partial, postern_reply_free);
+    parser->octets = 0;
+}
+
+/* The code of a line, or 0 where it is none of SMTP (RFC 5321 4.2.1; a client never asked for a 1yz). */
+static guint parse_code(const char *line, gsize length)
+{
+    if (length < CODE_DIGITS || line[0] < '2' || line[0] > '5' || !g_ascii_isdigit(line[1]) ||
+        !g_ascii_isdigit(line[2]))
+        return 0;
+    if (length > CODE_DIGITS && line[CODE_DIGITS] != ' ' && line[CODE_DIGITS] != '-')
+        return 0;
+    return (guint)((line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0'));
+}
+
+static const char *take_line(PosternReplyParser *parser, const char *line, gsize length)
+{
+    guint code = parse_code(line, length);
+
+    if (code == 0 || memchr(line, '\0', length) != NULL)
+        return "not an SMTP reply";
+    if (parser->partial == NULL)
+        parser->partial = reply_of_code(code);
+    if (parser->partial->code != code)
+        return "a reply with different codes";
+    if (parser->partial->lines->len >= POSTERN_REPLY_LINES_MAX)
+        return "a reply of too many lines";
+    g_ptr_array_add(parser->partial->lines, g_strdup(length > CODE_DIGITS ? line + CODE_DIGITS + 1 : ""));
+    return NULL;
+}
+
+/* One line: 1 where it was the last of its reply, 0 where not, -1 with *ret_problem. */
+static int next_line(PosternReplyParser *parser, const char *data, gsize length, gsize *ret_consumed,
+                     const char **ret_problem)
+{
+    PosternLineStatus status = POSTERN_LINE_OK;
+    const char *line = NULL;
+    gsize line_length = 0;
+    int result =
+        postern_line_reader_next(&parser->line, data, length, ret_consumed, &line, &line_length, &status);
+
+    parser->octets += *ret_consumed;
+    *ret_problem = NULL;
+    if (parser->line.too_long)
+        *ret_problem = "a reply line too long";
+    else if (parser->octets > POSTERN_REPLY_MAX_OCTETS)
+        *ret_problem = "a reply too long";
+    else if (result == 1)
+        *ret_problem = take_line(parser, line, line_length);
+    if (*ret_problem != NULL)
+        return -1;
+    return result == 1 && (line_length == CODE_DIGITS || line[CODE_DIGITS] == ' ') ? 1 : 0;
+}
+
+int postern_reply_parser_next(PosternReplyParser *parser, const char *data, gsize length, gsize *ret_consumed,
+                              PosternReply **ret_reply, const char **ret_problem)
+{
+    int result = 0;
+
+    *ret_consumed = 0;
+    while (result == 0 && *ret_consumed < length) {
+        gsize taken;
+
+        result = next_line(parser, data + *ret_consumed, length - *ret_consumed, &taken, ret_problem);
+        *ret_consumed += taken;
+    }
+    if (result == 1) {
+        *ret_reply = g_steal_pointer(&parser->partial);
+        parser->octets = 0;
+        postern_line_reader_clear(&parser->line);
+    }
+    return result;
+}

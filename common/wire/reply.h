@@ -1,0 +1,47 @@
+/*
+ * SMTP replies (RFC 5321 4.2): lines of a back-end to a struct, and ours to lines.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "wire/line.h"
+
+typedef struct {
+    guint code;       /* 200 to 599 */
+    GPtrArray *lines; /* of char *: text after the code, one a line, at least one; never NULL */
+} PosternReply;
+
+/* A reply of one line; others may be appended to its lines. */
+PosternReply *postern_reply_new(guint code, const char *text);
+void postern_reply_free(PosternReply *reply);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternReply, postern_reply_free)
+
+/* 2, 3, 4 or 5. */
+guint postern_reply_class(const PosternReply *reply);
+
+/* "550 5.7.1 text" or several lines, each ended by CRLF: for the wire, word for word; unprintable octets of
+ * the back-end become '?'. A new string. */
+char *postern_reply_to_wire(const PosternReply *reply);
+
+/* The code and all text in one line, unprintable octets as '?', for the log; a new string. */
+char *postern_reply_to_text(const PosternReply *reply);
+
+typedef struct {
+    PosternLineReader line;
+    PosternReply *partial;
+    gsize octets;
+} PosternReplyParser;
+
+void postern_reply_parser_init(PosternReplyParser *parser);
+/* Frees what is held, and begins anew. */
+void postern_reply_parser_clear(PosternReplyParser *parser);
+
+/*
+ * 1: *ret_reply is the next reply, the caller's. 0: all was taken, more needed. -1: not SMTP, a line too long
+ * (POSTERN_REPLY_LINE_MAX_OCTETS), too many lines (POSTERN_REPLY_LINES_MAX) or octets, or lines of one reply
+ * with different codes; *ret_problem (static) says which; the connection is of no more use. *ret_consumed
+ * octets were taken. Lines that end in a bare LF are taken (real back-ends exist that do).
+ */
+int postern_reply_parser_next(PosternReplyParser *parser, const char *data, gsize length, gsize *ret_consumed,
+                              PosternReply **ret_reply, const char **ret_problem);

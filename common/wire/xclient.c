@@ -1,0 +1,154 @@
+#include "wire/xclient.h"
+
+#include <string.h>
+
+#define COMMAND_MAX_OCTETS 512 /* XCLIENT_README, XFORWARD_README: with CRLF */
+#define VALUE_MAX_OCTETS 255
+
+typedef struct {
+    PosternClientAttribute attribute;
+    const char *name;
+} Row;
+
+static const Row rows[] = {
+    {POSTERN_CLIENT_NAME, "NAME"},         {POSTERN_CLIENT_ADDR, "ADDR"},
+    {POSTERN_CLIENT_PORT, "PORT"},         {POSTERN_CLIENT_PROTO, "PROTO"},
+    {POSTERN_CLIENT_HELO, "HELO"},         {POSTERN_CLIENT_LOGIN, "LOGIN"},
+    {POSTERN_CLIENT_IDENT, "IDENT"},       {POSTERN_CLIENT_SOURCE, "SOURCE"},
+    {POSTERN_CLIENT_DESTADDR, "DESTADDR"}, {POSTERN_CLIENT_DESTPORT, "DESTPORT"},
+};
+
+guint postern_client_attributes_parse(const char *text)
+{
+    g_auto(GStrv) words = g_strsplit_set(text, " \t", -1);
+    guint mask = 0;
+
+    for (gsize i = 0; words[i] != NULL; i++)
+        for (gsize j = 0; j < G_N_ELEMENTS(rows); j++)
+            if (g_ascii_strcasecmp(words[i], rows[j].name) == 0)
+                mask |= rows[j].attribute;
+    return mask;
+}
+
+char *postern_client_attributes_names(guint mask)
+{
+    g_autoptr(GString) names = g_string_new(NULL);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
+        if (mask & rows[i].attribute)
+            g_string_append_printf(names, " %s", rows[i].name);
+    return g_string_free(g_steal_pointer(&names), FALSE);
+}
+
+static const char *attribute_name(PosternClientAttribute attribute)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
+        if (rows[i].attribute == attribute)
+            return rows[i].name;
+    return NULL;
+}
+
+static gboolean is_plain(char octet)
+{
+    return octet >= 0x21 && octet <= 0x7e && octet != '+' && octet != '=';
+}
+
+/* Whole octets of text, at most text_maximum, whose encoded form has at most maximum octets. */
+static void append_xtext(GString *out, const char *text, gsize text_maximum, gsize maximum)
+{
+    gsize end = out->len + MIN(maximum, G_MAXSIZE - out->len);
+
+    for (gsize i = 0; i < text_maximum && text[i] != '\0'; i++) {
+        if (end - out->len < (is_plain(text[i]) ? 1 : 3))
+            return;
+        if (is_plain(text[i]))
+            g_string_append_c(out, text[i]);
+        else
+            g_string_append_printf(out, "+%02X", (guint)(guchar)text[i]);
+    }
+}
+
+char *postern_xtext_encode(const char *text)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+
+    append_xtext(out, text, G_MAXSIZE, G_MAXSIZE);
+    return g_string_free(g_steal_pointer(&out), FALSE);
+}
+
+/* Two hexadecimal digits, upper case alone (RFC 3461 4), or -1. */
+static int parse_hexadecimal(const char *digits)
+{
+    int value = 0;
+
+    for (int i = 0; i < 2; i++) {
+        if (!g_ascii_isxdigit(digits[i]) || g_ascii_islower(digits[i]))
+            return -1;
+        value = value * 16 + g_ascii_xdigit_value(digits[i]);
+    }
+    return value;
+}
+
+char *postern_xtext_decode(const char *text)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+
+    for (const char *at = text; *at != '\0'; at++) {
+        int octet = (guchar)*at;
+
+        if (*at == '+') {
+            octet = parse_hexadecimal(at + 1);
+            if (octet <= 0)
+                return NULL;
+            at += 2;
+        } else if (!is_plain(*at)) {
+            return NULL;
+        }
+        g_string_append_c(out, (char)octet);
+    }
+    return g_string_free(g_steal_pointer(&out), FALSE);
+}
+
+/* " NAME=value" that goes into one command of verb. */
+static char *format_value(const char *verb, const char *name, const char *value)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+
+    g_string_append_printf(out, " %s=", name);
+    if (value == NULL || value[0] == '\0')
+        g_string_append(out, "[UNAVAILABLE]");
+    else
+        append_xtext(out, value, VALUE_MAX_OCTETS,
+                     COMMAND_MAX_OCTETS - strlen(verb) - out->len - strlen("\r\n"));
+    return g_string_free(g_steal_pointer(&out), FALSE);
+}
+
+static void end_command(GPtrArray *commands, GString *command)
+{
+    g_string_append(command, "\r\n");
+    g_ptr_array_add(commands, g_strdup(command->str));
+}
+
+GPtrArray *postern_client_attributes_format(const char *verb, guint supported,
+                                            const PosternClientAttributeValue *values, gsize count)
+{
+    GPtrArray *commands = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GString) command = g_string_new(verb);
+
+    for (gsize i = 0; i < count; i++) {
+        const char *name = attribute_name(values[i].attribute);
+        g_autofree char *text = NULL;
+
+        if (name == NULL || !(supported & values[i].attribute))
+            continue;
+        text = format_value(verb, name, values[i].value);
+        if (command->len + strlen(text) + strlen("\r\n") > COMMAND_MAX_OCTETS) {
+            end_command(commands, command);
+            g_string_assign(command, verb);
+        }
+        g_string_append(command, text);
+    }
+    if (command->len > strlen(verb))
+        end_command(commands, command);
+    return commands;
+}

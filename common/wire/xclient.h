@@ -1,0 +1,44 @@
+/*
+ * XCLIENT and XFORWARD (Postfix XCLIENT_README, XFORWARD_README): telling a back-end who the client is.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef enum {
+    POSTERN_CLIENT_NAME = 1 << 0,
+    POSTERN_CLIENT_ADDR = 1 << 1,
+    POSTERN_CLIENT_PORT = 1 << 2,
+    POSTERN_CLIENT_PROTO = 1 << 3,
+    POSTERN_CLIENT_HELO = 1 << 4,
+    POSTERN_CLIENT_LOGIN = 1 << 5,
+    POSTERN_CLIENT_IDENT = 1 << 6,
+    POSTERN_CLIENT_SOURCE = 1 << 7,
+    POSTERN_CLIENT_DESTADDR = 1 << 8,
+    POSTERN_CLIENT_DESTPORT = 1 << 9,
+} PosternClientAttribute;
+
+/* The mask of the attribute names in text, apart by spaces; unknown ones are passed over. */
+guint postern_client_attributes_parse(const char *text);
+
+/* The way back: the names of a mask, each behind a space ("" where there are none); a new string. */
+char *postern_client_attributes_names(guint mask);
+
+typedef struct {
+    PosternClientAttribute attribute;
+    const char *value; /* raw; NULL or "" becomes [UNAVAILABLE] */
+} PosternClientAttributeValue;
+
+/* xtext (RFC 3461 4): every octet outside 0x21-0x7e, '+' and '=' as +HH; a new string. */
+char *postern_xtext_encode(const char *text);
+/* The way back, or NULL where text is not xtext, or would hold a NUL. */
+char *postern_xtext_decode(const char *text);
+
+/*
+ * Command lines, each ended by CRLF and at most 512 octets, that give those of values whose attribute is in
+ * supported, in the order of values; verb is "XCLIENT" or "XFORWARD". Values are cut at 255 octets before
+ * they are encoded, or sooner where the encoded one would not go into one line. ADDR goes out as it is given:
+ * an IPv6 address needs its "IPV6:" in front. Of char *; empty where nothing is supported.
+ */
+GPtrArray *postern_client_attributes_format(const char *verb, guint supported,
+                                            const PosternClientAttributeValue *values, gsize count);

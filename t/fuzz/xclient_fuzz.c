@@ -1,0 +1,72 @@
+#include "wire/xclient.h"
+
+#include <string.h>
+
+#include <glib.h>
+
+#include "split.h"
+
+static void check_xtext(const char *text)
+{
+    g_autofree char *encoded = postern_xtext_encode(text);
+    g_autofree char *back = postern_xtext_decode(encoded);
+    g_autofree char *decoded = postern_xtext_decode(text);
+
+    g_assert_cmpstr(back, ==, text);
+    for (const char *at = encoded; *at != '\0'; at++)
+        g_assert_true(*at > ' ' && *at <= '~' && *at != '=');
+    if (decoded != NULL) {
+        g_autofree char *again = postern_xtext_encode(decoded);
+        g_autofree char *decoded_again = postern_xtext_decode(again);
+
+        g_assert_cmpstr(decoded_again, ==, decoded);
+    }
+}
+
+static void check_attributes(const char *text)
+{
+    guint mask = postern_client_attributes_parse(text);
+    g_autofree char *names = postern_client_attributes_names(mask);
+
+    g_assert_cmpuint(postern_client_attributes_parse(names), ==, mask);
+}
+
+/* One command a line, and each value is the beginning of what it was given. */
+static void check_format(const char *text, guint supported)
+{
+    PosternClientAttributeValue values[] = {
+        {POSTERN_CLIENT_NAME, text}, {POSTERN_CLIENT_ADDR, NULL},  {POSTERN_CLIENT_HELO, text},
+        {POSTERN_CLIENT_PORT, ""},   {POSTERN_CLIENT_LOGIN, text},
+    };
+    g_autoptr(GPtrArray) commands =
+        postern_client_attributes_format("XCLIENT", supported, values, G_N_ELEMENTS(values));
+
+    for (guint i = 0; i < commands->len; i++) {
+        const char *command = g_ptr_array_index(commands, i);
+        gsize length = strlen(command);
+        g_autofree char *line = g_strndup(command, length - 2);
+        g_auto(GStrv) words = g_strsplit(line, " ", -1);
+
+        g_assert_true(length <= 512 && g_str_has_suffix(command, "\r\n") && strpbrk(line, "\r\n") == NULL);
+        g_assert_cmpstr(words[0], ==, "XCLIENT");
+        for (gsize j = 1; words[j] != NULL; j++) {
+            const char *value = strchr(words[j], '=') + 1;
+            g_autofree char *decoded = postern_xtext_decode(value);
+
+            g_assert_true(strcmp(value, "[UNAVAILABLE]") == 0 || g_str_has_prefix(text, decoded));
+        }
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    g_autofree char *text = NULL;
+
+    if (size < 1)
+        return 0;
+    text = g_strndup((const char *)data + 1, size - 1);
+    check_xtext(text);
+    check_attributes(text);
+    check_format(text, data[0] == 0 ? ~0u : data[0]);
+    return 0;
+}

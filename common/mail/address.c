@@ -1,0 +1,99 @@
+#include "mail/envelope.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#define IPV4_BITS 32
+#define IPV6_BITS 128
+
+static PosternAddress from_ipv6(const struct in6_addr *ipv6)
+{
+    PosternAddress address = {.family = AF_UNSPEC};
+
+    if (IN6_IS_ADDR_V4MAPPED(ipv6)) {
+        address.family = AF_INET;
+        memcpy(&address.ipv4, ipv6->s6_addr + 12, sizeof address.ipv4);
+    } else {
+        address.family = AF_INET6;
+        address.ipv6 = *ipv6;
+    }
+    return address;
+}
+
+PosternAddress postern_address_from_sockaddr(const struct sockaddr *address)
+{
+    PosternAddress result = {.family = AF_UNSPEC};
+
+    if (address && address->sa_family == AF_INET) {
+        struct sockaddr_in ipv4;
+
+        memcpy(&ipv4, address, sizeof ipv4);
+        result.family = AF_INET;
+        result.ipv4 = ipv4.sin_addr;
+        result.port = ntohs(ipv4.sin_port);
+    } else if (address && address->sa_family == AF_INET6) {
+        struct sockaddr_in6 ipv6;
+
+        memcpy(&ipv6, address, sizeof ipv6);
+        result = from_ipv6(&ipv6.sin6_addr);
+        result.port = ntohs(ipv6.sin6_port);
+    }
+    return result;
+}
+
+gboolean postern_address_parse(PosternAddress *ret_address, const char *text)
+{
+    static const char tag[] = "IPv6:"; /* RFC 5321 4.1.3 */
+    gboolean tagged = text && g_ascii_strncasecmp(text, tag, strlen(tag)) == 0;
+    struct in6_addr ipv6;
+
+    *ret_address = (PosternAddress){.family = AF_UNSPEC};
+    if (!text)
+        return FALSE;
+    if (!tagged && inet_pton(AF_INET, text, &ret_address->ipv4) == 1) {
+        ret_address->family = AF_INET;
+        return TRUE;
+    }
+    if (inet_pton(AF_INET6, tagged ? text + strlen(tag) : text, &ipv6) != 1)
+        return FALSE;
+    *ret_address = from_ipv6(&ipv6);
+    return TRUE;
+}
+
+char *postern_address_to_string(const PosternAddress *address)
+{
+    char text[INET6_ADDRSTRLEN];
+
+    if (address->family == AF_INET && inet_ntop(AF_INET, &address->ipv4, text, sizeof text))
+        return g_strdup(text);
+    if (address->family == AF_INET6 && inet_ntop(AF_INET6, &address->ipv6, text, sizeof text))
+        return g_strdup(text);
+    return g_strdup("unknown");
+}
+
+static gboolean same_bits(const guint8 *a, const guint8 *b, guint bits)
+{
+    guint octets = bits / 8;
+    guint8 mask = (guint8)(0xff00 >> bits % 8);
+
+    return memcmp(a, b, octets) == 0 && (mask == 0 || ((a[octets] ^ b[octets]) & mask) == 0);
+}
+
+gboolean postern_address_in_network(const PosternAddress *address, const PosternAddress *network, guint bits)
+{
+    if (address->family != network->family)
+        return FALSE;
+    if (address->family == AF_INET)
+        return bits <= IPV4_BITS &&
+               same_bits((const guint8 *)&address->ipv4, (const guint8 *)&network->ipv4, bits);
+    if (address->family == AF_INET6)
+        return bits <= IPV6_BITS && same_bits(address->ipv6.s6_addr, network->ipv6.s6_addr, bits);
+    return FALSE;
+}
+
+gboolean postern_address_is_loopback(const PosternAddress *address)
+{
+    if (address->family == AF_INET)
+        return ntohl(address->ipv4.s_addr) >> 24 == 127;
+    return address->family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&address->ipv6);
+}

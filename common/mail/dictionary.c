@@ -1,0 +1,116 @@
+#include "mail/dictionary.h"
+
+#include <string.h>
+
+#include "base/error.h"
+
+gboolean postern_dictionary_is_acceptable(GVariant *variant, const char *what, GError **error)
+{
+    if (g_variant_is_of_type(variant, G_VARIANT_TYPE_VARDICT) && g_variant_is_normal_form(variant))
+        return TRUE;
+    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "%s is no dictionary in normal form", what);
+    return FALSE;
+}
+
+GVariant *postern_dictionary_text(const char *text, gsize maximum)
+{
+    gsize length = strnlen(text, maximum + 1);
+
+    if (length > maximum) {
+        length = maximum;
+        while (length > 0 && maximum - length < 3 && ((guchar)text[length] & 0xc0) == 0x80)
+            length--;
+    }
+    return g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, text, length, 1);
+}
+
+void postern_dictionary_add_text(GVariantBuilder *builder, const char *key, const char *text, gsize maximum)
+{
+    if (text)
+        g_variant_builder_add(builder, "{sv}", key, postern_dictionary_text(text, maximum));
+}
+
+static gboolean wrong_type(GVariant *value, const char *what, GError **error)
+{
+    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "%s has the type %.32s", what,
+                g_variant_get_type_string(value));
+    return FALSE;
+}
+
+gboolean postern_dictionary_take_text(GVariant *value, const char *what, gsize maximum, char **ret_text,
+                                      GError **error)
+{
+    if (!g_variant_is_of_type(value, G_VARIANT_TYPE_BYTESTRING))
+        return wrong_type(value, what, error);
+
+    gsize length;
+    const char *octets = g_variant_get_fixed_array(value, &length, 1);
+
+    if (length > maximum) {
+        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT, "%s is over %" G_GSIZE_FORMAT " octets", what,
+                    maximum);
+        return FALSE;
+    }
+    if (length > 0 && memchr(octets, '\0', length)) {
+        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "%s has a NUL octet inside", what);
+        return FALSE;
+    }
+    g_free(*ret_text);
+    *ret_text = length > 0 ? g_strndup(octets, length) : g_strdup("");
+    return TRUE;
+}
+
+gboolean postern_dictionary_get_text(GVariant *dictionary, const char *key, gsize maximum, char **ret_text,
+                                     GError **error)
+{
+    g_autoptr(GVariant) value = g_variant_lookup_value(dictionary, key, NULL);
+
+    return !value || postern_dictionary_take_text(value, key, maximum, ret_text, error);
+}
+
+GVariant *postern_dictionary_get(GVariant *dictionary, const char *key, const GVariantType *type,
+                                 GError **error)
+{
+    g_autoptr(GVariant) value = g_variant_lookup_value(dictionary, key, NULL);
+
+    if (!value)
+        return NULL;
+    if (!g_variant_is_of_type(value, type)) {
+        wrong_type(value, key, error);
+        return NULL;
+    }
+    return g_steal_pointer(&value);
+}
+
+gboolean postern_dictionary_get_number(GVariant *dictionary, const char *key, guint32 maximum,
+                                       guint32 *ret_number, GError **error)
+{
+    g_autoptr(GVariant) value = g_variant_lookup_value(dictionary, key, NULL);
+
+    if (!value)
+        return TRUE;
+    if (!g_variant_is_of_type(value, G_VARIANT_TYPE_UINT32))
+        return wrong_type(value, key, error);
+
+    guint32 number = g_variant_get_uint32(value);
+
+    if (number > maximum) {
+        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT, "%s is %u, over %u", key, number, maximum);
+        return FALSE;
+    }
+    *ret_number = number;
+    return TRUE;
+}
+
+gboolean postern_dictionary_get_boolean(GVariant *dictionary, const char *key, gboolean *ret_boolean,
+                                        GError **error)
+{
+    g_autoptr(GVariant) value = g_variant_lookup_value(dictionary, key, NULL);
+
+    if (!value)
+        return TRUE;
+    if (!g_variant_is_of_type(value, G_VARIANT_TYPE_BOOLEAN))
+        return wrong_type(value, key, error);
+    *ret_boolean = g_variant_get_boolean(value);
+    return TRUE;
+}

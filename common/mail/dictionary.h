@@ -1,0 +1,44 @@
+/*
+ * Dictionaries (GVariant a{sv}) that travel between programs: text as octets (ay, no NUL), never as strings,
+ * for it comes from the network; numbers as u; truth as b. What is absent has its default; unknown keys are
+ * ignored.
+ */
+#pragma once
+
+#include <glib.h>
+
+/* TRUE where variant is an a{sv} in normal form; else error (POSTERN_ERROR_PROTOCOL) says that what is none.
+ */
+gboolean postern_dictionary_is_acceptable(GVariant *variant, const char *what, GError **error);
+
+/* The text as an ay (floating), cut at maximum octets; not within a character where it is UTF-8. */
+GVariant *postern_dictionary_text(const char *text, gsize maximum);
+
+/* Adds key; NULL text adds nothing. */
+void postern_dictionary_add_text(GVariantBuilder *builder, const char *key, const char *text, gsize maximum);
+
+/*
+ * A new string from an ay. FALSE and error: another type (POSTERN_ERROR_PROTOCOL), a NUL octet inside, or
+ * more than maximum octets (POSTERN_ERROR_LIMIT). what names it in the error.
+ */
+gboolean postern_dictionary_take_text(GVariant *value, const char *what, gsize maximum, char **ret_text,
+                                      GError **error);
+
+/* The same for a key of dictionary; *ret_text stays as it is where the key is absent. */
+gboolean postern_dictionary_get_text(GVariant *dictionary, const char *key, gsize maximum, char **ret_text,
+                                     GError **error);
+
+/* A number of at most maximum; *ret_number stays as it is where the key is absent. */
+gboolean postern_dictionary_get_number(GVariant *dictionary, const char *key, guint32 maximum,
+                                       guint32 *ret_number, GError **error);
+
+/* A truth value; *ret_boolean stays as it is where the key is absent. */
+gboolean postern_dictionary_get_boolean(GVariant *dictionary, const char *key, gboolean *ret_boolean,
+                                        GError **error);
+
+/*
+ * The value of key with exactly that type, or NULL: absent, or of another type (error is set then). The
+ * caller's reference.
+ */
+GVariant *postern_dictionary_get(GVariant *dictionary, const char *key, const GVariantType *type,
+                                 GError **error);

@@ -1,0 +1,55 @@
+/*
+ * Header edits: what a verdict changes in a message on its way to the back-end, and a reader that gives the
+ * edited message piece by piece without copying it. The body is never touched.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "mail/message.h"
+
+typedef enum {
+    POSTERN_EDIT_INSERT, /* a new field above all others */
+    POSTERN_EDIT_REMOVE, /* the occurrence-th field of that name */
+} PosternEditKind;
+
+typedef struct {
+    PosternEditKind kind;
+    char *name;       /* field name */
+    char *value;      /* INSERT: the value; lines of it are folded with CRLF and white space already */
+    guint occurrence; /* REMOVE: 0 is the first of that name, counted in the unedited message */
+} PosternEdit;
+
+typedef struct {
+    GPtrArray *list; /* of PosternEdit *; the last INSERT of the list ends up topmost */
+} PosternEdits;
+
+PosternEdits *postern_edits_new(void);
+PosternEdits *postern_edits_copy(const PosternEdits *edits);
+void postern_edits_free(PosternEdits *edits);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternEdits, postern_edits_free)
+
+/*
+ * Both copy their strings. FALSE, and nothing added, where POSTERN_HEADER_EDITS_MAX is met, or name or value
+ * could break the header: a name outside 0x21-0x7e or with ':', a value with a CR or LF that is not a CRLF
+ * followed by white space, or over POSTERN_HEADER_EDIT_MAX_OCTETS.
+ */
+gboolean postern_edits_insert(PosternEdits *edits, const char *name, const char *value);
+gboolean postern_edits_remove(PosternEdits *edits, const char *name, guint occurrence);
+
+/* Reads message (sealed; a reference is taken) with edits applied (copied; NULL: none). */
+typedef struct PosternMessageReader PosternMessageReader;
+PosternMessageReader *postern_message_reader_new(PosternMessage *message, const PosternEdits *edits,
+                                                 GError **error);
+void postern_message_reader_free(PosternMessageReader *reader);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternMessageReader, postern_message_reader_free)
+
+/* Octets of the edited message in all. */
+guint64 postern_message_reader_size(const PosternMessageReader *reader);
+
+/*
+ * The next piece of at most maximum octets: 1 with *ret_octets (valid until reader is freed) and *ret_length;
+ * 0 at the end.
+ */
+int postern_message_reader_next(PosternMessageReader *reader, gsize maximum, const char **ret_octets,
+                                gsize *ret_length);

@@ -1,0 +1,336 @@
+#include "mail/message.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/limits.h"
+
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+/* Where in the header the octets appended last leave us. */
+typedef enum {
+    PLACE_LINE_START,
+    PLACE_CR_AT_LINE_START,
+    PLACE_IN_LINE,
+    PLACE_AFTER_HEADER,
+} Place;
+
+struct PosternMessage {
+    gint references; /* atomic */
+    int descriptor;
+    guint64 size;
+    guint64 maximum;
+    guint64 charged; /* octets taken out of budget */
+    PosternBudget *budget;
+    gboolean sealed;
+    gboolean too_big;
+    Place place;
+    guint64 header_octets; /* with the empty line, once place is PLACE_AFTER_HEADER */
+    GMutex mapping_lock;
+    char *mapping;
+};
+
+static PosternMessage *message_new(int descriptor, guint64 maximum)
+{
+    PosternMessage *message = g_new0(PosternMessage, 1);
+
+    message->references = 1;
+    message->descriptor = descriptor;
+    message->maximum = maximum;
+    g_mutex_init(&message->mapping_lock);
+    return message;
+}
+
+PosternMessage *postern_message_new(guint64 maximum, PosternBudget *budget, GError **error)
+{
+    int descriptor = memfd_create("postern-message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    if (descriptor < 0) {
+        postern_error_set_system(error, errno, "cannot make room for a message (memfd_create)");
+        return NULL;
+    }
+
+    PosternMessage *message = message_new(descriptor, MIN(maximum, (guint64)G_MAXINT64));
+
+    if (budget)
+        message->budget = postern_budget_ref(budget);
+    return message;
+}
+
+PosternMessage *postern_message_ref(PosternMessage *message)
+{
+    g_atomic_int_inc(&message->references);
+    return message;
+}
+
+void postern_message_unref(PosternMessage *message)
+{
+    if (!message || !g_atomic_int_dec_and_test(&message->references))
+        return;
+    if (message->mapping)
+        munmap(message->mapping, message->size);
+    close(message->descriptor);
+    if (message->budget) {
+        postern_budget_release(message->budget, message->charged);
+        postern_budget_unref(message->budget);
+    }
+    g_mutex_clear(&message->mapping_lock);
+    g_free(message);
+}
+
+static void follow_header(PosternMessage *message, const char *octets, gsize length)
+{
+    const char *end = octets + length;
+
+    for (const char *at = octets; at < end && message->place != PLACE_AFTER_HEADER; at++) {
+        if (message->place == PLACE_IN_LINE) {
+            at = memchr(at, '\n', (gsize)(end - at));
+            if (!at)
+                return;
+            message->place = PLACE_LINE_START;
+        } else if (*at == '\n') {
+            message->place = PLACE_AFTER_HEADER;
+            message->header_octets = message->size + (guint64)(at - octets) + 1;
+        } else if (*at == '\r' && message->place == PLACE_LINE_START) {
+            message->place = PLACE_CR_AT_LINE_START;
+        } else {
+            message->place = PLACE_IN_LINE;
+        }
+    }
+}
+
+/* Charges for octets in all: in steps, so that a message that grows seldom has to touch what all threads
+ * share. */
+static gboolean charge(PosternMessage *message, guint64 octets, guint64 step, GError **error)
+{
+    if (!message->budget || octets <= message->charged)
+        return TRUE;
+
+    guint64 in_steps = MIN((octets + step - 1) / step * step, message->maximum);
+
+    for (guint64 wanted = in_steps;; wanted = octets) {
+        if (postern_budget_reserve(message->budget, wanted - message->charged)) {
+            message->charged = wanted;
+            return TRUE;
+        }
+        if (wanted == octets)
+            break;
+    }
+    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT,
+                "no memory left for a message of %" G_GUINT64_FORMAT " octets: message_memory is used up",
+                octets);
+    return FALSE;
+}
+
+static gboolean write_at(int descriptor, const char *octets, gsize length, guint64 offset, GError **error)
+{
+    while (length > 0) {
+        gssize written = pwrite(descriptor, octets, length, (off_t)offset);
+
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return postern_error_set_system(error, written < 0 ? errno : ENOSPC, "cannot store a message");
+        octets += written;
+        length -= (gsize)written;
+        offset += (guint64)written;
+    }
+    return TRUE;
+}
+
+gboolean postern_message_append(PosternMessage *message, const void *octets, gsize length, GError **error)
+{
+    if (message->sealed) {
+        g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_USAGE, "a sealed message cannot grow");
+        return FALSE;
+    }
+    if (length == 0)
+        return TRUE;
+    if (length > message->maximum - message->size) {
+        message->too_big = TRUE;
+        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT,
+                    "message is larger than the limit of %" G_GUINT64_FORMAT " octets", message->maximum);
+        return FALSE;
+    }
+    if (!charge(message, message->size + length, POSTERN_MESSAGE_CHUNK_OCTETS, error))
+        return FALSE;
+    if (!write_at(message->descriptor, octets, length, message->size, error))
+        return FALSE;
+    follow_header(message, octets, length);
+    message->size += length;
+    return TRUE;
+}
+
+gboolean postern_message_reserve(PosternMessage *message, guint64 octets, GError **error)
+{
+    return charge(message, MIN(octets, message->maximum), 1, error);
+}
+
+gboolean postern_message_is_too_big(const PosternMessage *message)
+{
+    return message->too_big;
+}
+
+guint64 postern_message_size(const PosternMessage *message)
+{
+    return message->size;
+}
+
+gboolean postern_message_seal(PosternMessage *message, GError **error)
+{
+    if (message->sealed)
+        return TRUE;
+    /* A write that failed half-way may have left octets behind the end. */
+    if (ftruncate(message->descriptor, (off_t)message->size) < 0 ||
+        fcntl(message->descriptor, F_ADD_SEALS, SEALS | F_SEAL_SEAL) < 0)
+        return postern_error_set_system(error, errno, "cannot seal a message");
+    message->sealed = TRUE;
+    if (message->budget && message->charged > message->size) {
+        postern_budget_release(message->budget, message->charged - message->size);
+        message->charged = message->size;
+    }
+    return TRUE;
+}
+
+int postern_message_descriptor(const PosternMessage *message)
+{
+    return message->descriptor;
+}
+
+static const char *map(PosternMessage *message, GError **error)
+{
+    g_mutex_lock(&message->mapping_lock);
+    if (!message->mapping) {
+        void *mapping = mmap(NULL, message->size, PROT_READ, MAP_PRIVATE, message->descriptor, 0);
+
+        if (mapping == MAP_FAILED)
+            postern_error_set_system(error, errno, "cannot map a message of %" G_GUINT64_FORMAT " octets",
+                                     message->size);
+        else
+            message->mapping = mapping;
+    }
+
+    const char *octets = message->mapping;
+
+    g_mutex_unlock(&message->mapping_lock);
+    return octets;
+}
+
+const char *postern_message_octets(PosternMessage *message, gsize *ret_length, GError **error)
+{
+    *ret_length = 0;
+    if (!message->sealed) {
+        g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_USAGE,
+                            "a message must be sealed before it is read");
+        return NULL;
+    }
+    if (message->size == 0)
+        return "";
+
+    const char *octets = map(message, error);
+
+    if (octets)
+        *ret_length = (gsize)message->size;
+    return octets;
+}
+
+/* Reads what is there at offset; 0 at the end, -1 and error. */
+static gssize read_at(int descriptor, char *buffer, gsize maximum, guint64 offset, GError **error)
+{
+    for (;;) {
+        gssize length = pread(descriptor, buffer, maximum, (off_t)offset);
+
+        if (length >= 0)
+            return length;
+        if (errno == EINTR)
+            continue;
+        postern_error_set_system(error, errno, "cannot read a message");
+        return -1;
+    }
+}
+
+PosternMessage *postern_message_copy_header(const PosternMessage *message, GError **error)
+{
+    guint64 octets = message->place == PLACE_AFTER_HEADER ? message->header_octets : message->size;
+    g_autoptr(PosternMessage) copy = postern_message_new(octets, message->budget, error);
+    g_autofree char *buffer = g_malloc(POSTERN_MESSAGE_CHUNK_OCTETS);
+
+    if (!copy)
+        return NULL;
+    while (copy->size < octets) {
+        gsize wanted = (gsize)MIN(octets - copy->size, (guint64)POSTERN_MESSAGE_CHUNK_OCTETS);
+        gssize length = read_at(message->descriptor, buffer, wanted, copy->size, error);
+
+        if (length == 0)
+            postern_error_set_system(error, EIO, "cannot read a message");
+        if (length <= 0 || !postern_message_append(copy, buffer, (gsize)length, error))
+            return NULL;
+    }
+    return postern_message_seal(copy, error) ? g_steal_pointer(&copy) : NULL;
+}
+
+gboolean postern_message_header_complete(const PosternMessage *message, guint64 *ret_octets)
+{
+    gboolean complete = message->place == PLACE_AFTER_HEADER;
+
+    if (ret_octets)
+        *ret_octets = complete ? message->header_octets : 0;
+    return complete;
+}
+
+/* Takes size and place in the header from what the descriptor holds. */
+static gboolean adopt(PosternMessage *message, guint64 size, GError **error)
+{
+    g_autofree char *buffer = g_malloc(POSTERN_MESSAGE_CHUNK_OCTETS);
+
+    while (message->place != PLACE_AFTER_HEADER && message->size < size) {
+        gssize length =
+            read_at(message->descriptor, buffer, POSTERN_MESSAGE_CHUNK_OCTETS, message->size, error);
+
+        if (length < 0)
+            return FALSE;
+        if (length == 0)
+            break;
+        follow_header(message, buffer, (gsize)length);
+        message->size += (guint64)length;
+    }
+    message->size = size;
+    return TRUE;
+}
+
+PosternMessage *postern_message_from_descriptor(int descriptor, guint64 maximum, GError **error)
+{
+    g_autoptr(PosternMessage) message = message_new(descriptor, maximum);
+    struct stat status;
+    int seals = fcntl(descriptor, F_GET_SEALS);
+
+    if (seals < 0 || (seals & SEALS) != SEALS) {
+        g_set_error_literal(
+            error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL,
+            "the descriptor of a message is not a memfd sealed against shrink, growth and writes");
+        return NULL;
+    }
+    if (fstat(descriptor, &status) < 0 || fcntl(descriptor, F_SETFD, FD_CLOEXEC) < 0) {
+        postern_error_set_system(error, errno, "cannot examine the descriptor of a message");
+        return NULL;
+    }
+    if (!S_ISREG(status.st_mode) || status.st_size < 0) {
+        g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL,
+                            "the descriptor of a message is no file");
+        return NULL;
+    }
+    if ((guint64)status.st_size > maximum) {
+        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT,
+                    "message of %" G_GINT64_FORMAT " octets is larger than the limit of %" G_GUINT64_FORMAT
+                    " octets",
+                    (gint64)status.st_size, maximum);
+        return NULL;
+    }
+    message->sealed = TRUE;
+    return adopt(message, (guint64)status.st_size, error) ? g_steal_pointer(&message) : NULL;
+}

@@ -1,0 +1,66 @@
+/*
+ * One message: octets in a memfd, charged to a budget, and an index of its header fields.
+ *
+ * Lines end in CRLF as on the wire (RFC 5321 2.3.8), dots unstuffed. A message that came in through SMTP
+ * keeps every octet. Life: new, append…, seal; then map, index and read. Not shared between threads
+ * while it grows; a sealed one may be read by any.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "base/budget.h"
+
+typedef struct PosternMessage PosternMessage;
+
+/*
+ * An empty message that may grow to maximum octets, charged to budget (a reference is taken; NULL: no
+ * budget). NULL and error where no memfd can be had.
+ */
+PosternMessage *postern_message_new(guint64 maximum, PosternBudget *budget, GError **error);
+
+/*
+ * A sealed message around a descriptor from a stranger, which is taken over in any case. It must be a memfd
+ * with seals F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE and at most maximum octets.
+ */
+PosternMessage *postern_message_from_descriptor(int descriptor, guint64 maximum, GError **error);
+
+PosternMessage *postern_message_ref(PosternMessage *message);
+void postern_message_unref(PosternMessage *message);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternMessage, postern_message_unref)
+
+/*
+ * Appends length octets. POSTERN_ERROR_LIMIT: over the maximum (postern_message_is_too_big() is then TRUE)
+ * or the budget; POSTERN_ERROR_SYSTEM: no memory. After an error the message stays as it was.
+ */
+gboolean postern_message_append(PosternMessage *message, const void *octets, gsize length, GError **error);
+
+/* Charges the budget for octets in all already now, so that later appends cannot fail for want of it. */
+gboolean postern_message_reserve(PosternMessage *message, guint64 octets, GError **error);
+
+/* TRUE once an append was refused for the maximum, not the budget. */
+gboolean postern_message_is_too_big(const PosternMessage *message);
+
+/* Octets so far. */
+guint64 postern_message_size(const PosternMessage *message);
+
+/* Ends growth: seals the memfd and gives back what was reserved and not used. Once. */
+gboolean postern_message_seal(PosternMessage *message, GError **error);
+
+/* The memfd, owned by message; for passing to the inspector once sealed. */
+int postern_message_descriptor(const PosternMessage *message);
+
+/*
+ * The octets of a sealed message, mapped MAP_PRIVATE and read-only on first use, valid as long as message.
+ * A message of 0 octets gives "". NULL and error where it cannot be mapped.
+ */
+const char *postern_message_octets(PosternMessage *message, gsize *ret_length, GError **error);
+
+/*
+ * A new sealed message that holds only the header block of message so far (to the empty line, included),
+ * for the header stage of an inspection while the body still arrives. NULL and error as for new.
+ */
+PosternMessage *postern_message_copy_header(const PosternMessage *message, GError **error);
+
+/* TRUE once the empty line after the header has been appended; *ret_octets: octets of header with it. */
+gboolean postern_message_header_complete(const PosternMessage *message, guint64 *ret_octets);

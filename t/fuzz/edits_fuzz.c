@@ -1,0 +1,203 @@
+/* What the reader gives is what a naive model makes of message and edits, and the body is always as it was.
+ */
+#include "mail/edits.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "mail/header.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* One unit of the header as the model sees it: a field with its folds, or one line that is none. */
+typedef struct {
+    GString *text;
+    GString *name; /* NULL: no field */
+} Unit;
+
+static void unit_clear(gpointer data)
+{
+    Unit *unit = data;
+
+    g_string_free(unit->text, TRUE);
+    if (unit->name)
+        g_string_free(unit->name, TRUE);
+}
+
+/* The name before the colon in lower case, or NULL. */
+static GString *name_of(const GString *line)
+{
+    GString *name = g_string_new(NULL);
+    gsize i = 0;
+
+    while (i < line->len && (guchar)line->str[i] > ' ' && (guchar)line->str[i] < 127 && line->str[i] != ':')
+        g_string_append_c(name, g_ascii_tolower(line->str[i++]));
+    while (i < line->len && (line->str[i] == ' ' || line->str[i] == '\t'))
+        i++;
+    if (name->len > 0 && i < line->len && line->str[i] == ':')
+        return name;
+    g_string_free(name, TRUE);
+    return NULL;
+}
+
+/* Splits the header into units; the rest of the message begins at the return value. */
+static gsize split(GArray *units, const char *octets, gsize length)
+{
+    gsize at = 0;
+
+    while (at < length) {
+        GString *line = g_string_new(NULL);
+
+        do
+            g_string_append_c(line, octets[at + line->len]);
+        while (at + line->len < length && line->str[line->len - 1] != '\n');
+        if (strcmp(line->str, "\n") == 0 || strcmp(line->str, "\r\n") == 0) {
+            g_string_free(line, TRUE);
+            return at;
+        }
+        at += line->len;
+
+        Unit *last = units->len > 0 ? &g_array_index(units, Unit, units->len - 1) : NULL;
+
+        if ((line->str[0] == ' ' || line->str[0] == '\t') && last && last->name) {
+            g_string_append_len(last->text, line->str, (gssize)line->len);
+            g_string_free(line, TRUE);
+        } else {
+            Unit unit = {line, name_of(line)};
+
+            g_array_append_val(units, unit);
+        }
+    }
+    return at;
+}
+
+static gboolean is_removed(const PosternEdits *edits, const GArray *units, guint index)
+{
+    const Unit *unit = &g_array_index(units, Unit, index);
+    guint occurrence = 0;
+
+    for (guint i = 0; unit->name && i < index; i++) {
+        const Unit *other = &g_array_index(units, Unit, i);
+
+        occurrence += other->name && g_string_equal(other->name, unit->name);
+    }
+    for (guint i = 0; unit->name && i < edits->list->len; i++) {
+        const PosternEdit *edit = g_ptr_array_index(edits->list, i);
+
+        if (edit->kind == POSTERN_EDIT_REMOVE && edit->occurrence == occurrence &&
+            g_ascii_strcasecmp(edit->name, unit->name->str) == 0)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static void insert(GString *out, const PosternEdits *edits)
+{
+    gsize before = out->len;
+
+    for (guint i = edits->list->len; i > 0; i--) {
+        const PosternEdit *edit = g_ptr_array_index(edits->list, i - 1);
+
+        if (edit->kind != POSTERN_EDIT_INSERT)
+            continue;
+        if (out->len == before && before > 0 && out->str[before - 1] != '\n')
+            g_string_append(out, "\r\n");
+        g_string_append_printf(out, "%s: %s\r\n", edit->name, edit->value);
+    }
+}
+
+static GString *model(const PosternEdits *edits, const char *octets, gsize length)
+{
+    g_autoptr(GArray) units = g_array_new(FALSE, FALSE, sizeof(Unit));
+    GString *out = g_string_new(NULL);
+    gboolean inserted = FALSE;
+    gsize rest;
+
+    g_array_set_clear_func(units, unit_clear);
+    rest = split(units, octets, length);
+    for (guint i = 0; i < units->len; i++) {
+        const Unit *unit = &g_array_index(units, Unit, i);
+
+        if (!inserted && unit->text->str[0] != ' ' && unit->text->str[0] != '\t') {
+            insert(out, edits);
+            inserted = TRUE;
+        }
+        if (!is_removed(edits, units, i))
+            g_string_append_len(out, unit->text->str, (gssize)unit->text->len);
+    }
+    if (!inserted)
+        insert(out, edits);
+    g_string_append_len(out, octets + rest, (gssize)(length - rest));
+    return out;
+}
+
+static GString *read_all(PosternMessage *message, const PosternEdits *edits, gsize maximum)
+{
+    g_autoptr(PosternMessageReader) reader = postern_message_reader_new(message, edits, NULL);
+    GString *out = g_string_new(NULL);
+    const char *piece;
+    gsize length;
+
+    while (postern_message_reader_next(reader, maximum, &piece, &length)) {
+        g_assert(length > 0 && length <= maximum);
+        g_string_append_len(out, piece, (gssize)length);
+    }
+    g_assert(out->len == postern_message_reader_size(reader));
+    return out;
+}
+
+/* Edits, a line each: '+' NAME '=' VALUE (with '|' for a fold), or '-' OCCURRENCE NAME; "\n\n" ends them. */
+static gsize parse_edits(PosternEdits *edits, const char *octets, gsize length)
+{
+    gsize at = 0;
+
+    while (at < length && octets[at] != '\n') {
+        const char *end = memchr(octets + at, '\n', length - at);
+        gsize line_length = end ? (gsize)(end - octets) - at : length - at;
+        g_autofree char *line = g_strndup(octets + at, line_length);
+        char *value = strchr(line, '=');
+
+        if (line[0] == '+' && value) {
+            g_autoptr(GString) folded = g_string_new(value + 1);
+
+            *value = '\0';
+            g_string_replace(folded, "|", "\r\n ", 0);
+            postern_edits_insert(edits, line + 1, folded->str);
+        } else if (line[0] == '-' && line[1]) {
+            postern_edits_remove(edits, line + 2, (guint)(line[1] - '0') % 4);
+        }
+        at += line_length + 1;
+    }
+    return MIN(at + 1, length);
+}
+
+static void check(const PosternEdits *edits, const char *octets, gsize length, gsize step)
+{
+    g_autoptr(PosternMessage) message = postern_message_new(length, NULL, NULL);
+    g_autoptr(PosternHeader) header = postern_header_parse(octets, length);
+    g_autoptr(GString) expected = model(edits, octets, length);
+    gsize body = length - header->body_offset;
+
+    g_assert(postern_message_append(message, octets, length, NULL));
+    g_assert(postern_message_seal(message, NULL));
+
+    g_autoptr(GString) whole = read_all(message, edits, 65536);
+    g_autoptr(GString) trickle = read_all(message, edits, step);
+
+    g_assert(g_string_equal(whole, expected) && g_string_equal(trickle, expected));
+    g_assert(whole->len >= body);
+    g_assert(memcmp(whole->str + whole->len - body, octets + header->body_offset, body) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size == 0 || size > 8192)
+        return -1;
+
+    g_autofree char *octets = g_memdup2(data, size);
+    g_autoptr(PosternEdits) edits = postern_edits_new();
+    gsize start = parse_edits(edits, octets, size);
+
+    check(edits, octets + start, size - start, 1 + size % 7);
+    return 0;
+}

@@ -1,0 +1,91 @@
+/*
+ * The table of answers: all that an inspection knows of the DNS, and the questions it still has. Pure data,
+ * no network. A check looks up; where the answer is missing the question is noted and the check says that
+ * it is waiting; the caller resolves the noted questions, adds the answers and runs the check again.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "dns/question.h"
+
+typedef enum {
+    POSTERN_ANSWER_RECORDS,  /* at least one record */
+    POSTERN_ANSWER_NXDOMAIN, /* the name does not exist (RFC 2308 2.1) */
+    POSTERN_ANSWER_NODATA,   /* the name exists without that type (RFC 2308 2.2) */
+    POSTERN_ANSWER_SERVFAIL, /* a server failed, or DNSSEC says bogus */
+    POSTERN_ANSWER_TIMEOUT,  /* no answer before our deadline */
+} PosternAnswerStatus;
+
+/*
+ * One record. A, AAAA: 4 or 16 octets. MX: preference (2 octets, network order), then the name. PTR, CNAME:
+ * the name. TXT: the octets of all its strings joined (RFC 7208 3.3, RFC 6376 3.6.2.2). Names are lower case
+ * text without a final dot, not NUL-terminated; the root is the empty name (RFC 7505 3). A record whose name
+ * no question can carry (dns/question.h) is left out. The data of an empty record is not NULL.
+ */
+typedef struct {
+    PosternAnswerStatus status;
+    GPtrArray *records; /* of GBytes *, in order; empty unless RECORDS; never NULL */
+} PosternAnswer;
+
+PosternAnswer *postern_answer_new(PosternAnswerStatus status);
+void postern_answer_free(PosternAnswer *answer);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternAnswer, postern_answer_free)
+
+/*
+ * Adds a record (octets are copied) and sets RECORDS. FALSE, and nothing changes, where
+ * POSTERN_RECORDS_PER_ANSWER_MAX is met or the record is over POSTERN_RECORD_MAX_OCTETS.
+ */
+gboolean postern_answer_add(PosternAnswer *answer, gconstpointer octets, gsize length);
+
+/* "records", "nxdomain", "nodata", "servfail", "timeout". */
+const char *postern_answer_status_name(PosternAnswerStatus status);
+
+typedef struct PosternAnswers PosternAnswers;
+
+PosternAnswers *postern_answers_new(void);
+PosternAnswers *postern_answers_ref(PosternAnswers *answers);
+void postern_answers_unref(PosternAnswers *answers);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternAnswers, postern_answers_unref)
+
+/*
+ * Looks up name and type. The answer, owned by answers; or NULL: not known, and the question is noted (once;
+ * over POSTERN_QUESTIONS_PER_MESSAGE_MAX distinct questions the answer is SERVFAIL instead). A name that
+ * cannot be asked is NXDOMAIN.
+ */
+const PosternAnswer *postern_answers_look_up(PosternAnswers *answers, const char *name, PosternDnsType type);
+
+/*
+ * Adds or replaces an answer, which is taken over; its question is no longer noted. Where the table's records
+ * would pass POSTERN_ANSWERS_MAX_OCTETS, a SERVFAIL is added instead; where the table is full of other
+ * questions (POSTERN_QUESTIONS_PER_MESSAGE_MAX), nothing is, and a look-up gives SERVFAIL.
+ */
+void postern_answers_add(PosternAnswers *answers, const PosternQuestion *question, PosternAnswer *answer);
+
+/* The answer to question, owned by answers, or NULL; nothing is noted. */
+const PosternAnswer *postern_answers_get(const PosternAnswers *answers, const PosternQuestion *question);
+
+/* The questions noted and not answered, of PosternQuestion *, owned by answers, in the order of asking. */
+GPtrArray *postern_answers_questions(PosternAnswers *answers);
+
+/*
+ * The questions that have an answer, of PosternQuestion * owned by answers, sorted by name, then type. The
+ * caller unrefs the array.
+ */
+GPtrArray *postern_answers_answered(const PosternAnswers *answers);
+
+/* Number of answers held. */
+guint postern_answers_count(const PosternAnswers *answers);
+
+/*
+ * The answers (not the noted questions) as GVariant (floating), sorted by question so that equal tables give
+ * equal octets; and back, from a stranger: limits and forms are checked.
+ */
+#define POSTERN_ANSWERS_VARIANT "a(qyayaay)" /* type, status, name, records */
+GVariant *postern_answers_to_variant(const PosternAnswers *answers);
+PosternAnswers *postern_answers_from_variant(GVariant *variant, GError **error);
+
+/* The noted questions as GVariant (floating), and back into out (of PosternQuestion *, taken over by it). */
+#define POSTERN_QUESTIONS_VARIANT "a(qay)"
+GVariant *postern_questions_to_variant(GPtrArray *questions);
+GPtrArray *postern_questions_from_variant(GVariant *variant, GError **error);

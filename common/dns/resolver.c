@@ -1,0 +1,215 @@
+#include "dns/resolver.h"
+
+#include <arpa/nameser.h>
+
+#include "base/limits.h"
+#include "dns/resolver_unbound.h"
+
+struct PosternResolver {
+    struct event_base *loop;
+    struct ub_ctx *context;   /* NULL where file answers */
+    PosternAnswersFile *file; /* NULL where context answers */
+    guint timeout_ms;
+    GQueue asks;    /* of PosternResolverAsk */
+    GQueue flights; /* of Flight, those without an ask included */
+};
+
+struct PosternResolverAsk {
+    PosternResolver *resolver;
+    GList in_resolver;
+    PosternAnswers *answers;
+    PosternResolverDone done;
+    gpointer user_data;
+    struct event *end; /* the deadline, made active before it by the last answer */
+    GQueue flights;
+    gboolean asking; /* answers that come now come from inside postern_resolver_ask() */
+};
+
+/*
+ * One question on its way. libunbound holds the only pointer to it that outlives the ask: a flight whose ask
+ * has ended stays until libunbound lets go of it, so a late answer finds it, and finds that nobody waits.
+ */
+typedef struct {
+    PosternResolver *resolver;
+    GList in_resolver;
+    PosternResolverAsk *ask; /* NULL when it has ended */
+    GList in_ask;
+    PosternQuestion *question;
+} Flight;
+
+static Flight *flight_new(PosternResolverAsk *ask, const PosternQuestion *question)
+{
+    Flight *flight = g_new0(Flight, 1);
+    flight->resolver = ask->resolver;
+    flight->in_resolver.data = flight;
+    flight->ask = ask;
+    flight->in_ask.data = flight;
+    flight->question = postern_question_copy(question);
+    g_queue_push_tail_link(&ask->resolver->flights, &flight->in_resolver);
+    g_queue_push_tail_link(&ask->flights, &flight->in_ask);
+    return flight;
+}
+
+static void flight_free(Flight *flight)
+{
+    g_queue_unlink(&flight->resolver->flights, &flight->in_resolver);
+    if (flight->ask != NULL)
+        g_queue_unlink(&flight->ask->flights, &flight->in_ask);
+    postern_question_free(flight->question);
+    g_free(flight);
+}
+
+/* Takes answer over. */
+static void flight_end(Flight *flight, PosternAnswer *answer)
+{
+    PosternResolverAsk *ask = flight->ask;
+    if (ask != NULL)
+        postern_answers_add(ask->answers, flight->question, answer);
+    else
+        postern_answer_free(answer);
+    flight_free(flight);
+    if (ask != NULL && ask->flights.length == 0 && !ask->asking)
+        event_active(ask->end, EV_TIMEOUT, 0);
+}
+
+static void flight_answered(void *user_data, int rcode, void *packet, int length, int security,
+                            char *why_bogus, int was_ratelimited)
+{
+    Flight *flight = user_data;
+    const int bogus = 1;
+    PosternAnswer *answer;
+    if (flight->ask == NULL || security == bogus || (rcode == ns_r_noerror && (packet == NULL || length < 0)))
+        answer = postern_answer_new(POSTERN_ANSWER_SERVFAIL);
+    else if (rcode != ns_r_noerror)
+        answer =
+            postern_answer_new(rcode == ns_r_nxdomain ? POSTERN_ANSWER_NXDOMAIN : POSTERN_ANSWER_SERVFAIL);
+    else
+        answer = postern_resolver_parse_packet(packet, (gsize)length, flight->question);
+    flight_end(flight, answer);
+}
+
+static void flight_start(PosternResolverAsk *ask, const PosternQuestion *question)
+{
+    PosternResolver *resolver = ask->resolver;
+    if (resolver->file != NULL) {
+        postern_answers_add(ask->answers, question, postern_answers_file_answer(resolver->file, question));
+        return;
+    }
+    if (resolver->flights.length >= POSTERN_RESOLVER_QUESTIONS_MAX) {
+        postern_answers_add(ask->answers, question, postern_answer_new(POSTERN_ANSWER_SERVFAIL));
+        return;
+    }
+    Flight *flight = flight_new(ask, question);
+    if (!postern_resolver_context_ask(resolver->context, question, flight_answered, flight))
+        flight_end(flight, postern_answer_new(POSTERN_ANSWER_SERVFAIL));
+}
+
+static void ask_free(PosternResolverAsk *ask)
+{
+    for (GList *link; (link = g_queue_pop_head_link(&ask->flights)) != NULL;)
+        ((Flight *)link->data)->ask = NULL;
+    g_queue_unlink(&ask->resolver->asks, &ask->in_resolver);
+    event_free(ask->end);
+    postern_answers_unref(ask->answers);
+    g_free(ask);
+}
+
+static void ask_end(evutil_socket_t fd, short what, void *user_data)
+{
+    PosternResolverAsk *ask = user_data;
+    for (GList *link = ask->flights.head; link != NULL; link = link->next) {
+        const Flight *flight = link->data;
+        if (postern_answers_get(ask->answers, flight->question) == NULL)
+            postern_answers_add(ask->answers, flight->question, postern_answer_new(POSTERN_ANSWER_TIMEOUT));
+    }
+    PosternResolverDone done = ask->done;
+    gpointer done_data = ask->user_data;
+    ask_free(ask);
+    done(done_data);
+}
+
+static PosternResolver *resolver_new(struct event_base *loop)
+{
+    PosternResolver *resolver = g_new0(PosternResolver, 1);
+    resolver->loop = loop;
+    g_queue_init(&resolver->asks);
+    g_queue_init(&resolver->flights);
+    return resolver;
+}
+
+PosternResolver *postern_resolver_new(struct event_base *loop, const PosternResolverOptions *options,
+                                      GError **error)
+{
+    g_return_val_if_fail(loop != NULL && options != NULL, NULL);
+
+    struct ub_ctx *context = postern_resolver_context_new(loop, options, error);
+    if (context == NULL)
+        return NULL;
+    PosternResolver *resolver = resolver_new(loop);
+    resolver->context = context;
+    resolver->timeout_ms = options->timeout_ms;
+    return resolver;
+}
+
+PosternResolver *postern_resolver_new_from_file(struct event_base *loop, PosternAnswersFile *file)
+{
+    g_return_val_if_fail(loop != NULL && file != NULL, NULL);
+
+    PosternResolver *resolver = resolver_new(loop);
+    resolver->file = postern_answers_file_ref(file);
+    return resolver;
+}
+
+void postern_resolver_free(PosternResolver *resolver)
+{
+    if (resolver == NULL)
+        return;
+    while (resolver->asks.head != NULL)
+        ask_free(resolver->asks.head->data);
+    if (resolver->context != NULL)
+        postern_resolver_context_free(resolver->context);
+    while (resolver->flights.head != NULL)
+        flight_free(resolver->flights.head->data);
+    postern_answers_file_unref(resolver->file);
+    g_free(resolver);
+}
+
+PosternResolverAsk *postern_resolver_ask(PosternResolver *resolver, PosternAnswers *answers,
+                                         PosternResolverDone done, gpointer user_data)
+{
+    g_return_val_if_fail(resolver != NULL && answers != NULL && done != NULL, NULL);
+
+    PosternResolverAsk *ask = g_new0(PosternResolverAsk, 1);
+    ask->resolver = resolver;
+    ask->in_resolver.data = ask;
+    ask->answers = postern_answers_ref(answers);
+    ask->done = done;
+    ask->user_data = user_data;
+    g_queue_init(&ask->flights);
+    g_queue_push_tail_link(&resolver->asks, &ask->in_resolver);
+    ask->end = evtimer_new(resolver->loop, ask_end, ask);
+    g_assert(ask->end != NULL);
+
+    /* Answers that are known at once take their questions out of the array of those noted. */
+    ask->asking = TRUE;
+    g_autoptr(GPtrArray) questions = g_ptr_array_new_with_free_func((GDestroyNotify)postern_question_free);
+    GPtrArray *noted = postern_answers_questions(answers);
+    for (guint i = 0; i < noted->len; i++)
+        g_ptr_array_add(questions, postern_question_copy(g_ptr_array_index(noted, i)));
+    for (guint i = 0; i < questions->len; i++)
+        flight_start(ask, g_ptr_array_index(questions, i));
+    ask->asking = FALSE;
+
+    const struct timeval timeout = {resolver->timeout_ms / 1000, resolver->timeout_ms % 1000 * 1000};
+    if (ask->flights.length == 0)
+        event_active(ask->end, EV_TIMEOUT, 0);
+    else
+        evtimer_add(ask->end, &timeout);
+    return ask;
+}
+
+void postern_resolver_cancel(PosternResolverAsk *ask)
+{
+    if (ask != NULL)
+        ask_free(ask);
+}

@@ -1,0 +1,63 @@
+/*
+ * Asks questions, all at once and without waiting, on one event loop. Either libunbound through its event
+ * context (a context belongs to one thread), or an answers file in place of the network.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <glib.h>
+
+#include "dns/answers.h"
+#include "dns/answers_file.h"
+
+typedef struct {
+    /* NULL-terminated, of "ADDRESS" or "ADDRESS@PORT"; empty or NULL: full recursion. */
+    const char *const *servers;
+    guint timeout_ms;              /* until a question without an answer is a TIMEOUT */
+    guint cache_octets;            /* for messages, and twice that for record sets */
+    const char *trust_anchor_file; /* DS or DNSKEY records; NULL: no DNSSEC validation of our own */
+} PosternResolverOptions;
+
+typedef struct PosternResolver PosternResolver;
+
+/*
+ * A resolver on loop, which must outlive it; one thread calls everything of one resolver. Names under test.
+ * and invalid. and reverse names of private addresses are asked like any others. Errors name the option that
+ * libunbound refused.
+ */
+PosternResolver *postern_resolver_new(struct event_base *loop, const PosternResolverOptions *options,
+                                      GError **error);
+
+/* A resolver that answers from file (a reference is taken). */
+PosternResolver *postern_resolver_new_from_file(struct event_base *loop, PosternAnswersFile *file);
+
+/* Outstanding asks end without their callback. */
+void postern_resolver_free(PosternResolver *resolver);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternResolver, postern_resolver_free)
+
+/*
+ * Called once for an ask, from the loop, never from inside postern_resolver_ask. Every question of the ask is
+ * then in answers, and the ask is gone. The resolver may be freed here.
+ */
+typedef void (*PosternResolverDone)(gpointer user_data);
+
+typedef struct PosternResolverAsk PosternResolverAsk;
+
+/*
+ * Asks all noted questions of answers (a reference is taken until done) at once; what has no answer after
+ * timeout_ms is a TIMEOUT; what would be more than POSTERN_RESOLVER_QUESTIONS_MAX on their way is SERVFAIL.
+ * The ask ends with its callback or with postern_resolver_cancel().
+ */
+PosternResolverAsk *postern_resolver_ask(PosternResolver *resolver, PosternAnswers *answers,
+                                         PosternResolverDone done, gpointer user_data);
+
+/* Ends an ask without its callback; NULL is allowed. A late answer touches nothing of the caller's. */
+void postern_resolver_cancel(PosternResolverAsk *ask);
+
+/*
+ * A packet of libunbound (RFC 1035 4.1) as an answer to question; CNAME chains inside it are followed.
+ * Anything malformed, truncated or over a limit is SERVFAIL. Never NULL. Public for its tests and fuzz
+ * harness.
+ */
+PosternAnswer *postern_resolver_parse_packet(const guint8 *packet, gsize length,
+                                             const PosternQuestion *question);

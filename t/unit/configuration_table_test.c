@@ -1,0 +1,205 @@
+#include "base/configuration.h"
+
+#include <string.h>
+
+#include "base/configuration_value.h"
+#include "base/log.h"
+#include "judge/policy.h"
+
+static gsize size_of(const PosternOption *option)
+{
+    switch (option->type) {
+    case POSTERN_OPTION_OCTETS:
+        return sizeof(guint64);
+    case POSTERN_OPTION_STRING:
+    case POSTERN_OPTION_LIST:
+        return sizeof(gpointer);
+    default:
+        return sizeof(guint);
+    }
+}
+
+static void test_rows(void)
+{
+    gsize length;
+    const PosternOption *options = postern_configuration_options(&length);
+    g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GHashTable) groups = g_hash_table_new(g_str_hash, g_str_equal);
+
+    for (gsize i = 0; i < length; i++) {
+        const PosternOption *option = &options[i];
+        g_assert_true(g_hash_table_add(names, g_strdup_printf("%s %s", option->group, option->key)));
+        if (i == 0 || strcmp(options[i - 1].group, option->group) != 0)
+            g_assert_true(g_hash_table_add(groups, (gpointer)(guintptr)option->group));
+        g_assert_cmpuint(strspn(option->key, "abcdefghijklmnopqrstuvwxyz_"), ==, strlen(option->key));
+        g_assert_cmpuint(strlen(option->text), >, 10);
+        g_assert_cmpuint(strlen(option->text), <=, 100);
+        g_assert_null(strchr(option->text, '\n'));
+        g_assert_true(g_str_has_suffix(option->text, "."));
+        g_assert_cmpuint(option->minimum, <=, option->maximum);
+        g_assert_true((option->type == POSTERN_OPTION_CHOICE) == (option->choices != NULL));
+        if (option->type == POSTERN_OPTION_NUMBER || option->type == POSTERN_OPTION_DURATION)
+            g_assert_cmpuint(option->maximum, <=, G_MAXUINT);
+    }
+}
+
+static void test_defaults_are_allowed(void)
+{
+    gsize length;
+    const PosternOption *options = postern_configuration_options(&length);
+    for (gsize i = 0; i < length; i++) {
+        g_autoptr(PosternConfiguration) configuration = postern_configuration_new();
+        g_autoptr(GError) error = NULL;
+        g_assert_true(
+            postern_configuration_value_set(configuration, &options[i], options[i].initial, &error));
+        g_assert_no_error(error);
+        g_autofree char *text = postern_configuration_value_text(configuration, &options[i]);
+        g_assert_cmpstr(text, ==, options[i].initial);
+    }
+}
+
+/* No field is without its row, no two rows share one: what no row covers is at most the padding of one
+ * member. */
+static void test_rows_cover_the_structure(void)
+{
+    gsize length;
+    const PosternOption *options = postern_configuration_options(&length);
+    guint8 covered[sizeof(PosternConfiguration)] = {0};
+
+    for (gsize i = 0; i < length; i++) {
+        for (gsize octet = 0; octet < size_of(&options[i]); octet++)
+            g_assert_cmpuint(covered[options[i].offset + octet]++, ==, 0);
+    }
+    gsize gap = 0;
+    for (gsize octet = 0; octet < sizeof covered; octet++) {
+        gap = covered[octet] ? 0 : gap + 1;
+        g_assert_cmpuint(gap, <, sizeof(guint64));
+        if (gap > 0)
+            g_assert_cmpuint(octet % sizeof(guint64), >=, sizeof(guint32));
+    }
+}
+
+static void assert_choice(const char *group, const char *key, guint index, const char *word)
+{
+    gsize length;
+    const PosternOption *options = postern_configuration_options(&length);
+    for (gsize i = 0; i < length; i++) {
+        if (strcmp(options[i].group, group) == 0 && strcmp(options[i].key, key) == 0) {
+            g_assert_cmpuint(g_strv_length((char **)(guintptr)options[i].choices), >, index);
+            g_assert_cmpstr(options[i].choices[index], ==, word);
+            return;
+        }
+    }
+    g_assert_not_reached();
+}
+
+static void test_choices_are_the_enumerations(void)
+{
+    static const struct {
+        guint action;
+        const char *word;
+    } actions[] = {
+        {POSTERN_ACTION_ACCEPT, "accept"},         {POSTERN_ACTION_MARK, "mark"},
+        {POSTERN_ACTION_QUARANTINE, "quarantine"}, {POSTERN_ACTION_DISCARD, "discard"},
+        {POSTERN_ACTION_TEMPFAIL, "tempfail"},     {POSTERN_ACTION_REJECT, "reject"},
+    };
+    static const char *const rows[] = {"virus",     "unscannable", "spf_fail",  "spf_softfail",
+                                       "spf_error", "dkim_fail",   "dkim_error"};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        for (gsize j = 0; j < G_N_ELEMENTS(actions); j++)
+            assert_choice("policy", rows[i], actions[j].action, actions[j].word);
+    }
+    assert_choice("log", "level", POSTERN_LOG_ERROR, "error");
+    assert_choice("log", "level", POSTERN_LOG_WARNING, "warning");
+    assert_choice("log", "level", POSTERN_LOG_NOTICE, "notice");
+    assert_choice("log", "level", POSTERN_LOG_INFO, "info");
+    assert_choice("log", "level", POSTERN_LOG_DEBUG, "debug");
+    assert_choice("proxy", "client_address", POSTERN_CLIENT_ADDRESS_XCLIENT, "xclient");
+    assert_choice("proxy", "client_address", POSTERN_CLIENT_ADDRESS_XFORWARD, "xforward");
+    assert_choice("proxy", "client_address", POSTERN_CLIENT_ADDRESS_NONE, "none");
+    assert_choice("proxy", "mode", POSTERN_MODE_ENFORCE, "enforce");
+    assert_choice("proxy", "mode", POSTERN_MODE_OBSERVE, "observe");
+    assert_choice("proxy", "bare_newline", POSTERN_BARE_NEWLINE_REJECT, "reject");
+    assert_choice("proxy", "bare_newline", POSTERN_BARE_NEWLINE_REPAIR, "repair");
+}
+
+static void assert_stable(const char *text)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PosternConfiguration) once = postern_configuration_parse(text, strlen(text), "once", &error);
+    g_assert_no_error(error);
+    g_autofree char *dumped = postern_configuration_dump(once);
+    g_autoptr(PosternConfiguration) twice =
+        postern_configuration_parse(dumped, strlen(dumped), "twice", &error);
+    g_assert_no_error(error);
+    g_autofree char *again = postern_configuration_dump(twice);
+    g_assert_cmpstr(dumped, ==, again);
+}
+
+static void test_dump_is_stable(void)
+{
+    assert_stable("");
+    assert_stable("[log]\ndestination=/var/log/a\\\\b c#d;e\nlevel=debug\n"
+                  "[proxy]\nlisten=0.0.0.0:25;[::]:25\nhostname=mx.example.org\nbackend=192.0.2.1:25\n"
+                  "client_address=none\nrecipient_domains=a.example,b.example\ninspect=no\nmode=observe\n"
+                  "message_size=1234567\nbackend_wait=1234ms\nbare_newline=repair\n"
+                  "[dns]\nservers=127.0.0.1@5353;::1\ncache=1M\n"
+                  "[inspector]\nsocket=/run/postern/inspector\ntemporary_size=3M\n"
+                  "[policy]\nvirus=quarantine\nspf_fail=reject\nallow_clients=192.0.2.0/24\n"
+                  "exempt_recipients=postmaster;abuse\n");
+}
+
+static void test_dump_names_every_row(void)
+{
+    gsize length;
+    const PosternOption *options = postern_configuration_options(&length);
+    g_autoptr(PosternConfiguration) configuration = postern_configuration_new();
+    g_autofree char *dumped = postern_configuration_dump(configuration);
+
+    for (gsize i = 0; i < length; i++) {
+        g_autofree char *assignment = g_strdup_printf("\n%s =", options[i].key);
+        g_assert_nonnull(strstr(dumped, assignment));
+        g_assert_nonnull(strstr(dumped, options[i].text));
+    }
+    g_assert_nonnull(strstr(dumped, "\nmessage_size = 50M\n"));
+    g_assert_nonnull(strstr(dumped, "\nrecipient_domains =\n"));
+    g_assert_nonnull(strstr(dumped, "(one of mark, quarantine, tempfail, reject; default: tempfail)"));
+}
+
+static void test_document(void)
+{
+    gsize length;
+    const PosternOption *options = postern_configuration_options(&length);
+    g_autofree char *plain = postern_configuration_document(FALSE);
+    g_autofree char *manual = postern_configuration_document(TRUE);
+    g_auto(GStrv) lines = g_strsplit(manual, "\n", -1);
+    guint begun = 0, ended = 0, items = 0;
+
+    for (gsize i = 0; i < length; i++) {
+        g_autofree char *item = g_strdup_printf("\n.It Cm %s\n", options[i].key);
+        g_assert_nonnull(strstr(manual, item));
+        g_assert_nonnull(strstr(plain, options[i].text));
+    }
+    for (char **line = lines; *line != NULL; line++) {
+        begun += g_str_has_prefix(*line, ".Bl ");
+        ended += g_str_has_prefix(*line, ".El");
+        items += g_str_has_prefix(*line, ".It ");
+    }
+    g_assert_cmpuint(begun, ==, ended);
+    g_assert_cmpuint(begun, ==, 7);
+    g_assert_cmpuint(items, ==, length);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/configuration-table/rows", test_rows);
+    g_test_add_func("/configuration-table/defaults-are-allowed", test_defaults_are_allowed);
+    g_test_add_func("/configuration-table/rows-cover-the-structure", test_rows_cover_the_structure);
+    g_test_add_func("/configuration-table/choices-are-the-enumerations", test_choices_are_the_enumerations);
+    g_test_add_func("/configuration-table/dump-is-stable", test_dump_is_stable);
+    g_test_add_func("/configuration-table/dump-names-every-row", test_dump_names_every_row);
+    g_test_add_func("/configuration-table/document", test_document);
+    return g_test_run();
+}

@@ -1,0 +1,294 @@
+#include "judge/verdict.h"
+
+#include <string.h>
+
+#include "base/limits.h"
+
+#include "unit/verdict_sample.h"
+
+typedef struct {
+    const char *findings;
+    const char *check;  /* NULL: nothing applies */
+    const char *reject; /* the reply where policy says reject throughout */
+    const char *tempfail;
+} RowCase;
+
+static const RowCase row_cases[] = {
+    {"", NULL, NULL, NULL},
+    {"spf=none dkim=neutral virus=clean", NULL, NULL, NULL},
+    {"spf=permerror", NULL, NULL, NULL},
+    {"spf=neutral", NULL, NULL, NULL},
+    {"dkim=policy", NULL, NULL, NULL},
+    {"dkim=fail dkim=pass", NULL, NULL, NULL},
+    {"dkim=temperror dkim=pass dkim=fail", NULL, NULL, NULL},
+    {"virus=error", NULL, NULL, NULL},
+    {"virus=infected", "virus", "550 5.7.1 Message refused: virus found (Eicar-Test-Signature)",
+     "451 4.7.1 Message refused: virus found (Eicar-Test-Signature), try again later"},
+    {"virus=unscannable", "unscannable", "550 5.7.1 Message could not be scanned for viruses",
+     "451 4.7.1 Message could not be scanned for viruses, try again later"},
+    {"spf=fail", "spf_fail",
+     "550 5.7.23 SPF check failed: 192.0.2.1 is not allowed to send mail from example.com",
+     "451 4.7.23 SPF check failed: 192.0.2.1 is not allowed to send mail from example.com, try again later"},
+    {"spf=softfail", "spf_softfail",
+     "550 5.7.23 SPF check: softfail: 192.0.2.1 is probably not allowed to send mail from example.com",
+     "451 4.7.23 SPF check: softfail: 192.0.2.1 is probably not allowed to send mail from example.com, "
+     "try again later"},
+    {"spf=temperror", "spf_error", "451 4.7.24 SPF check: temporary error, try again later",
+     "451 4.7.24 SPF check: temporary error, try again later"},
+    {"dkim=fail", "dkim_fail", "550 5.7.20 No passing DKIM signature: the reason",
+     "451 4.7.20 No passing DKIM signature: the reason, try again later"},
+    {"dkim=skipped dkim=permerror", "dkim_fail", "550 5.7.20 No passing DKIM signature: the reason",
+     "451 4.7.20 No passing DKIM signature: the reason, try again later"},
+    {"dkim=temperror", "dkim_error", "451 4.4.3 DKIM check: temporary error (the reason), try again later",
+     "451 4.4.3 DKIM check: temporary error (the reason), try again later"},
+    /* The missing key may be that of a good signature. */
+    {"dkim=fail dkim=temperror", "dkim_fail",
+     "451 4.7.20 No passing DKIM signature: the reason, try again later",
+     "451 4.7.20 No passing DKIM signature: the reason, try again later"},
+    /* Ties: the order of the table. */
+    {"virus=infected spf=fail dkim=fail", "virus",
+     "550 5.7.1 Message refused: virus found (Eicar-Test-Signature)",
+     "451 4.7.1 Message refused: virus found (Eicar-Test-Signature), try again later"},
+};
+
+static void test_replies(void)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(row_cases); i++) {
+        const RowCase *entry = &row_cases[i];
+        g_autoptr(PosternPolicy) rejecting = new_policy(POSTERN_ACTION_REJECT);
+        g_autoptr(PosternPolicy) delaying = new_policy(POSTERN_ACTION_TEMPFAIL);
+        g_autoptr(PosternVerdict) refused = decide(rejecting, entry->findings);
+        g_autoptr(PosternVerdict) delayed = decide(delaying, entry->findings);
+        PosternAction action = !entry->reject            ? POSTERN_ACTION_ACCEPT
+                               : entry->reject[0] == '5' ? POSTERN_ACTION_REJECT
+                                                         : POSTERN_ACTION_TEMPFAIL;
+
+        g_assert_cmpstr(refused->check, ==, entry->check);
+        g_assert_cmpstr(refused->reply, ==, entry->reject);
+        g_assert_cmpint(refused->action, ==, action);
+        g_assert_cmpint(refused->would, ==, action);
+        g_assert_null(refused->would_reply);
+        g_assert_cmpstr(delayed->check, ==, entry->check);
+        g_assert_cmpstr(delayed->reply, ==, entry->tempfail);
+        g_assert_cmpint(delayed->action, ==, entry->check ? POSTERN_ACTION_TEMPFAIL : POSTERN_ACTION_ACCEPT);
+        g_assert_cmpuint(refused->edits->list->len, ==, action == POSTERN_ACTION_ACCEPT ? 1 : 0);
+    }
+}
+
+static void test_observe(void)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(row_cases); i++) {
+        const RowCase *entry = &row_cases[i];
+        g_autoptr(PosternPolicy) policy = new_policy(POSTERN_ACTION_REJECT);
+        g_autoptr(PosternVerdict) real = decide(policy, entry->findings);
+
+        policy->observe = TRUE;
+
+        g_autoptr(PosternVerdict) verdict = decide(policy, entry->findings);
+
+        g_assert_cmpint(verdict->action, ==, POSTERN_ACTION_ACCEPT);
+        g_assert_null(verdict->reply);
+        g_assert_cmpuint(verdict->edits->list->len, ==, 0);
+        g_assert_cmpint(verdict->would, ==, real->action);
+        g_assert_cmpstr(verdict->would_reply, ==, real->reply);
+        g_assert_cmpstr(verdict->check, ==, real->check);
+        g_assert_cmpstr(verdict->authentication_results, ==, real->authentication_results);
+    }
+}
+
+static void test_most_severe_wins(void)
+{
+    g_autoptr(PosternPolicy) policy = new_policy(POSTERN_ACTION_ACCEPT);
+
+    policy->spf_fail = POSTERN_ACTION_QUARANTINE;
+    policy->dkim_fail = POSTERN_ACTION_TEMPFAIL;
+    policy->virus = POSTERN_ACTION_MARK;
+
+    g_autoptr(PosternVerdict) three = decide(policy, "virus=infected spf=fail dkim=fail");
+    g_autoptr(PosternVerdict) two = decide(policy, "virus=infected spf=fail");
+    g_autoptr(PosternVerdict) one = decide(policy, "virus=infected");
+    g_autoptr(PosternVerdict) none = decide(policy, "spf=softfail");
+
+    g_assert_cmpstr(three->check, ==, "dkim_fail");
+    g_assert_cmpint(three->action, ==, POSTERN_ACTION_TEMPFAIL);
+    g_assert_cmpstr(two->check, ==, "spf_fail");
+    g_assert_cmpint(two->action, ==, POSTERN_ACTION_QUARANTINE);
+    g_assert_cmpstr(one->check, ==, "virus");
+    g_assert_cmpint(one->action, ==, POSTERN_ACTION_ACCEPT);
+    g_assert_null(none->check);
+}
+
+static void test_virus_required(void)
+{
+    static const struct {
+        const char *findings;
+        gboolean required;
+        gboolean unscannable;
+    } cases[] = {
+        {"", TRUE, TRUE},
+        {"", FALSE, FALSE},
+        {"virus=error", TRUE, TRUE},
+        {"virus=error", FALSE, FALSE},
+        {"virus=unscannable", FALSE, TRUE},
+        {"virus=clean", TRUE, FALSE},
+    };
+    g_autoptr(PosternPolicy) policy = new_policy(POSTERN_ACTION_TEMPFAIL);
+    g_autoptr(PosternEnvelope) envelope = new_envelope();
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(PosternFindings) findings = new_findings(cases[i].findings);
+        g_autoptr(PosternVerdict) verdict =
+            postern_verdict_decide(policy, findings, envelope, NULL, cases[i].required);
+
+        g_assert_cmpstr(verdict->check, ==, cases[i].unscannable ? "unscannable" : NULL);
+    }
+}
+
+static void test_unscannable(void)
+{
+    static const struct {
+        PosternVirusResult result;
+        PosternAction policy;
+        const char *reply;
+    } cases[] = {
+        {POSTERN_VIRUS_ERROR, POSTERN_ACTION_TEMPFAIL,
+         "451 4.7.1 Message could not be scanned for viruses, try again later"},
+        {POSTERN_VIRUS_ERROR, POSTERN_ACTION_REJECT,
+         "451 4.7.1 Message could not be scanned for viruses, try again later"},
+        {POSTERN_VIRUS_NOT_CHECKED, POSTERN_ACTION_REJECT,
+         "451 4.7.1 Message could not be scanned for viruses, try again later"},
+        {POSTERN_VIRUS_UNSCANNABLE, POSTERN_ACTION_REJECT,
+         "550 5.7.1 Message could not be scanned for viruses"},
+    };
+    g_autoptr(PosternPolicy) policy = new_policy(POSTERN_ACTION_TEMPFAIL);
+    g_autoptr(PosternEnvelope) envelope = new_envelope();
+    g_autoptr(PosternFindings) findings = postern_findings_new();
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        findings->virus.result = cases[i].result;
+        policy->unscannable = cases[i].policy;
+
+        g_autoptr(PosternVerdict) verdict = postern_verdict_decide(policy, findings, envelope, NULL, TRUE);
+
+        g_assert_cmpstr(verdict->check, ==, "unscannable");
+        g_assert_cmpstr(verdict->reply, ==, cases[i].reply);
+    }
+}
+
+static void test_unscannable_in_quarantine(void)
+{
+    g_autoptr(PosternPolicy) policy = new_policy(POSTERN_ACTION_TEMPFAIL);
+    g_autoptr(PosternEnvelope) envelope = new_envelope();
+    g_autoptr(PosternFindings) findings = postern_findings_new();
+
+    findings->virus.result = POSTERN_VIRUS_ERROR;
+    findings->virus.reason = g_strdup("inspector crashed twice");
+    policy->unscannable = POSTERN_ACTION_QUARANTINE;
+
+    g_autoptr(PosternVerdict) kept = postern_verdict_decide(policy, findings, envelope, NULL, TRUE);
+    const PosternEdit *edit = g_ptr_array_index(kept->edits->list, 0);
+
+    g_assert_cmpint(kept->action, ==, POSTERN_ACTION_QUARANTINE);
+    g_assert_cmpstr(edit->name, ==, "Postern-Quarantine");
+    g_assert_cmpstr(edit->value, ==,
+                    "unscannable: Message could not be scanned for viruses (inspector crashed twice)");
+}
+
+static void add_network(PosternPolicy *policy, const char *address, guint bits)
+{
+    PosternNetwork network = {.bits = bits};
+
+    g_assert_true(postern_address_parse(&network.address, address));
+    g_array_append_val(policy->allowed_networks, network);
+}
+
+static void test_allowed_clients(void)
+{
+    g_autoptr(PosternPolicy) policy = new_policy(POSTERN_ACTION_REJECT);
+
+    add_network(policy, "198.51.100.0", 24);
+
+    g_autoptr(PosternVerdict) stranger = decide(policy, "spf=fail");
+
+    g_assert_cmpstr(stranger->check, ==, "spf_fail");
+    add_network(policy, "192.0.2.0", 24);
+
+    g_autoptr(PosternVerdict) friend_of_ours = decide(policy, "spf=fail dkim=fail");
+    g_autoptr(PosternVerdict) virus = decide(policy, "spf=fail virus=infected");
+    g_autoptr(PosternVerdict) unscannable = decide(policy, "virus=unscannable");
+
+    g_assert_null(friend_of_ours->check);
+    g_assert_cmpint(friend_of_ours->action, ==, POSTERN_ACTION_ACCEPT);
+    g_assert_cmpint(virus->action, ==, POSTERN_ACTION_REJECT);
+    g_assert_cmpstr(unscannable->check, ==, "unscannable");
+}
+
+static void test_exempt_recipients(void)
+{
+    static const struct {
+        const char *recipients;
+        gboolean exempt;
+    } cases[] = {
+        {"postmaster@example.org", TRUE},
+        {"POSTMASTER@example.org abuse@example.org", TRUE},
+        {"postmaster", TRUE},
+        {"abuse@example.org b@example.org", FALSE},
+        {"b@example.org abuse@example.org", FALSE},
+        {"postmaster2@example.org", FALSE},
+        {"x@postmaster", FALSE},
+        {"", FALSE},
+    };
+    g_autoptr(PosternPolicy) policy = new_policy(POSTERN_ACTION_REJECT);
+    g_autoptr(PosternFindings) findings = new_findings("spf=fail");
+
+    g_ptr_array_add(policy->exempt_recipients, g_strdup("postmaster"));
+    g_ptr_array_add(policy->exempt_recipients, g_strdup("abuse"));
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(PosternEnvelope) envelope = new_envelope();
+        g_auto(GStrv) recipients = g_strsplit(cases[i].recipients, " ", -1);
+
+        g_ptr_array_set_size(envelope->recipients, 0);
+        for (char **recipient = recipients; *recipient; recipient++)
+            g_ptr_array_add(envelope->recipients, g_strdup(*recipient));
+
+        g_autoptr(PosternVerdict) verdict = postern_verdict_decide(policy, findings, envelope, NULL, FALSE);
+
+        g_assert_cmpstr(verdict->check, ==, cases[i].exempt ? NULL : "spf_fail");
+    }
+}
+
+static void test_replies_are_one_printable_line(void)
+{
+    g_autoptr(PosternPolicy) policy = new_policy(POSTERN_ACTION_REJECT);
+    g_autoptr(PosternEnvelope) envelope = new_envelope();
+    g_autoptr(PosternFindings) findings = new_findings("spf=fail");
+    g_autofree char *filling = g_strnfill(1000, 'x');
+
+    findings->spf.explanation = g_strconcat("a\r\n250 OK\n\x1b\xff\x7f", filling, NULL);
+
+    g_autoptr(PosternVerdict) refused = postern_verdict_decide(policy, findings, envelope, NULL, FALSE);
+
+    g_assert_true(g_str_has_prefix(refused->reply, "550 5.7.23 SPF check failed: a??250 OK????xxx"));
+    g_assert_cmpuint(strlen(refused->reply), ==, POSTERN_REFUSAL_MAX_OCTETS);
+    policy->spf_fail = POSTERN_ACTION_TEMPFAIL;
+
+    g_autoptr(PosternVerdict) delayed = postern_verdict_decide(policy, findings, envelope, NULL, FALSE);
+
+    g_assert_true(g_str_has_suffix(delayed->reply, "xxx, try again later"));
+    g_assert_cmpuint(strlen(delayed->reply), ==, POSTERN_REFUSAL_MAX_OCTETS);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/verdict/replies", test_replies);
+    g_test_add_func("/verdict/observe", test_observe);
+    g_test_add_func("/verdict/most-severe-wins", test_most_severe_wins);
+    g_test_add_func("/verdict/virus-required", test_virus_required);
+    g_test_add_func("/verdict/unscannable", test_unscannable);
+    g_test_add_func("/verdict/unscannable-in-quarantine", test_unscannable_in_quarantine);
+    g_test_add_func("/verdict/allowed-clients", test_allowed_clients);
+    g_test_add_func("/verdict/exempt-recipients", test_exempt_recipients);
+    g_test_add_func("/verdict/replies-are-one-printable-line", test_replies_are_one_printable_line);
+    return g_test_run();
+}

@@ -1,0 +1,27 @@
+/*
+ * A directory of mode 0700 that lives no longer than a program: it is locked (flock) while any process that
+ * has inherited it lives; what a program that was killed has left, the next one finds unlocked and removes.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef struct {
+    char *path;
+    int lock; /* descriptor of the directory, close-on-exec; a process that inherits it keeps the lock */
+} PosternDirectory;
+
+/*
+ * A new directory below parent, whose name is prefix and random characters, after stale ones of that prefix
+ * have been removed: our own user's, as root everybody's.
+ */
+PosternDirectory *postern_directory_new(const char *parent, const char *prefix, GError **error);
+/* Removes it with all that it holds. */
+void postern_directory_free(PosternDirectory *directory);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternDirectory, postern_directory_free)
+
+/*
+ * Removes what path holds, and where itself is TRUE path too. Follows no link, goes 64 levels down. FALSE
+ * where something is left.
+ */
+gboolean postern_directory_remove(const char *path, gboolean itself);

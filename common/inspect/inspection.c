@@ -1,0 +1,282 @@
+#include "inspect/inspection.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/limits.h"
+
+/*
+ * Three things go on side by side, so that none waits for the other's DNS: SPF; DKIM, whose questions the
+ * header alone raises; and the body, scanned once. At the dot the body takes over what stands still.
+ */
+typedef enum {
+    TRACK_SPF,
+    TRACK_DKIM,
+    TRACK_BODY,
+    TRACKS,
+} TrackKind;
+
+typedef struct {
+    PosternInspection *inspection;
+    PosternStage stage;
+    PosternChecks checks; /* still to be found out here; 0: at rest */
+    guint rounds;
+    PosternInspectorCall *call;
+    PosternResolverAsk *ask;
+} Track;
+
+struct PosternInspection {
+    PosternInspectionOptions options;
+    char *receiver;
+    PosternEnvelope *envelope;
+    PosternAnswers *answers;
+    PosternMessage *header;
+    PosternMessage *message;
+    PosternFindings *findings;
+    PosternChecks missing; /* of options.checks, not in findings yet */
+    Track tracks[TRACKS];
+    struct event *timer; /* after finish: the deadline, then done */
+    gboolean finished;
+    GError *error;
+    PosternInspectionDone done;
+    gpointer user_data;
+};
+
+static void round_begin(Track *track);
+
+static void track_stop(Track *track)
+{
+    if (track->call != NULL)
+        postern_inspector_client_cancel(g_steal_pointer(&track->call));
+    if (track->ask != NULL)
+        postern_resolver_cancel(g_steal_pointer(&track->ask));
+    track->checks = 0;
+}
+
+static void replace(char **text, const char *new_text)
+{
+    g_free(*text);
+    *text = g_strdup(new_text);
+}
+
+/* What no inspector could tell is a temporary error, never a pass. */
+static void fill_missing(PosternInspection *inspection, const char *reason)
+{
+    PosternFindings *findings = inspection->findings;
+    if (inspection->missing & POSTERN_CHECK_SPF) {
+        findings->spf.result = POSTERN_SPF_TEMPERROR;
+        replace(&findings->spf.problem, reason);
+    }
+    if (inspection->missing & POSTERN_CHECK_DKIM) {
+        PosternDkimFinding *finding = postern_dkim_finding_new();
+        finding->result = POSTERN_DKIM_TEMPERROR;
+        replace(&finding->domain, "");
+        replace(&finding->selector, "");
+        replace(&finding->reason, reason);
+        g_ptr_array_add(findings->dkim, finding);
+        findings->dkim_checked = TRUE;
+    }
+    if (inspection->missing & POSTERN_CHECK_VIRUS) {
+        findings->virus.result = POSTERN_VIRUS_ERROR;
+        replace(&findings->virus.reason, reason);
+    }
+    if (inspection->missing & POSTERN_CHECK_CONTENT)
+        replace(&findings->mime_problem, reason);
+    inspection->missing = 0;
+}
+
+static void on_timer(evutil_socket_t descriptor, short what, void *data)
+{
+    (void)descriptor, (void)what;
+    PosternInspection *inspection = data;
+    for (guint i = 0; i < TRACKS; i++)
+        track_stop(&inspection->tracks[i]);
+    if (inspection->missing != 0) {
+        if (inspection->error == NULL) {
+            g_set_error(&inspection->error, POSTERN_ERROR, POSTERN_ERROR_TIMEOUT,
+                        "the inspection took longer than %u ms", inspection->options.deadline_ms);
+        }
+        fill_missing(inspection, inspection->error->message);
+    }
+    evtimer_del(inspection->timer);
+    PosternFindings *findings = g_steal_pointer(&inspection->findings);
+    g_autoptr(GError) error = g_steal_pointer(&inspection->error);
+    inspection->done(findings, error, inspection->user_data);
+}
+
+/* done runs as soon as no track has anything left to do. */
+static void finish_if_over(PosternInspection *inspection)
+{
+    if (!inspection->finished)
+        return;
+    for (guint i = 0; i < TRACKS; i++)
+        if (inspection->tracks[i].checks != 0)
+            return;
+    event_active(inspection->timer, EV_TIMEOUT, 1);
+}
+
+/* What a track could not find out before the dot, the body's track tries again. */
+static void track_fail(Track *track, const GError *error)
+{
+    PosternInspection *inspection = track->inspection;
+    track->checks = 0;
+    if (inspection->finished && inspection->error == NULL)
+        inspection->error = g_error_copy(error);
+    finish_if_over(inspection);
+}
+
+static void on_resolved(gpointer user_data)
+{
+    Track *track = user_data;
+    PosternInspection *inspection = track->inspection;
+    track->ask = NULL;
+    if (track == &inspection->tracks[TRACK_DKIM] && inspection->finished)
+        track->stage = POSTERN_STAGE_WHOLE;
+    round_begin(track);
+}
+
+/* The questions of a response are noted in our table and asked; those that it knows already are not. */
+static void ask_questions(Track *track, const PosternResponse *response)
+{
+    PosternInspection *inspection = track->inspection;
+    if (response->questions->len == 0) {
+        g_autoptr(GError) error =
+            g_error_new_literal(POSTERN_ERROR, POSTERN_ERROR_PROTOCOL,
+                                "the inspector neither completed a check nor has a question");
+        track_fail(track, error);
+        return;
+    }
+    for (guint i = 0; i < response->questions->len; i++) {
+        const PosternQuestion *question = g_ptr_array_index(response->questions, i);
+        postern_answers_look_up(inspection->answers, question->name, question->type);
+    }
+    track->ask = postern_resolver_ask(inspection->options.resolver, inspection->answers, on_resolved, track);
+}
+
+static void on_response(PosternResponse *received, const GError *error, gpointer user_data)
+{
+    g_autoptr(PosternResponse) response = received;
+    Track *track = user_data;
+    PosternInspection *inspection = track->inspection;
+    track->call = NULL;
+    if (response == NULL) {
+        track_fail(track, error);
+        return;
+    }
+    PosternChecks complete = response->complete & track->checks;
+    if (track->stage != POSTERN_STAGE_HEADER) {
+        postern_findings_take(inspection->findings, response->findings, complete & inspection->missing);
+        inspection->missing &= ~complete;
+    }
+    track->checks &= ~complete;
+    if (track->checks == 0)
+        finish_if_over(inspection);
+    else
+        ask_questions(track, response);
+}
+
+static void round_begin(Track *track)
+{
+    PosternInspection *inspection = track->inspection;
+    if (track->rounds++ >= POSTERN_QUESTION_ROUNDS_MAX) {
+        g_autoptr(GError) error = g_error_new(POSTERN_ERROR, POSTERN_ERROR_LIMIT,
+                                              "the inspector still has questions after %d rounds of answers",
+                                              POSTERN_QUESTION_ROUNDS_MAX);
+        track_fail(track, error);
+        return;
+    }
+    PosternMessage *message = NULL;
+    if (track->stage == POSTERN_STAGE_HEADER)
+        message = inspection->header;
+    else if (track->stage == POSTERN_STAGE_WHOLE)
+        message = inspection->message;
+    PosternRequest request = {.stage = track->stage,
+                              .checks = track->checks,
+                              .envelope = inspection->envelope,
+                              .answers = inspection->answers,
+                              .now = inspection->options.now,
+                              .receiver = inspection->receiver,
+                              .scan_octets = inspection->options.scan_octets};
+    track->call = postern_inspector_client_send(inspection->options.client, &request, message,
+                                                inspection->options.deadline_ms, on_response, track);
+}
+
+static void track_start(PosternInspection *inspection, TrackKind kind, PosternStage stage,
+                        PosternChecks checks)
+{
+    Track *track = &inspection->tracks[kind];
+    track->checks = checks;
+    track->stage = stage;
+    track->rounds = 0;
+    if (checks != 0)
+        round_begin(track);
+}
+
+PosternInspection *postern_inspection_new(const PosternInspectionOptions *options,
+                                          const PosternEnvelope *envelope)
+{
+    PosternInspection *inspection = g_new0(PosternInspection, 1);
+    inspection->options = *options;
+    inspection->receiver = g_strdup(options->receiver != NULL ? options->receiver : "");
+    inspection->options.scan_octets = MIN(options->scan_octets, POSTERN_MESSAGE_MAX_OCTETS);
+    if (options->now == 0)
+        inspection->options.now = g_get_real_time() / G_USEC_PER_SEC;
+    inspection->envelope = postern_envelope_copy(envelope);
+    inspection->answers = postern_answers_new();
+    inspection->findings = postern_findings_new();
+    inspection->missing = options->checks & POSTERN_CHECKS_ALL;
+    inspection->timer = evtimer_new(postern_inspector_client_loop(options->client), on_timer, inspection);
+    for (guint i = 0; i < TRACKS; i++)
+        inspection->tracks[i].inspection = inspection;
+    track_start(inspection, TRACK_SPF, POSTERN_STAGE_ENVELOPE, inspection->missing & POSTERN_CHECK_SPF);
+    return inspection;
+}
+
+void postern_inspection_free(PosternInspection *inspection)
+{
+    if (inspection == NULL)
+        return;
+    for (guint i = 0; i < TRACKS; i++)
+        track_stop(&inspection->tracks[i]);
+    g_clear_pointer(&inspection->timer, event_free);
+    g_clear_pointer(&inspection->envelope, postern_envelope_free);
+    g_clear_pointer(&inspection->answers, postern_answers_unref);
+    g_clear_pointer(&inspection->header, postern_message_unref);
+    g_clear_pointer(&inspection->message, postern_message_unref);
+    g_clear_pointer(&inspection->findings, postern_findings_free);
+    g_clear_error(&inspection->error);
+    g_free(inspection->receiver);
+    g_free(inspection);
+}
+
+void postern_inspection_header(PosternInspection *inspection, PosternMessage *header)
+{
+    if (inspection->header != NULL || inspection->finished)
+        return;
+    inspection->header = postern_message_ref(header);
+    track_start(inspection, TRACK_DKIM, POSTERN_STAGE_HEADER, inspection->missing & POSTERN_CHECK_DKIM);
+}
+
+void postern_inspection_finish(PosternInspection *inspection, PosternMessage *message,
+                               PosternInspectionDone done, gpointer user_data)
+{
+    g_return_if_fail(!inspection->finished);
+    guint deadline_ms = inspection->options.deadline_ms;
+    struct timeval deadline = {.tv_sec = deadline_ms / 1000, .tv_usec = (deadline_ms % 1000) * 1000};
+    inspection->finished = TRUE;
+    inspection->message = postern_message_ref(message);
+    inspection->done = done;
+    inspection->user_data = user_data;
+    evtimer_add(inspection->timer, &deadline);
+    Track *dkim = &inspection->tracks[TRACK_DKIM];
+    if (dkim->ask == NULL)
+        track_stop(dkim);
+    PosternChecks elsewhere = inspection->tracks[TRACK_SPF].checks | dkim->checks;
+    track_start(inspection, TRACK_BODY, POSTERN_STAGE_WHOLE, inspection->missing & ~elsewhere);
+    finish_if_over(inspection);
+}
+
+PosternAnswers *postern_inspection_answers(PosternInspection *inspection)
+{
+    return inspection->answers;
+}

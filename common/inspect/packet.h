@@ -1,0 +1,68 @@
+/*
+ * Packets on the inspector's socket (SOCK_SEQPACKET, local machine only, host byte order).
+ *
+ * REQUEST: descriptors [content memfd, message memfd or none]. RESPONSE: [content memfd]. FAILURE: none; text
+ * says why no response can be given. Each answer carries the id of its request.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef enum {
+    POSTERN_PACKET_REQUEST = 1,
+    POSTERN_PACKET_RESPONSE = 2,
+    POSTERN_PACKET_FAILURE = 3,
+    POSTERN_PACKET_READY = 4,  /* worker to pool: it has proved itself; template to pool: it has loaded */
+    POSTERN_PACKET_FORK = 5,   /* pool to template, with the worker's end of its socket: make a worker */
+    POSTERN_PACKET_FORKED = 6, /* template to pool, with a pidfd; id as in FORK */
+    POSTERN_PACKET_LOG = 7,    /* template to pool: text for the log; value: its PosternLogLevel */
+} PosternPacketKind;
+
+typedef enum {
+    POSTERN_FAILURE_CRASHED = 1, /* two workers died of it */
+    POSTERN_FAILURE_TIMEOUT,     /* over the scan deadline */
+    POSTERN_FAILURE_OVERLOADED,  /* the queue, or this client's share, is full */
+    POSTERN_FAILURE_UNAVAILABLE, /* no worker can serve now */
+    POSTERN_FAILURE_INVALID,     /* the request breaks a rule */
+} PosternFailure;
+
+#define POSTERN_PACKET_TEXT_OCTETS 400
+#define POSTERN_PACKET_DESCRIPTORS_MAX 2
+
+typedef struct {
+    guint32 magic; /* set and checked by the functions below */
+    guint32 kind;
+    guint64 id;
+    guint32 failure;
+    guint32 deadline_ms; /* REQUEST: how long the client will wait; 0: the inspector's own deadline */
+    guint64 value;       /* FORKED: the worker's process id; READY of the template: its signatures */
+    char text[POSTERN_PACKET_TEXT_OCTETS]; /* printable ASCII, NUL-terminated */
+} PosternPacket;
+
+/* Sets packet's text, cut to fit; what is not printable ASCII becomes '?'. NULL is "". */
+void postern_packet_set_text(PosternPacket *packet, const char *text);
+
+/*
+ * Sends packet with count descriptors, which stay the caller's. 1: sent; 0: no room now; -1: the peer is gone
+ * (POSTERN_ERROR_UNAVAILABLE). Waits for room only where socket is a blocking one; so does the next function.
+ */
+int postern_packet_send(int socket, const PosternPacket *packet, const int *descriptors, guint count,
+                        GError **error);
+
+/*
+ * Receives one packet. 1: *packet and *ret_count descriptors (close-on-exec, the caller's). 0: none there
+ * now. -1: the peer is gone (POSTERN_ERROR_UNAVAILABLE) or broke the protocol (POSTERN_ERROR_PROTOCOL);
+ * descriptors that came with a bad packet are closed.
+ */
+int postern_packet_receive(int socket, PosternPacket *packet, int descriptors[POSTERN_PACKET_DESCRIPTORS_MAX],
+                           guint *ret_count, GError **error);
+
+/* Closes *count descriptors and sets *count to 0. */
+void postern_packet_close(int *descriptors, guint *count);
+
+/* A sealed memfd that holds octets; -1 and error. */
+int postern_sealed_memfd_new(const char *name, GBytes *octets, GError **error);
+
+/* The content of a sealed memfd from a stranger, mapped MAP_PRIVATE; descriptor is closed. NULL and error
+ * where it is not sealed or over maximum octets. */
+GBytes *postern_sealed_memfd_read(int descriptor, gsize maximum, GError **error);

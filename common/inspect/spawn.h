@@ -1,0 +1,44 @@
+/*
+ * A private postern-inspector of one program: its socket in a directory of its own (mode 0700), the process a
+ * child that ends with us.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef struct PosternInspectorProcess PosternInspectorProcess;
+
+/*
+ * Makes the directory and the listening socket, and starts postern-inspector with configuration_path (NULL:
+ * none given). extra_arguments (NULL-terminated, or NULL) are passed on. It is looked for beside this
+ * program, then in POSTERN_LIBEXECDIR. An error says where it was looked for.
+ */
+PosternInspectorProcess *postern_inspector_process_new(const char *configuration_path,
+                                                       const char *const *extra_arguments, GError **error);
+
+/* The socket's path, for postern_inspector_client_new(). */
+const char *postern_inspector_process_path(const PosternInspectorProcess *process);
+
+/* The program that was found, for those who confine themselves and may have to start it again. */
+const char *postern_inspector_process_program(const PosternInspectorProcess *process);
+
+/* Makes the socket's directory user's, before privileges are dropped. */
+gboolean postern_inspector_process_give_to(PosternInspectorProcess *process, const char *user,
+                                           GError **error);
+
+/* The process id, or 0 while it is down. */
+GPid postern_inspector_process_pid(const PosternInspectorProcess *process);
+
+/*
+ * To be called when SIGCHLD came or now and then: starts it again if it has ended, at most once a second.
+ * TRUE: it had ended; *ret_text (a new string) says how, for the log.
+ */
+gboolean postern_inspector_process_check(PosternInspectorProcess *process, char **ret_text);
+
+/* Tells it to read its configuration and the signatures again, whichever user it runs as. */
+void postern_inspector_process_reload(PosternInspectorProcess *process);
+
+/* Ends the process (its lifeline is closed; SIGKILL after two seconds), waits for it, removes the directory.
+ */
+void postern_inspector_process_free(PosternInspectorProcess *process);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternInspectorProcess, postern_inspector_process_free)

@@ -1,0 +1,346 @@
+#include "inspect/inspection.h"
+
+#include "base/error.h"
+#include "unit/inspector_fake.h"
+
+static const char zone[] = "example.com TXT \"v=spf1 a -all\"\nexample.com A 192.0.2.1\n"
+                           "s._domainkey.example.com TXT \"v=DKIM1; p=\"\n";
+
+typedef struct {
+    struct event_base *loop;
+    FakeInspector *fake;
+    PosternInspectorClient *client;
+    PosternResolver *resolver;
+    PosternInspection *inspection;
+    PosternFindings *findings;
+    GError *error;
+    guint stages[3];
+    guint whole_with_virus;
+    gboolean finishing;
+} Fixture;
+
+static void set_up(Fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    g_autoptr(PosternAnswersFile) file = postern_answers_file_parse(zone, strlen(zone), NULL);
+    fixture->loop = event_base_new();
+    fixture->fake = fake_new(fixture->loop);
+    fixture->fake->user_data = fixture;
+    fixture->client = postern_inspector_client_new(fixture->loop, fixture->fake->path);
+    fixture->resolver = postern_resolver_new_from_file(fixture->loop, file);
+}
+
+static void tear_down(Fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    postern_inspection_free(fixture->inspection);
+    postern_inspector_client_free(fixture->client);
+    postern_resolver_free(fixture->resolver);
+    fake_free(fixture->fake);
+    event_base_free(fixture->loop);
+    postern_findings_free(fixture->findings);
+    g_clear_error(&fixture->error);
+}
+
+static void on_done(PosternFindings *findings, const GError *error, gpointer user_data)
+{
+    Fixture *fixture = user_data;
+    g_assert_false(fixture->finishing);
+    g_assert_null(fixture->findings);
+    g_assert_nonnull(findings);
+    fixture->findings = findings;
+    fixture->error = error != NULL ? g_error_copy(error) : NULL;
+    event_base_loopbreak(fixture->loop);
+}
+
+static PosternMessage *message(const char *text)
+{
+    PosternMessage *made = postern_message_new(1000, NULL, NULL);
+    postern_message_append(made, text, strlen(text), NULL);
+    postern_message_seal(made, NULL);
+    return made;
+}
+
+static void begin(Fixture *fixture, PosternChecks checks, guint deadline_ms)
+{
+    g_autoptr(PosternEnvelope) envelope = postern_envelope_new();
+    const PosternInspectionOptions options = {.client = fixture->client,
+                                              .resolver = fixture->resolver,
+                                              .receiver = "mx.example.org",
+                                              .checks = checks,
+                                              .scan_octets = 1000,
+                                              .now = 1,
+                                              .deadline_ms = deadline_ms};
+    envelope->sender = g_strdup("a@example.com");
+    fixture->inspection = postern_inspection_new(&options, envelope);
+}
+
+static void finish(Fixture *fixture)
+{
+    g_autoptr(PosternMessage) whole = message("Subject: x\r\n\r\nbody\r\n");
+    fixture->finishing = TRUE;
+    postern_inspection_finish(fixture->inspection, whole, on_done, fixture);
+    fixture->finishing = FALSE;
+    event_base_dispatch(fixture->loop);
+    g_assert_nonnull(fixture->findings);
+}
+
+static gboolean known(PosternRequest *request, PosternResponse *response, const char *name,
+                      PosternDnsType type)
+{
+    const PosternAnswer *answer = postern_answers_look_up(request->answers, name, type);
+    if (answer == NULL) {
+        g_ptr_array_add(response->questions, postern_question_new(name, type));
+    }
+    return answer != NULL;
+}
+
+/* Does as the checks do: SPF needs two rounds, DKIM one, the others none. */
+static void answer_honestly(FakeInspector *fake, const PosternPacket *packet, PosternRequest *request,
+                            guint64 octets)
+{
+    Fixture *fixture = fake->user_data;
+    g_autoptr(PosternResponse) response = postern_response_new();
+    fixture->stages[request->stage]++;
+    g_assert_true((octets > 0) == (request->stage != POSTERN_STAGE_ENVELOPE));
+    if ((request->checks & POSTERN_CHECK_SPF) && known(request, response, "example.com", POSTERN_DNS_TXT) &&
+        known(request, response, "example.com", POSTERN_DNS_A)) {
+        response->complete |= POSTERN_CHECK_SPF;
+        response->findings->spf.result = POSTERN_SPF_PASS;
+    }
+    if ((request->checks & POSTERN_CHECK_DKIM) &&
+        known(request, response, "s._domainkey.example.com", POSTERN_DNS_TXT)) {
+        response->complete |= POSTERN_CHECK_DKIM;
+        response->findings->dkim_checked = request->stage == POSTERN_STAGE_WHOLE;
+    }
+    if (request->checks & POSTERN_CHECK_VIRUS) {
+        fixture->whole_with_virus++;
+        response->complete |= POSTERN_CHECK_VIRUS;
+        response->findings->virus.result = POSTERN_VIRUS_CLEAN;
+    }
+    response->complete |= request->checks & POSTERN_CHECK_CONTENT;
+    fake_respond(fake, packet->id, response);
+}
+
+static void assert_all_found(const Fixture *fixture)
+{
+    g_assert_no_error(fixture->error);
+    g_assert_cmpint(fixture->findings->spf.result, ==, POSTERN_SPF_PASS);
+    g_assert_cmpint(fixture->findings->virus.result, ==, POSTERN_VIRUS_CLEAN);
+    g_assert_true(fixture->findings->dkim_checked);
+    g_assert_cmpuint(fixture->findings->dkim->len, ==, 0);
+    g_assert_null(fixture->findings->mime_problem);
+    g_assert_cmpuint(fixture->whole_with_virus, ==, 1);
+    g_assert_cmpuint(postern_answers_count(postern_inspection_answers(fixture->inspection)), ==, 3);
+}
+
+static void test_at_once(Fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    fixture->fake->answer = answer_honestly;
+    begin(fixture, POSTERN_CHECKS_ALL, 5000);
+    finish(fixture);
+    assert_all_found(fixture);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_ENVELOPE], ==, 3);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_HEADER], ==, 0);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_WHOLE], ==, 2);
+}
+
+static void on_pause_over(evutil_socket_t descriptor, short what, void *data)
+{
+    (void)descriptor, (void)what;
+    event_base_loopbreak(data);
+}
+
+/* What the client needs to send its body, all questions are answered in. */
+static void test_while_it_arrives(Fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    static const struct timeval pause = {.tv_usec = 100000};
+    g_autoptr(PosternMessage) header = message("Subject: x\r\n\r\n");
+    fixture->fake->answer = answer_honestly;
+    begin(fixture, POSTERN_CHECKS_ALL, 5000);
+    postern_inspection_header(fixture->inspection, header);
+    event_base_once(fixture->loop, -1, EV_TIMEOUT, on_pause_over, fixture->loop, &pause);
+    event_base_dispatch(fixture->loop);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_ENVELOPE], ==, 3);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_HEADER], ==, 2);
+    finish(fixture);
+    assert_all_found(fixture);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_WHOLE], ==, 1);
+}
+
+static void test_some_checks(Fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    fixture->fake->answer = answer_honestly;
+    begin(fixture, POSTERN_CHECK_VIRUS, 5000);
+    finish(fixture);
+    g_assert_no_error(fixture->error);
+    g_assert_cmpint(fixture->findings->spf.result, ==, POSTERN_SPF_NOT_CHECKED);
+    g_assert_false(fixture->findings->dkim_checked);
+    g_assert_cmpuint(fixture->fake->requests, ==, 1);
+}
+
+static void test_no_checks(Fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    begin(fixture, 0, 5000);
+    finish(fixture);
+    g_assert_no_error(fixture->error);
+    g_assert_cmpint(fixture->findings->virus.result, ==, POSTERN_VIRUS_NOT_CHECKED);
+}
+
+static void answer_nothing(FakeInspector *fake, const PosternPacket *packet, PosternRequest *request,
+                           guint64 octets)
+{
+}
+
+static void assert_nothing_found(const Fixture *fixture)
+{
+    g_assert_cmpint(fixture->findings->spf.result, ==, POSTERN_SPF_TEMPERROR);
+    g_assert_nonnull(fixture->findings->spf.problem);
+    g_assert_true(fixture->findings->dkim_checked);
+    g_assert_cmpuint(fixture->findings->dkim->len, ==, 1);
+    const PosternDkimFinding *dkim = g_ptr_array_index(fixture->findings->dkim, 0);
+    g_assert_cmpint(dkim->result, ==, POSTERN_DKIM_TEMPERROR);
+    g_assert_cmpint(fixture->findings->virus.result, ==, POSTERN_VIRUS_ERROR);
+    g_assert_nonnull(fixture->findings->virus.reason);
+    g_assert_nonnull(fixture->findings->mime_problem);
+}
+
+static void test_deadline(Fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    fixture->fake->answer = answer_nothing;
+    begin(fixture, POSTERN_CHECKS_ALL, 50);
+    finish(fixture);
+    g_assert_error(fixture->error, POSTERN_ERROR, POSTERN_ERROR_TIMEOUT);
+    assert_nothing_found(fixture);
+}
+
+static void answer_failure(FakeInspector *fake, const PosternPacket *packet, PosternRequest *request,
+                           guint64 octets)
+{
+    fake_fail(fake, packet->id, POSTERN_FAILURE_CRASHED, "two workers died");
+}
+
+static void test_failure(Fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    fixture->fake->answer = answer_failure;
+    begin(fixture, POSTERN_CHECKS_ALL, 5000);
+    finish(fixture);
+    g_assert_error(fixture->error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE);
+    assert_nothing_found(fixture);
+}
+
+/* Always one more question: bounded by rounds. The others' findings stay. */
+static void answer_endlessly(FakeInspector *fake, const PosternPacket *packet, PosternRequest *request,
+                             guint64 octets)
+{
+    g_autoptr(PosternResponse) response = postern_response_new();
+    g_autofree char *name = g_strdup_printf("n%u.example.com", fake->requests);
+    g_ptr_array_add(response->questions, postern_question_new(name, POSTERN_DNS_A));
+    response->complete = request->checks & (POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT);
+    response->findings->virus.result = POSTERN_VIRUS_CLEAN;
+    fake_respond(fake, packet->id, response);
+}
+
+static void test_endless_questions(Fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    fixture->fake->answer = answer_endlessly;
+    begin(fixture, POSTERN_CHECKS_ALL, 60000);
+    finish(fixture);
+    g_assert_error(fixture->error, POSTERN_ERROR, POSTERN_ERROR_LIMIT);
+    g_assert_cmpint(fixture->findings->spf.result, ==, POSTERN_SPF_TEMPERROR);
+    g_assert_cmpint(fixture->findings->virus.result, ==, POSTERN_VIRUS_CLEAN);
+    g_assert_cmpuint(fixture->fake->requests, <=, 2 * POSTERN_QUESTION_ROUNDS_MAX);
+}
+
+/* Neither complete nor a question: an inspector that lies is no reason to wait for the deadline. */
+static void answer_emptily(FakeInspector *fake, const PosternPacket *packet, PosternRequest *request,
+                           guint64 octets)
+{
+    g_autoptr(PosternResponse) response = postern_response_new();
+    fake_respond(fake, packet->id, response);
+}
+
+static void test_empty_response(Fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    fixture->fake->answer = answer_emptily;
+    begin(fixture, POSTERN_CHECKS_ALL, 60000);
+    finish(fixture);
+    g_assert_error(fixture->error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL);
+    assert_nothing_found(fixture);
+}
+
+static void answer_lie(FakeInspector *fake, const PosternPacket *packet, PosternRequest *request,
+                       guint64 octets)
+{
+    g_autoptr(PosternResponse) response = postern_response_new();
+    response->complete = POSTERN_CHECKS_ALL;
+    response->findings->virus.result = POSTERN_VIRUS_CLEAN;
+    response->findings->spf.result = POSTERN_SPF_PASS;
+    fake_respond(fake, packet->id, response);
+}
+
+/* The envelope stage can say nothing of viruses, whatever its response claims. */
+static void test_claims_too_much(Fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    static const struct timeval pause = {.tv_usec = 50000};
+    fixture->fake->answer = answer_lie;
+    begin(fixture, POSTERN_CHECKS_ALL, 100);
+    event_base_once(fixture->loop, -1, EV_TIMEOUT, on_pause_over, fixture->loop, &pause);
+    event_base_dispatch(fixture->loop);
+    fixture->fake->answer = answer_nothing;
+    finish(fixture);
+    g_assert_cmpint(fixture->findings->spf.result, ==, POSTERN_SPF_PASS);
+    g_assert_cmpint(fixture->findings->virus.result, ==, POSTERN_VIRUS_ERROR);
+}
+
+static void test_freed_at_any_time(Fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    fixture->fake->answer = answer_honestly;
+    for (guint events = 0; events < 30; events++) {
+        g_autoptr(PosternMessage) whole = message("Subject: x\r\n\r\nbody\r\n");
+        begin(fixture, POSTERN_CHECKS_ALL, 5000);
+        postern_inspection_header(fixture->inspection, whole);
+        for (guint i = 0; i < events; i++) {
+            event_base_loop(fixture->loop, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+        }
+        if (events % 2 == 0) {
+            postern_inspection_finish(fixture->inspection, whole, on_done, fixture);
+        }
+        event_base_loop(fixture->loop, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+        g_clear_pointer(&fixture->inspection, postern_inspection_free);
+        g_clear_pointer(&fixture->findings, postern_findings_free);
+    }
+    event_base_loop(fixture->loop, EVLOOP_NONBLOCK);
+    g_assert_null(fixture->findings);
+}
+
+static void add(const char *path, void (*test)(Fixture *fixture, gconstpointer data))
+{
+    g_test_add(path, Fixture, NULL, set_up, test, tear_down);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    add("/inspection/at-once", test_at_once);
+    add("/inspection/while-it-arrives", test_while_it_arrives);
+    add("/inspection/some-checks", test_some_checks);
+    add("/inspection/no-checks", test_no_checks);
+    add("/inspection/deadline", test_deadline);
+    add("/inspection/failure", test_failure);
+    add("/inspection/endless-questions", test_endless_questions);
+    add("/inspection/empty-response", test_empty_response);
+    add("/inspection/claims-too-much", test_claims_too_much);
+    add("/inspection/freed-at-any-time", test_freed_at_any_time);
+    return g_test_run();
+}

@@ -1,0 +1,22 @@
+/*
+ * A DKIM key record (RFC 6376 3.6.1): chosen from the TXT records at a selector, judged, and made into the
+ * short form that libopendkim can take: it cuts a record at 1,024 octets and knows only the
+ * SubjectPublicKeyInfo form of an RSA key, where RFC 6376 allows notes of any length and the RSAPublicKey
+ * form (3.6.1, k=).
+ */
+#pragma once
+
+#include "dns/answers.h"
+#include "judge/findings.h"
+
+typedef struct {
+    PosternDkimResult result; /* NONE: record can be verified with; else the result for the signature */
+    char *reason;             /* why it cannot, or NULL; owned */
+    char *record;             /* "v=DKIM1; k=…; p=…", or NULL; owned */
+    guint bits;               /* of the key; 0: not known */
+    gboolean testing;         /* t=y */
+} PosternDkimKey;
+
+/* Fills *key, which must be zeroed, for a signature of algorithm ("rsa-sha256" or "ed25519-sha256"). */
+void postern_dkim_key_load(PosternDkimKey *key, const PosternAnswer *answer, const char *algorithm);
+void postern_dkim_key_clear(PosternDkimKey *key);

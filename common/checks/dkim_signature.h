@@ -1,0 +1,32 @@
+/*
+ * One DKIM-Signature field (RFC 6376 3.5), judged as far as it can be without its key and the message.
+ */
+#pragma once
+
+#include "checks/dkim_key.h"
+#include "judge/findings.h"
+#include "mail/header.h"
+
+typedef struct {
+    const PosternHeaderField *field;
+    PosternDkimFinding *finding; /* owned; what will be reported */
+    gboolean decided;            /* finding->result is final: no key is asked for, no hash is made */
+    gboolean harmful;            /* libopendkim must not see the field */
+    char *question;              /* SELECTOR._domainkey.DOMAIN, or NULL where it cannot be asked */
+    guint from_fields;           /* how often h= names From */
+    gint64 signed_at;            /* t=, or -1 */
+    gint64 expires_at;           /* x=, or -1 */
+    PosternDkimKey key;
+} PosternDkimSignature;
+
+/* field must outlive the result. Never NULL. */
+PosternDkimSignature *postern_dkim_signature_new(const PosternHeaderField *field);
+void postern_dkim_signature_free(PosternDkimSignature *signature);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternDkimSignature, postern_dkim_signature_free)
+
+/* Decides: the result is final. reason is copied. */
+void postern_dkim_signature_decide(PosternDkimSignature *signature, PosternDkimResult result,
+                                   const char *reason);
+
+/* Judges t= and x= by now (seconds since 1970). */
+void postern_dkim_signature_judge_time(PosternDkimSignature *signature, gint64 now);

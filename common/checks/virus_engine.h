@@ -1,0 +1,17 @@
+/*
+ * libclamav, loaded: what the files of the virus check share.
+ */
+#pragma once
+
+#include <clamav.h>
+
+#include "checks/check.h"
+
+struct PosternVirusEngine {
+    struct cl_engine *library;
+    struct cl_scan_options scan;
+    guint64 scan_octets;
+    guint scan_timeout_ms;
+    guint workers;
+    gboolean unrar; /* the plugin that opens RAR archives is there */
+};

@@ -1,0 +1,41 @@
+/*
+ * The content check: any octets.
+ */
+#include "checks/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+
+int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
+
+static PosternContentEngine *engine(void)
+{
+    static PosternContentEngine *once;
+    if (once == NULL)
+        once = postern_content_engine_new();
+    return once;
+}
+
+static void hold(const PosternAttachment *attachment, gsize size)
+{
+    if (attachment->type == NULL || attachment->size > size)
+        abort();
+    if (attachment->name != NULL && (strlen(attachment->name) > POSTERN_ATTACHMENT_NAME_MAX_OCTETS ||
+                                     !g_utf8_validate(attachment->name, -1, NULL)))
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
+{
+    g_autoptr(PosternFindings) findings = postern_findings_new();
+    g_autofree char *copy = g_memdup2(size > 0 ? data : (const guint8 *)"", MAX(size, 1));
+    if (postern_check_content(engine(), copy, size, findings) != 1)
+        abort();
+    if (findings->attachments->len != MIN(findings->attachment_count, POSTERN_ATTACHMENTS_REPORTED_MAX))
+        abort();
+    for (guint i = 0; i < findings->attachments->len; i++)
+        hold(g_ptr_array_index(findings->attachments, i), size);
+    return 0;
+}

@@ -1,0 +1,210 @@
+#include "checks/check.h"
+
+#include "unit/virus_fixture.h"
+
+static void expect(VirusFixture *fixture, const char *octets, gsize length, PosternVirusResult wanted,
+                   const char *text)
+{
+    PosternVirusFinding finding = {POSTERN_VIRUS_NOT_CHECKED};
+    g_autofree char *copy = g_memdup2(octets, MAX(length, 1));
+    postern_check_virus(fixture->engine, copy, length, fixture->folder, &finding);
+    const char *said = finding.result == POSTERN_VIRUS_INFECTED ? finding.name : finding.reason;
+    if (finding.result != wanted)
+        g_error("%s (%s), wanted %s, for:\n%.*s", postern_virus_result_name(finding.result), said,
+                postern_virus_result_name(wanted), (int)MIN(length, 400), octets);
+    if (text != NULL && strstr(said, text) == NULL)
+        g_error("'%s', wanted '%s'", said, text);
+    g_assert_true((finding.name != NULL) == (wanted == POSTERN_VIRUS_INFECTED));
+    g_assert_true((finding.reason != NULL) == (wanted >= POSTERN_VIRUS_UNSCANNABLE));
+    virus_finding_clear(&finding);
+}
+
+static void test_prove(VirusFixture *fixture, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    g_assert_true(postern_virus_engine_prove(fixture->engine, fixture->folder, &error));
+    g_assert_no_error(error);
+    g_assert_false(postern_virus_engine_prove(fixture->engine, "/nonexistent", &error));
+    g_assert_nonnull(error);
+}
+
+/* The marks of a message in the table: @ is EICAR, # is it in base64, % is a zip with it in base64. */
+static char *fill(const char *format)
+{
+    g_autofree char *eicar = postern_virus_sample_eicar();
+    g_autofree char *base64 = g_base64_encode((const guchar *)eicar, strlen(eicar));
+    g_autoptr(GByteArray) zip = postern_virus_sample_zip("x.com", eicar, strlen(eicar));
+    g_autofree char *zipped = g_base64_encode(zip->data, zip->len);
+    GString *out = g_string_new(NULL);
+    for (; *format != '\0'; format++) {
+        if (*format == '@')
+            g_string_append(out, eicar);
+        else if (*format == '#')
+            g_string_append(out, base64);
+        else if (*format == '%')
+            g_string_append(out, zipped);
+        else
+            g_string_append_c(out, *format);
+    }
+    return g_string_free(out, FALSE);
+}
+
+#define MULTIPART "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+#define ZIP_PART "Content-Type: application/zip\r\nContent-Transfer-Encoding: base64\r\n\r\n%\r\n"
+
+static void test_messages(VirusFixture *fixture, gconstpointer data)
+{
+    static const struct {
+        const char *format;
+        PosternVirusResult wanted;
+    } cases[] = {
+        {"", POSTERN_VIRUS_CLEAN},
+        {"Subject: x\r\n\r\nNothing.\r\n", POSTERN_VIRUS_CLEAN},
+        {"Subject: x\r\n\r\n@\r\n", POSTERN_VIRUS_INFECTED},
+        {"Subject: x\r\nContent-Transfer-Encoding: base64\r\n\r\n#\r\n", POSTERN_VIRUS_INFECTED},
+        {"Subject: x\r\n" MULTIPART ZIP_PART "--b--\r\n", POSTERN_VIRUS_INFECTED},
+        {"Subject: x\r\n" MULTIPART ZIP_PART, POSTERN_VIRUS_INFECTED},
+        {"X-Unheard-Of: x\r\n" MULTIPART ZIP_PART "--b--\r\n", POSTERN_VIRUS_INFECTED},
+        {"MZ: x\r\n" MULTIPART ZIP_PART "--b--\r\n", POSTERN_VIRUS_INFECTED},
+        {"From x\r\nSubject: x\r\n" MULTIPART ZIP_PART "--b--\r\n", POSTERN_VIRUS_INFECTED},
+        {" folded\r\n" MULTIPART ZIP_PART "--b--\r\n", POSTERN_VIRUS_INFECTED},
+        {MULTIPART ZIP_PART "--b--\r\n", POSTERN_VIRUS_INFECTED},
+        {"Subject: x\r\n" MULTIPART
+         "Content-Type: message/rfc822\r\n\r\nX-A: b\r\nContent-Type: multipart/mixed; "
+         "boundary=c\r\n\r\n--c\r\n" ZIP_PART "--c--\r\n--b--\r\n",
+         POSTERN_VIRUS_INFECTED},
+        {"Subject: x\r\n" MULTIPART
+         "Content-Type: message/global\r\n\r\nnot a field\r\nMime-version: 1.0\r\n" MULTIPART ZIP_PART,
+         POSTERN_VIRUS_INFECTED},
+        {"Subject: x\r\n" MULTIPART "\r\nText.\r\n\r\nFrom here on\r\n\r\n--b\r\n" ZIP_PART "--b--\r\n",
+         POSTERN_VIRUS_INFECTED},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *message = fill(cases[i].format);
+        expect(fixture, message, strlen(message), cases[i].wanted,
+               cases[i].wanted == POSTERN_VIRUS_INFECTED ? "Eicar-Test-Signature" : NULL);
+    }
+}
+
+static void test_size(VirusFixture *fixture, gconstpointer data)
+{
+    gsize length = VIRUS_SCAN_OCTETS;
+    g_autofree char *message = g_strnfill(length + 1, 'x');
+    memcpy(message, "A: b\r\n\r\n", strlen("A: b\r\n\r\n"));
+    expect(fixture, message, length + 1, POSTERN_VIRUS_UNSCANNABLE, "larger");
+    expect(fixture, message, length, POSTERN_VIRUS_CLEAN, NULL);
+}
+
+/* The zip's flag that its file is encrypted: what it holds cannot be seen. */
+static void test_encrypted(VirusFixture *fixture, gconstpointer data)
+{
+    static const char text[] = "Nobody knows what this would say.";
+    g_autoptr(GByteArray) zip = postern_virus_sample_zip("secret.txt", text, strlen(text));
+    zip->data[6] |= 1;
+    zip->data[30 + strlen("secret.txt") + strlen(text) + 8] |= 1;
+    g_autofree char *message = postern_virus_sample_message("secret.zip", zip->data, zip->len);
+    expect(fixture, message, strlen(message), POSTERN_VIRUS_UNSCANNABLE, "Heuristics.Encrypted.Zip");
+}
+
+static void test_limits(VirusFixture *fixture, gconstpointer data)
+{
+    static const char text[] = "deep down";
+    g_autoptr(GByteArray) zip = postern_virus_sample_zip("a.txt", text, strlen(text));
+    for (guint i = 0; i < 40; i++) {
+        g_autoptr(GByteArray) inner = g_steal_pointer(&zip);
+        zip = postern_virus_sample_zip("a.zip", inner->data, inner->len);
+    }
+    g_autofree char *message = postern_virus_sample_message("a.zip", zip->data, zip->len);
+    expect(fixture, message, strlen(message), POSTERN_VIRUS_UNSCANNABLE, "Heuristics.Limits.Exceeded");
+}
+
+/* A virus is named even where not everything could be seen. */
+static void test_virus_beside_limit(VirusFixture *fixture, gconstpointer data)
+{
+    static const char text[] = "Nobody knows what this would say.";
+    g_autoptr(GByteArray) zip = postern_virus_sample_zip("secret.txt", text, strlen(text));
+    zip->data[6] |= 1;
+    zip->data[30 + strlen("secret.txt") + strlen(text) + 8] |= 1;
+    g_autofree char *base64 = g_base64_encode(zip->data, zip->len);
+    g_autofree char *infected = fill(ZIP_PART);
+    g_autofree char *message =
+        g_strconcat(MULTIPART "Content-Type: application/zip\r\nContent-Transfer-Encoding: "
+                              "base64\r\n\r\n",
+                    base64, "\r\n--b\r\n", infected, "--b--\r\n", NULL);
+    expect(fixture, message, strlen(message), POSTERN_VIRUS_INFECTED, "Eicar");
+}
+
+static void test_again(VirusFixture *fixture, gconstpointer data)
+{
+    g_autofree char *message = virus_zip_message();
+    for (guint i = 0; i < 5; i++) {
+        expect(fixture, message, strlen(message), POSTERN_VIRUS_INFECTED, NULL);
+        expect(fixture, "A: b\r\n\r\nx\r\n", strlen("A: b\r\n\r\nx\r\n"), POSTERN_VIRUS_CLEAN, NULL);
+    }
+}
+
+static void test_database(VirusFixture *fixture, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = g_build_filename(fixture->folder, "own.ndb", NULL);
+    g_autofree char *missing = NULL, *empty = NULL, *none = NULL;
+    guint count = 0;
+    postern_virus_engine_free(virus_engine("/nonexistent", &count, &missing));
+    g_assert_cmpuint(count, ==, 1);
+    g_assert_nonnull(strstr(missing, "freshclam"));
+    postern_virus_engine_free(virus_engine(fixture->folder, &count, &empty));
+    g_assert_nonnull(strstr(empty, fixture->folder));
+
+    g_assert_true(g_file_set_contents(path, "Own-Test:0:*:6f776e2d746573742d6d61726b\n", -1, &error));
+    g_autoptr(PosternVirusEngine) engine = virus_engine(fixture->folder, &count, &none);
+    g_assert_null(none);
+    g_assert_cmpuint(count, ==, 2);
+    PosternVirusFinding finding = {POSTERN_VIRUS_NOT_CHECKED};
+    postern_check_virus(engine, "A: b\r\n\r\nown-test-mark\r\n", 23, fixture->folder, &finding);
+    g_assert_cmpstr(finding.name, ==, "Own-Test.UNOFFICIAL");
+    virus_finding_clear(&finding);
+    g_assert_true(postern_virus_engine_prove(engine, fixture->folder, &error));
+
+    g_assert_true(
+        g_file_set_contents(path, "Own-Test:0:*:6f776e2d746573742d6d61726b\nnot a signature\n", -1, &error));
+    PosternVirusOptions options = {.database = fixture->folder, .scan_octets = VIRUS_SCAN_OCTETS};
+    g_autofree char *warning = NULL;
+    g_assert_null(postern_virus_engine_new(&options, &count, &warning, &error));
+    g_assert_nonnull(error);
+    g_unlink(path);
+}
+
+/* Without the plugin a RAR archive is not looked into, and libclamav does not say so. */
+static void test_rar(VirusFixture *fixture, gconstpointer data)
+{
+    g_autoptr(GDir) plugins = g_dir_open("/usr/lib/x86_64-linux-gnu", 0, NULL);
+    const char *name;
+    while (plugins != NULL && (name = g_dir_read_name(plugins)) != NULL) {
+        if (g_str_has_prefix(name, "libclamunrar_iface")) {
+            g_test_skip("libclamunrar is installed");
+            return;
+        }
+    }
+    static const char rar[] =
+        "Rar!\x1a\x07\x01\x00\x33\x92\xb5\xe5\x0a\x01\x05\x06\x00\x05\x01\x01\x80\x80\x00";
+    g_autofree char *message = postern_virus_sample_message("a.rar", rar, sizeof rar - 1);
+    expect(fixture, message, strlen(message), POSTERN_VIRUS_UNSCANNABLE, "RAR");
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *path;
+        void (*run)(VirusFixture *fixture, gconstpointer data);
+    } tests[] = {
+        {"/virus/prove", test_prove},   {"/virus/messages", test_messages},
+        {"/virus/size", test_size},     {"/virus/encrypted", test_encrypted},
+        {"/virus/limits", test_limits}, {"/virus/virus-beside-limit", test_virus_beside_limit},
+        {"/virus/again", test_again},   {"/virus/database", test_database},
+        {"/virus/rar", test_rar},
+    };
+    g_test_init(&argc, &argv, NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
+        g_test_add(tests[i].path, VirusFixture, NULL, virus_set_up, tests[i].run, virus_tear_down);
+    return g_test_run();
+}

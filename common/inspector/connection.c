@@ -1,0 +1,135 @@
+#include "inspector/connection.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PACKETS_A_TURN 16
+
+typedef struct {
+    PosternPacket packet;
+    int descriptor;
+} Outgoing;
+
+struct PosternConnection {
+    int socket;
+    guint user;
+    gboolean stopped;
+    struct event *readable;
+    struct event *writable;
+    GQueue outgoing; /* of Outgoing * */
+    const PosternConnectionCalls *calls;
+    gpointer user_data;
+};
+
+static void outgoing_free(gpointer data)
+{
+    Outgoing *outgoing = data;
+    if (outgoing->descriptor >= 0)
+        close(outgoing->descriptor);
+    g_free(outgoing);
+}
+
+static void on_readable(evutil_socket_t descriptor, short what, void *data)
+{
+    (void)what;
+    PosternConnection *connection = data;
+    for (guint i = 0; i < PACKETS_A_TURN && !connection->stopped; i++) {
+        PosternPacket packet;
+        int descriptors[POSTERN_PACKET_DESCRIPTORS_MAX];
+        guint count = 0;
+        int received = postern_packet_receive(descriptor, &packet, descriptors, &count, NULL);
+        if (received == 0)
+            return;
+        if (received < 0 || packet.kind != POSTERN_PACKET_REQUEST || count == 0) {
+            postern_packet_close(descriptors, &count);
+            connection->calls->closed(connection, connection->user_data);
+            return;
+        }
+        connection->calls->request(connection, &packet, descriptors, count, connection->user_data);
+        if (!g_queue_is_empty(&connection->outgoing))
+            return;
+    }
+}
+
+/* 1: nothing is left to be sent; 0: something is; -1: the client is gone. */
+static int flush(PosternConnection *connection)
+{
+    while (!g_queue_is_empty(&connection->outgoing)) {
+        Outgoing *first = g_queue_peek_head(&connection->outgoing);
+        int sent = postern_packet_send(connection->socket, &first->packet, &first->descriptor,
+                                       first->descriptor >= 0 ? 1 : 0, NULL);
+        if (sent <= 0)
+            return sent;
+        outgoing_free(g_queue_pop_head(&connection->outgoing));
+    }
+    return 1;
+}
+
+static void on_writable(evutil_socket_t descriptor, short what, void *data)
+{
+    (void)descriptor, (void)what;
+    PosternConnection *connection = data;
+    int state = flush(connection);
+    if (state == 0)
+        return;
+    event_del(connection->writable);
+    if (state < 0)
+        connection->calls->closed(connection, connection->user_data);
+    else if (!connection->stopped)
+        event_add(connection->readable, NULL);
+}
+
+PosternConnection *postern_connection_new(struct event_base *loop, int socket,
+                                          const PosternConnectionCalls *calls, gpointer user_data)
+{
+    struct ucred peer;
+    socklen_t length = sizeof peer;
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) {
+        close(socket);
+        return NULL;
+    }
+    PosternConnection *connection = g_new0(PosternConnection, 1);
+    connection->socket = socket;
+    connection->user = peer.uid;
+    connection->calls = calls;
+    connection->user_data = user_data;
+    g_queue_init(&connection->outgoing);
+    connection->readable = event_new(loop, socket, EV_READ | EV_PERSIST, on_readable, connection);
+    connection->writable = event_new(loop, socket, EV_WRITE | EV_PERSIST, on_writable, connection);
+    event_add(connection->readable, NULL);
+    return connection;
+}
+
+void postern_connection_free(PosternConnection *connection)
+{
+    if (connection == NULL)
+        return;
+    event_free(connection->readable);
+    event_free(connection->writable);
+    g_queue_clear_full(&connection->outgoing, outgoing_free);
+    close(connection->socket);
+    g_free(connection);
+}
+
+guint postern_connection_user(const PosternConnection *connection)
+{
+    return connection->user;
+}
+
+void postern_connection_send(PosternConnection *connection, const PosternPacket *packet, int descriptor)
+{
+    Outgoing *outgoing = g_new(Outgoing, 1);
+    outgoing->packet = *packet;
+    outgoing->descriptor = descriptor;
+    g_queue_push_tail(&connection->outgoing, outgoing);
+    if (g_queue_get_length(&connection->outgoing) == 1 && flush(connection) != 1) {
+        event_del(connection->readable);
+        event_add(connection->writable, NULL);
+    }
+}
+
+void postern_connection_stop(PosternConnection *connection)
+{
+    connection->stopped = TRUE;
+    event_del(connection->readable);
+}

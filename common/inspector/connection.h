@@ -1,0 +1,34 @@
+/*
+ * The pool's end of a client's connection: packets in, packets out. Reads no content.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <glib.h>
+
+#include "inspect/packet.h"
+
+typedef struct PosternConnection PosternConnection;
+
+typedef struct {
+    /* A request came; descriptors are the callee's. connection stays valid during the call. */
+    void (*request)(PosternConnection *connection, const PosternPacket *packet, const int *descriptors,
+                    guint count, gpointer user_data);
+    /* The client is gone or broke the protocol; the callee frees connection. */
+    void (*closed)(PosternConnection *connection, gpointer user_data);
+} PosternConnectionCalls;
+
+/* Takes socket (non-blocking). NULL where its peer cannot be told. calls must outlive it. */
+PosternConnection *postern_connection_new(struct event_base *loop, int socket,
+                                          const PosternConnectionCalls *calls, gpointer user_data);
+void postern_connection_free(PosternConnection *connection);
+
+/* The user whose program it is. */
+guint postern_connection_user(const PosternConnection *connection);
+
+/* Sends packet and descriptor (-1: none; taken), later where the client does not read: then it is not read
+ * either. */
+void postern_connection_send(PosternConnection *connection, const PosternPacket *packet, int descriptor);
+
+/* Requests are left unread from now on. */
+void postern_connection_stop(PosternConnection *connection);

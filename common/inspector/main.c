@@ -1,0 +1,281 @@
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/build.h"
+#include "base/configuration.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/privileges.h"
+#include "inspect/execute.h"
+#include "inspect/packet.h"
+#include "inspector/listener.h"
+#include "inspector/template.h"
+#include "inspector/worker_pool.h"
+
+#define PROGRAM "postern-inspector"
+
+/* Where a template finds what the pool hands it (template_process.c). */
+#define TEMPLATE_CONTROL 3
+#define TEMPLATE_CONFIGURATION 4
+
+typedef struct {
+    char *configuration_path;
+    char *socket;
+    char *directory;
+    int listen_descriptor;
+    int lifeline_descriptor;
+    gboolean quiet, check, dump, version, template;
+} Options;
+
+typedef struct {
+    const Options *options;
+    struct event_base *loop;
+    PosternListener *listener;
+    PosternWorkerPool *pool;
+    gboolean draining;
+} Daemon;
+
+static void options_clear(Options *options)
+{
+    g_free(options->configuration_path);
+    g_free(options->socket);
+    g_free(options->directory);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
+
+static gboolean parse_options(Options *options, int *argc, char ***argv, GError **error)
+{
+    const GOptionEntry entries[] = {
+        {"config", 'c', 0, G_OPTION_ARG_FILENAME, &options->configuration_path, "Configuration file", "FILE"},
+        {"socket", 0, 0, G_OPTION_ARG_FILENAME, &options->socket, "Socket to listen on", "PATH"},
+        {"listen-descriptor", 0, 0, G_OPTION_ARG_INT, &options->listen_descriptor,
+         "Inherited listening socket", "N"},
+        {"lifeline-descriptor", 0, 0, G_OPTION_ARG_INT, &options->lifeline_descriptor,
+         "Inherited pipe: end when it is closed", "N"},
+        {"quiet", 0, 0, G_OPTION_ARG_NONE, &options->quiet, "Log warnings and errors only", NULL},
+        {"check-config", 0, 0, G_OPTION_ARG_NONE, &options->check, "Check the configuration, and end", NULL},
+        {"dump-config", 0, 0, G_OPTION_ARG_NONE, &options->dump,
+         "Print all options as they are in force, and end", NULL},
+        {"version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version, and end", NULL},
+        {"template", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &options->template, NULL, NULL},
+        {"directory", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &options->directory, NULL, NULL},
+        {NULL},
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+    g_option_context_set_summary(context,
+                                 "Inspects messages for postern-proxy, postern-milter and postern-scan.");
+    g_option_context_add_main_entries(context, entries, NULL);
+    if (!g_option_context_parse(context, argc, argv, error))
+        return FALSE;
+    if (*argc > 1) {
+        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_USAGE,
+                    "what is '%s'? There are options only; see --help", (*argv)[1]);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* The pool's configuration, as it was when the pool started us. */
+static int run_template(const Options *options)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GBytes) text =
+        postern_sealed_memfd_read(TEMPLATE_CONFIGURATION, POSTERN_CONFIGURATION_FILE_MAX_OCTETS, &error);
+    g_autoptr(PosternConfiguration) configuration = NULL;
+    if (text != NULL && options->directory != NULL) {
+        gsize length = 0;
+        const char *start = g_bytes_get_data(text, &length);
+        configuration = postern_configuration_parse(start, length, "the pool's configuration", &error);
+    }
+    if (configuration == NULL) {
+        g_printerr(PROGRAM ": %s\n", error != NULL ? error->message : "--template is for its own use only");
+        return EX_USAGE;
+    }
+    return postern_template_run(configuration, TEMPLATE_CONTROL, options->directory);
+}
+
+static const char *user_of(const PosternConfiguration *configuration)
+{
+    g_autoptr(PosternConfiguration) defaults = postern_configuration_new();
+    const char *user = postern_privileges_user(configuration->inspector.user, defaults->inspector.user);
+    if (g_str_equal(user, configuration->inspector.user))
+        return configuration->inspector.user;
+    postern_log(POSTERN_LOG_NOTICE, "there is no user '%s' ([inspector] user): running as 'nobody'",
+                configuration->inspector.user);
+    return "nobody";
+}
+
+static gboolean drop_privileges(PosternListener *listener, const PosternConfiguration *configuration,
+                                GError **error)
+{
+    const char *user = user_of(configuration);
+    if (!postern_listener_give_to(listener, user, error) || !postern_privileges_drop(user, error))
+        return FALSE;
+    return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 ||
+           postern_error_set_system(error, errno, "refusing to be traced");
+}
+
+static void end_loop(gpointer user_data)
+{
+    Daemon *daemon = user_data;
+    event_base_loopbreak(daemon->loop);
+}
+
+static void on_end(evutil_socket_t number, short what, void *data)
+{
+    (void)what;
+    Daemon *daemon = data;
+    if (daemon->draining || daemon->pool == NULL) {
+        end_loop(daemon);
+        return;
+    }
+    daemon->draining = TRUE;
+    postern_log(POSTERN_LOG_NOTICE, "ending, on signal %d, once all requests are answered", (int)number);
+    postern_worker_pool_drain(daemon->pool);
+}
+
+static void on_hangup(evutil_socket_t number, short what, void *data)
+{
+    (void)number, (void)what;
+    Daemon *daemon = data;
+    g_autoptr(GError) error = NULL;
+    if (!postern_log_reopen(&error)) {
+        postern_log(POSTERN_LOG_ERROR, "%s", error->message);
+        g_clear_error(&error);
+    }
+    PosternConfiguration *configuration =
+        postern_configuration_load(daemon->options->configuration_path, &error);
+    if (configuration == NULL) {
+        postern_log(POSTERN_LOG_ERROR, "nothing changes: %s", error->message);
+        return;
+    }
+    postern_log(POSTERN_LOG_NOTICE, "reloading configuration and signatures");
+    postern_log_set_level((PosternLogLevel)configuration->log.level);
+    postern_worker_pool_reload(daemon->pool, configuration);
+}
+
+static void on_lifeline(evutil_socket_t descriptor, short what, void *data)
+{
+    (void)what;
+    Daemon *daemon = data;
+    char octet = 0;
+    ssize_t length = read(descriptor, &octet, 1);
+    if (length > 0) {
+        on_hangup(SIGHUP, 0, daemon);
+    } else if (length == 0) {
+        postern_listener_remove(daemon->listener);
+        end_loop(daemon);
+    }
+}
+
+/* The signals of a terminal are for the program that started us; we end with it. */
+static void add_events(Daemon *daemon, GPtrArray *events)
+{
+    gboolean private = daemon->options->lifeline_descriptor >= 0;
+    g_ptr_array_add(events, evsignal_new(daemon->loop, SIGTERM, on_end, daemon));
+    g_ptr_array_add(events, evsignal_new(daemon->loop, SIGHUP, on_hangup, daemon));
+    if (private) {
+        int lifeline = daemon->options->lifeline_descriptor;
+        signal(SIGINT, SIG_IGN);
+        fcntl(lifeline, F_SETFD, FD_CLOEXEC);
+        g_ptr_array_add(events, event_new(daemon->loop, lifeline, EV_READ | EV_PERSIST, on_lifeline, daemon));
+    } else {
+        g_ptr_array_add(events, evsignal_new(daemon->loop, SIGINT, on_end, daemon));
+    }
+    for (guint i = 0; i < events->len; i++)
+        event_add(g_ptr_array_index(events, i), NULL);
+}
+
+static gboolean serve(Daemon *daemon, PosternConfiguration *configuration, GError **error)
+{
+    g_autofree char *program = g_file_read_link("/proc/self/exe", error);
+    g_autoptr(GPtrArray) events = g_ptr_array_new_with_free_func((GDestroyNotify)event_free);
+    PosternWorkerPoolOptions options = {.loop = daemon->loop,
+                                        .program = program,
+                                        .configuration = configuration,
+                                        .listening = -1,
+                                        .drained = end_loop,
+                                        .user_data = daemon};
+    signal(SIGPIPE, SIG_IGN);
+    add_events(daemon, events);
+    if (program != NULL) {
+        options.listening = g_steal_fd(&daemon->listener->descriptor);
+        daemon->pool = postern_worker_pool_new(&options, error);
+    } else {
+        postern_configuration_free(configuration);
+    }
+    if (daemon->pool == NULL)
+        return FALSE;
+    event_base_dispatch(daemon->loop);
+    g_clear_pointer(&daemon->pool, postern_worker_pool_free);
+    return TRUE;
+}
+
+/* Takes configuration. */
+static gboolean run(const Options *options, PosternConfiguration *configuration, GError **error)
+{
+    if (options->quiet)
+        configuration->log.level = MIN(configuration->log.level, POSTERN_LOG_WARNING);
+    const char *path = options->socket != NULL ? options->socket : configuration->inspector.socket;
+    g_autoptr(PosternListener) listener = NULL;
+    if (postern_log_open(PROGRAM, configuration->log.destination, (PosternLogLevel)configuration->log.level,
+                         error))
+        listener = postern_listener_new(options->listen_descriptor, path, error);
+    if (listener == NULL || !drop_privileges(listener, configuration, error)) {
+        postern_configuration_free(configuration);
+        return FALSE;
+    }
+    Daemon daemon = {.options = options, .listener = listener, .loop = event_base_new()};
+    gboolean served = serve(&daemon, configuration, error);
+    event_base_free(daemon.loop);
+    return served;
+}
+
+static int fail(const GError *error, int status)
+{
+    postern_log(POSTERN_LOG_ERROR, "%s", error->message);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    g_auto(Options) options = {.listen_descriptor = -1, .lifeline_descriptor = -1};
+    g_autoptr(GError) error = NULL;
+    setlocale(LC_ALL, "C.UTF-8");
+    if (!parse_options(&options, &argc, &argv, &error)) {
+        g_printerr(PROGRAM ": %s%s\n", error->message,
+                   strstr(error->message, "--help") != NULL ? "" : "; see --help");
+        return EX_USAGE;
+    }
+    if (options.version) {
+        printf(PROGRAM " " POSTERN_VERSION "\n");
+        return 0;
+    }
+    if (options.template)
+        return run_template(&options);
+    PosternConfiguration *configuration = postern_configuration_load(options.configuration_path, &error);
+    if (configuration == NULL) {
+        g_printerr(PROGRAM ": %s\n", error->message);
+        return EX_CONFIG;
+    }
+    if (options.check || options.dump) {
+        g_autofree char *text = options.dump ? postern_configuration_dump(configuration) : g_strdup("");
+        printf("%s", text);
+        if (options.check)
+            printf("%s: no mistakes found\n", options.configuration_path != NULL
+                                                  ? options.configuration_path
+                                                  : POSTERN_CONFIGURATION_FILE);
+        postern_configuration_free(configuration);
+        return 0;
+    }
+    return run(&options, configuration, &error) ? 0 : fail(error, EX_UNAVAILABLE);
+}

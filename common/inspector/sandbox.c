@@ -1,0 +1,200 @@
+#include "inspector/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/privileges.h"
+
+#define DESCRIPTORS_MAX 256
+#define OOM_SCORE "900"
+
+/*
+ * What libclamav, GMime, libopendkim, GLib and we ourselves were seen to need over all kinds of mail, and the
+ * near relations of those calls that another version of a library may take instead.
+ */
+static const int allowed_calls[] = {
+    /* the socket, and the memfds of requests and responses; no socket can be made */
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(memfd_create),
+    SCMP_SYS(fcntl),
+    SCMP_SYS(fstatfs),
+    /* files */
+    SCMP_SYS(openat),
+    SCMP_SYS(open),
+    SCMP_SYS(close),
+    SCMP_SYS(dup),
+    SCMP_SYS(read),
+    SCMP_SYS(readv),
+    SCMP_SYS(pread64),
+    SCMP_SYS(preadv),
+    SCMP_SYS(write),
+    SCMP_SYS(writev),
+    SCMP_SYS(pwrite64),
+    SCMP_SYS(lseek),
+    SCMP_SYS(ftruncate),
+    SCMP_SYS(fallocate),
+    SCMP_SYS(fstat),
+    SCMP_SYS(stat),
+    SCMP_SYS(lstat),
+    SCMP_SYS(newfstatat),
+    SCMP_SYS(statx),
+    SCMP_SYS(statfs),
+    SCMP_SYS(access),
+    SCMP_SYS(faccessat),
+    SCMP_SYS(mkdir),
+    SCMP_SYS(mkdirat),
+    SCMP_SYS(rmdir),
+    SCMP_SYS(unlink),
+    SCMP_SYS(unlinkat),
+    SCMP_SYS(chmod),
+    SCMP_SYS(fchmod),
+    SCMP_SYS(fchmodat),
+    SCMP_SYS(umask),
+    SCMP_SYS(getdents64),
+    SCMP_SYS(getcwd),
+    /* memory; mmap and mprotect have rules of their own */
+    SCMP_SYS(brk),
+    SCMP_SYS(munmap),
+    SCMP_SYS(mremap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(futex),
+    /* the process itself */
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(time),
+    SCMP_SYS(times),
+    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(getrusage),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+};
+
+#ifdef POSTERN_SANITIZED
+static const int sanitizer_calls[] = {
+    SCMP_SYS(mmap),         SCMP_SYS(mprotect),  SCMP_SYS(sched_yield),     SCMP_SYS(sigaltstack),
+    SCMP_SYS(rt_sigaction), SCMP_SYS(readlink),  SCMP_SYS(tgkill),          SCMP_SYS(getuid),
+    SCMP_SYS(uname),        SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep), SCMP_SYS(prctl),
+    SCMP_SYS(ioctl),
+};
+#endif
+
+static gboolean allow_calls(scmp_filter_ctx filter, const int *calls, gsize count)
+{
+    for (gsize i = 0; i < count; i++) {
+        /* A name that this architecture lacks has a negative number. */
+        if (calls[i] >= 0 && seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0) != 0)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* Memory may be had, but not such as can be executed; limits may be read, but only that of processor time
+ * set. */
+static gboolean allow_guarded_calls(scmp_filter_ctx filter)
+{
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+                            SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) == 0 &&
+           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+                            SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) == 0 &&
+           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0),
+                            SCMP_A2(SCMP_CMP_EQ, 0)) == 0 &&
+           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0),
+                            SCMP_A1(SCMP_CMP_EQ, RLIMIT_CPU)) == 0;
+}
+
+static gboolean filter_calls(GError **error)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    int number = ENOMEM;
+    if (filter != NULL && allow_calls(filter, allowed_calls, G_N_ELEMENTS(allowed_calls)) &&
+#ifdef POSTERN_SANITIZED
+        allow_calls(filter, sanitizer_calls, G_N_ELEMENTS(sanitizer_calls)) &&
+#endif
+        allow_guarded_calls(filter)) {
+        number = -seccomp_load(filter);
+    }
+    if (filter != NULL)
+        seccomp_release(filter);
+    return number == 0 || postern_error_set_system(error, number, "filtering system calls");
+}
+
+static gboolean set_limit(__rlimit_resource_t resource, guint64 soft, guint64 hard)
+{
+    struct rlimit limit = {.rlim_cur = soft, .rlim_max = hard};
+    return setrlimit(resource, &limit) == 0;
+}
+
+#ifndef POSTERN_SANITIZED
+/* Octets of address space in use. */
+static gboolean mapped_octets(guint64 *ret_octets)
+{
+    g_autofree char *text = NULL;
+    if (!g_file_get_contents("/proc/self/statm", &text, NULL, NULL))
+        return FALSE;
+    *ret_octets = g_ascii_strtoull(text, NULL, 10) * (guint64)sysconf(_SC_PAGESIZE);
+    return *ret_octets > 0;
+}
+#endif
+
+static gboolean limit_resources(const PosternSandboxOptions *options, GError **error)
+{
+    gboolean set = set_limit(RLIMIT_FSIZE, options->file_octets, options->file_octets) &&
+                   set_limit(RLIMIT_NOFILE, DESCRIPTORS_MAX, DESCRIPTORS_MAX) &&
+                   set_limit(RLIMIT_CORE, 0, 0) && set_limit(RLIMIT_NPROC, 0, 0) &&
+                   set_limit(RLIMIT_MEMLOCK, 0, 0) && set_limit(RLIMIT_MSGQUEUE, 0, 0);
+#ifndef POSTERN_SANITIZED
+    guint64 mapped = 0;
+    set = set && mapped_octets(&mapped) &&
+          set_limit(RLIMIT_AS, mapped + options->memory_octets, mapped + options->memory_octets);
+#endif
+    return set || postern_error_set_system(error, errno, "limiting the resources of a worker");
+}
+
+/* The kernel takes a worker before anybody else when memory runs out; where it may not be said, no harm. */
+static void offer_to_the_oom_killer(void)
+{
+    int descriptor = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (descriptor >= 0) {
+        gssize written = write(descriptor, OOM_SCORE, sizeof OOM_SCORE - 1);
+        (void)written;
+        close(descriptor);
+    }
+}
+
+gboolean postern_sandbox_allow_processor_time(guint seconds)
+{
+    struct rusage used;
+    struct rlimit present;
+    if (getrusage(RUSAGE_SELF, &used) != 0 || getrlimit(RLIMIT_CPU, &present) != 0)
+        return FALSE;
+    rlim_t limit = (rlim_t)used.ru_utime.tv_sec + (rlim_t)used.ru_stime.tv_sec + seconds + 1;
+    return set_limit(RLIMIT_CPU, MIN(limit, present.rlim_max), present.rlim_max);
+}
+
+gboolean postern_sandbox_enter(const PosternSandboxOptions *options, gboolean *ret_confined, GError **error)
+{
+    const char *const directories[] = {options->directory, NULL};
+    const PosternPrivilegesPaths paths = {.read_write = directories};
+    offer_to_the_oom_killer();
+    umask(077);
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+        return postern_error_set_system(error, errno, "refusing to be traced");
+    return limit_resources(options, error) && postern_privileges_confine(&paths, ret_confined, error) &&
+           filter_calls(error);
+}

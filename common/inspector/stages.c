@@ -1,0 +1,115 @@
+#include "inspector/stages.h"
+
+#include "base/error.h"
+
+typedef struct {
+    const PosternStageResources *resources;
+    const PosternRequest *request;
+    PosternResponse *response;
+    const char *octets;
+    gsize length;
+    PosternHeader *header;
+} Run;
+
+/* Each returns as the checks do: 1 complete, 0 waits for answers. */
+static int run_spf(Run *run)
+{
+    const PosternRequest *request = run->request;
+    return postern_check_spf(request->envelope, request->receiver, request->now, request->answers,
+                             &run->response->findings->spf);
+}
+
+static int run_dkim(Run *run)
+{
+    return postern_check_dkim(run->resources->engines->dkim, run->octets, run->length, run->header,
+                              run->request->now, run->request->answers, run->response->findings);
+}
+
+static int run_dkim_questions(Run *run)
+{
+    return postern_check_dkim_questions(run->header, run->request->answers);
+}
+
+static int run_content(Run *run)
+{
+    return postern_check_content(run->resources->engines->content, run->octets, run->length,
+                                 run->response->findings);
+}
+
+static int run_virus(Run *run)
+{
+    PosternVirusFinding *finding = &run->response->findings->virus;
+    if (run->resources->engines->virus == NULL) {
+        finding->result = POSTERN_VIRUS_ERROR;
+        finding->reason = g_strdup("the inspector's configuration has [virus] scan = no");
+    } else if (run->length > run->request->scan_octets) {
+        finding->result = POSTERN_VIRUS_UNSCANNABLE;
+        finding->reason =
+            g_strdup_printf("%" G_GSIZE_FORMAT " octets are over [virus] scan_size, %" G_GUINT64_FORMAT,
+                            run->length, run->request->scan_octets);
+    } else {
+        postern_check_virus(run->resources->engines->virus, run->octets, run->length,
+                            run->resources->temporary_directory, finding);
+    }
+    return 1;
+}
+
+static const struct {
+    PosternStage stage;
+    PosternChecks check;
+    int (*run)(Run *run);
+} steps[] = {
+    {POSTERN_STAGE_ENVELOPE, POSTERN_CHECK_SPF, run_spf},
+    {POSTERN_STAGE_HEADER, POSTERN_CHECK_DKIM, run_dkim_questions},
+    {POSTERN_STAGE_WHOLE, POSTERN_CHECK_SPF, run_spf},
+    {POSTERN_STAGE_WHOLE, POSTERN_CHECK_DKIM, run_dkim},
+    {POSTERN_STAGE_WHOLE, POSTERN_CHECK_CONTENT, run_content},
+    {POSTERN_STAGE_WHOLE, POSTERN_CHECK_VIRUS, run_virus},
+};
+
+static PosternChecks checks_of(PosternStage stage)
+{
+    PosternChecks checks = 0;
+    for (gsize i = 0; i < G_N_ELEMENTS(steps); i++)
+        checks |= steps[i].stage == stage ? steps[i].check : 0;
+    return checks;
+}
+
+static gboolean is_consistent(const PosternRequest *request, const PosternMessage *message, GError **error)
+{
+    if ((request->checks & ~checks_of(request->stage)) != 0) {
+        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "stage %u does not have checks %#x",
+                    request->stage, (guint)request->checks);
+        return FALSE;
+    }
+    if ((message == NULL) != (request->stage == POSTERN_STAGE_ENVELOPE)) {
+        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "stage %u %s", request->stage,
+                    message == NULL ? "needs a message" : "takes no message");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+PosternResponse *postern_stage_run(const PosternStageResources *resources, const PosternRequest *request,
+                                   PosternMessage *message, GError **error)
+{
+    g_autoptr(PosternResponse) response = postern_response_new();
+    g_autoptr(PosternHeader) header = NULL;
+    Run run = {.resources = resources, .request = request, .response = response, .octets = ""};
+    if (!is_consistent(request, message, error))
+        return NULL;
+    if (message != NULL) {
+        run.octets = postern_message_octets(message, &run.length, error);
+        if (run.octets == NULL)
+            return NULL;
+        header = run.header = postern_header_parse(run.octets, run.length);
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(steps); i++)
+        if (steps[i].stage == request->stage && (request->checks & steps[i].check) != 0 &&
+            steps[i].run(&run) == 1)
+            response->complete |= steps[i].check;
+    GPtrArray *questions = postern_answers_questions(request->answers);
+    for (guint i = 0; i < questions->len; i++)
+        g_ptr_array_add(response->questions, postern_question_copy(g_ptr_array_index(questions, i)));
+    return g_steal_pointer(&response);
+}

@@ -1,0 +1,23 @@
+/*
+ * One request, answered: runs the checks that its stage has. Pure, inside the sandbox.
+ */
+#pragma once
+
+#include "checks/check.h"
+#include "inspect/request.h"
+
+/* Loaded once, in the template; each worker inherits them. */
+typedef struct {
+    PosternDkimEngine *dkim;
+    PosternContentEngine *content;
+    PosternVirusEngine *virus; /* NULL: this inspector does not scan; the finding is then ERROR */
+} PosternEngines;
+
+typedef struct {
+    const PosternEngines *engines;
+    const char *temporary_directory; /* for the virus engine */
+} PosternStageResources;
+
+/* message may be NULL in the envelope stage only. NULL and error where the request breaks a rule. */
+PosternResponse *postern_stage_run(const PosternStageResources *resources, const PosternRequest *request,
+                                   PosternMessage *message, GError **error);

@@ -1,0 +1,226 @@
+#include "inspector/template.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "inspect/directory.h"
+#include "inspect/execute.h"
+#include "inspect/packet.h"
+#include "inspector/preload.h"
+#include "inspector/worker.h"
+
+typedef struct {
+    const PosternConfiguration *configuration;
+    int control;
+    int signals;
+    const char *directory;
+    PosternEngines engines;
+    PosternPreload *preload;
+    GHashTable *workers; /* process id -> char *, its directory */
+} Template;
+
+static void tell(int control, PosternPacketKind kind, guint64 id, guint64 value, const char *text)
+{
+    PosternPacket packet = {.kind = kind, .id = id, .value = value, .failure = POSTERN_FAILURE_UNAVAILABLE};
+    postern_packet_set_text(&packet, text);
+    postern_packet_send(control, &packet, NULL, 0, NULL);
+}
+
+static gboolean load(Template *template, GError **error)
+{
+    const PosternConfiguration *configuration = template->configuration;
+    const PosternVirusOptions options = {.database = configuration->virus.database,
+                                         .scan_octets = configuration->virus.scan_octets,
+                                         .scan_timeout_ms = configuration->inspector.scan_timeout_ms,
+                                         .workers = configuration->inspector.workers != 0
+                                                        ? configuration->inspector.workers
+                                                        : g_get_num_processors(),
+                                         .temporary_directory = template->directory};
+    guint signatures = 0;
+    g_autofree char *warning = NULL;
+    template->engines.content = postern_content_engine_new();
+    template->engines.dkim = postern_dkim_engine_new(error);
+    if (template->engines.dkim == NULL || !postern_dkim_engine_prove(template->engines.dkim, error))
+        return FALSE;
+    template->preload = postern_preload_new();
+    if (configuration->virus.scan) {
+        template->engines.virus = postern_virus_engine_new(&options, &signatures, &warning, error);
+        if (template->engines.virus == NULL ||
+            !postern_virus_engine_prove(template->engines.virus, template->directory, error))
+            return FALSE;
+    }
+    if (warning != NULL)
+        tell(template->control, POSTERN_PACKET_LOG, 0, POSTERN_LOG_WARNING, warning);
+    tell(template->control, POSTERN_PACKET_READY, 0, signatures, NULL);
+    return TRUE;
+}
+
+static void run_worker(const Template *template, int socket, const char *directory, GPid parent)
+{
+    const PosternConfiguration *configuration = template->configuration;
+    const PosternWorkerOptions options = {.socket = socket,
+                                          .directory = directory,
+                                          .engines = &template->engines,
+                                          .memory_octets = configuration->inspector.worker_memory,
+                                          .temporary_octets = configuration->inspector.temporary_octets,
+                                          .scan_timeout_ms = configuration->inspector.scan_timeout_ms,
+                                          .parent = parent};
+    postern_worker_run(&options);
+}
+
+static gboolean send_forked(const Template *template, guint64 id, GPid process, GError **error)
+{
+    int descriptor = pidfd_open(process, 0);
+    if (descriptor < 0)
+        return postern_error_set_system(error, errno, "opening a descriptor of process %d", (int)process);
+    PosternPacket packet = {.kind = POSTERN_PACKET_FORKED, .id = id, .value = (guint64)process};
+    int sent = postern_packet_send(template->control, &packet, &descriptor, 1, error);
+    close(descriptor);
+    return sent == 1;
+}
+
+/* Takes socket. */
+static gboolean fork_worker(Template *template, guint64 id, int socket, GError **error)
+{
+    GPid parent = getpid();
+    g_autofree char *directory = g_strdup_printf("%s/%" G_GUINT64_FORMAT, template->directory, id);
+    if (mkdir(directory, 0700) != 0) {
+        postern_error_set_system(error, errno, "making a worker's directory %s", directory);
+        close(socket);
+        return FALSE;
+    }
+    GPid process = fork();
+    if (process == 0)
+        run_worker(template, socket, directory, parent);
+    int number = errno;
+    close(socket);
+    if (process < 0) {
+        rmdir(directory);
+        return postern_error_set_system(error, number, "forking a worker");
+    }
+    g_hash_table_insert(template->workers, GINT_TO_POINTER(process), g_steal_pointer(&directory));
+    if (!send_forked(template, id, process, error)) {
+        kill(process, SIGKILL);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* FALSE: the pool is gone. */
+static gboolean serve_pool(Template *template)
+{
+    PosternPacket packet;
+    int descriptors[POSTERN_PACKET_DESCRIPTORS_MAX];
+    guint count = 0;
+    g_autoptr(GError) error = NULL;
+    if (postern_packet_receive(template->control, &packet, descriptors, &count, NULL) != 1)
+        return FALSE;
+    if (packet.kind != POSTERN_PACKET_FORK || count != 1) {
+        postern_packet_close(descriptors, &count);
+        return FALSE;
+    }
+    if (!fork_worker(template, packet.id, descriptors[0], &error))
+        tell(template->control, POSTERN_PACKET_FAILURE, packet.id, 0, error->message);
+    return TRUE;
+}
+
+/* A worker that was killed by the pool, or by the kernel for want of memory, is the pool's to tell of. */
+static void tell_end(const Template *template, GPid process, int status)
+{
+    if ((WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
+        (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
+        return;
+    g_autofree char *how = postern_wait_status_describe(status);
+    g_autofree char *text = g_strdup_printf("worker %d ended %s", (int)process, how);
+    tell(template->control, POSTERN_PACKET_LOG, 0, POSTERN_LOG_WARNING, text);
+}
+
+static void reap(Template *template)
+{
+    int status = 0;
+    for (GPid process = waitpid(-1, &status, WNOHANG); process > 0; process = waitpid(-1, &status, WNOHANG)) {
+        const char *directory = g_hash_table_lookup(template->workers, GINT_TO_POINTER(process));
+        tell_end(template, process, status);
+        if (directory != NULL && !postern_directory_remove(directory, TRUE)) {
+            tell(template->control, POSTERN_PACKET_LOG, 0, POSTERN_LOG_WARNING,
+                 "a worker's temporary directory could not be removed");
+        }
+        g_hash_table_remove(template->workers, GINT_TO_POINTER(process));
+    }
+}
+
+static gboolean serve(Template *template)
+{
+    struct pollfd sources[] = {{.fd = template->control, .events = POLLIN},
+                               {.fd = template->signals, .events = POLLIN}};
+    if (poll(sources, G_N_ELEMENTS(sources), -1) < 0)
+        return errno == EINTR;
+    if (sources[1].revents != 0) {
+        struct signalfd_siginfo ignored;
+        if (read(template->signals, &ignored, sizeof ignored) < 0 && errno != EAGAIN)
+            return FALSE;
+        reap(template);
+    }
+    return sources[0].revents == 0 || serve_pool(template);
+}
+
+/* What ends us is the control socket alone: a SIGTERM to the whole group must let the pool drain. */
+static gboolean take_signals(Template *template, GError **error)
+{
+    static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
+    sigset_t ended;
+    for (gsize i = 0; i < G_N_ELEMENTS(ignored); i++)
+        signal(ignored[i], SIG_IGN);
+    sigemptyset(&ended);
+    sigaddset(&ended, SIGCHLD);
+    if (sigprocmask(SIG_BLOCK, &ended, NULL) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+        return postern_error_set_system(error, errno, "setting up the template");
+    template->signals = signalfd(-1, &ended, SFD_CLOEXEC | SFD_NONBLOCK);
+    return template->signals >= 0 || postern_error_set_system(error, errno, "making a signalfd");
+}
+
+static void end_workers(Template *template)
+{
+    GHashTableIter iterator;
+    gpointer process = NULL;
+    g_hash_table_iter_init(&iterator, template->workers);
+    while (g_hash_table_iter_next(&iterator, &process, NULL))
+        kill(GPOINTER_TO_INT(process), SIGKILL);
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {
+    }
+}
+
+int postern_template_run(const PosternConfiguration *configuration, int control, const char *directory)
+{
+    Template template = {
+        .configuration = configuration, .control = control, .signals = -1, .directory = directory};
+    g_autoptr(GError) error = NULL;
+    int status = 0;
+    template.workers = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
+    if (take_signals(&template, &error) && load(&template, &error)) {
+        while (serve(&template)) {
+        }
+    } else {
+        tell(control, POSTERN_PACKET_FAILURE, 0, 0, error->message);
+        status = 1;
+    }
+    end_workers(&template);
+    postern_directory_remove(directory, TRUE);
+    postern_virus_engine_free(template.engines.virus);
+    postern_preload_free(template.preload);
+    postern_content_engine_free(template.engines.content);
+    postern_dkim_engine_free(template.engines.dkim);
+    g_hash_table_unref(template.workers);
+    if (template.signals >= 0)
+        close(template.signals);
+    return status;
+}

@@ -1,0 +1,199 @@
+#include "inspector/template_process.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "inspect/execute.h"
+#include "inspect/packet.h"
+
+#define END_MS 2000
+
+static void close_descriptor(int *descriptor)
+{
+    if (*descriptor >= 0) {
+        close(*descriptor);
+        *descriptor = -1;
+    }
+}
+
+/* TRUE: it has been waited for; *ret_status is set. */
+static gboolean wait_for(PosternTemplateProcess *process, int flags, int *ret_status)
+{
+    GPid ended = 0;
+    do {
+        ended = waitpid(process->process, ret_status, flags);
+    } while (ended < 0 && errno == EINTR);
+    if (ended != 0)
+        process->process = 0;
+    return ended != 0;
+}
+
+static void take_packet(PosternTemplateProcess *process, const PosternPacket *packet, int *descriptors,
+                        guint count)
+{
+    if (packet->kind == POSTERN_PACKET_FORKED && count == 1) {
+        process->calls->forked(process, packet->id, (GPid)packet->value, descriptors[0], process->user_data);
+        return;
+    }
+    postern_packet_close(descriptors, &count);
+    if (packet->kind == POSTERN_PACKET_LOG && packet->value <= POSTERN_LOG_DEBUG) {
+        postern_log((PosternLogLevel)packet->value, "%s", packet->text);
+    } else if (packet->kind == POSTERN_PACKET_READY) {
+        process->loaded = TRUE;
+        process->signatures = packet->value;
+        process->calls->ready(process, process->user_data);
+    } else if (packet->kind == POSTERN_PACKET_FAILURE && packet->id == 0) {
+        g_free(process->last_words);
+        process->last_words = g_strdup(packet->text);
+    } else if (packet->kind == POSTERN_PACKET_FAILURE) {
+        process->calls->failed(process, packet->id, packet->text, process->user_data);
+    }
+}
+
+/* FALSE: there is none now. */
+static gboolean take_next(PosternTemplateProcess *process)
+{
+    PosternPacket packet;
+    int descriptors[POSTERN_PACKET_DESCRIPTORS_MAX];
+    guint count = 0;
+    if (process->control < 0)
+        return FALSE;
+    int received = postern_packet_receive(process->control, &packet, descriptors, &count, NULL);
+    if (received > 0)
+        take_packet(process, &packet, descriptors, count);
+    else if (received < 0)
+        postern_template_process_end(process);
+    return received > 0;
+}
+
+static void on_readable(evutil_socket_t socket, short what, void *data)
+{
+    (void)socket, (void)what;
+    take_next(data);
+}
+
+static void on_death(evutil_socket_t descriptor, short what, void *data)
+{
+    (void)descriptor, (void)what;
+    PosternTemplateProcess *process = data;
+    int status = 0;
+    if (!wait_for(process, WNOHANG, &status))
+        return;
+    g_clear_pointer(&process->death, event_free);
+    while (take_next(process)) {
+    }
+    g_autofree char *how = postern_wait_status_describe(status);
+    g_autofree char *text = process->last_words != NULL
+                                ? g_strdup(process->last_words)
+                                : g_strdup_printf("the process that holds the signatures ended %s", how);
+    process->calls->ended(process, text, process->user_data);
+}
+
+/* Its configuration as a file of text that nobody can change. */
+static int configuration_descriptor(const PosternConfiguration *configuration, GError **error)
+{
+    char *text = postern_configuration_dump(configuration);
+    g_autoptr(GBytes) octets = g_bytes_new_take(text, strlen(text));
+    return postern_sealed_memfd_new("postern-configuration", octets, error);
+}
+
+static gboolean start(PosternTemplateProcess *process, const char *program,
+                      const PosternConfiguration *configuration, int lock, GError **error)
+{
+    int sockets[2] = {-1, -1};
+    int text = configuration_descriptor(configuration, error);
+    g_autofree char *directory = g_strdup_printf("--directory=%s", process->directory);
+    char name[] = "postern-inspector", template[] = "--template";
+    char *const arguments[] = {name, template, directory, NULL};
+    if (text < 0)
+        return FALSE;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0) {
+        close(text);
+        return postern_error_set_system(error, errno, "making a pair of sockets");
+    }
+    const int descriptors[] = {sockets[1], text, lock};
+    GPid started = postern_execute(program, arguments, descriptors, G_N_ELEMENTS(descriptors), error);
+    close(text);
+    close(sockets[1]);
+    process->control = sockets[0];
+    process->process = MAX(started, 0);
+    if (started <= 0)
+        return FALSE;
+    process->descriptor = pidfd_open(started, 0);
+    return process->descriptor >= 0 ||
+           postern_error_set_system(error, errno, "watching process %d", (int)started);
+}
+
+PosternTemplateProcess *
+postern_template_process_new(struct event_base *loop, const char *program, guint64 number,
+                             const PosternConfiguration *configuration, const PosternDirectory *directory,
+                             const PosternTemplateCalls *calls, gpointer user_data, GError **error)
+{
+    PosternTemplateProcess *process = g_new0(PosternTemplateProcess, 1);
+    process->number = number;
+    process->control = process->descriptor = -1;
+    process->calls = calls;
+    process->user_data = user_data;
+    process->directory = g_strdup_printf("%s/template-%" G_GUINT64_FORMAT, directory->path, number);
+    if (mkdir(process->directory, 0700) != 0) {
+        postern_error_set_system(error, errno, "making the directory %s", process->directory);
+        postern_template_process_free(process);
+        return NULL;
+    }
+    if (!start(process, program, configuration, directory->lock, error)) {
+        postern_template_process_free(process);
+        return NULL;
+    }
+    evutil_make_socket_nonblocking(process->control);
+    process->readable = event_new(loop, process->control, EV_READ | EV_PERSIST, on_readable, process);
+    process->death = event_new(loop, process->descriptor, EV_READ | EV_PERSIST, on_death, process);
+    event_add(process->readable, NULL);
+    event_add(process->death, NULL);
+    return process;
+}
+
+void postern_template_process_end(PosternTemplateProcess *process)
+{
+    g_clear_pointer(&process->readable, event_free);
+    close_descriptor(&process->control);
+}
+
+void postern_template_process_free(PosternTemplateProcess *process)
+{
+    if (process == NULL)
+        return;
+    int status = 0;
+    struct pollfd ended = {.fd = process->descriptor, .events = POLLIN};
+    postern_template_process_end(process);
+    g_clear_pointer(&process->death, event_free);
+    if (process->process != 0 && (process->descriptor < 0 || poll(&ended, 1, END_MS) <= 0))
+        kill(process->process, SIGKILL);
+    if (process->process != 0)
+        wait_for(process, 0, &status);
+    postern_directory_remove(process->directory, TRUE);
+    close_descriptor(&process->descriptor);
+    g_free(process->directory);
+    g_free(process->last_words);
+    g_free(process);
+}
+
+gboolean postern_template_process_fork(PosternTemplateProcess *process, guint64 number, int socket)
+{
+    PosternPacket packet = {.kind = POSTERN_PACKET_FORK, .id = number};
+    return process->control >= 0 && postern_packet_send(process->control, &packet, &socket, 1, NULL) == 1;
+}
+
+gboolean postern_template_process_is_dead(const PosternTemplateProcess *process)
+{
+    struct pollfd ended = {.fd = process->descriptor, .events = POLLIN};
+    return process->process == 0 || poll(&ended, 1, 0) > 0;
+}

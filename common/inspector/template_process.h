@@ -1,0 +1,63 @@
+/*
+ * The pool's end of a template: a process of our own program that has loaded the signatures and forks
+ * workers.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <glib.h>
+
+#include "base/configuration.h"
+#include "inspect/directory.h"
+
+typedef struct PosternTemplateProcess PosternTemplateProcess;
+
+typedef struct {
+    /* It has loaded. */
+    void (*ready)(PosternTemplateProcess *process, gpointer user_data);
+    /* A worker was forked, as asked for by number; descriptor of its process is the callee's. */
+    void (*forked)(PosternTemplateProcess *process, guint64 number, GPid worker, int descriptor,
+                   gpointer user_data);
+    /* A worker could not be forked. */
+    void (*failed)(PosternTemplateProcess *process, guint64 number, const char *text, gpointer user_data);
+    /* The process has ended; text says how and why. The callee frees it. */
+    void (*ended)(PosternTemplateProcess *process, const char *text, gpointer user_data);
+} PosternTemplateCalls;
+
+struct PosternTemplateProcess {
+    guint64 number;
+    GPid process;
+    gboolean loaded;
+    gboolean announced;   /* the pool has logged that it serves */
+    gboolean retired;     /* to end with its last worker */
+    guint start_failures; /* of workers, one after the other */
+    guint64 signatures;
+    int control; /* -1: closed, so that it ends */
+    int descriptor;
+    char *directory;
+    char *last_words; /* why it could not load, or NULL */
+    struct event *readable;
+    struct event *death;
+    const PosternTemplateCalls *calls;
+    gpointer user_data;
+};
+
+/*
+ * Starts one with configuration, and a directory of its own inside directory. program is postern-inspector.
+ * What it says for the log is logged.
+ */
+PosternTemplateProcess *
+postern_template_process_new(struct event_base *loop, const char *program, guint64 number,
+                             const PosternConfiguration *configuration, const PosternDirectory *directory,
+                             const PosternTemplateCalls *calls, gpointer user_data, GError **error);
+/* Ends it, with its workers, and waits for that: two seconds, then kills it. Removes its directory. */
+void postern_template_process_free(PosternTemplateProcess *process);
+
+/* Bids it end, with its workers; ended will be called. */
+void postern_template_process_end(PosternTemplateProcess *process);
+
+/* Asks for a worker that has socket, which stays the caller's. FALSE: the process is gone. */
+gboolean postern_template_process_fork(PosternTemplateProcess *process, guint64 number, int socket);
+
+/* TRUE: it has died, even if ended has not been called yet. */
+gboolean postern_template_process_is_dead(const PosternTemplateProcess *process);

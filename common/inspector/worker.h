@@ -1,0 +1,22 @@
+/*
+ * A worker: a forked process that enters its sandbox, proves itself, and answers one request after the other
+ * until its socket is closed.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "inspector/stages.h"
+
+typedef struct {
+    int socket;            /* to the pool; all other descriptors but standard error are closed */
+    const char *directory; /* its own, empty */
+    const PosternEngines *engines;
+    guint64 memory_octets;
+    guint64 temporary_octets;
+    guint scan_timeout_ms;
+    GPid parent; /* ends with it */
+} PosternWorkerOptions;
+
+/* Never returns. */
+void postern_worker_run(const PosternWorkerOptions *options) G_GNUC_NORETURN;

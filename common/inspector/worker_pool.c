@@ -1,0 +1,114 @@
+#include "inspector/worker_pool.h"
+
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/privileges.h"
+#include "inspector/worker_pool_private.h"
+
+#define DIRECTORY_PREFIX "postern-inspector-"
+#define OWN_DESCRIPTORS 64
+#define DESCRIPTORS_A_REQUEST 3
+#define DESCRIPTORS_A_WORKER 4
+
+/* What waits must fit into the descriptors that we may open. */
+static guint queue_maximum(void)
+{
+    guint64 limit = postern_privileges_raise_descriptors();
+    guint64 other = OWN_DESCRIPTORS + POSTERN_INSPECTOR_CLIENTS_MAX +
+                    DESCRIPTORS_A_WORKER * POSTERN_INSPECTOR_WORKERS_MAX;
+    guint64 room = limit > other ? (limit - other) / DESCRIPTORS_A_REQUEST : 0;
+    return (guint)CLAMP(room, 16, POSTERN_INSPECTOR_QUEUE_MAX);
+}
+
+static void on_maintenance(evutil_socket_t descriptor, short what, void *data)
+{
+    (void)descriptor, (void)what;
+    postern_worker_pool_maintain(data);
+    postern_worker_pool_dispatch(data);
+}
+
+static void on_drained(evutil_socket_t descriptor, short what, void *data)
+{
+    (void)descriptor, (void)what;
+    PosternWorkerPool *pool = data;
+    pool->drained(pool->user_data);
+}
+
+PosternWorkerPool *postern_worker_pool_new(const PosternWorkerPoolOptions *options, GError **error)
+{
+    PosternWorkerPool *pool = g_new0(PosternWorkerPool, 1);
+    pool->loop = options->loop;
+    pool->program = g_strdup(options->program);
+    pool->configuration = options->configuration;
+    pool->listening = options->listening;
+    pool->drained = options->drained;
+    pool->user_data = options->user_data;
+    pool->connections =
+        g_hash_table_new_full(g_direct_hash, g_direct_equal, (GDestroyNotify)postern_connection_free, NULL);
+    pool->accounts = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
+    pool->jobs = g_hash_table_new_full(g_direct_hash, g_direct_equal, (GDestroyNotify)postern_job_free, NULL);
+    pool->queue = postern_queue_new(queue_maximum());
+    pool->templates = g_ptr_array_new_with_free_func((GDestroyNotify)postern_template_process_free);
+    pool->workers = g_ptr_array_new_with_free_func((GDestroyNotify)postern_worker_process_free);
+    pool->maintenance = evtimer_new(pool->loop, on_maintenance, pool);
+    pool->drained_event = evtimer_new(pool->loop, on_drained, pool);
+    pool->directory =
+        postern_directory_new(pool->configuration->inspector.temporary_directory, DIRECTORY_PREFIX, error);
+    if (pool->directory == NULL)
+        g_prefix_error(error, "[inspector] temporary_directory: ");
+    if (pool->directory == NULL || !postern_worker_pool_start_template(pool, &pool->current, error)) {
+        postern_worker_pool_free(pool);
+        return NULL;
+    }
+    postern_worker_pool_open(pool);
+    return pool;
+}
+
+void postern_worker_pool_free(PosternWorkerPool *pool)
+{
+    if (pool == NULL)
+        return;
+    postern_worker_pool_close(pool);
+    g_hash_table_unref(pool->jobs);
+    g_hash_table_unref(pool->connections);
+    g_hash_table_unref(pool->accounts);
+    postern_queue_free(pool->queue);
+    g_ptr_array_unref(pool->workers);
+    for (guint i = 0; i < pool->templates->len; i++)
+        postern_template_process_end(g_ptr_array_index(pool->templates, i));
+    g_ptr_array_unref(pool->templates);
+    postern_directory_free(pool->directory);
+    event_free(pool->maintenance);
+    event_free(pool->drained_event);
+    postern_configuration_free(pool->configuration);
+    g_free(pool->failure_text);
+    g_free(pool->program);
+    g_free(pool);
+}
+
+void postern_worker_pool_reload(PosternWorkerPool *pool, PosternConfiguration *configuration)
+{
+    g_autoptr(PosternConfiguration) old = pool->configuration;
+    if (g_strcmp0(old->inspector.temporary_directory, configuration->inspector.temporary_directory) != 0) {
+        postern_log(POSTERN_LOG_WARNING,
+                    "a new [inspector] temporary_directory is used after a restart only");
+    }
+    pool->configuration = configuration;
+    postern_worker_pool_renew(pool);
+    postern_worker_pool_maintain(pool);
+}
+
+void postern_worker_pool_drain(PosternWorkerPool *pool)
+{
+    pool->draining = TRUE;
+    postern_worker_pool_close(pool);
+    postern_worker_pool_check_drained(pool);
+}
+
+void postern_worker_pool_check_drained(PosternWorkerPool *pool)
+{
+    if (pool->draining && g_hash_table_size(pool->jobs) == 0)
+        event_active(pool->drained_event, EV_TIMEOUT, 1);
+}

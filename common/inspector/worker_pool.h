@@ -1,0 +1,37 @@
+/*
+ * The pool: between clients and workers. Takes requests, gives them to workers in turn, kills what is over
+ * its time, replaces what has died. Parses no mail: only moves packets and descriptors.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <glib.h>
+
+#include "base/configuration.h"
+
+typedef struct PosternWorkerPool PosternWorkerPool;
+
+typedef struct {
+    struct event_base *loop;
+    const char *program;                 /* postern-inspector itself, for templates; copied */
+    PosternConfiguration *configuration; /* taken over */
+    int listening;                       /* taken over; non-blocking, SOCK_SEQPACKET */
+    /* From the loop, once: all that was asked before postern_worker_pool_drain() has been answered. */
+    void (*drained)(gpointer user_data);
+    gpointer user_data;
+} PosternWorkerPoolOptions;
+
+/* Starts. Errors: the temporary directory, or the template cannot be started. */
+PosternWorkerPool *postern_worker_pool_new(const PosternWorkerPoolOptions *options, GError **error);
+/* Ends and waits for all its processes; requests under way end without an answer. */
+void postern_worker_pool_free(PosternWorkerPool *pool);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternWorkerPool, postern_worker_pool_free)
+
+/*
+ * Loads signatures and configuration (taken over) anew, beside those in use, which go on until the new ones
+ * have proved themselves; where these cannot, they stay.
+ */
+void postern_worker_pool_reload(PosternWorkerPool *pool, PosternConfiguration *configuration);
+
+/* Takes no more clients and requests. */
+void postern_worker_pool_drain(PosternWorkerPool *pool);

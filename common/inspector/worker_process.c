@@ -1,0 +1,84 @@
+#include "inspector/worker_process.h"
+
+#include <signal.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+/* An answer that is not to the request under way is a worker that is no longer ours. */
+static gboolean is_answer(const PosternWorkerProcess *worker, const PosternPacket *packet, guint count)
+{
+    return worker->state == POSTERN_WORKER_BUSY && packet->id == worker->request &&
+           ((packet->kind == POSTERN_PACKET_RESPONSE && count == 1) ||
+            (packet->kind == POSTERN_PACKET_FAILURE && count == 0));
+}
+
+static void on_readable(evutil_socket_t socket, short what, void *data)
+{
+    (void)what;
+    PosternWorkerProcess *worker = data;
+    PosternPacket packet;
+    int descriptors[POSTERN_PACKET_DESCRIPTORS_MAX];
+    guint count = 0;
+    int received = postern_packet_receive(socket, &packet, descriptors, &count, NULL);
+    if (received == 0)
+        return;
+    if (received > 0 && is_answer(worker, &packet, count)) {
+        worker->state = POSTERN_WORKER_IDLE;
+        worker->calls->answered(worker, &packet, count > 0 ? descriptors[0] : -1, worker->user_data);
+        return;
+    }
+    gboolean starting = received > 0 && worker->state == POSTERN_WORKER_STARTING && count == 0;
+    if (starting && packet.kind == POSTERN_PACKET_READY) {
+        worker->state = POSTERN_WORKER_IDLE;
+        worker->calls->ready(worker, packet.value != 0, worker->user_data);
+        return;
+    }
+    postern_packet_close(descriptors, &count);
+    worker->calls->ended(worker, starting && packet.text[0] != '\0' ? packet.text : NULL, worker->user_data);
+}
+
+PosternWorkerProcess *postern_worker_process_new(struct event_base *loop, guint64 number, int socket,
+                                                 const PosternWorkerCalls *calls, gpointer user_data)
+{
+    PosternWorkerProcess *worker = g_new0(PosternWorkerProcess, 1);
+    worker->number = number;
+    worker->socket = socket;
+    worker->started = g_get_monotonic_time();
+    worker->descriptor = -1;
+    worker->calls = calls;
+    worker->user_data = user_data;
+    worker->readable = event_new(loop, socket, EV_READ | EV_PERSIST, on_readable, worker);
+    event_add(worker->readable, NULL);
+    return worker;
+}
+
+void postern_worker_process_free(PosternWorkerProcess *worker)
+{
+    if (worker == NULL)
+        return;
+    event_free(worker->readable);
+    close(worker->socket);
+    if (worker->descriptor >= 0) {
+        pidfd_send_signal(worker->descriptor, SIGKILL, NULL, 0);
+        close(worker->descriptor);
+    }
+    g_free(worker);
+}
+
+void postern_worker_process_adopt(PosternWorkerProcess *worker, GPid process, int descriptor)
+{
+    worker->process = process;
+    worker->descriptor = descriptor;
+}
+
+gboolean postern_worker_process_send(PosternWorkerProcess *worker, guint64 request, const int *descriptors,
+                                     guint count)
+{
+    PosternPacket packet = {.kind = POSTERN_PACKET_REQUEST, .id = request};
+    if (postern_packet_send(worker->socket, &packet, descriptors, count, NULL) != 1)
+        return FALSE;
+    worker->state = POSTERN_WORKER_BUSY;
+    worker->request = request;
+    worker->requests++;
+    return TRUE;
+}

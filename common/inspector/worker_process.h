@@ -1,0 +1,58 @@
+/*
+ * The pool's end of a worker: its socket, whose end is the worker's death, and a descriptor of its process to
+ * kill it by.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <glib.h>
+
+#include "inspect/packet.h"
+
+typedef enum {
+    POSTERN_WORKER_STARTING, /* has not proved itself yet */
+    POSTERN_WORKER_IDLE,
+    POSTERN_WORKER_BUSY,
+} PosternWorkerState;
+
+typedef struct PosternWorkerProcess PosternWorkerProcess;
+
+typedef struct {
+    /* It has proved itself; confined: the kernel's Landlock keeps it from files. */
+    void (*ready)(PosternWorkerProcess *worker, gboolean confined, gpointer user_data);
+    /* The answer to the request under way; descriptor (-1: none) is the callee's. It is IDLE now. */
+    void (*answered)(PosternWorkerProcess *worker, const PosternPacket *packet, int descriptor,
+                     gpointer user_data);
+    /* It has died, or broke the protocol; text, if it said why, or NULL. The callee frees it. */
+    void (*ended)(PosternWorkerProcess *worker, const char *text, gpointer user_data);
+} PosternWorkerCalls;
+
+struct PosternWorkerProcess {
+    guint64 number;            /* in FORK and FORKED */
+    gpointer template_process; /* its maker, never followed here */
+    GPid process;              /* 0: not known yet */
+    PosternWorkerState state;
+    gboolean leaving; /* gets no more requests */
+    gpointer job;     /* BUSY: whose, the pool's own */
+    guint64 request;  /* BUSY: the id sent with it */
+    guint requests;   /* so far */
+    gint64 started;   /* monotonic */
+    int socket;
+    int descriptor; /* of the process; -1: not known yet */
+    struct event *readable;
+    const PosternWorkerCalls *calls;
+    gpointer user_data;
+};
+
+/* Takes socket (non-blocking), the pool's end. */
+PosternWorkerProcess *postern_worker_process_new(struct event_base *loop, guint64 number, int socket,
+                                                 const PosternWorkerCalls *calls, gpointer user_data);
+/* Kills the process if it lives. */
+void postern_worker_process_free(PosternWorkerProcess *worker);
+
+/* The template has told of it; descriptor is taken. */
+void postern_worker_process_adopt(PosternWorkerProcess *worker, GPid process, int descriptor);
+
+/* Gives it a request; the descriptors stay the caller's. FALSE: it is gone. */
+gboolean postern_worker_process_send(PosternWorkerProcess *worker, guint64 request, const int *descriptors,
+                                     guint count);

@@ -1,0 +1,190 @@
+"""postern-inspector and the small client t/fault/inspect_message.c, for the tests of faults."""
+
+import os
+import pathlib
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+
+from support.process import Program, build_folder, wait_until
+
+EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
+READY = "notice: ready: "
+CLIENT = build_folder() / "t" / "fault" / "inspect_message"
+
+
+def message(body=b"Hello.\r\n", subject="test"):
+    """A plain message."""
+    return b"From: a@example.org\r\nTo: b@example.org\r\nSubject: " + subject.encode() + b"\r\n\r\n" + body
+
+
+def with_attachment(data, name="a.bin", text="See the attachment."):
+    """A message with data attached."""
+    from email.message import EmailMessage
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = "a@example.org", "b@example.org", name
+    mail.set_content(text)
+    mail.add_attachment(data, maintype="application", subtype="octet-stream", filename=name)
+    return mail.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def zipped(data, name="inner.bin"):
+    """data in a zip."""
+    import io
+    import zipfile
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, data)
+    return out.getvalue()
+
+
+def children(pid):
+    """The pids of the children of pid that are alive."""
+    try:
+        listed = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [int(child) for child in listed if is_alive(int(child))]
+
+
+def is_alive(pid):
+    """Whether pid is a process that has not ended."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+class Inspector:
+    """A running inspector with a folder of its own for socket, temporary files and mail."""
+
+    def __init__(self, temporary=None, **options):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="postern-fault-"))
+        os.chmod(self.folder, 0o755)
+        if os.geteuid() == 0:
+            # As a service's runtime directory: who drops root must be able to remove his socket.
+            os.chown(self.folder, pwd.getpwnam("nobody").pw_uid, -1)
+        self.temporary = pathlib.Path(temporary or self.folder / "temporary")
+        if temporary is None:
+            self.temporary.mkdir(mode=0o777)
+            os.chmod(self.temporary, 0o777)
+        self.configuration = self.folder / "postern.conf"
+        self.socket = self.folder / "socket"
+        self.options = {"workers": 2, "user": "nobody", "temporary_directory": self.temporary, **options}
+        self.database = self.folder / "database"
+        self.database.mkdir(mode=0o755)
+        self.configure()
+        self.program = None
+
+    def configure(self, **options):
+        """Writes the configuration anew."""
+        self.options.update(options)
+        lines = ["[log]", "level = debug", "[inspector]"]
+        lines += [f"{key} = {value}" for key, value in self.options.items()]
+        lines += ["[virus]", f"database = {self.database}"]
+        self.configuration.write_text("\n".join(lines) + "\n")
+        os.chmod(self.configuration, 0o644)
+
+    def start(self, ready=True):
+        """Starts it and waits until it serves."""
+        before = 0 if self.program is None else self.log().count(READY)
+        self.program = Program("postern-inspector", "--config", self.configuration, "--socket", self.socket,
+                               folder=self.folder)
+        if ready:
+            wait_until(lambda: self.log().count(READY) > before or not self.program.is_running(), 60,
+                       f"readiness of {self.folder}")
+            self.program.wait_for_log(READY, 1)
+        else:
+            wait_until(self.socket.exists, 20, "the socket")
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.program is not None:
+            self.program.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def log(self):
+        """What it has logged."""
+        return self.program.log()
+
+    def wait_for_log(self, pattern, seconds=20.0):
+        """Waits until pattern matches in the log."""
+        return self.program.wait_for_log(pattern, seconds)
+
+    def templates(self):
+        """The pids of its templates."""
+        return children(self.program.pid)
+
+    def workers(self):
+        """The pids of its workers."""
+        return [worker for template in self.templates() for worker in children(template)]
+
+    def worker_directories(self):
+        """The directories of its workers."""
+        return [entry for entry in self.temporary.glob("postern-inspector-*/template-*/*")
+                if entry.is_dir() and entry.name.isdigit()]
+
+    def save(self, data, name="message.eml"):
+        """data as a file; its path."""
+        path = self.folder / name
+        path.write_bytes(data)
+        return path
+
+    def ask(self, *data, arguments=(), timeout=120):
+        """Inspects messages; one Result each, in the order of the answers."""
+        paths = [item if isinstance(item, pathlib.Path) else self.save(item, f"message-{index}.eml")
+                 for index, item in enumerate(data)]
+        return run_client("--socket", self.socket, *arguments, *paths, timeout=timeout)
+
+    def ask_later(self, *paths, arguments=()):
+        """The client, running."""
+        command = [CLIENT, "--socket", self.socket, *arguments, *paths]
+        return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
+
+
+class Result:
+    """One line of the client."""
+
+    def __init__(self, line):
+        self.line = line
+        self.file = line.split(" ", 1)[0]
+        self.spf = re.search(r" spf=(\S*)", line).group(1)
+        self.virus = re.search(r" virus=(\S*)", line).group(1)
+        self.name = self._text("name")
+        self.reason = self._text("reason") or ""
+        self.error = self._text("error")
+        self.milliseconds = int(re.search(r" milliseconds=(\d+)", line).group(1))
+
+    def _text(self, key):
+        match = re.search(rf' {key}="((?:[^"\\]|\\.)*)"', self.line)
+        return match.group(1) if match else None
+
+    def __repr__(self):
+        return self.line
+
+
+def parse_results(text):
+    """The results in the client's output."""
+    return [Result(line) for line in text.splitlines() if " virus=" in line]
+
+
+def run_client(*arguments, timeout=120):
+    """Runs the client to its end."""
+    done = subprocess.run(list(map(str, [CLIENT, *arguments])), stdout=subprocess.PIPE, text=True,
+                          timeout=timeout, check=True)
+    return parse_results(done.stdout)
+
+
+def kill(pid, number=signal.SIGKILL):
+    """Sends a signal to a process, which may be gone."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+

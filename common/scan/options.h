@@ -1,0 +1,26 @@
+/*
+ * The command line of postern-scan (DESIGN: a stable interface).
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef struct {
+    char *configuration; /* --config, or NULL */
+    gboolean json;
+    char *client;
+    char *helo;
+    char *sender;
+    char **recipients; /* NULL-terminated, never NULL */
+    char *answers;
+    gint64 now; /* seconds since 1970; 0: the clock */
+    gboolean version;
+    gboolean check_configuration;
+    gboolean dump_configuration;
+    char **inputs; /* NULL-terminated: files, directories, "-" */
+} PosternScanOptions;
+
+/* Parses; an error is a sentence for the user. Where nothing is to be read and nothing else was asked for,
+ * that is an error too. */
+gboolean postern_scan_options_parse(PosternScanOptions *ret_options, int *argc, char ***argv, GError **error);
+void postern_scan_options_clear(PosternScanOptions *options);

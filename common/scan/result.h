@@ -1,0 +1,43 @@
+/*
+ * What became of one input, and how it is shown.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "judge/verdict.h"
+
+/* Exit status of the program; the order of severity is in postern_scan_worse(). */
+typedef enum {
+    POSTERN_SCAN_ACCEPT = 0,
+    POSTERN_SCAN_REJECT = 1,
+    POSTERN_SCAN_TEMPFAIL = 2,
+    POSTERN_SCAN_QUARANTINE = 3,
+    POSTERN_SCAN_USAGE = 64,
+    POSTERN_SCAN_NO_INPUT = 66,
+} PosternScanStatus;
+
+typedef struct {
+    char *path;
+    PosternFindings *findings; /* NULL where error is set */
+    PosternVerdict *verdict;   /* likewise */
+    char *error;               /* the input could not be read, or NULL */
+    char *problem;             /* a check could not be done, or NULL */
+    double milliseconds;
+} PosternScanResult;
+
+PosternScanResult *postern_scan_result_new(const char *path);
+void postern_scan_result_free(PosternScanResult *result);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternScanResult, postern_scan_result_free)
+
+/* The exit status for this input alone. */
+PosternScanStatus postern_scan_result_status(const PosternScanResult *result);
+
+/* The more severe of two: reject, quarantine, tempfail, unreadable, accept. */
+PosternScanStatus postern_scan_worse(PosternScanStatus a, PosternScanStatus b);
+
+/* One line of JSON with its line end, valid UTF-8; a new string. */
+char *postern_scan_result_to_json(const PosternScanResult *result);
+
+/* Some lines for a person; colour: with terminal colours. A new string. */
+char *postern_scan_result_to_text(const PosternScanResult *result, gboolean colour);

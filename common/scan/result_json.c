@@ -1,0 +1,107 @@
+#include <json-glib/json-glib.h>
+
+#include "scan/result.h"
+
+/* Text of strangers need not be UTF-8, JSON must (RFC 8259 8.1). NULL adds nothing. */
+static void add_text(JsonBuilder *builder, const char *name, const char *text)
+{
+    if (text == NULL)
+        return;
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+    json_builder_set_member_name(builder, name);
+    json_builder_add_string_value(builder, valid);
+}
+
+static void add_number(JsonBuilder *builder, const char *name, gint64 number)
+{
+    json_builder_set_member_name(builder, name);
+    json_builder_add_int_value(builder, number);
+}
+
+static void add_spf(JsonBuilder *builder, const PosternSpfFinding *spf)
+{
+    json_builder_set_member_name(builder, "spf");
+    json_builder_begin_object(builder);
+    add_text(builder, "result", postern_spf_result_name(spf->result));
+    if (spf->result != POSTERN_SPF_NOT_CHECKED)
+        add_text(builder, "identity", spf->helo ? "helo" : "mailfrom");
+    add_text(builder, "domain", spf->domain);
+    add_text(builder, "explanation", spf->explanation);
+    add_text(builder, "reason", spf->problem);
+    json_builder_end_object(builder);
+}
+
+static void add_signature(JsonBuilder *builder, const PosternDkimFinding *finding)
+{
+    json_builder_begin_object(builder);
+    add_text(builder, "result", postern_dkim_result_name(finding->result));
+    add_text(builder, "domain", finding->domain);
+    add_text(builder, "selector", finding->selector);
+    add_text(builder, "identity", finding->identity);
+    add_text(builder, "algorithm", finding->algorithm);
+    if (finding->key_bits > 0)
+        add_number(builder, "key_bits", finding->key_bits);
+    if (finding->body_covered >= 0)
+        add_number(builder, "body_covered", finding->body_covered);
+    add_text(builder, "reason", finding->reason);
+    json_builder_end_object(builder);
+}
+
+static void add_findings(JsonBuilder *builder, const PosternFindings *findings)
+{
+    add_spf(builder, &findings->spf);
+    json_builder_set_member_name(builder, "dkim");
+    json_builder_begin_array(builder);
+    for (guint i = 0; i < findings->dkim->len; i++)
+        add_signature(builder, g_ptr_array_index(findings->dkim, i));
+    json_builder_end_array(builder);
+    json_builder_set_member_name(builder, "virus");
+    json_builder_begin_object(builder);
+    add_text(builder, "result", postern_virus_result_name(findings->virus.result));
+    add_text(builder, "name", findings->virus.name);
+    add_text(builder, "reason", findings->virus.reason);
+    json_builder_end_object(builder);
+    json_builder_set_member_name(builder, "attachments");
+    json_builder_begin_array(builder);
+    for (guint i = 0; i < findings->attachments->len; i++) {
+        const PosternAttachment *attachment = g_ptr_array_index(findings->attachments, i);
+        json_builder_begin_object(builder);
+        add_text(builder, "name", attachment->name);
+        add_text(builder, "type", attachment->type);
+        add_number(builder, "size", (gint64)attachment->size);
+        json_builder_end_object(builder);
+    }
+    json_builder_end_array(builder);
+    add_text(builder, "mime_problem", findings->mime_problem);
+}
+
+static void add_verdict(JsonBuilder *builder, const PosternVerdict *verdict)
+{
+    add_text(builder, "action", postern_action_name(verdict->action));
+    add_text(builder, "reply", verdict->reply);
+    add_text(builder, "check", verdict->check);
+    if (verdict->would != verdict->action) {
+        add_text(builder, "would", postern_action_name(verdict->would));
+        add_text(builder, "would_reply", verdict->would_reply);
+    }
+}
+
+char *postern_scan_result_to_json(const PosternScanResult *result)
+{
+    g_autoptr(JsonBuilder) builder = json_builder_new();
+    json_builder_begin_object(builder);
+    add_text(builder, "file", result->path);
+    add_text(builder, "error", result->error);
+    if (result->verdict != NULL) {
+        add_verdict(builder, result->verdict);
+        add_findings(builder, result->findings);
+        add_text(builder, "authentication_results", result->verdict->authentication_results);
+        add_text(builder, "problem", result->problem);
+        json_builder_set_member_name(builder, "milliseconds");
+        json_builder_add_double_value(builder, result->milliseconds);
+    }
+    json_builder_end_object(builder);
+    g_autoptr(JsonNode) root = json_builder_get_root(builder);
+    g_autofree char *text = json_to_string(root, FALSE);
+    return g_strconcat(text, "\n", NULL);
+}

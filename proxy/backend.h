@@ -1,0 +1,118 @@
+/*
+ * The dialogue with a back-end on one connection, from its greeting to QUIT: a state machine without I/O.
+ *
+ * In: octets that came, commands of its user (a session, or the relay probe), the clock. Out: octets to send
+ * (postern_backend_output) and events for the user (postern_backend_next_event). Commands are pipelined where
+ * the back-end allows it (RFC 2920); no octet of a message is asked for before its own 354.
+ *
+ *   CONNECTING -> GREETING -> EHLO -> IDLE -> [identify: XCLIENT or XFORWARD] -> IDLE -> mail, recipient…,
+ * data
+ *   -> (354) SENDING -> (dot) DATA_END -> IDLE;   reset from anywhere before SENDING -> IDLE;   quit ->
+ * CLOSED
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "base/configuration.h"
+#include "mail/envelope.h"
+#include "wire/ehlo.h"
+#include "wire/reply.h"
+
+typedef enum {
+    POSTERN_BACKEND_CONNECTING,
+    POSTERN_BACKEND_GREETING,
+    POSTERN_BACKEND_EHLO,
+    POSTERN_BACKEND_IDLE, /* greeted, no transaction */
+    POSTERN_BACKEND_IDENTIFYING,
+    POSTERN_BACKEND_ENVELOPE, /* from MAIL to the reply to DATA */
+    POSTERN_BACKEND_SENDING,  /* after its 354, until the dot */
+    POSTERN_BACKEND_DATA_END, /* the dot is out: delivery is unknown until the reply */
+    POSTERN_BACKEND_QUITTING,
+    POSTERN_BACKEND_CLOSED,
+} PosternBackendState;
+
+/* "greeting", "data-end" …, for logs. */
+const char *postern_backend_state_name(PosternBackendState state);
+
+typedef enum {
+    POSTERN_BACKEND_READY,       /* greeted; capabilities are known */
+    POSTERN_BACKEND_IDENTIFIED,  /* it has been told who the client is */
+    POSTERN_BACKEND_MAIL_REPLY,  /* reply */
+    POSTERN_BACKEND_RCPT_REPLY,  /* reply; one for each recipient, in order */
+    POSTERN_BACKEND_DATA_REPLY,  /* reply; after a 354 the state is SENDING */
+    POSTERN_BACKEND_FINAL_REPLY, /* reply to the dot */
+    POSTERN_BACKEND_RESET_DONE,  /* RSET was answered with 2xx: IDLE */
+    POSTERN_BACKEND_FAILED,      /* of no more use; text says why. The last event. */
+    POSTERN_BACKEND_ENDED,       /* after quit: it answered, closed, or had its time. The last event. */
+} PosternBackendEventKind;
+
+typedef struct {
+    PosternBackendEventKind kind;
+    PosternReply *reply;    /* the *_REPLY events; FAILED where a reply was the reason, else NULL */
+    char *text;             /* FAILED: why, printable ASCII */
+    gboolean configuration; /* FAILED: the back-end does not take what the administrator set up (promise 7) */
+    PosternBackendState during; /* FAILED: the state it failed in */
+} PosternBackendEvent;
+
+void postern_backend_event_free(PosternBackendEvent *event);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternBackendEvent, postern_backend_event_free)
+
+typedef struct {
+    const char *hostname; /* for EHLO; outlives the back-end */
+    PosternClientAddress client_address;
+    guint connect_timeout_ms;
+    guint timeout_ms;          /* for each reply but the last */
+    guint data_end_timeout_ms; /* for the reply to the dot */
+} PosternBackendOptions;
+
+typedef struct PosternBackend PosternBackend;
+
+/* A connection that is being made; now is monotonic, in milliseconds, here and below. */
+PosternBackend *postern_backend_new(const PosternBackendOptions *options, gint64 now);
+void postern_backend_free(PosternBackend *backend);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternBackend, postern_backend_free)
+
+/* What happens to the connection. */
+void postern_backend_connected(PosternBackend *backend, gint64 now);
+void postern_backend_receive(PosternBackend *backend, const char *octets, gsize length, gint64 now);
+/* It was closed, or could not be made; reason (system's words) or NULL: end of file. */
+void postern_backend_closed(PosternBackend *backend, const char *reason, gint64 now);
+/* The deadline has passed. */
+void postern_backend_timer(PosternBackend *backend, gint64 now);
+/* When postern_backend_timer is to be called; G_MAXINT64: never. */
+gint64 postern_backend_deadline(const PosternBackend *backend);
+
+/* What its user wants. Each is allowed only as the picture above says; once CLOSED, while FAILED may still
+ * wait among the events, each does nothing. */
+
+/* Who the client is: address, client_name, helo, esmtp, login of envelope; name_temporary: the name could not
+ * be looked up now. IDLE only; ends in IDENTIFIED or FAILED. */
+void postern_backend_identify(PosternBackend *backend, const PosternEnvelope *envelope,
+                              gboolean name_temporary, gint64 now);
+/* parameters: with a leading space each, or "". */
+void postern_backend_mail(PosternBackend *backend, const char *sender, const char *parameters, gint64 now);
+void postern_backend_recipient(PosternBackend *backend, const char *recipient, const char *parameters,
+                               gint64 now);
+void postern_backend_data(PosternBackend *backend, gint64 now);
+/* Some octets of the message have been sent: the deadline starts again. */
+void postern_backend_progress(PosternBackend *backend, gint64 now);
+/* The last octet of the message and its dot have been handed over for sending. */
+void postern_backend_message_sent(PosternBackend *backend, gint64 now);
+/* Forgets the transaction; replies to what was sent are dropped. Until RESET_DONE nothing but quit may
+ * follow. */
+void postern_backend_reset(PosternBackend *backend, gint64 now);
+/* Ends the dialogue politely; ENDED follows. From IDLE or ENVELOPE. */
+void postern_backend_quit(PosternBackend *backend, gint64 now);
+
+/* Where the dialogue stands. */
+PosternBackendState postern_backend_state(const PosternBackend *backend);
+/* What it announced last. */
+const PosternEhlo *postern_backend_ehlo(const PosternBackend *backend);
+/* TRUE where the connection may serve another client (DESIGN: promise 7 and step 6). */
+gboolean postern_backend_is_reusable(const PosternBackend *backend);
+
+/* Octets to be sent now; the caller sends and empties it. */
+GString *postern_backend_output(PosternBackend *backend);
+/* The next event, the caller's; NULL: none. */
+PosternBackendEvent *postern_backend_next_event(PosternBackend *backend);

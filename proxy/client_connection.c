@@ -1,0 +1,287 @@
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "dns/client_name.h"
+#include "inspect/inspection.h"
+#include "proxy/stream.h"
+#include "proxy/thread_private.h"
+
+/* How long the last reply may take to leave. */
+#define CLOSE_TIMEOUT_MS 10000
+
+struct PosternClientConnection {
+    PosternProxyThread *thread;
+    guint64 number;
+    PosternProxySettings *settings;
+    PosternSession *session;
+    PosternStream *stream;
+    PosternAddress address;
+    PosternBackendConnection *backend; /* borrowed */
+    PosternInspection *inspection;
+    PosternAnswers *name_answers; /* while the client's name is looked up */
+    PosternResolverAsk *name_ask;
+    gboolean input_ended; /* the client says no more */
+    gboolean gone;        /* nothing reaches it any more */
+    gboolean closing;     /* closes when all is sent */
+};
+
+PosternSession *postern_client_connection_session(PosternClientConnection *client)
+{
+    return client->session;
+}
+
+void postern_client_connection_free(PosternClientConnection *client)
+{
+    postern_resolver_cancel(client->name_ask);
+    postern_answers_unref(client->name_answers);
+    postern_inspection_free(client->inspection);
+    postern_session_free(client->session);
+    postern_stream_free(client->stream);
+    postern_client_table_leave(client->thread->table, &client->address);
+    postern_proxy_settings_unref(client->settings);
+    g_free(client);
+}
+
+static void on_stream(PosternStream *stream, PosternStreamEvent event, gpointer user_data)
+{
+    PosternClientConnection *client = user_data;
+    PosternProxyThread *thread = client->thread;
+    switch (event) {
+    case POSTERN_STREAM_CONNECTED:
+    case POSTERN_STREAM_INPUT:
+    case POSTERN_STREAM_DRAINED:
+        break;
+    case POSTERN_STREAM_CLOSED:
+        client->input_ended = TRUE;
+        break;
+    case POSTERN_STREAM_FAILED:
+        client->gone = TRUE;
+        break;
+    case POSTERN_STREAM_DEADLINE:
+        if (client->closing)
+            client->gone = TRUE;
+        else
+            postern_session_timer(client->session, postern_stream_now());
+        break;
+    }
+    postern_thread_mark_client(thread, client->number);
+    postern_thread_run(thread);
+}
+
+static void look_up_name(PosternClientConnection *client);
+
+static void on_name_answers(gpointer user_data)
+{
+    PosternClientConnection *client = user_data;
+    PosternProxyThread *thread = client->thread;
+    client->name_ask = NULL;
+    look_up_name(client);
+    postern_thread_mark_client(thread, client->number);
+    postern_thread_run(thread);
+}
+
+/* The name that the client's address has, and that has the address in turn. */
+static void look_up_name(PosternClientConnection *client)
+{
+    g_autofree char *name = NULL;
+    gboolean temporary = FALSE;
+    if (postern_dns_client_name(client->address.family, &client->address.ipv4, client->name_answers, &name,
+                                &temporary) == 0) {
+        client->name_ask =
+            postern_resolver_ask(client->thread->resolver, client->name_answers, on_name_answers, client);
+        return;
+    }
+    g_clear_pointer(&client->name_answers, postern_answers_unref);
+    postern_session_client_name(client->session, name, temporary, postern_stream_now());
+}
+
+void postern_client_connection_new(PosternProxyThread *thread, int socket, const PosternAddress *address)
+{
+    gint64 now = postern_stream_now();
+    PosternClientConnection *client = g_new0(PosternClientConnection, 1);
+    client->thread = thread;
+    client->number = ++thread->next_client;
+    client->settings = postern_proxy_settings_ref(thread->settings);
+    client->address = *address;
+    client->session = postern_session_new(thread->settings, address, now);
+    if (thread->capabilities_known)
+        postern_session_set_capabilities(client->session, &thread->capabilities);
+    client->stream = postern_stream_new(thread->loop, socket, on_stream, client);
+    g_hash_table_insert(thread->clients, &client->number, client);
+    client->name_answers = postern_answers_new();
+    look_up_name(client);
+    postern_thread_mark_client(thread, client->number);
+}
+
+void postern_client_connection_give(PosternClientConnection *client, PosternBackendConnection *backend)
+{
+    client->backend = backend;
+    postern_backend_connection_set_user(backend, client->number);
+    postern_session_borrowed(client->session, postern_backend_connection_backend(backend),
+                             postern_stream_now());
+}
+
+void postern_client_connection_backend_event(PosternClientConnection *client,
+                                             const PosternBackendEvent *event)
+{
+    PosternProxyThread *thread = client->thread;
+    postern_session_backend_event(client->session, event, postern_stream_now());
+    if (event->kind == POSTERN_BACKEND_FAILED)
+        client->backend = NULL;
+    postern_thread_mark_client(thread, client->number);
+}
+
+static PosternChecks wanted_checks(const PosternConfiguration *configuration)
+{
+    guint checks = POSTERN_CHECK_SPF | POSTERN_CHECK_DKIM | POSTERN_CHECK_CONTENT;
+    if (configuration->virus.scan)
+        checks |= POSTERN_CHECK_VIRUS;
+    return (PosternChecks)checks;
+}
+
+static void begin_inspection(PosternClientConnection *client)
+{
+    const PosternConfiguration *configuration = client->settings->configuration;
+    PosternInspectionOptions options = {
+        .client = client->thread->inspector,
+        .resolver = client->thread->resolver,
+        .receiver = configuration->proxy.hostname,
+        .checks = wanted_checks(configuration),
+        .scan_octets = configuration->virus.scan_octets,
+        .deadline_ms = configuration->proxy.inspection_timeout_ms,
+    };
+    postern_inspection_free(client->inspection);
+    client->inspection = postern_inspection_new(&options, postern_session_envelope(client->session));
+}
+
+static void on_inspected(PosternFindings *findings, const GError *error, gpointer user_data)
+{
+    PosternClientConnection *client = user_data;
+    PosternProxyThread *thread = client->thread;
+    postern_session_inspected(client->session, findings, error != NULL ? error->message : NULL,
+                              postern_stream_now());
+    postern_findings_free(findings);
+    postern_thread_mark_client(thread, client->number);
+    postern_thread_run(thread);
+}
+
+static void let_backend_go(PosternClientConnection *client, gboolean abandon)
+{
+    PosternBackendConnection *backend = client->backend;
+    client->backend = NULL;
+    if (backend == NULL)
+        return;
+    if (abandon)
+        postern_backend_connection_abandon(backend);
+    else
+        postern_backend_connection_return(backend);
+}
+
+static void act(PosternClientConnection *client, PosternSessionAction *action, gint64 now)
+{
+    PosternPool *pool = client->thread->pool;
+    switch (action->kind) {
+    case POSTERN_SESSION_BORROW:
+        postern_pool_request(pool, client->number, now);
+        break;
+    case POSTERN_SESSION_BORROW_CANCEL:
+        postern_pool_cancel(pool, client->number, now);
+        break;
+    case POSTERN_SESSION_RETURN:
+        let_backend_go(client, FALSE);
+        break;
+    case POSTERN_SESSION_ABANDON:
+        let_backend_go(client, TRUE);
+        break;
+    case POSTERN_SESSION_SEND_MESSAGE:
+        if (client->backend != NULL)
+            postern_backend_connection_send_message(client->backend, action->message, action->edits);
+        break;
+    case POSTERN_SESSION_INSPECT_ENVELOPE:
+        begin_inspection(client);
+        break;
+    case POSTERN_SESSION_INSPECT_HEADER:
+        postern_inspection_header(client->inspection, action->message);
+        break;
+    case POSTERN_SESSION_INSPECT_MESSAGE:
+        postern_inspection_finish(client->inspection, action->message, on_inspected, client);
+        break;
+    case POSTERN_SESSION_INSPECT_CANCEL:
+        g_clear_pointer(&client->inspection, postern_inspection_free);
+        break;
+    case POSTERN_SESSION_LOG:
+        postern_log_line_write(g_steal_pointer(&action->line), POSTERN_LOG_INFO);
+        break;
+    case POSTERN_SESSION_CLOSE:
+        client->closing = TRUE;
+        break;
+    }
+}
+
+static void run_actions(PosternClientConnection *client, gint64 now)
+{
+    PosternSessionAction action;
+    while (postern_session_next_action(client->session, &action)) {
+        act(client, &action, now);
+        postern_session_action_clear(&action);
+    }
+    /* What the session has said to its back-end waits in the back-end's output. */
+    if (client->backend != NULL)
+        postern_thread_mark_backend(client->thread, postern_backend_connection_number(client->backend));
+}
+
+static void flush_output(PosternClientConnection *client)
+{
+    GString *output = postern_session_output(client->session);
+    if (output->len > 0 && !client->gone)
+        postern_stream_send(client->stream, output->str, output->len);
+    g_string_truncate(output, 0);
+}
+
+/* Gives the session what came, as far as it takes it. */
+static void feed(PosternClientConnection *client, gint64 now)
+{
+    gsize length = 0;
+    gsize taken = 0;
+    do {
+        const char *octets = postern_stream_input(client->stream, &length);
+        taken = length > 0 ? postern_session_receive(client->session, octets, length, now) : 0;
+        postern_stream_consume(client->stream, taken);
+        run_actions(client, now);
+        flush_output(client);
+    } while (taken > 0);
+    if (client->input_ended && length == 0 && postern_session_wants_input(client->session)) {
+        postern_session_client_closed(client->session, now);
+        run_actions(client, now);
+    }
+}
+
+static gboolean is_done(const PosternClientConnection *client)
+{
+    if (client->closing)
+        return client->gone || postern_stream_unsent(client->stream) == 0;
+    return FALSE;
+}
+
+void postern_client_connection_run(PosternClientConnection *client)
+{
+    PosternProxyThread *thread = client->thread;
+    gint64 now = postern_stream_now();
+    if (client->gone && !client->closing)
+        postern_session_client_closed(client->session, now);
+    run_actions(client, now);
+    flush_output(client);
+    feed(client, now);
+    if (is_done(client)) {
+        postern_stream_drop_input(client->stream);
+        g_hash_table_remove(thread->clients, &client->number);
+        return;
+    }
+    /* A client that does not read its replies is not read from either. */
+    gboolean reads = postern_session_wants_input(client->session) &&
+                     postern_stream_unsent(client->stream) < POSTERN_PIPELINE_MAX_OCTETS;
+    postern_stream_set_reading(client->stream, reads && !client->gone);
+    postern_stream_set_deadline(client->stream, client->closing ? now + CLOSE_TIMEOUT_MS
+                                                                : postern_session_deadline(client->session));
+}

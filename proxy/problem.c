@@ -1,0 +1,39 @@
+#include "proxy/problem.h"
+
+#include "base/log.h"
+
+struct PosternProblem {
+    GMutex mutex;
+    char *text;
+};
+
+PosternProblem *postern_problem_new(void)
+{
+    PosternProblem *problem = g_new0(PosternProblem, 1);
+    g_mutex_init(&problem->mutex);
+    return problem;
+}
+
+void postern_problem_free(PosternProblem *problem)
+{
+    if (problem == NULL)
+        return;
+    g_mutex_clear(&problem->mutex);
+    g_free(problem->text);
+    g_free(problem);
+}
+
+void postern_problem_note(PosternProblem *problem, const char *backend, const char *text)
+{
+    g_mutex_lock(&problem->mutex);
+    gboolean changed = g_strcmp0(problem->text, text) != 0;
+    if (changed) {
+        g_free(problem->text);
+        problem->text = g_strdup(text);
+    }
+    g_mutex_unlock(&problem->mutex);
+    if (changed && text != NULL)
+        postern_log(POSTERN_LOG_ERROR, "back-end %s: %s", backend, text);
+    else if (changed)
+        postern_log(POSTERN_LOG_NOTICE, "back-end %s: in service", backend);
+}

@@ -1,0 +1,304 @@
+#include "proxy/server.h"
+
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/build.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/privileges.h"
+#include "inspect/confinement.h"
+#include "inspect/spawn.h"
+#include "proxy/listener.h"
+#include "proxy/thread.h"
+
+#define TICK_MS 250
+
+typedef struct {
+    struct event_base *loop;
+    const char *path;
+    PosternProxySettings *settings;
+    PosternAnswersFile *answers;
+    PosternClientTable *clients;
+    PosternProblem *problem;
+    PosternInspectorProcess *inspector; /* a private one, or NULL */
+    GPtrArray *threads;                 /* of PosternProxyThread * */
+    gboolean draining;
+    gboolean at_once;
+} Server;
+
+static void open_listeners_close(gpointer sockets)
+{
+    g_array_unref(sockets);
+}
+
+/* [thread] -> its listening sockets. NULL and error where one cannot be had; those opened are closed. */
+static GPtrArray *open_listeners(const PosternProxySettings *settings, GError **error)
+{
+    g_autoptr(GPtrArray) of_threads = g_ptr_array_new_with_free_func(open_listeners_close);
+    for (guint i = 0; i < settings->threads; i++)
+        g_ptr_array_add(of_threads, g_array_new(FALSE, FALSE, sizeof(int)));
+    for (char **address = settings->configuration->proxy.listen; *address != NULL; address++) {
+        g_autoptr(GArray) sockets = g_array_new(FALSE, FALSE, sizeof(int));
+        gboolean ok = postern_listener_open(*address, settings->threads, sockets, error);
+        for (guint i = 0; i < sockets->len; i++)
+            g_array_append_val((GArray *)g_ptr_array_index(of_threads, i), g_array_index(sockets, int, i));
+        if (!ok)
+            return NULL; /* the program ends: the kernel closes what was opened */
+    }
+    return g_steal_pointer(&of_threads);
+}
+
+static const char *user_of(const PosternConfiguration *configuration)
+{
+    g_autoptr(PosternConfiguration) defaults = postern_configuration_new();
+    const char *user = postern_privileges_user(configuration->proxy.user, defaults->proxy.user);
+    return g_str_equal(user, configuration->proxy.user) ? configuration->proxy.user : "nobody";
+}
+
+static gboolean start_inspector(Server *server, GError **error)
+{
+    const PosternConfiguration *configuration = server->settings->configuration;
+    if (!configuration->proxy.inspect || configuration->inspector.socket[0] != '\0')
+        return TRUE;
+    server->inspector = postern_inspector_process_new(server->path, NULL, error);
+    if (server->inspector == NULL)
+        return FALSE;
+    return geteuid() != 0 ||
+           postern_inspector_process_give_to(server->inspector, user_of(configuration), error);
+}
+
+static gboolean confine(Server *server, GError **error)
+{
+    g_autofree char *directory = server->inspector != NULL
+                                     ? g_path_get_dirname(postern_inspector_process_path(server->inspector))
+                                     : NULL;
+    PosternConfinement confinement = {.configuration = server->settings->configuration,
+                                      .configuration_path = server->path,
+                                      .inspector_directory = directory};
+    gboolean confined = FALSE;
+    if (!postern_confinement_enter(&confinement, &confined, error))
+        return FALSE;
+    if (!confined)
+        postern_log(POSTERN_LOG_NOTICE,
+                    "this kernel has no Landlock: files are protected by the user's rights alone");
+    return TRUE;
+}
+
+static void check_descriptors(const PosternConfiguration *configuration)
+{
+    guint64 available = postern_privileges_raise_descriptors();
+    /* A client, its message and its back-end are three; some more are ours. */
+    guint64 wanted = (guint64)configuration->proxy.max_connections +
+                     2 * (guint64)configuration->proxy.backend_connections + 64;
+    if (wanted > available)
+        postern_log(POSTERN_LOG_WARNING,
+                    "[proxy] max_connections = %u needs about %" G_GUINT64_FORMAT
+                    " open files, the limit is %" G_GUINT64_FORMAT
+                    ": raise it (LimitNOFILE= in the systemd unit), or clients will be made to wait",
+                    configuration->proxy.max_connections, wanted, available);
+}
+
+static gboolean start_threads(Server *server, GPtrArray *listeners, GError **error)
+{
+    const PosternConfiguration *configuration = server->settings->configuration;
+    const char *path = NULL;
+    if (configuration->proxy.inspect)
+        path = server->inspector != NULL ? postern_inspector_process_path(server->inspector)
+                                         : configuration->inspector.socket;
+    for (guint i = 0; i < server->settings->threads; i++) {
+        PosternProxyThreadOptions options = {
+            .settings = server->settings,
+            .clients = server->clients,
+            .problem = server->problem,
+            .inspector_path = path,
+            .answers = server->answers,
+            .listeners = g_ptr_array_index(listeners, i),
+            .index = i,
+        };
+        PosternProxyThread *thread = postern_proxy_thread_new(&options, error);
+        if (thread == NULL)
+            return FALSE;
+        g_ptr_array_add(server->threads, thread);
+    }
+    return TRUE;
+}
+
+/* Signals are this thread's alone: those that are made inherit a mask of all. */
+static gboolean start_threads_without_signals(Server *server, GPtrArray *listeners, GError **error)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    gboolean started = start_threads(server, listeners, error);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return started;
+}
+
+static void on_reload(evutil_socket_t number, short what, void *data)
+{
+    Server *server = data;
+    g_autoptr(GError) error = NULL;
+    PosternConfiguration *configuration = postern_configuration_load(server->path, &error);
+    g_autoptr(PosternProxySettings) settings =
+        configuration != NULL ? postern_proxy_settings_new(configuration, server->settings->budget, &error)
+                              : NULL;
+    if (settings == NULL) {
+        postern_log(POSTERN_LOG_ERROR, "nothing was changed by the reload: %s", error->message);
+        return;
+    }
+    postern_log_set_level(configuration->log.level);
+    settings->threads = server->settings->threads;
+    for (guint i = 0; i < server->threads->len; i++)
+        postern_proxy_thread_reload(g_ptr_array_index(server->threads, i), settings);
+    if (!g_strv_equal((const char *const *)settings->configuration->proxy.listen,
+                      (const char *const *)server->settings->configuration->proxy.listen))
+        postern_log(POSTERN_LOG_WARNING, "[proxy] listen has changed: that needs a restart");
+    postern_proxy_settings_unref(server->settings);
+    server->settings = g_steal_pointer(&settings);
+    if (server->inspector != NULL)
+        postern_inspector_process_reload(server->inspector);
+    postern_log(POSTERN_LOG_NOTICE, "the configuration was read again; new sessions go by it");
+}
+
+static void on_end(evutil_socket_t number, short what, void *data)
+{
+    Server *server = data;
+    if (server->draining) {
+        postern_log(POSTERN_LOG_NOTICE, "ending at once");
+        server->at_once = TRUE;
+        event_base_loopbreak(server->loop);
+        return;
+    }
+    server->draining = TRUE;
+    guint timeout_ms = server->settings->configuration->proxy.drain_timeout_ms;
+    postern_log(POSTERN_LOG_NOTICE, "draining: %u clients have %u s to finish their message",
+                postern_client_table_total(server->clients), timeout_ms / 1000);
+    for (guint i = 0; i < server->threads->len; i++)
+        postern_proxy_thread_drain(g_ptr_array_index(server->threads, i), timeout_ms);
+}
+
+static void on_reopen(evutil_socket_t number, short what, void *data)
+{
+    g_autoptr(GError) error = NULL;
+    if (!postern_log_reopen(&error))
+        postern_log(POSTERN_LOG_ERROR, "%s", error->message);
+}
+
+static void check_inspector(Server *server)
+{
+    g_autofree char *text = NULL;
+    if (server->inspector != NULL && !server->draining &&
+        postern_inspector_process_check(server->inspector, &text))
+        postern_log(POSTERN_LOG_ERROR, "postern-inspector has ended (%s) and is started again", text);
+}
+
+static void on_tick(evutil_socket_t number, short what, void *data)
+{
+    Server *server = data;
+    check_inspector(server);
+    if (!server->draining)
+        return;
+    for (guint i = 0; i < server->threads->len; i++)
+        if (!postern_proxy_thread_has_ended(g_ptr_array_index(server->threads, i)))
+            return;
+    event_base_loopbreak(server->loop);
+}
+
+static void serve(Server *server)
+{
+    struct timeval tick = {.tv_sec = 0, .tv_usec = TICK_MS * 1000};
+    struct event *events[] = {
+        evsignal_new(server->loop, SIGHUP, on_reload, server),
+        evsignal_new(server->loop, SIGTERM, on_end, server),
+        evsignal_new(server->loop, SIGINT, on_end, server),
+        evsignal_new(server->loop, SIGUSR1, on_reopen, server),
+        event_new(server->loop, -1, EV_PERSIST, on_tick, server),
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(events); i++)
+        event_add(events[i], i + 1 == G_N_ELEMENTS(events) ? &tick : NULL);
+    event_base_dispatch(server->loop);
+    for (guint i = 0; i < G_N_ELEMENTS(events); i++)
+        event_free(events[i]);
+}
+
+static gboolean prepare(Server *server, GPtrArray **ret_listeners, GError **error)
+{
+    const PosternConfiguration *configuration = server->settings->configuration;
+    check_descriptors(configuration);
+    if (configuration->dns.answers[0] != '\0') {
+        server->answers = postern_answers_file_load(configuration->dns.answers, error);
+        if (server->answers == NULL) {
+            g_prefix_error(error, "[dns] answers: ");
+            return FALSE;
+        }
+        postern_log(POSTERN_LOG_WARNING, "[dns] answers: %s stands in for the DNS",
+                    configuration->dns.answers);
+    }
+    *ret_listeners = open_listeners(server->settings, error);
+    if (*ret_listeners == NULL || !start_inspector(server, error))
+        return FALSE;
+    const char *user = user_of(configuration);
+    if (!g_str_equal(user, configuration->proxy.user))
+        postern_log(POSTERN_LOG_NOTICE, "there is no user '%s' ([proxy] user): running as '%s'",
+                    configuration->proxy.user, user);
+    return postern_privileges_drop(user, error) && confine(server, error);
+}
+
+static void server_clear(Server *server)
+{
+    g_ptr_array_unref(server->threads);
+    g_clear_pointer(&server->inspector, postern_inspector_process_free);
+    g_clear_pointer(&server->clients, postern_client_table_free);
+    g_clear_pointer(&server->problem, postern_problem_free);
+    g_clear_pointer(&server->answers, postern_answers_file_unref);
+    g_clear_pointer(&server->settings, postern_proxy_settings_unref);
+    g_clear_pointer(&server->loop, event_base_free);
+}
+
+static void announce(const Server *server)
+{
+    const PosternConfiguration *configuration = server->settings->configuration;
+    g_autofree char *listen = g_strjoinv(" ", configuration->proxy.listen);
+    postern_log(POSTERN_LOG_NOTICE,
+                "postern-proxy " POSTERN_VERSION " is ready on %s for back-end %s, %u threads%s%s", listen,
+                configuration->proxy.backend, server->settings->threads,
+                configuration->proxy.inspect ? "" : ", inspecting nothing",
+                configuration->proxy.mode == POSTERN_MODE_OBSERVE
+                    ? ", observing only: nothing is refused by policy"
+                    : "");
+}
+
+gboolean postern_server_run(PosternConfiguration *configuration, const char *path, GError **error)
+{
+    Server server = {.path = path,
+                     .threads = g_ptr_array_new(),
+                     .clients = postern_client_table_new(),
+                     .problem = postern_problem_new()};
+    g_autoptr(GPtrArray) listeners = NULL;
+    evthread_use_pthreads();
+    signal(SIGPIPE, SIG_IGN);
+    server.settings = postern_proxy_settings_new(configuration, NULL, error);
+    if (server.settings == NULL || !prepare(&server, &listeners, error)) {
+        server_clear(&server);
+        return FALSE;
+    }
+    server.loop = event_base_new();
+    gboolean started = start_threads_without_signals(&server, listeners, error);
+    if (started) {
+        announce(&server);
+        serve(&server);
+    }
+    if (server.at_once || !started)
+        _exit(started ? 0 : 1);
+    for (guint i = 0; i < server.threads->len; i++)
+        postern_proxy_thread_join(g_ptr_array_index(server.threads, i));
+    postern_log(POSTERN_LOG_NOTICE, "ended");
+    server_clear(&server);
+    return TRUE;
+}

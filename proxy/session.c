@@ -1,0 +1,293 @@
+#include "proxy/session.h"
+
+#include <string.h>
+
+#include "base/limits.h"
+#include "proxy/session_private.h"
+
+const char *postern_session_state_name(PosternSessionState state)
+{
+    static const char *const names[] = {
+        [POSTERN_SESSION_COMMAND] = "command",       [POSTERN_SESSION_DATA] = "data",
+        [POSTERN_SESSION_INSPECTING] = "inspecting", [POSTERN_SESSION_DELIVERING] = "delivering",
+        [POSTERN_SESSION_CLOSING] = "closing",
+    };
+    return names[state];
+}
+
+void postern_session_action_clear(PosternSessionAction *action)
+{
+    g_clear_pointer(&action->message, postern_message_unref);
+    g_clear_pointer(&action->line, postern_log_line_free);
+}
+
+void postern_session_act(PosternSession *session, PosternSessionActionKind kind, PosternMessage *message,
+                         PosternLogLine *line)
+{
+    PosternSessionAction *action = g_new0(PosternSessionAction, 1);
+    action->kind = kind;
+    action->message = message != NULL ? postern_message_ref(message) : NULL;
+    action->line = line;
+    g_queue_push_tail(&session->actions, action);
+}
+
+gboolean postern_session_next_action(PosternSession *session, PosternSessionAction *ret_action)
+{
+    g_autofree PosternSessionAction *action = g_queue_pop_head(&session->actions);
+    if (action == NULL)
+        return FALSE;
+    *ret_action = *action;
+    if (action->kind == POSTERN_SESSION_SEND_MESSAGE && session->transaction != NULL &&
+        session->transaction->verdict != NULL)
+        ret_action->edits = session->transaction->verdict->edits;
+    return TRUE;
+}
+
+PosternSession *postern_session_new(PosternProxySettings *settings, const PosternAddress *client, gint64 now)
+{
+    PosternSession *session = g_new0(PosternSession, 1);
+    session->settings = postern_proxy_settings_ref(settings);
+    session->identifier = postern_identifier_new();
+    session->envelope = postern_envelope_new();
+    session->envelope->client = *client;
+    session->envelope->session = g_strdup(session->identifier.text);
+    session->started = now;
+    session->silence_deadline = G_MAXINT64;
+    session->name_deadline = G_MAXINT64;
+    session->output = g_string_new(NULL);
+    session->announced.capabilities = POSTERN_CAPABILITY_8BITMIME;
+    g_queue_init(&session->actions);
+    postern_line_reader_init(&session->line, POSTERN_COMMAND_LINE_MAX_OCTETS);
+    postern_session_set_state(session, POSTERN_SESSION_COMMAND, now);
+    g_string_append_printf(session->output, "220 %s ESMTP %s\r\n", settings->configuration->proxy.hostname,
+                           session->identifier.text);
+    return session;
+}
+
+void postern_session_free(PosternSession *session)
+{
+    if (session == NULL)
+        return;
+    PosternSessionAction action;
+    while (postern_session_next_action(session, &action))
+        postern_session_action_clear(&action);
+    g_clear_pointer(&session->transaction, postern_session_transaction_free);
+    g_clear_pointer(&session->held, postern_command_free);
+    g_clear_pointer(&session->decoded, g_byte_array_unref);
+    postern_line_reader_clear(&session->line);
+    postern_envelope_free(session->envelope);
+    g_string_free(session->output, TRUE);
+    postern_proxy_settings_unref(session->settings);
+    g_free(session);
+}
+
+static gint64 client_wait_ms(const PosternSession *session)
+{
+    const PosternConfiguration *configuration = session->settings->configuration;
+    switch (session->state) {
+    case POSTERN_SESSION_COMMAND:
+        return configuration->proxy.client_timeout_ms;
+    case POSTERN_SESSION_DATA:
+        return configuration->proxy.client_data_timeout_ms;
+    default:
+        return -1;
+    }
+}
+
+static void restart_client_deadline(PosternSession *session, gint64 now)
+{
+    gint64 wait = client_wait_ms(session);
+    session->client_deadline = wait < 0 ? G_MAXINT64 : now + wait;
+}
+
+void postern_session_set_state(PosternSession *session, PosternSessionState state, gint64 now)
+{
+    session->state = state;
+    restart_client_deadline(session, now);
+}
+
+static gboolean dot_is_out(const PosternSession *session)
+{
+    return session->backend != NULL && postern_backend_state(session->backend) == POSTERN_BACKEND_DATA_END;
+}
+
+void postern_session_end_transaction(PosternSession *session, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    if (transaction == NULL)
+        return;
+    if (dot_is_out(session) && transaction->delivery == POSTERN_DELIVERY_NONE)
+        transaction->delivery = POSTERN_DELIVERY_UNKNOWN;
+    if (!transaction->logged && transaction->recipients->len > 0)
+        postern_session_log_message(session, transaction->last_refusal, now);
+    if (transaction->inspecting)
+        postern_session_act(session, POSTERN_SESSION_INSPECT_CANCEL, NULL, NULL);
+    postern_session_release_backend(session, now);
+    g_clear_pointer(&session->transaction, postern_session_transaction_free);
+    postern_envelope_reset(session->envelope);
+}
+
+void postern_session_finish(PosternSession *session, const char *why, gint64 now)
+{
+    if (session->state == POSTERN_SESSION_CLOSING)
+        return;
+    if (session->ended == NULL)
+        session->ended = why;
+    g_clear_pointer(&session->held, postern_command_free);
+    postern_session_end_transaction(session, now);
+    postern_session_set_state(session, POSTERN_SESSION_CLOSING, now);
+    postern_session_log_end(session, now);
+    postern_session_act(session, POSTERN_SESSION_CLOSE, NULL, NULL);
+}
+
+/* A line that is no line: RFC 5321 2.3.8 knows CRLF only, and a peer that differs may differ on where mail
+ * ends. */
+static gboolean refuse_line(PosternSession *session, PosternLineStatus status, gint64 now)
+{
+    gboolean repair = session->settings->configuration->proxy.bare_newline == POSTERN_BARE_NEWLINE_REPAIR;
+    if (status == POSTERN_LINE_OK || (status == POSTERN_LINE_BARE && repair))
+        return FALSE;
+    if (status == POSTERN_LINE_TOO_LONG) {
+        /* Not answered here: it must not overtake the answers to those before it. */
+        PosternCommand *command = postern_command_parse("", 0, FALSE);
+        command->problem = "Command line too long";
+        postern_session_run(session, command, now);
+        return TRUE;
+    }
+    postern_session_reply(session, 521, "5.5.2", "Lines must end in CRLF, and hold no other CR, LF or NUL");
+    postern_session_finish(session, "bare-newline", now);
+    return TRUE;
+}
+
+/* The client has said something whole: its time, and that of its back-end, starts again. */
+static void note_progress(PosternSession *session, gint64 now)
+{
+    restart_client_deadline(session, now);
+    postern_session_watch_silence(session, now);
+    session->pace_octets = 0;
+}
+
+static gsize receive_line(PosternSession *session, const char *octets, gsize length, gint64 now)
+{
+    gsize consumed = 0;
+    const char *line = NULL;
+    gsize line_length = 0;
+    PosternLineStatus status;
+    if (postern_line_reader_next(&session->line, octets, length, &consumed, &line, &line_length, &status) ==
+        0)
+        return consumed;
+    note_progress(session, now);
+    session->commands++;
+    if (!refuse_line(session, status, now))
+        postern_session_run(session, postern_command_parse(line, line_length, FALSE), now);
+    return consumed;
+}
+
+gboolean postern_session_wants_input(const PosternSession *session)
+{
+    return (session->state == POSTERN_SESSION_COMMAND && session->held == NULL) ||
+           session->state == POSTERN_SESSION_DATA;
+}
+
+/* Octets that trickle in keep the client's time running on, but not a back-end that others wait for. */
+static gsize receive_data(PosternSession *session, const char *octets, gsize length, gint64 now)
+{
+    gsize consumed = postern_session_receive_data(session, octets, length, now);
+    session->pace_octets += consumed;
+    if (session->pace_octets >= POSTERN_BORROW_PACE_OCTETS)
+        note_progress(session, now);
+    else
+        restart_client_deadline(session, now);
+    return consumed;
+}
+
+gsize postern_session_receive(PosternSession *session, const char *octets, gsize length, gint64 now)
+{
+    gsize taken = 0;
+    while (taken < length && postern_session_wants_input(session)) {
+        if (session->state == POSTERN_SESSION_DATA)
+            taken += receive_data(session, octets + taken, length - taken, now);
+        else
+            taken += receive_line(session, octets + taken, length - taken, now);
+    }
+    session->octets += taken;
+    return taken;
+}
+
+void postern_session_client_closed(PosternSession *session, gint64 now)
+{
+    if (dot_is_out(session)) {
+        /* The back-end may take the message: its answer is awaited and logged, though nobody hears it. */
+        session->draining = TRUE;
+        session->ended = "client-closed";
+        return;
+    }
+    postern_session_finish(session, "client-closed", now);
+    g_string_truncate(session->output, 0);
+}
+
+void postern_session_set_capabilities(PosternSession *session, const PosternEhlo *ehlo)
+{
+    session->announced = *ehlo;
+}
+
+void postern_session_drain(PosternSession *session, gint64 now)
+{
+    session->draining = TRUE;
+    if (session->state == POSTERN_SESSION_COMMAND && session->transaction == NULL)
+        postern_session_end(session, "Service shutting down", now);
+}
+
+void postern_session_end(PosternSession *session, const char *text, gint64 now)
+{
+    if (session->state == POSTERN_SESSION_CLOSING)
+        return;
+    postern_session_reply(session, 421, "4.3.2", "%s", text);
+    postern_session_finish(session, "let-go", now);
+}
+
+void postern_session_timer(PosternSession *session, gint64 now)
+{
+    if (now >= session->silence_deadline) {
+        session->silence_deadline = G_MAXINT64;
+        postern_session_release_backend(session, now);
+    }
+    if (now >= session->name_deadline) {
+        session->name_deadline = G_MAXINT64;
+        postern_session_give_up_name(session, now);
+    }
+    if (now < session->client_deadline)
+        return;
+    if (postern_session_awaits_answers(session)) {
+        restart_client_deadline(session, now);
+        return;
+    }
+    postern_session_reply(session, 421, "4.4.2", "Timeout while waiting for %s",
+                          session->state == POSTERN_SESSION_DATA ? "data" : "a command");
+    postern_session_finish(session, "timeout", now);
+}
+
+gint64 postern_session_deadline(const PosternSession *session)
+{
+    return MIN(session->client_deadline, MIN(session->silence_deadline, session->name_deadline));
+}
+
+PosternSessionState postern_session_state(const PosternSession *session)
+{
+    return session->state;
+}
+
+const PosternIdentifier *postern_session_identifier(const PosternSession *session)
+{
+    return &session->identifier;
+}
+
+const PosternEnvelope *postern_session_envelope(const PosternSession *session)
+{
+    return session->envelope;
+}
+
+GString *postern_session_output(PosternSession *session)
+{
+    return session->output;
+}

@@ -1,0 +1,119 @@
+/*
+ * One client's SMTP session (RFC 5321), a state machine without sockets: octets of the client, events of its
+ * back-end, verdicts and the clock go in; octets for the client and actions come out. So a simulation can run
+ * a million of them, and a fuzzer reaches every state.
+ *
+ * The journey of a message: MAIL is answered by us. The first RCPT borrows a back-end, which then gives the
+ * answers to RCPT. DATA is answered by us, and the message gathered. At the dot it is inspected and judged.
+ * Refused: our reply, and the back-end's transaction is reset. Accepted: DATA, message and dot go to the
+ * back-end, and the client's reply is the back-end's. A client gets 2xx for a message only in that one place.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "base/identifier.h"
+#include "base/log.h"
+#include "judge/verdict.h"
+#include "mail/message.h"
+#include "proxy/backend.h"
+#include "proxy/settings.h"
+
+typedef enum {
+    POSTERN_SESSION_COMMAND,    /* waits for commands, or for the back-end's answers to RCPT */
+    POSTERN_SESSION_DATA,       /* the message comes in */
+    POSTERN_SESSION_INSPECTING, /* the verdict is awaited */
+    POSTERN_SESSION_DELIVERING, /* the back-end gets the message */
+    POSTERN_SESSION_CLOSING,    /* the last reply is on its way; nothing more is read or done */
+} PosternSessionState;
+
+/* "command", "data" …, for logs. */
+const char *postern_session_state_name(PosternSessionState state);
+
+typedef enum {
+    POSTERN_SESSION_BORROW,           /* a back-end: borrowed() or borrow_failed() answers */
+    POSTERN_SESSION_BORROW_CANCEL,    /* no more */
+    POSTERN_SESSION_RETURN,           /* done with the back-end; it may still be answering RSET */
+    POSTERN_SESSION_ABANDON,          /* close the back-end's connection as it is, without its dot */
+    POSTERN_SESSION_SEND_MESSAGE,     /* message with edits, then the dot, to the back-end;
+                                         postern_backend_message_sent() */
+    POSTERN_SESSION_INSPECT_ENVELOPE, /* the sender is known: SPF may start */
+    POSTERN_SESSION_INSPECT_HEADER,   /* message holds a header block: DKIM's questions may start */
+    POSTERN_SESSION_INSPECT_MESSAGE,  /* message is whole: inspected() answers */
+    POSTERN_SESSION_INSPECT_CANCEL,   /* the inspection is of no more interest; none runs after it */
+    POSTERN_SESSION_LOG,              /* write line */
+    POSTERN_SESSION_CLOSE,            /* send what is to be sent, then close */
+} PosternSessionActionKind;
+
+typedef struct {
+    PosternSessionActionKind kind;
+    PosternMessage *message;   /* INSPECT_*, SEND_MESSAGE: owned by the action */
+    const PosternEdits *edits; /* SEND_MESSAGE: owned by the session until the next event */
+    PosternLogLine *line;      /* LOG: owned by the action */
+} PosternSessionAction;
+
+/* Frees what the action owns (not the struct). */
+void postern_session_action_clear(PosternSessionAction *action);
+
+typedef struct PosternSession PosternSession;
+
+/* A client has connected; its greeting is in the output. now: monotonic milliseconds, here and below. */
+PosternSession *postern_session_new(PosternProxySettings *settings, const PosternAddress *client, gint64 now);
+void postern_session_free(PosternSession *session);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternSession, postern_session_free)
+
+/*
+ * Octets that came from the client. Returns how many were taken: fewer than length while the session waits
+ * for something else; they are to be given again after the next event.
+ */
+gsize postern_session_receive(PosternSession *session, const char *octets, gsize length, gint64 now);
+
+/* FALSE while octets of the client would not be taken: there is no use in reading any. */
+gboolean postern_session_wants_input(const PosternSession *session);
+
+/* The client is gone. */
+void postern_session_client_closed(PosternSession *session, gint64 now);
+
+/* The client's verified name (NULL: it has none), or that it could not be looked up now. To be called once
+ * for every session: no back-end is told of a client before. */
+void postern_session_client_name(PosternSession *session, const char *name, gboolean temporary, gint64 now);
+
+/* What the back-ends announce, for EHLO. Until the first call all that we can is announced. */
+void postern_session_set_capabilities(PosternSession *session, const PosternEhlo *ehlo);
+
+/* backend (IDLE, owned by the caller, valid until RETURN, ABANDON or its FAILED event) serves this session;
+ * where it wants none any more, RETURN follows. */
+void postern_session_borrowed(PosternSession *session, PosternBackend *backend, gint64 now);
+/* None can be had; reason is for the log. */
+void postern_session_borrow_failed(PosternSession *session, const char *reason, gint64 now);
+/* An event of the borrowed back-end; not taken over. */
+void postern_session_backend_event(PosternSession *session, const PosternBackendEvent *event, gint64 now);
+
+/*
+ * The verdict for the message of INSPECT_MESSAGE is made from findings (not taken over); problem (or NULL) is
+ * what could not be done, for the log.
+ */
+void postern_session_inspected(PosternSession *session, const PosternFindings *findings, const char *problem,
+                               gint64 now);
+
+/* Let the client go: now where it is idle (421), else after its message. */
+void postern_session_drain(PosternSession *session, gint64 now);
+/* Let the client go at once with 421 and text, whatever it does. */
+void postern_session_end(PosternSession *session, const char *text, gint64 now);
+
+/* The deadline has passed: the client, or what was awaited for it, has had its time. */
+void postern_session_timer(PosternSession *session, gint64 now);
+/* When postern_session_timer() is to be called; G_MAXINT64: never. */
+gint64 postern_session_deadline(const PosternSession *session);
+
+/* What the session does now. */
+PosternSessionState postern_session_state(const PosternSession *session);
+/* Its id, owned by the session. */
+const PosternIdentifier *postern_session_identifier(const PosternSession *session);
+/* What is known of client and message, owned by the session; changes with every event. */
+const PosternEnvelope *postern_session_envelope(const PosternSession *session);
+
+/* Octets for the client; the caller sends and empties it. */
+GString *postern_session_output(PosternSession *session);
+/* The next action: TRUE and *ret_action (clear it), or FALSE: none. */
+gboolean postern_session_next_action(PosternSession *session, PosternSessionAction *ret_action);

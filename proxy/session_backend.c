@@ -1,0 +1,384 @@
+#include <string.h>
+
+#include "base/limits.h"
+#include "proxy/session_private.h"
+
+gboolean postern_session_awaits_answers(const PosternSession *session)
+{
+    return session->transaction != NULL && session->transaction->unanswered > 0;
+}
+
+void postern_session_watch_silence(PosternSession *session, gint64 now)
+{
+    gboolean client_is_to_speak = session->state == POSTERN_SESSION_COMMAND ||
+                                  session->state == POSTERN_SESSION_DATA ||
+                                  session->state == POSTERN_SESSION_INSPECTING;
+    gboolean watch =
+        session->link == POSTERN_LINK_OPEN && client_is_to_speak && !postern_session_awaits_answers(session);
+    session->silence_deadline = watch ? now + POSTERN_BORROW_SILENCE_MS : G_MAXINT64;
+}
+
+static void borrow(PosternSession *session)
+{
+    session->link = POSTERN_LINK_BORROWING;
+    postern_session_act(session, POSTERN_SESSION_BORROW, NULL, NULL);
+}
+
+/* The back-end is no longer ours; what it was asked must be asked again. */
+static void unlink_backend(PosternSession *session)
+{
+    session->link = POSTERN_LINK_NONE;
+    session->backend = NULL;
+    session->silence_deadline = G_MAXINT64;
+    session->name_deadline = G_MAXINT64;
+    PosternTransaction *transaction = session->transaction;
+    if (transaction == NULL)
+        return;
+    PosternRecipient *recipient;
+    while ((recipient = g_queue_pop_head(&transaction->asked)) != NULL)
+        if (recipient->state == POSTERN_RECIPIENT_ASKED)
+            recipient->state = POSTERN_RECIPIENT_PENDING;
+}
+
+void postern_session_release_backend(PosternSession *session, gint64 now)
+{
+    PosternBackend *backend = session->backend;
+    PosternLink link = session->link;
+    unlink_backend(session);
+    if (link == POSTERN_LINK_BORROWING)
+        postern_session_act(session, POSTERN_SESSION_BORROW_CANCEL, NULL, NULL);
+    if (backend == NULL)
+        return;
+    gboolean data_asked = session->transaction != NULL && session->transaction->data_sent;
+    PosternBackendState state = postern_backend_state(backend);
+    if (state == POSTERN_BACKEND_ENVELOPE && !data_asked)
+        postern_backend_reset(backend, now);
+    else if (state != POSTERN_BACKEND_IDLE) {
+        postern_session_act(session, POSTERN_SESSION_ABANDON, NULL, NULL);
+        return;
+    }
+    postern_session_act(session, POSTERN_SESSION_RETURN, NULL, NULL);
+}
+
+/* The same words under another code, or a copy where it is the same code. */
+static PosternReply *with_code(const PosternReply *reply, guint code)
+{
+    PosternReply *copy = postern_reply_new(code, g_ptr_array_index(reply->lines, 0));
+    for (guint i = 1; i < reply->lines->len; i++)
+        g_ptr_array_add(copy->lines, g_strdup(g_ptr_array_index(reply->lines, i)));
+    return copy;
+}
+
+/* A back-end's reply as the client gets it: its 421 would mean that we close, and nothing but 2xx, 4xx, 5xx
+ * is due. */
+static char *reply_for_client(const PosternReply *reply)
+{
+    if (reply->code != 421 && postern_reply_class(reply) != 3)
+        return postern_reply_to_wire(reply);
+    g_autoptr(PosternReply) changed = with_code(reply, 451);
+    return postern_reply_to_wire(changed);
+}
+
+void postern_session_answer_recipient(PosternSession *session, PosternRecipient *recipient,
+                                      const PosternReply *reply, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    g_autofree char *text = reply_for_client(reply);
+    if (postern_reply_class(reply) == 2) {
+        recipient->state = POSTERN_RECIPIENT_ACCEPTED;
+        transaction->accepted++;
+        g_ptr_array_add(session->envelope->recipients, g_strdup(recipient->path));
+    } else {
+        recipient->state = POSTERN_RECIPIENT_REFUSED;
+        g_free(transaction->last_refusal);
+        transaction->last_refusal = g_strdup(text);
+    }
+    g_string_append(session->output, text);
+    if (--transaction->unanswered == 0)
+        postern_session_set_state(session, session->state, now); /* the client's time begins only now */
+}
+
+static void answer_all(PosternSession *session, const PosternReply *reply, gint64 now)
+{
+    GPtrArray *recipients = session->transaction->recipients;
+    for (guint i = 0; i < recipients->len; i++) {
+        PosternRecipient *recipient = g_ptr_array_index(recipients, i);
+        if (recipient->state == POSTERN_RECIPIENT_PENDING || recipient->state == POSTERN_RECIPIENT_ASKED)
+            postern_session_answer_recipient(session, recipient, reply, now);
+    }
+    postern_session_run_held(session, now);
+}
+
+/* Everybody who waits gets 451, and the transaction can come to nothing else any more. */
+static void fail_transaction(PosternSession *session, const char *reason, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    if (transaction->failure == NULL)
+        transaction->failure = g_strdup(reason);
+    postern_session_release_backend(session, now);
+    if (session->state == POSTERN_SESSION_DELIVERING) {
+        g_autofree char *reply = postern_session_format_reply(
+            session, 451, "4.3.0", "The mail server behind us cannot be used now, try again later");
+        postern_session_conclude(session, reply, now);
+        return;
+    }
+    g_autoptr(PosternReply) reply =
+        postern_reply_new(451, "4.3.0 The mail server behind us cannot be used now, try again later");
+    answer_all(session, reply, now);
+}
+
+/* MAIL's parameters, as this back-end takes them. */
+static char *mail_parameters(const PosternSession *session)
+{
+    const PosternTransaction *transaction = session->transaction;
+    guint capabilities = postern_backend_ehlo(session->backend)->capabilities;
+    g_autoptr(GString) text = g_string_new(NULL);
+    if (transaction->declared_size > 0 && (capabilities & POSTERN_CAPABILITY_SIZE) != 0)
+        g_string_append_printf(text, " SIZE=%" G_GUINT64_FORMAT, transaction->declared_size);
+    if (transaction->body_given && (capabilities & POSTERN_CAPABILITY_8BITMIME) != 0)
+        g_string_append(text, (transaction->needed & POSTERN_CAPABILITY_8BITMIME) != 0 ? " BODY=8BITMIME"
+                                                                                       : " BODY=7BIT");
+    g_string_append(text, transaction->mail_parameters->str);
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+static void ask_recipient(PosternSession *session, PosternRecipient *recipient, gint64 now)
+{
+    if (recipient->state == POSTERN_RECIPIENT_PENDING)
+        recipient->state = POSTERN_RECIPIENT_ASKED;
+    g_queue_push_tail(&session->transaction->asked, recipient);
+    postern_backend_recipient(session->backend, recipient->path, recipient->parameters, now);
+}
+
+void postern_session_ask_recipients(PosternSession *session, gint64 now)
+{
+    if (session->link == POSTERN_LINK_NONE)
+        borrow(session);
+    if (session->link != POSTERN_LINK_OPEN)
+        return;
+    session->silence_deadline = G_MAXINT64;
+    GPtrArray *recipients = session->transaction->recipients;
+    for (guint i = 0; i < recipients->len; i++) {
+        PosternRecipient *recipient = g_ptr_array_index(recipients, i);
+        if (recipient->state == POSTERN_RECIPIENT_PENDING)
+            ask_recipient(session, recipient, now);
+    }
+}
+
+/* MAIL, then those that the client has had a 2xx for (again), then those that wait. */
+static void open_envelope(PosternSession *session, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    g_autofree char *parameters = mail_parameters(session);
+    session->link = POSTERN_LINK_OPEN;
+    g_clear_pointer(&transaction->mail_refusal, postern_reply_free);
+    postern_backend_mail(session->backend, session->envelope->sender, parameters, now);
+    for (guint i = 0; i < transaction->recipients->len; i++) {
+        PosternRecipient *recipient = g_ptr_array_index(transaction->recipients, i);
+        if (recipient->state == POSTERN_RECIPIENT_ACCEPTED)
+            ask_recipient(session, recipient, now);
+    }
+    postern_session_ask_recipients(session, now);
+}
+
+static void identify(PosternSession *session, gint64 now)
+{
+    session->link = POSTERN_LINK_IDENTIFYING;
+    session->name_deadline = G_MAXINT64;
+    postern_backend_identify(session->backend, session->envelope, session->name_temporary, now);
+}
+
+void postern_session_client_name(PosternSession *session, const char *name, gboolean temporary, gint64 now)
+{
+    g_free(session->envelope->client_name);
+    session->envelope->client_name = g_strdup(name);
+    session->name_known = TRUE;
+    session->name_temporary = temporary;
+    if (session->link == POSTERN_LINK_NAMING)
+        identify(session, now);
+}
+
+void postern_session_borrowed(PosternSession *session, PosternBackend *backend, gint64 now)
+{
+    if (session->link != POSTERN_LINK_BORROWING) {
+        /* It came while BORROW_CANCEL was still on its way. */
+        postern_session_act(session, POSTERN_SESSION_RETURN, NULL, NULL);
+        return;
+    }
+    session->backend = backend;
+    session->link = POSTERN_LINK_NAMING;
+    session->name_deadline = now + POSTERN_CLIENT_NAME_WAIT_MS;
+    if (session->name_known)
+        identify(session, now);
+}
+
+void postern_session_give_up_name(PosternSession *session, gint64 now)
+{
+    if (session->link == POSTERN_LINK_NAMING)
+        postern_session_client_name(session, NULL, TRUE, now);
+}
+
+void postern_session_borrow_failed(PosternSession *session, const char *reason, gint64 now)
+{
+    if (session->link != POSTERN_LINK_BORROWING)
+        return;
+    session->link = POSTERN_LINK_NONE;
+    fail_transaction(session, reason, now);
+}
+
+void postern_session_deliver(PosternSession *session, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    session->silence_deadline = G_MAXINT64;
+    if (session->link == POSTERN_LINK_NONE)
+        borrow(session);
+    if (session->link != POSTERN_LINK_OPEN || transaction->data_sent ||
+        !g_queue_is_empty(&transaction->asked))
+        return;
+    transaction->data_sent = TRUE;
+    postern_backend_data(session->backend, now);
+}
+
+static void handle_identified(PosternSession *session, gint64 now)
+{
+    guint needed = session->transaction->needed;
+    guint offered = postern_backend_ehlo(session->backend)->capabilities;
+    session->announced = *postern_backend_ehlo(session->backend);
+    if ((needed & ~offered) != 0)
+        fail_transaction(session, "the back-end lacks what the client has used (8BITMIME or DSN)", now);
+    else
+        open_envelope(session, now);
+}
+
+static void handle_mail_reply(PosternSession *session, const PosternReply *reply, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    if (postern_reply_class(reply) == 2)
+        return;
+    if (transaction->accepted > 0) {
+        g_autofree char *text = postern_reply_to_text(reply);
+        g_autofree char *reason = g_strconcat("the back-end refused a repeated MAIL: ", text, NULL);
+        fail_transaction(session, reason, now);
+        return;
+    }
+    /* RFC 5321 4.5.3.1.10: as an answer to RCPT, 552 would mean too many recipients. */
+    transaction->mail_refusal =
+        reply->code == 552 ? postern_reply_new(554, "5.3.4 Message too big") : with_code(reply, reply->code);
+}
+
+static void handle_rcpt_reply(PosternSession *session, const PosternReply *reply, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    PosternRecipient *recipient = g_queue_pop_head(&transaction->asked);
+    g_return_if_fail(recipient != NULL);
+    if (recipient->state == POSTERN_RECIPIENT_ASKED) {
+        const PosternReply *answer = transaction->mail_refusal != NULL ? transaction->mail_refusal : reply;
+        postern_session_answer_recipient(session, recipient, answer, now);
+        if (!postern_session_awaits_answers(session))
+            postern_session_run_held(session, now);
+    } else if (postern_reply_class(reply) != 2) {
+        g_autofree char *text = postern_reply_to_text(reply);
+        g_autofree char *reason = g_strconcat("the back-end refused a repeated RCPT: ", text, NULL);
+        fail_transaction(session, reason, now);
+        return;
+    }
+    if (session->state == POSTERN_SESSION_DELIVERING)
+        postern_session_deliver(session, now);
+    else
+        postern_session_watch_silence(session, now);
+}
+
+static void handle_data_reply(PosternSession *session, const PosternReply *reply, gint64 now)
+{
+    if (reply->code == 354) {
+        postern_session_act(session, POSTERN_SESSION_SEND_MESSAGE, session->transaction->message, NULL);
+        return;
+    }
+    g_autofree char *text = reply_for_client(reply);
+    session->transaction->delivery = POSTERN_DELIVERY_REFUSED;
+    session->transaction->data_sent = FALSE; /* answered: RSET may follow */
+    postern_session_conclude(session, text, now);
+}
+
+static void handle_final_reply(PosternSession *session, const PosternReply *reply, gint64 now)
+{
+    g_autofree char *text = reply_for_client(reply);
+    gboolean accepted = postern_reply_class(reply) == 2;
+    session->transaction->delivery = accepted ? POSTERN_DELIVERY_ACCEPTED : POSTERN_DELIVERY_REFUSED;
+    if (accepted)
+        session->messages_accepted++;
+    postern_session_conclude(session, text, now);
+}
+
+/* A connection from the pool may have been closed by the back-end just then: one more is worth trying, as
+ * long as nothing of the message has gone out. */
+static gboolean try_again(PosternSession *session, const PosternBackendEvent *event, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    gboolean early = event->during == POSTERN_BACKEND_IDLE || event->during == POSTERN_BACKEND_IDENTIFYING ||
+                     event->during == POSTERN_BACKEND_ENVELOPE;
+    if (!early || event->configuration || transaction->attempts > 0)
+        return FALSE;
+    transaction->attempts++;
+    transaction->data_sent = FALSE;
+    borrow(session);
+    return TRUE;
+}
+
+static void handle_failure(PosternSession *session, const PosternBackendEvent *event, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    unlink_backend(session);
+    if (transaction == NULL)
+        return;
+    gboolean needed = session->state == POSTERN_SESSION_DELIVERING || postern_session_awaits_answers(session);
+    if (!needed)
+        return;
+    if (transaction->mail_refusal != NULL && transaction->mail_refusal->code != 421) {
+        answer_all(session, transaction->mail_refusal, now);
+        return;
+    }
+    if (try_again(session, event, now))
+        return;
+    if (event->during == POSTERN_BACKEND_DATA_END) {
+        transaction->delivery = POSTERN_DELIVERY_UNKNOWN;
+        transaction->failure = g_strdup(event->text);
+        g_autofree char *reply = postern_session_format_reply(
+            session, 451, "4.4.2", "The mail server behind us was lost before it answered, try again later");
+        postern_session_conclude(session, reply, now);
+        return;
+    }
+    if (event->during == POSTERN_BACKEND_SENDING)
+        transaction->delivery = POSTERN_DELIVERY_FAILED;
+    fail_transaction(session, event->text, now);
+}
+
+void postern_session_backend_event(PosternSession *session, const PosternBackendEvent *event, gint64 now)
+{
+    if (session->backend == NULL)
+        return;
+    switch (event->kind) {
+    case POSTERN_BACKEND_IDENTIFIED:
+        handle_identified(session, now);
+        break;
+    case POSTERN_BACKEND_MAIL_REPLY:
+        handle_mail_reply(session, event->reply, now);
+        break;
+    case POSTERN_BACKEND_RCPT_REPLY:
+        handle_rcpt_reply(session, event->reply, now);
+        break;
+    case POSTERN_BACKEND_DATA_REPLY:
+        handle_data_reply(session, event->reply, now);
+        break;
+    case POSTERN_BACKEND_FINAL_REPLY:
+        handle_final_reply(session, event->reply, now);
+        break;
+    case POSTERN_BACKEND_FAILED:
+        handle_failure(session, event, now);
+        break;
+    case POSTERN_BACKEND_READY:
+    case POSTERN_BACKEND_RESET_DONE:
+    case POSTERN_BACKEND_ENDED:
+        break;
+    }
+}

@@ -1,0 +1,115 @@
+#include <string.h>
+
+#include "base/escape.h"
+#include "base/limits.h"
+#include "proxy/session_private.h"
+
+static const char *const delivery_names[] = {
+    [POSTERN_DELIVERY_NONE] = "none",       [POSTERN_DELIVERY_ACCEPTED] = "accepted",
+    [POSTERN_DELIVERY_REFUSED] = "refused", [POSTERN_DELIVERY_FAILED] = "failed",
+    [POSTERN_DELIVERY_UNKNOWN] = "unknown",
+};
+
+char *postern_session_format_reply(PosternSession *session, guint code, const char *enhanced,
+                                   const char *text)
+{
+    g_autofree char *safe = postern_escape_for_reply(g_strdup(text));
+    if (code < 400)
+        return g_strdup_printf("%u %s %s\r\n", code, enhanced, safe);
+    return g_strdup_printf("%u %s %s [%s]\r\n", code, enhanced, safe, session->identifier.text);
+}
+
+void postern_session_reply(PosternSession *session, guint code, const char *enhanced, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    g_autofree char *text = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    g_autofree char *reply = postern_session_format_reply(session, code, enhanced, text);
+    g_string_append(session->output, reply);
+}
+
+void postern_session_error(PosternSession *session, gint64 now, guint code, const char *enhanced,
+                           const char *text)
+{
+    postern_session_reply(session, code, enhanced, "%s", text);
+    if (++session->errors < POSTERN_ERRORS_MAX)
+        return;
+    postern_session_reply(session, 421, "4.7.0", "Too many errors");
+    postern_session_finish(session, "too-many-errors", now);
+}
+
+static void add_client(PosternLogLine *line, const PosternSession *session)
+{
+    g_autofree char *address = postern_address_to_string(&session->envelope->client);
+    postern_log_line_add(line, "session", session->identifier.text);
+    postern_log_line_add(line, "client", address);
+    postern_log_line_add(line, "name", session->envelope->client_name);
+    postern_log_line_add(line, "helo", session->envelope->helo);
+}
+
+static void add_recipients(PosternLogLine *line, const PosternTransaction *transaction)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    for (guint i = 0; i < transaction->recipients->len && text->len < POSTERN_LOG_VALUE_MAX_OCTETS; i++) {
+        const PosternRecipient *recipient = g_ptr_array_index(transaction->recipients, i);
+        g_string_append_printf(text, "%s<%s>", i > 0 ? "," : "", recipient->path);
+    }
+    postern_log_line_add(line, "to", text->str);
+    postern_log_line_add_number(line, "recipients", transaction->recipients->len);
+    postern_log_line_add_number(line, "recipients_accepted", transaction->accepted);
+}
+
+static void add_verdict(PosternLogLine *line, const PosternVerdict *verdict)
+{
+    if (verdict == NULL)
+        return;
+    postern_log_line_add(line, "action", postern_action_name(verdict->action));
+    postern_log_line_add(line, "check", verdict->check);
+    if (verdict->would != verdict->action) {
+        postern_log_line_add(line, "would", postern_action_name(verdict->would));
+        postern_log_line_add(line, "would_reply", verdict->would_reply);
+    }
+}
+
+void postern_session_log_message(PosternSession *session, const char *reply, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    if (transaction == NULL || transaction->logged)
+        return;
+    transaction->logged = TRUE;
+    PosternLogLine *line = postern_log_line_new("message");
+    add_client(line, session);
+    g_autofree char *from = g_strdup_printf("<%s>", session->envelope->sender);
+    postern_log_line_add(line, "from", from);
+    add_recipients(line, transaction);
+    if (transaction->message != NULL)
+        postern_log_line_add_number(line, "size", (gint64)postern_message_size(transaction->message));
+    postern_log_line_add(line, "spf", transaction->spf);
+    postern_log_line_add(line, "dkim", transaction->dkim);
+    postern_log_line_add(line, "virus", transaction->virus);
+    postern_log_line_add(line, "problem", transaction->problem);
+    add_verdict(line, transaction->verdict);
+    postern_log_line_add(line, "delivery", delivery_names[transaction->delivery]);
+    postern_log_line_add(line, "failure", transaction->failure);
+    if (reply != NULL) {
+        g_autofree char *text = g_strchomp(g_strdup(reply));
+        postern_log_line_add(line, "reply", text);
+    }
+    postern_log_line_add_number(line, "milliseconds", now - transaction->started);
+    postern_session_act(session, POSTERN_SESSION_LOG, NULL, line);
+}
+
+void postern_session_log_end(PosternSession *session, gint64 now)
+{
+    PosternLogLine *line = postern_log_line_new("session");
+    add_client(line, session);
+    postern_log_line_add(line, "ended", session->ended);
+    postern_log_line_add_number(line, "messages", session->messages);
+    postern_log_line_add_number(line, "messages_accepted", session->messages_accepted);
+    postern_log_line_add_number(line, "commands", session->commands);
+    postern_log_line_add_number(line, "errors", session->errors);
+    postern_log_line_add_number(line, "octets", (gint64)session->octets);
+    postern_log_line_add_number(line, "milliseconds", now - session->started);
+    postern_session_act(session, POSTERN_SESSION_LOG, NULL, line);
+}

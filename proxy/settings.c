@@ -1,0 +1,98 @@
+#include "proxy/settings.h"
+
+#include <gio/gio.h>
+#include <string.h>
+
+#include "base/endpoint.h"
+#include "base/error.h"
+#include "base/limits.h"
+
+static gboolean parse_backend(const char *text, PosternAddress *ret_address, GError **error)
+{
+    struct sockaddr_storage storage;
+    g_autoptr(GInetSocketAddress) address = postern_endpoint_parse(text, error);
+    if (address == NULL ||
+        !g_socket_address_to_native(G_SOCKET_ADDRESS(address), &storage, sizeof storage, error)) {
+        g_prefix_error(error, "[proxy] backend: ");
+        return FALSE;
+    }
+    *ret_address = postern_address_from_sockaddr((struct sockaddr *)&storage);
+    return TRUE;
+}
+
+/* A 250 for what no back-end took would be a lie: only a milter can discard. */
+static gboolean check_actions(const PosternConfiguration *configuration, GError **error)
+{
+    gsize length;
+    const PosternOption *options = postern_configuration_options(&length);
+    for (gsize i = 0; i < length; i++) {
+        const PosternOption *option = &options[i];
+        if (!g_str_equal(option->group, "policy") || option->type != POSTERN_OPTION_CHOICE ||
+            *(const guint *)((gconstpointer)((const char *)configuration + option->offset)) !=
+                POSTERN_ACTION_DISCARD)
+            continue;
+        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
+                    "[policy] %s: 'discard' is for the milter alone; the proxy cannot discard what it has "
+                    "answered for: use reject, tempfail, quarantine, mark or accept",
+                    option->key);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static void add_domain(GHashTable *domains, const char *domain)
+{
+    g_autofree char *lower = g_ascii_strdown(domain, -1);
+    gsize length = strlen(lower);
+    if (length > 0 && lower[length - 1] == '.')
+        lower[length - 1] = '\0';
+    g_hash_table_add(domains, g_steal_pointer(&lower));
+}
+
+static guint thread_count(const PosternConfiguration *configuration)
+{
+    guint threads = configuration->proxy.threads;
+    if (threads == 0)
+        threads = g_get_num_processors();
+    threads = MIN(threads, POSTERN_THREADS_MAX);
+    /* Each thread has its share of the back-end's limit, and a share of nothing serves nobody. */
+    return MAX(1, MIN(threads, configuration->proxy.backend_connections));
+}
+
+PosternProxySettings *postern_proxy_settings_new(PosternConfiguration *configuration, PosternBudget *budget,
+                                                 GError **error)
+{
+    g_autoptr(PosternProxySettings) settings = g_atomic_rc_box_new0(PosternProxySettings);
+    settings->configuration = configuration;
+    settings->budget =
+        budget != NULL ? postern_budget_ref(budget) : postern_budget_new(configuration->proxy.message_memory);
+    settings->recipient_domains = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (char **domain = configuration->proxy.recipient_domains; *domain != NULL; domain++)
+        add_domain(settings->recipient_domains, *domain);
+    settings->policy = postern_policy_from_configuration(configuration, configuration->proxy.hostname);
+    settings->threads = thread_count(configuration);
+    if (!check_actions(configuration, error) ||
+        !parse_backend(configuration->proxy.backend, &settings->backend, error))
+        return NULL;
+    return g_steal_pointer(&settings);
+}
+
+PosternProxySettings *postern_proxy_settings_ref(PosternProxySettings *settings)
+{
+    return g_atomic_rc_box_acquire(settings);
+}
+
+static void clear(gpointer data)
+{
+    PosternProxySettings *settings = data;
+    g_clear_pointer(&settings->configuration, postern_configuration_free);
+    g_clear_pointer(&settings->policy, postern_policy_free);
+    g_clear_pointer(&settings->budget, postern_budget_unref);
+    g_clear_pointer(&settings->recipient_domains, g_hash_table_unref);
+}
+
+void postern_proxy_settings_unref(PosternProxySettings *settings)
+{
+    if (settings != NULL)
+        g_atomic_rc_box_release_full(settings, clear);
+}

@@ -1,0 +1,357 @@
+/*
+ * One client: in step or pipelining, quick or slow, polite or not; it counts every reply.
+ */
+#pragma once
+
+#include "sim_world.h"
+
+typedef enum {
+    ASKED_GREETING,
+    ASKED_HELLO,
+    ASKED_MAIL,
+    ASKED_RCPT,
+    ASKED_DATA,
+    ASKED_DOT,
+    ASKED_NOOP,
+    ASKED_VRFY,
+    ASKED_BOGUS,
+    ASKED_LONG,
+    ASKED_BARE,
+    ASKED_BDAT,
+    ASKED_RSET,
+    ASKED_QUIT,
+} Asked;
+
+typedef struct {
+    Asked what;
+    guint recipient;
+    Message *message; /* that it is about, or NULL */
+} Question;
+
+struct Client {
+    guint64 number;
+    PosternSession *session;
+    PosternAddress address;
+    char *address_text;
+    gint64 started;
+    gint64 next_at;    /* its next turn */
+    gint64 inspect_at; /* the verdict is there */
+    gint64 name_at;    /* its name is known */
+    GString *to_say;
+    gboolean dot_in_to_say; /* the end of to_say is the dot */
+    GString *wire;          /* on its way: not taken by the session yet */
+    GQueue questions;       /* of Question *, in their order */
+    GString *heard;         /* of a reply not complete yet */
+    Message *message;
+    guint messages_left, recipients;
+    gboolean greeted, mail_said, envelope_said, may_send_body, pipelines, slow, quitting;
+    gboolean last_word; /* it has heard 221, 421 or 521: nothing follows */
+    gboolean input_ended, gone, closing;
+    Mta *mta; /* borrowed */
+    PosternFindings *findings;
+};
+
+static inline void client_free(gpointer data)
+{
+    Client *client = data;
+    postern_session_free(client->session);
+    g_string_free(client->to_say, TRUE);
+    g_string_free(client->wire, TRUE);
+    g_string_free(client->heard, TRUE);
+    g_queue_clear_full(&client->questions, g_free);
+    postern_findings_free(client->findings);
+    g_free(client->address_text);
+    g_free(client);
+}
+
+static inline gint64 client_pause(World *world, const Client *client)
+{
+    guint roll = any_of(world, 1000);
+    if (roll < 2)
+        return any_of(world, 800000); /* it sleeps, perhaps for too long */
+    if (client->slow ? roll < 400 : roll < 30)
+        return 300 + any_of(world, 600); /* about as long as a silence */
+    return any_of(world, client->slow ? 200 : 5);
+}
+
+G_GNUC_PRINTF(4, 5)
+static inline void client_ask(Client *client, Asked what, guint recipient, const char *format, ...)
+{
+    Question *question = g_new0(Question, 1);
+    va_list arguments;
+    va_start(arguments, format);
+    g_string_append_vprintf(client->to_say, format, arguments);
+    va_end(arguments);
+    question->what = what;
+    question->recipient = recipient;
+    question->message = client->message;
+    g_queue_push_tail(&client->questions, question);
+}
+
+static inline void append_body_line(World *world, GString *body)
+{
+    static const char *const lines[] = {
+        "x",    ".",    "..",           ".x",     "", "From x", "MAIL FROM:<m1@c.test>", "RCPT TO:<a@y.test>",
+        "DATA", "QUIT", "\xe4\xf6\xfc", " folded"};
+    if (percent(world, 3)) {
+        g_autofree char *word = g_strnfill(1 + any_of(world, 9000), 'l');
+        g_string_append(body, word);
+    } else {
+        g_string_append(body, lines[any_of(world, G_N_ELEMENTS(lines))]);
+    }
+    g_string_append(body, "\r\n");
+}
+
+static inline void client_new_message(World *world, Client *client)
+{
+    static const PosternVirusResult results[] = {POSTERN_VIRUS_INFECTED, POSTERN_VIRUS_ERROR,
+                                                 POSTERN_VIRUS_UNSCANNABLE};
+    static const char *const bare[] = {"a\nb\r\n",
+                                       "\n.\r\nMAIL FROM:<m1@c.test>\r\n",
+                                       "\r.\r\n",
+                                       "\n.\nQUIT\r\n",
+                                       "x\r\n.\nRSET\r\n",
+                                       "\r\n.\rDATA\r\n",
+                                       "\r\r\n"};
+    Message *message = g_new0(Message, 1);
+    message->number = ++world->next_message;
+    message->octets = g_string_new(NULL);
+    message->accepted = g_string_new(NULL);
+    message->client = g_strdup(client->address_text);
+    message->virus = percent(world, 15) ? results[any_of(world, G_N_ELEMENTS(results))] : POSTERN_VIRUS_CLEAN;
+    if (!percent(world, 2)) {
+        if (!percent(world, 5))
+            g_string_append_printf(message->octets, "Message-ID: <%d>\r\n\r\n", (int)message->number);
+        for (guint lines = any_of(world, percent(world, 5) ? 400 : 20); lines > 0; lines--)
+            append_body_line(world, message->octets);
+    }
+    if (percent(world, 8)) {
+        message->bare = TRUE;
+        message->bare_at = message->octets->len;
+        g_string_append(message->octets, bare[any_of(world, G_N_ELEMENTS(bare))]);
+    }
+    g_hash_table_insert(world->messages, key_of(message->number), message);
+    client->message = message;
+    client->recipients = 0;
+    client->mail_said = client->envelope_said = client->may_send_body = FALSE;
+}
+
+/* Things that bring no mail nearer. */
+static inline void client_chatter(World *world, Client *client)
+{
+    g_autofree char *word = NULL;
+    switch (any_of(world, 120)) {
+    case 0 ... 9:
+        client_ask(client, ASKED_NOOP, 0, "NOOP\r\n");
+        break;
+    case 10 ... 13:
+        client_ask(client, ASKED_VRFY, 0, "VRFY <x@y.test>\r\n");
+        break;
+    case 14 ... 17:
+        client_ask(client, ASKED_BOGUS, 0, "BOGUS\r\n");
+        break;
+    case 18 ... 19:
+        word = g_strnfill(2048 + any_of(world, 3000), 'X');
+        client_ask(client, ASKED_LONG, 0, "NOOP %s\r\n", word);
+        break;
+    case 20:
+        client_ask(client, ASKED_BARE, 0, "NOOP\n");
+        break;
+    case 21:
+        client_ask(client, ASKED_BDAT, 0, "BDAT 4 LAST\r\nabcd");
+        break;
+    default:
+        break;
+    }
+}
+
+static inline void client_ask_recipients(World *world, Client *client)
+{
+    guint count = 1 + any_of(world, percent(world, 10) ? 12 : 3);
+    for (guint i = 0; i < count; i++) {
+        client->recipients++;
+        if (percent(world, 3))
+            client_ask(client, ASKED_RCPT, 0, "RCPT TO:<stranger@else.where>\r\n");
+        client_ask(client, ASKED_RCPT, client->recipients, "RCPT TO:<r%um%d@y.test>\r\n", client->recipients,
+                   (int)client->message->number);
+        client_chatter(world, client);
+    }
+}
+
+/* MAIL, RCPT and DATA: all at once, or a few at a time. */
+static inline void client_say_envelope(World *world, Client *client)
+{
+    if (!client->mail_said) {
+        client->mail_said = TRUE;
+        client_ask(client, ASKED_MAIL, 0, "MAIL FROM:<m%d@c.test>%s\r\n", (int)client->message->number,
+                   percent(world, 20) ? " SIZE=2000 BODY=8BITMIME" : "");
+        client_chatter(world, client);
+        if (!client->pipelines)
+            return;
+    }
+    client_ask_recipients(world, client);
+    if (!client->pipelines && percent(world, 30))
+        return;
+    if (percent(world, 4)) {
+        client_ask(client, ASKED_RSET, 0, "RSET\r\n");
+        client_new_message(world, client);
+        return;
+    }
+    client_ask(client, ASKED_DATA, 0, "DATA\r\n");
+    client->envelope_said = TRUE;
+}
+
+static inline void client_say_body(Client *client)
+{
+    const GString *octets = client->message->octets;
+    for (gsize i = 0; i < octets->len; i++) {
+        gboolean line_start = i == 0 || (i >= 2 && octets->str[i - 1] == '\n' && octets->str[i - 2] == '\r');
+        if (line_start && octets->str[i] == '.' && (!client->message->bare || i < client->message->bare_at))
+            g_string_append_c(client->to_say, '.');
+        g_string_append_c(client->to_say, octets->str[i]);
+    }
+    if (octets->len > 0 && !g_str_has_suffix(client->to_say->str, "\r\n"))
+        g_string_append(client->to_say, "\r\n");
+    client_ask(client, ASKED_DOT, 0, ".\r\n");
+    client->dot_in_to_say = TRUE;
+    client->may_send_body = FALSE;
+}
+
+/* Nothing is to be said and nothing is awaited: what next? */
+static inline void client_plan(World *world, Client *client)
+{
+    if (!client->greeted) {
+        client_ask(client, ASKED_HELLO, 0, percent(world, 90) ? "EHLO c.test\r\n" : "HELO c.test\r\n");
+        client->greeted = TRUE;
+    } else if (client->may_send_body) {
+        client_say_body(client);
+    } else if (client->message == NULL && client->messages_left > 0) {
+        client->messages_left--;
+        client_new_message(world, client);
+        client_say_envelope(world, client);
+    } else if (client->message != NULL && !client->envelope_said) {
+        client_say_envelope(world, client);
+    } else if (client->message != NULL) { /* its DATA was refused */
+        client_ask(client, ASKED_RSET, 0, "RSET\r\n");
+        client->message = NULL;
+    } else {
+        client_ask(client, ASKED_QUIT, 0, "QUIT\r\n");
+        client->quitting = TRUE;
+    }
+}
+
+static inline void client_leave(World *world, Client *client)
+{
+    world->counts->left++;
+    client->next_at = NEVER;
+    if (percent(world, 50)) {
+        trace(world, "client %d breaks off", (int)client->number);
+        client->gone = TRUE;
+        g_string_truncate(client->wire, 0);
+    } else {
+        trace(world, "client %d ends its side", (int)client->number);
+        client->input_ended = TRUE;
+    }
+}
+
+/* Its turn: some octets go out, or it waits, or it leaves. */
+static inline void client_turn(World *world, Client *client)
+{
+    if (client->gone || client->input_ended || client->last_word) {
+        client->next_at = NEVER;
+        return;
+    }
+    if (permille(world, world->leave_permille)) {
+        client_leave(world, client);
+        return;
+    }
+    if (client->to_say->len == 0 && g_queue_is_empty(&client->questions))
+        client_plan(world, client);
+    gsize length = client->to_say->len;
+    if (length > 0 && percent(world, client->slow ? 60 : 20))
+        length = 1 + any_of(world, (guint)length);
+    g_string_append_len(client->wire, client->to_say->str, (gssize)length);
+    g_string_erase(client->to_say, 0, (gssize)length);
+    if (client->dot_in_to_say && client->to_say->len == 0) {
+        client->message->dot_said = TRUE;
+        client->dot_in_to_say = FALSE;
+    }
+    client->next_at = client->to_say->len > 0 ? world->now + client_pause(world, client) : NEVER;
+}
+
+/* The codes that a question may be answered with, the last word aside. */
+static inline void client_check_answer(const World *world, Asked what, guint code)
+{
+    gboolean refused = code >= 400;
+    gboolean repairs = world->settings->configuration->proxy.bare_newline == POSTERN_BARE_NEWLINE_REPAIR;
+    static const guint codes[] = {
+        [ASKED_GREETING] = 220, [ASKED_HELLO] = 250, [ASKED_MAIL] = 250, [ASKED_RCPT] = 250,
+        [ASKED_DATA] = 354,     [ASKED_DOT] = 250,   [ASKED_NOOP] = 250, [ASKED_VRFY] = 252,
+        [ASKED_BOGUS] = 500,    [ASKED_LONG] = 500,  [ASKED_BARE] = 250, [ASKED_BDAT] = 521,
+        [ASKED_RSET] = 250,     [ASKED_QUIT] = 221,
+    };
+    gboolean may_be_refused = what == ASKED_RCPT || what == ASKED_DATA || what == ASKED_DOT;
+    g_assert_true(code == codes[what] || (may_be_refused && refused));
+    g_assert_true(what != ASKED_BARE || repairs);
+}
+
+static inline void client_dot_answered(World *world, Client *client, Message *message, guint code)
+{
+    message->reply = code;
+    trace(world, "message %d: %u", (int)message->number, code);
+    if (code / 100 == 2)
+        g_assert_cmpuint(message->stored, ==, 1); /* the promise */
+    client->message = NULL;
+}
+
+static inline void client_answered(World *world, Client *client, const Question *question, guint code)
+{
+    client_check_answer(world, question->what, code);
+    if (question->what == ASKED_RCPT && code / 100 == 2) {
+        g_assert_cmpuint(question->recipient, >, 0); /* never an open relay */
+        g_string_append_printf(question->message->accepted, "%u,", question->recipient);
+    } else if (question->what == ASKED_DATA && code == 354) {
+        question->message->had_354 = TRUE;
+        client->may_send_body = TRUE;
+    } else if (question->what == ASKED_DOT) {
+        client_dot_answered(world, client, question->message, code);
+    }
+}
+
+static inline void client_reply(World *world, Client *client, guint code)
+{
+    g_autofree Question *question = g_queue_pop_head(&client->questions);
+    g_assert_false(client->last_word);
+    client->last_word = code == 421 || code == 521 || code == 221;
+    world->counts->let_go += code == 421;
+    if (client->last_word) {
+        gboolean polite = code != 221 || (question != NULL && question->what == ASKED_QUIT);
+        g_assert_true(polite);
+        return;
+    }
+    g_assert_nonnull(question);
+    client_answered(world, client, question, code);
+    if (client->next_at == NEVER && g_queue_is_empty(&client->questions))
+        client->next_at = world->now + client_pause(world, client);
+}
+
+/* Octets of the session: whole lines, each a reply's (RFC 5321 4.2). */
+static inline void client_hears(World *world, Client *client, const GString *octets)
+{
+    g_string_append_len(client->heard, octets->str, (gssize)octets->len);
+    char *end;
+    while ((end = strstr(client->heard->str, "\r\n")) != NULL) {
+        gsize length = (gsize)(end - client->heard->str);
+        g_autofree char *line = g_strndup(client->heard->str, length);
+        g_string_erase(client->heard, 0, (gssize)(length + 2));
+        trace(world, "client %d < %s", (int)client->number, line);
+        g_assert_cmpuint(length, >=, 4);
+        g_assert_true(line[0] >= '2' && line[0] <= '5' && g_ascii_isdigit(line[1]) &&
+                      g_ascii_isdigit(line[2]));
+        g_assert_true(line[3] == ' ' || line[3] == '-');
+        for (const char *at = line; *at != '\0'; at++)
+            g_assert_true(*at >= ' ' && *at <= '~');
+        if (line[3] == ' ')
+            client_reply(world, client, (guint)g_ascii_strtoull(line, NULL, 10));
+    }
+}

@@ -1,0 +1,319 @@
+/*
+ * The MTA's side of one connection: what it answers, late, in pieces, wrongly or not at all, and what it
+ * holds the proxy to.
+ */
+#pragma once
+
+#include "sim_world.h"
+
+/* What the MTA says next: text at a time; then, where ends is TRUE, it closes. */
+typedef struct {
+    gint64 at;
+    char *text;
+    gsize said;
+    gboolean ends;
+    gboolean whole; /* in one piece */
+} Saying;
+
+struct Mta {
+    guint64 number;
+    PosternBackend *backend;
+    SmtpPeer peer;
+    gint64 connect_at;
+    gboolean connect_fails;
+    GQueue sayings; /* of Saying * */
+    gboolean mute;
+    gboolean one_too_many;   /* its next answer is followed by one that nobody asked for */
+    gboolean awaits_message; /* has said 354, or will */
+    gboolean overridden;     /* an XCLIENT was taken */
+    char *client;            /* the address that it was told */
+    char *sender;            /* NULL: no transaction */
+    GString *recipients;     /* that it accepted: "1,3," */
+    /* The proxy's side of the connection, as in proxy/backend_connection.c. */
+    guint64 user;
+    gboolean in_use, returning, abandoned, gone;
+    gint64 abandon_until;
+    PosternMessageReader *reader;
+    PosternDataEncoder encoder;
+    gint64 send_at;
+};
+
+static inline void saying_free(gpointer data)
+{
+    Saying *saying = data;
+    g_free(saying->text);
+    g_free(saying);
+}
+
+static inline void mta_free(gpointer data)
+{
+    Mta *mta = data;
+    postern_backend_free(mta->backend);
+    postern_message_reader_free(mta->reader);
+    smtp_peer_clear(&mta->peer);
+    g_queue_clear_full(&mta->sayings, saying_free);
+    g_string_free(mta->recipients, TRUE);
+    g_free(mta->client);
+    g_free(mta->sender);
+    g_free(mta);
+}
+
+static inline gint64 mta_delay(World *world)
+{
+    guint roll = any_of(world, 100);
+    if (roll < 70)
+        return any_of(world, 5);
+    if (roll < 97)
+        return any_of(world, 800);
+    return any_of(world, 20000);
+}
+
+static inline void mta_say(World *world, Mta *mta, const char *text, gboolean ends)
+{
+    if (mta->mute)
+        return;
+    Saying *saying = g_new0(Saying, 1);
+    const Saying *before = g_queue_peek_tail(&mta->sayings);
+    saying->at = MAX(world->now + mta_delay(world), before != NULL ? before->at : 0);
+    saying->text = g_strconcat(text, mta->one_too_many ? "250 unasked\r\n" : NULL, NULL);
+    saying->whole = mta->one_too_many;
+    mta->one_too_many = FALSE;
+    saying->ends = ends;
+    mta->mute = ends;
+    g_queue_push_tail(&mta->sayings, saying);
+}
+
+/* A fault in place of an answer. FALSE: of a kind after which the answer is still due. */
+static inline gboolean mta_fault(World *world, Mta *mta, const char *command)
+{
+    static const char *const odd[] = {"hello?\r\n", "25\r\n",       "250-a\r\n550 b\r\n",
+                                      "\r\n",       "334 what\r\n", "\xff\xff\xff\r\n"};
+    world->counts->errors++;
+    switch (any_of(world, 9)) {
+    case 0:
+    case 1:
+        mta_say(world, mta, "450 4.3.0 not now\r\n", FALSE);
+        return TRUE;
+    case 2:
+    case 3:
+        mta_say(world, mta, "550-5.7.1 never\r\n550 5.7.1 at all\r\n", FALSE);
+        return TRUE;
+    case 4:
+        mta_say(world, mta, "421 4.3.2 closing\r\n", TRUE);
+        return TRUE;
+    case 5:
+        mta_say(world, mta, "", TRUE);
+        return TRUE;
+    case 6:
+        mta->mute = TRUE;
+        return TRUE;
+    case 7:
+        mta_say(world, mta, odd[any_of(world, G_N_ELEMENTS(odd))], FALSE);
+        return TRUE;
+    default: /* not in a pipeline, where nobody could tell */
+        mta->one_too_many = !g_str_has_prefix(command, "MAIL") && !g_str_has_prefix(command, "RCPT");
+        return FALSE;
+    }
+}
+
+static inline void mta_end_transaction(Mta *mta)
+{
+    g_clear_pointer(&mta->sender, g_free);
+    g_string_truncate(mta->recipients, 0);
+    mta->awaits_message = FALSE;
+}
+
+static inline void mta_ehlo(World *world, Mta *mta)
+{
+    guint way = world->settings->configuration->proxy.client_address;
+    g_autoptr(GString) reply = g_string_new("250-mta\r\n250-8BITMIME\r\n250-SIZE 100000000\r\n");
+    if (world->pipelining)
+        g_string_append(reply, "250-PIPELINING\r\n");
+    if (way == POSTERN_CLIENT_ADDRESS_XCLIENT && (world->keeps_xclient || !mta->overridden))
+        g_string_append(reply, "250-XCLIENT NAME ADDR PORT PROTO HELO LOGIN\r\n");
+    if (way == POSTERN_CLIENT_ADDRESS_XFORWARD)
+        g_string_append(reply, "250-XFORWARD NAME ADDR PORT PROTO HELO IDENT\r\n");
+    g_string_append(reply, "250 DSN\r\n");
+    mta_end_transaction(mta);
+    mta_say(world, mta, reply->str, FALSE);
+}
+
+static inline void mta_told_client(World *world, Mta *mta, const char *command, const char *reply)
+{
+    const char *address = strstr(command, " ADDR=");
+    g_assert_null(mta->sender);
+    if (address != NULL) {
+        g_free(mta->client);
+        mta->client = g_strndup(address + 6, strcspn(address + 6, " "));
+    }
+    mta_say(world, mta, reply, FALSE);
+}
+
+static inline void mta_mail(World *world, Mta *mta, const char *command)
+{
+    g_assert_null(mta->sender);
+    g_autofree char *sender = g_strndup(command + 11, strcspn(command + 11, ">"));
+    const Message *message = message_of_sender(world, sender);
+    if (world->settings->configuration->proxy.client_address != POSTERN_CLIENT_ADDRESS_NONE)
+        g_assert_cmpstr(mta->client, ==, message->client);
+    mta->sender = g_steal_pointer(&sender);
+    mta_say(world, mta, "250 2.1.0 ok\r\n", FALSE);
+}
+
+/* "RCPT TO:<r3m17@y.test>" */
+static inline void mta_rcpt(World *world, Mta *mta, const char *command)
+{
+    if (mta->sender == NULL) { /* pipelined behind a refused MAIL */
+        mta_say(world, mta, "503 5.5.1 MAIL first\r\n", FALSE);
+        return;
+    }
+    if (percent(world, 8)) {
+        mta_say(world, mta, percent(world, 50) ? "550 5.1.1 no\r\n" : "452 4.2.2 full\r\n", FALSE);
+        return;
+    }
+    g_assert_true(g_str_has_prefix(command, "RCPT TO:<r"));
+    g_string_append_printf(mta->recipients, "%d,", (int)g_ascii_strtoll(command + 10, NULL, 10));
+    mta_say(world, mta, "250 2.1.5 ok\r\n", FALSE);
+}
+
+static inline void mta_data(World *world, Mta *mta)
+{
+    g_assert_nonnull(mta->sender);
+    g_assert_cmpuint(mta->recipients->len, >, 0);
+    mta->awaits_message = TRUE;
+    mta_say(world, mta, "354 go on\r\n", FALSE);
+}
+
+static inline void mta_command(World *world, Mta *mta, const char *command)
+{
+    gboolean quits = g_str_equal(command, "QUIT");
+    trace(world, "mta %d < %s", (int)mta->number, command);
+    g_assert_false(mta->awaits_message); /* nothing may come before the 354 is out */
+    gboolean faulty = percent(world, world->fault_percent);
+    if (faulty && !g_str_equal(command, "RSET") && mta_fault(world, mta, command))
+        return;
+    if (g_str_has_prefix(command, "EHLO ")) {
+        mta_ehlo(world, mta);
+    } else if (g_str_has_prefix(command, "XCLIENT ")) {
+        mta->overridden = TRUE;
+        mta_told_client(world, mta, command, "220 mta ESMTP\r\n");
+    } else if (g_str_has_prefix(command, "XFORWARD ")) {
+        mta_told_client(world, mta, command, "250 ok\r\n");
+    } else if (g_str_has_prefix(command, "MAIL FROM:<")) {
+        mta_mail(world, mta, command);
+    } else if (g_str_has_prefix(command, "RCPT TO:<")) {
+        mta_rcpt(world, mta, command);
+    } else if (g_str_equal(command, "DATA")) {
+        mta_data(world, mta);
+    } else if (g_str_equal(command, "RSET")) {
+        mta_end_transaction(mta);
+        if (!faulty || !mta_fault(world, mta, command))
+            mta_say(world, mta, "250 2.0.0 ok\r\n", FALSE);
+    } else {
+        g_assert_true(quits);
+        mta_say(world, mta, "221 2.0.0 bye\r\n", TRUE);
+    }
+}
+
+/* Takes the field that the proxy has inserted out of the message, with its folds. */
+static inline void remove_inserted_field(GString *got)
+{
+    const char *start = strstr(got->str, "Authentication-Results: mx.test;");
+    g_assert_nonnull(start);
+    const char *end = start;
+    do {
+        end = strstr(end, "\r\n");
+        g_assert_nonnull(end);
+        end += 2;
+    } while (*end == ' ' || *end == '\t');
+    g_string_erase(got, start - got->str, end - start);
+}
+
+/* The octets are the client's, the field that policy wants aside. */
+static inline void check_octets(const World *world, const Message *message, GString *got)
+{
+    const PosternConfiguration *configuration = world->settings->configuration;
+    if (configuration->policy.authentication_results && configuration->proxy.inspect &&
+        configuration->proxy.mode == POSTERN_MODE_ENFORCE)
+        remove_inserted_field(got);
+    g_autoptr(GString) meant = g_string_new_len(message->octets->str, (gssize)message->octets->len);
+    if (meant->len > 0 && !g_str_has_suffix(meant->str, "\r\n"))
+        g_string_append(meant, "\r\n");
+    g_assert_cmpmem(got->str, got->len, meant->str, meant->len);
+}
+
+/* The dot has come. */
+static inline void mta_message(World *world, Mta *mta)
+{
+    const PosternConfiguration *configuration = world->settings->configuration;
+    Message *message = message_of_sender(world, mta->sender);
+    g_autoptr(GString) got = smtp_peer_message(&mta->peer);
+    trace(world, "mta %d < message %d of %d octets", (int)mta->number, (int)message->number, (int)got->len);
+    g_assert_true(message->dot_said);
+    g_assert_cmpuint(message->dots++, ==, 0);
+    g_assert_cmpstr(mta->recipients->str, ==, message->accepted->str);
+    if (message->bare)
+        g_assert_cmpint(configuration->proxy.bare_newline, ==, POSTERN_BARE_NEWLINE_REPAIR);
+    else
+        check_octets(world, message, got);
+    if (configuration->proxy.inspect && configuration->proxy.mode == POSTERN_MODE_ENFORCE)
+        g_assert_cmpint(message->virus, ==, POSTERN_VIRUS_CLEAN);
+    mta_end_transaction(mta);
+    if (!percent(world, world->fault_percent)) {
+        message->stored++;
+        mta_say(world, mta, "250 2.0.0 queued\r\n", FALSE);
+        return;
+    }
+    guint roll = any_of(world, 4);
+    if (roll == 0) {
+        message->stored++; /* taken, but nobody will hear of it */
+        if (percent(world, 50))
+            mta_say(world, mta, "250 2.0", TRUE);
+        mta->mute = TRUE;
+    } else if (roll == 1) {
+        mta_say(world, mta, percent(world, 50) ? "554 5.6.0 no\r\n" : "451 4.3.0 no\r\n", FALSE);
+    } else if (roll == 2) {
+        mta_say(world, mta, "", TRUE);
+    } else {
+        mta_say(world, mta, "554 5.6.0 no\r\n", TRUE);
+    }
+}
+
+/* Octets of the proxy. */
+static inline void mta_take(World *world, Mta *mta, const char *octets, gsize length)
+{
+    for (gsize at = 0; at < length && !mta->gone;) {
+        gsize taken = 0;
+        SmtpPeerEvent event = smtp_peer_take(&mta->peer, octets + at, length - at, &taken);
+        at += taken;
+        if (event == SMTP_PEER_COMMAND)
+            mta_command(world, mta, mta->peer.line->str);
+        else if (event == SMTP_PEER_MESSAGE)
+            mta_message(world, mta);
+    }
+}
+
+/* The first of what it has to say is due: some of it goes out. TRUE: the connection ends with it. */
+static inline gboolean mta_speak(World *world, Mta *mta)
+{
+    Saying *saying = g_queue_peek_head(&mta->sayings);
+    gsize left = strlen(saying->text) - saying->said;
+    gsize length = left > 0 && !saying->whole && percent(world, 15) ? 1 + any_of(world, (guint)left) : left;
+    g_autofree char *piece = g_strndup(saying->text + saying->said, length);
+    saying->said += length;
+    gboolean done = length == left;
+    if (done && mta->awaits_message && g_str_has_prefix(saying->text, "354")) {
+        mta->awaits_message = FALSE;
+        smtp_peer_expect_message(&mta->peer);
+    }
+    if (!done)
+        saying->at = world->now + any_of(world, 300);
+    gboolean ends = done && saying->ends;
+    if (done) {
+        g_queue_pop_head(&mta->sayings);
+        saying_free(saying);
+    }
+    if (!mta->abandoned && length > 0)
+        postern_backend_receive(mta->backend, piece, length, world->now);
+    return ends;
+}

@@ -1,0 +1,171 @@
+/*
+ * A world of many clients, one MTA with a limit of connections, and the proxy's machines between them. All
+ * chance comes from one seed, all time from one number, so that a world can be run again as it was.
+ *
+ *   sim_world.h   what there is, and the ledger of messages
+ *   sim_mta.h     the MTA's side of a connection, with its faults
+ *   sim_client.h  a client, with its faults
+ *   sim_shell.h   what the proxy's sockets do: the order of events as in proxy/dispatch.c
+ *   session_sim_test.c  worlds, and what must be true in each
+ */
+#pragma once
+
+#include <string.h>
+
+#include "base/limits.h"
+#include "proxy/pool.h"
+#include "proxy/session.h"
+#include "support/smtp_peer.h"
+#include "wire/data.h"
+
+#define NEVER G_MAXINT64
+
+/* What is known of one message, from all sides. */
+typedef struct {
+    guint64 number;
+    GString *octets; /* as the client means them */
+    gboolean bare;   /* with a CR or LF that stands alone */
+    gsize bare_at;   /* from here on the octets go out as they are */
+    PosternVirusResult virus;
+    char *client;      /* its address */
+    GString *accepted; /* recipients that the client had 2xx for: "1,3," */
+    gboolean had_354;
+    gboolean dot_said; /* the client has sent its dot */
+    guint reply;       /* the code that the client heard after it, 0: none */
+    guint dots;        /* MTAs that got it whole */
+    guint stored;      /* MTAs that took it, whether their 2xx arrived or not */
+    guint logged;      /* closing lines */
+    char *delivery;    /* what the closing line says */
+} Message;
+
+typedef struct {
+    guint sessions, messages, acknowledged, refused, unanswered, unknown, killed, left, let_go, errors;
+} Counts;
+
+typedef struct Client Client;
+typedef struct Mta Mta;
+
+typedef struct {
+    guint32 seed;
+    GRand *random;
+    gint64 now;
+    gboolean trace;
+    PosternProxySettings *settings;
+    PosternPool *pool;
+    guint limit;
+    guint fault_percent;  /* of the MTA's answers */
+    guint leave_permille; /* of a client's turns */
+    gboolean pipelining, keeps_xclient;
+    GHashTable *clients;                /* number -> Client */
+    GHashTable *mtas;                   /* number -> Mta */
+    GHashTable *messages;               /* number -> Message */
+    GQueue marked_clients, marked_mtas; /* of numbers in pointers */
+    guint64 next_client, next_message;
+    guint arrivals_left;
+    gint64 arrival_at, probe_at, drain_at, end_at;
+    gboolean draining;
+    PosternEhlo capabilities;
+    gboolean capabilities_known;
+    Counts *counts;
+} World;
+
+static inline guint any_of(World *world, guint count)
+{
+    return (guint)g_rand_int_range(world->random, 0, (gint32)count);
+}
+
+static inline gboolean percent(World *world, guint chance)
+{
+    return any_of(world, 100) < chance;
+}
+
+static inline gboolean permille(World *world, guint chance)
+{
+    return any_of(world, 1000) < chance;
+}
+
+static inline gpointer key_of(guint64 number)
+{
+    return GSIZE_TO_POINTER(number);
+}
+
+G_GNUC_PRINTF(2, 3) static inline void trace(const World *world, const char *format, ...)
+{
+    if (!world->trace)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    g_autofree char *text = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    g_autofree char *safe = g_strescape(text, NULL);
+    g_printerr("%" G_GINT64_FORMAT " %.300s\n", world->now, safe);
+}
+
+static inline void message_free(gpointer data)
+{
+    Message *message = data;
+    g_string_free(message->octets, TRUE);
+    g_string_free(message->accepted, TRUE);
+    g_free(message->client);
+    g_free(message->delivery);
+    g_free(message);
+}
+
+/* The message of a sender such as "m17@c.test"; every message has its own. */
+static inline Message *message_of_sender(const World *world, const char *sender)
+{
+    g_assert_cmpint(sender[0], ==, 'm');
+    Message *message = g_hash_table_lookup(world->messages, key_of(g_ascii_strtoull(sender + 1, NULL, 10)));
+    g_assert_nonnull(message);
+    return message;
+}
+
+/* The value of key= in a closing line, or NULL; a new string. */
+static inline char *log_value(const char *line, const char *key)
+{
+    g_autofree char *pattern = g_strdup_printf(" %s=", key);
+    const char *at = strstr(line, pattern);
+    if (at == NULL)
+        return NULL;
+    at += strlen(pattern);
+    return at[0] == '"' ? g_strndup(at + 1, strcspn(at + 1, "\"")) : g_strndup(at, strcspn(at, " "));
+}
+
+static inline void note_log(World *world, const char *line)
+{
+    trace(world, "log %s", line);
+    if (!g_str_has_prefix(line, "message "))
+        return;
+    g_autofree char *from = log_value(line, "from");
+    g_assert_nonnull(from);
+    Message *message = message_of_sender(world, from + 1);
+    g_assert_cmpuint(message->logged, ==, 0);
+    message->logged++;
+    message->delivery = log_value(line, "delivery");
+    g_assert_nonnull(message->delivery);
+}
+
+/* At the end of a world: what each message came to, seen from all sides. */
+static inline void check_message(const World *world, const Message *message)
+{
+    Counts *counts = world->counts;
+    counts->messages += message->had_354;
+    if (message->had_354)
+        g_assert_cmpuint(message->logged, ==, 1);
+    g_assert_cmpuint(message->dots, <=, 1);
+    g_assert_cmpuint(message->stored, <=, message->dots);
+    gboolean acknowledged = message->reply / 100 == 2;
+    if (acknowledged) {
+        g_assert_cmpuint(message->stored, ==, 1);
+        g_assert_cmpstr(message->delivery, ==, "accepted");
+    }
+    if (message->stored > 0)
+        g_assert_true(g_str_equal(message->delivery, "accepted") ||
+                      g_str_equal(message->delivery, "unknown"));
+    if (message->logged > 0 && g_str_equal(message->delivery, "accepted"))
+        g_assert_cmpuint(message->stored, ==, 1);
+    counts->acknowledged += acknowledged;
+    counts->refused += message->reply >= 400;
+    counts->unanswered += message->had_354 && message->reply == 0;
+    counts->unknown += message->logged > 0 && g_str_equal(message->delivery, "unknown");
+}

@@ -1,0 +1,328 @@
+#include "proxy/backend.h"
+
+#include <string.h>
+
+#include "backend_fixture.h"
+#include "base/identifier.h"
+#include "base/limits.h"
+
+static void test_message(gsize piece)
+{
+    Fixture fixture;
+    start_transaction(&fixture, piece, ehlo_plain);
+    open_envelope(&fixture, 2);
+    postern_backend_data(fixture.backend, fixture.now);
+    expect_output(&fixture, "DATA\r\n");
+    say(&fixture, "354-go\r\n354 on\r\n");
+    expect_events(&fixture, "data:354");
+    expect_state(&fixture, POSTERN_BACKEND_SENDING);
+    postern_backend_message_sent(fixture.backend, fixture.now);
+    expect_state(&fixture, POSTERN_BACKEND_DATA_END);
+    g_assert_cmpint(postern_backend_deadline(fixture.backend), ==, fixture.now + DATA_END_TIMEOUT_MS);
+    say(&fixture, "250-2.0.0 queued\r\n250 as 1\r\n");
+    expect_events(&fixture, "final:250");
+    g_assert_cmpuint(fixture.last->reply->lines->len, ==, 2);
+    expect_state(&fixture, POSTERN_BACKEND_IDLE);
+    g_assert_true(postern_backend_is_reusable(fixture.backend));
+    g_assert_cmpint(postern_backend_deadline(fixture.backend), ==, G_MAXINT64);
+    postern_backend_quit(fixture.backend, fixture.now);
+    expect_output(&fixture, "QUIT\r\n");
+    g_assert_cmpint(postern_backend_deadline(fixture.backend), ==,
+                    fixture.now + POSTERN_BACKEND_QUIT_TIMEOUT_MS);
+    say(&fixture, "221 bye\r\n");
+    expect_events(&fixture, "ended");
+    expect_state(&fixture, POSTERN_BACKEND_CLOSED);
+    postern_backend_closed(fixture.backend, NULL, fixture.now);
+    expect_events(&fixture, "");
+    finish(&fixture);
+}
+
+typedef struct {
+    const char *greeting;
+    const char *ehlo; /* NULL: EHLO is never sent */
+    gboolean configuration;
+    const char *words;
+} Opening;
+
+static const Opening openings[] = {
+    {"554 5.7.1 go away\r\n", NULL, TRUE, "refused the connection*554"},
+    {"421 4.7.0 busy\r\n", NULL, FALSE, "refused the connection*421"},
+    {"450 later\r\n", NULL, FALSE, "refused the connection*450"},
+    {"354 what\r\n", NULL, FALSE, "refused the connection*354"},
+    {"HTTP/1.1 400 Bad Request\r\n", NULL, FALSE, "does not speak SMTP"},
+    {"\r\n", NULL, FALSE, "does not speak SMTP"},
+    {"220-mta\r\n250 mta\r\n", NULL, FALSE, "does not speak SMTP"},
+    {"220 mta\r\n", "502 what\r\n", TRUE, "refused EHLO"},
+    {"220 mta\r\n", "421 4.3.2 closing\r\n", FALSE, "refused EHLO"},
+    {"220 mta\r\n", "250 mta\r\n", TRUE, "does not offer XCLIENT ADDR"},
+    {"220 mta\r\n", "250-mta\r\n250 XCLIENT NAME PORT\r\n", TRUE, "does not offer XCLIENT ADDR"},
+    {"220 mta\r\n", "250-mta\r\n250 XFORWARD NAME ADDR\r\n", TRUE, "does not offer XCLIENT ADDR"},
+};
+
+static void test_openings(gsize piece)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(openings); i++) {
+        const Opening *opening = &openings[i];
+        g_autofree char *pattern = g_strdup_printf("*%s*", opening->words);
+        Fixture fixture;
+        start(&fixture, POSTERN_CLIENT_ADDRESS_XCLIENT, piece);
+        postern_backend_connected(fixture.backend, fixture.now);
+        say(&fixture, opening->greeting);
+        if (opening->ehlo != NULL) {
+            expect_output(&fixture, "EHLO mx.test\r\n");
+            say(&fixture, opening->ehlo);
+        }
+        expect_events(&fixture, "failed");
+        g_assert_true(g_pattern_match_simple(pattern, fixture.last->text));
+        g_assert_cmpint(fixture.last->configuration, ==, opening->configuration);
+        g_assert_cmpint(fixture.last->during, ==,
+                        opening->ehlo != NULL ? POSTERN_BACKEND_EHLO : POSTERN_BACKEND_GREETING);
+        expect_output(&fixture, "");
+        expect_state(&fixture, POSTERN_BACKEND_CLOSED);
+        g_assert_cmpint(postern_backend_deadline(fixture.backend), ==, G_MAXINT64);
+        finish(&fixture);
+    }
+}
+
+static void test_loop(gsize piece)
+{
+    PosternIdentifier identifier = postern_identifier_new();
+    g_autofree char *greeting = g_strdup_printf("220 mx.test ESMTP %s\r\n", identifier.text);
+    Fixture fixture;
+    start(&fixture, POSTERN_CLIENT_ADDRESS_NONE, piece);
+    postern_backend_connected(fixture.backend, fixture.now);
+    say(&fixture, greeting);
+    expect_events(&fixture, "failed");
+    g_assert_true(fixture.last->configuration);
+    g_assert_nonnull(strstr(fixture.last->text, "this proxy itself"));
+    finish(&fixture);
+}
+
+static const struct {
+    const char *address;
+    const char *name;
+    gboolean temporary;
+    gboolean esmtp;
+    const char *line;
+} identities[] = {
+    {"192.0.2.7", NULL, FALSE, TRUE,
+     "XCLIENT ADDR=192.0.2.7 PORT=4711 PROTO=ESMTP NAME=[UNAVAILABLE] LOGIN=[UNAVAILABLE]\r\n"},
+    {"192.0.2.7", NULL, TRUE, FALSE,
+     "XCLIENT ADDR=192.0.2.7 PORT=4711 PROTO=SMTP NAME=[TEMPUNAVAIL] LOGIN=[UNAVAILABLE]\r\n"},
+    {"2001:db8::1", "c.test", FALSE, TRUE,
+     "XCLIENT ADDR=IPV6:2001:db8::1 PORT=4711 PROTO=ESMTP NAME=c.test LOGIN=[UNAVAILABLE]\r\n"},
+};
+
+static void test_xclient(gsize piece)
+{
+    Fixture fixture;
+    start(&fixture, POSTERN_CLIENT_ADDRESS_XCLIENT, piece);
+    greet_ready(&fixture, ehlo_xclient);
+    for (gsize i = 0; i < G_N_ELEMENTS(identities); i++) {
+        g_autoptr(PosternEnvelope) envelope = client_envelope(identities[i].address);
+        envelope->client_name = g_strdup(identities[i].name);
+        envelope->esmtp = identities[i].esmtp;
+        identify(&fixture, envelope, identities[i].temporary);
+        expect_state(&fixture, POSTERN_BACKEND_IDENTIFYING);
+        expect_output(&fixture, identities[i].line);
+        say(&fixture, "220 mta ESMTP\r\n");
+        expect_output(&fixture, "EHLO client.test\r\n");
+        say(&fixture, ehlo_xclient);
+        expect_events(&fixture, "identified");
+        g_assert_true(postern_backend_is_reusable(fixture.backend));
+    }
+    finish(&fixture);
+}
+
+/* Names that do not fit: a second XCLIENT would come from the client's address, so all goes into one or is
+ * left out. */
+static void test_xclient_is_one_line(gsize piece)
+{
+    g_autoptr(PosternEnvelope) envelope = client_envelope("2001:db8::1");
+    envelope->client_name = g_strnfill(250, '+');
+    Fixture fixture;
+    start(&fixture, POSTERN_CLIENT_ADDRESS_XCLIENT, piece);
+    greet_ready(&fixture, ehlo_xclient);
+    identify(&fixture, envelope, FALSE);
+    expect_output(
+        &fixture,
+        "XCLIENT ADDR=IPV6:2001:db8::1 PORT=4711 PROTO=ESMTP NAME=[UNAVAILABLE] LOGIN=[UNAVAILABLE]\r\n");
+    say(&fixture, "220 mta ESMTP\r\n");
+    expect_output(&fixture, "EHLO client.test\r\n");
+    say(&fixture, ehlo_xclient);
+    expect_events(&fixture, "identified");
+    finish(&fixture);
+}
+
+typedef struct {
+    const char *xclient;
+    const char *ehlo;
+    gboolean configuration;
+} XclientRefusal;
+
+/* What may be about this client alone (its name, its EHLO, its address) says nothing about the back-end. */
+static const XclientRefusal xclient_refusals[] = {
+    {"550 5.7.0 insufficient authorization\r\n", NULL, TRUE},
+    {"500 what\r\n", NULL, TRUE},
+    {"502 what\r\n", NULL, TRUE},
+    {"501 5.5.4 Bad NAME syntax\r\n", NULL, FALSE},
+    {"554 5.7.1 Client host rejected\r\n", NULL, FALSE},
+    {"521 5.7.1 Client host rejected\r\n", NULL, FALSE},
+    {"450 4.7.1 later\r\n", NULL, FALSE},
+    {"421 4.7.1 later\r\n", NULL, FALSE},
+    {"250 ok\r\n", NULL, FALSE},
+    {"220 ok\r\n", "501 5.5.2 bad name\r\n", FALSE},
+    {"220 ok\r\n", "550 5.7.1 Helo command rejected\r\n", FALSE},
+    {"220 ok\r\n", "421 closing\r\n", FALSE},
+};
+
+static void test_xclient_refused(gsize piece)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(xclient_refusals); i++) {
+        const XclientRefusal *refusal = &xclient_refusals[i];
+        g_autoptr(PosternEnvelope) envelope = client_envelope("192.0.2.7");
+        Fixture fixture;
+        start(&fixture, POSTERN_CLIENT_ADDRESS_XCLIENT, piece);
+        greet_ready(&fixture, ehlo_xclient);
+        identify(&fixture, envelope, FALSE);
+        say(&fixture, refusal->xclient);
+        if (refusal->ehlo != NULL)
+            say(&fixture, refusal->ehlo);
+        expect_events(&fixture, "failed");
+        g_assert_cmpint(fixture.last->during, ==, POSTERN_BACKEND_IDENTIFYING);
+        g_assert_cmpint(fixture.last->configuration, ==, refusal->configuration);
+        finish(&fixture);
+    }
+}
+
+static void test_xclient_only_once(gsize piece)
+{
+    static const char *const again[] = {"250-mta\r\n250 PIPELINING\r\n", "250-mta\r\n250 XCLIENT NAME\r\n"};
+    for (gsize i = 0; i < G_N_ELEMENTS(again); i++) {
+        g_autoptr(PosternEnvelope) envelope = client_envelope("192.0.2.7");
+        Fixture fixture;
+        start(&fixture, POSTERN_CLIENT_ADDRESS_XCLIENT, piece);
+        greet_ready(&fixture, ehlo_xclient);
+        g_assert_true(postern_backend_is_reusable(fixture.backend));
+        identify(&fixture, envelope, FALSE);
+        say(&fixture, "220 mta ESMTP\r\n");
+        say(&fixture, again[i]);
+        expect_events(&fixture, "identified");
+        expect_state(&fixture, POSTERN_BACKEND_IDLE);
+        g_assert_false(postern_backend_is_reusable(fixture.backend));
+        finish(&fixture);
+    }
+}
+
+static void test_xforward(gsize piece)
+{
+    g_autoptr(PosternEnvelope) envelope = client_envelope("2001:db8::1");
+    g_autofree char *helo = g_strnfill(200, '=');
+    g_free(envelope->helo);
+    envelope->helo = g_strdup(helo); /* three octets each: it needs a line of its own */
+    Fixture fixture;
+    start(&fixture, POSTERN_CLIENT_ADDRESS_XFORWARD, piece);
+    greet_ready(&fixture, ehlo_xforward);
+    for (guint round = 0; round < 2; round++) {
+        identify(&fixture, envelope, FALSE);
+        expect_output(
+            &fixture,
+            "XFORWARD ADDR=IPV6:2001:db8::1 PORT=4711 PROTO=ESMTP NAME=[UNAVAILABLE] IDENT=SESSION\r\n");
+        say(&fixture, "250 ok\r\n");
+        expect_events(&fixture, "");
+        GString *output = postern_backend_output(fixture.backend);
+        g_assert_true(g_str_has_prefix(output->str, "XFORWARD HELO=+3D+3D"));
+        g_string_truncate(output, 0);
+        say(&fixture, "250 ok\r\n");
+        expect_events(&fixture, "identified");
+        g_assert_true(postern_backend_is_reusable(fixture.backend));
+    }
+    identify(&fixture, envelope, FALSE);
+    say(&fixture, "250 ok\r\n");
+    say(&fixture, "501 5.5.4 Bad HELO syntax\r\n");
+    expect_events(&fixture, "failed");
+    g_assert_false(fixture.last->configuration);
+    finish(&fixture);
+}
+
+static void test_xforward_not_offered(gsize piece)
+{
+    Fixture fixture;
+    start(&fixture, POSTERN_CLIENT_ADDRESS_XFORWARD, piece);
+    greet(&fixture, ehlo_xclient);
+    expect_events(&fixture, "failed");
+    g_assert_true(fixture.last->configuration);
+    g_assert_nonnull(strstr(fixture.last->text, "XFORWARD"));
+    finish(&fixture);
+}
+
+static void test_pipelining(gsize piece)
+{
+    Fixture fixture;
+    start_transaction(&fixture, piece, ehlo_plain);
+    postern_backend_mail(fixture.backend, "", "", fixture.now);
+    postern_backend_recipient(fixture.backend, "b@y.test", " NOTIFY=NEVER", fixture.now);
+    postern_backend_recipient(fixture.backend, "c@y.test", "", fixture.now);
+    postern_backend_data(fixture.backend, fixture.now);
+    expect_output(&fixture,
+                  "MAIL FROM:<>\r\nRCPT TO:<b@y.test> NOTIFY=NEVER\r\nRCPT TO:<c@y.test>\r\nDATA\r\n");
+    say(&fixture, "250 ok\r\n550 5.1.1 no\r\n452 4.2.2 full\r\n554 5.5.1 none\r\n");
+    expect_events(&fixture, "mail:250 rcpt:550 rcpt:452 data:554");
+    expect_state(&fixture, POSTERN_BACKEND_ENVELOPE);
+    postern_backend_reset(fixture.backend, fixture.now);
+    expect_output(&fixture, "RSET\r\n");
+    say(&fixture, "250 ok\r\n");
+    expect_events(&fixture, "reset");
+    expect_state(&fixture, POSTERN_BACKEND_IDLE);
+    finish(&fixture);
+}
+
+static void test_no_pipelining(gsize piece)
+{
+    Fixture fixture;
+    start_transaction(&fixture, piece, ehlo_slow);
+    postern_backend_mail(fixture.backend, "", "", fixture.now);
+    postern_backend_recipient(fixture.backend, "b@y.test", "", fixture.now);
+    postern_backend_data(fixture.backend, fixture.now);
+    expect_output(&fixture, "MAIL FROM:<>\r\n");
+    say(&fixture, "250-wait\r\n");
+    expect_output(&fixture, "");
+    say(&fixture, "250 ok\r\n");
+    expect_output(&fixture, "RCPT TO:<b@y.test>\r\n");
+    say(&fixture, "250 ok\r\n");
+    expect_output(&fixture, "DATA\r\n");
+    expect_events(&fixture, "mail:250 rcpt:250");
+    say(&fixture, "354 go\r\n");
+    expect_events(&fixture, "data:354");
+    finish(&fixture);
+}
+
+static const struct {
+    const char *name;
+    void (*test)(gsize piece);
+} cases[] = {
+    {"/backend/message", test_message},
+    {"/backend/openings", test_openings},
+    {"/backend/loop", test_loop},
+    {"/backend/xclient", test_xclient},
+    {"/backend/xclient-is-one-line", test_xclient_is_one_line},
+    {"/backend/xclient-refused", test_xclient_refused},
+    {"/backend/xclient-only-once", test_xclient_only_once},
+    {"/backend/xforward", test_xforward},
+    {"/backend/xforward-not-offered", test_xforward_not_offered},
+    {"/backend/pipelining", test_pipelining},
+    {"/backend/no-pipelining", test_no_pipelining},
+};
+
+static void run_case(gconstpointer data)
+{
+    run_in_pieces(cases[GPOINTER_TO_UINT(data)].test);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++)
+        g_test_add_data_func(cases[i].name, GUINT_TO_POINTER(i), run_case);
+    return g_test_run();
+}

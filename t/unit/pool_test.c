@@ -1,0 +1,353 @@
+#include "proxy/pool.h"
+
+#include "base/limits.h"
+
+#define WAIT_MS 1000
+#define IDLE_MS 5000
+
+/* What the pool wants done, as text: "open 1, give 1 to 5, refuse 7 (reason), quit 1". */
+static void expect_actions(PosternPool *pool, const char *expected)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    PosternPoolAction action;
+    while (postern_pool_next_action(pool, &action)) {
+        const char *comma = text->len > 0 ? ", " : "";
+        guint connection = (guint)action.connection;
+        guint waiter = (guint)action.waiter;
+        switch (action.kind) {
+        case POSTERN_POOL_OPEN:
+            g_string_append_printf(text, "%sopen %u", comma, connection);
+            break;
+        case POSTERN_POOL_GIVE:
+            g_string_append_printf(text, "%sgive %u to %u", comma, connection, waiter);
+            break;
+        case POSTERN_POOL_REFUSE:
+            g_string_append_printf(text, "%srefuse %u (%s)", comma, waiter, action.reason);
+            break;
+        case POSTERN_POOL_QUIT:
+            g_string_append_printf(text, "%squit %u", comma, connection);
+            break;
+        }
+    }
+    g_assert_cmpstr(text->str, ==, expected);
+}
+
+static PosternPool *usable_pool(guint limit)
+{
+    PosternPool *pool = postern_pool_new(limit, WAIT_MS, IDLE_MS);
+    postern_pool_set_standing(pool, POSTERN_POOL_USABLE, NULL, 0);
+    expect_actions(pool, "");
+    return pool;
+}
+
+/* Waiter 1 has connection 1, waiter 2 connection 2 … */
+static PosternPool *busy_pool(guint limit)
+{
+    PosternPool *pool = usable_pool(limit);
+    PosternPoolAction action;
+    for (guint i = 1; i <= limit; i++) {
+        postern_pool_request(pool, i, 0);
+        postern_pool_opened(pool, i, 0);
+    }
+    while (postern_pool_next_action(pool, &action))
+        ;
+    g_assert_cmpuint(postern_pool_used(pool), ==, limit);
+    return pool;
+}
+
+static void test_limit(void)
+{
+    g_autoptr(PosternPool) pool = usable_pool(2);
+    for (guint waiter = 1; waiter <= 4; waiter++)
+        postern_pool_request(pool, waiter, 0);
+    expect_actions(pool, "open 1, open 2");
+    g_assert_cmpuint(postern_pool_used(pool), ==, 2);
+    g_assert_cmpuint(postern_pool_waiting(pool), ==, 4);
+    postern_pool_opened(pool, 2, 1);
+    expect_actions(pool, "give 2 to 1");
+    postern_pool_opened(pool, 1, 2);
+    expect_actions(pool, "give 1 to 2");
+    postern_pool_returned(pool, 1, TRUE, 3);
+    expect_actions(pool, "give 1 to 3");
+    postern_pool_returned(pool, 2, TRUE, 3);
+    expect_actions(pool, "give 2 to 4");
+    postern_pool_returned(pool, 2, TRUE, 4);
+    postern_pool_returned(pool, 1, TRUE, 5);
+    expect_actions(pool, "");
+    postern_pool_request(pool, 5, 6); /* the last used is the freshest */
+    expect_actions(pool, "give 1 to 5");
+    g_assert_cmpuint(postern_pool_used(pool), ==, 2);
+}
+
+/* A slot is not free while the back-end may still count it. */
+static void test_slot_is_free_on_close(void)
+{
+    g_autoptr(PosternPool) pool = busy_pool(1);
+    postern_pool_request(pool, 9, 0);
+    postern_pool_returned(pool, 1, FALSE, 1);
+    expect_actions(pool, "quit 1");
+    g_assert_cmpuint(postern_pool_used(pool), ==, 1);
+    postern_pool_opened(pool, 1, 1); /* out of turn: nothing */
+    postern_pool_returned(pool, 1, TRUE, 1);
+    expect_actions(pool, "");
+    postern_pool_closed(pool, 1, NULL, 2);
+    expect_actions(pool, "open 2");
+    postern_pool_closed(pool, 1, NULL, 2); /* twice: nothing */
+    expect_actions(pool, "");
+    g_assert_cmpuint(postern_pool_used(pool), ==, 1);
+}
+
+static void test_deadline(void)
+{
+    g_autoptr(PosternPool) pool = busy_pool(1);
+    postern_pool_request(pool, 7, 10);
+    postern_pool_request(pool, 8, 20);
+    g_assert_cmpint(postern_pool_deadline(pool), ==, 10 + WAIT_MS);
+    postern_pool_timer(pool, 10 + WAIT_MS - 1);
+    expect_actions(pool, "");
+    postern_pool_timer(pool, 10 + WAIT_MS);
+    expect_actions(pool, "refuse 7 (no connection to the back-end became free in time)");
+    g_assert_cmpint(postern_pool_deadline(pool), ==, 20 + WAIT_MS);
+    postern_pool_returned(pool, 1, TRUE, 1015);
+    expect_actions(pool, "give 1 to 8");
+    g_assert_cmpint(postern_pool_deadline(pool), ==, G_MAXINT64);
+}
+
+static void test_idle_ends(void)
+{
+    g_autoptr(PosternPool) pool = busy_pool(2);
+    postern_pool_returned(pool, 1, TRUE, 100);
+    postern_pool_returned(pool, 2, TRUE, 200);
+    g_assert_cmpint(postern_pool_deadline(pool), ==, 100 + IDLE_MS);
+    postern_pool_timer(pool, 100 + IDLE_MS);
+    expect_actions(pool, "quit 1");
+    g_assert_cmpint(postern_pool_deadline(pool), ==, 200 + IDLE_MS);
+    postern_pool_closed(pool, 2, NULL, 300); /* the back-end was quicker */
+    expect_actions(pool, "");
+    g_assert_cmpint(postern_pool_deadline(pool), ==, G_MAXINT64);
+    g_assert_cmpuint(postern_pool_used(pool), ==, 1);
+}
+
+static void test_cancel(void)
+{
+    g_autoptr(PosternPool) pool = busy_pool(1);
+    postern_pool_request(pool, 7, 0);
+    postern_pool_request(pool, 8, 0);
+    postern_pool_cancel(pool, 7, 0); /* while it waits */
+    g_assert_cmpuint(postern_pool_waiting(pool), ==, 1);
+    postern_pool_returned(pool, 1, TRUE, 1);
+    postern_pool_cancel(pool, 8, 1); /* its GIVE is not out yet */
+    expect_actions(pool, "");
+    postern_pool_request(pool, 9, 2);
+    postern_pool_request(pool, 10, 2);
+    postern_pool_cancel(pool, 9, 2); /* the next in turn gets it */
+    expect_actions(pool, "give 1 to 10");
+    postern_pool_request(pool, 11, 3);
+    postern_pool_timer(pool, 3 + WAIT_MS);
+    postern_pool_cancel(pool, 11, 3 + WAIT_MS); /* its REFUSE is not out yet */
+    expect_actions(pool, "");
+    postern_pool_cancel(pool, 12, 0); /* nobody */
+    postern_pool_cancel(pool, 10, 0); /* too late: it has it */
+    expect_actions(pool, "");
+    g_assert_cmpuint(postern_pool_used(pool), ==, 1);
+}
+
+/* The connection opens for nobody and is kept; the next to come has it. */
+static void test_cancel_while_opening(void)
+{
+    g_autoptr(PosternPool) pool = usable_pool(2);
+    postern_pool_request(pool, 1, 0);
+    expect_actions(pool, "open 1");
+    postern_pool_cancel(pool, 1, 1);
+    postern_pool_request(pool, 2, 2);
+    expect_actions(pool, ""); /* the one that opens is enough */
+    postern_pool_cancel(pool, 2, 3);
+    postern_pool_opened(pool, 1, 4);
+    expect_actions(pool, "");
+    postern_pool_request(pool, 3, 5);
+    expect_actions(pool, "give 1 to 3");
+}
+
+/* Given, but lost before the action was taken: the waiter must not be forgotten, nor lose its place. */
+static void test_given_and_lost(void)
+{
+    g_autoptr(PosternPool) pool = usable_pool(1);
+    postern_pool_request(pool, 1, 0);
+    postern_pool_request(pool, 2, 5);
+    expect_actions(pool, "open 1");
+    postern_pool_opened(pool, 1, 10);
+    postern_pool_closed(pool, 1, NULL, 10);
+    expect_actions(pool, "open 2");
+    g_assert_cmpuint(postern_pool_waiting(pool), ==, 2);
+    g_assert_cmpint(postern_pool_deadline(pool), ==, WAIT_MS);
+    postern_pool_opened(pool, 2, 20);
+    expect_actions(pool, "give 2 to 1");
+    postern_pool_returned(pool, 2, TRUE, 30);
+    postern_pool_closed(pool, 2, NULL, 30);
+    postern_pool_cancel(pool, 2, 30); /* its GIVE was dropped: there is no connection to take back */
+    expect_actions(pool, "open 3");
+    postern_pool_closed(pool, 3, NULL, 31);
+    expect_actions(pool, "");
+    g_assert_cmpuint(postern_pool_used(pool), ==, 0);
+}
+
+static void test_quit_and_lost(void)
+{
+    g_autoptr(PosternPool) pool = busy_pool(1);
+    postern_pool_returned(pool, 1, FALSE, 0);
+    postern_pool_closed(pool, 1, NULL, 0);
+    expect_actions(pool, "");
+}
+
+static void test_probe_is_first(void)
+{
+    g_autoptr(PosternPool) pool = postern_pool_new(2, WAIT_MS, IDLE_MS);
+    postern_pool_request(pool, 1, 0);
+    postern_pool_request(pool, 2, 100);
+    expect_actions(pool, ""); /* not proved: nothing is opened for clients */
+    postern_pool_request(pool, POSTERN_POOL_PROBE, 200);
+    expect_actions(pool, "open 1");
+    g_assert_cmpint(postern_pool_deadline(pool), ==, WAIT_MS);
+    postern_pool_opened(pool, 1, 300);
+    expect_actions(pool, "give 1 to 0");
+    postern_pool_set_standing(pool, POSTERN_POOL_USABLE, NULL, 400);
+    expect_actions(pool, "open 2");
+    postern_pool_returned(pool, 1, TRUE, 400);
+    expect_actions(pool, "give 1 to 1");
+    postern_pool_opened(pool, 2, 401);
+    expect_actions(pool, "give 2 to 2");
+    postern_pool_request(pool, 3, 500);
+    postern_pool_request(pool, POSTERN_POOL_PROBE, 600);
+    postern_pool_returned(pool, 1, TRUE, 700);
+    expect_actions(pool, "give 1 to 0");
+    postern_pool_closed(pool, 1, NULL, 710); /* lost in the probe's hands */
+    expect_actions(pool, "open 3");
+}
+
+static void test_unproved(void)
+{
+    g_autoptr(PosternPool) pool = postern_pool_new(2, WAIT_MS, IDLE_MS);
+    g_assert_cmpint(postern_pool_standing(pool), ==, POSTERN_POOL_UNPROVED);
+    postern_pool_request(pool, 1, 0);
+    postern_pool_timer(pool, WAIT_MS);
+    expect_actions(pool, "refuse 1 (the back-end has not been proved to refuse relaying yet)");
+    g_assert_cmpint(postern_pool_deadline(pool), ==, G_MAXINT64);
+}
+
+static void test_unusable(void)
+{
+    g_autoptr(PosternPool) pool = busy_pool(2);
+    postern_pool_request(pool, 7, 0);
+    postern_pool_request(pool, 8, 0);
+    postern_pool_timer(pool, WAIT_MS); /* a reason each, whatever happens before they are told */
+    postern_pool_request(pool, 9, WAIT_MS);
+    postern_pool_set_standing(pool, POSTERN_POOL_UNUSABLE, "it relays", WAIT_MS);
+    expect_actions(pool,
+                   "refuse 7 (no connection to the back-end became free in time), refuse 8 (no connection to "
+                   "the back-end became free in time), refuse 9 (it relays)");
+    postern_pool_returned(pool, 1, TRUE, WAIT_MS);
+    postern_pool_request(pool, POSTERN_POOL_PROBE, WAIT_MS);
+    expect_actions(pool, "give 1 to 0");
+    postern_pool_request(pool, POSTERN_POOL_PROBE, WAIT_MS);
+    postern_pool_timer(pool, 2 * WAIT_MS);
+    expect_actions(pool, "refuse 0 (no connection to the back-end became free in time)");
+    postern_pool_request(pool, 10, 2 * WAIT_MS);
+    expect_actions(pool, "refuse 10 (it relays)");
+    postern_pool_set_standing(pool, POSTERN_POOL_USABLE, NULL, 2 * WAIT_MS);
+    postern_pool_request(pool, 11, 2 * WAIT_MS);
+    postern_pool_returned(pool, 2, TRUE, 2 * WAIT_MS);
+    expect_actions(pool, "give 2 to 11");
+}
+
+static void test_drain(void)
+{
+    g_autoptr(PosternPool) pool = busy_pool(4);
+    postern_pool_returned(pool, 1, TRUE, 0);
+    postern_pool_returned(pool, 2, TRUE, 0);
+    postern_pool_request(pool, 7, 0);
+    postern_pool_returned(pool, 3, FALSE, 0); /* ends already */
+    expect_actions(pool, "give 2 to 7, quit 3");
+    postern_pool_drain(pool, 1);
+    postern_pool_drain(pool, 1);
+    expect_actions(pool, "quit 1");
+    postern_pool_request(pool, 8, 2);
+    postern_pool_returned(pool, 4, TRUE, 2);
+    expect_actions(pool, "refuse 8 (the proxy is stopping), quit 4");
+    for (guint i = 1; i <= 4; i++)
+        postern_pool_closed(pool, i, NULL, 3);
+    expect_actions(pool, "");
+    g_assert_cmpuint(postern_pool_used(pool), ==, 0);
+    g_assert_cmpint(postern_pool_deadline(pool), ==, G_MAXINT64);
+}
+
+/* Those who wait would wait for nothing; a GIVE that is taken back ends its connection. */
+static void test_drain_lets_nobody_wait(void)
+{
+    g_autoptr(PosternPool) pool = busy_pool(1);
+    postern_pool_request(pool, 7, 0);
+    postern_pool_drain(pool, 1);
+    expect_actions(pool, "refuse 7 (the proxy is stopping)");
+
+    g_autoptr(PosternPool) given = busy_pool(1);
+    postern_pool_request(given, 7, 0);
+    postern_pool_returned(given, 1, TRUE, 0);
+    postern_pool_drain(given, 1);
+    postern_pool_cancel(given, 7, 1);
+    expect_actions(given, "quit 1");
+
+    g_autoptr(PosternPool) lost = busy_pool(1);
+    postern_pool_request(lost, 7, 0);
+    postern_pool_returned(lost, 1, TRUE, 0);
+    postern_pool_drain(lost, 1);
+    postern_pool_closed(lost, 1, NULL, 1);
+    expect_actions(lost, "refuse 7 (the proxy is stopping)");
+
+    g_autoptr(PosternPool) opening = usable_pool(1);
+    postern_pool_request(opening, 7, 0);
+    expect_actions(opening, "open 1");
+    postern_pool_drain(opening, 1);
+    postern_pool_opened(opening, 1, 2);
+    expect_actions(opening, "refuse 7 (the proxy is stopping), quit 1");
+}
+
+static void test_retry_pause(void)
+{
+    g_autoptr(PosternPool) pool = usable_pool(2);
+    postern_pool_request(pool, 1, 0);
+    postern_pool_request(pool, 2, 0);
+    expect_actions(pool, "open 1, open 2");
+    postern_pool_closed(pool, 1, "connection refused", 10);
+    expect_actions(pool, ""); /* the other may yet open */
+    g_assert_cmpint(postern_pool_deadline(pool), ==, MIN(WAIT_MS, 10 + POSTERN_BACKEND_RETRY_MS));
+    postern_pool_closed(pool, 2, "connection refused", 20);
+    expect_actions(pool, "refuse 1 (connection refused), refuse 2 (connection refused)");
+    postern_pool_request(pool, 3, 30);
+    expect_actions(pool, "");
+    g_assert_cmpint(postern_pool_deadline(pool), ==, 20 + POSTERN_BACKEND_RETRY_MS);
+    postern_pool_timer(pool, 20 + POSTERN_BACKEND_RETRY_MS);
+    expect_actions(pool, "open 3");
+    postern_pool_opened(pool, 3, 1025);
+    expect_actions(pool, "give 3 to 3");
+    postern_pool_request(pool, 4, 1026); /* it opens again: no pause */
+    expect_actions(pool, "open 4");
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/pool/limit", test_limit);
+    g_test_add_func("/pool/slot-is-free-on-close", test_slot_is_free_on_close);
+    g_test_add_func("/pool/deadline", test_deadline);
+    g_test_add_func("/pool/idle-ends", test_idle_ends);
+    g_test_add_func("/pool/cancel", test_cancel);
+    g_test_add_func("/pool/cancel-while-opening", test_cancel_while_opening);
+    g_test_add_func("/pool/given-and-lost", test_given_and_lost);
+    g_test_add_func("/pool/quit-and-lost", test_quit_and_lost);
+    g_test_add_func("/pool/probe-is-first", test_probe_is_first);
+    g_test_add_func("/pool/unproved", test_unproved);
+    g_test_add_func("/pool/unusable", test_unusable);
+    g_test_add_func("/pool/drain", test_drain);
+    g_test_add_func("/pool/drain-lets-nobody-wait", test_drain_lets_nobody_wait);
+    g_test_add_func("/pool/retry-pause", test_retry_pause);
+    return g_test_run();
+}

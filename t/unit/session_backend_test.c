@@ -1,0 +1,426 @@
+#include "proxy/session.h"
+
+#include "base/limits.h"
+#include "session_harness.h"
+
+#define MESSAGE "A: b\r\n\r\nx\r\n.\r\n"
+
+static void test_silence(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "", piece);
+    harness_open_envelope(&harness);
+    harness_say(&harness, "RCPT TO:<c@y.test>\r\n");
+    harness_wait(&harness, POSTERN_BORROW_SILENCE_MS - 1);
+    g_assert_cmpuint(harness.returns, ==, 0);
+    harness_wait(&harness, 1);
+    g_assert_cmpuint(harness.returns, ==, 1);
+    harness_expect_commands(&harness, "RCPT TO:<c@y.test>\nRSET\n");
+    harness_say(&harness, "RCPT TO:<d@y.test>\r\n"); /* it goes on: all is repeated, to the same MTA */
+    harness_expect(&harness, "250 250");
+    g_assert_cmpuint(harness.borrows, ==, 2);
+    g_assert_nonnull(strstr(harness.commands->str,
+                            "MAIL FROM:<a@x.test>\nRCPT TO:<b@y.test>\nRCPT TO:<c@y.test>\n"
+                            "RCPT TO:<d@y.test>\n"));
+    harness_wait(&harness, POSTERN_BORROW_SILENCE_MS);
+    harness_say(&harness, "DATA\r\n"); /* not needed for this */
+    g_assert_cmpuint(harness.borrows, ==, 2);
+    harness_say(&harness, MESSAGE);
+    harness_expect(&harness, "354 250");
+    g_assert_cmpuint(harness.borrows, ==, 3);
+    g_assert_cmpuint(harness.messages, ==, 1);
+    harness_finish(&harness);
+}
+
+/* Nobody holds a back-end by trickling. */
+static void test_trickle(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "", piece);
+    harness_open_envelope(&harness);
+    harness_say(&harness, "N");
+    harness_wait(&harness, 300);
+    harness_say(&harness, "O");
+    harness_wait(&harness, 300);
+    g_assert_cmpuint(harness.returns, ==, 1);
+    harness_say(&harness, "OP\r\nDATA\r\n");
+    harness_expect(&harness, "250 354");
+    harness_say(&harness, "RCPT\r\n.\r\n");
+    harness_expect(&harness, "250");
+    harness_finish(&harness);
+
+    harness_start(&harness, "", piece);
+    harness_open_envelope(&harness);
+    harness_say(&harness, "DATA\r\nA: b\r\n\r\n");
+    for (guint i = 0; i < 3; i++) {
+        harness_say(&harness, "x");
+        harness_wait(&harness, 300);
+    }
+    g_assert_cmpuint(harness.returns, ==, 1);
+    harness_say(&harness, "\r\n.\r\n");
+    harness_expect(&harness, "354 250");
+    harness_finish(&harness);
+}
+
+/* One that sends keeps it. */
+static void test_steady_sender_keeps_it(gsize piece)
+{
+    g_autofree char *line = g_strnfill(1500, 'x');
+    Harness harness;
+    harness_start(&harness, "", piece);
+    harness_open_envelope(&harness);
+    harness_say(&harness, "DATA\r\nA: b\r\n\r\n");
+    for (guint i = 0; i < 5; i++) {
+        harness_say(&harness, line);
+        harness_wait(&harness, 400);
+    }
+    g_assert_cmpuint(harness.returns, ==, 0);
+    harness_say(&harness, "\r\n.\r\n");
+    harness_expect(&harness, "354 250");
+    g_assert_cmpuint(harness.borrows, ==, 1);
+    harness_finish(&harness);
+}
+
+static void test_long_inspection(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "", piece);
+    harness.hold_inspection = TRUE;
+    harness_open_envelope(&harness);
+    harness_say(&harness, "DATA\r\n" MESSAGE);
+    harness_wait(&harness, POSTERN_BORROW_SILENCE_MS);
+    g_assert_cmpuint(harness.returns, ==, 1);
+    harness_wait(&harness, 20000);
+    harness_expect(&harness, "354");
+    harness_inspected(&harness, NULL);
+    harness_run(&harness);
+    harness_expect(&harness, "250");
+    g_assert_cmpuint(harness.borrows, ==, 2);
+    harness_finish(&harness);
+}
+
+/* A recipient that had 250, or the sender, refused the second time: 451 for the whole message. */
+static void test_repeat_refused(gsize piece)
+{
+    static const char *const steps[] = {"RCPT TO:<b@", "MAIL"};
+    static const char *const replies[] = {"550 5.1.1 no\r\n", "450 4.2.0 later\r\n", "421 4.3.2 closing\r\n"};
+    for (gsize i = 0; i < G_N_ELEMENTS(steps) * G_N_ELEMENTS(replies); i++) {
+        Harness harness;
+        harness_start(&harness, "", piece);
+        harness_open_envelope(&harness);
+        harness_say(&harness, "DATA\r\nA: b\r\n");
+        harness_wait(&harness, POSTERN_BORROW_SILENCE_MS);
+        harness_rule(&harness, steps[i % 2], replies[i / 2], 0);
+        harness_say(&harness, "\r\nx\r\n.\r\n");
+        harness_expect(&harness, "354 451");
+        g_assert_cmpuint(harness.messages, ==, 0);
+        g_assert_null(strstr(harness.commands->str, "DATA"));
+        harness_expect_log(&harness, "failure=");
+        harness_say(&harness, "NOOP\r\n");
+        harness_expect(&harness, "250");
+        harness_finish(&harness);
+
+        harness_start(&harness, "", piece); /* the same for one more RCPT */
+        harness_open_envelope(&harness);
+        harness_wait(&harness, POSTERN_BORROW_SILENCE_MS);
+        harness_rule(&harness, steps[i % 2], replies[i / 2], 0);
+        harness_say(&harness, "RCPT TO:<c@y.test>\r\nDATA\r\n");
+        harness_expect(&harness, "451 451");
+        harness_say(&harness, "RSET\r\nNOOP\r\n");
+        harness_expect(&harness, "250 250");
+        harness_finish(&harness);
+    }
+}
+
+static void test_borrow_failed(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "", piece);
+    harness.hold_borrow = TRUE;
+    harness_greet(&harness);
+    harness_say(&harness,
+                "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nRCPT TO:<c@y.test>\r\nDATA\r\nNOOP\r\n");
+    harness_expect(&harness, "250");
+    harness.borrow_wanted = FALSE;
+    postern_session_borrow_failed(harness.session, "it relays", harness.now);
+    harness_run(&harness);
+    harness_expect(&harness, "451 451 451 250");
+    harness_say(&harness, "RCPT TO:<d@y.test>\r\nRSET\r\n");
+    harness_expect(&harness, "451 250");
+    harness_expect_log(&harness, "failure=\"it relays\"");
+    postern_session_borrow_failed(harness.session, "again", harness.now); /* asked for no more */
+    harness_run(&harness);
+    harness_expect(&harness, "");
+    harness_finish(&harness);
+}
+
+/* What we invented is refused: 451, never the back-end's 5xx. */
+static void test_our_own_is_refused(gsize piece)
+{
+    static const struct {
+        const char *step;
+        const char *reply;
+    } refusals[] = {
+        {"connect", "554 go away\r\n"},           {"EHLO mx.test", "550 no\r\n"},
+        {"EHLO mx.test", "250 mta\r\n"},          {"XCLIENT", "550 no\r\n"},
+        {"EHLO client.test", "501 bad name\r\n"},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(refusals); i++) {
+        Harness harness;
+        harness_start(&harness, "", piece);
+        harness_rule(&harness, refusals[i].step, refusals[i].reply, 0);
+        harness_greet(&harness);
+        harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\nQUIT\r\n");
+        harness_expect(&harness, "250 451 451 221");
+        g_assert_null(strstr(harness.commands->str, "MAIL"));
+        harness_finish(&harness);
+    }
+}
+
+/* A connection of the pool may be gone when it is needed: a second one is tried, and no third. */
+static const char *const early_steps[] = {"XCLIENT", "MAIL", "RCPT", "DATA"};
+
+static void test_second_try(gsize piece)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(early_steps); i++) {
+        for (guint times = 1; times <= 2; times++) {
+            Harness harness;
+            harness_start(&harness, "", piece);
+            harness_rule(&harness, early_steps[i], HARNESS_CLOSE, times);
+            harness_greet(&harness);
+            harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\n");
+            if (times == 1 || g_str_equal(early_steps[i], "DATA"))
+                harness_expect(&harness, "250 250 354");
+            else
+                harness_expect(&harness, "250 451 451");
+            harness_say(&harness,
+                        harness.borrows > 0 && postern_session_state(harness.session) == POSTERN_SESSION_DATA
+                            ? MESSAGE
+                            : "NOOP\r\n");
+            harness_expect(&harness, times == 2 && g_str_equal(early_steps[i], "DATA") ? "451" : "250");
+            g_assert_cmpuint(harness.messages, ==, times == 1);
+            g_assert_cmpuint(harness.borrows, ==, 2);
+            harness_finish(&harness);
+        }
+    }
+}
+
+/* The dot is out: never a second try. The client may come again, and the log says why there may be two. */
+static void test_lost_after_dot(gsize piece)
+{
+    static const char *const ends[] = {HARNESS_CLOSE, HARNESS_SILENCE, "garbage\r\n"};
+    for (gsize i = 0; i < G_N_ELEMENTS(ends); i++) {
+        Harness harness;
+        harness_start(&harness, "", piece);
+        harness_rule(&harness, ".", ends[i], 0);
+        harness_open_envelope(&harness);
+        harness_say(&harness, "DATA\r\n" MESSAGE);
+        harness_wait(&harness, 20000);
+        harness_expect(&harness, "354 451");
+        g_assert_cmpuint(harness.messages, ==, 1);
+        g_assert_cmpuint(harness.borrows, ==, 1);
+        harness_expect_log(&harness, "delivery=unknown");
+        harness_say(&harness, "NOOP\r\n");
+        harness_expect(&harness, "250");
+        harness_finish(&harness);
+    }
+}
+
+/* While nobody needs it, its loss is no concern. */
+static void test_lost_while_idle(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "", piece);
+    harness.hold_inspection = TRUE;
+    harness_open_envelope(&harness);
+    postern_backend_closed(harness.backend, "Connection reset by peer", harness.now);
+    harness_run(&harness);
+    harness_say(&harness, "DATA\r\nA: b\r\n");
+    harness_expect(&harness, "354");
+    harness_say(&harness, "\r\n.\r\n");
+    harness_inspected(&harness, NULL);
+    harness_run(&harness);
+    harness_expect(&harness, "250");
+    g_assert_cmpuint(harness.borrows, ==, 2);
+    g_assert_cmpuint(harness.messages, ==, 1);
+    harness_finish(&harness);
+}
+
+static void test_silent_back_end(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "", piece);
+    harness_rule(&harness, "RCPT", HARNESS_SILENCE, 0);
+    harness_greet(&harness);
+    harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nQUIT\r\n");
+    harness_expect(&harness, "250");
+    harness_wait(&harness, 20000); /* two of them, 10 s each */
+    harness_expect(&harness, "451 221");
+    harness_finish(&harness);
+}
+
+typedef struct {
+    const char *said;   /* by the client, then it is gone */
+    const char *silent; /* the MTA does not answer this */
+    gboolean hold_borrow;
+    gboolean hold_inspection;
+    guint messages;
+    const char *log;
+} Departure;
+
+static const Departure departures[] = {
+    {"", NULL, FALSE, FALSE, 0, "ended=client-closed"},
+    {"MAIL FROM:<a@x.test>\r\n", NULL, FALSE, FALSE, 0, "ended=client-closed"},
+    {"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n", NULL, TRUE, FALSE, 0, "delivery=none"},
+    {"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n", "XCLIENT", FALSE, FALSE, 0, "delivery=none"},
+    {"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n", "RCPT", FALSE, FALSE, 0, "delivery=none"},
+    {"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n", NULL, FALSE, FALSE, 0, "delivery=none"},
+    {"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\n", NULL, FALSE, FALSE, 0, "delivery=none"},
+    {"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\nA: b\r\n\r\nx\r\n.\r", NULL, FALSE, FALSE, 0,
+     "delivery=none"},
+    {"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\n" MESSAGE, NULL, FALSE, TRUE, 0, "delivery=none"},
+    {"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\n" MESSAGE, "DATA", FALSE, FALSE, 0,
+     "delivery=none"},
+    {"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\n" MESSAGE, ".", FALSE, FALSE, 1,
+     "delivery=unknown"},
+};
+
+static void test_client_leaves(gsize piece)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(departures); i++) {
+        const Departure *departure = &departures[i];
+        Harness harness;
+        harness_start(&harness, "", piece);
+        if (departure->silent != NULL)
+            harness_rule(&harness, departure->silent, HARNESS_SILENCE, 0);
+        harness.hold_borrow = departure->hold_borrow;
+        harness.hold_inspection = departure->hold_inspection;
+        harness_greet(&harness);
+        harness_say(&harness, departure->said);
+        g_string_truncate(harness.replies, 0);
+        postern_session_client_closed(harness.session, harness.now);
+        harness_run(&harness);
+        if (departure->messages > 0) {
+            g_assert_cmpuint(harness.closes, ==, 0); /* the answer to its dot is waited for, for the log */
+            harness_wait(&harness, 20000);
+        }
+        g_assert_cmpuint(harness.closes, ==, 1);
+        g_assert_false(harness.lent || harness.borrow_wanted || harness.inspection_wanted);
+        g_assert_cmpuint(harness.messages, ==, departure->messages);
+        harness_expect_log(&harness, departure->log);
+        g_assert_cmpuint(harness_count_log(&harness, "session session="), ==, 1);
+        g_assert_cmpuint(postern_budget_used(harness.settings->budget), ==, 0);
+        harness_finish(&harness);
+    }
+}
+
+/* It left between its dot and the answer, and the back-end took the message. */
+static void test_client_leaves_and_back_end_accepts(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "", piece);
+    harness_rule(&harness, ".", HARNESS_SILENCE, 0);
+    harness_open_envelope(&harness);
+    harness_say(&harness, "DATA\r\n" MESSAGE);
+    postern_session_client_closed(harness.session, harness.now);
+    harness_run(&harness);
+    harness_mta_says(&harness, "250 2.0.0 queued\r\n");
+    harness_run(&harness);
+    g_assert_cmpuint(harness.closes, ==, 1);
+    harness_expect_log(&harness, "delivery=accepted");
+    harness_expect_log(&harness, "ended=client-closed");
+    g_assert_cmpuint(harness.returns, ==, 1);
+    harness_finish(&harness);
+}
+
+/* Ended by us between dot and answer: the message may be there. */
+static void test_ended_after_dot(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "", piece);
+    harness_rule(&harness, ".", HARNESS_SILENCE, 0);
+    harness_open_envelope(&harness);
+    harness_say(&harness, "DATA\r\n" MESSAGE);
+    postern_session_end(harness.session, "Service shutting down", harness.now);
+    harness_run(&harness);
+    harness_expect(&harness, "354 421");
+    harness_expect_log(&harness, "delivery=unknown");
+    g_assert_cmpuint(harness.abandons, ==, 1);
+    harness_finish(&harness);
+}
+
+/* The pool's answer and the session's change of mind cross: the back-end goes straight back. */
+static void test_given_too_late(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "", piece);
+    harness.hold_borrow = TRUE;
+    harness_greet(&harness);
+    harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n");
+    harness_open_backend(&harness);
+    while (harness_flush_backend(&harness) || harness_backend_event(&harness))
+        ;
+    g_assert_cmpint(postern_backend_state(harness.backend), ==, POSTERN_BACKEND_IDLE);
+    postern_session_client_closed(harness.session, harness.now);
+    harness.lent = TRUE;
+    postern_session_borrowed(harness.session, harness.backend, harness.now);
+    harness_run(&harness);
+    g_assert_cmpuint(harness.cancels, ==, 1);
+    g_assert_cmpuint(harness.returns, ==, 1);
+    g_assert_false(harness.lent);
+    harness_finish(&harness);
+}
+
+/* Drained while its message is with the back-end: the message first. */
+static void test_drain_while_delivering(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "", piece);
+    harness_rule(&harness, ".", HARNESS_SILENCE, 0);
+    harness_open_envelope(&harness);
+    harness_say(&harness, "DATA\r\n" MESSAGE "NOOP\r\n");
+    postern_session_drain(harness.session, harness.now);
+    harness_run(&harness);
+    harness_expect(&harness, "354");
+    harness_mta_says(&harness, "250 2.0.0 queued\r\n");
+    harness_run(&harness);
+    harness_expect(&harness, "250 421");
+    harness_finish(&harness);
+}
+
+static const struct {
+    const char *name;
+    void (*test)(gsize piece);
+} cases[] = {
+    {"/session-backend/silence", test_silence},
+    {"/session-backend/trickle", test_trickle},
+    {"/session-backend/steady-sender-keeps-it", test_steady_sender_keeps_it},
+    {"/session-backend/long-inspection", test_long_inspection},
+    {"/session-backend/repeat-refused", test_repeat_refused},
+    {"/session-backend/borrow-failed", test_borrow_failed},
+    {"/session-backend/our-own-is-refused", test_our_own_is_refused},
+    {"/session-backend/second-try", test_second_try},
+    {"/session-backend/lost-after-dot", test_lost_after_dot},
+    {"/session-backend/lost-while-idle", test_lost_while_idle},
+    {"/session-backend/silent-back-end", test_silent_back_end},
+    {"/session-backend/client-leaves", test_client_leaves},
+    {"/session-backend/client-leaves-and-back-end-accepts", test_client_leaves_and_back_end_accepts},
+    {"/session-backend/ended-after-dot", test_ended_after_dot},
+    {"/session-backend/given-too-late", test_given_too_late},
+    {"/session-backend/drain-while-delivering", test_drain_while_delivering},
+};
+
+/* Whole, then one octet at a time, of the client and of the MTA. */
+static void run_case(gconstpointer data)
+{
+    cases[GPOINTER_TO_UINT(data)].test(G_MAXSSIZE);
+    cases[GPOINTER_TO_UINT(data)].test(1);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++)
+        g_test_add_data_func(cases[i].name, GUINT_TO_POINTER(i), run_case);
+    return g_test_run();
+}

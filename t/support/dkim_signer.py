@@ -35,8 +35,8 @@ class Signer:
         header, _, body = message.partition(b"\r\n\r\n")
         fields = re.split(rb"\r\n(?![ \t])", header)
         body_hash = base64.b64encode(hashlib.sha256(body.rstrip(b"\r\n") + b"\r\n").digest()).decode()
-        empty = (f"DKIM-Signature: v=1; a=rsa-sha256; c=simple/simple; d={self.domain};\r\n\ts={self.selector};"
-                 f" h={':'.join(names)}; bh={body_hash};\r\n\tb=").encode()
+        empty = (f"DKIM-Signature: v=1; a=rsa-sha256; c=simple/simple; d={self.domain};\r\n"
+                 f"\ts={self.selector}; h={':'.join(names)}; bh={body_hash};\r\n\tb=").encode()
         chosen = [next(field for field in fields if field.lower().startswith(name.lower().encode() + b":"))
                   for name in names]
         signature = self._signature(b"".join(field + b"\r\n" for field in chosen) + empty)
@@ -52,7 +52,8 @@ class Signer:
 def _prime(bits, chance):
     while True:
         number = chance.getrandbits(bits) | 3 << (bits - 2) | 1
-        if (number - 1) % EXPONENT and all(number % small for small in (3, 5, 7, 11, 13)) and _is_prime(number, chance):
+        promising = (number - 1) % EXPONENT and all(number % small for small in (3, 5, 7, 11, 13))
+        if promising and _is_prime(number, chance):
             return number
 
 

@@ -64,7 +64,8 @@ static void test_mistakes(void)
     } cases[] = {
         {"[proxi]\nlisten=1", "test.conf: [proxi]: there is no such group (did you mean 'proxy'?)"},
         {"[other]\n",
-         "test.conf: [other]: there is no such group; there are log, proxy, milter, dns, inspector, virus, policy"},
+         "test.conf: [other]: there is no such group; there are log, proxy, milter, dns, inspector, virus, "
+         "policy"},
         {"[proxy]\nlisten_=1", "test.conf: [proxy] listen_: there is no such key (did you mean 'listen'?)"},
         {"[proxy]\nqqqqq=1", "test.conf: [proxy] qqqqq: there is no such key; --dump-config shows all"},
         {"[proxy]\nworkers=1",

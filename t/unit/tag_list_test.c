@@ -36,64 +36,64 @@ static char *join(const PosternTagList *list)
     return g_string_free(g_steal_pointer(&joined), FALSE);
 }
 
+static const struct {
+    const char *text;
+    const char *joined; /* NULL: refused */
+} lists[] = {
+    {"v=1", "v=[1]"},
+    {"v=DKIM1; k=rsa; p=MIGf", "v=[DKIM1]k=[rsa]p=[MIGf]"},
+    {"v=1;a=b;", "v=[1]a=[b]"},
+    {"v=1; ", "v=[1]"},
+    {"v=1;\r\n ", "v=[1]"},
+    {" v = 1 ; a\t=\tb ", "v=[1]a=[b]"},
+    {"p=", "p=[]"},
+    {"p= ;t=s", "p=[]t=[s]"},
+    {"b=YWJj\r\n\tZGVm; d=example.org", "b=[YWJj\r\n\tZGVm]d=[example.org]"},
+    {"\r\n v=1;\r\n\ta=b\r\n ;c=d", "v=[1]a=[b]c=[d]"},
+    {"v=1\r\n \r\n ;a=b", "v=[1]a=[b]"},
+    {"b=a=b==", "b=[a=b==]"},
+    {"h=from : to", "h=[from : to]"},
+    {"V=1;v=2", "V=[1]v=[2]"},
+    {"a_1=x", "a_1=[x]"},
+    {"n=\303\244", "n=[\303\244]"},
+    {"x=!\"#$%&'()*+,-./:<=>?@[\\]^_`{|}~", "x=[!\"#$%&'()*+,-./:<=>?@[\\]^_`{|}~]"},
+
+    {"", NULL},
+    {" ", NULL},
+    {";", NULL},
+    {"v", NULL},
+    {"v=1;;a=b", NULL},
+    {";v=1", NULL},
+    {"v=1; ;", NULL},
+    {"=1", NULL},
+    {"1v=1", NULL},
+    {"_v=1", NULL},
+    {"v-w=1", NULL},
+    {"v w=1", NULL},
+    {"v=1;v=2", NULL},
+    {"v=1;a=b; v=1", NULL},
+    {"v=1\n", NULL},
+    {"v=1\r\n", NULL},
+    {"v=1\r\n;a=b", NULL},
+    {"v=1\r a", NULL},
+    {"v=1\n a", NULL},
+    {"v=a\001b", NULL},
+    {"v=a\177b", NULL},
+    {"n=\344", NULL},
+    {"n=\303", NULL},
+};
+
 static void test_lists(void)
 {
-    static const struct {
-        const char *text;
-        const char *joined; /* NULL: refused */
-    } rows[] = {
-        {"v=1", "v=[1]"},
-        {"v=DKIM1; k=rsa; p=MIGf", "v=[DKIM1]k=[rsa]p=[MIGf]"},
-        {"v=1;a=b;", "v=[1]a=[b]"},
-        {"v=1; ", "v=[1]"},
-        {"v=1;\r\n ", "v=[1]"},
-        {" v = 1 ; a\t=\tb ", "v=[1]a=[b]"},
-        {"p=", "p=[]"},
-        {"p= ;t=s", "p=[]t=[s]"},
-        {"b=YWJj\r\n\tZGVm; d=example.org", "b=[YWJj\r\n\tZGVm]d=[example.org]"},
-        {"\r\n v=1;\r\n\ta=b\r\n ;c=d", "v=[1]a=[b]c=[d]"},
-        {"v=1\r\n \r\n ;a=b", "v=[1]a=[b]"},
-        {"b=a=b==", "b=[a=b==]"},
-        {"h=from : to", "h=[from : to]"},
-        {"V=1;v=2", "V=[1]v=[2]"},
-        {"a_1=x", "a_1=[x]"},
-        {"n=\303\244", "n=[\303\244]"},
-        {"x=!\"#$%&'()*+,-./:<=>?@[\\]^_`{|}~", "x=[!\"#$%&'()*+,-./:<=>?@[\\]^_`{|}~]"},
+    for (gsize i = 0; i < G_N_ELEMENTS(lists); i++) {
+        g_autoptr(PosternTagList) list = parse(lists[i].text, strlen(lists[i].text));
 
-        {"", NULL},
-        {" ", NULL},
-        {";", NULL},
-        {"v", NULL},
-        {"v=1;;a=b", NULL},
-        {";v=1", NULL},
-        {"v=1; ;", NULL},
-        {"=1", NULL},
-        {"1v=1", NULL},
-        {"_v=1", NULL},
-        {"v-w=1", NULL},
-        {"v w=1", NULL},
-        {"v=1;v=2", NULL},
-        {"v=1;a=b; v=1", NULL},
-        {"v=1\n", NULL},
-        {"v=1\r\n", NULL},
-        {"v=1\r\n;a=b", NULL},
-        {"v=1\r a", NULL},
-        {"v=1\n a", NULL},
-        {"v=a\001b", NULL},
-        {"v=a\177b", NULL},
-        {"n=\344", NULL},
-        {"n=\303", NULL},
-    };
-
-    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
-        g_autoptr(PosternTagList) list = parse(rows[i].text, strlen(rows[i].text));
-
-        show(rows[i].text);
-        g_assert_cmpint(list != NULL, ==, rows[i].joined != NULL);
+        show(lists[i].text);
+        g_assert_cmpint(list != NULL, ==, lists[i].joined != NULL);
         if (list != NULL) {
             g_autofree char *joined = join(list);
 
-            g_assert_cmpstr(joined, ==, rows[i].joined);
+            g_assert_cmpstr(joined, ==, lists[i].joined);
         }
     }
 }

@@ -242,6 +242,10 @@ static void handle_event(PosternBackendConnection *connection, const PosternBack
 {
     PosternProxyThread *thread = connection->thread;
     gboolean opening = event->during < POSTERN_BACKEND_IDLE;
+    /* A back-end that was started anew has left all its connections dead: the client's one more try is to
+     * meet a new one. */
+    if (event->kind == POSTERN_BACKEND_FAILED && !opening && event->during <= POSTERN_BACKEND_ENVELOPE)
+        postern_pool_end_idle(thread->pool, now);
     hand_over_event(connection, event);
     switch (event->kind) {
     case POSTERN_BACKEND_READY:

@@ -329,6 +329,12 @@ static void end_idle(PosternPool *pool, gint64 until, gint64 now)
     }
 }
 
+void postern_pool_end_idle(PosternPool *pool, gint64 now)
+{
+    end_idle(pool, G_MAXINT64, now);
+    dispatch(pool, now);
+}
+
 void postern_pool_drain(PosternPool *pool, gint64 now)
 {
     pool->draining = TRUE;

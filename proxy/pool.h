@@ -60,6 +60,9 @@ void postern_pool_set_standing(PosternPool *pool, PosternPoolStanding standing, 
                                gint64 now);
 PosternPoolStanding postern_pool_standing(const PosternPool *pool);
 
+/* Ends all idle connections: one of them turned out to be dead, and the rest are as old. */
+void postern_pool_end_idle(PosternPool *pool, gint64 now);
+
 /* Ends all idle connections, and each other one when it is returned; nothing is opened any more. */
 void postern_pool_drain(PosternPool *pool, gint64 now);
 

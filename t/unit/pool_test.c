@@ -259,6 +259,21 @@ static void test_unusable(void)
     expect_actions(pool, "give 2 to 11");
 }
 
+static void test_end_idle(void)
+{
+    g_autoptr(PosternPool) pool = busy_pool(4);
+    postern_pool_returned(pool, 1, TRUE, 0);
+    postern_pool_returned(pool, 2, TRUE, 0);
+    postern_pool_end_idle(pool, 1);
+    expect_actions(pool, "quit 2, quit 1");
+    postern_pool_request(pool, 7, 1); /* their slots are taken until they are closed */
+    expect_actions(pool, "");
+    postern_pool_closed(pool, 1, NULL, 2);
+    expect_actions(pool, "open 5");
+    postern_pool_opened(pool, 5, 3);
+    expect_actions(pool, "give 5 to 7");
+}
+
 static void test_drain(void)
 {
     g_autoptr(PosternPool) pool = busy_pool(4);
@@ -339,6 +354,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pool/slot-is-free-on-close", test_slot_is_free_on_close);
     g_test_add_func("/pool/deadline", test_deadline);
     g_test_add_func("/pool/idle-ends", test_idle_ends);
+    g_test_add_func("/pool/end-idle", test_end_idle);
     g_test_add_func("/pool/cancel", test_cancel);
     g_test_add_func("/pool/cancel-while-opening", test_cancel_while_opening);
     g_test_add_func("/pool/given-and-lost", test_given_and_lost);

@@ -1,5 +1,6 @@
 #include "proxy/client_table.h"
 
+#include <pthread.h>
 #include <string.h>
 
 /* Stripes keep threads out of each other's way; the total is one atomic number. */
@@ -11,7 +12,7 @@ typedef struct {
 } Key;
 
 typedef struct {
-    GMutex mutex;
+    pthread_mutex_t mutex;
     GHashTable *counts; /* Key -> guint in a pointer */
 } Stripe;
 
@@ -51,7 +52,7 @@ PosternClientTable *postern_client_table_new(void)
 {
     PosternClientTable *table = g_new0(PosternClientTable, 1);
     for (guint i = 0; i < STRIPES; i++) {
-        g_mutex_init(&table->stripes[i].mutex);
+        pthread_mutex_init(&table->stripes[i].mutex, NULL);
         table->stripes[i].counts = g_hash_table_new_full(hash_key, equal_keys, g_free, NULL);
     }
     return table;
@@ -62,7 +63,7 @@ void postern_client_table_free(PosternClientTable *table)
     if (table == NULL)
         return;
     for (guint i = 0; i < STRIPES; i++) {
-        g_mutex_clear(&table->stripes[i].mutex);
+        pthread_mutex_destroy(&table->stripes[i].mutex);
         g_hash_table_unref(table->stripes[i].counts);
     }
     g_free(table);
@@ -77,12 +78,12 @@ PosternClientAdmission postern_client_table_enter(PosternClientTable *table, con
         g_atomic_int_add(&table->total, -1);
         return POSTERN_CLIENT_TOO_MANY_TOTAL;
     }
-    g_mutex_lock(&stripe->mutex);
+    pthread_mutex_lock(&stripe->mutex);
     guint count = GPOINTER_TO_UINT(g_hash_table_lookup(stripe->counts, &key));
     gboolean admitted = count < maximum;
     if (admitted)
         g_hash_table_insert(stripe->counts, g_memdup2(&key, sizeof key), GUINT_TO_POINTER(count + 1));
-    g_mutex_unlock(&stripe->mutex);
+    pthread_mutex_unlock(&stripe->mutex);
     if (!admitted)
         g_atomic_int_add(&table->total, -1);
     return admitted ? POSTERN_CLIENT_ADMITTED : POSTERN_CLIENT_TOO_MANY;
@@ -92,13 +93,13 @@ void postern_client_table_leave(PosternClientTable *table, const PosternAddress 
 {
     Key key = key_of(client);
     Stripe *stripe = &table->stripes[hash_key(&key) % STRIPES];
-    g_mutex_lock(&stripe->mutex);
+    pthread_mutex_lock(&stripe->mutex);
     guint count = GPOINTER_TO_UINT(g_hash_table_lookup(stripe->counts, &key));
     if (count > 1)
         g_hash_table_insert(stripe->counts, g_memdup2(&key, sizeof key), GUINT_TO_POINTER(count - 1));
     else
         g_hash_table_remove(stripe->counts, &key);
-    g_mutex_unlock(&stripe->mutex);
+    pthread_mutex_unlock(&stripe->mutex);
     g_atomic_int_add(&table->total, -1);
 }
 

@@ -1,16 +1,18 @@
 #include "proxy/problem.h"
 
+#include <pthread.h>
+
 #include "base/log.h"
 
 struct PosternProblem {
-    GMutex mutex;
+    pthread_mutex_t mutex;
     char *text;
 };
 
 PosternProblem *postern_problem_new(void)
 {
     PosternProblem *problem = g_new0(PosternProblem, 1);
-    g_mutex_init(&problem->mutex);
+    pthread_mutex_init(&problem->mutex, NULL);
     return problem;
 }
 
@@ -18,20 +20,20 @@ void postern_problem_free(PosternProblem *problem)
 {
     if (problem == NULL)
         return;
-    g_mutex_clear(&problem->mutex);
+    pthread_mutex_destroy(&problem->mutex);
     g_free(problem->text);
     g_free(problem);
 }
 
 void postern_problem_note(PosternProblem *problem, const char *backend, const char *text)
 {
-    g_mutex_lock(&problem->mutex);
+    pthread_mutex_lock(&problem->mutex);
     gboolean changed = g_strcmp0(problem->text, text) != 0;
     if (changed) {
         g_free(problem->text);
         problem->text = g_strdup(text);
     }
-    g_mutex_unlock(&problem->mutex);
+    pthread_mutex_unlock(&problem->mutex);
     if (changed && text != NULL)
         postern_log(POSTERN_LOG_ERROR, "back-end %s: %s", backend, text);
     else if (changed)

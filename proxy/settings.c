@@ -62,7 +62,8 @@ static guint thread_count(const PosternConfiguration *configuration)
 PosternProxySettings *postern_proxy_settings_new(PosternConfiguration *configuration, PosternBudget *budget,
                                                  GError **error)
 {
-    g_autoptr(PosternProxySettings) settings = g_atomic_rc_box_new0(PosternProxySettings);
+    g_autoptr(PosternProxySettings) settings = g_new0(PosternProxySettings, 1);
+    settings->references = 1;
     settings->configuration = configuration;
     settings->budget =
         budget != NULL ? postern_budget_ref(budget) : postern_budget_new(configuration->proxy.message_memory);
@@ -79,20 +80,17 @@ PosternProxySettings *postern_proxy_settings_new(PosternConfiguration *configura
 
 PosternProxySettings *postern_proxy_settings_ref(PosternProxySettings *settings)
 {
-    return g_atomic_rc_box_acquire(settings);
-}
-
-static void clear(gpointer data)
-{
-    PosternProxySettings *settings = data;
-    g_clear_pointer(&settings->configuration, postern_configuration_free);
-    g_clear_pointer(&settings->policy, postern_policy_free);
-    g_clear_pointer(&settings->budget, postern_budget_unref);
-    g_clear_pointer(&settings->recipient_domains, g_hash_table_unref);
+    g_atomic_int_inc(&settings->references);
+    return settings;
 }
 
 void postern_proxy_settings_unref(PosternProxySettings *settings)
 {
-    if (settings != NULL)
-        g_atomic_rc_box_release_full(settings, clear);
+    if (settings == NULL || !g_atomic_int_dec_and_test(&settings->references))
+        return;
+    g_clear_pointer(&settings->configuration, postern_configuration_free);
+    g_clear_pointer(&settings->policy, postern_policy_free);
+    g_clear_pointer(&settings->budget, postern_budget_unref);
+    g_clear_pointer(&settings->recipient_domains, g_hash_table_unref);
+    g_free(settings);
 }

@@ -11,6 +11,7 @@
 #include "judge/policy.h"
 
 typedef struct {
+    gint references; /* atomic */
     PosternConfiguration *configuration;
     PosternPolicy *policy;
     PosternBudget *budget;         /* of messages in memory; the same object over reloads */

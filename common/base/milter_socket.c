@@ -2,6 +2,7 @@
 
 #include <gio/gio.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "base/error.h"
 #include "base/limits.h"
@@ -19,9 +20,12 @@ static PosternMilterSocket *parse_unix(const char *text, const char *path, GErro
     if (strlen(path) > POSTERN_SOCKET_PATH_MAX_OCTETS)
         return refuse(error, text, "has a path too long for a socket (unix(7))");
     PosternMilterSocket *place = g_new0(PosternMilterSocket, 1);
-    place->family = AF_UNIX;
+    struct sockaddr_un *address = (struct sockaddr_un *)&place->address;
+    place->family = address->sun_family = AF_UNIX;
     place->path = g_strdup(path);
     place->text = g_strconcat("unix:", path, NULL);
+    place->length = sizeof *address;
+    g_strlcpy(address->sun_path, path, sizeof address->sun_path);
     return place;
 }
 
@@ -50,6 +54,9 @@ static PosternMilterSocket *parse_inet(const char *text, const char *rest, GSock
     g_autofree char *plain = g_inet_address_to_string(address);
     PosternMilterSocket *place = g_new0(PosternMilterSocket, 1);
     place->family = family == G_SOCKET_FAMILY_IPV4 ? AF_INET : AF_INET6;
+    g_autoptr(GSocketAddress) whole = g_inet_socket_address_new(address, (guint16)port);
+    (void)g_socket_address_to_native(whole, &place->address, sizeof place->address, NULL);
+    place->length = (socklen_t)g_socket_address_get_native_size(whole);
     place->text =
         g_strdup_printf(place->family == AF_INET ? "inet:%u@[%s]" : "inet6:%u@[%s]", (guint)port, plain);
     return place;

@@ -11,6 +11,8 @@ typedef struct {
     sa_family_t family; /* AF_INET, AF_INET6, AF_UNIX */
     char *path;         /* AF_UNIX: absolute; else NULL */
     char *text;         /* what libmilter is told */
+    struct sockaddr_storage address;
+    socklen_t length; /* of address */
 } PosternMilterSocket;
 
 /*

@@ -182,7 +182,7 @@ static gboolean parse_data(PosternAnswersFile *file, PosternQuestion *question, 
     g_autoptr(PosternQuestion) owned = question;
     PosternAnswer *answer = g_hash_table_lookup(file->answers, question);
     if (rest->at < rest->end && *rest->at == '!') {
-        PosternAnswerStatus status;
+        PosternAnswerStatus status = POSTERN_ANSWER_NODATA;
         if (!parse_status(&status, rest, error))
             return FALSE;
         if (answer != NULL)

@@ -1,6 +1,7 @@
 #include "dns/resolver_unbound.h"
 
 #include <arpa/nameser.h>
+#include <pthread.h>
 
 #include <unbound-event.h>
 #include <unbound.h>
@@ -35,7 +36,7 @@ static const struct {
 };
 
 /* libunbound writes process-wide variables (log, hash seed) while a context is made or unmade. */
-static GMutex context_lock;
+static pthread_mutex_t context_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static gboolean check(int outcome, const char *what, const char *value, GError **error)
 {
@@ -92,7 +93,7 @@ static gboolean finish(struct ub_ctx *context, GError **error)
 struct ub_ctx *postern_resolver_context_new(struct event_base *loop, const PosternResolverOptions *options,
                                             GError **error)
 {
-    g_mutex_lock(&context_lock);
+    pthread_mutex_lock(&context_lock);
     struct ub_ctx *context = ub_ctx_create_event(loop);
     gboolean ready = FALSE;
     if (context == NULL)
@@ -102,15 +103,15 @@ struct ub_ctx *postern_resolver_context_new(struct event_base *loop, const Poste
                 set_options(context, options, error) && finish(context, error);
     if (!ready)
         g_clear_pointer(&context, ub_ctx_delete);
-    g_mutex_unlock(&context_lock);
+    pthread_mutex_unlock(&context_lock);
     return context;
 }
 
 void postern_resolver_context_free(struct ub_ctx *context)
 {
-    g_mutex_lock(&context_lock);
+    pthread_mutex_lock(&context_lock);
     ub_ctx_delete(context);
-    g_mutex_unlock(&context_lock);
+    pthread_mutex_unlock(&context_lock);
 }
 
 gboolean postern_resolver_context_ask(struct ub_ctx *context, const PosternQuestion *question,

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -31,7 +32,7 @@ struct PosternMessage {
     gboolean too_big;
     Place place;
     guint64 header_octets; /* with the empty line, once place is PLACE_AFTER_HEADER */
-    GMutex mapping_lock;
+    pthread_mutex_t mapping_lock;
     char *mapping;
 };
 
@@ -42,7 +43,7 @@ static PosternMessage *message_new(int descriptor, guint64 maximum)
     message->references = 1;
     message->descriptor = descriptor;
     message->maximum = maximum;
-    g_mutex_init(&message->mapping_lock);
+    pthread_mutex_init(&message->mapping_lock, NULL);
     return message;
 }
 
@@ -79,7 +80,7 @@ void postern_message_unref(PosternMessage *message)
         postern_budget_release(message->budget, message->charged);
         postern_budget_unref(message->budget);
     }
-    g_mutex_clear(&message->mapping_lock);
+    pthread_mutex_destroy(&message->mapping_lock);
     g_free(message);
 }
 
@@ -204,7 +205,7 @@ int postern_message_descriptor(const PosternMessage *message)
 
 static const char *map(PosternMessage *message, GError **error)
 {
-    g_mutex_lock(&message->mapping_lock);
+    pthread_mutex_lock(&message->mapping_lock);
     if (!message->mapping) {
         void *mapping = mmap(NULL, message->size, PROT_READ, MAP_PRIVATE, message->descriptor, 0);
 
@@ -217,7 +218,7 @@ static const char *map(PosternMessage *message, GError **error)
 
     const char *octets = message->mapping;
 
-    g_mutex_unlock(&message->mapping_lock);
+    pthread_mutex_unlock(&message->mapping_lock);
     return octets;
 }
 

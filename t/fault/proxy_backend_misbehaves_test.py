@@ -65,7 +65,7 @@ class BackEndMisbehaves(proxies.ProxyTestCase):
         self._check_recovery()
 
     def test_reads_slowly(self):
-        """Slower than its time for one reply in all, but never silent for so long: the message arrives."""
+        """Slower in all than its time for a reply, but never still for so long: the message arrives."""
         def slow_reader(raw):
             def script(connection):
                 connection.sendall(REPLIES["DATA"])
@@ -79,7 +79,7 @@ class BackEndMisbehaves(proxies.ProxyTestCase):
                 connection.sendall(b"250 2.0.0 Slow\r\n")
                 raw.silent(connection)
             return script
-        self._set_up("DATA", slow_reader, receive_buffer=65536)
+        self._set_up("DATA", slow_reader, receive_buffer=65536, backend_data_end_timeout="20s")
         reply = self._deliver(LARGE)
         self.assertEqual((reply.code, reply.text), (250, "2.0.0 Slow"))
 
@@ -139,7 +139,7 @@ class BackEndMisbehaves(proxies.ProxyTestCase):
 
     def test_speaks_while_idle(self):
         """An idle connection on which the back-end speaks is closed; nobody is refused for it."""
-        self._set_up(backend_idle="5s")
+        self._set_up(backend_idle="20s", backend_connections=1)
         self.assertEqual(self._deliver().code, 250)
         for code in (b"250 2.0.0 Hello?\r\n", b"421 4.4.2 Bye\r\n"):
             self.raw.step, self.raw.script = "RSET", self.raw.after(REPLIES["RSET"] + code, self.raw.silent)
@@ -147,7 +147,7 @@ class BackEndMisbehaves(proxies.ProxyTestCase):
                 client.ehlo()
                 client.envelope("a@load.example", "bob@example.org")
                 self.assertEqual(client.command("RSET").code, 250)
-            wait_until(lambda: self.raw.connections == 0, 5)
+            wait_until(lambda: self.raw.connections == 0, 10)
             self.raw.script = None
             self.assertEqual(self._deliver().code, 250)
 

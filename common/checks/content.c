@@ -122,6 +122,8 @@ static void begin_part(Walk *walk)
 
 static void end_part(Walk *walk, gboolean bounded)
 {
+    if (walk->part.ambiguous && walk->findings->mime_problem == NULL)
+        walk->findings->mime_problem = g_strdup("base64 that goes on behind its padding");
     if (walk->attachment != NULL && walk->place == IN_BODY)
         walk->attachment->size = postern_content_part_size(&walk->part, bounded);
     postern_content_part_clear(&walk->part);

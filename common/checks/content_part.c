@@ -60,12 +60,15 @@ void postern_content_part_header_end(PosternContentPart *part)
         part->decoding = POSTERN_CONTENT_QUOTED_PRINTABLE;
 }
 
-static guint64 count_base64(const char *line, gsize length)
+static guint64 count_base64(PosternContentPart *part, const char *line, gsize length)
 {
     guint64 count = 0;
-    for (gsize i = 0; i < length; i++)
-        if (g_ascii_isalnum(line[i]) || line[i] == '+' || line[i] == '/')
-            count++;
+    for (gsize i = 0; i < length; i++) {
+        gboolean counts = g_ascii_isalnum(line[i]) || line[i] == '+' || line[i] == '/';
+        count += counts;
+        part->ambiguous = part->ambiguous || (counts && part->padded);
+        part->padded = part->padded || line[i] == '=';
+    }
     return count;
 }
 
@@ -92,7 +95,7 @@ void postern_content_part_body_line(PosternContentPart *part, const char *line, 
                                     guint end_length)
 {
     if (part->decoding == POSTERN_CONTENT_BASE64) {
-        part->characters += count_base64(line, length);
+        part->characters += count_base64(part, line, length);
         return;
     }
     part->octets += part->pending;

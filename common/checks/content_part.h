@@ -19,6 +19,8 @@ typedef struct {
     PosternContentEncoding decoding;
     guint64 characters; /* of base64 */
     guint64 octets;     /* decoded; of base64 from characters */
+    gboolean padded;    /* base64: a '=' was seen */
+    gboolean ambiguous; /* base64 goes on behind its '=': readers differ on what it decodes to */
     guint pending;      /* octets of the last line's end, which may belong to a boundary */
 } PosternContentPart;
 

@@ -79,10 +79,17 @@ static void scan_one(PosternVirusEngine *engine, PosternVirusScan *scan, GBytes 
     cl_fmap_close(map);
 }
 
+/* (libclamav breaks long lines: a message may grow.) */
+static guint64 file_limit(const PosternVirusEngine *engine, const PosternVirusRoom *room)
+{
+    return MIN(engine->scan_octets * 2, room->scan_octets);
+}
+
 static void scan_all(PosternVirusEngine *engine, const char *octets, gsize length,
                      const PosternVirusRoom *room, PosternVirusFinding *finding)
 {
-    PosternVirusScan scan = {.engine = engine, .room = room, .queue = G_QUEUE_INIT};
+    PosternVirusScan scan = {
+        .engine = engine, .room = room, .file_octets = file_limit(engine, room), .queue = G_QUEUE_INIT};
     gint64 end = g_get_monotonic_time() + (gint64)engine->scan_timeout_ms * 1000;
     postern_virus_scan_queue(&scan, octets, length);
     if (scan.problem != NULL)
@@ -105,7 +112,7 @@ static gboolean set_room(PosternVirusEngine *engine, const char *directory, cons
     if (g_strcmp0(before, directory) != 0 &&
         cl_engine_set_str(engine->library, CL_ENGINE_TMPDIR, directory) != CL_SUCCESS)
         return FALSE;
-    guint64 file_octets = MIN(engine->scan_octets * 2, room->scan_octets); /* libclamav breaks long lines */
+    guint64 file_octets = file_limit(engine, room);
     return cl_engine_set_num(engine->library, CL_ENGINE_MAX_SCANSIZE, (long long)room->scan_octets) ==
                CL_SUCCESS &&
            cl_engine_set_num(engine->library, CL_ENGINE_MAX_FILESIZE, (long long)file_octets) == CL_SUCCESS;

@@ -7,6 +7,13 @@
 /* ("From " would make it a mailbox, which a line of the body can divide.) */
 static const char mail_mark[] = "Received: by localhost\r\n";
 
+static const char zip_mark[] = {'P', 'K', 3, 4};
+#define ZIP_HEADER_OCTETS 30
+#define ZIP_VERSION_MAX 63
+#define ZIP_NAME_MAX_OCTETS 4096
+/* What one round of unpacking may stay below the limit. */
+#define CUT_SLACK_OCTETS 65536
+
 void postern_virus_scan_note(PosternVirusScan *scan, const char *problem)
 {
     if (scan->problem == NULL)
@@ -75,6 +82,62 @@ void postern_virus_scan_message(enum cl_msg severity, const char *full, const ch
         postern_virus_scan_note(scan, text);
 }
 
+static guint number_at(const char *octets)
+{
+    return (guint)(guchar)octets[0] | (guint)(guchar)octets[1] << 8;
+}
+
+/* Methods of APPNOTE 4.4.5 that libclamav unpacks; what is packed otherwise it passes over in silence. */
+static gboolean is_unpacked(guint method)
+{
+    static const guint known[] = {0, 6, 8, 9, 12};
+    for (gsize i = 0; i < G_N_ELEMENTS(known); i++)
+        if (known[i] == method)
+            return TRUE;
+    return FALSE;
+}
+
+/* A local header of a zip (APPNOTE 4.3.7), and not four octets that happen to look like one. */
+static gboolean is_local_header(const char *octets, gsize length)
+{
+    return length >= ZIP_HEADER_OCTETS && number_at(octets + 4) % 256 <= ZIP_VERSION_MAX &&
+           number_at(octets + 26) > 0 && number_at(octets + 26) <= ZIP_NAME_MAX_OCTETS;
+}
+
+static gboolean holds_unknown_packing(const char *octets, gsize length)
+{
+    const char *end = octets + length;
+    const char *at = octets;
+    if (length < ZIP_HEADER_OCTETS || memcmp(octets, zip_mark, sizeof zip_mark) != 0)
+        return FALSE;
+    while ((at = memmem(at, (gsize)(end - at), zip_mark, sizeof zip_mark)) != NULL) {
+        if (is_local_header(at, (gsize)(end - at)) && !is_unpacked(number_at(at + 8)))
+            return TRUE;
+        at += sizeof zip_mark;
+    }
+    return FALSE;
+}
+
+/* Without its directory (APPNOTE 4.3.12) other programs still unpack it; libclamav does not. */
+static gboolean is_zip_without_directory(const char *octets, gsize length)
+{
+    static const char directory_mark[] = {'P', 'K', 1, 2};
+    return length >= ZIP_HEADER_OCTETS && memcmp(octets, zip_mark, sizeof zip_mark) == 0 &&
+           memmem(octets, length, directory_mark, sizeof directory_mark) == NULL;
+}
+
+static void note_what_is_not_seen(PosternVirusScan *scan, const char *octets, gsize size)
+{
+    /* A file that unpacks to more than the limit is cut there, and the part is scanned as if it were the
+     * whole. */
+    if (size + CUT_SLACK_OCTETS >= scan->file_octets)
+        postern_virus_scan_note(scan, "a file in the message is larger than what is scanned");
+    if (octets != NULL && is_zip_without_directory(octets, size))
+        postern_virus_scan_note(scan, "a zip archive without its directory");
+    if (octets != NULL && holds_unknown_packing(octets, size))
+        postern_virus_scan_note(scan, "a zip archive whose packing libclamav does not know");
+}
+
 cl_error_t postern_virus_scan_layer(int descriptor, const char *type, const char **ancestors,
                                     size_t parent_size, const char *name, size_t size, const char *octets,
                                     uint32_t depth, uint32_t attributes, void *context)
@@ -87,6 +150,7 @@ cl_error_t postern_virus_scan_layer(int descriptor, const char *type, const char
         postern_virus_scan_note(scan, problem);
     if (!scan->engine->unrar && g_str_has_prefix(kind, "CL_TYPE_RAR"))
         postern_virus_scan_note(scan, "a RAR archive, and libclamunrar is not installed");
+    note_what_is_not_seen(scan, octets, size);
     if (octets == NULL && size > 0)
         postern_virus_scan_note(scan, "libclamav could not read a file in the message");
     else if (octets != NULL && strcmp(kind, "CL_TYPE_MAIL") != 0 &&

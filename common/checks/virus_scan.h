@@ -13,6 +13,7 @@
 typedef struct {
     const PosternVirusEngine *engine;
     const PosternVirusRoom *room;
+    guint64 file_octets; /* libclamav's limit for one file */
     GQueue queue;   /* of GBytes *: what is to be scanned, with the line in front */
     guint64 octets; /* of all that was ever queued */
     guint files;    /* how many */

@@ -36,6 +36,15 @@ static int run_content(Run *run)
                                  run->response->findings);
 }
 
+/* Where a reader of mail may see other octets than the scanner saw, clean is not known. */
+static void note_other_reading(PosternFindings *findings)
+{
+    if (findings->virus.result != POSTERN_VIRUS_CLEAN || findings->mime_problem == NULL)
+        return;
+    findings->virus.result = POSTERN_VIRUS_UNSCANNABLE;
+    findings->virus.reason = g_strdup(findings->mime_problem);
+}
+
 static int run_virus(Run *run)
 {
     PosternVirusFinding *finding = &run->response->findings->virus;
@@ -51,6 +60,7 @@ static int run_virus(Run *run)
         postern_check_virus(run->resources->engines->virus, run->octets, run->length,
                             run->resources->temporary_directory, finding);
     }
+    note_other_reading(run->response->findings);
     return 1;
 }
 

@@ -104,6 +104,25 @@ static void test_cases(Fixture *fixture, gconstpointer data)
     }
 }
 
+/* Some readers end at the first '=', some go on: what the scanner saw need not be what they show. */
+static void test_ambiguous_base64(Fixture *fixture, gconstpointer data)
+{
+    static const struct {
+        const char *body;
+        gboolean ambiguous;
+    } bodies[] = {
+        {"QUJD\r\n", FALSE}, {"QUI=\r\n", FALSE}, {"QQ==\r\n\r\n", FALSE},    {"QQ=\r\n=\r\n", FALSE},
+        {"=QUJD\r\n", TRUE}, {"QU=JD\r\n", TRUE}, {"QQ==\r\nQUJD\r\n", TRUE}, {"QUJD====QUJD\r\n", TRUE},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(bodies); i++) {
+        g_autofree char *message =
+            g_strconcat(MIXED "--b b\r\nContent-Type: a/b\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+                        bodies[i].body, "--b b--\r\n", NULL);
+        g_autoptr(PosternFindings) findings = check(fixture, message, strlen(message));
+        g_assert_cmpint(findings->mime_problem != NULL, ==, bodies[i].ambiguous);
+    }
+}
+
 /* Cut at every octet, and with every octet changed. */
 static void test_every_octet(Fixture *fixture, gconstpointer data)
 {
@@ -122,12 +141,11 @@ static PosternFindings *check_repeated(Fixture *fixture, const char *begin, cons
 {
     GString *message = g_string_new(begin);
     for (guint i = 0; i < count; i++) {
-        for (const char *place = format; *place != '\0'; place++) {
+        for (const char *place = format; *place != '\0'; place++)
             if (*place == '@')
                 g_string_append_printf(message, "%u", i);
             else
                 g_string_append_c(message, *place);
-        }
     }
     PosternFindings *findings = check(fixture, message->str, message->len);
     g_string_free(message, TRUE);
@@ -200,6 +218,7 @@ int main(int argc, char **argv)
         void (*run)(Fixture *fixture, gconstpointer data);
     } tests[] = {
         {"/content/cases", test_cases},
+        {"/content/ambiguous-base64", test_ambiguous_base64},
         {"/content/every-octet", test_every_octet},
         {"/content/depth", test_depth},
         {"/content/parts", test_parts},

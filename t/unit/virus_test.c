@@ -36,7 +36,7 @@ static char *fill(const char *format)
     g_autoptr(GByteArray) zip = postern_virus_sample_zip("x.com", eicar, strlen(eicar));
     g_autofree char *zipped = g_base64_encode(zip->data, zip->len);
     GString *out = g_string_new(NULL);
-    for (; *format != '\0'; format++) {
+    for (; *format != '\0'; format++)
         if (*format == '@')
             g_string_append(out, eicar);
         else if (*format == '#')
@@ -45,7 +45,6 @@ static char *fill(const char *format)
             g_string_append(out, zipped);
         else
             g_string_append_c(out, *format);
-    }
     return g_string_free(out, FALSE);
 }
 
@@ -104,6 +103,24 @@ static void test_encrypted(VirusFixture *fixture, gconstpointer data)
     zip->data[30 + strlen("secret.txt") + strlen(text) + 8] |= 1;
     g_autofree char *message = postern_virus_sample_message("secret.zip", zip->data, zip->len);
     expect(fixture, message, strlen(message), POSTERN_VIRUS_UNSCANNABLE, "Heuristics.Encrypted.Zip");
+}
+
+/* What libclamav passes over in silence, and other programs unpack. */
+static void test_packing(VirusFixture *fixture, gconstpointer data)
+{
+    static const guint8 methods[] = {14, 93, 95, 98}; /* LZMA, zstd, xz, PPMd */
+    const char text[] = "who knows";
+    for (gsize i = 0; i < G_N_ELEMENTS(methods); i++) {
+        g_autoptr(GByteArray) zip = postern_virus_sample_zip("a.txt", text, strlen(text));
+        zip->data[8] = methods[i];
+        zip->data[30 + strlen("a.txt") + strlen(text) + 10] = methods[i];
+        g_autofree char *message = postern_virus_sample_message("a.zip", zip->data, zip->len);
+        expect(fixture, message, strlen(message), POSTERN_VIRUS_UNSCANNABLE, NULL);
+    }
+    g_autoptr(GByteArray) cut = postern_virus_sample_zip("a.txt", text, strlen(text));
+    g_autofree char *message =
+        postern_virus_sample_message("a.zip", cut->data, 30 + strlen("a.txt") + strlen(text));
+    expect(fixture, message, strlen(message), POSTERN_VIRUS_UNSCANNABLE, NULL);
 }
 
 static void test_limits(VirusFixture *fixture, gconstpointer data)
@@ -197,10 +214,15 @@ int main(int argc, char **argv)
         const char *path;
         void (*run)(VirusFixture *fixture, gconstpointer data);
     } tests[] = {
-        {"/virus/prove", test_prove},   {"/virus/messages", test_messages},
-        {"/virus/size", test_size},     {"/virus/encrypted", test_encrypted},
-        {"/virus/limits", test_limits}, {"/virus/virus-beside-limit", test_virus_beside_limit},
-        {"/virus/again", test_again},   {"/virus/database", test_database},
+        {"/virus/prove", test_prove},
+        {"/virus/messages", test_messages},
+        {"/virus/size", test_size},
+        {"/virus/encrypted", test_encrypted},
+        {"/virus/packing", test_packing},
+        {"/virus/limits", test_limits},
+        {"/virus/virus-beside-limit", test_virus_beside_limit},
+        {"/virus/again", test_again},
+        {"/virus/database", test_database},
         {"/virus/rar", test_rar},
     };
     g_test_init(&argc, &argv, NULL);

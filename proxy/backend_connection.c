@@ -39,6 +39,11 @@ guint64 postern_backend_connection_number(const PosternBackendConnection *connec
     return connection->number;
 }
 
+gboolean postern_backend_connection_is_in_use(const PosternBackendConnection *connection)
+{
+    return connection->in_use && connection->user != POSTERN_POOL_PROBE;
+}
+
 void postern_backend_connection_free(PosternBackendConnection *connection)
 {
     postern_message_reader_free(connection->reader);
@@ -232,6 +237,7 @@ static void give_up(PosternBackendConnection *connection, const char *failure, g
     if (open) {
         connection->abandoned = TRUE;
         connection->failure = g_strdup(failure);
+        postern_pool_ending(connection->thread->pool, connection->number, now);
     } else {
         postern_pool_closed(connection->thread->pool, connection->number, failure, now);
         connection->gone = TRUE;
@@ -327,8 +333,9 @@ void postern_backend_connection_run(PosternBackendConnection *connection)
     }
     if (connection->returning && postern_backend_state(connection->backend) == POSTERN_BACKEND_IDLE) {
         connection->returning = FALSE;
-        postern_pool_returned(thread->pool, connection->number,
-                              postern_backend_is_reusable(connection->backend), now);
+        gboolean reusable = postern_backend_is_reusable(connection->backend) &&
+                            postern_proxy_settings_same_backend(connection->settings, thread->settings);
+        postern_pool_returned(thread->pool, connection->number, reusable, now);
     }
     flush_output(connection);
     postern_stream_set_deadline(connection->stream, postern_backend_deadline(connection->backend));

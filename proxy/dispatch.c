@@ -1,6 +1,7 @@
 #include "proxy/thread_private.h"
 
 #include "base/log.h"
+#include "proxy/stream.h"
 
 static void mark(GQueue *queue, guint64 number)
 {
@@ -65,7 +66,7 @@ static void refuse(PosternProxyThread *thread, const PosternPoolAction *action, 
 
 static void run_pool_action(PosternProxyThread *thread, const PosternPoolAction *action)
 {
-    gint64 now = g_get_monotonic_time() / 1000;
+    gint64 now = postern_stream_now();
     PosternBackendConnection *connection;
     switch (action->kind) {
     case POSTERN_POOL_OPEN:
@@ -115,7 +116,7 @@ static void set_pool_timer(PosternProxyThread *thread)
         evtimer_del(thread->pool_timer);
         return;
     }
-    gint64 wait = MAX(1, deadline - g_get_monotonic_time() / 1000);
+    gint64 wait = MAX(1, deadline - postern_stream_now());
     struct timeval time = {.tv_sec = wait / 1000, .tv_usec = (wait % 1000) * 1000};
     evtimer_add(thread->pool_timer, &time);
 }
@@ -124,7 +125,7 @@ static void end_if_drained(PosternProxyThread *thread)
 {
     if (!thread->draining || g_hash_table_size(thread->clients) > 0)
         return;
-    postern_pool_drain(thread->pool, g_get_monotonic_time() / 1000);
+    postern_pool_drain(thread->pool, postern_stream_now());
     while (run_one(thread))
         ;
     if (g_hash_table_size(thread->backends) == 0)

@@ -282,6 +282,16 @@ static void forget_actions(PosternPool *pool, guint64 number)
     }
 }
 
+void postern_pool_ending(PosternPool *pool, guint64 number, gint64 now)
+{
+    Connection *connection = g_hash_table_lookup(pool->connections, &number);
+    if (connection == NULL || connection->state == OPENING)
+        return;
+    set_state(pool, connection, ENDING, now);
+    forget_actions(pool, number);
+    dispatch(pool, now);
+}
+
 void postern_pool_closed(PosternPool *pool, guint64 number, const char *reason, gint64 now)
 {
     Connection *connection = g_hash_table_lookup(pool->connections, &number);

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "proxy/stream.h"
 #include "proxy/thread_private.h"
 
 /* RFC 5737 and RFC 2606: an address that no client has, and a domain that no mail server is responsible for.
@@ -30,20 +31,20 @@ void postern_relay_probe_schedule(PosternProxyThread *thread, guint wait_ms)
 void postern_relay_probe_start(PosternProxyThread *thread)
 {
     if (!thread->draining)
-        postern_pool_request(thread->pool, POSTERN_POOL_PROBE, g_get_monotonic_time() / 1000);
+        postern_pool_request(thread->pool, POSTERN_POOL_PROBE, postern_stream_now());
 }
 
 static void prove(PosternProxyThread *thread)
 {
     postern_thread_note_problem(thread, NULL);
-    postern_pool_set_standing(thread->pool, POSTERN_POOL_USABLE, NULL, g_get_monotonic_time() / 1000);
+    postern_pool_set_standing(thread->pool, POSTERN_POOL_USABLE, NULL, postern_stream_now());
     postern_relay_probe_schedule(thread, REPEAT_MS);
 }
 
 static void condemn(PosternProxyThread *thread, const char *reason)
 {
     postern_thread_note_problem(thread, reason);
-    postern_pool_set_standing(thread->pool, POSTERN_POOL_UNUSABLE, reason, g_get_monotonic_time() / 1000);
+    postern_pool_set_standing(thread->pool, POSTERN_POOL_UNUSABLE, reason, postern_stream_now());
     postern_relay_probe_schedule(thread, UNUSABLE_RETRY_MS);
 }
 
@@ -72,24 +73,33 @@ void postern_relay_probe_given(PosternProxyThread *thread, PosternBackendConnect
     envelope->helo = g_strdup(thread->settings->configuration->proxy.hostname);
     envelope->esmtp = TRUE;
     postern_backend_identify(postern_backend_connection_backend(connection), envelope, FALSE,
-                             g_get_monotonic_time() / 1000);
+                             postern_stream_now());
+}
+
+/* Postfix's defer_unauth_destination refuses relaying with 454 4.7.1; other 4xx say nothing of relaying. */
+static gboolean is_relay_refusal(const char *text)
+{
+    return g_str_has_prefix(text, "454 4.7.1") || g_str_has_prefix(text, "450 4.7.1");
 }
 
 static void judge_recipient_reply(PosternProxyThread *thread, const PosternReply *reply)
 {
+    g_autofree char *text = postern_reply_to_text(reply);
     if (postern_reply_class(reply) == 2)
         condemn(thread, "it would relay for strangers: it accepts " PROBE_RECIPIENT " from " PROBE_CLIENT
                         "; mend its relay restrictions (in Postfix smtpd_relay_restrictions), or set [proxy] "
                         "relay_probe = no");
-    else
+    else if (postern_reply_class(reply) == 5 || is_relay_refusal(text))
         prove(thread);
+    else
+        postpone(thread, text);
 }
 
 void postern_relay_probe_event(PosternProxyThread *thread, PosternBackendConnection *connection,
                                const PosternBackendEvent *event)
 {
     PosternBackend *backend = postern_backend_connection_backend(connection);
-    gint64 now = g_get_monotonic_time() / 1000;
+    gint64 now = postern_stream_now();
     switch (event->kind) {
     case POSTERN_BACKEND_IDENTIFIED:
         postern_backend_mail(backend, "", "", now);

@@ -27,6 +27,7 @@ typedef struct {
     PosternProblem *problem;
     PosternInspectorProcess *inspector; /* a private one, or NULL */
     GPtrArray *threads;                 /* of PosternProxyThread * */
+    gboolean inspects;                  /* there is an inspector to ask */
     gboolean draining;
     gboolean at_once;
 } Server;
@@ -110,6 +111,7 @@ static gboolean start_threads(Server *server, GPtrArray *listeners, GError **err
     if (configuration->proxy.inspect)
         path = server->inspector != NULL ? postern_inspector_process_path(server->inspector)
                                          : configuration->inspector.socket;
+    server->inspects = path != NULL;
     for (guint i = 0; i < server->settings->threads; i++) {
         PosternProxyThreadOptions options = {
             .settings = server->settings,
@@ -140,6 +142,28 @@ static gboolean start_threads_without_signals(Server *server, GPtrArray *listene
     return started;
 }
 
+/*
+ * What the running sockets and processes cannot follow. listen is among them for a reason: whether
+ * recipient_domains may be empty hangs on it, and must not be judged by addresses that nobody listens on.
+ */
+static const char *needs_restart(const Server *server, const PosternConfiguration *wanted)
+{
+    const PosternConfiguration *running = server->settings->configuration;
+    if (!g_strv_equal((const char *const *)wanted->proxy.listen, (const char *const *)running->proxy.listen))
+        return "[proxy] listen";
+    if (wanted->proxy.inspect && !server->inspects)
+        return "[proxy] inspect";
+    if (!g_str_equal(wanted->inspector.socket, running->inspector.socket))
+        return "[inspector] socket";
+    if (wanted->proxy.threads != running->proxy.threads)
+        return "[proxy] threads";
+    if (wanted->proxy.backend_connections != running->proxy.backend_connections)
+        return "[proxy] backend_connections";
+    if (wanted->proxy.message_memory != running->proxy.message_memory)
+        return "[proxy] message_memory";
+    return NULL;
+}
+
 static void on_reload(evutil_socket_t number, short what, void *data)
 {
     Server *server = data;
@@ -152,13 +176,16 @@ static void on_reload(evutil_socket_t number, short what, void *data)
         postern_log(POSTERN_LOG_ERROR, "nothing was changed by the reload: %s", error->message);
         return;
     }
+    const char *changed = needs_restart(server, settings->configuration);
+    if (changed != NULL) {
+        postern_log(POSTERN_LOG_ERROR, "nothing was changed by the reload: a new %s needs a restart",
+                    changed);
+        return;
+    }
     postern_log_set_level(configuration->log.level);
     settings->threads = server->settings->threads;
     for (guint i = 0; i < server->threads->len; i++)
         postern_proxy_thread_reload(g_ptr_array_index(server->threads, i), settings);
-    if (!g_strv_equal((const char *const *)settings->configuration->proxy.listen,
-                      (const char *const *)server->settings->configuration->proxy.listen))
-        postern_log(POSTERN_LOG_WARNING, "[proxy] listen has changed: that needs a restart");
     postern_proxy_settings_unref(server->settings);
     server->settings = g_steal_pointer(&settings);
     if (server->inspector != NULL)
@@ -247,7 +274,8 @@ static gboolean prepare(Server *server, GPtrArray **ret_listeners, GError **erro
     if (!g_str_equal(user, configuration->proxy.user))
         postern_log(POSTERN_LOG_NOTICE, "there is no user '%s' ([proxy] user): running as '%s'",
                     configuration->proxy.user, user);
-    return postern_privileges_drop(user, error) && confine(server, error);
+    return postern_privileges_give(postern_log_descriptor(), user, error) &&
+           postern_privileges_drop(user, error) && confine(server, error);
 }
 
 static void server_clear(Server *server)
@@ -294,8 +322,10 @@ gboolean postern_server_run(PosternConfiguration *configuration, const char *pat
         announce(&server);
         serve(&server);
     }
+    if (!started)
+        postern_log(POSTERN_LOG_ERROR, "cannot start: %s", (*error)->message);
     if (server.at_once || !started)
-        _exit(started ? 0 : 1);
+        _exit(started ? 0 : 1); /* threads that run cannot be taken down safely */
     for (guint i = 0; i < server.threads->len; i++)
         postern_proxy_thread_join(g_ptr_array_index(server.threads, i));
     postern_log(POSTERN_LOG_NOTICE, "ended");

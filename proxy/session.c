@@ -145,9 +145,10 @@ void postern_session_finish(PosternSession *session, const char *why, gint64 now
 static gboolean refuse_line(PosternSession *session, PosternLineStatus status, gint64 now)
 {
     gboolean repair = session->settings->configuration->proxy.bare_newline == POSTERN_BARE_NEWLINE_REPAIR;
-    if (status == POSTERN_LINE_OK || (status == POSTERN_LINE_BARE && repair))
+    gboolean too_long = status == POSTERN_LINE_TOO_LONG || (repair && session->line.too_long);
+    if (!too_long && (status == POSTERN_LINE_OK || (status == POSTERN_LINE_BARE && repair)))
         return FALSE;
-    if (status == POSTERN_LINE_TOO_LONG) {
+    if (too_long) {
         /* Not answered here: it must not overtake the answers to those before it. */
         PosternCommand *command = postern_command_parse("", 0, FALSE);
         command->problem = "Command line too long";
@@ -204,12 +205,11 @@ static gsize receive_data(PosternSession *session, const char *octets, gsize len
 gsize postern_session_receive(PosternSession *session, const char *octets, gsize length, gint64 now)
 {
     gsize taken = 0;
-    while (taken < length && postern_session_wants_input(session)) {
+    while (taken < length && postern_session_wants_input(session))
         if (session->state == POSTERN_SESSION_DATA)
             taken += receive_data(session, octets + taken, length - taken, now);
         else
             taken += receive_line(session, octets + taken, length - taken, now);
-    }
     session->octets += taken;
     return taken;
 }

@@ -151,6 +151,11 @@ void postern_session_run(PosternSession *session, PosternCommand *command, gint6
         postern_session_finish(session, "too-many-commands", now);
         return;
     }
+    if (session->refusals > POSTERN_REFUSALS_MAX && !postern_session_awaits_answers(session)) {
+        postern_session_reply(session, 421, "4.7.0", "Too many commands that were refused");
+        postern_session_finish(session, "too-many-errors", now);
+        return;
+    }
     if (!dispatch(session, command, now))
         session->held = g_steal_pointer(&taken);
 }

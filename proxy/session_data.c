@@ -4,18 +4,22 @@
 #include "mail/header.h"
 #include "proxy/session_private.h"
 
-/* Room that is taken for a message whose size was not declared; more is taken as it grows. */
-#define FIRST_RESERVE_OCTETS 65536
+/* Room that is taken before the first octet; more is taken as the message grows, for a size that is only
+ * declared must not keep room from those that send. */
+#define FIRST_RESERVE_OCTETS (1024 * 1024)
+
+#define UNDECLARED_RESERVE_OCTETS 65536
 
 static gboolean start_message(PosternSession *session, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
     guint64 limit = postern_session_size_limit(session);
-    guint64 reserve = transaction->declared_size > 0 ? transaction->declared_size : FIRST_RESERVE_OCTETS;
+    guint64 reserve = transaction->declared_size > 0 ? transaction->declared_size : UNDECLARED_RESERVE_OCTETS;
     g_clear_pointer(&transaction->message, postern_message_unref);
     transaction->message = postern_message_new(limit, session->settings->budget, NULL);
     if (transaction->message == NULL ||
-        !postern_message_reserve(transaction->message, MIN(reserve, limit), NULL)) {
+        !postern_message_reserve(transaction->message, MIN(MIN(reserve, FIRST_RESERVE_OCTETS), limit),
+                                 NULL)) {
         g_clear_pointer(&transaction->message, postern_message_unref);
         postern_session_reply(session, 452, "4.3.1", "No room for a message now, try again later");
         return FALSE;

@@ -14,6 +14,7 @@ char *postern_session_format_reply(PosternSession *session, guint code, const ch
                                    const char *text)
 {
     g_autofree char *safe = postern_escape_for_reply(g_strdup(text));
+    session->refusals += code >= 400;
     if (code < 400)
         return g_strdup_printf("%u %s %s\r\n", code, enhanced, safe);
     return g_strdup_printf("%u %s %s [%s]\r\n", code, enhanced, safe, session->identifier.text);

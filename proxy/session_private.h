@@ -109,6 +109,7 @@ struct PosternSession {
     guint commands;
     guint commands_without_mail;
     guint errors;
+    guint refusals; /* 4xx and 5xx of ours */
     guint messages;
     guint messages_accepted;
     guint64 octets;

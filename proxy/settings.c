@@ -78,6 +78,16 @@ PosternProxySettings *postern_proxy_settings_new(PosternConfiguration *configura
     return g_steal_pointer(&settings);
 }
 
+gboolean postern_proxy_settings_same_backend(const PosternProxySettings *a, const PosternProxySettings *b)
+{
+    const PosternConfiguration *one = a->configuration;
+    const PosternConfiguration *other = b->configuration;
+    return g_str_equal(one->proxy.backend, other->proxy.backend) &&
+           g_str_equal(one->proxy.hostname, other->proxy.hostname) &&
+           one->proxy.client_address == other->proxy.client_address &&
+           one->proxy.relay_probe == other->proxy.relay_probe;
+}
+
 PosternProxySettings *postern_proxy_settings_ref(PosternProxySettings *settings)
 {
     g_atomic_int_inc(&settings->references);

@@ -26,6 +26,8 @@ typedef struct {
  */
 PosternProxySettings *postern_proxy_settings_new(PosternConfiguration *configuration, PosternBudget *budget,
                                                  GError **error);
+/* TRUE where both mean the same back-end, told of clients in the same way and proved in the same way. */
+gboolean postern_proxy_settings_same_backend(const PosternProxySettings *a, const PosternProxySettings *b);
 PosternProxySettings *postern_proxy_settings_ref(PosternProxySettings *settings);
 void postern_proxy_settings_unref(PosternProxySettings *settings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternProxySettings, postern_proxy_settings_unref)

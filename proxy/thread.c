@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "proxy/stream.h"
 #include "proxy/thread_private.h"
 
 #define LISTEN_BACKLOG 1024
@@ -80,7 +81,7 @@ static void on_resume_timer(evutil_socket_t socket, short what, void *data)
 static void on_pool_timer(evutil_socket_t socket, short what, void *data)
 {
     PosternProxyThread *thread = data;
-    postern_pool_timer(thread->pool, g_get_monotonic_time() / 1000);
+    postern_pool_timer(thread->pool, postern_stream_now());
     postern_thread_run(thread);
 }
 
@@ -106,7 +107,7 @@ static GArray *client_numbers(PosternProxyThread *thread)
 static void for_each_session(PosternProxyThread *thread, void (*call)(PosternSession *session, gint64 now))
 {
     g_autoptr(GArray) numbers = client_numbers(thread);
-    gint64 now = g_get_monotonic_time() / 1000;
+    gint64 now = postern_stream_now();
     for (guint i = 0; i < numbers->len; i++) {
         guint64 number = g_array_index(numbers, guint64, i);
         PosternClientConnection *client = g_hash_table_lookup(thread->clients, &number);
@@ -120,10 +121,23 @@ static void end_session(PosternSession *session, gint64 now)
     postern_session_end(session, "Service shutting down", now);
 }
 
+/* Those that still open, quit or are probed must not hold up the end. */
+static void abandon_backends(PosternProxyThread *thread)
+{
+    GHashTableIter iterator;
+    gpointer connection;
+    g_hash_table_iter_init(&iterator, thread->backends);
+    while (g_hash_table_iter_next(&iterator, NULL, &connection))
+        if (!postern_backend_connection_is_in_use(connection))
+            postern_backend_connection_abandon(connection);
+}
+
 static void on_drain_timer(evutil_socket_t socket, short what, void *data)
 {
     PosternProxyThread *thread = data;
     for_each_session(thread, end_session);
+    postern_thread_run(thread);
+    abandon_backends(thread);
     postern_thread_run(thread);
 }
 
@@ -138,6 +152,19 @@ static void drain(PosternProxyThread *thread, guint timeout_ms)
     for_each_session(thread, postern_session_drain);
 }
 
+/* settings is taken over. A back-end of which anything is new is a stranger until it has proved itself. */
+static void take_settings(PosternProxyThread *thread, PosternProxySettings *settings)
+{
+    gboolean same = postern_proxy_settings_same_backend(thread->settings, settings);
+    postern_proxy_settings_unref(thread->settings);
+    thread->settings = settings;
+    if (!same) {
+        postern_pool_set_standing(thread->pool, POSTERN_POOL_UNPROVED, NULL, postern_stream_now());
+        postern_pool_end_idle(thread->pool, postern_stream_now());
+    }
+    postern_relay_probe_schedule(thread, 1);
+}
+
 static void on_commands(evutil_socket_t socket, short what, void *data)
 {
     PosternProxyThread *thread = data;
@@ -145,13 +172,10 @@ static void on_commands(evutil_socket_t socket, short what, void *data)
     (void)!read(thread->wake[0], octets, sizeof octets);
     Command *command;
     while ((command = g_async_queue_try_pop(thread->commands)) != NULL) {
-        if (command->kind == COMMAND_RELOAD) {
-            postern_proxy_settings_unref(thread->settings);
-            thread->settings = command->settings;
-            postern_relay_probe_schedule(thread, 1);
-        } else {
+        if (command->kind == COMMAND_RELOAD)
+            take_settings(thread, command->settings);
+        else
             drain(thread, command->timeout_ms);
-        }
         g_free(command);
     }
     postern_thread_run(thread);

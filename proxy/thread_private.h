@@ -77,6 +77,8 @@ void postern_client_connection_backend_event(PosternClientConnection *client,
 /* backend_connection.c */
 /* Opens a connection of that number; the pool is told how it goes. */
 void postern_backend_connection_open(PosternProxyThread *thread, guint64 number);
+/* A client's session speaks on it. */
+gboolean postern_backend_connection_is_in_use(const PosternBackendConnection *connection);
 void postern_backend_connection_free(PosternBackendConnection *connection);
 void postern_backend_connection_run(PosternBackendConnection *connection);
 PosternBackend *postern_backend_connection_backend(PosternBackendConnection *connection);

@@ -13,6 +13,7 @@
 #define POSTERN_PARAMETERS_MAX 32            /* ESMTP parameters of one MAIL or RCPT */
 #define POSTERN_RECIPIENTS_MAX 1000          /* RFC 5321 4.5.3.1.8 asks for at least 100 */
 #define POSTERN_COMMANDS_WITHOUT_MAIL_MAX 20
+#define POSTERN_REFUSALS_MAX 1000 /* 4xx and 5xx of ours in one session, mistakes of the client or not */
 #define POSTERN_ERRORS_MAX 10             /* 5xx replies before a client is let go with 421 */
 #define POSTERN_PIPELINE_MAX_OCTETS 65536 /* unread input of a client that we are not ready for */
 
@@ -88,6 +89,7 @@
 #define POSTERN_FINDING_TEXT_MAX_OCTETS 1024
 #define POSTERN_INSPECTOR_CRASHES_MAX 3 /* in the window below: the template is exec'd anew */
 #define POSTERN_INSPECTOR_CRASH_WINDOW_SECONDS 600
+#define POSTERN_INSPECTOR_ORIGINS_MAX 4096 /* clients whose mail crashed workers, remembered */
 #define POSTERN_INSPECTOR_REQUEST_DEATHS_MAX 2 /* workers that one request may kill */
 #define POSTERN_INSPECTOR_CLIENT_CRASHES_MAX                                                                 \
     20 /* by one user's requests in that window: then it must pause */

@@ -78,11 +78,21 @@ class ReloadTest(OperationTestCase):
         self.server.path.write_text(good)
         self.reload("the configuration was read again")
 
-    def test_what_needs_a_restart_is_named(self):
+    def check_needs_restart(self, key, value):
         self.start()
-        self.server.configure(proxy={"listen": "127.0.0.1:1"})
-        self.reload(r"\[proxy\] listen has changed: that needs a restart")
+        self.server.configure(proxy={key: value})
+        self.reload(rf"nothing was changed by the reload: a new \[proxy\] {key} needs a restart")
         self.assertEqual(self.deliver().code, 250)
+
+    def test_listen_needs_a_restart(self):
+        """Also because an empty recipient_domains is judged by it."""
+        self.check_needs_restart("listen", "127.0.0.1:1")
+
+    def test_threads_need_a_restart(self):
+        self.check_needs_restart("threads", "7")
+
+    def test_limit_needs_a_restart(self):
+        self.check_needs_restart("backend_connections", "3")
 
     def test_log_level(self):
         self.start()

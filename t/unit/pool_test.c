@@ -259,6 +259,24 @@ static void test_unusable(void)
     expect_actions(pool, "give 2 to 11");
 }
 
+/* A back-end that said 421 while idle and has not closed yet: nobody is given it, its slot is taken. */
+static void test_ending(void)
+{
+    g_autoptr(PosternPool) pool = busy_pool(2);
+    postern_pool_returned(pool, 1, TRUE, 0);
+    postern_pool_ending(pool, 1, 1);
+    postern_pool_request(pool, 7, 1);
+    expect_actions(pool, "");
+    g_assert_cmpuint(postern_pool_used(pool), ==, 2);
+    postern_pool_closed(pool, 1, NULL, 2);
+    expect_actions(pool, "open 3");
+    postern_pool_opened(pool, 3, 3);
+    postern_pool_ending(pool, 3, 3); /* given already, and not taken yet: the waiter waits on */
+    expect_actions(pool, "");
+    postern_pool_closed(pool, 3, NULL, 4);
+    expect_actions(pool, "open 4");
+}
+
 static void test_end_idle(void)
 {
     g_autoptr(PosternPool) pool = busy_pool(4);
@@ -354,6 +372,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pool/slot-is-free-on-close", test_slot_is_free_on_close);
     g_test_add_func("/pool/deadline", test_deadline);
     g_test_add_func("/pool/idle-ends", test_idle_ends);
+    g_test_add_func("/pool/ending", test_ending);
     g_test_add_func("/pool/end-idle", test_end_idle);
     g_test_add_func("/pool/cancel", test_cancel);
     g_test_add_func("/pool/cancel-while-opening", test_cancel_while_opening);

@@ -15,6 +15,17 @@
 
 static gboolean remove_entries(int descriptor, guint levels);
 
+/* Through a descriptor of the directory itself: by name, a link put in its place would be followed. */
+static void make_accessible(int parent, const char *name)
+{
+    int descriptor = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (descriptor < 0)
+        return;
+    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", descriptor);
+    (void)!chmod(path, 0700);
+    close(descriptor);
+}
+
 static gboolean remove_entry(int parent, const char *name, guint levels)
 {
     if (unlinkat(parent, name, 0) == 0)
@@ -23,7 +34,7 @@ static gboolean remove_entry(int parent, const char *name, guint levels)
         return TRUE;
     if (levels == 0)
         return FALSE;
-    (void)!fchmodat(parent, name, 0700, 0);
+    make_accessible(parent, name);
     int descriptor = openat(parent, name, OPEN_FLAGS);
     if (descriptor < 0 || !remove_entries(descriptor, levels - 1))
         return FALSE;

@@ -35,7 +35,8 @@ typedef struct {
     guint64 id;
     guint32 failure;
     guint32 deadline_ms; /* REQUEST: how long the client will wait; 0: the inspector's own deadline */
-    guint64 value;       /* FORKED: the worker's process id; READY of the template: its signatures */
+    guint64 value; /* REQUEST: whose mail it is, for the account of crashes; FORKED: the worker's process id;
+                      READY of the template: its signatures */
     char text[POSTERN_PACKET_TEXT_OCTETS]; /* printable ASCII, NUL-terminated */
 } PosternPacket;
 

@@ -44,6 +44,10 @@ static char *find_program(GError **error)
     g_autofree char *beside = g_build_filename(own, PROGRAM, NULL);
     if (access(beside, X_OK) == 0)
         return g_steal_pointer(&beside);
+    /* Installed under another prefix than it was built for. */
+    g_autofree char *relative = g_build_filename(own, "..", "libexec", "postern", PROGRAM, NULL);
+    if (access(relative, X_OK) == 0)
+        return g_steal_pointer(&relative);
     g_autofree char *installed = g_build_filename(POSTERN_LIBEXECDIR, PROGRAM, NULL);
     if (access(installed, X_OK) == 0)
         return g_steal_pointer(&installed);

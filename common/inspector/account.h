@@ -1,6 +1,6 @@
 /*
- * What the pool remembers of a user whose programs ask it: a user whose requests crash worker after worker
- * has to pause. Pure; times are monotonic microseconds.
+ * What the pool remembers of a user whose programs ask it, and of a client whose mail crashes worker after
+ * worker, which has to pause. Pure; times are monotonic microseconds.
  */
 #pragma once
 

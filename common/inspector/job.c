@@ -8,6 +8,7 @@ PosternJob *postern_job_new(PosternConnection *connection, const PosternPacket *
     job->connection = connection;
     job->user = postern_connection_user(connection);
     job->id = request->id;
+    job->origin = (guint)request->value ^ job->user;
     job->count = count;
     for (guint i = 0; i < count; i++)
         job->descriptors[i] = descriptors[i];

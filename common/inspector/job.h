@@ -14,7 +14,8 @@ typedef struct {
     gpointer pool;                 /* that it waits in */
     PosternConnection *connection; /* NULL: its client is gone */
     guint user;
-    guint64 id; /* the client's */
+    guint origin; /* whose mail it is, as the user's program says */
+    guint64 id;   /* the client's */
     int descriptors[POSTERN_PACKET_DESCRIPTORS_MAX];
     guint count;
     gint64 deadline;              /* monotonic microseconds, of the client */

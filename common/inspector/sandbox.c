@@ -14,7 +14,9 @@
 #include "base/error.h"
 #include "base/privileges.h"
 
-#define DESCRIPTORS_MAX 256
+/* Not fewer: the kernel holds the descriptors that are on their way between all processes of a user against
+ * the limit of the one that sends (ETOOMANYREFS). */
+#define DESCRIPTORS_MAX 8192
 #define OOM_SCORE "900"
 
 /*
@@ -24,6 +26,7 @@
 static const int allowed_calls[] = {
     /* the socket, and the memfds of requests and responses; no socket can be made */
     SCMP_SYS(recvmsg),
+    SCMP_SYS(poll),
     SCMP_SYS(sendmsg),
     SCMP_SYS(memfd_create),
     SCMP_SYS(fcntl),
@@ -152,11 +155,19 @@ static gboolean mapped_octets(guint64 *ret_octets)
 }
 #endif
 
+static gboolean limit_descriptors(void)
+{
+    struct rlimit present;
+    if (getrlimit(RLIMIT_NOFILE, &present) != 0)
+        return FALSE;
+    rlim_t wanted = MIN(DESCRIPTORS_MAX, present.rlim_max);
+    return set_limit(RLIMIT_NOFILE, wanted, wanted);
+}
+
 static gboolean limit_resources(const PosternSandboxOptions *options, GError **error)
 {
     gboolean set = set_limit(RLIMIT_FSIZE, options->file_octets, options->file_octets) &&
-                   set_limit(RLIMIT_NOFILE, DESCRIPTORS_MAX, DESCRIPTORS_MAX) &&
-                   set_limit(RLIMIT_CORE, 0, 0) && set_limit(RLIMIT_NPROC, 0, 0) &&
+                   limit_descriptors() && set_limit(RLIMIT_CORE, 0, 0) && set_limit(RLIMIT_NPROC, 0, 0) &&
                    set_limit(RLIMIT_MEMLOCK, 0, 0) && set_limit(RLIMIT_MSGQUEUE, 0, 0);
 #ifndef POSTERN_SANITIZED
     guint64 mapped = 0;

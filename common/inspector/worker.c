@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -14,6 +15,8 @@
 #include "inspector/stages.h"
 
 #define SOCKET 3
+#define SEND_TRIES 200
+#define SEND_PAUSE_MS 25
 
 /* Standard error stays, for what the C library says of an abort; nothing else is left. */
 static gboolean keep_only(int socket, GError **error)
@@ -39,9 +42,16 @@ static gboolean become_worker(const PosternWorkerOptions *options, gboolean *ret
             postern_virus_engine_prove(options->engines->virus, options->directory, error));
 }
 
+/* The kernel may have no room for a packet or its descriptors just now; that passes. */
 static gboolean send_packet(const PosternPacket *packet, const int *descriptors, guint count)
 {
-    return postern_packet_send(SOCKET, packet, descriptors, count, NULL) == 1;
+    for (guint i = 0; i < SEND_TRIES; i++) {
+        int sent = postern_packet_send(SOCKET, packet, descriptors, count, NULL);
+        if (sent != 0)
+            return sent > 0;
+        (void)poll(NULL, 0, SEND_PAUSE_MS);
+    }
+    return FALSE;
 }
 
 static gboolean send_failure(guint64 id, PosternFailure failure, const char *text)

@@ -48,6 +48,7 @@ PosternWorkerPool *postern_worker_pool_new(const PosternWorkerPoolOptions *optio
     pool->connections =
         g_hash_table_new_full(g_direct_hash, g_direct_equal, (GDestroyNotify)postern_connection_free, NULL);
     pool->accounts = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
+    pool->origins = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
     pool->jobs = g_hash_table_new_full(g_direct_hash, g_direct_equal, (GDestroyNotify)postern_job_free, NULL);
     pool->queue = postern_queue_new(queue_maximum());
     pool->templates = g_ptr_array_new_with_free_func((GDestroyNotify)postern_template_process_free);
@@ -74,6 +75,7 @@ void postern_worker_pool_free(PosternWorkerPool *pool)
     g_hash_table_unref(pool->jobs);
     g_hash_table_unref(pool->connections);
     g_hash_table_unref(pool->accounts);
+    g_hash_table_unref(pool->origins);
     postern_queue_free(pool->queue);
     g_ptr_array_unref(pool->workers);
     for (guint i = 0; i < pool->templates->len; i++)

@@ -1,6 +1,6 @@
 /*
- * What the parts of the pool share: pool.c its life, pool_requests.c clients and their requests,
- * pool_workers.c templates and workers.
+ * What the parts of the pool share: worker_pool.c its life, worker_pool_requests.c clients and their
+ * requests, worker_pool_workers.c templates and workers.
  */
 #pragma once
 
@@ -21,16 +21,17 @@ struct PosternWorkerPool {
     void (*drained)(gpointer user_data);
     gpointer user_data;
 
-    /* pool_requests.c */
+    /* worker_pool_requests.c */
     int listening;
     struct event *acceptable;
     struct event *accept_again; /* after descriptors ran out */
     GHashTable *connections;    /* set of PosternConnection * */
     GHashTable *accounts;       /* user -> PosternAccount * */
+    GHashTable *origins;        /* origin -> PosternAccount, of those whose mail has crashed a worker */
     GHashTable *jobs;           /* set of PosternJob * */
     PosternQueue *queue;
 
-    /* pool_workers.c */
+    /* worker_pool_workers.c */
     GPtrArray *templates;            /* of PosternTemplateProcess *, owned */
     GPtrArray *workers;              /* of PosternWorkerProcess *, owned */
     PosternTemplateProcess *current; /* of templates, or NULL */

@@ -43,6 +43,30 @@ static PosternAccount *account_of(PosternWorkerPool *pool, guint user)
     return account;
 }
 
+static gboolean is_paused(PosternWorkerPool *pool, guint origin)
+{
+    const PosternAccount *account = g_hash_table_lookup(pool->origins, GUINT_TO_POINTER(origin));
+    return account != NULL && postern_account_is_paused(account, g_get_monotonic_time());
+}
+
+static gboolean remembers_nothing(gpointer key, gpointer account, gpointer now)
+{
+    return postern_account_is_idle(account, *(const gint64 *)now);
+}
+
+/* Each crash costs a worker, so this table grows no faster than workers can be made. */
+static PosternAccount *origin_account(PosternWorkerPool *pool, guint origin, gint64 now)
+{
+    PosternAccount *account = g_hash_table_lookup(pool->origins, GUINT_TO_POINTER(origin));
+    if (account == NULL) {
+        if (g_hash_table_size(pool->origins) >= POSTERN_INSPECTOR_ORIGINS_MAX)
+            g_hash_table_foreach_remove(pool->origins, remembers_nothing, &now);
+        account = g_new0(PosternAccount, 1);
+        g_hash_table_insert(pool->origins, GUINT_TO_POINTER(origin), account);
+    }
+    return account;
+}
+
 static void on_request(PosternConnection *connection, const PosternPacket *packet, const int *descriptors,
                        guint count, gpointer user_data)
 {
@@ -53,9 +77,9 @@ static void on_request(PosternConnection *connection, const PosternPacket *packe
         refuse(connection, packet, descriptors, count, POSTERN_FAILURE_UNAVAILABLE, unavailable);
         return;
     }
-    if (postern_account_is_paused(account_of(pool, user), g_get_monotonic_time())) {
+    if (is_paused(pool, (guint)packet->value ^ user)) {
         refuse(connection, packet, descriptors, count, POSTERN_FAILURE_CRASHED,
-               "too many of this user's requests crashed a worker; it must pause");
+               "too many requests for this client crashed a worker; it must pause");
         return;
     }
     guint timeout_ms = pool->configuration->inspector.scan_timeout_ms;
@@ -161,10 +185,11 @@ void postern_worker_pool_job_lost(PosternWorkerPool *pool, PosternJob *job, gboo
     job->worker->job = NULL;
     job->worker = NULL;
     job->deaths += crashed;
-    if (crashed && postern_account_note_crash(account_of(pool, job->user), now)) {
-        postern_log(POSTERN_LOG_WARNING,
-                    "requests of user %u crashed %d workers; it must pause for %d seconds", job->user,
-                    POSTERN_INSPECTOR_CLIENT_CRASHES_MAX, POSTERN_INSPECTOR_CLIENT_PAUSE_SECONDS);
+    if (crashed && postern_account_note_crash(origin_account(pool, job->origin, now), now)) {
+        postern_log(
+            POSTERN_LOG_WARNING,
+            "one client's mail, asked for by user %u, crashed %d workers; it must pause for %d seconds",
+            job->user, POSTERN_INSPECTOR_CLIENT_CRASHES_MAX, POSTERN_INSPECTOR_CLIENT_PAUSE_SECONDS);
     }
     if (job->deaths >= POSTERN_INSPECTOR_REQUEST_DEATHS_MAX) {
         job_fail(pool, job, POSTERN_FAILURE_CRASHED, "two workers died of this request");

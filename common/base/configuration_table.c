@@ -131,7 +131,7 @@ static const PosternOption options[] = {
     {"dns", "timeout", DURATION(dns.timeout_ms, 1), "10s",
      "Until a question has to be answered; later it counts as a temporary error."},
     {"dns", "cache", OCTETS(dns.cache_octets, 64 * KIBIBYTE, GIBIBYTE), "32M",
-     "Memory for answers of each thread, and twice that for their records."},
+     "Memory for answers, shared out to the threads, and twice that for their records."},
 
     {"inspector", "socket", STRING(inspector.socket, 0, POSTERN_SOCKET_PATH_MAX_OCTETS), "",
      "The socket of a shared inspector, by its absolute path; empty: each program starts its own.",

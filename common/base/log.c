@@ -107,6 +107,12 @@ gboolean postern_log_open(const char *program, const char *destination, PosternL
     return TRUE;
 }
 
+int postern_log_descriptor(void)
+{
+    const Log *log = the_log();
+    return log->path != NULL ? log->descriptor : -1;
+}
+
 gboolean postern_log_reopen(GError **error)
 {
     Log *log = the_log();

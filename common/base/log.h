@@ -26,6 +26,9 @@ typedef enum {
 gboolean postern_log_open(const char *program, const char *destination, PosternLogLevel level,
                           GError **error);
 
+/* The descriptor of the destination file, for its owner to be changed; -1: the log goes to no file. */
+int postern_log_descriptor(void);
+
 /* Opens the destination file again, after a rotation; nothing for the other destinations. */
 gboolean postern_log_reopen(GError **error);
 

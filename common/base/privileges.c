@@ -84,6 +84,20 @@ const char *postern_privileges_user(const char *user, const char *initial)
     return "nobody";
 }
 
+gboolean postern_privileges_give(int descriptor, const char *user, GError **error)
+{
+    uid_t uid = 0;
+    gid_t gid = 0;
+
+    if (descriptor < 0 || !is_root())
+        return TRUE;
+    if (!find_user(user, &uid, &gid, error))
+        return FALSE;
+    if (fchown(descriptor, uid, gid) != 0)
+        return postern_error_set_system(error, errno, "cannot give a file to the user '%s'", user);
+    return TRUE;
+}
+
 gboolean postern_privileges_drop(const char *user, GError **error)
 {
     if (is_root() && !become(user, error))

@@ -19,6 +19,9 @@ gboolean postern_privileges_drop(const char *user, GError **error);
  */
 const char *postern_privileges_user(const char *user, const char *initial);
 
+/* Makes the file behind descriptor user's, where this process is root; else, and for -1, nothing. */
+gboolean postern_privileges_give(int descriptor, const char *user, GError **error);
+
 /*
  * What a program may still do with files once it is confined. Paths that do not exist, or that this user
  * cannot reach, are left out. A directory stands for all below it; a link for what it points to. What is

@@ -6,6 +6,8 @@
 
 #include "base/build.h"
 #include "base/error.h"
+#include "base/escape.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "scan/input.h"
 #include "scan/progress.h"
@@ -18,6 +20,13 @@ typedef struct {
     gboolean colour;
 } Report;
 
+/* Names of files are strangers' text too. */
+static void complain(const char *text)
+{
+    g_autofree char *safe = postern_escape(text, strlen(text), POSTERN_LOG_LINE_MAX_OCTETS);
+    g_printerr("postern-scan: %s\n", safe);
+}
+
 static void on_result(PosternScanResult *result, guint done, guint total, gpointer user_data)
 {
     Report *report = user_data;
@@ -26,7 +35,7 @@ static void on_result(PosternScanResult *result, guint done, guint total, gpoint
     report->refused += status != POSTERN_SCAN_ACCEPT;
     postern_scan_progress_clear(total);
     if (status == POSTERN_SCAN_NO_INPUT)
-        g_printerr("postern-scan: %s\n", result->error);
+        complain(result->error);
     if (status != POSTERN_SCAN_NO_INPUT || report->options->json) {
         g_autofree char *text = report->options->json ? postern_scan_result_to_json(result)
                                                       : postern_scan_result_to_text(result, report->colour);
@@ -39,7 +48,7 @@ static void on_result(PosternScanResult *result, guint done, guint total, gpoint
 static void on_complaint(const char *text, gpointer user_data)
 {
     Report *report = user_data;
-    g_printerr("postern-scan: %s\n", text);
+    complain(text);
     report->status = postern_scan_worse(report->status, POSTERN_SCAN_NO_INPUT);
 }
 

@@ -1,0 +1,7 @@
+dnl postern-milter behind Sendmail: these lines go into /etc/mail/sendmail.mc, before any MAILER line.
+dnl
+dnl The address is that of [milter] socket in postern.conf; for a unix socket: S=unix:/run/postern/milter.sock
+dnl F=T: a milter that is away delays mail; it never lets it through unseen. With mode = observe in
+dnl postern.conf, leave F=T out. While a message is scanned the milter tells of it every five seconds.
+dnl
+INPUT_MAIL_FILTER(`postern', `S=inet:8891@127.0.0.1, F=T, T=C:30s;S:30s;R:30s;E:5m')dnl

@@ -1,0 +1,65 @@
+#include "milter/answer.h"
+
+#include "milter/reply.h"
+
+sfsistat postern_milter_answer_reply(SMFICTX *context, const PosternMilterSession *session, const char *text)
+{
+    g_autoptr(PosternMilterReply) reply = postern_milter_reply_new(text, session->identifier.text);
+    if (reply == NULL)
+        return SMFIS_TEMPFAIL;
+    /* A server without reply codes of ours still refuses, in its own words. */
+    (void)smfi_setreply(context, reply->code, reply->enhanced, reply->text);
+    return reply->code[0] == '5' ? SMFIS_REJECT : SMFIS_TEMPFAIL;
+}
+
+static gboolean apply(SMFICTX *context, PosternEdit *edit, gboolean leading_space)
+{
+    if (edit->kind == POSTERN_EDIT_REMOVE)
+        return smfi_chgheader(context, edit->name, (int)edit->occurrence + 1, NULL) == MI_SUCCESS;
+    g_autofree char *value = postern_milter_edit_value(edit, leading_space);
+    return smfi_insheader(context, 0, edit->name, value) == MI_SUCCESS;
+}
+
+static gboolean apply_all(SMFICTX *context, const PosternMilterSession *session,
+                          const PosternVerdict *verdict)
+{
+    g_autoptr(GPtrArray) edits = postern_milter_edits_in_order(verdict->edits);
+    for (guint i = 0; i < edits->len; i++)
+        if (!apply(context, g_ptr_array_index(edits, i), session->offer.leading_space))
+            return FALSE;
+    return TRUE;
+}
+
+/* Without a hold queue there is the field that tells of it, as in the proxy. */
+static gboolean hold(SMFICTX *context, const PosternMilterSession *session, const PosternVerdict *verdict)
+{
+    if (!session->offer.quarantine)
+        return TRUE;
+    g_autofree char *reason =
+        postern_milter_quarantine_reason(verdict->edits, verdict->check, session->identifier.text);
+    return smfi_quarantine(context, reason) == MI_SUCCESS;
+}
+
+static sfsistat pass(SMFICTX *context, const PosternMilterSession *session, const PosternVerdict *verdict,
+                     const char **ret_failure)
+{
+    gboolean held = verdict->action != POSTERN_ACTION_QUARANTINE || hold(context, session, verdict);
+    if (held && apply_all(context, session, verdict))
+        return SMFIS_ACCEPT;
+    *ret_failure = "the mail server does not take the header edits";
+    return postern_milter_answer_reply(context, session,
+                                       "451 4.3.0 The message could not be marked, try again later");
+}
+
+sfsistat postern_milter_answer(SMFICTX *context, const PosternMilterSession *session,
+                               const PosternMilterJudgement *judgement, const char **ret_failure)
+{
+    *ret_failure = NULL;
+    if (judgement->reply != NULL)
+        return postern_milter_answer_reply(context, session, judgement->reply);
+    if (judgement->verdict == NULL)
+        return SMFIS_ACCEPT;
+    if (judgement->verdict->action == POSTERN_ACTION_DISCARD)
+        return SMFIS_DISCARD;
+    return pass(context, session, judgement->verdict, ret_failure);
+}

@@ -1,0 +1,263 @@
+#include "milter/callbacks.h"
+
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "milter/answer.h"
+#include "milter/filter.h"
+#include "milter/macros.h"
+
+/* A mail server gives up on a silent filter: sooner than its shortest time-out it hears that we are at work.
+ */
+#define PROGRESS_MS 5000
+/* The inspection has its deadline; a loop that does not keep it is waited for so much longer. */
+#define GRACE_MS 15000
+
+#define WANTED_CONNECT "j {daemon_name} {client_addr} {client_port} {client_resolve}"
+#define WANTED_MAIL "i {auth_authen} {auth_type} {mail_addr}"
+#define WANTED_RCPT "i {rcpt_addr}"
+#define WANTED_END "i"
+
+static const char *macro(gpointer source, const char *name)
+{
+    /* smfi_getsymval() only reads the name; its prototype is older than const. */
+    return smfi_getsymval(source, (char *)(gsize)name);
+}
+
+static void name_macros(SMFICTX *context)
+{
+    (void)smfi_setsymlist(context, SMFIM_CONNECT, (char *)(gsize)WANTED_CONNECT);
+    (void)smfi_setsymlist(context, SMFIM_ENVFROM, (char *)(gsize)WANTED_MAIL);
+    (void)smfi_setsymlist(context, SMFIM_ENVRCPT, (char *)(gsize)WANTED_RCPT);
+    (void)smfi_setsymlist(context, SMFIM_EOM, (char *)(gsize)WANTED_END);
+}
+
+static sfsistat on_negotiate(SMFICTX *context, unsigned long actions, unsigned long steps, unsigned long more,
+                             unsigned long most, unsigned long *ret_actions, unsigned long *ret_steps,
+                             unsigned long *ret_more, unsigned long *ret_most)
+{
+    PosternMilterOffer offer;
+    if (postern_milter_filter_is_draining(postern_milter_filter()))
+        return SMFIS_REJECT;
+    if (!postern_milter_offer_answer(&offer, actions, steps, *ret_steps)) {
+        postern_log(POSTERN_LOG_ERROR,
+                    "a mail server that cannot add and change header fields was turned away");
+        return SMFIS_REJECT;
+    }
+    if (offer.macros)
+        name_macros(context);
+    *ret_actions = offer.actions;
+    *ret_steps = offer.steps;
+    *ret_more = *ret_most = 0;
+    postern_milter_session_free(smfi_getpriv(context));
+    smfi_setpriv(context, postern_milter_session_new(&offer));
+    return SMFIS_CONTINUE;
+}
+
+/* The session of a callback; a new client on an old connection (SMFIC_QUIT_NC) has none at first. */
+static PosternMilterSession *session_of(SMFICTX *context)
+{
+    PosternMilterSession *session = smfi_getpriv(context);
+    if (session == NULL) {
+        PosternMilterOffer offer;
+        postern_milter_offer_usual(&offer);
+        session = postern_milter_session_new(&offer);
+        smfi_setpriv(context, session);
+    }
+    return session;
+}
+
+static sfsistat on_connect(SMFICTX *context, char *name, _SOCK_ADDR *address)
+{
+    PosternMilterSession *session = session_of(context);
+    session->connected = TRUE;
+    postern_milter_macros_client(session->envelope, name, (const struct sockaddr *)address, macro, context);
+    return SMFIS_CONTINUE;
+}
+
+static sfsistat on_helo(SMFICTX *context, char *name)
+{
+    PosternMilterSession *session = session_of(context);
+    g_free(session->envelope->helo);
+    session->envelope->helo = name != NULL ? g_strndup(name, POSTERN_HELO_NAME_MAX_OCTETS) : NULL;
+    return SMFIS_CONTINUE;
+}
+
+static void forget(PosternMilterSession *session)
+{
+    if (session->transaction != NULL)
+        postern_milter_filter_count(postern_milter_filter(), -1);
+    postern_milter_session_reset(session);
+}
+
+static sfsistat put_off(SMFICTX *context, PosternMilterSession *session, PosternMilterSettings *settings,
+                        const char *reply)
+{
+    g_autoptr(PosternMilterJudgement) judgement = postern_milter_judgement_put_off(settings, reply);
+    session->messages_refused++;
+    postern_milter_judgement_log(judgement, session, NULL);
+    if (judgement->reply == NULL)
+        return SMFIS_ACCEPT;
+    return postern_milter_answer_reply(context, session, judgement->reply);
+}
+
+static char *parameters_of(char **arguments)
+{
+    if (arguments == NULL || arguments[0] == NULL || arguments[1] == NULL)
+        return NULL;
+    char *text = g_strjoinv(" ", arguments + 1);
+    if (strlen(text) > POSTERN_COMMAND_LINE_MAX_OCTETS)
+        text[POSTERN_COMMAND_LINE_MAX_OCTETS] = '\0';
+    return text;
+}
+
+static sfsistat on_mail(SMFICTX *context, char **arguments)
+{
+    PosternMilterFilter *filter = postern_milter_filter();
+    PosternMilterSession *session = session_of(context);
+    g_autoptr(PosternMilterSettings) settings = postern_milter_filter_settings(filter);
+    forget(session);
+    char *sender =
+        postern_milter_macros_path(arguments != NULL ? arguments[0] : NULL, "{mail_addr}", macro, context);
+    postern_milter_macros_login(session->envelope, macro, context);
+    session->envelope->sender = sender;
+    if (postern_milter_filter_is_draining(filter))
+        return put_off(context, session, settings, "451 4.3.2 The filter is being stopped, try again later");
+    if (!settings->policy->observe && postern_milter_filter_is_full(filter, settings))
+        return put_off(context, session, settings,
+                       "451 4.3.2 Too many messages at the same time, try again later");
+    session->envelope->sender = NULL;
+    postern_milter_session_begin(session, postern_milter_filter_gateway(filter), settings, sender,
+                                 parameters_of(arguments));
+    postern_milter_filter_count(filter, 1);
+    return SMFIS_CONTINUE;
+}
+
+static sfsistat on_recipient(SMFICTX *context, char **arguments)
+{
+    PosternMilterSession *session = session_of(context);
+    if (session->transaction != NULL)
+        postern_milter_session_add_recipient(
+            session, postern_milter_macros_path(arguments != NULL ? arguments[0] : NULL, "{rcpt_addr}", macro,
+                                                context));
+    return SMFIS_CONTINUE;
+}
+
+static sfsistat on_field(SMFICTX *context, char *name, char *value)
+{
+    PosternMilterSession *session = session_of(context);
+    if (session->transaction != NULL)
+        postern_milter_transaction_add_field(session->transaction, name, value, session->offer.leading_space);
+    return SMFIS_CONTINUE;
+}
+
+static sfsistat on_end_of_header(SMFICTX *context)
+{
+    PosternMilterSession *session = session_of(context);
+    if (session->transaction != NULL)
+        postern_milter_session_end_header(session);
+    return SMFIS_CONTINUE;
+}
+
+static sfsistat on_body(SMFICTX *context, unsigned char *octets, size_t length)
+{
+    PosternMilterSession *session = session_of(context);
+    if (session->transaction == NULL)
+        return SMFIS_CONTINUE;
+    postern_milter_session_end_header(session);
+    gboolean more = postern_milter_transaction_add_body(session->transaction, octets, length);
+    return more || !session->offer.skip ? SMFIS_CONTINUE : SMFIS_SKIP;
+}
+
+/* TRUE: the findings are there, or too late. FALSE: the mail server is gone. */
+static gboolean await(SMFICTX *context, PosternMilterSession *session)
+{
+    guint timeout_ms = session->transaction->settings->configuration->milter.inspection_timeout_ms;
+    gint64 until = g_get_monotonic_time() + ((gint64)timeout_ms + GRACE_MS) * 1000;
+    while (!postern_milter_ticket_wait(session->ticket, PROGRESS_MS)) {
+        if (g_get_monotonic_time() >= until)
+            return TRUE;
+        if (smfi_progress(context) != MI_SUCCESS)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static PosternMilterJudgement *judge(SMFICTX *context, PosternMilterSession *session)
+{
+    PosternMilterFilter *filter = postern_milter_filter();
+    PosternMilterSettings *settings = session->transaction->settings;
+    if (session->transaction->extent == POSTERN_MILTER_NO_ROOM)
+        return postern_milter_judgement_put_off(settings,
+                                                "452 4.3.1 No room for this message now, try again later");
+    if (!postern_milter_filter_enter(filter, settings))
+        return postern_milter_judgement_put_off(
+            settings, "451 4.3.2 Too many messages at the same time, try again later");
+    postern_milter_ticket_finish(session->ticket, session->transaction->message);
+    gboolean there = await(context, session);
+    postern_milter_filter_leave(filter);
+    if (!there)
+        return postern_milter_judgement_put_off(settings, "451 4.4.2 The mail server has gone away");
+    char *problem = NULL;
+    PosternFindings *findings = postern_milter_ticket_take(session->ticket, &problem);
+    return postern_milter_judgement_new(session, findings, problem);
+}
+
+static sfsistat on_end_of_message(SMFICTX *context)
+{
+    PosternMilterSession *session = session_of(context);
+    if (session->transaction == NULL)
+        return SMFIS_TEMPFAIL;
+    const char *failure = NULL;
+    session->queue = g_strdup(macro(context, "i"));
+    postern_milter_session_end_header(session);
+    postern_milter_transaction_end(session->transaction);
+    g_autoptr(PosternMilterJudgement) judgement = judge(context, session);
+    sfsistat result = postern_milter_answer(context, session, judgement, &failure);
+    session->messages_refused += result != SMFIS_ACCEPT && result != SMFIS_DISCARD;
+    postern_milter_judgement_log(judgement, session, failure);
+    forget(session);
+    return result;
+}
+
+static sfsistat on_abort(SMFICTX *context)
+{
+    PosternMilterSession *session = smfi_getpriv(context);
+    if (session != NULL)
+        forget(session);
+    return SMFIS_CONTINUE;
+}
+
+static sfsistat on_close(SMFICTX *context)
+{
+    PosternMilterSession *session = smfi_getpriv(context);
+    if (session == NULL)
+        return SMFIS_CONTINUE;
+    forget(session);
+    if (session->connected)
+        postern_milter_session_log(session);
+    postern_milter_session_free(session);
+    smfi_setpriv(context, NULL);
+    return SMFIS_CONTINUE;
+}
+
+struct smfiDesc postern_milter_callbacks(void)
+{
+    return (struct smfiDesc){
+        .xxfi_name = (char *)(gsize)POSTERN_MILTER_NAME,
+        .xxfi_version = SMFI_VERSION,
+        .xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_QUARANTINE | SMFIF_SETSYMLIST,
+        .xxfi_connect = on_connect,
+        .xxfi_helo = on_helo,
+        .xxfi_envfrom = on_mail,
+        .xxfi_envrcpt = on_recipient,
+        .xxfi_header = on_field,
+        .xxfi_eoh = on_end_of_header,
+        .xxfi_body = on_body,
+        .xxfi_eom = on_end_of_message,
+        .xxfi_abort = on_abort,
+        .xxfi_close = on_close,
+        .xxfi_negotiate = on_negotiate,
+    };
+}

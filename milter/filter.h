@@ -1,0 +1,43 @@
+/*
+ * The filter of this process: what callbacks of all sessions share. libmilter knows one filter a process, and
+ * gives its callbacks nothing but the session: so this is the process's, too.
+ */
+#pragma once
+
+#include "milter/gateway.h"
+#include "milter/settings.h"
+
+typedef struct PosternMilterFilter PosternMilterFilter;
+
+/* The filter; of use once it was started. Any thread. */
+PosternMilterFilter *postern_milter_filter(void);
+
+/* Before the first callback; takes over settings. */
+void postern_milter_filter_start(PosternMilterGateway *gateway, PosternMilterSettings *settings);
+
+/* Of the filter that was started. */
+PosternMilterGateway *postern_milter_filter_gateway(PosternMilterFilter *filter);
+
+/* What new messages go by: a reference, the caller's. */
+PosternMilterSettings *postern_milter_filter_settings(PosternMilterFilter *filter);
+
+/* Takes over settings, for messages that begin from now on. */
+void postern_milter_filter_set_settings(PosternMilterFilter *filter, PosternMilterSettings *settings);
+
+/* Whether as many messages wait for their verdict as [milter] max_waiting allows. */
+gboolean postern_milter_filter_is_full(PosternMilterFilter *filter, const PosternMilterSettings *settings);
+
+/* One more waits for its verdict; FALSE, and none more, where it is full. */
+gboolean postern_milter_filter_enter(PosternMilterFilter *filter, const PosternMilterSettings *settings);
+void postern_milter_filter_leave(PosternMilterFilter *filter); /* it waits no more */
+
+/* Whether any message waits for its verdict. */
+gboolean postern_milter_filter_has_waiting(PosternMilterFilter *filter);
+
+/* Counts messages under way, from MAIL to the end or the abort. */
+void postern_milter_filter_count(PosternMilterFilter *filter, int change);
+guint postern_milter_filter_under_way(PosternMilterFilter *filter); /* that count */
+
+/* From now on sessions and messages that are new are turned away for now. */
+void postern_milter_filter_drain(PosternMilterFilter *filter);
+gboolean postern_milter_filter_is_draining(PosternMilterFilter *filter); /* whether that was called */

@@ -1,0 +1,48 @@
+/*
+ * The way from libmilter's threads to the one event loop that inspects: jobs go there through a queue, and
+ * who needs the result waits on a condition. Nothing here blocks the loop.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <glib.h>
+
+#include "inspect/inspection.h"
+#include "milter/nudge.h"
+#include "milter/settings.h"
+
+typedef struct PosternMilterGateway PosternMilterGateway;
+
+/*
+ * On loop, of which client and resolver are too; all three must outlive it. It never is freed: it ends with
+ * the process. NULL and error where the system refuses.
+ */
+PosternMilterGateway *postern_milter_gateway_new(struct event_base *loop, PosternInspectorClient *client,
+                                                 PosternResolver *resolver, PosternMilterNudge *nudge,
+                                                 GError **error);
+
+/* The inspection of one message, as a thread of libmilter holds it. One thread at a time. */
+typedef struct PosternMilterTicket PosternMilterTicket;
+
+/* Begins at MAIL: envelope is copied, a reference to settings is taken. */
+PosternMilterTicket *postern_milter_ticket_new(PosternMilterGateway *gateway, PosternMilterSettings *settings,
+                                               const PosternEnvelope *envelope, PosternChecks checks);
+
+/* The header is there (sealed; a reference is taken). */
+void postern_milter_ticket_header(PosternMilterTicket *ticket, PosternMessage *header);
+
+/* The message is there (sealed; a reference is taken). Once. */
+void postern_milter_ticket_finish(PosternMilterTicket *ticket, PosternMessage *message);
+
+/* Waits until the findings are there, at most milliseconds; TRUE: they are. */
+gboolean postern_milter_ticket_wait(PosternMilterTicket *ticket, guint milliseconds);
+
+/*
+ * The findings, the caller's; NULL while they are not there. *ret_problem: what could not be checked and why,
+ * a new string, or NULL.
+ */
+PosternFindings *postern_milter_ticket_take(PosternMilterTicket *ticket, char **ret_problem);
+
+/* Ends the inspection, wherever it stands. */
+void postern_milter_ticket_free(PosternMilterTicket *ticket);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternMilterTicket, postern_milter_ticket_free)

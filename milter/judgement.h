@@ -1,0 +1,36 @@
+/*
+ * The end of a message: what was found, what is decided, and what the log is told of it.
+ */
+#pragma once
+
+#include "judge/verdict.h"
+#include "milter/session.h"
+
+typedef struct {
+    PosternFindings *findings; /* NULL: none were waited for */
+    PosternVerdict *verdict;   /* NULL: put off, for the reason that reply names */
+    char *reply;      /* "451 4.3.2 text" what the client is told, without session id; or NULL: accepted */
+    char *problem;    /* what could not be checked and why, or NULL */
+    gboolean put_off; /* this message was not judged: trouble of ours, that passes */
+} PosternMilterJudgement;
+
+/* A message that is put off; reply as in the struct. Where policy only observes, it is accepted all the same.
+ */
+PosternMilterJudgement *postern_milter_judgement_put_off(const PosternMilterSettings *settings,
+                                                         const char *reply);
+
+/*
+ * Decides on session's message, which is at its end, by findings (taken over; NULL: none came in time) and
+ * problem (taken over). Of a message that is too big nothing of its body counts but a virus.
+ */
+PosternMilterJudgement *postern_milter_judgement_new(const PosternMilterSession *session,
+                                                     PosternFindings *findings, char *problem);
+void postern_milter_judgement_free(PosternMilterJudgement *judgement);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternMilterJudgement, postern_milter_judgement_free)
+
+/* Writes the closing line of session's message. failure: why it did not come to the MTA, or NULL. */
+void postern_milter_judgement_log(const PosternMilterJudgement *judgement,
+                                  const PosternMilterSession *session, const char *failure);
+
+/* Writes the closing line of session. */
+void postern_milter_session_log(const PosternMilterSession *session);

@@ -1,0 +1,37 @@
+/*
+ * What a mail server tells of a client in arguments and macros. Servers differ in what they define, and say
+ * "unknown" in several ways: what is missing or odd is as if it had not been said. Pure.
+ */
+#pragma once
+
+#include <glib.h>
+#include <sys/socket.h>
+
+#include "mail/envelope.h"
+
+/* The value of a macro, "{auth_authen}" or "i", or NULL; it lives as long as the callback that asks. */
+typedef const char *(*PosternMilterMacro)(gpointer source, const char *name);
+
+/*
+ * Sets the client's address and verified name. name and address (NULL: none) are what the server says of the
+ * connection; an address that is no IP address gives way to {client_addr}. A name that the server could not
+ * verify ({client_resolve}, or an address in brackets) is none.
+ */
+void postern_milter_macros_client(PosternEnvelope *envelope, const char *name, const struct sockaddr *address,
+                                  PosternMilterMacro macro, gpointer source);
+
+/* Sets login from {auth_authen}, or NULL: not authenticated. */
+void postern_milter_macros_login(PosternEnvelope *envelope, PosternMilterMacro macro, gpointer source);
+
+/*
+ * The path of MAIL or RCPT, a new string without brackets: argument, or where that is none what macro name
+ * ({mail_addr}, {rcpt_addr}) has; "" where there is neither.
+ */
+char *postern_milter_macros_path(const char *argument, const char *name, PosternMilterMacro macro,
+                                 gpointer source);
+
+/*
+ * Whether the client is a stranger whose right to the sender's domain SPF can tell: not authenticated, not
+ * this machine itself, and with an address.
+ */
+gboolean postern_milter_macros_is_stranger(const PosternEnvelope *envelope);

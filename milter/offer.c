@@ -1,0 +1,28 @@
+#include "milter/offer.h"
+
+#include <libmilter/mfapi.h>
+
+#define REQUIRED (SMFIF_ADDHDRS | SMFIF_CHGHDRS)
+#define WITHOUT_REPLY                                                                                        \
+    (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_RCPT | SMFIP_NR_DATA | SMFIP_NR_UNKN | SMFIP_NR_HDR |          \
+     SMFIP_NR_EOH)
+
+gboolean postern_milter_offer_answer(PosternMilterOffer *offer, unsigned long actions, unsigned long steps,
+                                     unsigned long registered)
+{
+    *offer = (PosternMilterOffer){
+        .leading_space = (steps & SMFIP_HDR_LEADSPC) != 0,
+        .skip = (steps & SMFIP_SKIP) != 0,
+        .quarantine = (actions & SMFIF_QUARANTINE) != 0,
+        .macros = (actions & SMFIF_SETSYMLIST) != 0,
+    };
+    offer->actions = actions & (REQUIRED | SMFIF_QUARANTINE | SMFIF_SETSYMLIST);
+    offer->steps = (registered & ~(unsigned long)SMFIP_SKIP) | (steps & (WITHOUT_REPLY | SMFIP_HDR_LEADSPC));
+    offer->steps |= offer->skip ? SMFIP_SKIP : steps & SMFIP_NR_BODY;
+    return (actions & REQUIRED) == REQUIRED;
+}
+
+void postern_milter_offer_usual(PosternMilterOffer *offer)
+{
+    *offer = (PosternMilterOffer){.leading_space = TRUE, .quarantine = TRUE};
+}

@@ -1,0 +1,32 @@
+/*
+ * The serving process: libmilter on the main thread and threads of its own, one event loop on another thread.
+ * It takes no signals; the supervisor tells it what to do through a pipe.
+ */
+#pragma once
+
+#include "base/configuration.h"
+
+/* One octet each through the pipe. Its end is AT_ONCE. */
+typedef enum {
+    POSTERN_MILTER_RELOAD = 'r', /* read the configuration again */
+    POSTERN_MILTER_REOPEN = 'o', /* open the log file again */
+    POSTERN_MILTER_DRAIN = 'd',  /* take nothing new, end when all messages have their verdict */
+    POSTERN_MILTER_AT_ONCE = 'e',
+} PosternMilterOrder;
+
+typedef struct {
+    PosternConfiguration *configuration;
+    const char *path;           /* where it came from, or NULL */
+    const char *inspector_path; /* the inspector's socket */
+    int orders;                 /* the pipe's end to read from */
+    int ready;                  /* an octet is written there once mail is served */
+} PosternMilterServerOptions;
+
+/*
+ * Serves. Returns only where it cannot (FALSE and error), or where libmilter ends by itself, an error too;
+ * otherwise the process ends from inside with status 0.
+ */
+gboolean postern_milter_server_run(const PosternMilterServerOptions *options, GError **error);
+
+/* Who the milter becomes: [milter] user, or nobody where the default user does not exist. */
+const char *postern_milter_server_user(const PosternConfiguration *configuration);

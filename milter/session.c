@@ -1,0 +1,80 @@
+#include "milter/session.h"
+
+#include "base/limits.h"
+#include "milter/macros.h"
+
+PosternMilterSession *postern_milter_session_new(const PosternMilterOffer *offer)
+{
+    PosternMilterSession *session = g_new0(PosternMilterSession, 1);
+    session->identifier = postern_identifier_new();
+    session->offer = *offer;
+    session->envelope = postern_envelope_new();
+    session->envelope->session = g_strdup(session->identifier.text);
+    session->envelope->esmtp = TRUE;
+    session->started = g_get_monotonic_time();
+    return session;
+}
+
+void postern_milter_session_free(PosternMilterSession *session)
+{
+    if (session == NULL)
+        return;
+    postern_milter_session_reset(session);
+    postern_envelope_free(session->envelope);
+    g_free(session);
+}
+
+static PosternChecks checks_for(const PosternMilterSession *session,
+                                const PosternConfiguration *configuration)
+{
+    guint checks = POSTERN_CHECKS_ALL;
+    if (!configuration->virus.scan)
+        checks &= ~(guint)POSTERN_CHECK_VIRUS;
+    if (!postern_milter_macros_is_stranger(session->envelope))
+        checks &= ~(guint)POSTERN_CHECK_SPF;
+    return (PosternChecks)checks;
+}
+
+void postern_milter_session_begin(PosternMilterSession *session, PosternMilterGateway *gateway,
+                                  PosternMilterSettings *settings, char *sender, char *parameters)
+{
+    postern_milter_session_reset(session);
+    session->messages++;
+    session->envelope->sender = sender;
+    session->envelope->sender_parameters = parameters;
+    session->transaction = postern_milter_transaction_new(settings);
+    session->ticket = postern_milter_ticket_new(gateway, settings, session->envelope,
+                                                checks_for(session, settings->configuration));
+}
+
+void postern_milter_session_add_recipient(PosternMilterSession *session, char *recipient)
+{
+    GPtrArray *recipients = session->envelope->recipients;
+    session->transaction->recipients++;
+    if (recipients->len < POSTERN_RECIPIENTS_MAX) {
+        g_ptr_array_add(recipients, recipient);
+        return;
+    }
+    g_free(recipient);
+    /* The last place stands for all the others: an empty path, that no list of exempt recipients names. */
+    g_free(recipients->pdata[POSTERN_RECIPIENTS_MAX - 1]);
+    recipients->pdata[POSTERN_RECIPIENTS_MAX - 1] = g_strdup("");
+}
+
+void postern_milter_session_end_header(PosternMilterSession *session)
+{
+    if (session->transaction->has_body)
+        return;
+    postern_milter_transaction_end_header(session->transaction);
+    g_autoptr(PosternMessage) header = postern_milter_transaction_header(session->transaction);
+    if (header != NULL)
+        postern_milter_ticket_header(session->ticket, header);
+}
+
+void postern_milter_session_reset(PosternMilterSession *session)
+{
+    g_clear_pointer(&session->ticket, postern_milter_ticket_free);
+    g_clear_pointer(&session->transaction, postern_milter_transaction_free);
+    g_clear_pointer(&session->queue, g_free);
+    postern_envelope_reset(session->envelope);
+}

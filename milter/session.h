@@ -1,0 +1,42 @@
+/*
+ * One SMTP session as the mail server tells of it. Callbacks of a session come one after the other, but on
+ * whichever thread is free.
+ */
+#pragma once
+
+#include "base/identifier.h"
+#include "mail/envelope.h"
+#include "milter/gateway.h"
+#include "milter/offer.h"
+#include "milter/transaction.h"
+
+typedef struct {
+    PosternIdentifier identifier;
+    PosternMilterOffer offer;
+    PosternEnvelope *envelope;
+    PosternMilterTransaction *transaction; /* from MAIL to the end of the message, else NULL */
+    PosternMilterTicket *ticket;           /* the same */
+    char *queue;                           /* the server's queue id of the message, or NULL */
+    gboolean connected;                    /* a client was announced */
+    guint messages;
+    guint messages_refused;
+    gint64 started; /* monotonic, microseconds */
+} PosternMilterSession;
+
+PosternMilterSession *postern_milter_session_new(const PosternMilterOffer *offer);
+void postern_milter_session_free(PosternMilterSession *session);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternMilterSession, postern_milter_session_free)
+
+/* MAIL came: begins a message. A message that was under way is forgotten. */
+void postern_milter_session_begin(PosternMilterSession *session, PosternMilterGateway *gateway,
+                                  PosternMilterSettings *settings, char *sender, char *parameters);
+
+/* RCPT came; takes recipient. Those over POSTERN_RECIPIENTS_MAX are counted, and none of them is exempt. */
+void postern_milter_session_add_recipient(PosternMilterSession *session, char *recipient);
+
+/* The header is over: its questions are asked while the body still comes. Calls after the first do nothing.
+ */
+void postern_milter_session_end_header(PosternMilterSession *session);
+
+/* Forgets the message: it is over, or was aborted. */
+void postern_milter_session_reset(PosternMilterSession *session);

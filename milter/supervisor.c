@@ -1,0 +1,235 @@
+#include "milter/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "inspect/execute.h"
+#include "inspect/spawn.h"
+#include "milter/place.h"
+#include "milter/server.h"
+
+#define TICK_MS 250
+#define RESTART_MIN_MS 200
+#define RESTART_MAX_MS 30000
+
+typedef struct {
+    PosternConfiguration *configuration;
+    const char *path;
+    PosternInspectorProcess *inspector; /* a private one, or NULL */
+    GPid process;                       /* the serving process; 0: down */
+    int orders;                         /* to it; -1: down */
+    int ready;                          /* from it: an octet, then nothing more */
+    gboolean served;                    /* the process that runs, or ran last, got as far as serving */
+    gboolean ever_served;
+    gboolean ending;
+    gint64 next_start; /* monotonic, microseconds */
+    guint pause_ms;
+} Supervisor;
+
+static void take_signals(sigset_t *ret_signals)
+{
+    static const int numbers[] = {SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGCHLD};
+    sigemptyset(ret_signals);
+    for (guint i = 0; i < G_N_ELEMENTS(numbers); i++)
+        sigaddset(ret_signals, numbers[i]);
+    sigprocmask(SIG_BLOCK, ret_signals, NULL);
+}
+
+/* Of the supervisor's the serving process keeps nothing but what it is given. */
+static void become_server(Supervisor *supervisor, int orders, int ready)
+{
+    g_autoptr(GError) error = NULL;
+    sigset_t none;
+    const char *inspector = supervisor->inspector != NULL
+                                ? postern_inspector_process_path(supervisor->inspector)
+                                : supervisor->configuration->inspector.socket;
+    PosternMilterServerOptions options = {
+        .configuration = supervisor->configuration,
+        .path = supervisor->path,
+        .inspector_path = inspector,
+        .orders = orders,
+        .ready = ready,
+    };
+    /* The keys of a terminal are for the supervisor, and so is who looks for the program by its name. */
+    (void)setpgid(0, 0);
+    (void)prctl(PR_SET_NAME, "milter-serving");
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (!postern_milter_server_run(&options, &error))
+        postern_log(POSTERN_LOG_ERROR, "cannot serve: %s", error->message);
+    _exit(EXIT_FAILURE);
+}
+
+static gboolean start_server(Supervisor *supervisor, GError **error)
+{
+    int orders[2];
+    int ready[2];
+    if (pipe2(orders, O_CLOEXEC) != 0)
+        return postern_error_set_system(error, errno, "cannot make a pipe");
+    if (pipe2(ready, O_CLOEXEC | O_NONBLOCK) != 0) {
+        close(orders[0]);
+        close(orders[1]);
+        return postern_error_set_system(error, errno, "cannot make a pipe");
+    }
+    GPid process = fork();
+    if (process == 0) {
+        close(orders[1]);
+        close(ready[0]);
+        become_server(supervisor, orders[0], ready[1]);
+    }
+    int number = errno;
+    close(orders[0]);
+    close(ready[1]);
+    if (process < 0) {
+        close(orders[1]);
+        close(ready[0]);
+        return postern_error_set_system(error, number, "cannot start the serving process");
+    }
+    supervisor->process = process;
+    supervisor->orders = orders[1];
+    supervisor->ready = ready[0];
+    supervisor->served = FALSE;
+    return TRUE;
+}
+
+static void note_ready(Supervisor *supervisor)
+{
+    char octet;
+    if (supervisor->process == 0 || supervisor->served || read(supervisor->ready, &octet, 1) != 1)
+        return;
+    supervisor->served = supervisor->ever_served = TRUE;
+    supervisor->pause_ms = RESTART_MIN_MS;
+}
+
+static void order(Supervisor *supervisor, PosternMilterOrder what)
+{
+    const char octet = (char)what;
+    if (supervisor->process != 0)
+        (void)!write(supervisor->orders, &octet, 1);
+}
+
+static void reload(Supervisor *supervisor)
+{
+    g_autoptr(GError) error = NULL;
+    PosternConfiguration *configuration = postern_configuration_load(supervisor->path, &error);
+    if (configuration == NULL) {
+        postern_log(POSTERN_LOG_ERROR, "nothing was changed by the reload: %s", error->message);
+        return;
+    }
+    postern_log_set_level((PosternLogLevel)configuration->log.level);
+    g_free(
+        configuration->milter.socket); /* that needs a restart, and a process that is started again is none */
+    configuration->milter.socket = g_strdup(supervisor->configuration->milter.socket);
+    postern_configuration_free(supervisor->configuration);
+    supervisor->configuration = configuration;
+    order(supervisor, POSTERN_MILTER_RELOAD);
+    if (supervisor->inspector != NULL)
+        postern_inspector_process_reload(supervisor->inspector);
+}
+
+static void reopen(Supervisor *supervisor)
+{
+    g_autoptr(GError) error = NULL;
+    if (!postern_log_reopen(&error))
+        postern_log(POSTERN_LOG_ERROR, "%s", error->message);
+    order(supervisor, POSTERN_MILTER_REOPEN);
+}
+
+static void take(Supervisor *supervisor, int number)
+{
+    if (number == SIGHUP)
+        reload(supervisor);
+    else if (number == SIGUSR1)
+        reopen(supervisor);
+    else if (number == SIGTERM || number == SIGINT)
+        order(supervisor, supervisor->ending ? POSTERN_MILTER_AT_ONCE : POSTERN_MILTER_DRAIN);
+    supervisor->ending = supervisor->ending || number == SIGTERM || number == SIGINT;
+}
+
+static void check_server(Supervisor *supervisor)
+{
+    int status = 0;
+    if (supervisor->process == 0 || waitpid(supervisor->process, &status, WNOHANG) != supervisor->process)
+        return;
+    note_ready(supervisor);
+    close(supervisor->orders);
+    close(supervisor->ready);
+    supervisor->process = 0;
+    supervisor->next_start = g_get_monotonic_time() + (gint64)supervisor->pause_ms * 1000;
+    supervisor->pause_ms = MIN(2 * supervisor->pause_ms, RESTART_MAX_MS);
+    if (supervisor->ending || !supervisor->ever_served)
+        return;
+    g_autofree char *how = postern_wait_status_describe(status);
+    postern_log(POSTERN_LOG_ERROR, "the serving process has ended (%s) and is started again", how);
+}
+
+static void check_inspector(Supervisor *supervisor)
+{
+    g_autofree char *text = NULL;
+    if (supervisor->inspector != NULL && postern_inspector_process_check(supervisor->inspector, &text))
+        postern_log(POSTERN_LOG_ERROR, "postern-inspector has ended (%s) and is started again", text);
+}
+
+static void start_again(Supervisor *supervisor)
+{
+    g_autoptr(GError) error = NULL;
+    if (supervisor->process != 0 || g_get_monotonic_time() < supervisor->next_start ||
+        start_server(supervisor, &error))
+        return;
+    supervisor->next_start = g_get_monotonic_time() + (gint64)supervisor->pause_ms * 1000;
+    postern_log(POSTERN_LOG_ERROR, "%s", error->message);
+}
+
+/* TRUE: ended as told. */
+static gboolean supervise(Supervisor *supervisor, const sigset_t *signals)
+{
+    const struct timespec tick = {.tv_sec = 0, .tv_nsec = TICK_MS * 1000000L};
+    for (;;) {
+        int number = sigtimedwait(signals, NULL, &tick);
+        note_ready(supervisor);
+        if (number > 0)
+            take(supervisor, number);
+        check_server(supervisor);
+        if (supervisor->process == 0 && (supervisor->ending || !supervisor->ever_served))
+            return supervisor->ending;
+        if (supervisor->ending)
+            continue;
+        start_again(supervisor);
+        check_inspector(supervisor);
+    }
+}
+
+static gboolean start_inspector(Supervisor *supervisor, GError **error)
+{
+    const PosternConfiguration *configuration = supervisor->configuration;
+    if (configuration->inspector.socket[0] != '\0')
+        return TRUE;
+    supervisor->inspector = postern_inspector_process_new(supervisor->path, NULL, error);
+    if (supervisor->inspector == NULL)
+        return FALSE;
+    return geteuid() != 0 || postern_inspector_process_give_to(
+                                 supervisor->inspector, postern_milter_server_user(configuration), error);
+}
+
+gboolean postern_milter_supervisor_run(PosternConfiguration *configuration, const char *path, GError **error)
+{
+    Supervisor supervisor = {.configuration = configuration, .path = path, .orders = -1, .ready = -1};
+    sigset_t signals;
+    signal(SIGPIPE, SIG_IGN);
+    take_signals(&signals);
+    supervisor.pause_ms = RESTART_MIN_MS;
+    gboolean ended = start_inspector(&supervisor, error) && start_server(&supervisor, error) &&
+                     supervise(&supervisor, &signals);
+    if (supervisor.ever_served)
+        postern_milter_place_remove(supervisor.configuration);
+    g_clear_pointer(&supervisor.inspector, postern_inspector_process_free);
+    g_clear_pointer(&supervisor.configuration, postern_configuration_free);
+    return ended;
+}

@@ -1,0 +1,173 @@
+"""Verdicts of postern-milter through a real Sendmail, with the lines that administrators get."""
+
+import re
+import socket
+import sys
+import unittest
+
+from support import milter_messages as mail, ports
+from support.milter import HOSTNAME, MilterTestCase, administrator_lines
+from support.milter_messages import RECIPIENT
+from support.proxy import run_program
+from support.sendmail import Sendmail, Unavailable
+from support.smtp import Client
+
+SENDER = "a@pass.example"
+RESULTS = "Authentication-Results"
+
+
+def own_address():
+    """An address of this machine that is not on its loopback interface, or None. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("198.51.100.1", 9))
+        except OSError:
+            return None
+        address = probe.getsockname()[0]
+    return None if address.startswith("127.") else address
+
+
+class SendmailMilterTest(MilterTestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.milter_port = ports.free_port()
+        cls.address = own_address()
+        lines = administrator_lines("sendmail", "postern-milter.m4").replace(":8891@", f":{cls.milter_port}@")
+        hosts = ["127.0.0.1", *filter(None, [cls.address])]
+        cls.sendmail = Sendmail(lines, hosts).start()
+        cls.addClassCleanup(cls.sendmail.close)
+        cls.bare = Sendmail().start()
+        cls.addClassCleanup(cls.bare.close)
+
+    def setUp(self):
+        super().setUp()
+        for path in [*self.sendmail.queue_folder.iterdir(), *self.bare.queue_folder.iterdir()]:
+            path.unlink()
+
+    def start_milter(self, answers="", **groups):
+        place = f"inet:{self.milter_port}@127.0.0.1"
+        return self.milter(socket=place, answers=mail.ANSWERS + answers, **groups)
+
+    def deliver(self, octets, sender=SENDER, server=None, host="127.0.0.1"):
+        with Client((server or self.sendmail).port, host, timeout=60) as client:
+            client.ehlo()
+            return client.deliver(sender, [RECIPIENT], octets)
+
+    def queued(self, octets, **options):
+        """Delivers, and returns what is in the queue for it."""
+        reply = self.deliver(octets, **options)
+        self.assertEqual(reply.code, 250, reply)
+        return (options.get("server") or self.sendmail).take()[0]
+
+    def test_lines_fit_the_default_configuration(self):
+        dump = run_program("postern-milter", "--dump-config").stdout
+        place = re.search(r"^socket\s*=\s*(inet:\S+)$", dump, re.MULTILINE)[1]
+        self.assertIn(f"`S={place}, F=T, ", administrator_lines("sendmail", "postern-milter.m4"))
+
+    def test_verdicts(self):
+        milter = self.start_milter()
+        clean = self.queued(mail.CLEAN)
+        self.assertEqual(sum(field.startswith(f"{RESULTS}: {HOSTNAME};") for field in clean.fields), 1)
+        line = milter.wait_for_closing_lines("message", 1)[0]
+        self.assertEqual((line["queue"], line["client"]), (clean.identifier, "127.0.0.1"))
+        self.assertEqual(line["spf"], "not_checked")
+        signed = self.queued(mail.SIGNED, sender="ada@signed.example")
+        self.assertIn("dkim=pass header.d=signed.example", "\n".join(signed.fields))
+        for octets, enhanced in ((mail.INFECTED, "5.7.1"), (mail.PLAINLY_INFECTED, "5.7.1"),
+                                 (mail.BROKEN, "5.7.20"), (mail.BROKEN_HEADER, "5.7.20")):
+            count = len(milter.closing_lines("message"))
+            reply = self.deliver(octets)
+            self.assertEqual((reply.code, reply.enhanced), (550, enhanced), reply)
+            line = milter.wait_for_closing_lines("message", count + 1)[-1]
+            self.assertRegex(reply.text, rf"\[{line['session']}\]$")
+        self.assertEqual(self.sendmail.queued(), [])
+
+    def test_strangers(self):
+        if self.address is None:
+            self.skipTest("this machine has no address but those of its loopback interface")
+        self.start_milter(f'mine.example TXT "v=spf1 ip4:{self.address} -all"\n')
+        reply = self.deliver(mail.CLEAN, host=self.address)
+        self.assertEqual((reply.code, reply.enhanced), (550, "5.7.23"), reply)
+        self.assertIn(f"{self.address} is not allowed", reply.text)
+        passed = self.queued(mail.CLEAN, sender="a@mine.example", host=self.address)
+        self.assertIn("spf=pass", "\n".join(passed.fields))
+        reply = self.deliver(mail.CLEAN, sender="100%d%s%n@pass.example", host=self.address)
+        self.assertEqual(reply.code, 550, reply)
+
+    def test_one_connection_goes_on_after_each_verdict(self):
+        self.start_milter()
+        with Client(self.sendmail.port, timeout=60) as client:
+            client.ehlo()
+            codes = [client.deliver(SENDER, [RECIPIENT], octets).code
+                     for octets in (mail.CLEAN, mail.INFECTED, mail.CLEAN, mail.PLAINLY_INFECTED, mail.CLEAN)]
+            self.assertEqual(codes, [250, 550, 250, 550, 250])
+            client.envelope(SENDER, RECIPIENT)
+            client.command("RSET")
+            self.assertEqual(client.deliver(SENDER, [RECIPIENT], mail.CLEAN).code, 250)
+        self.assertEqual(len(self.sendmail.take(4)), 4)
+
+    def test_forged_results_are_removed(self):
+        self.start_milter()
+        queued = self.queued(mail.FORGED)
+        plain = self.queued(mail.UNFORGED, server=self.bare)
+        results = [field for field in queued.fields if HOSTNAME in field.lower()]
+        self.assertEqual(len(results), 1)
+        self.assertEqual(comparable(queued.without(RESULTS)), comparable(plain.fields))
+        self.assertLess(queued.fields.index(results[0]),
+                        next(number for number, field in enumerate(queued.fields) if "kept.example" in field))
+
+    def test_quarantine_holds_the_message(self):
+        self.start_milter(policy={"virus": "quarantine"})
+        held = self.queued(mail.INFECTED)
+        self.assertRegex(held.quarantine, r"^postern: virus: .*Eicar.* \[\w+\]$")
+        self.assertTrue(any(field.startswith("Postern-Quarantine: virus: ") for field in held.fields))
+        self.assertIsNone(self.queued(mail.CLEAN).quarantine)
+
+    def test_discard_drops_in_silence(self):
+        self.start_milter(policy={"virus": "discard"})
+        self.assertEqual(self.deliver(mail.INFECTED).code, 250)
+        self.assertEqual(self.sendmail.queued(), [])
+
+    def test_observe_changes_nothing(self):
+        milter = self.start_milter(milter={"mode": "observe"})
+        for octets in (mail.INFECTED, mail.FORGED, mail.BROKEN):
+            self.assert_same(self.queued(octets), self.queued(octets, server=self.bare))
+        lines = [line for line in milter.closing_lines("message") if line.get("would")]
+        self.assertEqual([line["would"] for line in lines], ["reject"] * 2)
+
+    def assert_same(self, queued, plain):
+        self.assertEqual(comparable(queued.fields), comparable(plain.fields))
+        self.assertEqual(queued.body, plain.body)
+
+    def test_messages_stay_as_they_are(self):
+        self.start_milter(policy={"dkim_fail": "mark"})
+        for name, octets in mail.SHAPES.items():
+            with self.subTest(name):
+                queued, plain = self.queued(octets), self.queued(octets, server=self.bare)
+                self.assertEqual(comparable(queued.without(RESULTS)), comparable(plain.fields))
+                self.assertEqual(queued.body, plain.body)
+
+    def test_nothing_is_accepted_while_the_milter_is_away(self):
+        self.start_milter().stop()
+        with Client(self.sendmail.port, timeout=60, greet=False) as client:
+            replies = [client.reply()]
+            if replies[0].code == 220:
+                client.ehlo()
+                replies += client.envelope(SENDER, RECIPIENT)
+            self.assertTrue(any(400 <= reply.code < 500 for reply in replies), replies)
+        self.assertEqual(self.sendmail.queued(), [])
+
+
+def comparable(fields):
+    """Fields without what tells one delivery from another: id and time in the trace that Sendmail adds."""
+    trace = re.compile(r"\A(Received: from client\.example).*\Z", re.DOTALL)
+    return [trace.sub(r"\1", field) for field in fields]
+
+
+if __name__ == "__main__":
+    try:
+        Sendmail().close()
+    except Unavailable as error:
+        print(f"skipped: {error}")
+        sys.exit(77)
+    unittest.main()

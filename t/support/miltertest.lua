@@ -1,0 +1,80 @@
+-- What miltertest(8) asks postern-milter at the socket PLACE, with a client at CLIENT and a stranger at STRANGER.
+
+local function connect(address)
+    local conn = mt.connect(PLACE, 40, 0.05)
+    if conn == nil then error("no connection to " .. PLACE) end
+    if mt.conninfo(conn, "client.example", address) ~= nil then error("conninfo") end
+    if mt.helo(conn, "client.example") ~= nil then error("helo") end
+    return conn
+end
+
+local function expect(conn, reply, what)
+    local got = mt.getreply(conn)
+    if got ~= reply then
+        error(what .. ": " .. string.char(got) .. " instead of " .. string.char(reply))
+    end
+end
+
+local function envelope(conn)
+    mt.macro(conn, SMFIC_MAIL, "i", "LUA")
+    if mt.mailfrom(conn, "<a@pass.example>") ~= nil then error("mailfrom") end
+    expect(conn, SMFIR_CONTINUE, "MAIL")
+    if mt.rcptto(conn, "<b@example.org>") ~= nil then error("rcptto") end
+end
+
+local function header(conn)
+    mt.header(conn, "From", " a@pass.example")
+    mt.header(conn, "Authentication-Results", " mx.example.org; spf=pass")
+    mt.header(conn, "Subject", " lua")
+    if mt.eoh(conn) ~= nil then error("eoh") end
+end
+
+local function finish(conn)
+    if mt.eom(conn) ~= nil then error("eom") end
+end
+
+-- Accepted: marked, and the forged field is gone.
+local conn = connect(CLIENT)
+envelope(conn)
+header(conn)
+mt.bodystring(conn, "Hello.\r\n")
+finish(conn)
+expect(conn, SMFIR_ACCEPT, "clean message")
+if not mt.eom_check(conn, MT_HDRINSERT, "Authentication-Results") then error("no results inserted") end
+if not mt.eom_check(conn, MT_HDRDELETE, "Authentication-Results") then error("forged results stay") end
+
+-- Refused, with our reply, and the connection goes on.
+envelope(conn)
+header(conn)
+mt.bodystring(conn, EICAR .. "\r\n")
+finish(conn)
+expect(conn, SMFIR_REPLYCODE, "virus")
+
+-- Aborted in the middle, and empty.
+envelope(conn)
+header(conn)
+mt.abort(conn)
+envelope(conn)
+if mt.eoh(conn) ~= nil then error("eoh") end
+finish(conn)
+expect(conn, SMFIR_ACCEPT, "empty message")
+mt.disconnect(conn)
+
+-- A stranger, and one who vanishes.
+conn = connect(STRANGER)
+envelope(conn)
+header(conn)
+mt.bodyrandom(conn, 100000)
+finish(conn)
+expect(conn, SMFIR_REPLYCODE, "stranger")
+envelope(conn)
+mt.disconnect(conn, false)
+
+-- A client of a family that nobody knows.
+conn = connect("unspec")
+envelope(conn)
+header(conn)
+finish(conn)
+expect(conn, SMFIR_ACCEPT, "unknown family")
+mt.disconnect(conn)
+mt.echo("all as it should be")

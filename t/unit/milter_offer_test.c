@@ -1,0 +1,63 @@
+#include "milter/offer.h"
+
+#include <libmilter/mfapi.h>
+
+#define EDITS (SMFIF_ADDHDRS | SMFIF_CHGHDRS)
+#define POSTFIX_ACTIONS (EDITS | SMFIF_QUARANTINE | SMFIF_SETSYMLIST | SMFIF_CHGFROM | SMFIF_ADDRCPT)
+#define EVERY_STEP 0x1fffffUL
+#define SILENT                                                                                               \
+    (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_RCPT | SMFIP_NR_DATA | SMFIP_NR_UNKN | SMFIP_NR_HDR |          \
+     SMFIP_NR_EOH)
+#define REGISTERED (SMFIP_NODATA | SMFIP_NOUNKNOWN)
+
+static void test_everything_offered(void)
+{
+    PosternMilterOffer offer;
+    g_assert_true(postern_milter_offer_answer(&offer, POSTFIX_ACTIONS, EVERY_STEP, REGISTERED | SMFIP_SKIP));
+    g_assert_cmphex(offer.actions, ==, EDITS | SMFIF_QUARANTINE | SMFIF_SETSYMLIST);
+    g_assert_cmphex(offer.steps, ==, REGISTERED | SILENT | SMFIP_SKIP | SMFIP_HDR_LEADSPC);
+    g_assert_true(offer.leading_space && offer.skip && offer.quarantine && offer.macros);
+}
+
+/* MAIL may be refused, and a skipped body is an answer to a piece of it: neither may be silent. */
+static void test_where_a_refusal_is_given_a_reply_is_awaited(void)
+{
+    PosternMilterOffer offer;
+    for (unsigned long steps = 0; steps <= 0x1ff; steps++) {
+        unsigned long offered = (steps << 12) | (steps & 1 ? SMFIP_SKIP : 0) | SMFIP_NR_MAIL;
+        g_assert_true(postern_milter_offer_answer(&offer, EDITS, offered, 0));
+        g_assert_cmphex(offer.steps & SMFIP_NR_MAIL, ==, 0);
+        g_assert_false((offer.steps & SMFIP_SKIP) != 0 && (offer.steps & SMFIP_NR_BODY) != 0);
+        g_assert_cmphex(offer.steps & ~offered, ==, 0);
+        g_assert_cmpint(offer.skip, ==, (offered & SMFIP_SKIP) != 0);
+    }
+}
+
+static void test_old_server(void)
+{
+    PosternMilterOffer offer;
+    g_assert_true(postern_milter_offer_answer(&offer, EDITS, 0, REGISTERED));
+    g_assert_cmphex(offer.actions, ==, EDITS);
+    g_assert_cmphex(offer.steps, ==, REGISTERED);
+    g_assert_false(offer.leading_space || offer.skip || offer.quarantine || offer.macros);
+    g_assert_true(postern_milter_offer_answer(&offer, EDITS, SMFIP_NR_BODY, 0));
+    g_assert_cmphex(offer.steps, ==, SMFIP_NR_BODY);
+}
+
+static void test_server_without_edits(void)
+{
+    PosternMilterOffer offer;
+    g_assert_false(postern_milter_offer_answer(&offer, 0, EVERY_STEP, 0));
+    g_assert_false(postern_milter_offer_answer(&offer, SMFIF_ADDHDRS | SMFIF_QUARANTINE, EVERY_STEP, 0));
+    g_assert_false(postern_milter_offer_answer(&offer, SMFIF_CHGHDRS, EVERY_STEP, 0));
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/milter-offer/everything", test_everything_offered);
+    g_test_add_func("/milter-offer/replies", test_where_a_refusal_is_given_a_reply_is_awaited);
+    g_test_add_func("/milter-offer/old-server", test_old_server);
+    g_test_add_func("/milter-offer/without-edits", test_server_without_edits);
+    return g_test_run();
+}

@@ -120,7 +120,7 @@ static void act(Fuzz *fuzz, PosternSessionAction *action)
     case POSTERN_SESSION_INSPECT_HEADER:
         break;
     case POSTERN_SESSION_LOG:
-        fuzz->logged_accepted += strstr(postern_log_line_text(action->line), "delivery=accepted") != NULL;
+        fuzz->logged_accepted += strstr(postern_log_line_text(action->line), " delivery=accepted") != NULL;
         break;
     case POSTERN_SESSION_CLOSE:
         fuzz->closed = TRUE;

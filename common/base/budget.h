@@ -10,6 +10,8 @@ typedef struct PosternBudget PosternBudget;
 
 /* A budget of maximum octets; one reference, the caller's. */
 PosternBudget *postern_budget_new(guint64 maximum);
+/* A share of parent (a reference is taken): what is taken out of it is taken out of both. */
+PosternBudget *postern_budget_new_share(PosternBudget *parent, guint64 maximum);
 PosternBudget *postern_budget_ref(PosternBudget *budget);
 void postern_budget_unref(PosternBudget *budget);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternBudget, postern_budget_unref)

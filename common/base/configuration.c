@@ -9,11 +9,12 @@
 #include "base/configuration_agreement.h"
 #include "base/configuration_check.h"
 #include "base/configuration_mistakes.h"
+#include "base/configuration_names.h"
+#include "base/configuration_policies.h"
 #include "base/configuration_scan.h"
 #include "base/configuration_value.h"
 #include "base/error.h"
 #include "base/limits.h"
-#include "base/nearest.h"
 
 static void name_host(PosternConfiguration *configuration)
 {
@@ -24,6 +25,12 @@ static void name_host(PosternConfiguration *configuration)
         gethostname(name, sizeof name - 1) == 0 && postern_configuration_check_domain(name, NULL);
     g_free(configuration->proxy.hostname);
     configuration->proxy.hostname = g_strdup(usable ? name : "localhost");
+    configuration->proxy.hostname_of_machine = TRUE;
+}
+
+static gpointer place_of(PosternConfiguration *configuration, const PosternOption *option)
+{
+    return G_STRUCT_MEMBER_P(configuration, option->offset);
 }
 
 static PosternConfiguration *new_with_defaults(void)
@@ -32,9 +39,11 @@ static PosternConfiguration *new_with_defaults(void)
     gsize length;
     const PosternOption *options = postern_configuration_options(&length);
 
+    configuration->policies = postern_configuration_policies_new();
     for (gsize i = 0; i < length; i++) {
         g_autoptr(GError) error = NULL;
-        if (!postern_configuration_value_set(configuration, &options[i], options[i].initial, &error))
+        if (!postern_configuration_value_set(place_of(configuration, &options[i]), &options[i],
+                                             options[i].initial, &error))
             g_error("default of [%s] %s: %s", options[i].group, options[i].key, error->message);
     }
     return configuration;
@@ -43,6 +52,7 @@ static PosternConfiguration *new_with_defaults(void)
 PosternConfiguration *postern_configuration_new(void)
 {
     PosternConfiguration *configuration = new_with_defaults();
+    postern_configuration_policies_add(configuration, POSTERN_POLICY_SUBMISSION);
     name_host(configuration);
     return configuration;
 }
@@ -55,108 +65,94 @@ void postern_configuration_free(PosternConfiguration *configuration)
     if (configuration == NULL)
         return;
     for (gsize i = 0; i < length; i++)
-        postern_configuration_value_clear(configuration, &options[i]);
+        postern_configuration_value_clear(place_of(configuration, &options[i]), &options[i]);
+    g_hash_table_unref(configuration->policies);
     g_free(configuration);
 }
 
-/* The groups, or the keys of group where it is not NULL; the container is the caller's. */
-static GPtrArray *list_names(const char *group)
-{
-    gsize length;
-    const PosternOption *options = postern_configuration_options(&length);
-    GPtrArray *names = g_ptr_array_new();
-
-    for (gsize i = 0; i < length; i++) {
-        const char *name = group == NULL ? options[i].group : options[i].key;
-        gboolean wanted = group == NULL ? i == 0 || strcmp(options[i - 1].group, name) != 0
-                                        : strcmp(options[i].group, group) == 0;
-        if (wanted)
-            g_ptr_array_add(names, (gpointer)(guintptr)name);
-    }
-    g_ptr_array_add(names, NULL);
-    return names;
-}
-
-static const PosternOption *find_option(const char *group, const char *key)
-{
-    gsize length;
-    const PosternOption *options = postern_configuration_options(&length);
-
-    for (gsize i = 0; i < length; i++)
-        if ((group == NULL || strcmp(options[i].group, group) == 0) && strcmp(options[i].key, key) == 0)
-            return &options[i];
-    return NULL;
-}
-
-static void add_unknown_group(PosternMistakes *mistakes, const char *group)
-{
-    g_autoptr(GPtrArray) names = list_names(NULL);
-    const char *nearest = postern_nearest_name(group, (const char *const *)names->pdata);
-    g_autofree char *all = g_strjoinv(", ", (char **)names->pdata);
-
-    if (nearest != NULL)
-        postern_mistakes_add(mistakes, group, NULL, "there is no such group (did you mean '%s'?)", nearest);
-    else
-        postern_mistakes_add(mistakes, group, NULL, "there is no such group; there are %s", all);
-}
-
-static void add_unknown_key(PosternMistakes *mistakes, const char *group, const char *key)
-{
-    g_autoptr(GPtrArray) names = list_names(group);
-    const char *nearest = postern_nearest_name(key, (const char *const *)names->pdata);
-    const PosternOption *elsewhere = find_option(NULL, key);
-
-    if (elsewhere != NULL)
-        postern_mistakes_add(mistakes, group, key, "there is no such key here (did you mean '%s' of [%s]?)",
-                             key, elsewhere->group);
-    else if (nearest != NULL)
-        postern_mistakes_add(mistakes, group, key, "there is no such key (did you mean '%s'?)", nearest);
-    else
-        postern_mistakes_add(mistakes, group, key, "there is no such key; --dump-config shows all");
-}
+/* A group of the file: the rows that it has, and, of a [policy NAME], the policy that it is. */
+typedef struct {
+    PosternConfiguration *configuration;
+    GKeyFile *file;
+    PosternMistakes *mistakes;
+    gboolean all_right; /* no value is wrong; a wrong one is still the default */
+} Reading;
 
 /* FALSE where the value, not the key, is wrong. */
-static gboolean read_key(PosternConfiguration *configuration, GKeyFile *file, const char *group,
-                         const char *key, PosternMistakes *mistakes)
+static gboolean read_key(Reading *reading, const char *group, const char *key, const char *policy)
 {
     g_autoptr(GError) error = NULL;
-    const PosternOption *option = find_option(group, key);
+    const char *rows = policy != NULL ? POSTERN_POLICY_GROUP : group;
+    const PosternOption *option = postern_configuration_find(rows, key);
 
     if (option == NULL) {
-        add_unknown_key(mistakes, group, key);
+        postern_configuration_add_unknown_key(reading->mistakes, group, rows, key);
         return TRUE;
     }
     g_autoptr(GError) escapes = NULL;
-    g_autofree char *value = g_key_file_get_string(file, group, key, &escapes);
+    g_autofree char *value = g_key_file_get_string(reading->file, group, key, &escapes);
     if (value == NULL || escapes != NULL) {
-        postern_mistakes_add(mistakes, group, key, "has a backslash that means nothing: write \\\\ for one");
+        postern_mistakes_add(reading->mistakes, group, key,
+                             "has a backslash that means nothing: write \\\\ for one");
         return FALSE;
     }
-    if (!postern_configuration_value_set(configuration, option, value, &error)) {
-        postern_mistakes_add(mistakes, group, key, "%s%s", error->message,
+    gpointer place = postern_configuration_policies_place(reading->configuration, policy, option);
+    if (!postern_configuration_value_set(place, option, value, &error)) {
+        postern_mistakes_add(reading->mistakes, group, key, "%s%s", error->message,
                              strstr(value, " #") != NULL ? " (a comment needs a line of its own)" : "");
         return FALSE;
     }
     return TRUE;
 }
 
+static void read_group(Reading *reading, const char *group, const char *policy)
+{
+    g_auto(GStrv) keys = g_key_file_get_keys(reading->file, group, NULL, NULL);
+    for (char **key = keys; key != NULL && *key != NULL; key++)
+        reading->all_right = read_key(reading, group, *key, policy) && reading->all_right;
+}
+
+static void read_policy(Reading *reading, const char *group)
+{
+    const char *policy = postern_configuration_policy_of_group(group);
+    GHashTable *policies = reading->configuration->policies;
+
+    if (*policy == '\0') {
+        postern_mistakes_add(reading->mistakes, group, NULL,
+                             "is no policy: write [policy NAME], NAME of at most %d letters, digits, '-' "
+                             "and '_'",
+                             POSTERN_POLICY_NAME_MAX_OCTETS);
+        return;
+    }
+    if (!g_hash_table_contains(policies, policy) && g_hash_table_size(policies) >= POSTERN_POLICIES_MAX) {
+        postern_mistakes_add(reading->mistakes, group, NULL, "is one too many: there may be %d policies",
+                             POSTERN_POLICIES_MAX);
+        return;
+    }
+    postern_configuration_policies_add(reading->configuration, policy);
+    read_group(reading, group, policy);
+}
+
+/* Policies come last, wherever they stand: they begin with what [policy] says. */
 static void read_file(PosternConfiguration *configuration, GKeyFile *file, PosternMistakes *mistakes)
 {
     g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
-    g_autoptr(GPtrArray) known = list_names(NULL);
-    gboolean all_right = TRUE;
+    Reading reading = {configuration, file, mistakes, TRUE};
 
     for (char **group = groups; *group != NULL; group++) {
-        if (!g_strv_contains((const char *const *)known->pdata, *group)) {
-            add_unknown_group(mistakes, *group);
+        if (postern_configuration_policy_of_group(*group) != NULL)
             continue;
-        }
-        g_auto(GStrv) keys = g_key_file_get_keys(file, *group, NULL, NULL);
-        for (char **key = keys; *key != NULL; key++)
-            all_right = read_key(configuration, file, *group, *key, mistakes) && all_right;
+        if (postern_configuration_has_group(*group))
+            read_group(&reading, *group, NULL);
+        else
+            postern_configuration_add_unknown_group(mistakes, *group);
     }
+    postern_configuration_policies_add(configuration, POSTERN_POLICY_SUBMISSION);
+    for (char **group = groups; *group != NULL; group++)
+        if (postern_configuration_policy_of_group(*group) != NULL)
+            read_policy(&reading, *group);
     /* A wrong value is still the default here, which may contradict what was meant. */
-    if (all_right)
+    if (reading.all_right)
         postern_configuration_agree(configuration, mistakes);
 }
 
@@ -234,10 +230,15 @@ static gboolean read_path(const char *path, GString *text, GError **error)
     return FALSE;
 }
 
+static gboolean has_no_file(void)
+{
+    return access(POSTERN_CONFIGURATION_FILE, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
 PosternConfiguration *postern_configuration_load(const char *path, GError **error)
 {
     if (path == NULL) {
-        if (access(POSTERN_CONFIGURATION_FILE, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR))
+        if (has_no_file())
             return postern_configuration_new();
         path = POSTERN_CONFIGURATION_FILE;
     }
@@ -245,4 +246,11 @@ PosternConfiguration *postern_configuration_load(const char *path, GError **erro
     if (!read_path(path, text, error))
         return NULL;
     return postern_configuration_parse(text->str, text->len, path, error);
+}
+
+char *postern_configuration_approval(const char *path)
+{
+    if (path == NULL && has_no_file())
+        return g_strdup("there is no " POSTERN_CONFIGURATION_FILE ": all options have their defaults");
+    return g_strdup_printf("%s: no mistakes found", path != NULL ? path : POSTERN_CONFIGURATION_FILE);
 }

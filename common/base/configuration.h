@@ -12,6 +12,35 @@
  * never NULL. Choices are indices into the row's list of choices, which for [policy] actions is the order of
  * PosternAction (judge/policy.h).
  */
+
+/*
+ * One policy: group [policy], and each [policy NAME], which has the values of [policy] where it does not say
+ * otherwise. [policy submission] always exists, and begins with checks = virus, sign = yes,
+ * authentication_results = no, and accept for all that SPF, DKIM and DMARC find; the rest as in [policy].
+ */
+typedef struct {
+    char **checks; /* names of checks that are wanted */
+    guint virus;
+    guint unscannable;
+    guint spf_fail;
+    guint spf_softfail;
+    guint spf_error;
+    guint dkim_fail;
+    guint dkim_error;
+    guint dmarc_reject;
+    guint dmarc_quarantine;
+    guint dmarc_error;
+    guint from_invalid;
+    char **trusted_sealers;
+    gboolean authentication_results;
+    gboolean received_spf;
+    char *subject_tag;
+    gboolean sign;
+    guint sign_error;
+    char **allow_clients;
+    char **exempt_recipients;
+} PosternPolicyOptions;
+
 typedef struct {
     struct {
         char *destination;
@@ -41,9 +70,16 @@ typedef struct {
         guint drain_timeout_ms;
         guint64 message_size;
         guint64 message_memory;
+        guint64 message_memory_per_client; /* 0: a quarter of message_memory */
+        guint64 min_data_rate;             /* octets a second; 0: any */
         guint max_recipients;
         gboolean relay_probe;
         guint bare_newline; /* PosternBareNewline */
+        guint role;         /* PosternProxyRole */
+        char **submission_listen;
+        char **trusted_clients;
+        guint filter_timeout_ms;
+        gboolean hostname_of_machine; /* hostname is the name of the machine: the file says none */
     } proxy;
     struct {
         char *socket;
@@ -58,12 +94,14 @@ typedef struct {
         guint drain_timeout_ms;
         guint64 message_size;
         guint64 message_memory;
+        gboolean refuse_at_mail;
     } milter;
     struct {
         char **servers;
         char *answers;
         guint timeout_ms;
         guint64 cache_octets;
+        char *trust_anchor_file;
     } dns;
     struct {
         char *socket;
@@ -73,6 +111,7 @@ typedef struct {
         guint64 worker_memory;
         guint64 temporary_octets;
         char *temporary_directory;
+        guint spf_engine; /* PosternSpfEngine */
     } inspector;
     struct {
         gboolean scan;
@@ -80,17 +119,23 @@ typedef struct {
         guint64 scan_octets;
     } virus;
     struct {
-        guint virus;
-        guint unscannable;
-        guint spf_fail;
-        guint spf_softfail;
-        guint spf_error;
-        guint dkim_fail;
-        guint dkim_error;
-        gboolean authentication_results;
-        char **allow_clients;
-        char **exempt_recipients;
-    } policy;
+        char **own_networks;
+        char **trusted_relays;
+        char *authenticated_policy;
+        char *own_networks_policy;
+        char *recipients; /* path of a table, or "" */
+    } clients;
+    PosternPolicyOptions policy;
+    GHashTable *policies; /* NAME (char *) to PosternPolicyOptions *: groups [policy NAME]; never NULL */
+    struct {
+        char *table;
+    } sign;
+    struct {
+        char *directory;
+        guint which; /* PosternCapsuleWhich */
+        guint64 octets;
+        guint age_ms;
+    } capsule;
 } PosternConfiguration;
 
 typedef enum {
@@ -108,6 +153,21 @@ typedef enum {
     POSTERN_BARE_NEWLINE_REJECT,
     POSTERN_BARE_NEWLINE_REPAIR,
 } PosternBareNewline;
+
+typedef enum {
+    POSTERN_ROLE_BORDER,
+    POSTERN_ROLE_BEFORE_QUEUE_FILTER,
+} PosternProxyRole;
+
+typedef enum {
+    POSTERN_SPF_ENGINE_POSTERN,
+    POSTERN_SPF_ENGINE_LIBSPF2,
+} PosternSpfEngine;
+
+typedef enum {
+    POSTERN_CAPSULE_REFUSED, /* messages that are not plainly accepted */
+    POSTERN_CAPSULE_ALL,
+} PosternCapsuleWhich;
 
 typedef enum {
     POSTERN_OPTION_BOOLEAN,  /* yes, no */
@@ -139,6 +199,20 @@ typedef struct {
 /* The table, and its length in *ret_length. */
 const PosternOption *postern_configuration_options(gsize *ret_length);
 
+/*
+ * Where the value of option stands in configuration. policy: NULL, or the NAME of a group [policy NAME] that
+ * there is; it matters for the rows of group policy alone.
+ */
+gconstpointer postern_configuration_place(const PosternConfiguration *configuration, const char *policy,
+                                          const PosternOption *option);
+
+/* The names of the groups [policy NAME], sorted; free the container with g_ptr_array_unref. */
+GPtrArray *postern_configuration_policy_names(const PosternConfiguration *configuration);
+
+/* The group [policy NAME], [policy] where name is NULL or empty, or NULL where there is no such group. */
+const PosternPolicyOptions *postern_configuration_policy(const PosternConfiguration *configuration,
+                                                         const char *name);
+
 /* All defaults. */
 PosternConfiguration *postern_configuration_new(void);
 
@@ -152,6 +226,12 @@ PosternConfiguration *postern_configuration_load(const char *path, GError **erro
 /* Text of a file instead; name is what messages call it. */
 PosternConfiguration *postern_configuration_parse(const char *text, gsize length, const char *name,
                                                   GError **error);
+
+/*
+ * What --check-config says of a file without mistakes, or, for NULL where there is no compiled-in file, that
+ * the defaults hold; a new string, one line without its end.
+ */
+char *postern_configuration_approval(const char *path);
 
 void postern_configuration_free(PosternConfiguration *configuration);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternConfiguration, postern_configuration_free)

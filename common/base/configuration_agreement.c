@@ -1,6 +1,7 @@
 #include "base/configuration_agreement.h"
 
 #include "base/endpoint.h"
+#include "base/nearest.h"
 
 static gboolean is_same_address(GInetAddress *listener, GInetAddress *backend)
 {
@@ -22,31 +23,61 @@ static gboolean is_loopback(GInetSocketAddress *endpoint)
     return g_inet_address_get_is_loopback(g_inet_socket_address_get_address(endpoint));
 }
 
+typedef struct {
+    const PosternConfiguration *configuration;
+    PosternMistakes *mistakes;
+    GInetSocketAddress *backend;
+    GPtrArray *listeners; /* so far */
+    gboolean all_loopback;
+} Listening;
+
+static void check_listener(Listening *listening, const char *key, const char *text)
+{
+    GInetSocketAddress *listener = postern_endpoint_parse(text, NULL);
+    g_return_if_fail(listener != NULL);
+
+    for (guint i = 0; i < listening->listeners->len; i++) {
+        GInetSocketAddress *other = listening->listeners->pdata[i];
+        if (g_inet_socket_address_get_port(other) == g_inet_socket_address_get_port(listener) &&
+            g_inet_address_equal(g_inet_socket_address_get_address(other),
+                                 g_inet_socket_address_get_address(listener)))
+            postern_mistakes_add(listening->mistakes, "proxy", key, "'%s' stands there twice", text);
+    }
+    g_ptr_array_add(listening->listeners, listener);
+    listening->all_loopback = listening->all_loopback && is_loopback(listener);
+    if (is_same_endpoint(listener, listening->backend))
+        postern_mistakes_add(listening->mistakes, "proxy", "backend",
+                             "'%s' is where the proxy itself listens ('%s'): mail would go round in a loop",
+                             listening->configuration->proxy.backend, text);
+}
+
+static void check_role(const PosternConfiguration *configuration, PosternMistakes *mistakes)
+{
+    if (configuration->proxy.role == POSTERN_ROLE_BEFORE_QUEUE_FILTER) {
+        if (configuration->proxy.trusted_clients[0] == NULL)
+            postern_mistakes_add(mistakes, "proxy", "trusted_clients",
+                                 "must name the mail servers that may connect: with role = "
+                                 "before_queue_filter nobody else is let in");
+    } else if (configuration->proxy.submission_listen[0] != NULL) {
+        postern_mistakes_add(mistakes, "proxy", "submission_listen",
+                             "is for role = before_queue_filter alone: in front of the mail server, who has "
+                             "logged in is not known");
+    }
+}
+
 static void check_listeners(const PosternConfiguration *configuration, PosternMistakes *mistakes)
 {
     g_autoptr(GInetSocketAddress) backend = postern_endpoint_parse(configuration->proxy.backend, NULL);
     g_autoptr(GPtrArray) listeners = g_ptr_array_new_with_free_func(g_object_unref);
-    gboolean all_loopback = TRUE;
+    Listening listening = {configuration, mistakes, backend, listeners, TRUE};
 
-    for (char **listen = configuration->proxy.listen; *listen != NULL; listen++) {
-        GInetSocketAddress *listener = postern_endpoint_parse(*listen, NULL);
-        g_return_if_fail(listener != NULL && backend != NULL);
-        for (guint i = 0; i < listeners->len; i++) {
-            GInetSocketAddress *other = listeners->pdata[i];
-            if (g_inet_socket_address_get_port(other) == g_inet_socket_address_get_port(listener) &&
-                g_inet_address_equal(g_inet_socket_address_get_address(other),
-                                     g_inet_socket_address_get_address(listener)))
-                postern_mistakes_add(mistakes, "proxy", "listen", "'%s' stands there twice", *listen);
-        }
-        g_ptr_array_add(listeners, listener);
-        all_loopback = all_loopback && is_loopback(listener);
-        if (is_same_endpoint(listener, backend))
-            postern_mistakes_add(
-                mistakes, "proxy", "backend",
-                "'%s' is where the proxy itself listens ('%s'): mail would go round in a loop",
-                configuration->proxy.backend, *listen);
-    }
-    if (configuration->proxy.client_address != POSTERN_CLIENT_ADDRESS_XCLIENT && !all_loopback &&
+    g_return_if_fail(backend != NULL);
+    for (char **listen = configuration->proxy.listen; *listen != NULL; listen++)
+        check_listener(&listening, "listen", *listen);
+    for (char **listen = configuration->proxy.submission_listen; *listen != NULL; listen++)
+        check_listener(&listening, "submission_listen", *listen);
+    if (configuration->proxy.role == POSTERN_ROLE_BORDER &&
+        configuration->proxy.client_address != POSTERN_CLIENT_ADDRESS_XCLIENT && !listening.all_loopback &&
         configuration->proxy.recipient_domains[0] == NULL)
         postern_mistakes_add(
             mistakes, "proxy", "recipient_domains",
@@ -55,9 +86,61 @@ static void check_listeners(const PosternConfiguration *configuration, PosternMi
             configuration->proxy.client_address == POSTERN_CLIENT_ADDRESS_NONE ? "none" : "xforward");
 }
 
+static void check_policy_exists(const PosternConfiguration *configuration, const char *key, const char *name,
+                                PosternMistakes *mistakes)
+{
+    g_autoptr(GPtrArray) names = postern_configuration_policy_names(configuration);
+
+    if (postern_configuration_policy(configuration, name) != NULL)
+        return;
+    g_ptr_array_add(names, NULL);
+    const char *nearest = postern_nearest_name(name, (const char *const *)names->pdata);
+    if (nearest != NULL)
+        postern_mistakes_add(mistakes, "clients", key, "there is no group [policy %s] (did you mean '%s'?)",
+                             name, nearest);
+    else
+        postern_mistakes_add(mistakes, "clients", key, "there is no group [policy %s]", name);
+}
+
+/* name: NULL is [policy] itself. */
+static void check_policy(const PosternConfiguration *configuration, const char *name,
+                         PosternMistakes *mistakes)
+{
+    const PosternPolicyOptions *policy = postern_configuration_policy(configuration, name);
+    const char *const *checks = (const char *const *)policy->checks;
+    g_autofree char *group = name != NULL ? g_strdup_printf("policy %s", name) : g_strdup("policy");
+
+    if (g_strv_contains(checks, "dmarc") &&
+        !(g_strv_contains(checks, "spf") && g_strv_contains(checks, "dkim")))
+        postern_mistakes_add(mistakes, group, "checks",
+                             "has dmarc, which is made of what spf and dkim find: name these too");
+    /* What a policy only has from [policy] does no harm where it is of no use. */
+    if (name == NULL && policy->trusted_sealers[0] != NULL &&
+        !(g_strv_contains(checks, "arc") && g_strv_contains(checks, "dmarc")))
+        postern_mistakes_add(mistakes, group, "trusted_sealers",
+                             "override what dmarc finds by what arc finds: name both in checks");
+    if (name == NULL && policy->sign && configuration->sign.table[0] == '\0')
+        postern_mistakes_add(mistakes, group, "sign", "needs keys: [sign] table names none");
+}
+
+static void check_policies(const PosternConfiguration *configuration, PosternMistakes *mistakes)
+{
+    g_autoptr(GPtrArray) names = postern_configuration_policy_names(configuration);
+
+    check_policy(configuration, NULL, mistakes);
+    for (guint i = 0; i < names->len; i++)
+        check_policy(configuration, names->pdata[i], mistakes);
+    check_policy_exists(configuration, "authenticated_policy", configuration->clients.authenticated_policy,
+                        mistakes);
+    check_policy_exists(configuration, "own_networks_policy", configuration->clients.own_networks_policy,
+                        mistakes);
+}
+
 void postern_configuration_agree(const PosternConfiguration *configuration, PosternMistakes *mistakes)
 {
     check_listeners(configuration, mistakes);
+    check_role(configuration, mistakes);
+    check_policies(configuration, mistakes);
     if (configuration->proxy.message_memory < configuration->proxy.message_size)
         postern_mistakes_add(mistakes, "proxy", "message_memory",
                              "is less than message_size: a message of that size could never be taken");

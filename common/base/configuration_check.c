@@ -148,3 +148,19 @@ gboolean postern_configuration_check_unscannable_action(const char *value, GErro
                strcmp(value, "accept") != 0, error, value,
                "would pass in silence what nobody has looked at: use mark, quarantine, tempfail or reject");
 }
+
+gboolean postern_configuration_check_check(const char *value, GError **error)
+{
+    static const char *const checks[] = {"spf", "dkim", "dmarc", "arc", "virus", NULL};
+    g_autofree char *name = g_ascii_strdown(value, -1);
+    return require(g_strv_contains(checks, name), error, value,
+                   "is no check: there are spf, dkim, dmarc, arc and virus");
+}
+
+gboolean postern_configuration_check_subject_tag(const char *value, GError **error)
+{
+    gboolean valid = TRUE;
+    for (const char *octet = value; *octet != '\0'; octet++)
+        valid = valid && g_ascii_isprint(*octet);
+    return require(valid, error, value, "is not printable ASCII, as a header field needs it");
+}

@@ -41,3 +41,9 @@ gboolean postern_configuration_check_local_part(const char *value, GError **erro
 /* Actions of [policy]: those after a temporary error; those for the unscanned. */
 gboolean postern_configuration_check_error_action(const char *value, GError **error);
 gboolean postern_configuration_check_unscannable_action(const char *value, GError **error);
+
+/* One of the checks of [policy] checks. */
+gboolean postern_configuration_check_check(const char *value, GError **error);
+
+/* Printable ASCII, for a header field. */
+gboolean postern_configuration_check_subject_tag(const char *value, GError **error);

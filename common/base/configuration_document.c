@@ -2,7 +2,11 @@
 
 #include <string.h>
 
+#include "base/configuration_policies.h"
 #include "base/configuration_value.h"
+
+static const char policies_text[] =
+    "Keys as in [policy], and its values where nothing is said; [clients] and its recipients name it.";
 
 /* value as a key file writes it, so that it is read back as it is. */
 static char *quote(const char *value)
@@ -17,6 +21,42 @@ static char *describe_default(const PosternOption *option)
     return option->initial[0] == '\0' ? g_strdup("empty") : g_strdup(option->initial);
 }
 
+static void append_value(GString *out, const PosternConfiguration *configuration, const char *policy,
+                         const PosternOption *option)
+{
+    gconstpointer place = postern_configuration_place(configuration, policy, option);
+    gboolean unsaid =
+        place == (gconstpointer)&configuration->proxy.hostname && configuration->proxy.hostname_of_machine;
+    g_autofree char *value =
+        unsaid ? g_strdup(option->initial) : postern_configuration_value_text(place, option);
+    g_autofree char *quoted = quote(value);
+
+    g_string_append_printf(out, "%s =%s%s\n", option->key, quoted[0] != '\0' ? " " : "", quoted);
+}
+
+static void append_policies(GString *out, const PosternConfiguration *configuration)
+{
+    gsize length;
+    const PosternOption *options = postern_configuration_options(&length);
+    g_autoptr(GPtrArray) names = postern_configuration_policy_names(configuration);
+
+    for (guint i = 0; i < names->len; i++) {
+        g_string_append_printf(out, "\n[%s %s]\n# %s\n", POSTERN_POLICY_GROUP, (char *)names->pdata[i],
+                               policies_text);
+        for (gsize j = 0; j < length; j++)
+            if (strcmp(options[j].group, POSTERN_POLICY_GROUP) == 0)
+                append_value(out, configuration, names->pdata[i], &options[j]);
+    }
+}
+
+/* Whether the row is the first, or the last, of its group. */
+static gboolean is_at_edge(const PosternOption *options, gsize length, gsize i, gboolean last)
+{
+    if (last)
+        return i + 1 == length || strcmp(options[i + 1].group, options[i].group) != 0;
+    return i == 0 || strcmp(options[i - 1].group, options[i].group) != 0;
+}
+
 char *postern_configuration_dump(const PosternConfiguration *configuration)
 {
     gsize length;
@@ -27,13 +67,13 @@ char *postern_configuration_dump(const PosternConfiguration *configuration)
         const PosternOption *option = &options[i];
         g_autofree char *range = postern_option_range(option);
         g_autofree char *initial = describe_default(option);
-        g_autofree char *value = postern_configuration_value_text(configuration, option);
-        g_autofree char *quoted = quote(value);
 
-        if (i == 0 || strcmp(options[i - 1].group, option->group) != 0)
+        if (is_at_edge(options, length, i, FALSE))
             g_string_append_printf(out, "\n[%s]\n", option->group);
         g_string_append_printf(out, "# %s\n# (%s; default: %s)\n", option->text, range, initial);
-        g_string_append_printf(out, "%s =%s%s\n", option->key, quoted[0] != '\0' ? " " : "", quoted);
+        append_value(out, configuration, NULL, option);
+        if (strcmp(option->group, POSTERN_POLICY_GROUP) == 0 && is_at_edge(options, length, i, TRUE))
+            append_policies(out, configuration);
     }
     return g_string_free(out, FALSE);
 }
@@ -71,6 +111,17 @@ static void append_plain_row(GString *out, const PosternOption *option, const ch
     g_string_append_printf(out, "  %-27s %s; default: %s\n", "", range, initial);
 }
 
+static void append_policies_note(GString *out, gboolean manual)
+{
+    if (manual) {
+        g_string_append(out, ".It Op policy Ar NAME\n");
+        append_for_mdoc(out, policies_text);
+        g_string_append_c(out, '\n');
+    } else {
+        g_string_append_printf(out, "\n[%s NAME]\n  %s\n", POSTERN_POLICY_GROUP, policies_text);
+    }
+}
+
 char *postern_configuration_document(gboolean manual)
 {
     gsize length;
@@ -81,7 +132,7 @@ char *postern_configuration_document(gboolean manual)
         const PosternOption *option = &options[i];
         g_autofree char *range = postern_option_range(option);
         g_autofree char *initial = describe_default(option);
-        gboolean starts = i == 0 || strcmp(options[i - 1].group, option->group) != 0;
+        gboolean starts = is_at_edge(options, length, i, FALSE);
 
         if (starts && manual)
             g_string_append_printf(out, "%s.Ss Group [%s]\n.Bl -tag -width Ds\n", i > 0 ? ".El\n" : "",
@@ -92,6 +143,8 @@ char *postern_configuration_document(gboolean manual)
             append_manual_row(out, option, range, initial);
         else
             append_plain_row(out, option, range, initial);
+        if (strcmp(option->group, POSTERN_POLICY_GROUP) == 0 && is_at_edge(options, length, i, TRUE))
+            append_policies_note(out, manual);
     }
     if (manual)
         g_string_append(out, ".El\n");

@@ -80,11 +80,6 @@ char *postern_option_range(const PosternOption *option)
     return g_string_free(words, FALSE);
 }
 
-static gconstpointer place_of(const PosternConfiguration *configuration, const PosternOption *option)
-{
-    return (const guint8 *)configuration + option->offset;
-}
-
 static gboolean parse_amount(const PosternOption *option, const char *text, guint64 *ret_amount,
                              GError **error)
 {
@@ -197,10 +192,9 @@ static gboolean parse_list(const PosternOption *option, const char *text, char *
     return TRUE;
 }
 
-gboolean postern_configuration_value_set(PosternConfiguration *configuration, const PosternOption *option,
-                                         const char *text, GError **error)
+gboolean postern_configuration_value_set(gpointer place, const PosternOption *option, const char *text,
+                                         GError **error)
 {
-    gpointer place = G_STRUCT_MEMBER_P(configuration, option->offset);
     guint64 amount = 0;
     char *string = NULL;
     char **list = NULL;
@@ -234,10 +228,8 @@ gboolean postern_configuration_value_set(PosternConfiguration *configuration, co
     g_return_val_if_reached(FALSE);
 }
 
-char *postern_configuration_value_text(const PosternConfiguration *configuration, const PosternOption *option)
+char *postern_configuration_value_text(gconstpointer place, const PosternOption *option)
 {
-    gconstpointer place = place_of(configuration, option);
-
     switch (option->type) {
     case POSTERN_OPTION_BOOLEAN:
         return g_strdup(*(const gboolean *)place ? "yes" : "no");
@@ -256,9 +248,29 @@ char *postern_configuration_value_text(const PosternConfiguration *configuration
     g_return_val_if_reached(NULL);
 }
 
-void postern_configuration_value_clear(PosternConfiguration *configuration, const PosternOption *option)
+void postern_configuration_value_copy(gpointer place, gconstpointer source, const PosternOption *option)
 {
-    gpointer place = G_STRUCT_MEMBER_P(configuration, option->offset);
+    switch (option->type) {
+    case POSTERN_OPTION_BOOLEAN:
+    case POSTERN_OPTION_CHOICE:
+    case POSTERN_OPTION_NUMBER:
+    case POSTERN_OPTION_DURATION:
+        *(guint *)place = *(const guint *)source;
+        break;
+    case POSTERN_OPTION_OCTETS:
+        *(guint64 *)place = *(const guint64 *)source;
+        break;
+    case POSTERN_OPTION_STRING:
+        *(char **)place = g_strdup(*(char *const *)source);
+        break;
+    case POSTERN_OPTION_LIST:
+        *(char ***)place = g_strdupv(*(char **const *)source);
+        break;
+    }
+}
+
+void postern_configuration_value_clear(gpointer place, const PosternOption *option)
+{
     if (option->type == POSTERN_OPTION_STRING)
         g_clear_pointer((char **)place, g_free);
     else if (option->type == POSTERN_OPTION_LIST)

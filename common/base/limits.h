@@ -14,7 +14,7 @@
 #define POSTERN_RECIPIENTS_MAX 1000          /* RFC 5321 4.5.3.1.8 asks for at least 100 */
 #define POSTERN_COMMANDS_WITHOUT_MAIL_MAX 20
 #define POSTERN_REFUSALS_MAX 1000 /* 4xx and 5xx of ours in one session, mistakes of the client or not */
-#define POSTERN_ERRORS_MAX 10             /* 5xx replies before a client is let go with 421 */
+#define POSTERN_ERRORS_MAX 10     /* 5xx replies before a client is let go with 421 */
 #define POSTERN_PIPELINE_MAX_OCTETS 65536 /* unread input of a client that we are not ready for */
 
 /* SMTP, what a back-end sends. */
@@ -31,6 +31,7 @@
 #define POSTERN_MESSAGE_DEFAULT_OCTETS (50 * 1024 * 1024)
 #define POSTERN_MESSAGE_MAX_OCTETS (1024 * 1024 * 1024)
 #define POSTERN_MESSAGE_CHUNK_OCTETS 65536 /* what is read, stored or sent in one go */
+#define POSTERN_RECEIVED_FIELDS_MAX 100    /* RFC 5321 6.3 counts as many a loop */
 #define POSTERN_HEADER_EDITS_MAX 64
 #define POSTERN_HEADER_EDIT_MAX_OCTETS 65536
 #define POSTERN_MIME_DEPTH_MAX 100
@@ -40,16 +41,23 @@
 #define POSTERN_ATTACHMENT_NAME_MAX_OCTETS 255
 
 /* DNS questions and answers. */
-#define POSTERN_QUESTIONS_PER_MESSAGE_MAX 100
+/* Room for all that one message may rightly ask: what SPF raises (10 look-ups and 10 names of each MX, RFC
+ * 7208 4.6.4) must not use up what DMARC needs, or a sender could make it end in a temporary error. */
+#define POSTERN_QUESTIONS_PER_MESSAGE_MAX 250
 #define POSTERN_QUESTION_ROUNDS_MAX 24     /* SPF needs at most its 10 look-ups, nested, twice */
 #define POSTERN_DOMAIN_NAME_MAX_OCTETS 253 /* RFC 1035 2.3.4, text form without the final dot */
 #define POSTERN_DOMAIN_LABEL_MAX_OCTETS 63 /* RFC 1035 2.3.4 */
 #define POSTERN_RECORDS_PER_ANSWER_MAX 256
 #define POSTERN_RECORD_MAX_OCTETS 65535 /* RFC 1035 3.2.1, RDLENGTH */
-#define POSTERN_ANSWERS_MAX_OCTETS (1024 * 1024)
+#define POSTERN_ANSWERS_MAX_OCTETS (1024 * 1024) /* of one message, without the small ones: */
+#define POSTERN_ANSWER_SMALL_OCTETS 2048 /* such answers always have room; records of DMARC and keys are so */
 #define POSTERN_ANSWERS_FILE_MAX_OCTETS (16 * 1024 * 1024)
 #define POSTERN_CNAME_CHAIN_MAX 8 /* RFC 1034 5.2.2: chains are followed, loops caught */
 #define POSTERN_RESOLVER_CACHE_MIN_OCTETS (64 * 1024)
+#define POSTERN_RESOLVER_UNDER_WAY_MAX 1000 /* servers that are asked at once; the rest waits in lines */
+#define POSTERN_RESOLVER_DOMAIN_MAX 128     /* of them for one domain */
+#define POSTERN_RESOLVER_DOMAIN_SLOW_MAX 16 /* the same, while the oldest is older than this: */
+#define POSTERN_RESOLVER_SLOW_MS 1000
 #define POSTERN_RESOLVER_QUESTIONS_MAX 16384 /* of one resolver, on their way, given up ones included */
 
 /* SPF, RFC 7208 4.6.4. */
@@ -60,6 +68,8 @@
 #define POSTERN_SPF_RECORD_MAX_OCTETS 8192
 #define POSTERN_SPF_EXPLANATION_MAX_OCTETS 400
 #define POSTERN_SPF_PREFETCH_QUESTIONS_MAX 32 /* that one run of an evaluation may note */
+/* libspf2 counts those of each include alone; as many as RFC 7208 4.6.4 allows in all, and some */
+#define POSTERN_SPF_LIBSPF2_LOOKUPS_MAX 125
 
 /* DKIM. */
 #define POSTERN_DKIM_SIGNATURES_MAX 10 /* each may hash the whole body; RFC 6376 8.4 */
@@ -72,6 +82,37 @@
 #define POSTERN_DKIM_TAGS_MAX 256 /* of one field or record; RFC 6376 3.5 names 14 */
 #define POSTERN_DKIM_CLOCK_DRIFT_SECONDS 300
 
+/* DMARC and ARC. */
+#define POSTERN_MAILBOX_DOMAINS_MAX 64   /* of one address list, named; From has one of them */
+#define POSTERN_DMARC_AUTHORS_MAX 4      /* Author Domains of one message that are looked up */
+#define POSTERN_DMARC_WALK_QUERIES_MAX 8 /* RFC 9989 4.10: of one tree walk */
+#define POSTERN_DMARC_RECORD_MAX_OCTETS 8192
+#define POSTERN_DMARC_QUESTIONS_MAX 48    /* of one message, all walks together */
+#define POSTERN_ARC_SETS_MAX 50           /* RFC 8617 4.2.1 */
+#define POSTERN_ARC_KEYS_MAX 256          /* decoded, kept between messages */
+#define POSTERN_ARC_SIGNED_FIELDS_MAX 500 /* names in h=; more do not verify */
+
+/* Our own signatures. */
+#define POSTERN_SIGN_KEYS_MAX 1000
+#define POSTERN_SIGN_FIELDS_MAX 4 /* signatures of ours that one message gets */
+/* of a message that are signed; libopendkim cuts h= at 4,096 octets */
+#define POSTERN_SIGN_HEADER_FIELDS_MAX 100
+#define POSTERN_SIGN_HEADER_FIELD_MAX_OCTETS 65536 /* one of them */
+#define POSTERN_SIGN_TABLE_MAX_OCTETS (1024 * 1024)
+#define POSTERN_SIGN_KEY_FILE_MAX_OCTETS 65536
+#define POSTERN_SIGN_WARNINGS_MAX 20 /* about the files of keys that one load logs */
+
+/* Explanations. */
+#define POSTERN_STEPS_MAX 1000
+#define POSTERN_STEP_MAX_OCTETS 512
+
+/* Capsules. */
+#define POSTERN_CAPSULE_TEXT_MAX_OCTETS 8192
+#define POSTERN_CAPSULE_MAX_OCTETS (POSTERN_MESSAGE_MAX_OCTETS + 8 * 1024 * 1024)
+#define POSTERN_CAPSULE_QUEUE_MAX 256 /* that wait to be written; the message of each is held so long */
+#define POSTERN_CAPSULE_QUEUE_MAX_OCTETS (64 * 1024 * 1024)
+#define POSTERN_CAPSULE_FILES_MAX 1000000 /* in one directory */
+
 /* The virus scan. */
 #define POSTERN_VIRUS_UNPACKED_FACTOR 4 /* so many times the largest message is unpacked in all */
 #define POSTERN_VIRUS_MESSAGES_MAX 1000 /* enclosed messages that are scanned apart */
@@ -81,6 +122,7 @@
 
 /* The inspector. */
 #define POSTERN_INSPECTOR_WORKERS_MAX 64
+#define POSTERN_INSPECTOR_SIGNERS_MAX 2
 #define POSTERN_INSPECTOR_QUEUE_MAX 4096 /* requests that wait for a worker */
 #define POSTERN_INSPECTOR_CLIENTS_MAX 1024
 #define POSTERN_INSPECTOR_REQUEST_MAX_OCTETS (4 * 1024 * 1024)
@@ -89,7 +131,7 @@
 #define POSTERN_FINDING_TEXT_MAX_OCTETS 1024
 #define POSTERN_INSPECTOR_CRASHES_MAX 3 /* in the window below: the template is exec'd anew */
 #define POSTERN_INSPECTOR_CRASH_WINDOW_SECONDS 600
-#define POSTERN_INSPECTOR_ORIGINS_MAX 4096 /* clients whose mail crashed workers, remembered */
+#define POSTERN_INSPECTOR_ORIGINS_MAX 4096     /* clients whose mail crashed workers, remembered */
 #define POSTERN_INSPECTOR_REQUEST_DEATHS_MAX 2 /* workers that one request may kill */
 #define POSTERN_INSPECTOR_CLIENT_CRASHES_MAX                                                                 \
     20 /* by one user's requests in that window: then it must pause */
@@ -110,6 +152,7 @@
 #define POSTERN_BORROW_SILENCE_MS 500 /* a silent client's back-end connection goes back to the pool */
 /* a back-end that is borrowed waits so long for the client's name */
 #define POSTERN_CLIENT_NAME_WAIT_MS 3000
+#define POSTERN_DATA_RATE_SECONDS 60    /* that [proxy] min_data_rate is an average of */
 #define POSTERN_BORROW_PACE_OCTETS 1024 /* of a message in that time: who sends fewer counts as silent */
 #define POSTERN_BACKEND_RETRY_MS 1000   /* after a connection that could not be opened */
 #define POSTERN_BACKEND_QUIT_TIMEOUT_MS 5000
@@ -124,3 +167,7 @@
 #define POSTERN_CONFIGURATION_DURATION_MAX_MS (24 * 3600 * 1000)
 #define POSTERN_SOCKET_PATH_MAX_OCTETS 107 /* unix(7), without the NUL */
 #define POSTERN_LIST_ITEMS_MAX 1000
+#define POSTERN_POLICIES_MAX 100              /* groups [policy NAME] */
+#define POSTERN_POLICY_NAME_MAX_OCTETS 32     /* NAME of [policy NAME] */
+#define POSTERN_RECIPIENT_POLICIES_MAX 100000 /* lines of [clients] recipients with a policy */
+#define POSTERN_RECIPIENTS_FILE_MAX_OCTETS (32 * 1024 * 1024)

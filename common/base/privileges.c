@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/configuration.h"
 #include "base/error.h"
 
 #define PASSWORD_ENTRY_MAX_OCTETS 65536
@@ -74,14 +75,35 @@ static gboolean become(const char *user, GError **error)
     return TRUE;
 }
 
-const char *postern_privileges_user(const char *user, const char *initial)
+static gboolean is_default_user(const char *group, const char *user)
+{
+    gsize length = 0;
+    const PosternOption *options = postern_configuration_options(&length);
+
+    for (gsize i = 0; i < length; i++)
+        if (g_str_equal(options[i].group, group) && g_str_equal(options[i].key, "user"))
+            return g_str_equal(options[i].initial, user);
+    return FALSE;
+}
+
+const char *postern_privileges_user(const char *group, const char *user)
 {
     uid_t uid = 0;
     gid_t gid = 0;
 
-    if (!is_root() || !g_str_equal(user, initial) || find_user(user, &uid, &gid, NULL))
+    if (!is_root() || !is_default_user(group, user) || find_user(user, &uid, &gid, NULL))
         return user;
     return "nobody";
+}
+
+gboolean postern_privileges_user_id(const char *user, uid_t *ret_uid, GError **error)
+{
+    gid_t gid = 0;
+
+    if (is_root())
+        return find_user(user, ret_uid, &gid, error);
+    *ret_uid = geteuid();
+    return TRUE;
 }
 
 gboolean postern_privileges_give(int descriptor, const char *user, GError **error)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <glib.h>
+#include <sys/types.h>
 
 /*
  * Becomes user for good: supplementary groups, gid, uid (real, effective, saved), then no_new_privs; verifies
@@ -13,11 +14,14 @@
 gboolean postern_privileges_drop(const char *user, GError **error);
 
 /*
- * The user to become: user itself; or "nobody" where this process is root, user is the default of its option
- * (initial) and this machine has no such user. A daemon that was never installed is then still not root; the
- * caller says so in its log. Nothing is allocated.
+ * The user to become: user, the value of option user in [group], itself; or "nobody" (static) where this
+ * process is root, user is the default of that option and this machine has no such user. A daemon that was
+ * never installed is then still not root; the caller says so in its log. Nothing is allocated.
  */
-const char *postern_privileges_user(const char *user, const char *initial);
+const char *postern_privileges_user(const char *group, const char *user);
+
+/* The user id that postern_privileges_drop(user) leaves this process with. */
+gboolean postern_privileges_user_id(const char *user, uid_t *ret_uid, GError **error);
 
 /* Makes the file behind descriptor user's, where this process is root; else, and for -1, nothing. */
 gboolean postern_privileges_give(int descriptor, const char *user, GError **error);

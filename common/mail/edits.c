@@ -99,3 +99,12 @@ gboolean postern_edits_remove(PosternEdits *edits, const char *name, guint occur
     g_ptr_array_add(edits->list, edit_new(POSTERN_EDIT_REMOVE, name, NULL, occurrence));
     return TRUE;
 }
+
+gboolean postern_edits_change(PosternEdits *edits, const char *name, guint occurrence, const char *value)
+{
+    if (edits->list->len >= POSTERN_HEADER_EDITS_MAX || !name_is_acceptable(name) ||
+        !value_is_acceptable(value))
+        return FALSE;
+    g_ptr_array_add(edits->list, edit_new(POSTERN_EDIT_CHANGE, name, value, occurrence));
+    return TRUE;
+}

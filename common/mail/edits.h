@@ -11,13 +11,14 @@
 typedef enum {
     POSTERN_EDIT_INSERT, /* a new field above all others */
     POSTERN_EDIT_REMOVE, /* the occurrence-th field of that name */
+    POSTERN_EDIT_CHANGE, /* its value becomes another; its place, and how its name is written, stay */
 } PosternEditKind;
 
 typedef struct {
     PosternEditKind kind;
-    char *name;       /* field name */
-    char *value;      /* INSERT: the value; lines of it are folded with CRLF and white space already */
-    guint occurrence; /* REMOVE: 0 is the first of that name, counted in the unedited message */
+    char *name;  /* field name */
+    char *value; /* INSERT, CHANGE: the value; lines of it are folded with CRLF and white space already */
+    guint occurrence; /* REMOVE, CHANGE: 0 is the first of that name, counted in the unedited message */
 } PosternEdit;
 
 typedef struct {
@@ -30,14 +31,18 @@ void postern_edits_free(PosternEdits *edits);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternEdits, postern_edits_free)
 
 /*
- * Both copy their strings. FALSE, and nothing added, where POSTERN_HEADER_EDITS_MAX is met, or name or value
+ * All copy their strings. FALSE, and nothing added, where POSTERN_HEADER_EDITS_MAX is met, or name or value
  * could break the header: a name outside 0x21-0x7e or with ':', a value with a CR or LF that is not a CRLF
  * followed by white space, or over POSTERN_HEADER_EDIT_MAX_OCTETS.
  */
 gboolean postern_edits_insert(PosternEdits *edits, const char *name, const char *value);
 gboolean postern_edits_remove(PosternEdits *edits, const char *name, guint occurrence);
+gboolean postern_edits_change(PosternEdits *edits, const char *name, guint occurrence, const char *value);
 
-/* Reads message (sealed; a reference is taken) with edits applied (copied; NULL: none). */
+/*
+ * Reads message (sealed; a reference is taken) with edits applied (copied; NULL: none). A field that is both
+ * removed and changed is removed; of several changes of one field the last counts.
+ */
 typedef struct PosternMessageReader PosternMessageReader;
 PosternMessageReader *postern_message_reader_new(PosternMessage *message, const PosternEdits *edits,
                                                  GError **error);

@@ -93,6 +93,7 @@ PosternHeader *postern_header_parse(const char *octets, gsize length)
     gsize offset = 0;
 
     header->fields = g_array_new(FALSE, FALSE, sizeof(PosternHeaderField));
+    header->octets = octets;
     header->body_offset = length;
     while (offset < length) {
         Line line = line_at(octets, length, offset);
@@ -139,6 +140,43 @@ const PosternHeaderField *postern_header_find(const PosternHeader *header, const
             return field;
     }
     return NULL;
+}
+
+/* TRUE where a line is name and a colon once all octets that are not printable are gone. */
+static gboolean looks_like(const char *line, gsize length, const char *name)
+{
+    gsize matched = 0;
+
+    for (gsize i = 0; i < length; i++) {
+        if (!g_ascii_isgraph(line[i]))
+            continue;
+        if (name[matched] == '\0')
+            return line[i] == ':';
+        if (g_ascii_tolower(line[i]) != g_ascii_tolower(name[matched++]))
+            return FALSE;
+    }
+    return FALSE;
+}
+
+gboolean postern_header_hides(const PosternHeader *header, const char *name)
+{
+    guint seen = 0;
+    gsize offset = 0;
+
+    while (offset < header->header_length) {
+        const char *line = header->octets + offset;
+        gsize length = header->header_length - offset;
+        const char *newline = memchr(line, '\n', length);
+
+        length = newline ? (gsize)(newline - line) : length;
+        const char *bare = memchr(line, '\r', length);
+
+        length = bare ? (gsize)(bare - line) : length;
+        if ((offset == 0 || !is_white(*line)) && looks_like(line, length, name))
+            seen++;
+        offset += length + 1;
+    }
+    return seen > 0 && postern_header_find(header, name, seen - 1) == NULL;
 }
 
 char *postern_header_field_unfold(const PosternHeaderField *field)

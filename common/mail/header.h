@@ -17,6 +17,7 @@ typedef struct {
 } PosternHeaderField;
 
 typedef struct {
+    const char *octets;    /* of the message */
     GArray *fields;        /* of PosternHeaderField, in order */
     gsize header_length;   /* octets of the header block, without the empty line */
     gsize body_offset;     /* octets before the body; message length where there is none */
@@ -32,6 +33,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternHeader, postern_header_free)
 /* The occurrence-th field (0 is the first) of that name (ASCII case ignored), or NULL. */
 const PosternHeaderField *postern_header_find(const PosternHeader *header, const char *name,
                                               guint occurrence);
+
+/*
+ * TRUE where some reader may see more fields of that name than postern_header_find does: behind a bare CR, as
+ * the first line though it begins with white space, or with octets around the name that no name has.
+ */
+gboolean postern_header_hides(const PosternHeader *header, const char *name);
 
 /* The value of a field unfolded (RFC 5322 2.2.3) and without outer white space, a new string; NUL octets
  * become '?'. */

@@ -9,12 +9,19 @@ typedef struct {
     gsize length;
 } Piece;
 
+/* A field that does not stay as it is. */
+typedef struct {
+    const PosternHeaderField *field;
+    char *value; /* NULL: it is removed */
+} Change;
+
 struct PosternMessageReader {
     PosternMessage *message;
     GString *inserted;
-    GArray *pieces; /* of Piece, in order: all of the edited message */
-    guint at;       /* the piece that is next */
-    gsize taken;    /* octets of it that were given out */
+    GArray *changes; /* of Change, in the order of the message */
+    GArray *pieces;  /* of Piece, in order: all of the edited message */
+    guint at;        /* the piece that is next */
+    gsize taken;     /* octets of it that were given out */
     guint64 size;
 };
 
@@ -28,30 +35,65 @@ static void add_piece(PosternMessageReader *reader, const char *octets, gsize le
     reader->size += length;
 }
 
-static gint compare_places(gconstpointer a, gconstpointer b)
+static void change_clear(gpointer data)
 {
-    const PosternHeaderField *const *left = a;
-    const PosternHeaderField *const *right = b;
-
-    return ((*left)->offset > (*right)->offset) - ((*left)->offset < (*right)->offset);
+    g_free(((Change *)data)->value);
 }
 
-/* The fields that go, each once, in the order of the message. */
-static GPtrArray *removed_fields(const PosternHeader *header, const PosternEdits *edits)
+static gint compare_places(gconstpointer a, gconstpointer b)
 {
-    GPtrArray *fields = g_ptr_array_new();
+    const Change *left = a;
+    const Change *right = b;
 
+    return (left->field->offset > right->field->offset) - (left->field->offset < right->field->offset);
+}
+
+static Change *find_change(GArray *changes, const PosternHeaderField *field)
+{
+    for (guint i = 0; i < changes->len; i++)
+        if (g_array_index(changes, Change, i).field == field)
+            return &g_array_index(changes, Change, i);
+    return NULL;
+}
+
+/* What the field has in place of the white space and value behind its colon. */
+static char *changed_value(const char *octets, const PosternHeaderField *field, const char *value)
+{
+    gsize end = (gsize)(field->value - octets) + field->value_length;
+    g_autofree char *line_end = g_strndup(octets + end, field->offset + field->length - end);
+
+    return g_strconcat(" ", value, line_end, NULL);
+}
+
+/* The fields that change, each once, in the order of the message. */
+static GArray *changes_of(const PosternHeader *header, const char *octets, const PosternEdits *edits)
+{
+    GArray *changes = g_array_new(FALSE, FALSE, sizeof(Change));
+
+    g_array_set_clear_func(changes, change_clear);
     for (guint i = 0; edits && i < edits->list->len; i++) {
         const PosternEdit *edit = g_ptr_array_index(edits->list, i);
-        const PosternHeaderField *field = edit->kind == POSTERN_EDIT_REMOVE
+        const PosternHeaderField *field = edit->kind != POSTERN_EDIT_INSERT
                                               ? postern_header_find(header, edit->name, edit->occurrence)
                                               : NULL;
+        gboolean removed = edit->kind == POSTERN_EDIT_REMOVE;
 
-        if (field && !g_ptr_array_find(fields, field, NULL))
-            g_ptr_array_add(fields, (gpointer)(guintptr)field);
+        if (!field)
+            continue;
+
+        Change *known = find_change(changes, field);
+
+        if (!known) {
+            Change change = {field, removed ? NULL : changed_value(octets, field, edit->value)};
+
+            g_array_append_val(changes, change);
+        } else if (known->value) {
+            g_free(known->value);
+            known->value = removed ? NULL : changed_value(octets, field, edit->value);
+        }
     }
-    g_ptr_array_sort(fields, compare_places);
-    return fields;
+    g_array_sort(changes, compare_places);
+    return changes;
 }
 
 static GString *inserted_fields(const PosternEdits *edits)
@@ -86,19 +128,22 @@ static gsize insertion_place(const char *octets, const PosternHeader *header)
 static void lay_out(PosternMessageReader *reader, const char *octets, gsize length, const PosternEdits *edits)
 {
     g_autoptr(PosternHeader) header = postern_header_parse(octets, length);
-    g_autoptr(GPtrArray) removed = removed_fields(header, edits);
     gsize place = insertion_place(octets, header);
 
+    reader->changes = changes_of(header, octets, edits);
     reader->inserted = inserted_fields(edits);
     if (reader->inserted->len > 0 && place > 0 && octets[place - 1] != '\n')
         g_string_prepend(reader->inserted, "\r\n");
     add_piece(reader, octets, place);
     add_piece(reader, reader->inserted->str, reader->inserted->len);
-    for (guint i = 0; i < removed->len; i++) {
-        const PosternHeaderField *field = g_ptr_array_index(removed, i);
+    for (guint i = 0; i < reader->changes->len; i++) {
+        const Change *change = &g_array_index(reader->changes, Change, i);
+        gsize value = (gsize)(change->field->value - octets);
 
-        add_piece(reader, octets + place, field->offset - place);
-        place = field->offset + field->length;
+        add_piece(reader, octets + place, (change->value ? value : change->field->offset) - place);
+        if (change->value)
+            add_piece(reader, change->value, strlen(change->value));
+        place = change->field->offset + change->field->length;
     }
     add_piece(reader, octets + place, length - place);
 }
@@ -125,6 +170,7 @@ void postern_message_reader_free(PosternMessageReader *reader)
     if (!reader)
         return;
     g_array_unref(reader->pieces);
+    g_array_unref(reader->changes);
     g_string_free(reader->inserted, TRUE);
     postern_message_unref(reader->message);
     g_free(reader);

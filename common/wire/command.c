@@ -221,6 +221,7 @@ PosternCommand *postern_command_parse(const char *line, gsize length, gboolean u
     row = find_row(verb);
     if (has_control(argument, row != NULL && row->path_keyword != NULL)) {
         command->argument = g_strdup("");
+        command->problem = "Control characters are not allowed in a command";
         return command;
     }
     command->argument = g_strndup(argument.text, argument.length);

@@ -6,7 +6,7 @@
 #include <glib.h>
 
 typedef enum {
-    POSTERN_COMMAND_UNKNOWN, /* not in the table, or a control octet in it (its argument is "" then) */
+    POSTERN_COMMAND_UNKNOWN, /* not in the table, or a control octet in it: argument is "", problem says so */
     POSTERN_COMMAND_HELO,
     POSTERN_COMMAND_EHLO,
     POSTERN_COMMAND_MAIL,
@@ -40,8 +40,8 @@ typedef struct {
                      * it cannot be parsed, and in other commands */
     char *parameter_text;  /* MAIL, RCPT: the parameters as given; "" where there are none; else NULL */
     GPtrArray *parameters; /* MAIL, RCPT: of PosternParameter *, no keyword twice; else NULL */
-    const char
-        *problem; /* what is wrong with path or parameters, static text for a 501 reply; NULL: nothing */
+    const char *problem; /* what is wrong with path or parameters, static text for a 501 reply (UNKNOWN: for a
+                          * 500); NULL: nothing */
 } PosternCommand;
 
 /*

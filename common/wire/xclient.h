@@ -1,5 +1,6 @@
 /*
- * XCLIENT and XFORWARD (Postfix XCLIENT_README, XFORWARD_README): telling a back-end who the client is.
+ * XCLIENT and XFORWARD (Postfix XCLIENT_README, XFORWARD_README): telling a back-end who the client is, and
+ * being told by a server in front.
  */
 #pragma once
 
@@ -28,6 +29,23 @@ typedef struct {
     PosternClientAttribute attribute;
     const char *value; /* raw; NULL or "" becomes [UNAVAILABLE] */
 } PosternClientAttributeValue;
+
+/* An attribute as a server in front has given it. */
+typedef struct {
+    PosternClientAttribute attribute;
+    char *value;        /* decoded; NULL: [UNAVAILABLE] or [TEMPUNAVAIL] */
+    gboolean temporary; /* [TEMPUNAVAIL]; NAME alone */
+} PosternClientAttributeGiven;
+
+/*
+ * What follows XCLIENT or XFORWARD: its attributes in their order, of PosternClientAttributeGiven *. NULL,
+ * and *ret_problem, static text for a 501 reply: one of them is not in supported, is no NAME=value, or has a
+ * value that is none: it has to be xtext (where an '=' may stand as it is, for Postfix sends it so) of UTF-8,
+ * at most 255 octets of it, with no control octet; PORT and DESTPORT a number up to 65535; PROTO at most 64
+ * octets; NAME and PROTO without white space; SOURCE LOCAL or REMOTE. Whether an ADDR is an address is for
+ * mail/envelope.h to say.
+ */
+GPtrArray *postern_client_attributes_read(const char *text, guint supported, const char **ret_problem);
 
 /* xtext (RFC 3461 4): every octet outside 0x21-0x7e, '+' and '=' as +HH; a new string. */
 char *postern_xtext_encode(const char *text);

@@ -10,12 +10,12 @@ struct PosternAnswers {
     GPtrArray *noted;         /* of PosternQuestion *, keys of entries */
     PosternAnswer *unaskable; /* what a name that cannot be asked has */
     PosternAnswer *refused;   /* what a question over a limit has */
-    gsize octets;             /* of all records */
+    gsize octets;             /* of the records of answers that are not small */
 };
 
 PosternAnswer *postern_answer_new(PosternAnswerStatus status)
 {
-    PosternAnswer *answer = g_new(PosternAnswer, 1);
+    PosternAnswer *answer = g_new0(PosternAnswer, 1);
     answer->status = status;
     answer->records = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
     return answer;
@@ -81,12 +81,14 @@ void postern_answers_unref(PosternAnswers *answers)
     g_free(answers);
 }
 
-static gsize answer_octets(const PosternAnswer *answer)
+/* What answer takes of the room that large answers share. Who sends a message can raise many of these; they
+ * must not use up what the policies of others need. */
+static gsize shared_octets(const PosternAnswer *answer)
 {
     gsize octets = 0;
     for (guint i = 0; i < answer->records->len; i++)
         octets += g_bytes_get_size(g_ptr_array_index(answer->records, i));
-    return octets;
+    return octets > POSTERN_ANSWER_SMALL_OCTETS ? octets : 0;
 }
 
 const PosternAnswer *postern_answers_look_up(PosternAnswers *answers, const char *name, PosternDnsType type)
@@ -112,12 +114,12 @@ static PosternAnswer *bounded_answer(PosternAnswers *answers, const PosternAnswe
                                      PosternAnswer *answer)
 {
     if (replaced != NULL)
-        answers->octets -= answer_octets(replaced);
-    if (answer_octets(answer) > POSTERN_ANSWERS_MAX_OCTETS - answers->octets) {
+        answers->octets -= shared_octets(replaced);
+    if (shared_octets(answer) > POSTERN_ANSWERS_MAX_OCTETS - answers->octets) {
         postern_answer_free(answer);
         return postern_answer_new(POSTERN_ANSWER_SERVFAIL);
     }
-    answers->octets += answer_octets(answer);
+    answers->octets += shared_octets(answer);
     return answer;
 }
 
@@ -169,6 +171,18 @@ GPtrArray *postern_answers_questions(PosternAnswers *answers)
 {
     g_return_val_if_fail(answers != NULL, NULL);
     return answers->noted;
+}
+
+void postern_answers_set_source(PosternAnswers *answers, PosternAnswerSource source)
+{
+    g_return_if_fail(answers != NULL);
+
+    GHashTableIter iter;
+    gpointer answer;
+    g_hash_table_iter_init(&iter, answers->entries);
+    while (g_hash_table_iter_next(&iter, NULL, &answer))
+        if (answer != NULL)
+            ((PosternAnswer *)answer)->source = source;
 }
 
 guint postern_answers_count(const PosternAnswers *answers)

@@ -17,6 +17,14 @@ typedef enum {
     POSTERN_ANSWER_TIMEOUT,  /* no answer before our deadline */
 } PosternAnswerStatus;
 
+/* Where an answer came from. */
+typedef enum {
+    POSTERN_ANSWER_SOURCE_UNKNOWN,
+    POSTERN_ANSWER_SOURCE_NETWORK, /* the resolver: its cache or a server */
+    POSTERN_ANSWER_SOURCE_FILE,    /* a file in place of the network */
+    POSTERN_ANSWER_SOURCE_CAPSULE, /* a capsule (inspect/capsule.h) */
+} PosternAnswerSource;
+
 /*
  * One record. A, AAAA: 4 or 16 octets. MX: preference (2 octets, network order), then the name. PTR, CNAME:
  * the name. TXT: the octets of all its strings joined (RFC 7208 3.3, RFC 6376 3.6.2.2). Names are lower case
@@ -26,6 +34,9 @@ typedef enum {
 typedef struct {
     PosternAnswerStatus status;
     GPtrArray *records; /* of GBytes *, in order; empty unless RECORDS; never NULL */
+    /* For people; does not travel as GVariant. */
+    PosternAnswerSource source;
+    guint milliseconds; /* NETWORK: from question to answer */
 } PosternAnswer;
 
 PosternAnswer *postern_answer_new(PosternAnswerStatus status);
@@ -56,9 +67,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternAnswers, postern_answers_unref)
 const PosternAnswer *postern_answers_look_up(PosternAnswers *answers, const char *name, PosternDnsType type);
 
 /*
- * Adds or replaces an answer, which is taken over; its question is no longer noted. Where the table's records
- * would pass POSTERN_ANSWERS_MAX_OCTETS, a SERVFAIL is added instead; where the table is full of other
- * questions (POSTERN_QUESTIONS_PER_MESSAGE_MAX), nothing is, and a look-up gives SERVFAIL.
+ * Adds or replaces an answer, which is taken over; its question is no longer noted. Where it has over
+ * POSTERN_ANSWER_SMALL_OCTETS, and with all others of that size would pass POSTERN_ANSWERS_MAX_OCTETS, a
+ * SERVFAIL is added instead; where the table is full of other questions (POSTERN_QUESTIONS_PER_MESSAGE_MAX),
+ * nothing is, and a look-up gives SERVFAIL.
  */
 void postern_answers_add(PosternAnswers *answers, const PosternQuestion *question, PosternAnswer *answer);
 
@@ -73,6 +85,9 @@ GPtrArray *postern_answers_questions(PosternAnswers *answers);
  * caller unrefs the array.
  */
 GPtrArray *postern_answers_answered(const PosternAnswers *answers);
+
+/* Says of all answers held that they came from source. */
+void postern_answers_set_source(PosternAnswers *answers, PosternAnswerSource source);
 
 /* Number of answers held. */
 guint postern_answers_count(const PosternAnswers *answers);

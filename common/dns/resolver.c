@@ -3,12 +3,17 @@
 #include <arpa/nameser.h>
 
 #include "base/limits.h"
+#include "dns/resolver_turns.h"
 #include "dns/resolver_unbound.h"
 
 struct PosternResolver {
     struct event_base *loop;
-    struct ub_ctx *context;   /* NULL where file answers */
-    PosternAnswersFile *file; /* NULL where context answers */
+    struct ub_ctx *context;         /* NULL where file answers */
+    PosternAnswersFile *file;       /* NULL where context answers */
+    PosternResolverUnknown unknown; /* neither context nor file does */
+    gpointer unknown_data;
+    PosternResolverTurns *turns;
+    struct event *turn; /* somebody who stood in line may go */
     guint timeout_ms;
     GQueue asks;    /* of PosternResolverAsk */
     GQueue flights; /* of Flight, those without an ask included */
@@ -35,6 +40,8 @@ typedef struct {
     PosternResolverAsk *ask; /* NULL when it has ended */
     GList in_ask;
     PosternQuestion *question;
+    PosternResolverTurn turn;
+    gint64 started; /* monotonic, microseconds */
 } Flight;
 
 static Flight *flight_new(PosternResolverAsk *ask, const PosternQuestion *question)
@@ -45,6 +52,8 @@ static Flight *flight_new(PosternResolverAsk *ask, const PosternQuestion *questi
     flight->ask = ask;
     flight->in_ask.data = flight;
     flight->question = postern_question_copy(question);
+    flight->turn.data = flight;
+    flight->started = g_get_monotonic_time();
     g_queue_push_tail_link(&ask->resolver->flights, &flight->in_resolver);
     g_queue_push_tail_link(&ask->flights, &flight->in_ask);
     return flight;
@@ -52,6 +61,7 @@ static Flight *flight_new(PosternResolverAsk *ask, const PosternQuestion *questi
 
 static void flight_free(Flight *flight)
 {
+    postern_resolver_turns_end(flight->resolver->turns, &flight->turn);
     g_queue_unlink(&flight->resolver->flights, &flight->in_resolver);
     if (flight->ask != NULL)
         g_queue_unlink(&flight->ask->flights, &flight->in_ask);
@@ -63,6 +73,9 @@ static void flight_free(Flight *flight)
 static void flight_end(Flight *flight, PosternAnswer *answer)
 {
     PosternResolverAsk *ask = flight->ask;
+    event_active(flight->resolver->turn, EV_TIMEOUT, 0);
+    answer->source = POSTERN_ANSWER_SOURCE_NETWORK;
+    answer->milliseconds = (guint)((g_get_monotonic_time() - flight->started) / 1000);
     if (ask != NULL)
         postern_answers_add(ask->answers, flight->question, answer);
     else
@@ -88,11 +101,24 @@ static void flight_answered(void *user_data, int rcode, void *packet, int length
     flight_end(flight, answer);
 }
 
+static void flight_depart(Flight *flight)
+{
+    if (!postern_resolver_context_ask(flight->resolver->context, flight->question, flight_answered, flight))
+        flight_end(flight, postern_answer_new(POSTERN_ANSWER_SERVFAIL));
+}
+
 static void flight_start(PosternResolverAsk *ask, const PosternQuestion *question)
 {
     PosternResolver *resolver = ask->resolver;
     if (resolver->file != NULL) {
-        postern_answers_add(ask->answers, question, postern_answers_file_answer(resolver->file, question));
+        PosternAnswer *answer = postern_answers_file_answer(resolver->file, question);
+        answer->source = POSTERN_ANSWER_SOURCE_FILE;
+        postern_answers_add(ask->answers, question, answer);
+        return;
+    }
+    if (resolver->unknown != NULL) {
+        resolver->unknown(question, resolver->unknown_data);
+        postern_answers_add(ask->answers, question, postern_answer_new(POSTERN_ANSWER_TIMEOUT));
         return;
     }
     if (resolver->flights.length >= POSTERN_RESOLVER_QUESTIONS_MAX) {
@@ -100,14 +126,27 @@ static void flight_start(PosternResolverAsk *ask, const PosternQuestion *questio
         return;
     }
     Flight *flight = flight_new(ask, question);
-    if (!postern_resolver_context_ask(resolver->context, question, flight_answered, flight))
-        flight_end(flight, postern_answer_new(POSTERN_ANSWER_SERVFAIL));
+    if (postern_resolver_turns_begin(resolver->turns, &flight->turn, question->name, flight->started))
+        flight_depart(flight);
+}
+
+/* libunbound is not asked from inside its own callback. */
+static void on_turn(evutil_socket_t fd, short what, void *user_data)
+{
+    PosternResolver *resolver = user_data;
+    PosternResolverTurn *turn;
+    while ((turn = postern_resolver_turns_next(resolver->turns, g_get_monotonic_time())) != NULL)
+        flight_depart(turn->data);
 }
 
 static void ask_free(PosternResolverAsk *ask)
 {
-    for (GList *link; (link = g_queue_pop_head_link(&ask->flights)) != NULL;)
-        ((Flight *)link->data)->ask = NULL;
+    for (GList *link; (link = g_queue_pop_head_link(&ask->flights)) != NULL;) {
+        Flight *flight = link->data;
+        flight->ask = NULL;
+        if (!flight->turn.under_way)
+            flight_free(flight);
+    }
     g_queue_unlink(&ask->resolver->asks, &ask->in_resolver);
     event_free(ask->end);
     postern_answers_unref(ask->answers);
@@ -119,8 +158,12 @@ static void ask_end(evutil_socket_t fd, short what, void *user_data)
     PosternResolverAsk *ask = user_data;
     for (GList *link = ask->flights.head; link != NULL; link = link->next) {
         const Flight *flight = link->data;
-        if (postern_answers_get(ask->answers, flight->question) == NULL)
-            postern_answers_add(ask->answers, flight->question, postern_answer_new(POSTERN_ANSWER_TIMEOUT));
+        if (postern_answers_get(ask->answers, flight->question) != NULL)
+            continue;
+        PosternAnswer *answer = postern_answer_new(POSTERN_ANSWER_TIMEOUT);
+        answer->source = POSTERN_ANSWER_SOURCE_NETWORK;
+        answer->milliseconds = ask->resolver->timeout_ms;
+        postern_answers_add(ask->answers, flight->question, answer);
     }
     PosternResolverDone done = ask->done;
     gpointer done_data = ask->user_data;
@@ -134,6 +177,8 @@ static PosternResolver *resolver_new(struct event_base *loop)
     resolver->loop = loop;
     g_queue_init(&resolver->asks);
     g_queue_init(&resolver->flights);
+    resolver->turns = postern_resolver_turns_new();
+    resolver->turn = event_new(loop, -1, 0, on_turn, resolver);
     return resolver;
 }
 
@@ -160,6 +205,17 @@ PosternResolver *postern_resolver_new_from_file(struct event_base *loop, Postern
     return resolver;
 }
 
+PosternResolver *postern_resolver_new_silent(struct event_base *loop, PosternResolverUnknown unknown,
+                                             gpointer user_data)
+{
+    g_return_val_if_fail(loop != NULL && unknown != NULL, NULL);
+
+    PosternResolver *resolver = resolver_new(loop);
+    resolver->unknown = unknown;
+    resolver->unknown_data = user_data;
+    return resolver;
+}
+
 void postern_resolver_free(PosternResolver *resolver)
 {
     if (resolver == NULL)
@@ -170,15 +226,15 @@ void postern_resolver_free(PosternResolver *resolver)
         postern_resolver_context_free(resolver->context);
     while (resolver->flights.head != NULL)
         flight_free(resolver->flights.head->data);
+    postern_resolver_turns_free(resolver->turns);
+    event_free(resolver->turn);
     postern_answers_file_unref(resolver->file);
     g_free(resolver);
 }
 
-PosternResolverAsk *postern_resolver_ask(PosternResolver *resolver, PosternAnswers *answers,
-                                         PosternResolverDone done, gpointer user_data)
+static PosternResolverAsk *ask_new(PosternResolver *resolver, PosternAnswers *answers,
+                                   PosternResolverDone done, gpointer user_data)
 {
-    g_return_val_if_fail(resolver != NULL && answers != NULL && done != NULL, NULL);
-
     PosternResolverAsk *ask = g_new0(PosternResolverAsk, 1);
     ask->resolver = resolver;
     ask->in_resolver.data = ask;
@@ -189,15 +245,24 @@ PosternResolverAsk *postern_resolver_ask(PosternResolver *resolver, PosternAnswe
     g_queue_push_tail_link(&resolver->asks, &ask->in_resolver);
     ask->end = evtimer_new(resolver->loop, ask_end, ask);
     g_assert(ask->end != NULL);
+    return ask;
+}
+
+PosternResolverAsk *postern_resolver_ask_these(PosternResolver *resolver, const GPtrArray *questions,
+                                               PosternAnswers *answers, PosternResolverDone done,
+                                               gpointer user_data)
+{
+    g_return_val_if_fail(resolver != NULL && answers != NULL && done != NULL, NULL);
+
+    PosternResolverAsk *ask = ask_new(resolver, answers, done, user_data);
 
     /* Answers that are known at once take their questions out of the array of those noted. */
     ask->asking = TRUE;
-    g_autoptr(GPtrArray) questions = g_ptr_array_new_with_free_func((GDestroyNotify)postern_question_free);
-    GPtrArray *noted = postern_answers_questions(answers);
-    for (guint i = 0; i < noted->len; i++)
-        g_ptr_array_add(questions, postern_question_copy(g_ptr_array_index(noted, i)));
+    g_autoptr(GPtrArray) copies = g_ptr_array_new_with_free_func((GDestroyNotify)postern_question_free);
     for (guint i = 0; i < questions->len; i++)
-        flight_start(ask, g_ptr_array_index(questions, i));
+        g_ptr_array_add(copies, postern_question_copy(g_ptr_array_index(questions, i)));
+    for (guint i = 0; i < copies->len; i++)
+        flight_start(ask, g_ptr_array_index(copies, i));
     ask->asking = FALSE;
 
     const struct timeval timeout = {resolver->timeout_ms / 1000, resolver->timeout_ms % 1000 * 1000};
@@ -206,6 +271,14 @@ PosternResolverAsk *postern_resolver_ask(PosternResolver *resolver, PosternAnswe
     else
         evtimer_add(ask->end, &timeout);
     return ask;
+}
+
+PosternResolverAsk *postern_resolver_ask(PosternResolver *resolver, PosternAnswers *answers,
+                                         PosternResolverDone done, gpointer user_data)
+{
+    g_return_val_if_fail(answers != NULL, NULL);
+
+    return postern_resolver_ask_these(resolver, postern_answers_questions(answers), answers, done, user_data);
 }
 
 void postern_resolver_cancel(PosternResolverAsk *ask)

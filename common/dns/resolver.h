@@ -7,6 +7,7 @@
 #include <event2/event.h>
 #include <glib.h>
 
+#include "base/configuration.h"
 #include "dns/answers.h"
 #include "dns/answers_file.h"
 
@@ -31,6 +32,22 @@ PosternResolver *postern_resolver_new(struct event_base *loop, const PosternReso
 /* A resolver that answers from file (a reference is taken). */
 PosternResolver *postern_resolver_new_from_file(struct event_base *loop, PosternAnswersFile *file);
 
+/*
+ * The resolver that [dns] of configuration describes, one of shares that have its cache together; or one that
+ * answers from file, where that is not NULL.
+ */
+PosternResolver *postern_resolver_from_configuration(struct event_base *loop,
+                                                     const PosternConfiguration *configuration,
+                                                     PosternAnswersFile *file, guint shares, GError **error);
+
+/*
+ * A resolver that knows nothing and asks nobody: each question is told to unknown, and its answer is TIMEOUT.
+ * unknown runs inside postern_resolver_ask().
+ */
+typedef void (*PosternResolverUnknown)(const PosternQuestion *question, gpointer user_data);
+PosternResolver *postern_resolver_new_silent(struct event_base *loop, PosternResolverUnknown unknown,
+                                             gpointer user_data);
+
 /* Outstanding asks end without their callback. */
 void postern_resolver_free(PosternResolver *resolver);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternResolver, postern_resolver_free)
@@ -50,6 +67,12 @@ typedef struct PosternResolverAsk PosternResolverAsk;
  */
 PosternResolverAsk *postern_resolver_ask(PosternResolver *resolver, PosternAnswers *answers,
                                          PosternResolverDone done, gpointer user_data);
+
+/* The same, of these questions (of PosternQuestion *, copied) alone: others that are noted in answers may be
+ * on their way for another ask, which this one does not wait for. */
+PosternResolverAsk *postern_resolver_ask_these(PosternResolver *resolver, const GPtrArray *questions,
+                                               PosternAnswers *answers, PosternResolverDone done,
+                                               gpointer user_data);
 
 /* Ends an ask without its callback; NULL is allowed. A late answer touches nothing of the caller's. */
 void postern_resolver_cancel(PosternResolverAsk *ask);

@@ -5,7 +5,7 @@
 
 #include <glib.h>
 
-/* RFC 7208 2.6. NOT_CHECKED: nothing was known to check with, or the check did not run. */
+/* RFC 7208 2.6. NOT_CHECKED: the client is not known, or the check did not run. */
 typedef enum {
     POSTERN_SPF_NOT_CHECKED,
     POSTERN_SPF_NONE,
@@ -41,17 +41,47 @@ typedef enum {
     POSTERN_VIRUS_ERROR,
 } PosternVirusResult;
 
+/* RFC 9989 5.3; TEMPERROR: the DNS failed, PERMERROR: From names no author that could be asked for. */
+typedef enum {
+    POSTERN_DMARC_NOT_CHECKED,
+    POSTERN_DMARC_NONE,
+    POSTERN_DMARC_PASS,
+    POSTERN_DMARC_FAIL,
+    POSTERN_DMARC_TEMPERROR,
+    POSTERN_DMARC_PERMERROR,
+} PosternDmarcResult;
+
+/* What a domain's owner asks for (RFC 9989 4.7, p=, sp=, np=). In order of severity. */
+typedef enum {
+    POSTERN_DMARC_POLICY_NONE,
+    POSTERN_DMARC_POLICY_QUARANTINE,
+    POSTERN_DMARC_POLICY_REJECT,
+} PosternDmarcPolicy;
+
+/* RFC 8617 4.4; TEMPERROR: a key could not be had for now. */
+typedef enum {
+    POSTERN_ARC_NOT_CHECKED,
+    POSTERN_ARC_NONE,
+    POSTERN_ARC_PASS,
+    POSTERN_ARC_FAIL,
+    POSTERN_ARC_TEMPERROR,
+} PosternArcResult;
+
 /* Names as in RFC 8601 and in the interface of postern-scan: "pass", "temperror", "infected" … */
 const char *postern_spf_result_name(PosternSpfResult result);
 const char *postern_dkim_result_name(PosternDkimResult result);
 const char *postern_virus_result_name(PosternVirusResult result);
+const char *postern_dmarc_result_name(PosternDmarcResult result);
+const char *postern_dmarc_policy_name(PosternDmarcPolicy policy);
+const char *postern_arc_result_name(PosternArcResult result);
 
 typedef struct {
     PosternSpfResult result;
-    gboolean helo;     /* the identity was HELO (RFC 7208 2.3), else MAIL FROM (2.4) */
-    char *domain;      /* the domain checked, or NULL */
-    char *explanation; /* FAIL: what the domain's owner says (6.2), printable ASCII, or NULL */
-    char *problem;     /* PERMERROR, TEMPERROR: what was wrong, for people, or NULL */
+    gboolean helo;      /* the identity was HELO (RFC 7208 2.3), else MAIL FROM (2.4) */
+    char *domain;       /* the domain checked, or NULL */
+    char *explanation;  /* FAIL: what the domain's owner says (6.2), printable ASCII, or NULL */
+    char *problem;      /* PERMERROR, TEMPERROR: what was wrong, for people, or NULL */
+    gboolean uncertain; /* FAIL, SOFTFAIL: a reverse name that the DNS did not give may have made it a pass */
 } PosternSpfFinding;
 
 typedef struct {
@@ -66,6 +96,67 @@ typedef struct {
     gboolean testing;      /* the key has t=y */
     char *reason;          /* why it is not pass, for people, or NULL */
 } PosternDkimFinding;
+
+/*
+ * One Author Domain (RFC 9989 3.2.2) and what the DNS says of it. Not yet a result: that also needs SPF and
+ * DKIM, and is made of both by judge/dmarc.h.
+ */
+typedef struct {
+    char *domain;              /* lower case, A-labels */
+    char *record_domain;       /* where the DMARC Policy Record was found, or NULL: there is none */
+    char *organizational;      /* the Organizational Domain (4.10.2), or NULL: not known */
+    PosternDmarcPolicy policy; /* the one that applies: p, sp or np, eased by t=y (4.7) */
+    gboolean testing;          /* t=y */
+    gboolean strict_dkim;      /* adkim=s */
+    gboolean strict_spf;       /* aspf=s */
+    gboolean temporary;        /* the DNS failed on the way: nothing else holds */
+} PosternDmarcAuthor;
+
+/* The Organizational Domain of a domain that SPF or DKIM may vouch for. */
+typedef struct {
+    char *domain;         /* lower case, A-labels */
+    char *organizational; /* NULL: the DNS failed on the way */
+} PosternDmarcOrganization;
+
+typedef struct {
+    /* What the check finds out, from the header, the envelope and the DNS. */
+    GPtrArray *authors;       /* of PosternDmarcAuthor *, at most POSTERN_DMARC_AUTHORS_MAX; never NULL */
+    GPtrArray *organizations; /* of PosternDmarcOrganization *; never NULL */
+    gboolean from_invalid;    /* From is missing, double, malformed, or does not name one domain */
+    gboolean from_missing;    /* there is none at all: nobody is impersonated; from_invalid too */
+    char *problem;            /* from_invalid, PERMERROR, TEMPERROR: why, for people, or NULL */
+    /* What judge/dmarc.h makes of it. */
+    PosternDmarcResult result;
+    const PosternDmarcAuthor *decisive; /* of authors: who decides the result, or NULL: there is none */
+} PosternDmarcFinding;
+
+/* One ARC Set (RFC 8617 4.2). Texts are a stranger's. */
+typedef struct {
+    guint instance;     /* i= */
+    char *sealer;       /* d= of ARC-Seal */
+    char *selector;     /* s= of ARC-Seal */
+    char *dmarc;        /* the result of dmarc in ARC-Authentication-Results, lower case, or NULL */
+    char *dmarc_domain; /* its header.from, lower case, or NULL */
+} PosternArcSet;
+
+typedef struct {
+    PosternArcResult result;
+    GPtrArray *sets; /* of PosternArcSet *, by instance, the newest last; never NULL; empty unless PASS */
+    char *reason;    /* FAIL, TEMPERROR: why, for people, or NULL */
+} PosternArcFinding;
+
+/* A field DKIM-Signature of ours for a message (check SIGN). */
+typedef struct {
+    GPtrArray *fields; /* of char *: values, folded with CRLF and white space; never NULL */
+    char *domain;      /* d= of them, or NULL: no key is for this author */
+    char *problem;     /* why it could not be signed, or NULL */
+} PosternSignatures;
+
+/* A step of a check, told where the request asked for an explanation. */
+typedef struct {
+    guint check; /* one of PosternChecks */
+    char *text;  /* one line, printable ASCII */
+} PosternStep;
 
 typedef struct {
     PosternVirusResult result;
@@ -87,6 +178,11 @@ typedef struct {
     GPtrArray *attachments; /* of PosternAttachment *, at most POSTERN_ATTACHMENTS_REPORTED_MAX */
     guint attachment_count; /* all of them */
     char *mime_problem;     /* a MIME limit that was met, or NULL */
+    PosternDmarcFinding dmarc;
+    PosternArcFinding arc;
+    PosternSignatures signatures;
+    gboolean explain; /* steps are wanted */
+    GPtrArray *steps; /* of PosternStep *, in order, at most POSTERN_STEPS_MAX; never NULL */
 } PosternFindings;
 
 PosternFindings *postern_findings_new(void);
@@ -96,8 +192,21 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternFindings, postern_findings_free)
 PosternDkimFinding *postern_dkim_finding_new(void); /* body_covered -1, all else zero */
 void postern_dkim_finding_free(PosternDkimFinding *finding);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternDkimFinding, postern_dkim_finding_free)
+void postern_dmarc_author_free(PosternDmarcAuthor *author);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternDmarcAuthor, postern_dmarc_author_free)
+void postern_dmarc_organization_free(PosternDmarcOrganization *organization);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternDmarcOrganization, postern_dmarc_organization_free)
+void postern_arc_set_free(PosternArcSet *set);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternArcSet, postern_arc_set_free)
 void postern_attachment_free(PosternAttachment *attachment);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternAttachment, postern_attachment_free)
+
+/*
+ * Notes a step of check, where findings->explain is TRUE and there is room; else does nothing. What is not
+ * printable ASCII is escaped, and the text is cut at POSTERN_STEP_MAX_OCTETS.
+ */
+void postern_findings_step(PosternFindings *findings, guint check, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
 
 /* Takes from source, by its ownership, what the checks named in the mask found; source keeps the rest. */
 typedef enum {
@@ -105,9 +214,19 @@ typedef enum {
     POSTERN_CHECK_DKIM = 1 << 1,
     POSTERN_CHECK_VIRUS = 1 << 2,
     POSTERN_CHECK_CONTENT = 1 << 3,
+    POSTERN_CHECK_DMARC = 1 << 4, /* of no use without SPF and DKIM */
+    POSTERN_CHECK_ARC = 1 << 5,
+    POSTERN_CHECK_SIGN = 1 << 6, /* not a check: the message is one of ours and gets our signature */
 } PosternChecks;
 #define POSTERN_CHECKS_ALL                                                                                   \
-    (POSTERN_CHECK_SPF | POSTERN_CHECK_DKIM | POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT)
+    (POSTERN_CHECK_SPF | POSTERN_CHECK_DKIM | POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT |                  \
+     POSTERN_CHECK_DMARC | POSTERN_CHECK_ARC | POSTERN_CHECK_SIGN)
+/* All but SIGN: what a verdict on a message from elsewhere is made from. */
+#define POSTERN_CHECKS_VERDICT                                                                               \
+    (POSTERN_CHECK_SPF | POSTERN_CHECK_DKIM | POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT |                  \
+     POSTERN_CHECK_DMARC | POSTERN_CHECK_ARC)
+/* "spf", "dkim", "virus", "content", "dmarc", "arc", "sign"; NULL for another number. */
+const char *postern_check_name(PosternChecks check);
 void postern_findings_take(PosternFindings *findings, PosternFindings *source, PosternChecks checks);
 
 /*

@@ -2,25 +2,19 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "judge/findings_members.h"
 #include "mail/dictionary.h"
 
 #define SIZE_MAXIMUM POSTERN_MESSAGE_MAX_OCTETS
 
-/* A text of a structure: its key, where it stands, and its bound. */
-typedef struct {
-    const char *key;
-    gsize offset;
-    gsize maximum;
-} Text;
-
-static const Text spf_texts[] = {
+static const PosternFindingText spf_texts[] = {
     {"domain", G_STRUCT_OFFSET(PosternSpfFinding, domain), POSTERN_FINDING_TEXT_MAX_OCTETS},
     {"explanation", G_STRUCT_OFFSET(PosternSpfFinding, explanation), POSTERN_SPF_EXPLANATION_MAX_OCTETS},
     {"problem", G_STRUCT_OFFSET(PosternSpfFinding, problem), POSTERN_FINDING_TEXT_MAX_OCTETS},
     {NULL},
 };
 
-static const Text dkim_texts[] = {
+static const PosternFindingText dkim_texts[] = {
     {"domain", G_STRUCT_OFFSET(PosternDkimFinding, domain), POSTERN_FINDING_TEXT_MAX_OCTETS},
     {"selector", G_STRUCT_OFFSET(PosternDkimFinding, selector), POSTERN_FINDING_TEXT_MAX_OCTETS},
     {"identity", G_STRUCT_OFFSET(PosternDkimFinding, identity), POSTERN_FINDING_TEXT_MAX_OCTETS},
@@ -31,59 +25,32 @@ static const Text dkim_texts[] = {
     {NULL},
 };
 
-static const Text virus_texts[] = {
+static const PosternFindingText virus_texts[] = {
     {"name", G_STRUCT_OFFSET(PosternVirusFinding, name), POSTERN_FINDING_TEXT_MAX_OCTETS},
     {"reason", G_STRUCT_OFFSET(PosternVirusFinding, reason), POSTERN_FINDING_TEXT_MAX_OCTETS},
     {NULL},
 };
 
-static const Text attachment_texts[] = {
+static const PosternFindingText attachment_texts[] = {
     {"name", G_STRUCT_OFFSET(PosternAttachment, name), POSTERN_ATTACHMENT_NAME_MAX_OCTETS},
     {"type", G_STRUCT_OFFSET(PosternAttachment, type), POSTERN_ATTACHMENT_NAME_MAX_OCTETS},
     {NULL},
 };
 
-static const Text content_texts[] = {
+static const PosternFindingText content_texts[] = {
     {"mime_problem", G_STRUCT_OFFSET(PosternFindings, mime_problem), POSTERN_FINDING_TEXT_MAX_OCTETS},
     {NULL},
 };
-
-static void add_texts(GVariantBuilder *builder, const Text *texts, gconstpointer structure)
-{
-    for (const Text *text = texts; text->key; text++) {
-        const char *value = *(char *const *)((const char *)structure + text->offset);
-
-        postern_dictionary_add_text(builder, text->key, value, text->maximum);
-    }
-}
-
-static gboolean get_texts(GVariant *dictionary, const Text *texts, gpointer structure, GError **error)
-{
-    for (const Text *text = texts; text->key; text++)
-        if (!postern_dictionary_get_text(dictionary, text->key, text->maximum,
-                                         (char **)G_STRUCT_MEMBER_P(structure, text->offset), error))
-            return FALSE;
-    return TRUE;
-}
-
-static void add_number(GVariantBuilder *builder, const char *key, guint32 number)
-{
-    g_variant_builder_add(builder, "{sv}", key, g_variant_new_uint32(number));
-}
-
-static void add_boolean(GVariantBuilder *builder, const char *key, gboolean value)
-{
-    g_variant_builder_add(builder, "{sv}", key, g_variant_new_boolean(value));
-}
 
 static GVariant *spf_to_variant(const PosternSpfFinding *spf)
 {
     GVariantBuilder builder;
 
     g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
-    add_number(&builder, "result", spf->result);
-    add_boolean(&builder, "helo", spf->helo);
-    add_texts(&builder, spf_texts, spf);
+    postern_findings_add_number(&builder, "result", spf->result);
+    postern_findings_add_boolean(&builder, "helo", spf->helo);
+    postern_findings_add_boolean(&builder, "uncertain", spf->uncertain);
+    postern_findings_add_texts(&builder, spf_texts, spf);
     return g_variant_builder_end(&builder);
 }
 
@@ -93,10 +60,11 @@ static gboolean spf_from_variant(GVariant *dictionary, gpointer structure, GErro
     guint32 result = POSTERN_SPF_NOT_CHECKED;
 
     if (!postern_dictionary_get_number(dictionary, "result", POSTERN_SPF_PERMERROR, &result, error) ||
-        !postern_dictionary_get_boolean(dictionary, "helo", &spf->helo, error))
+        !postern_dictionary_get_boolean(dictionary, "helo", &spf->helo, error) ||
+        !postern_dictionary_get_boolean(dictionary, "uncertain", &spf->uncertain, error))
         return FALSE;
     spf->result = (PosternSpfResult)result;
-    return get_texts(dictionary, spf_texts, spf, error);
+    return postern_findings_get_texts(dictionary, spf_texts, spf, error);
 }
 
 static GVariant *dkim_to_variant(gconstpointer structure)
@@ -105,12 +73,13 @@ static GVariant *dkim_to_variant(gconstpointer structure)
     GVariantBuilder builder;
 
     g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
-    add_number(&builder, "result", dkim->result);
-    add_number(&builder, "key_bits", dkim->key_bits);
-    add_boolean(&builder, "testing", dkim->testing);
+    postern_findings_add_number(&builder, "result", dkim->result);
+    postern_findings_add_number(&builder, "key_bits", dkim->key_bits);
+    postern_findings_add_boolean(&builder, "testing", dkim->testing);
     if (dkim->body_covered >= 0)
-        add_number(&builder, "body_covered", (guint32)MIN(dkim->body_covered, (gint64)SIZE_MAXIMUM));
-    add_texts(&builder, dkim_texts, dkim);
+        postern_findings_add_number(&builder, "body_covered",
+                                    (guint32)MIN(dkim->body_covered, (gint64)SIZE_MAXIMUM));
+    postern_findings_add_texts(&builder, dkim_texts, dkim);
     return g_variant_builder_end(&builder);
 }
 
@@ -128,7 +97,7 @@ static gboolean dkim_from_variant(GVariant *dictionary, gpointer structure, GErr
     dkim->result = (PosternDkimResult)result;
     if (body_covered != G_MAXUINT32)
         dkim->body_covered = body_covered;
-    return get_texts(dictionary, dkim_texts, dkim, error);
+    return postern_findings_get_texts(dictionary, dkim_texts, dkim, error);
 }
 
 static GVariant *virus_to_variant(const PosternVirusFinding *virus)
@@ -136,8 +105,8 @@ static GVariant *virus_to_variant(const PosternVirusFinding *virus)
     GVariantBuilder builder;
 
     g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
-    add_number(&builder, "result", virus->result);
-    add_texts(&builder, virus_texts, virus);
+    postern_findings_add_number(&builder, "result", virus->result);
+    postern_findings_add_texts(&builder, virus_texts, virus);
     return g_variant_builder_end(&builder);
 }
 
@@ -149,7 +118,7 @@ static gboolean virus_from_variant(GVariant *dictionary, gpointer structure, GEr
     if (!postern_dictionary_get_number(dictionary, "result", POSTERN_VIRUS_ERROR, &result, error))
         return FALSE;
     virus->result = (PosternVirusResult)result;
-    return get_texts(dictionary, virus_texts, virus, error);
+    return postern_findings_get_texts(dictionary, virus_texts, virus, error);
 }
 
 static GVariant *attachment_to_variant(gconstpointer structure)
@@ -159,7 +128,7 @@ static GVariant *attachment_to_variant(gconstpointer structure)
 
     g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
     g_variant_builder_add(&builder, "{sv}", "size", g_variant_new_uint64(attachment->size));
-    add_texts(&builder, attachment_texts, attachment);
+    postern_findings_add_texts(&builder, attachment_texts, attachment);
     return g_variant_builder_end(&builder);
 }
 
@@ -175,7 +144,7 @@ static gboolean attachment_from_variant(GVariant *dictionary, gpointer structure
     }
     if (size)
         attachment->size = g_variant_get_uint64(size);
-    if (!get_texts(dictionary, attachment_texts, attachment, error))
+    if (!postern_findings_get_texts(dictionary, attachment_texts, attachment, error))
         return FALSE;
     if (attachment->name) {
         g_autofree char *name = g_steal_pointer(&attachment->name);
@@ -183,16 +152,6 @@ static gboolean attachment_from_variant(GVariant *dictionary, gpointer structure
         attachment->name = g_utf8_make_valid(name, -1);
     }
     return TRUE;
-}
-
-static GVariant *list_to_variant(const GPtrArray *list, guint maximum, GVariant *(*convert)(gconstpointer))
-{
-    GVariantBuilder builder;
-
-    g_variant_builder_init(&builder, G_VARIANT_TYPE("aa{sv}"));
-    for (guint i = 0; i < MIN(list->len, maximum); i++)
-        g_variant_builder_add_value(&builder, convert(g_ptr_array_index(list, i)));
-    return g_variant_builder_end(&builder);
 }
 
 GVariant *postern_findings_to_variant(const PosternFindings *findings)
@@ -203,36 +162,17 @@ GVariant *postern_findings_to_variant(const PosternFindings *findings)
     g_variant_builder_add(&builder, "{sv}", "spf", spf_to_variant(&findings->spf));
     g_variant_builder_add(
         &builder, "{sv}", "dkim",
-        list_to_variant(findings->dkim, POSTERN_DKIM_SIGNATURES_REPORTED_MAX, dkim_to_variant));
-    add_boolean(&builder, "dkim_checked", findings->dkim_checked);
+        postern_findings_list(findings->dkim, POSTERN_DKIM_SIGNATURES_REPORTED_MAX, dkim_to_variant));
+    postern_findings_add_boolean(&builder, "dkim_checked", findings->dkim_checked);
     g_variant_builder_add(&builder, "{sv}", "virus", virus_to_variant(&findings->virus));
-    g_variant_builder_add(
-        &builder, "{sv}", "attachments",
-        list_to_variant(findings->attachments, POSTERN_ATTACHMENTS_REPORTED_MAX, attachment_to_variant));
-    add_number(&builder, "attachment_count", findings->attachment_count);
-    add_texts(&builder, content_texts, findings);
+    g_variant_builder_add(&builder, "{sv}", "attachments",
+                          postern_findings_list(findings->attachments, POSTERN_ATTACHMENTS_REPORTED_MAX,
+                                                attachment_to_variant));
+    postern_findings_add_number(&builder, "attachment_count", findings->attachment_count);
+    postern_findings_add_texts(&builder, content_texts, findings);
+    postern_findings_add_authentication(&builder, findings);
     return g_variant_builder_end(&builder);
 }
-
-static gboolean from_member(GVariant *dictionary, const char *key,
-                            gboolean (*convert)(GVariant *, gpointer, GError **), gpointer structure,
-                            GError **error)
-{
-    GError *problem = NULL;
-    g_autoptr(GVariant) member = postern_dictionary_get(dictionary, key, G_VARIANT_TYPE_VARDICT, &problem);
-
-    if (problem)
-        g_propagate_error(error, problem);
-    return !problem && (!member || convert(member, structure, error));
-}
-
-/* A list of dictionaries: each becomes a structure that create makes and that list owns. */
-typedef struct {
-    const char *key;
-    guint maximum;
-    gpointer (*create)(void);
-    gboolean (*convert)(GVariant *, gpointer, GError **);
-} List;
 
 static gpointer new_dkim(void)
 {
@@ -244,49 +184,25 @@ static gpointer new_attachment(void)
     return g_new0(PosternAttachment, 1);
 }
 
-static const List dkim_list = {"dkim", POSTERN_DKIM_SIGNATURES_REPORTED_MAX, new_dkim, dkim_from_variant};
-static const List attachment_list = {"attachments", POSTERN_ATTACHMENTS_REPORTED_MAX, new_attachment,
-                                     attachment_from_variant};
-
-static gboolean from_list(GVariant *dictionary, const List *list, GPtrArray *structures, GError **error)
-{
-    GError *problem = NULL;
-    g_autoptr(GVariant) rows =
-        postern_dictionary_get(dictionary, list->key, G_VARIANT_TYPE("aa{sv}"), &problem);
-    gsize count = rows ? g_variant_n_children(rows) : 0;
-
-    if (problem) {
-        g_propagate_error(error, problem);
-        return FALSE;
-    }
-    if (count > list->maximum) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT,
-                    "findings have %" G_GSIZE_FORMAT " %s, over %u", count, list->key, list->maximum);
-        return FALSE;
-    }
-    for (gsize i = 0; i < count; i++) {
-        g_autoptr(GVariant) row = g_variant_get_child_value(rows, i);
-
-        g_ptr_array_add(structures, list->create());
-        if (!list->convert(row, g_ptr_array_index(structures, i), error))
-            return FALSE;
-    }
-    return TRUE;
-}
+static const PosternFindingList dkim_list = {"dkim", POSTERN_DKIM_SIGNATURES_REPORTED_MAX, new_dkim,
+                                             dkim_from_variant};
+static const PosternFindingList attachment_list = {"attachments", POSTERN_ATTACHMENTS_REPORTED_MAX,
+                                                   new_attachment, attachment_from_variant};
 
 PosternFindings *postern_findings_from_variant(GVariant *variant, GError **error)
 {
     g_autoptr(PosternFindings) findings = postern_findings_new();
 
     if (!postern_dictionary_is_acceptable(variant, "findings", error) ||
-        !from_member(variant, "spf", spf_from_variant, &findings->spf, error) ||
-        !from_list(variant, &dkim_list, findings->dkim, error) ||
+        !postern_findings_get_member(variant, "spf", spf_from_variant, &findings->spf, error) ||
+        !postern_findings_get_list(variant, &dkim_list, findings->dkim, error) ||
         !postern_dictionary_get_boolean(variant, "dkim_checked", &findings->dkim_checked, error) ||
-        !from_member(variant, "virus", virus_from_variant, &findings->virus, error) ||
-        !from_list(variant, &attachment_list, findings->attachments, error) ||
+        !postern_findings_get_member(variant, "virus", virus_from_variant, &findings->virus, error) ||
+        !postern_findings_get_list(variant, &attachment_list, findings->attachments, error) ||
         !postern_dictionary_get_number(variant, "attachment_count", G_MAXUINT32, &findings->attachment_count,
                                        error) ||
-        !get_texts(variant, content_texts, findings, error))
+        !postern_findings_get_texts(variant, content_texts, findings, error) ||
+        !postern_findings_get_authentication(variant, findings, error))
         return NULL;
     return g_steal_pointer(&findings);
 }

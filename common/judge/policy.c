@@ -35,14 +35,25 @@ static gboolean parse_network(PosternNetwork *network, const char *text)
     return TRUE;
 }
 
-static void add_networks(GArray *networks, char **items)
+void postern_networks_add(GArray *networks, char *const *items)
 {
-    for (char **item = items; *item; item++) {
+    for (char *const *item = items; *item; item++) {
         PosternNetwork network;
 
         if (parse_network(&network, *item))
             g_array_append_val(networks, network);
     }
+}
+
+gboolean postern_networks_contain(const GArray *networks, const PosternAddress *address)
+{
+    for (guint i = 0; i < networks->len; i++) {
+        const PosternNetwork *network = &g_array_index(networks, PosternNetwork, i);
+
+        if (postern_address_in_network(address, &network->address, network->bits))
+            return TRUE;
+    }
+    return FALSE;
 }
 
 static char *own_name(const PosternConfiguration *configuration)
@@ -52,27 +63,79 @@ static char *own_name(const PosternConfiguration *configuration)
     return g_strdup(name && *name ? name : g_get_host_name());
 }
 
-PosternPolicy *postern_policy_from_configuration(const PosternConfiguration *configuration,
-                                                 const char *authserv_id)
+static PosternChecks checks_of(const PosternConfiguration *configuration, const PosternPolicyOptions *options)
 {
+    static const PosternChecks named[] = {POSTERN_CHECK_SPF, POSTERN_CHECK_DKIM, POSTERN_CHECK_DMARC,
+                                          POSTERN_CHECK_ARC, POSTERN_CHECK_VIRUS};
+    const char *const *names = (const char *const *)options->checks;
+    guint checks = 0;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(named); i++)
+        if (g_strv_contains(names, postern_check_name(named[i])))
+            checks |= named[i];
+    if (checks & POSTERN_CHECK_VIRUS)
+        checks |= POSTERN_CHECK_CONTENT;
+    if (!configuration->virus.scan)
+        checks &= ~(guint)POSTERN_CHECK_VIRUS;
+    if (options->sign && configuration->sign.table[0] != '\0')
+        checks |= POSTERN_CHECK_SIGN;
+    return (PosternChecks)checks;
+}
+
+static GPtrArray *lower_case_copy(char *const *items)
+{
+    GPtrArray *copy = g_ptr_array_new_with_free_func(g_free);
+
+    for (char *const *item = items; *item; item++)
+        g_ptr_array_add(copy, g_ascii_strdown(*item, -1));
+    return copy;
+}
+
+static void copy_actions(PosternPolicy *policy, const PosternPolicyOptions *options)
+{
+    policy->virus = (PosternAction)options->virus;
+    policy->unscannable = (PosternAction)options->unscannable;
+    policy->spf_fail = (PosternAction)options->spf_fail;
+    policy->spf_softfail = (PosternAction)options->spf_softfail;
+    policy->spf_error = (PosternAction)options->spf_error;
+    policy->dkim_fail = (PosternAction)options->dkim_fail;
+    policy->dkim_error = (PosternAction)options->dkim_error;
+    policy->dmarc_reject = (PosternAction)options->dmarc_reject;
+    policy->dmarc_quarantine = (PosternAction)options->dmarc_quarantine;
+    policy->dmarc_error = (PosternAction)options->dmarc_error;
+    policy->from_invalid = (PosternAction)options->from_invalid;
+    policy->sign_error = (PosternAction)options->sign_error;
+}
+
+PosternPolicy *postern_policy_from_group(const PosternConfiguration *configuration, const char *name,
+                                         const char *authserv_id)
+{
+    const PosternPolicyOptions *options = postern_configuration_policy(configuration, name);
+
+    g_return_val_if_fail(options != NULL, NULL);
+
     PosternPolicy *policy = g_new0(PosternPolicy, 1);
 
-    policy->virus = (PosternAction)configuration->policy.virus;
-    policy->unscannable = (PosternAction)configuration->policy.unscannable;
-    policy->spf_fail = (PosternAction)configuration->policy.spf_fail;
-    policy->spf_softfail = (PosternAction)configuration->policy.spf_softfail;
-    policy->spf_error = (PosternAction)configuration->policy.spf_error;
-    policy->dkim_fail = (PosternAction)configuration->policy.dkim_fail;
-    policy->dkim_error = (PosternAction)configuration->policy.dkim_error;
-    policy->authentication_results = configuration->policy.authentication_results;
+    policy->name = g_strdup(name);
+    policy->checks = checks_of(configuration, options);
+    copy_actions(policy, options);
+    policy->trusted_sealers = lower_case_copy(options->trusted_sealers);
+    policy->authentication_results = options->authentication_results;
+    policy->received_spf = options->received_spf;
+    policy->subject_tag = g_strdup(options->subject_tag);
+    policy->sign = options->sign;
     policy->observe = configuration->proxy.mode == POSTERN_MODE_OBSERVE;
     policy->authserv_id = authserv_id ? g_strdup(authserv_id) : own_name(configuration);
     policy->allowed_networks = g_array_new(FALSE, FALSE, sizeof(PosternNetwork));
-    add_networks(policy->allowed_networks, configuration->policy.allow_clients);
-    policy->exempt_recipients = g_ptr_array_new_with_free_func(g_free);
-    for (char **item = configuration->policy.exempt_recipients; *item; item++)
-        g_ptr_array_add(policy->exempt_recipients, g_ascii_strdown(*item, -1));
+    postern_networks_add(policy->allowed_networks, options->allow_clients);
+    policy->exempt_recipients = lower_case_copy(options->exempt_recipients);
     return policy;
+}
+
+PosternPolicy *postern_policy_from_configuration(const PosternConfiguration *configuration,
+                                                 const char *authserv_id)
+{
+    return postern_policy_from_group(configuration, "", authserv_id);
 }
 
 PosternPolicy *postern_policy_new(void)
@@ -86,7 +149,10 @@ void postern_policy_free(PosternPolicy *policy)
 {
     if (!policy)
         return;
+    g_free(policy->name);
+    g_free(policy->subject_tag);
     g_free(policy->authserv_id);
+    g_ptr_array_unref(policy->trusted_sealers);
     g_array_unref(policy->allowed_networks);
     g_ptr_array_unref(policy->exempt_recipients);
     g_free(policy);

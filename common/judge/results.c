@@ -2,13 +2,13 @@
 
 #include "base/limits.h"
 
-/* More would not fit into POSTERN_HEADER_EDIT_MAX_OCTETS with the longest of texts. */
-#define SIGNATURES_LISTED_MAX (2 * POSTERN_DKIM_SIGNATURES_MAX)
+/* More would not fit into POSTERN_HEADER_EDIT_MAX_OCTETS, with the longest of texts and the other methods. */
+#define SIGNATURES_LISTED_MAX (POSTERN_DKIM_SIGNATURES_MAX + 5)
 
-static void add_spf(PosternAuthenticationResults *results, const PosternSpfFinding *spf,
-                    const PosternEnvelope *envelope)
+static void add_spf(PosternAuthenticationResults *results, const PosternCase *facts)
 {
-    const char *identity = spf->helo ? envelope->helo : envelope->sender;
+    const PosternSpfFinding *spf = &facts->findings->spf;
+    const char *identity = spf->helo ? facts->envelope->helo : facts->envelope->sender;
 
     if (spf->result == POSTERN_SPF_NOT_CHECKED)
         return;
@@ -28,19 +28,78 @@ static void add_signature(PosternAuthenticationResults *results, const PosternDk
     postern_authentication_results_add_property(results, "header", "s", dkim->selector);
     postern_authentication_results_add_property(results, "header", "a", dkim->algorithm);
     postern_authentication_results_add_property(results, "header", "b", dkim->signature_start);
+    postern_authentication_results_add_property(results, "header", "i", dkim->identity);
 }
 
-PosternAuthenticationResults *postern_results_of_findings(const char *authserv_id,
-                                                          const PosternFindings *findings,
-                                                          const PosternEnvelope *envelope)
+static void add_dkim(PosternAuthenticationResults *results, const PosternCase *facts)
 {
-    PosternAuthenticationResults *results = postern_authentication_results_new(authserv_id);
+    const GPtrArray *dkim = facts->findings->dkim;
 
-    add_spf(results, &findings->spf, envelope);
-    for (guint i = 0; i < MIN(findings->dkim->len, (guint)SIGNATURES_LISTED_MAX); i++)
-        add_signature(results, g_ptr_array_index(findings->dkim, i));
-    if (findings->dkim_checked && findings->dkim->len == 0)
+    for (guint i = 0; i < MIN(dkim->len, (guint)SIGNATURES_LISTED_MAX); i++)
+        add_signature(results, g_ptr_array_index(dkim, i));
+    if (facts->findings->dkim_checked && dkim->len == 0)
         postern_authentication_results_add(results, "dkim", postern_dkim_result_name(POSTERN_DKIM_NONE),
                                            NULL);
+}
+
+/* Whose From it is: the author that decides, or the first. */
+static const char *author_of(const PosternDmarcFinding *dmarc)
+{
+    const PosternDmarcAuthor *author = dmarc->decisive;
+
+    if (!author && dmarc->authors->len > 0)
+        author = g_ptr_array_index(dmarc->authors, 0);
+    return author ? author->domain : NULL;
+}
+
+static void add_dmarc(PosternAuthenticationResults *results, const PosternCase *facts)
+{
+    const PosternDmarcFinding *dmarc = &facts->findings->dmarc;
+    const char *sealer = NULL;
+    g_autofree char *overridden = NULL;
+
+    if (dmarc->result == POSTERN_DMARC_NOT_CHECKED)
+        return;
+    if (postern_case_is_overridden(facts, &sealer))
+        overridden = g_strdup_printf("overridden: ARC of the trusted sealer %s says pass", sealer);
+    postern_authentication_results_add(results, "dmarc", postern_dmarc_result_name(dmarc->result),
+                                       overridden ? overridden : dmarc->problem);
+    postern_authentication_results_add_property(results, "header", "from", author_of(dmarc));
+    if (dmarc->decisive)
+        postern_authentication_results_add_property(results, "policy", "dmarc",
+                                                    postern_dmarc_policy_name(dmarc->decisive->policy));
+}
+
+static void add_arc(PosternAuthenticationResults *results, const PosternCase *facts)
+{
+    const PosternArcFinding *arc = &facts->findings->arc;
+    gboolean temporary = arc->result == POSTERN_ARC_TEMPERROR;
+    g_autofree char *client = postern_address_to_string(&facts->envelope->client);
+    g_autofree char *reason = NULL;
+
+    if (arc->result == POSTERN_ARC_NOT_CHECKED)
+        return;
+    if (temporary)
+        reason = g_strconcat("temporary error: ", arc->reason ? arc->reason : "the DNS did not answer", NULL);
+    postern_authentication_results_add(results, "arc",
+                                       postern_arc_result_name(temporary ? POSTERN_ARC_FAIL : arc->result),
+                                       temporary ? reason : arc->reason);
+    if (facts->envelope->client.family != AF_UNSPEC)
+        postern_authentication_results_add_property(results, "smtp", "remote-ip", client);
+}
+
+PosternAuthenticationResults *postern_results_of_case(const PosternCase *facts)
+{
+    PosternAuthenticationResults *results = postern_authentication_results_new(facts->policy->authserv_id);
+    guint checks = facts->policy->checks;
+
+    if (checks & POSTERN_CHECK_SPF)
+        add_spf(results, facts);
+    if (checks & POSTERN_CHECK_DKIM)
+        add_dkim(results, facts);
+    if (checks & POSTERN_CHECK_DMARC)
+        add_dmarc(results, facts);
+    if (checks & POSTERN_CHECK_ARC)
+        add_arc(results, facts);
     return results;
 }

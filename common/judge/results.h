@@ -3,14 +3,19 @@
  */
 #pragma once
 
-#include "judge/findings.h"
-#include "mail/envelope.h"
+#include "judge/rows.h"
 #include "wire/authentication_results.h"
 
 /*
- * spf with smtp.mailfrom or smtp.helo, and dkim with header.d, header.s, header.a and header.b for each
- * signature; a skipped one is dkim=policy. What was not checked is not named. The caller's.
+ * What facts->findings say of the checks that facts->policy has; what was not checked is not named. Methods,
+ * properties and results are those of IANA's registry "Email Authentication Parameters":
+ *
+ *   spf    smtp.mailfrom or smtp.helo
+ *   dkim   header.d, header.s, header.a, header.b and header.i of each signature; one that was skipped is
+ *          dkim=policy
+ *   dmarc  header.from, and policy.dmarc, the policy that applies; where ARC overrides it, the reason says so
+ *   arc    smtp.remote-ip; there is no temperror: such a chain is arc=fail, and the reason says so
+ *
+ * Of signatures, POSTERN_DKIM_SIGNATURES_MAX and some more are named. The caller's.
  */
-PosternAuthenticationResults *postern_results_of_findings(const char *authserv_id,
-                                                          const PosternFindings *findings,
-                                                          const PosternEnvelope *envelope);
+PosternAuthenticationResults *postern_results_of_case(const PosternCase *facts);

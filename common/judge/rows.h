@@ -12,24 +12,51 @@ typedef struct {
     const PosternPolicy *policy;
     const PosternFindings *findings;
     const PosternEnvelope *envelope;
-    gboolean virus_required;
     gboolean header_unsafe; /* forged fields cannot all be removed */
 } PosternCase;
 
 typedef struct {
-    const char *name;
+    const char *name; /* NULL: the end of a list of rows */
+    guint checks;     /* PosternChecks: it applies only where policy has one of them; 0: always */
     gboolean (*applies)(const PosternCase *facts);
     gssize action_offset;                               /* in PosternPolicy; -1: always REJECT */
     gboolean suspendable;                               /* not for allowed clients and exempt recipients */
-    gboolean (*is_temporary)(const PosternCase *facts); /* TRUE: never REJECT; NULL: no */
+    gboolean (*is_temporary)(const PosternCase *facts); /* TRUE: at most TEMPFAIL; NULL: no */
     const char *refused;                                /* reply code and enhanced code, with REJECT */
     const char *delayed;                                /* the same with TEMPFAIL */
     /* Appends what is wrong, for the client; inside: for ourselves, with what a stranger need not know. */
     void (*describe)(const PosternCase *facts, gboolean inside, GString *text);
 } PosternRow;
 
+/* For lists of rows. */
+#define POSTERN_ROW_ALWAYS_REJECT (-1)
+#define POSTERN_ROW_POLICY(member) ((gssize)G_STRUCT_OFFSET(PosternPolicy, member))
+gboolean postern_row_always(const PosternCase *facts);
+gboolean postern_row_has_text(const char *text);
+void postern_row_add_in_brackets(GString *text, const char *detail); /* " (detail)", nothing for none */
+
+/* The lists, each ended by a row without a name. Of equal actions the first row of the first list wins. */
+extern const PosternRow postern_rows_content[]; /* rows_content.c: virus, unscannable, header */
+extern const PosternRow postern_rows_spf[];     /* rows_spf.c */
+extern const PosternRow postern_rows_dkim[];    /* rows_dkim.c: those of strangers, and ours */
+extern const PosternRow postern_rows_dmarc[];   /* rows_dmarc.c */
+
 /* The row that decides, or NULL: none applies with more than ACCEPT. *ret_action is its action, or ACCEPT. */
 const PosternRow *postern_rows_decide(const PosternCase *facts, PosternAction *ret_action);
+
+/* The same of one list alone. */
+const PosternRow *postern_rows_decide_list(const PosternRow *rows, const PosternCase *facts,
+                                           PosternAction *ret_action);
+
+/*
+ * TRUE where DMARC fails, and a trusted sealer says that it had passed before: no action is taken then. From
+ * the newest ARC Set down, as long as each sealer is trusted: the oldest of these decides, for those below
+ * it are anybody's. *ret_sealer (or NULL): who said so; owned by facts.
+ */
+gboolean postern_case_is_overridden(const PosternCase *facts, const char **ret_sealer);
+
+/* TRUE where facts->envelope's client is allowed, or all its recipients are exempt. */
+gboolean postern_case_is_suspended(const PosternCase *facts);
 
 /* The reply for action, TEMPFAIL or REJECT: printable ASCII, at most POSTERN_REFUSAL_MAX_OCTETS; a new
  * string. NULL for the other actions. */

@@ -3,17 +3,28 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "judge/received_spf.h"
 #include "judge/results.h"
 #include "judge/rows.h"
+#include "judge/subject.h"
 
 #define RESULTS_FIELD "Authentication-Results"
 #define QUARANTINE_FIELD "Postern-Quarantine"
-#define INSERTED_MAX 2
+#define RECEIVED_SPF_FIELD "Received-SPF"
+#define SIGNATURE_FIELD "DKIM-Signature"
+/* The fields above, and Subject. */
+#define INSERTED_MAX (4 + POSTERN_SIGN_FIELDS_MAX)
 
 static gboolean has_name(const PosternHeaderField *field, const char *name)
 {
     return field->name_length == strlen(name) &&
            g_ascii_strncasecmp(field->name, name, field->name_length) == 0;
+}
+
+/* Where we add results, or our signature, forged ones of our name must not stand beside them. */
+static gboolean claims_authentication(const PosternPolicy *policy)
+{
+    return policy->authentication_results || (policy->checks & POSTERN_CHECK_SIGN);
 }
 
 /* Adds to edits the removal of fields that only we may write. FALSE: there may be more of them than can be
@@ -40,16 +51,47 @@ static gboolean remove_forged(PosternEdits *edits, const PosternHeader *header, 
     return !header->too_many && edits->list->len + INSERTED_MAX <= POSTERN_HEADER_EDITS_MAX;
 }
 
-/* Ours stands on top, so that what is below it can be told from it. */
-static void insert_ours(PosternEdits *edits, const PosternCase *facts, const PosternRow *row,
-                        PosternAction action, const PosternAuthenticationResults *results)
+static gboolean insert_signatures(PosternEdits *edits, const PosternCase *facts)
 {
+    const GPtrArray *fields = facts->findings->signatures.fields;
+    guint count = 0;
+
+    if (facts->policy->checks & POSTERN_CHECK_SIGN)
+        for (guint i = 0; i < MIN(fields->len, (guint)POSTERN_SIGN_FIELDS_MAX); i++)
+            count += postern_edits_insert(edits, SIGNATURE_FIELD, g_ptr_array_index(fields, i)) ? 1 : 0;
+    return count > 0;
+}
+
+/* All but what is inserted on top of all. A Subject that our signature covers stays. */
+static void change(PosternEdits *edits, const PosternCase *facts, const PosternRow *row, PosternAction action,
+                   const PosternHeader *header)
+{
+    gboolean is_signed = insert_signatures(edits, facts);
+    gboolean suspect = action == POSTERN_ACTION_MARK || action == POSTERN_ACTION_QUARANTINE;
+
+    if (suspect && header && *facts->policy->subject_tag && !is_signed)
+        postern_subject_tag(edits, header, facts->policy->subject_tag);
     if (action == POSTERN_ACTION_QUARANTINE) {
         g_autofree char *value = postern_row_quarantine(row, facts);
 
         postern_edits_insert(edits, QUARANTINE_FIELD, value);
     }
-    if (facts->policy->authentication_results) {
+}
+
+/* Ours stands on top, so that what is below it can be told from it. */
+static void insert_results(PosternEdits *edits, const PosternCase *facts,
+                           const PosternAuthenticationResults *results)
+{
+    const PosternPolicy *policy = facts->policy;
+
+    if (policy->received_spf && (policy->checks & POSTERN_CHECK_SPF)) {
+        g_autofree char *value =
+            postern_received_spf_value(&facts->findings->spf, facts->envelope, policy->authserv_id);
+
+        if (value)
+            postern_edits_insert(edits, RECEIVED_SPF_FIELD, value);
+    }
+    if (policy->authentication_results) {
         g_autofree char *value = postern_authentication_results_format(results, TRUE);
 
         postern_edits_insert(edits, RESULTS_FIELD, value);
@@ -58,40 +100,65 @@ static void insert_ours(PosternEdits *edits, const PosternCase *facts, const Pos
 
 static gboolean is_passed_on(PosternAction action)
 {
-    return action == POSTERN_ACTION_ACCEPT || action == POSTERN_ACTION_QUARANTINE;
+    return action == POSTERN_ACTION_ACCEPT || action == POSTERN_ACTION_MARK ||
+           action == POSTERN_ACTION_QUARANTINE;
 }
 
-PosternVerdict *postern_verdict_decide(const PosternPolicy *policy, const PosternFindings *findings,
-                                       const PosternEnvelope *envelope, const PosternHeader *header,
-                                       gboolean virus_required)
+/* What DMARC alone leads to. A temporary refusal leads to nothing: the client will be back. */
+static const char *disposition_of(const PosternCase *facts)
 {
-    g_autoptr(PosternEdits) edits = postern_edits_new();
-    gboolean cleaned =
-        !policy->authentication_results || !header || remove_forged(edits, header, policy->authserv_id);
-    PosternCase facts = {policy, findings, envelope, virus_required, !cleaned};
-    g_autoptr(PosternAuthenticationResults) results =
-        postern_results_of_findings(policy->authserv_id, findings, envelope);
-    PosternVerdict *verdict = g_new0(PosternVerdict, 1);
     PosternAction action;
-    const PosternRow *row = postern_rows_decide(&facts, &action);
-    g_autofree char *reply = row ? postern_row_reply(row, &facts, action) : NULL;
+    const PosternRow *row = postern_rows_decide_list(postern_rows_dmarc, facts, &action);
 
-    if (action == POSTERN_ACTION_MARK)
-        action = POSTERN_ACTION_ACCEPT;
+    if (!row || facts->findings->dmarc.result != POSTERN_DMARC_FAIL)
+        return postern_dmarc_policy_name(POSTERN_DMARC_POLICY_NONE);
+    if (action == POSTERN_ACTION_REJECT || action == POSTERN_ACTION_DISCARD)
+        return postern_dmarc_policy_name(POSTERN_DMARC_POLICY_REJECT);
+    return postern_dmarc_policy_name(action == POSTERN_ACTION_QUARANTINE ? POSTERN_DMARC_POLICY_QUARANTINE
+                                                                         : POSTERN_DMARC_POLICY_NONE);
+}
+
+static void set_action(PosternVerdict *verdict, const PosternCase *facts, const PosternRow *row,
+                       PosternAction action)
+{
+    g_autofree char *reply = row ? postern_row_reply(row, facts, action) : NULL;
+
     verdict->check = row ? row->name : NULL;
-    verdict->would = action;
-    verdict->authentication_results = postern_authentication_results_format(results, FALSE);
-    if (policy->observe) {
+    verdict->decided = row ? postern_row_quarantine(row, facts) : NULL;
+    verdict->would = action == POSTERN_ACTION_MARK ? POSTERN_ACTION_ACCEPT : action;
+    if (facts->policy->observe) {
         verdict->action = POSTERN_ACTION_ACCEPT;
         verdict->would_reply = g_steal_pointer(&reply);
     } else {
-        verdict->action = action;
+        verdict->action = verdict->would;
         verdict->reply = g_steal_pointer(&reply);
     }
+}
+
+PosternVerdict *postern_verdict_decide(const PosternPolicy *policy, const PosternFindings *findings,
+                                       const PosternEnvelope *envelope, const PosternHeader *header)
+{
+    g_autoptr(PosternEdits) edits = postern_edits_new();
+    gboolean cleaned =
+        !claims_authentication(policy) || !header || remove_forged(edits, header, policy->authserv_id);
+    PosternCase facts = {policy, findings, envelope, !cleaned};
+    PosternVerdict *verdict = g_new0(PosternVerdict, 1);
+    PosternAction action;
+    const PosternRow *row = postern_rows_decide(&facts, &action);
+
+    verdict->policy = g_strdup(policy->name);
+    verdict->disposition = disposition_of(&facts);
+    verdict->arc_override = postern_case_is_overridden(&facts, NULL);
+    set_action(verdict, &facts, row, action);
+
+    g_autoptr(PosternAuthenticationResults) results = postern_results_of_case(&facts);
+
+    verdict->authentication_results = postern_authentication_results_format(results, FALSE);
     if (policy->observe || !is_passed_on(action)) {
         verdict->edits = postern_edits_new();
     } else {
-        insert_ours(edits, &facts, row, action, results);
+        change(edits, &facts, row, action, header);
+        insert_results(edits, &facts, results);
         verdict->edits = g_steal_pointer(&edits);
     }
     return verdict;
@@ -104,6 +171,8 @@ void postern_verdict_free(PosternVerdict *verdict)
     g_free(verdict->reply);
     g_free(verdict->would_reply);
     g_free(verdict->authentication_results);
+    g_free(verdict->policy);
+    g_free(verdict->decided);
     postern_edits_free(verdict->edits);
     g_free(verdict);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "judge/findings.h"
+#include "judge/policies.h"
 #include "judge/policy.h"
 #include "mail/edits.h"
 #include "mail/header.h"
@@ -17,28 +18,46 @@ typedef struct {
     char *would_reply;            /* observe: the reply that would have been given, or NULL */
     char *authentication_results; /* the value of the field, unfolded, without its name; never NULL */
     PosternEdits *edits;          /* never NULL; empty where nothing is to be changed */
+    char *policy;                 /* the name of the policy, "" of [policy]; never NULL */
+    const char *disposition;      /* what DMARC alone leads to: "none", "quarantine", "reject". Static. */
+    gboolean arc_override;        /* DMARC fails, and a trusted sealer's ARC set overrides that */
+    char *decided; /* why, for people: "CHECK: text", with what a client is not told; NULL: nothing applies */
 } PosternVerdict;
 
 /*
- * Decides. header may be NULL (nothing known of the message: no forged fields are removed then). A finding
- * that is NOT_CHECKED decides nothing, except that virus NOT_CHECKED or ERROR counts as unscannable whenever
- * virus_required is TRUE. Replies carry RFC 3463 and RFC 7372 codes: 5.7.1 policy and virus, 5.7.23
- * SPF, 5.7.20 DKIM, 4.7.24 SPF error, 4.4.3 for keys of DKIM that the DNS did not give, 4.7.1 for what could
- * not be scanned.
+ * Decides. header may be NULL (nothing known of the message: no forged fields are removed then, and Subject
+ * stays). What was found by checks that policy->checks does not have is ignored. A finding that is
+ * NOT_CHECKED decides nothing, except that virus NOT_CHECKED or ERROR counts as unscannable where
+ * policy->checks has VIRUS. Replies carry RFC 3463 and RFC 7372 codes: 5.7.1 policy, virus and DMARC, 5.7.23
+ * SPF, 5.7.20 DKIM, 4.7.24 SPF error, 4.4.3 for what DKIM and DMARC could not learn from the DNS, 4.3.0 for
+ * what could not be signed, 4.7.1 for what could not be scanned.
  *
  * The most severe action of all rows that apply decides; of equal ones the first. What rests on a temporary
- * error of the DNS is at most TEMPFAIL, whatever policy says. Clients of allowed_networks, and messages all
- * of whose recipients are exempt, meet the rows virus, unscannable and header alone. header: fields of our
- * name cannot all be removed (postern_header too_many, or over POSTERN_HEADER_EDITS_MAX); such a message is
- * refused for good where authentication_results is on.
+ * error of the DNS is at most TEMPFAIL, whatever policy says; that a chain of ARC could not be read is one
+ * for DMARC where there are trusted sealers. Clients of allowed_networks, and messages all of whose
+ * recipients are exempt, meet the rows virus, unscannable and header alone. header: fields of our name cannot
+ * all be removed (postern_header too_many, or over POSTERN_HEADER_EDITS_MAX); such a message is refused for
+ * good where authentication_results is on.
  *
- * Edits, where authentication_results is on: fields Authentication-Results that claim to be ours, and all
- * Postern-Quarantine, are removed, and ours is inserted. QUARANTINE inserts `Postern-Quarantine: CHECK:
- * text`. There are none where the message is not passed on, nor with observe.
+ * Edits, from the top: Authentication-Results, where that is on, in place of those that claim to be ours;
+ * Received-SPF, where received_spf is on; `Postern-Quarantine: CHECK: text` with QUARANTINE, and any other
+ * removed where authentication_results is on; our DKIM-Signature fields, where checks has SIGN; Subject with
+ * subject_tag, where a row says mark or quarantine, but not where we sign, for Subject is signed. There are
+ * none where the message is not passed on, nor with observe.
  */
 PosternVerdict *postern_verdict_decide(const PosternPolicy *policy, const PosternFindings *findings,
-                                       const PosternEnvelope *envelope, const PosternHeader *header,
-                                       gboolean virus_required);
+                                       const PosternEnvelope *envelope, const PosternHeader *header);
 
 void postern_verdict_free(PosternVerdict *verdict);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternVerdict, postern_verdict_free)
+
+/*
+ * The reply for MAIL, a new string, where SPF is enough to refuse whatever the recipients will be: each
+ * policy that a client of that class can still get says reject or tempfail. It is the mildest of them. NULL:
+ * go on. With observe, for trusted relays (SPF is not theirs to pass), for clients that one of the policies
+ * allows, and where one has exempt recipients, nothing is ever refused at MAIL. *ret_check (or NULL): the
+ * row, static.
+ */
+char *postern_verdict_refuse_at_mail(const PosternPolicies *policies, PosternClientClass client_class,
+                                     const PosternFindings *findings, const PosternEnvelope *envelope,
+                                     const char **ret_check);

@@ -1,0 +1,57 @@
+#include "judge/rows_explain.h"
+
+#include "base/escape.h"
+#include "base/limits.h"
+
+static PosternAction configured_action(const PosternRow *row, const PosternCase *facts)
+{
+    if (row->action_offset == POSTERN_ROW_ALWAYS_REJECT)
+        return POSTERN_ACTION_REJECT;
+    return *(const PosternAction *)(gconstpointer)((const char *)facts->policy + row->action_offset);
+}
+
+/* What comes of row alone. */
+static PosternAction own_action(const PosternRow *row, const PosternCase *facts)
+{
+    const PosternRow alone[] = {*row, {.name = NULL}};
+    PosternAction action = POSTERN_ACTION_ACCEPT;
+
+    (void)postern_rows_decide_list(alone, facts, &action);
+    return action;
+}
+
+static void note_row(const PosternRow *row, const PosternRow *deciding, const PosternCase *facts,
+                     PosternRowsExplain note, gpointer user_data)
+{
+    const char *name = facts->policy->name;
+    g_autofree char *group = name && *name ? g_strdup_printf("policy %s", name) : g_strdup("policy");
+    GString *text = g_string_new(NULL);
+
+    row->describe(facts, TRUE, text);
+    g_string_truncate(text, MIN(text->len, (gsize)POSTERN_REFUSAL_MAX_OCTETS));
+    g_autofree char *safe = postern_escape_for_reply(g_string_free(text, FALSE));
+    const PosternRowNote told = {
+        .name = row->name,
+        .group = row->action_offset == POSTERN_ROW_ALWAYS_REJECT ? NULL : group,
+        .configured = configured_action(row, facts),
+        .action = own_action(row, facts),
+        .suspended = row->suspendable && postern_case_is_suspended(facts),
+        .decides = row == deciding,
+        .text = safe,
+    };
+
+    note(&told, user_data);
+}
+
+void postern_rows_explain(const PosternCase *facts, PosternRowsExplain note, gpointer user_data)
+{
+    const PosternRow *const lists[] = {postern_rows_content, postern_rows_spf, postern_rows_dkim,
+                                       postern_rows_dmarc};
+    PosternAction action;
+    const PosternRow *deciding = postern_rows_decide(facts, &action);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(lists); i++)
+        for (const PosternRow *row = lists[i]; row->name; row++)
+            if ((row->checks == 0 || (row->checks & facts->policy->checks)) && row->applies(facts))
+                note_row(row, deciding, facts, note, user_data);
+}

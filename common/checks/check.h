@@ -12,10 +12,29 @@
 
 /*
  * SPF, RFC 7208. MAIL FROM where it has a domain, else HELO as postmaster@HELO (2.4). receiver is %{r},
- * now is %{t}, seconds since 1970. Fills *finding (which must be zeroed).
+ * now is %{t}, seconds since 1970. Fills findings->spf (which must be zeroed).
  */
 int postern_check_spf(const PosternEnvelope *envelope, const char *receiver, gint64 now,
-                      PosternAnswers *answers, PosternSpfFinding *finding);
+                      PosternAnswers *answers, PosternFindings *findings);
+
+/*
+ * libspf2, for those who need its exact behaviour. Made before the sandbox closes: it asks for the host's
+ * name. One evaluation at a time. Never NULL.
+ */
+typedef struct PosternLibspf2Engine PosternLibspf2Engine;
+PosternLibspf2Engine *postern_libspf2_engine_new(void);
+void postern_libspf2_engine_free(PosternLibspf2Engine *engine);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternLibspf2Engine, postern_libspf2_engine_free)
+
+/*
+ * SPF by libspf2: its look-up hook reads answers, and its get_exp hook never lets it compile a stranger's
+ * explanation, so there is none. Its result where it has one; an error of the DNS is TEMPERROR, any other
+ * PERMERROR, and so is asking the DNS more than POSTERN_SPF_LIBSPF2_LOOKUPS_MAX times. It lets each loopback
+ * address pass. It takes %{t} from the clock, not from now. May abort the process: for the sandbox alone.
+ */
+int postern_check_spf_libspf2(PosternLibspf2Engine *engine, const PosternEnvelope *envelope,
+                              const char *receiver, gint64 now, PosternAnswers *answers,
+                              PosternFindings *findings);
 
 /*
  * libopendkim, set up once in a process, before its sandbox closes; forked workers inherit it. One message at
@@ -51,6 +70,66 @@ int postern_check_dkim_questions(const PosternHeader *header, PosternAnswers *an
 int postern_check_dkim(PosternDkimEngine *engine, const char *octets, gsize length,
                        const PosternHeader *header, gint64 now, PosternAnswers *answers,
                        PosternFindings *findings);
+
+/*
+ * DMARC, RFC 9989: who the authors are (From), what the owners of their domains ask for, and the
+ * Organizational Domains that alignment will compare (tree walks, 4.10), of the authors, of what SPF checks
+ * in envelope, and of d= of the first POSTERN_DKIM_SIGNATURES_MAX signatures. Needs neither the body nor the
+ * results of SPF and DKIM: those are joined to it by judge/dmarc.h. Fills findings->dmarc but its result.
+ */
+int postern_check_dmarc(const PosternHeader *header, const PosternEnvelope *envelope, PosternAnswers *answers,
+                        PosternFindings *findings);
+
+/* What ARC keeps between messages: keys, decoded once. Made before the sandbox closes. Never NULL. */
+typedef struct PosternArcEngine PosternArcEngine;
+PosternArcEngine *postern_arc_engine_new(void);
+void postern_arc_engine_free(PosternArcEngine *engine);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternArcEngine, postern_arc_engine_free)
+
+/* Notes in answers the questions that validating the chain of header will ask. 1: all answered; 0: not. */
+int postern_check_arc_questions(const PosternHeader *header, PosternAnswers *answers);
+
+/*
+ * ARC, RFC 8617 5.2: validates the chain, and reads from its ARC-Authentication-Results what each sealer said
+ * of dmarc. octets is the whole message, lines ended by CRLF, that header indexes. Fills findings->arc.
+ */
+int postern_check_arc(PosternArcEngine *engine, const char *octets, gsize length, const PosternHeader *header,
+                      PosternAnswers *answers, PosternFindings *findings);
+
+/*
+ * The keys that we sign with (RFC 6376), loaded once, by a process that parses no stranger's mail. table: the
+ * file of [sign] table, one key a line: "DOMAIN SELECTOR FILE", FILE the absolute path of a private key in
+ * PEM form, RSA of at least POSTERN_DKIM_RSA_MIN_BITS or Ed25519; '#' begins a comment. warnings (of char *,
+ * or NULL) get what an administrator must be told: files that others can read or change, short keys. NULL and
+ * error name file and line, and what to do.
+ */
+typedef struct PosternSignEngine PosternSignEngine;
+PosternSignEngine *postern_sign_engine_new(const char *table, GPtrArray *warnings, GError **error);
+void postern_sign_engine_free(PosternSignEngine *engine);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternSignEngine, postern_sign_engine_free)
+
+/* The keys loaded. */
+guint postern_sign_engine_count(const PosternSignEngine *engine);
+
+/* The DNS records to publish, one a line as in a zone file; a new string. */
+char *postern_sign_engine_records(const PosternSignEngine *engine);
+
+/*
+ * The proof that each key (every FALSE: one of each algorithm) signs a built-in message such that dkim finds
+ * it right, with the record that is to be published. FALSE and error name the key.
+ */
+gboolean postern_sign_engine_prove(PosternSignEngine *engine, PosternDkimEngine *dkim, gboolean every,
+                                   GError **error);
+
+/*
+ * Signs for the author's domain (From), or the closest domain above it that has a key: one field for each of
+ * its keys, relaxed/relaxed, all octets of the body, From and Subject oversigned (RFC 6376 8.15). now: t=.
+ * Fills findings->signatures. A message that cannot be signed as it is (no key for its author, several
+ * authors, a header that no verifier would read as it stands) is no problem: fields stay empty, and a step
+ * says why. Always 1.
+ */
+int postern_check_sign(PosternSignEngine *engine, const char *octets, gsize length,
+                       const PosternHeader *header, gint64 now, PosternFindings *findings);
 
 /*
  * GMime, and the character sets of mail loaded: once in a process, before its sandbox closes; libclamav opens

@@ -122,8 +122,8 @@ static void begin_part(Walk *walk)
 
 static void end_part(Walk *walk, gboolean bounded)
 {
-    if (walk->part.ambiguous && walk->findings->mime_problem == NULL)
-        walk->findings->mime_problem = g_strdup("base64 that goes on behind its padding");
+    if (walk->part.problem != NULL && walk->findings->mime_problem == NULL)
+        walk->findings->mime_problem = g_strdup(walk->part.problem);
     if (walk->attachment != NULL && walk->place == IN_BODY)
         walk->attachment->size = postern_content_part_size(&walk->part, bounded);
     postern_content_part_clear(&walk->part);
@@ -162,6 +162,7 @@ static void end_header(Walk *walk, gsize next)
     postern_content_part_header_end(&walk->part);
     postern_content_engine_read(walk->engine, type, disposition, default_type, &header);
     walk->place = IN_BODY;
+    walk->part.plain_text = strcmp(header.type, "text/plain") == 0 && !is_attachment(&header);
     add_attachment(walk, &header);
     if (header.boundary != NULL && *header.boundary != '\0') {
         open_multipart(walk, &header);
@@ -209,6 +210,22 @@ static void take_line(Walk *walk, const char *line, gsize length, guint end)
         postern_content_part_header_line(&walk->part, line, length);
 }
 
+static void explain(const Walk *walk)
+{
+    PosternFindings *findings = walk->findings;
+    postern_findings_step(findings, POSTERN_CHECK_CONTENT, "%u MIME parts, %u of them attachments",
+                          walk->parts, findings->attachment_count);
+    for (guint i = 0; i < findings->attachments->len; i++) {
+        const PosternAttachment *attachment = g_ptr_array_index(findings->attachments, i);
+        postern_findings_step(findings, POSTERN_CHECK_CONTENT,
+                              "attachment %u: %s, %s, %" G_GUINT64_FORMAT " octets decoded", i + 1,
+                              attachment->name != NULL ? attachment->name : "without a name",
+                              attachment->type, attachment->size);
+    }
+    if (findings->mime_problem != NULL)
+        postern_findings_step(findings, POSTERN_CHECK_CONTENT, "problem: %s", findings->mime_problem);
+}
+
 int postern_check_content(PosternContentEngine *engine, const char *octets, gsize length,
                           PosternFindings *findings)
 {
@@ -235,5 +252,6 @@ int postern_check_content(PosternContentEngine *engine, const char *octets, gsiz
         end_header(&walk, walk.offset);
     end_part(&walk, FALSE);
     pop_to(&walk, 0, FALSE);
+    explain(&walk);
     return 1;
 }

@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "checks/dkim_engine.h"
+#include "checks/dkim_explain.h"
 #include "checks/dkim_signature.h"
 
 static gboolean is_named(const PosternHeaderField *field, const char *name)
@@ -93,6 +94,14 @@ static gboolean any_undecided(GPtrArray *signatures)
     return FALSE;
 }
 
+static void explain(GPtrArray *signatures, const PosternAnswers *answers, PosternFindings *findings)
+{
+    if (signatures->len == 0)
+        postern_findings_step(findings, POSTERN_CHECK_DKIM, "there is no field DKIM-Signature");
+    for (guint i = 0; i < signatures->len; i++)
+        postern_dkim_explain(g_ptr_array_index(signatures, i), i + 1, answers, findings);
+}
+
 static void report(GPtrArray *signatures, PosternFindings *findings)
 {
     for (guint i = 0; i < signatures->len; i++) {
@@ -110,6 +119,7 @@ static void report_skipped(const PosternHeader *header, PosternFindings *finding
     for (guint i = 0; i < all->len; i++)
         postern_dkim_signature_decide(g_ptr_array_index(all, i), POSTERN_DKIM_SKIPPED,
                                       "the message has more signatures than are evaluated");
+    postern_findings_step(findings, POSTERN_CHECK_DKIM, "%u more signatures were not evaluated", all->len);
     report(all, findings);
 }
 
@@ -132,6 +142,7 @@ int postern_check_dkim(PosternDkimEngine *engine, const char *octets, gsize leng
     guint from_fields = count_fields(header, "From");
     for (guint i = 0; i < signatures->len; i++)
         judge_from(g_ptr_array_index(signatures, i), from_fields);
+    explain(signatures, answers, findings);
     report(signatures, findings);
     report_skipped(header, findings);
     findings->dkim_checked = TRUE;

@@ -1,14 +1,11 @@
 #include "checks/dkim_engine.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <string.h>
-#include <sys/types.h>
-
-#include <opendkim/dkim.h>
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "checks/dkim_feed.h"
 
 struct PosternDkimEngine {
     DKIM_LIB *library;
@@ -30,12 +27,6 @@ static const struct {
     {DKIM_SIGERROR_KEYFAIL, POSTERN_DKIM_TEMPERROR}, {DKIM_SIGERROR_KEYTOOSMALL, POSTERN_DKIM_POLICY},
     {DKIM_SIGERROR_EXPIRED, POSTERN_DKIM_FAIL},      {DKIM_SIGERROR_FUTURE, POSTERN_DKIM_FAIL},
 };
-
-/* The library takes what it only reads as u_char *. */
-static u_char *readable(const char *octets)
-{
-    return (u_char *)(guintptr)octets;
-}
 
 static PosternDkimSignature *signature_of(Verification *verification, DKIM_SIGINFO *info)
 {
@@ -116,8 +107,7 @@ static void decide_rest(GPtrArray *signatures, PosternDkimResult result, const c
 static gboolean feed_field(Verification *verification, const PosternHeaderField *field,
                            PosternDkimSignature *signature)
 {
-    gsize length = (gsize)(field->value - field->name) + field->value_length;
-    DKIM_STAT status = dkim_header(verification->dkim, readable(field->name), length);
+    DKIM_STAT status = postern_dkim_feed_field(verification->dkim, field);
     if (status == DKIM_STAT_NORESOURCE || status == DKIM_STAT_INTERNAL)
         return FALSE;
     if (signature == NULL)
@@ -154,19 +144,16 @@ static gboolean feed_header(Verification *verification, const PosternHeader *hea
     return TRUE;
 }
 
-/* A body whose last line has no end gets one, as an MTA would give it (RFC 6376 3.4.3). */
-static DKIM_STAT feed_body(Verification *verification, const char *body, gsize length)
+static void note_hashes(PosternDkimSignature *signature, DKIM_SIGINFO *info)
 {
-    DKIM_STAT status = DKIM_STAT_OK;
-    const char *end = "\r\n";
-    if (length == 0)
-        return status;
-    status = dkim_body(verification->dkim, readable(body), length);
-    if (status != DKIM_STAT_OK || body[length - 1] == '\n')
-        return status;
-    if (body[length - 1] == '\r')
-        end++;
-    return dkim_body(verification->dkim, readable(end), strlen(end));
+    unsigned int flags = dkim_sig_getflags(info);
+    int body = dkim_sig_getbh(info);
+    if (body == DKIM_SIGBH_MATCH || body == DKIM_SIGBH_MISMATCH)
+        signature->body_hash =
+            body == DKIM_SIGBH_MATCH ? POSTERN_DKIM_HASH_MATCHES : POSTERN_DKIM_HASH_DIFFERS;
+    if ((flags & DKIM_SIGFLAG_PROCESSED) != 0)
+        signature->header_hash =
+            (flags & DKIM_SIGFLAG_PASSED) != 0 ? POSTERN_DKIM_HASH_MATCHES : POSTERN_DKIM_HASH_DIFFERS;
 }
 
 static void conclude(PosternDkimSignature *signature, DKIM_SIGINFO *info)
@@ -174,6 +161,7 @@ static void conclude(PosternDkimSignature *signature, DKIM_SIGINFO *info)
     DKIM_SIGERROR error = dkim_sig_geterror(info);
     gboolean key_matches = (dkim_sig_getflags(info) & DKIM_SIGFLAG_PASSED) != 0;
     gboolean body_matches = dkim_sig_getbh(info) == DKIM_SIGBH_MATCH;
+    note_hashes(signature, info);
     if (error == DKIM_SIGERROR_OK && key_matches && body_matches) {
         postern_dkim_signature_decide(signature, POSTERN_DKIM_PASS, NULL);
         return;
@@ -220,7 +208,8 @@ void postern_dkim_engine_verify(PosternDkimEngine *engine, const char *octets, g
         else
             status = DKIM_STAT_NORESOURCE;
         if (status == DKIM_STAT_OK)
-            status = feed_body(&verification, octets + header->body_offset, length - header->body_offset);
+            status = postern_dkim_feed_body(verification.dkim, octets + header->body_offset,
+                                            length - header->body_offset);
         if (status == DKIM_STAT_OK) {
             dkim_eom(verification.dkim, NULL);
             conclude_all(&verification);

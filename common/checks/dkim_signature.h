@@ -7,6 +7,12 @@
 #include "judge/findings.h"
 #include "mail/header.h"
 
+typedef enum {
+    POSTERN_DKIM_HASH_NOT_DONE,
+    POSTERN_DKIM_HASH_MATCHES,
+    POSTERN_DKIM_HASH_DIFFERS,
+} PosternDkimHash;
+
 typedef struct {
     const PosternHeaderField *field;
     PosternDkimFinding *finding; /* owned; what will be reported */
@@ -17,6 +23,8 @@ typedef struct {
     gint64 signed_at;            /* t=, or -1 */
     gint64 expires_at;           /* x=, or -1 */
     PosternDkimKey key;
+    PosternDkimHash body_hash; /* for people: what came of the two, where libopendkim got so far */
+    PosternDkimHash header_hash;
 } PosternDkimSignature;
 
 /* field must outlive the result. Never NULL. */

@@ -1,45 +1,9 @@
 #include "checks/check.h"
 
-#include <string.h>
-
 #include "base/limits.h"
 #include "checks/spf_domain.h"
 #include "checks/spf_evaluate.h"
-
-#define POSTMASTER "postmaster" /* where an identity has no local part, RFC 7208 4.3 */
-
-typedef struct {
-    gboolean helo;
-    char *local_part;
-    char *domain; /* as given, lower case */
-    char *ascii;  /* as the DNS has it, NULL: it cannot */
-} Identity;
-
-static void identity_clear(Identity *identity)
-{
-    g_free(identity->local_part);
-    g_free(identity->domain);
-    g_free(identity->ascii);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Identity, identity_clear)
-
-/* MAIL FROM where it has a domain, else HELO; FALSE: neither is known. */
-static gboolean find_identity(const PosternEnvelope *envelope, Identity *identity)
-{
-    const char *sender = envelope->sender;
-    const char *at = sender != NULL ? strrchr(sender, '@') : NULL;
-
-    identity->helo = at == NULL || at[1] == '\0';
-    if (identity->helo && (envelope->helo == NULL || envelope->helo[0] == '\0'))
-        return FALSE;
-    if (identity->helo || at == sender)
-        identity->local_part = g_strdup(POSTMASTER);
-    else
-        identity->local_part = g_strndup(sender, (gsize)(at - sender));
-    identity->domain = g_ascii_strdown(identity->helo ? envelope->helo : at + 1, -1);
-    identity->ascii = postern_spf_domain_to_ascii(identity->domain);
-    return TRUE;
-}
+#include "checks/spf_identity.h"
 
 /* The text that exp= leads to (RFC 7208 6.2); whatever goes wrong, there is none. */
 static PosternSpfLookup find_explanation(PosternSpfEvaluation *evaluation, PosternSpfSlice domain,
@@ -72,7 +36,8 @@ static PosternSpfLookup find_explanation(PosternSpfEvaluation *evaluation, Poste
 static int explain(const PosternSpfEvaluation *evaluation, const PosternSpfOutcome *outcome,
                    char **ret_explanation)
 {
-    PosternSpfEvaluation aside = {.values = evaluation->values, .answers = evaluation->answers};
+    PosternSpfEvaluation aside = {
+        .values = evaluation->values, .answers = evaluation->answers, .findings = evaluation->findings};
     PosternSpfSlice text = {0};
     PosternSpfLookup found;
 
@@ -83,6 +48,21 @@ static int explain(const PosternSpfEvaluation *evaluation, const PosternSpfOutco
         found = POSTERN_SPF_MISSING;
     g_free(aside.problem);
     return found == POSTERN_SPF_MISSING ? 0 : 1;
+}
+
+static void tell_result(const PosternSpfEvaluation *evaluation, const PosternSpfFinding *finding)
+{
+    if (evaluation->findings == NULL)
+        return;
+    postern_findings_step(evaluation->findings, POSTERN_CHECK_SPF,
+                          "%s, with %u of %d terms that ask the DNS and %u of %d void look-ups%s%s",
+                          postern_spf_result_name(finding->result), evaluation->lookups,
+                          POSTERN_SPF_LOOKUPS_MAX, evaluation->void_lookups, POSTERN_SPF_VOID_LOOKUPS_MAX,
+                          finding->problem != NULL ? ": " : "",
+                          finding->problem != NULL ? finding->problem : "");
+    if (finding->explanation != NULL)
+        postern_findings_step(evaluation->findings, POSTERN_CHECK_SPF, "the owner's explanation is \"%s\"",
+                              finding->explanation);
 }
 
 static int evaluate(PosternSpfEvaluation *evaluation, const char *domain, PosternSpfFinding *finding)
@@ -96,23 +76,26 @@ static int evaluate(PosternSpfEvaluation *evaluation, const char *domain, Poster
         explain(evaluation, &outcome, &explanation) == 0)
         return 0;
     finding->result = outcome.result;
+    finding->uncertain = evaluation->uncertain &&
+                         (outcome.result == POSTERN_SPF_FAIL || outcome.result == POSTERN_SPF_SOFTFAIL);
     finding->explanation = g_steal_pointer(&explanation);
     if (outcome.result == POSTERN_SPF_TEMPERROR || outcome.result == POSTERN_SPF_PERMERROR)
         finding->problem = g_steal_pointer(&evaluation->problem);
+    tell_result(evaluation, finding);
     return 1;
 }
 
 int postern_check_spf(const PosternEnvelope *envelope, const char *receiver, gint64 now,
-                      PosternAnswers *answers, PosternSpfFinding *finding)
+                      PosternAnswers *answers, PosternFindings *findings)
 {
-    g_auto(Identity) identity = {0};
+    PosternSpfFinding *finding = &findings->spf;
+    g_auto(PosternSpfIdentity) identity = {0};
     g_autofree char *helo = NULL;
-    PosternSpfEvaluation evaluation = {.answers = answers};
+    PosternSpfEvaluation evaluation = {.answers = answers, .findings = findings->explain ? findings : NULL};
+    guint steps = findings->steps->len;
     int done = 1;
 
-    if (envelope->client.family != AF_INET && envelope->client.family != AF_INET6)
-        return 1;
-    if (!find_identity(envelope, &identity))
+    if (!postern_spf_identity_find(envelope, findings, &identity))
         return 1;
     helo = envelope->helo != NULL ? postern_spf_domain_to_ascii(envelope->helo) : NULL;
     evaluation.values = (PosternSpfMacroValues){
@@ -131,6 +114,9 @@ int postern_check_spf(const PosternEnvelope *envelope, const char *receiver, gin
     if (done) {
         finding->helo = identity.helo;
         finding->domain = g_strdup(identity.ascii != NULL ? identity.ascii : identity.domain);
+    } else {
+        /* A run that waits is run again, and tells its steps again. */
+        g_ptr_array_set_size(findings->steps, (gint)steps);
     }
     return done;
 }

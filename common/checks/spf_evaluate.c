@@ -23,6 +23,19 @@ void postern_spf_set_problem(PosternSpfEvaluation *evaluation, const char *forma
     va_end(arguments);
 }
 
+void postern_spf_step(const PosternSpfEvaluation *evaluation, const char *format, ...)
+{
+    g_autofree char *text = NULL;
+    va_list arguments;
+
+    if (evaluation->findings == NULL)
+        return;
+    va_start(arguments, format);
+    text = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    postern_findings_step(evaluation->findings, POSTERN_CHECK_SPF, "%s: %s", evaluation->values.domain, text);
+}
+
 gboolean postern_spf_domain_is_valid(const char *domain)
 {
     gsize label = 0, labels = 1, i;
@@ -91,9 +104,28 @@ static PosternSpfRecord *parse_record(PosternSpfEvaluation *evaluation, const ch
     const char *text = g_bytes_get_data(octets, &length);
     PosternSpfRecord *record = postern_spf_record_parse(text, length, &problem);
 
+    postern_spf_step(evaluation, "the record is \"%.*s\"", (int)MIN(length, POSTERN_STEP_MAX_OCTETS), text);
     if (record == NULL)
         set_record_problem(evaluation, domain, problem);
     return record;
+}
+
+static void tell_directive(const PosternSpfEvaluation *evaluation, const PosternSpfDirective *directive,
+                           PosternSpfMatch match)
+{
+    static const char *const outcomes[] = {
+        [POSTERN_SPF_NO_MATCH] = "no match",
+        [POSTERN_SPF_MATCH_WAITING] = "waits for an answer",
+        [POSTERN_SPF_MATCH_TEMPERROR] = "temperror",
+        [POSTERN_SPF_MATCH_PERMERROR] = "permerror",
+    };
+    int length = (int)MIN(directive->term.length, POSTERN_STEP_MAX_OCTETS);
+
+    if (match == POSTERN_SPF_MATCH)
+        postern_spf_step(evaluation, "%.*s: match, which decides %s", length, directive->term.text,
+                         postern_spf_result_name(directive->result));
+    else
+        postern_spf_step(evaluation, "%.*s: %s", length, directive->term.text, outcomes[match]);
 }
 
 /*
@@ -105,8 +137,10 @@ static gboolean evaluate_directives(PosternSpfEvaluation *evaluation, GArray *di
 {
     for (guint i = 0; i < directives->len; i++) {
         const PosternSpfDirective *directive = &g_array_index(directives, PosternSpfDirective, i);
+        PosternSpfMatch match = postern_spf_match(evaluation, directive);
 
-        switch (postern_spf_match(evaluation, directive)) {
+        tell_directive(evaluation, directive, match);
+        switch (match) {
         case POSTERN_SPF_NO_MATCH:
             continue;
         case POSTERN_SPF_MATCH_WAITING:
@@ -143,6 +177,9 @@ static void follow_redirect(PosternSpfEvaluation *evaluation, PosternSpfSlice re
     case POSTERN_SPF_MATCH_WAITING:
         *waiting = TRUE;
         break;
+    case POSTERN_SPF_MATCH:
+        postern_spf_step(evaluation, "no directive matches, redirect leads to %s", *ret_target);
+        break;
     default:
         break;
     }
@@ -164,8 +201,10 @@ static void check_domain(PosternSpfEvaluation *evaluation, gboolean *waiting, Po
     found = find_record(evaluation, domain, &octets, &outcome->result);
     if (found == 0)
         *waiting = TRUE;
-    if (found != 1)
+    if (found != 1) {
+        postern_spf_step(evaluation, "no SPF record: %s", postern_spf_result_name(outcome->result));
         return;
+    }
     outcome->result = POSTERN_SPF_PERMERROR;
     record = parse_record(evaluation, domain, octets);
     if (record == NULL)

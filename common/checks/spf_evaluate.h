@@ -18,6 +18,8 @@ typedef struct {
     guint missing;               /* questions that had no answer yet */
     gboolean validation_counted; /* %{p} has its place in lookups */
     char *problem;               /* what led to the first error, or NULL; owned */
+    gboolean uncertain;          /* a reverse name could not be had, and so did not match */
+    PosternFindings *findings;   /* that steps are told to, or NULL: nobody asked for them */
 } PosternSpfEvaluation;
 
 typedef struct {
@@ -91,6 +93,9 @@ PosternSpfLookup postern_spf_validate_client(PosternSpfEvaluation *evaluation, G
 
 /* TRUE where name is domain or ends in "." domain, case ignored. */
 gboolean postern_spf_name_is_under(const char *name, const char *domain);
+
+/* Tells a step of the evaluation of the current domain, where findings are given. */
+void postern_spf_step(const PosternSpfEvaluation *evaluation, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 /* Sets the problem, where none is set. */
 void postern_spf_set_problem(PosternSpfEvaluation *evaluation, const char *format, ...) G_GNUC_PRINTF(2, 3);

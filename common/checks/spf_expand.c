@@ -1,5 +1,9 @@
 #include "checks/spf_evaluate.h"
 
+#include <string.h>
+
+#include "base/limits.h"
+
 static const char *best_validated_name(GPtrArray *names, const char *domain)
 {
     const char *best = names->len > 0 ? g_ptr_array_index(names, 0) : NULL;
@@ -33,6 +37,14 @@ static PosternSpfMatch set_validated_name(PosternSpfEvaluation *evaluation, Post
     return POSTERN_SPF_MATCH;
 }
 
+static void tell_expansion(const PosternSpfEvaluation *evaluation, PosternSpfSlice text, const char *expanded)
+{
+    int length = (int)MIN(text.length, POSTERN_STEP_MAX_OCTETS);
+
+    if (evaluation->findings != NULL && memchr(text.text, '%', text.length) != NULL)
+        postern_spf_step(evaluation, "\"%.*s\" stands for \"%s\"", length, text.text, expanded);
+}
+
 PosternSpfMatch postern_spf_expand(PosternSpfEvaluation *evaluation, PosternSpfSlice domain, char **ret_name)
 {
     PosternSpfMacroValues values = evaluation->values;
@@ -42,8 +54,10 @@ PosternSpfMatch postern_spf_expand(PosternSpfEvaluation *evaluation, PosternSpfS
     if (!g_str_is_ascii(values.local_part) && postern_spf_macro_uses(domain.text, domain.length, "sl"))
         return POSTERN_SPF_NO_MATCH;
     match = set_validated_name(evaluation, domain, names, &values);
-    if (match == POSTERN_SPF_MATCH)
+    if (match == POSTERN_SPF_MATCH) {
         *ret_name = postern_spf_macro_expand_domain(domain.text, domain.length, &values);
+        tell_expansion(evaluation, domain, *ret_name);
+    }
     return match;
 }
 
@@ -54,7 +68,9 @@ PosternSpfMatch postern_spf_expand_explanation(PosternSpfEvaluation *evaluation,
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     PosternSpfMatch match = set_validated_name(evaluation, text, names, &values);
 
-    if (match == POSTERN_SPF_MATCH)
+    if (match == POSTERN_SPF_MATCH) {
         *ret_explanation = postern_spf_macro_expand_explanation(text.text, text.length, &values);
+        tell_expansion(evaluation, text, *ret_explanation);
+    }
     return match;
 }

@@ -104,6 +104,7 @@ PosternSpfLookup postern_spf_validate_client(PosternSpfEvaluation *evaluation, G
         if (name == NULL)
             continue;
         status = postern_spf_look_up_addresses(evaluation, name, &addresses);
+        evaluation->uncertain = evaluation->uncertain || status == POSTERN_SPF_FAILED;
         if (status == POSTERN_SPF_MISSING)
             found = POSTERN_SPF_MISSING;
         else if (status == POSTERN_SPF_FOUND && postern_spf_answer_has_client(evaluation, addresses, 32, 128))

@@ -146,6 +146,7 @@ static PosternSpfMatch match_ptr(PosternSpfEvaluation *evaluation, const Postern
     if (status == POSTERN_SPF_MISSING)
         return POSTERN_SPF_MATCH_WAITING;
     /* RFC 7208 5.5: a failure of the DNS, which the client may bring about, is no match. */
+    evaluation->uncertain = evaluation->uncertain || status == POSTERN_SPF_FAILED;
     return status == POSTERN_SPF_VOID ? count_void(evaluation) : POSTERN_SPF_NO_MATCH;
 }
 

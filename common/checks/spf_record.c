@@ -153,7 +153,8 @@ static const char *parse_argument(Argument argument, PosternSpfSlice text, Poste
 
 static const char *parse_directive(PosternSpfSlice term, PosternSpfRecord *record)
 {
-    PosternSpfDirective directive = {.result = POSTERN_SPF_PASS, .ipv4_bits = 32, .ipv6_bits = 128};
+    PosternSpfDirective directive = {
+        .result = POSTERN_SPF_PASS, .term = term, .ipv4_bits = 32, .ipv6_bits = 128};
     PosternSpfSlice name;
 
     for (guint i = 0; i < G_N_ELEMENTS(qualifiers); i++) {

@@ -28,6 +28,7 @@ typedef enum {
 typedef struct {
     PosternSpfMechanism mechanism;
     PosternSpfResult result; /* what the qualifier says of a match (4.6.2) */
+    PosternSpfSlice term;    /* the whole of it */
     PosternSpfSlice domain;  /* a valid domain-spec, or not given: the current domain */
     PosternAddress network;  /* IP4, IP6 */
     guint ipv4_bits;         /* A, MX, IP4 */

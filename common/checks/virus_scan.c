@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "checks/virus_multipart.h"
 
 /* ("From " would make it a mailbox, which a line of the body can divide.) */
 static const char mail_mark[] = "Received: by localhost\r\n";
@@ -34,6 +35,7 @@ void postern_virus_scan_queue(PosternVirusScan *scan, const char *octets, gsize 
     }
     memcpy(copy, mail_mark, mark);
     memcpy(copy + mark, octets, length);
+    (void)postern_virus_multipart_rename(copy + mark, length);
     scan->files++;
     scan->octets += length;
     g_queue_push_tail(&scan->queue, g_bytes_new_take(copy, mark + length));
@@ -138,6 +140,13 @@ static void note_what_is_not_seen(PosternVirusScan *scan, const char *octets, gs
         postern_virus_scan_note(scan, "a zip archive whose packing libclamav does not know");
 }
 
+/* Mail that libclamav does not take for mail, or not for all that it is. */
+static gboolean is_seen_in_part(const char *kind, const char *octets, gsize size)
+{
+    return strcmp(kind, "CL_TYPE_MAIL") == 0 ? postern_virus_multipart_is_hidden(octets, size)
+                                             : postern_virus_scan_looks_like_mail(octets, size);
+}
+
 cl_error_t postern_virus_scan_layer(int descriptor, const char *type, const char **ancestors,
                                     size_t parent_size, const char *name, size_t size, const char *octets,
                                     uint32_t depth, uint32_t attributes, void *context)
@@ -153,9 +162,8 @@ cl_error_t postern_virus_scan_layer(int descriptor, const char *type, const char
     note_what_is_not_seen(scan, octets, size);
     if (octets == NULL && size > 0)
         postern_virus_scan_note(scan, "libclamav could not read a file in the message");
-    else if (octets != NULL && strcmp(kind, "CL_TYPE_MAIL") != 0 &&
-             (attributes & LAYER_ATTRIBUTES_NORMALIZED) == 0 &&
-             postern_virus_scan_looks_like_mail(octets, size))
+    else if (octets != NULL && (attributes & LAYER_ATTRIBUTES_NORMALIZED) == 0 &&
+             is_seen_in_part(kind, octets, size))
         postern_virus_scan_queue(scan, octets, size);
     return CL_CLEAN;
 }

@@ -3,7 +3,8 @@
  *
  * libclamav takes a file for mail by its first octets, and no header has to begin with any that it knows;
  * only what it takes for mail it looks into for attachments. So the message, and every file in it that looks
- * like one and was not taken for one, is scanned with a line in front that is known.
+ * like one and was not taken for one, is scanned with a line in front that is known, and with the kinds of
+ * multiparts renamed that it would pass over (virus_multipart.h).
  */
 #pragma once
 
@@ -14,11 +15,11 @@ typedef struct {
     const PosternVirusEngine *engine;
     const PosternVirusRoom *room;
     guint64 file_octets; /* libclamav's limit for one file */
-    GQueue queue;   /* of GBytes *: what is to be scanned, with the line in front */
-    guint64 octets; /* of all that was ever queued */
-    guint files;    /* how many */
-    guint layers;   /* looked into by the scan at hand: the file itself, and those in it */
-    char *problem;  /* the first thing that makes CLEAN impossible, or NULL; owned */
+    GQueue queue;        /* of GBytes *: what is to be scanned, with the line in front */
+    guint64 octets;      /* of all that was ever queued */
+    guint files;         /* how many */
+    guint layers;        /* looked into by the scan at hand: the file itself, and those in it */
+    char *problem;       /* the first thing that makes CLEAN impossible, or NULL; owned */
 } PosternVirusScan;
 
 /* Queues octets with the line in front. Where there are too many already: a problem. */

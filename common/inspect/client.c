@@ -44,6 +44,7 @@ struct PosternInspectorCall {
     int content;
     PosternMessage *message;
     guint origin;
+    PosternRole role;
     gint64 deadline; /* monotonic */
     struct event *timer;
     GError *error;
@@ -244,6 +245,14 @@ static int connect_to(const char *path, GError **error)
     return descriptor;
 }
 
+gboolean postern_inspector_client_probe(const char *path, GError **error)
+{
+    int descriptor = connect_to(path, error);
+    if (descriptor >= 0)
+        close(descriptor);
+    return descriptor >= 0;
+}
+
 static void connect_or_pause(PosternInspectorClient *client)
 {
     g_autoptr(GError) error = NULL;
@@ -272,6 +281,7 @@ static int send_call(PosternInspectorClient *client, PosternInspectorCall *call)
     PosternPacket packet = {.kind = POSTERN_PACKET_REQUEST,
                             .id = call->id,
                             .value = call->origin,
+                            .role = call->role,
                             .deadline_ms = (guint32)MIN(left_ms, G_MAXUINT32)};
     int descriptors[POSTERN_PACKET_DESCRIPTORS_MAX] = {call->content, -1};
     guint count = 1;
@@ -360,6 +370,7 @@ PosternInspectorCall *postern_inspector_client_send(PosternInspectorClient *clie
     call->state = CALL_FAILED;
     call->deadline = g_get_monotonic_time() + (gint64)deadline_ms * 1000;
     call->origin = origin_of(request);
+    call->role = request->stage == POSTERN_STAGE_SIGN ? POSTERN_ROLE_SIGN : POSTERN_ROLE_INSPECT;
     call->done = done;
     call->user_data = user_data;
     call->message = message != NULL ? postern_message_ref(message) : NULL;

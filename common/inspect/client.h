@@ -15,6 +15,8 @@ typedef struct PosternInspectorClient PosternInspectorClient;
 /* For the socket at path. loop must outlive it. Never fails: a missing inspector is an error of each request.
  */
 PosternInspectorClient *postern_inspector_client_new(struct event_base *loop, const char *path);
+/* Whether an inspector that may be trusted takes connections at path, now. FALSE and error: why not. */
+gboolean postern_inspector_client_probe(const char *path, GError **error);
 /* The loop it was made with. */
 struct event_base *postern_inspector_client_loop(const PosternInspectorClient *client);
 /* Requests under way end without their callback. */

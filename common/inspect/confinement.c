@@ -8,6 +8,12 @@ static char *directory_of(const char *path)
     return path != NULL ? g_path_get_dirname(path) : g_strdup(POSTERN_CONFIGURATION_FILE);
 }
 
+/* NULL where no table is set up. A directory, for the file may be another one when it is read again. */
+static char *directory_of_table(const char *path)
+{
+    return path[0] != '\0' ? g_path_get_dirname(path) : NULL;
+}
+
 /* The directory above the programs' own: they, and in a build folder their library, stand below it. */
 static char *own_directory(void)
 {
@@ -35,19 +41,26 @@ gboolean postern_confinement_enter(const PosternConfinement *confinement, gboole
     const char *destination = configuration->log.destination;
     g_autofree char *configuration_directory = directory_of(confinement->configuration_path);
     g_autofree char *own = own_directory();
+    g_autofree char *recipients = directory_of_table(configuration->clients.recipients);
+    g_autofree char *keys = directory_of_table(starts ? configuration->sign.table : "");
     g_autofree char *log = destination[0] == '/' ? g_path_get_dirname(destination) : NULL;
-    const char *const readable[] = {"/etc",
-                                    "/usr",
-                                    "/lib",
-                                    "/lib64",
-                                    "/proc",
-                                    "/sys/devices/system/cpu",
-                                    "/run/systemd/resolve",
-                                    "/dev/urandom",
-                                    configuration_directory,
-                                    own,
-                                    starts ? configuration->virus.database : NULL};
-    const char *const writable[] = {"/dev/null", log, confinement->inspector_directory,
+    const char *const readable[] = {
+        "/etc",
+        "/usr",
+        "/lib",
+        "/lib64",
+        "/proc",
+        "/sys/devices/system/cpu",
+        "/run/systemd/resolve",
+        "/dev/urandom",
+        configuration_directory,
+        own,
+        configuration->dns.trust_anchor_file,
+        recipients,
+        keys,
+        starts || configuration->capsule.directory[0] != '\0' ? configuration->virus.database : NULL};
+    const char *const writable[] = {"/dev/null", log, configuration->capsule.directory,
+                                    confinement->inspector_directory,
                                     starts ? configuration->inspector.temporary_directory : NULL};
     const char *const executable[] = {"/usr", "/lib", "/lib64", own};
     g_autoptr(GPtrArray) read_only = list(readable, G_N_ELEMENTS(readable));

@@ -14,8 +14,8 @@ typedef struct {
 
 /*
  * Confines this process to that (base/privileges.h, postern_privileges_confine). The inspector is started
- * with the same bounds and confines itself further: it needs programs, signatures and its temporary
- * directory.
+ * with the same bounds and confines itself further: it needs programs, signatures, the keys that we sign with
+ * (below /etc, or beside their table), and its temporary directory.
  */
 gboolean postern_confinement_enter(const PosternConfinement *confinement, gboolean *ret_confined,
                                    GError **error);

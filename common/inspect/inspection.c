@@ -4,17 +4,22 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "judge/dmarc.h"
 
 /*
- * Three things go on side by side, so that none waits for the other's DNS: SPF; DKIM, whose questions the
- * header alone raises; and the body, scanned once. At the dot the body takes over what stands still.
+ * Four things go on side by side, so that none waits for the other's DNS: SPF; what the header alone raises
+ * questions for; the body, scanned once; and our own signature. At the dot the body takes over what stands
+ * still.
  */
 typedef enum {
     TRACK_SPF,
-    TRACK_DKIM,
+    TRACK_HEADER,
     TRACK_BODY,
+    TRACK_SIGN,
     TRACKS,
 } TrackKind;
+
+#define HEADER_CHECKS (POSTERN_CHECK_DKIM | POSTERN_CHECK_DMARC | POSTERN_CHECK_ARC)
 
 typedef struct {
     PosternInspection *inspection;
@@ -34,8 +39,12 @@ struct PosternInspection {
     PosternMessage *message;
     PosternFindings *findings;
     PosternChecks missing; /* of options.checks, not in findings yet */
+    PosternChecks failed;  /* of them, those that never came */
     Track tracks[TRACKS];
     struct event *timer; /* after finish: the deadline, then done */
+    struct event *early; /* the envelope stage has ended */
+    PosternInspectionEnvelope envelope_done;
+    gpointer envelope_data;
     gboolean finished;
     GError *error;
     PosternInspectionDone done;
@@ -63,6 +72,7 @@ static void replace(char **text, const char *new_text)
 static void fill_missing(PosternInspection *inspection, const char *reason)
 {
     PosternFindings *findings = inspection->findings;
+    inspection->failed = inspection->missing;
     if (inspection->missing & POSTERN_CHECK_SPF) {
         findings->spf.result = POSTERN_SPF_TEMPERROR;
         replace(&findings->spf.problem, reason);
@@ -82,6 +92,14 @@ static void fill_missing(PosternInspection *inspection, const char *reason)
     }
     if (inspection->missing & POSTERN_CHECK_CONTENT)
         replace(&findings->mime_problem, reason);
+    if (inspection->missing & POSTERN_CHECK_DMARC)
+        replace(&findings->dmarc.problem, reason);
+    if (inspection->missing & POSTERN_CHECK_ARC) {
+        findings->arc.result = POSTERN_ARC_TEMPERROR;
+        replace(&findings->arc.reason, reason);
+    }
+    if (inspection->missing & POSTERN_CHECK_SIGN)
+        replace(&findings->signatures.problem, reason);
     inspection->missing = 0;
 }
 
@@ -98,15 +116,30 @@ static void on_timer(evutil_socket_t descriptor, short what, void *data)
         }
         fill_missing(inspection, inspection->error->message);
     }
+    if (inspection->options.checks & POSTERN_CHECK_DMARC)
+        postern_dmarc_conclude(inspection->findings);
     evtimer_del(inspection->timer);
     PosternFindings *findings = g_steal_pointer(&inspection->findings);
     g_autoptr(GError) error = g_steal_pointer(&inspection->error);
     inspection->done(findings, error, inspection->user_data);
 }
 
+static void on_early(evutil_socket_t descriptor, short what, void *data)
+{
+    (void)descriptor, (void)what;
+    PosternInspection *inspection = data;
+    PosternInspectionEnvelope done = inspection->envelope_done;
+    if (done == NULL || inspection->tracks[TRACK_SPF].checks != 0)
+        return;
+    inspection->envelope_done = NULL;
+    done(inspection->findings, inspection->envelope_data);
+}
+
 /* done runs as soon as no track has anything left to do. */
 static void finish_if_over(PosternInspection *inspection)
 {
+    if (inspection->envelope_done != NULL && inspection->tracks[TRACK_SPF].checks == 0)
+        event_active(inspection->early, EV_TIMEOUT, 1);
     if (!inspection->finished)
         return;
     for (guint i = 0; i < TRACKS; i++)
@@ -130,12 +163,13 @@ static void on_resolved(gpointer user_data)
     Track *track = user_data;
     PosternInspection *inspection = track->inspection;
     track->ask = NULL;
-    if (track == &inspection->tracks[TRACK_DKIM] && inspection->finished)
+    if (track == &inspection->tracks[TRACK_HEADER] && inspection->finished)
         track->stage = POSTERN_STAGE_WHOLE;
     round_begin(track);
 }
 
-/* The questions of a response are noted in our table and asked; those that it knows already are not. */
+/* The questions of a response are noted in our table and asked; those that it knows already are not, nor
+ * those that another track waits for. */
 static void ask_questions(Track *track, const PosternResponse *response)
 {
     PosternInspection *inspection = track->inspection;
@@ -146,11 +180,14 @@ static void ask_questions(Track *track, const PosternResponse *response)
         track_fail(track, error);
         return;
     }
+    g_autoptr(GPtrArray) unknown = g_ptr_array_new();
     for (guint i = 0; i < response->questions->len; i++) {
-        const PosternQuestion *question = g_ptr_array_index(response->questions, i);
-        postern_answers_look_up(inspection->answers, question->name, question->type);
+        PosternQuestion *question = g_ptr_array_index(response->questions, i);
+        if (postern_answers_look_up(inspection->answers, question->name, question->type) == NULL)
+            g_ptr_array_add(unknown, question);
     }
-    track->ask = postern_resolver_ask(inspection->options.resolver, inspection->answers, on_resolved, track);
+    track->ask = postern_resolver_ask_these(inspection->options.resolver, unknown, inspection->answers,
+                                            on_resolved, track);
 }
 
 static void on_response(PosternResponse *received, const GError *error, gpointer user_data)
@@ -164,10 +201,11 @@ static void on_response(PosternResponse *received, const GError *error, gpointer
         return;
     }
     PosternChecks complete = response->complete & track->checks;
-    if (track->stage != POSTERN_STAGE_HEADER) {
-        postern_findings_take(inspection->findings, response->findings, complete & inspection->missing);
-        inspection->missing &= ~complete;
-    }
+    PosternChecks found = complete & inspection->missing;
+    if (track->stage == POSTERN_STAGE_HEADER)
+        found &= POSTERN_CHECK_DMARC;
+    postern_findings_take(inspection->findings, response->findings, found);
+    inspection->missing &= ~found;
     track->checks &= ~complete;
     if (track->checks == 0)
         finish_if_over(inspection);
@@ -188,7 +226,7 @@ static void round_begin(Track *track)
     PosternMessage *message = NULL;
     if (track->stage == POSTERN_STAGE_HEADER)
         message = inspection->header;
-    else if (track->stage == POSTERN_STAGE_WHOLE)
+    else if (track->stage != POSTERN_STAGE_ENVELOPE)
         message = inspection->message;
     PosternRequest request = {.stage = track->stage,
                               .checks = track->checks,
@@ -196,7 +234,8 @@ static void round_begin(Track *track)
                               .answers = inspection->answers,
                               .now = inspection->options.now,
                               .receiver = inspection->receiver,
-                              .scan_octets = inspection->options.scan_octets};
+                              .scan_octets = inspection->options.scan_octets,
+                              .explain = inspection->options.explain};
     track->call = postern_inspector_client_send(inspection->options.client, &request, message,
                                                 inspection->options.deadline_ms, on_response, track);
 }
@@ -222,10 +261,14 @@ PosternInspection *postern_inspection_new(const PosternInspectionOptions *option
     if (options->now == 0)
         inspection->options.now = g_get_real_time() / G_USEC_PER_SEC;
     inspection->envelope = postern_envelope_copy(envelope);
-    inspection->answers = postern_answers_new();
+    inspection->options.receiver = inspection->receiver;
+    inspection->answers =
+        options->answers != NULL ? postern_answers_ref(options->answers) : postern_answers_new();
+    inspection->options.answers = inspection->answers;
     inspection->findings = postern_findings_new();
     inspection->missing = options->checks & POSTERN_CHECKS_ALL;
     inspection->timer = evtimer_new(postern_inspector_client_loop(options->client), on_timer, inspection);
+    inspection->early = evtimer_new(postern_inspector_client_loop(options->client), on_early, inspection);
     for (guint i = 0; i < TRACKS; i++)
         inspection->tracks[i].inspection = inspection;
     track_start(inspection, TRACK_SPF, POSTERN_STAGE_ENVELOPE, inspection->missing & POSTERN_CHECK_SPF);
@@ -239,6 +282,7 @@ void postern_inspection_free(PosternInspection *inspection)
     for (guint i = 0; i < TRACKS; i++)
         track_stop(&inspection->tracks[i]);
     g_clear_pointer(&inspection->timer, event_free);
+    g_clear_pointer(&inspection->early, event_free);
     g_clear_pointer(&inspection->envelope, postern_envelope_free);
     g_clear_pointer(&inspection->answers, postern_answers_unref);
     g_clear_pointer(&inspection->header, postern_message_unref);
@@ -249,12 +293,50 @@ void postern_inspection_free(PosternInspection *inspection)
     g_free(inspection);
 }
 
+void postern_inspection_await_envelope(PosternInspection *inspection, PosternInspectionEnvelope done,
+                                       gpointer user_data)
+{
+    inspection->envelope_done = done;
+    inspection->envelope_data = user_data;
+    finish_if_over(inspection);
+}
+
+void postern_inspection_set_envelope(PosternInspection *inspection, const PosternEnvelope *envelope)
+{
+    g_return_if_fail(inspection->header == NULL && !inspection->finished);
+    track_stop(&inspection->tracks[TRACK_SPF]);
+    g_clear_pointer(&inspection->envelope, postern_envelope_free);
+    inspection->envelope = postern_envelope_copy(envelope);
+    g_autoptr(PosternFindings) nothing = postern_findings_new();
+    postern_findings_take(inspection->findings, nothing, POSTERN_CHECK_SPF);
+    inspection->missing |= inspection->options.checks & POSTERN_CHECK_SPF;
+    track_start(inspection, TRACK_SPF, POSTERN_STAGE_ENVELOPE, inspection->missing & POSTERN_CHECK_SPF);
+}
+
+void postern_inspection_limit(PosternInspection *inspection, PosternChecks checks)
+{
+    g_return_if_fail(!inspection->finished);
+    g_autoptr(PosternFindings) nothing = postern_findings_new();
+    PosternChecks unwanted = POSTERN_CHECKS_ALL & ~checks;
+    inspection->options.checks &= checks;
+    inspection->missing &= checks;
+    postern_findings_take(inspection->findings, nothing, unwanted);
+    for (guint i = 0; i < TRACKS; i++) {
+        Track *track = &inspection->tracks[i];
+        if (track->checks != 0 && (track->checks & checks) == 0)
+            track_stop(track);
+        else
+            track->checks &= checks;
+    }
+    finish_if_over(inspection);
+}
+
 void postern_inspection_header(PosternInspection *inspection, PosternMessage *header)
 {
     if (inspection->header != NULL || inspection->finished)
         return;
     inspection->header = postern_message_ref(header);
-    track_start(inspection, TRACK_DKIM, POSTERN_STAGE_HEADER, inspection->missing & POSTERN_CHECK_DKIM);
+    track_start(inspection, TRACK_HEADER, POSTERN_STAGE_HEADER, inspection->missing & HEADER_CHECKS);
 }
 
 void postern_inspection_finish(PosternInspection *inspection, PosternMessage *message,
@@ -268,12 +350,24 @@ void postern_inspection_finish(PosternInspection *inspection, PosternMessage *me
     inspection->done = done;
     inspection->user_data = user_data;
     evtimer_add(inspection->timer, &deadline);
-    Track *dkim = &inspection->tracks[TRACK_DKIM];
-    if (dkim->ask == NULL)
-        track_stop(dkim);
-    PosternChecks elsewhere = inspection->tracks[TRACK_SPF].checks | dkim->checks;
+    Track *header = &inspection->tracks[TRACK_HEADER];
+    if (header->ask == NULL)
+        track_stop(header);
+    track_start(inspection, TRACK_SIGN, POSTERN_STAGE_SIGN, inspection->missing & POSTERN_CHECK_SIGN);
+    PosternChecks elsewhere =
+        inspection->tracks[TRACK_SPF].checks | header->checks | inspection->tracks[TRACK_SIGN].checks;
     track_start(inspection, TRACK_BODY, POSTERN_STAGE_WHOLE, inspection->missing & ~elsewhere);
     finish_if_over(inspection);
+}
+
+const PosternInspectionOptions *postern_inspection_options(const PosternInspection *inspection)
+{
+    return &inspection->options;
+}
+
+PosternChecks postern_inspection_failed(const PosternInspection *inspection)
+{
+    return inspection->failed;
 }
 
 PosternAnswers *postern_inspection_answers(PosternInspection *inspection)

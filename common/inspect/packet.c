@@ -13,7 +13,7 @@
 #include "base/error.h"
 
 /* Changes with every change of PosternPacket or of what its descriptors hold. */
-#define PACKET_MAGIC 0x50537401u
+#define PACKET_MAGIC 0x50537402u
 #define CONTENT_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 typedef union {
@@ -90,7 +90,7 @@ static gboolean packet_is_valid(const PosternPacket *packet)
 {
     const char *end = memchr(packet->text, '\0', sizeof packet->text);
     if (packet->magic != PACKET_MAGIC || packet->kind < POSTERN_PACKET_REQUEST ||
-        packet->kind > POSTERN_PACKET_LOG || end == NULL)
+        packet->kind > POSTERN_PACKET_LOG || packet->role >= POSTERN_ROLES || end == NULL)
         return FALSE;
     for (const char *octet = packet->text; octet < end; octet++)
         if (*octet < 0x20 || *octet > 0x7e)

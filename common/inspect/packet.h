@@ -26,7 +26,14 @@ typedef enum {
     POSTERN_FAILURE_INVALID,     /* the request breaks a rule */
 } PosternFailure;
 
-#define POSTERN_PACKET_TEXT_OCTETS 400
+/* Who serves a request. Only a process whose role is SIGN has private keys, and it inspects nothing. */
+typedef enum {
+    POSTERN_ROLE_INSPECT,
+    POSTERN_ROLE_SIGN, /* requests of POSTERN_STAGE_SIGN */
+    POSTERN_ROLES,
+} PosternRole;
+
+#define POSTERN_PACKET_TEXT_OCTETS 404
 #define POSTERN_PACKET_DESCRIPTORS_MAX 2
 
 typedef struct {
@@ -36,7 +43,8 @@ typedef struct {
     guint32 failure;
     guint32 deadline_ms; /* REQUEST: how long the client will wait; 0: the inspector's own deadline */
     guint64 value; /* REQUEST: whose mail it is, for the account of crashes; FORKED: the worker's process id;
-                      READY of the template: its signatures */
+                      READY of the template: its signatures, or keys */
+    guint32 role;  /* REQUEST: a PosternRole, for the pool reads no request */
     char text[POSTERN_PACKET_TEXT_OCTETS]; /* printable ASCII, NUL-terminated */
 } PosternPacket;
 

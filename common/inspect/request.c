@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 
-#define REQUEST_VARIANT "(yuxtaya{sv}a(qyayaay))"
+#define REQUEST_VARIANT "(yuxtbaya{sv}a(qyayaay))"
 #define RESPONSE_VARIANT "(ua{sv}a(qay))"
 
 G_STATIC_ASSERT(sizeof(POSTERN_ENVELOPE_VARIANT) == sizeof("a{sv}"));
@@ -87,6 +87,7 @@ GBytes *postern_request_serialise(const PosternRequest *request)
         g_variant_new_uint32((guint32)request->checks),
         g_variant_new_int64(request->now),
         g_variant_new_uint64(request->scan_octets),
+        g_variant_new_boolean(request->explain),
         receiver,
         postern_envelope_to_variant(request->envelope),
         postern_answers_to_variant(request->answers),
@@ -96,7 +97,7 @@ GBytes *postern_request_serialise(const PosternRequest *request)
 
 static gboolean request_bounds(const PosternRequest *request, gsize receiver_length, GError **error)
 {
-    if (request->stage > POSTERN_STAGE_WHOLE) {
+    if (request->stage > POSTERN_STAGE_SIGN) {
         g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "request has no stage %u", request->stage);
         return FALSE;
     }
@@ -125,8 +126,8 @@ PosternRequest *postern_request_parse(GBytes *octets, GError **error)
     g_autoptr(GVariant) envelope = NULL;
     g_autoptr(GVariant) answers = NULL;
     g_autoptr(PosternRequest) request = g_new0(PosternRequest, 1);
-    g_variant_get(variant, "(yuxt@ay@a{sv}@a(qyayaay))", &stage, &checks, &request->now,
-                  &request->scan_octets, &receiver, &envelope, &answers);
+    g_variant_get(variant, "(yuxtb@ay@a{sv}@a(qyayaay))", &stage, &checks, &request->now,
+                  &request->scan_octets, &request->explain, &receiver, &envelope, &answers);
     request->stage = (PosternStage)stage;
     request->checks = (PosternChecks)checks;
     gsize length = 0;

@@ -11,13 +11,15 @@
 #include "mail/message.h"
 
 /*
- * ENVELOPE: no message; SPF. HEADER: message holds the header block alone; asks for the questions that DKIM
- * signatures raise and finds nothing. WHOLE: everything.
+ * ENVELOPE: no message; SPF. HEADER: message holds the header block alone; DMARC, and the questions that DKIM
+ * and ARC signatures raise. WHOLE: everything but SIGN: our own signature, in a process that has the keys and
+ * reads no stranger's mail.
  */
 typedef enum {
     POSTERN_STAGE_ENVELOPE,
     POSTERN_STAGE_HEADER,
     POSTERN_STAGE_WHOLE,
+    POSTERN_STAGE_SIGN,
 } PosternStage;
 
 typedef struct {
@@ -29,6 +31,7 @@ typedef struct {
     char *receiver;            /* our name, for SPF's %{r} (RFC 7208 7.3); never NULL */
     guint64 scan_octets;       /* largest message that is scanned, at most POSTERN_MESSAGE_MAX_OCTETS; over it
                                 * virus is UNSCANNABLE */
+    gboolean explain;          /* findings->steps are wanted */
 } PosternRequest;
 
 PosternRequest *postern_request_new(PosternStage stage, PosternChecks checks);
@@ -37,8 +40,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternRequest, postern_request_free)
 
 typedef struct {
     PosternFindings *findings; /* owned; of the checks that are complete */
-    PosternChecks complete;    /* the others wait for questions; HEADER: DKIM when it has none left */
-    GPtrArray *questions;      /* of PosternQuestion *; what is still to be answered */
+    PosternChecks complete; /* the others wait for questions; HEADER: DKIM and ARC when they have none left */
+    GPtrArray *questions;   /* of PosternQuestion *; what is still to be answered */
 } PosternResponse;
 
 PosternResponse *postern_response_new(void);

@@ -11,7 +11,7 @@
 #include "inspector/worker_process.h"
 
 typedef struct {
-    gpointer pool;                 /* that it waits in */
+    gpointer group;                /* of workers, that it is for */
     PosternConnection *connection; /* NULL: its client is gone */
     guint user;
     guint origin; /* whose mail it is, as the user's program says */

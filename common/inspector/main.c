@@ -15,6 +15,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/privileges.h"
+#include "checks/check.h"
 #include "inspect/execute.h"
 #include "inspect/packet.h"
 #include "inspector/listener.h"
@@ -33,7 +34,7 @@ typedef struct {
     char *directory;
     int listen_descriptor;
     int lifeline_descriptor;
-    gboolean quiet, check, dump, version, template;
+    gboolean quiet, check, dump, print_keys, version, template, sign;
 } Options;
 
 typedef struct {
@@ -65,8 +66,11 @@ static gboolean parse_options(Options *options, int *argc, char ***argv, GError 
         {"check-config", 0, 0, G_OPTION_ARG_NONE, &options->check, "Check the configuration, and end", NULL},
         {"dump-config", 0, 0, G_OPTION_ARG_NONE, &options->dump,
          "Print all options as they are in force, and end", NULL},
+        {"print-keys", 0, 0, G_OPTION_ARG_NONE, &options->print_keys,
+         "Print the DNS records of the keys that [sign] table names, and end", NULL},
         {"version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version, and end", NULL},
         {"template", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &options->template, NULL, NULL},
+        {"sign", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &options->sign, NULL, NULL},
         {"directory", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &options->directory, NULL, NULL},
         {NULL},
     };
@@ -100,18 +104,17 @@ static int run_template(const Options *options)
         g_printerr(PROGRAM ": %s\n", error != NULL ? error->message : "--template is for its own use only");
         return EX_USAGE;
     }
-    return postern_template_run(configuration, TEMPLATE_CONTROL, options->directory);
+    return postern_template_run(options->sign ? POSTERN_ROLE_SIGN : POSTERN_ROLE_INSPECT, configuration,
+                                TEMPLATE_CONTROL, options->directory);
 }
 
 static const char *user_of(const PosternConfiguration *configuration)
 {
-    g_autoptr(PosternConfiguration) defaults = postern_configuration_new();
-    const char *user = postern_privileges_user(configuration->inspector.user, defaults->inspector.user);
-    if (g_str_equal(user, configuration->inspector.user))
-        return configuration->inspector.user;
-    postern_log(POSTERN_LOG_NOTICE, "there is no user '%s' ([inspector] user): running as 'nobody'",
-                configuration->inspector.user);
-    return "nobody";
+    const char *user = postern_privileges_user("inspector", configuration->inspector.user);
+    if (!g_str_equal(user, configuration->inspector.user))
+        postern_log(POSTERN_LOG_NOTICE, "there is no user '%s' ([inspector] user): running as '%s'",
+                    configuration->inspector.user, user);
+    return user;
 }
 
 static gboolean drop_privileges(PosternListener *listener, const PosternConfiguration *configuration,
@@ -158,7 +161,7 @@ static void on_hangup(evutil_socket_t number, short what, void *data)
         postern_log(POSTERN_LOG_ERROR, "nothing changes: %s", error->message);
         return;
     }
-    postern_log(POSTERN_LOG_NOTICE, "reloading configuration and signatures");
+    postern_log(POSTERN_LOG_NOTICE, "reloading configuration, signatures and keys");
     postern_log_set_level((PosternLogLevel)configuration->log.level);
     postern_worker_pool_reload(daemon->pool, configuration);
 }
@@ -246,6 +249,40 @@ static int fail(const GError *error, int status)
     return status;
 }
 
+static gboolean print_keys(const char *table, GError **error)
+{
+    if (table == NULL || table[0] == '\0') {
+        g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
+                            "[sign] table is empty: there are no keys");
+        return FALSE;
+    }
+    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(PosternSignEngine) engine = postern_sign_engine_new(table, warnings, error);
+    for (guint i = 0; i < warnings->len; i++)
+        g_printerr(PROGRAM ": %s\n", (const char *)g_ptr_array_index(warnings, i));
+    if (engine == NULL)
+        return FALSE;
+    g_autofree char *records = postern_sign_engine_records(engine);
+    printf("%s", records);
+    return TRUE;
+}
+
+static int show(const Options *options, const PosternConfiguration *configuration)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = options->dump ? postern_configuration_dump(configuration) : g_strdup("");
+    printf("%s", text);
+    if (options->check) {
+        g_autofree char *approval = postern_configuration_approval(options->configuration_path);
+        printf("%s\n", approval);
+    }
+    if (options->print_keys && !print_keys(configuration->sign.table, &error)) {
+        g_printerr(PROGRAM ": %s\n", error->message);
+        return EX_CONFIG;
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     g_auto(Options) options = {.listen_descriptor = -1, .lifeline_descriptor = -1};
@@ -267,15 +304,10 @@ int main(int argc, char **argv)
         g_printerr(PROGRAM ": %s\n", error->message);
         return EX_CONFIG;
     }
-    if (options.check || options.dump) {
-        g_autofree char *text = options.dump ? postern_configuration_dump(configuration) : g_strdup("");
-        printf("%s", text);
-        if (options.check)
-            printf("%s: no mistakes found\n", options.configuration_path != NULL
-                                                  ? options.configuration_path
-                                                  : POSTERN_CONFIGURATION_FILE);
+    if (options.check || options.dump || options.print_keys) {
+        int status = show(&options, configuration);
         postern_configuration_free(configuration);
-        return 0;
+        return status;
     }
     return run(&options, configuration, &error) ? 0 : fail(error, EX_UNAVAILABLE);
 }

@@ -31,9 +31,7 @@ static const int allowed_calls[] = {
     SCMP_SYS(memfd_create),
     SCMP_SYS(fcntl),
     SCMP_SYS(fstatfs),
-    /* files */
-    SCMP_SYS(openat),
-    SCMP_SYS(open),
+    /* descriptors; fstat() of the C library is newfstatat */
     SCMP_SYS(close),
     SCMP_SYS(dup),
     SCMP_SYS(read),
@@ -47,24 +45,7 @@ static const int allowed_calls[] = {
     SCMP_SYS(ftruncate),
     SCMP_SYS(fallocate),
     SCMP_SYS(fstat),
-    SCMP_SYS(stat),
-    SCMP_SYS(lstat),
     SCMP_SYS(newfstatat),
-    SCMP_SYS(statx),
-    SCMP_SYS(statfs),
-    SCMP_SYS(access),
-    SCMP_SYS(faccessat),
-    SCMP_SYS(mkdir),
-    SCMP_SYS(mkdirat),
-    SCMP_SYS(rmdir),
-    SCMP_SYS(unlink),
-    SCMP_SYS(unlinkat),
-    SCMP_SYS(chmod),
-    SCMP_SYS(fchmod),
-    SCMP_SYS(fchmodat),
-    SCMP_SYS(umask),
-    SCMP_SYS(getdents64),
-    SCMP_SYS(getcwd),
     /* memory; mmap and mprotect have rules of their own */
     SCMP_SYS(brk),
     SCMP_SYS(munmap),
@@ -86,6 +67,14 @@ static const int allowed_calls[] = {
     SCMP_SYS(rt_sigreturn),
     SCMP_SYS(exit),
     SCMP_SYS(exit_group),
+};
+
+/* Of a worker that has a directory. */
+static const int file_calls[] = {
+    SCMP_SYS(openat),   SCMP_SYS(open),   SCMP_SYS(stat),       SCMP_SYS(lstat),  SCMP_SYS(statx),
+    SCMP_SYS(statfs),   SCMP_SYS(access), SCMP_SYS(faccessat),  SCMP_SYS(mkdir),  SCMP_SYS(mkdirat),
+    SCMP_SYS(rmdir),    SCMP_SYS(unlink), SCMP_SYS(unlinkat),   SCMP_SYS(chmod),  SCMP_SYS(fchmod),
+    SCMP_SYS(fchmodat), SCMP_SYS(umask),  SCMP_SYS(getdents64), SCMP_SYS(getcwd),
 };
 
 #ifdef POSTERN_SANITIZED
@@ -121,11 +110,12 @@ static gboolean allow_guarded_calls(scmp_filter_ctx filter)
                             SCMP_A1(SCMP_CMP_EQ, RLIMIT_CPU)) == 0;
 }
 
-static gboolean filter_calls(GError **error)
+static gboolean filter_calls(const PosternSandboxOptions *options, GError **error)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     int number = ENOMEM;
     if (filter != NULL && allow_calls(filter, allowed_calls, G_N_ELEMENTS(allowed_calls)) &&
+        (options->directory == NULL || allow_calls(filter, file_calls, G_N_ELEMENTS(file_calls))) &&
 #ifdef POSTERN_SANITIZED
         allow_calls(filter, sanitizer_calls, G_N_ELEMENTS(sanitizer_calls)) &&
 #endif
@@ -207,5 +197,5 @@ gboolean postern_sandbox_enter(const PosternSandboxOptions *options, gboolean *r
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         return postern_error_set_system(error, errno, "refusing to be traced");
     return limit_resources(options, error) && postern_privileges_confine(&paths, ret_confined, error) &&
-           filter_calls(error);
+           filter_calls(options, error);
 }

@@ -8,9 +8,9 @@
 #include <glib.h>
 
 typedef struct {
-    const char *directory; /* the only one it may use */
+    const char *directory; /* the only one it may use; NULL: none, and no call that names a file */
     guint64 memory_octets; /* beyond what is mapped now */
-    guint64 file_octets;   /* largest file that it may write */
+    guint64 file_octets;   /* largest file or memfd that it may write */
 } PosternSandboxOptions;
 
 /*

@@ -15,8 +15,12 @@ typedef struct {
 static int run_spf(Run *run)
 {
     const PosternRequest *request = run->request;
+    PosternLibspf2Engine *libspf2 = run->resources->engines->libspf2;
+    if (libspf2 != NULL)
+        return postern_check_spf_libspf2(libspf2, request->envelope, request->receiver, request->now,
+                                         request->answers, run->response->findings);
     return postern_check_spf(request->envelope, request->receiver, request->now, request->answers,
-                             &run->response->findings->spf);
+                             run->response->findings);
 }
 
 static int run_dkim(Run *run)
@@ -28,6 +32,23 @@ static int run_dkim(Run *run)
 static int run_dkim_questions(Run *run)
 {
     return postern_check_dkim_questions(run->header, run->request->answers);
+}
+
+static int run_arc(Run *run)
+{
+    return postern_check_arc(run->resources->engines->arc, run->octets, run->length, run->header,
+                             run->request->answers, run->response->findings);
+}
+
+static int run_arc_questions(Run *run)
+{
+    return postern_check_arc_questions(run->header, run->request->answers);
+}
+
+static int run_dmarc(Run *run)
+{
+    return postern_check_dmarc(run->header, run->request->envelope, run->request->answers,
+                               run->response->findings);
 }
 
 static int run_content(Run *run)
@@ -43,6 +64,21 @@ static void note_other_reading(PosternFindings *findings)
         return;
     findings->virus.result = POSTERN_VIRUS_UNSCANNABLE;
     findings->virus.reason = g_strdup(findings->mime_problem);
+}
+
+static void explain_virus(const Run *run)
+{
+    PosternFindings *findings = run->response->findings;
+    const PosternVirusFinding *finding = &findings->virus;
+    const char *detail = finding->name != NULL ? finding->name : finding->reason;
+    if (run->resources->engines->virus != NULL)
+        postern_findings_step(findings, POSTERN_CHECK_VIRUS,
+                              "%" G_GSIZE_FORMAT
+                              " octets were given to libclamav, of at most %" G_GUINT64_FORMAT
+                              " ([virus] scan_size)",
+                              run->length, run->request->scan_octets);
+    postern_findings_step(findings, POSTERN_CHECK_VIRUS, "%s%s%s", postern_virus_result_name(finding->result),
+                          detail != NULL ? ": " : "", detail != NULL ? detail : "");
 }
 
 static int run_virus(Run *run)
@@ -61,7 +97,14 @@ static int run_virus(Run *run)
                             run->resources->temporary_directory, finding);
     }
     note_other_reading(run->response->findings);
+    explain_virus(run);
     return 1;
+}
+
+static int run_sign(Run *run)
+{
+    return postern_check_sign(run->resources->engines->sign, run->octets, run->length, run->header,
+                              run->request->now, run->response->findings);
 }
 
 static const struct {
@@ -71,10 +114,15 @@ static const struct {
 } steps[] = {
     {POSTERN_STAGE_ENVELOPE, POSTERN_CHECK_SPF, run_spf},
     {POSTERN_STAGE_HEADER, POSTERN_CHECK_DKIM, run_dkim_questions},
+    {POSTERN_STAGE_HEADER, POSTERN_CHECK_ARC, run_arc_questions},
+    {POSTERN_STAGE_HEADER, POSTERN_CHECK_DMARC, run_dmarc},
     {POSTERN_STAGE_WHOLE, POSTERN_CHECK_SPF, run_spf},
     {POSTERN_STAGE_WHOLE, POSTERN_CHECK_DKIM, run_dkim},
+    {POSTERN_STAGE_WHOLE, POSTERN_CHECK_ARC, run_arc},
+    {POSTERN_STAGE_WHOLE, POSTERN_CHECK_DMARC, run_dmarc},
     {POSTERN_STAGE_WHOLE, POSTERN_CHECK_CONTENT, run_content},
     {POSTERN_STAGE_WHOLE, POSTERN_CHECK_VIRUS, run_virus},
+    {POSTERN_STAGE_SIGN, POSTERN_CHECK_SIGN, run_sign},
 };
 
 static PosternChecks checks_of(PosternStage stage)
@@ -83,6 +131,16 @@ static PosternChecks checks_of(PosternStage stage)
     for (gsize i = 0; i < G_N_ELEMENTS(steps); i++)
         checks |= steps[i].stage == stage ? steps[i].check : 0;
     return checks;
+}
+
+/* The keys are where no stranger's mail is read, and nowhere else. */
+static gboolean is_for(PosternRole role, PosternStage stage, GError **error)
+{
+    if ((stage == POSTERN_STAGE_SIGN) == (role == POSTERN_ROLE_SIGN))
+        return TRUE;
+    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "stage %u is not for a worker that %s", stage,
+                role == POSTERN_ROLE_SIGN ? "signs" : "inspects");
+    return FALSE;
 }
 
 static gboolean is_consistent(const PosternRequest *request, const PosternMessage *message, GError **error)
@@ -105,8 +163,9 @@ PosternResponse *postern_stage_run(const PosternStageResources *resources, const
 {
     g_autoptr(PosternResponse) response = postern_response_new();
     g_autoptr(PosternHeader) header = NULL;
+    response->findings->explain = request->explain;
     Run run = {.resources = resources, .request = request, .response = response, .octets = ""};
-    if (!is_consistent(request, message, error))
+    if (!is_for(resources->role, request->stage, error) || !is_consistent(request, message, error))
         return NULL;
     if (message != NULL) {
         run.octets = postern_message_octets(message, &run.length, error);

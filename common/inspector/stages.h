@@ -4,16 +4,21 @@
 #pragma once
 
 #include "checks/check.h"
+#include "inspect/packet.h"
 #include "inspect/request.h"
 
 /* Loaded once, in the template; each worker inherits them. */
 typedef struct {
+    PosternLibspf2Engine *libspf2; /* NULL: SPF is evaluated by our own code */
     PosternDkimEngine *dkim;
+    PosternArcEngine *arc;
     PosternContentEngine *content;
     PosternVirusEngine *virus; /* NULL: this inspector does not scan; the finding is then ERROR */
+    PosternSignEngine *sign;   /* role SIGN alone; it has no other engine but dkim, for its own proof */
 } PosternEngines;
 
 typedef struct {
+    PosternRole role; /* a request of the other role is refused */
     const PosternEngines *engines;
     const char *temporary_directory; /* for the virus engine */
 } PosternStageResources;

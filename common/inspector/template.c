@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "inspect/directory.h"
 #include "inspect/execute.h"
@@ -19,13 +20,14 @@
 #include "inspector/worker.h"
 
 typedef struct {
+    PosternRole role;
     const PosternConfiguration *configuration;
     int control;
     int signals;
     const char *directory;
     PosternEngines engines;
     PosternPreload *preload;
-    GHashTable *workers; /* process id -> char *, its directory */
+    GHashTable *workers; /* process id -> char *, its directory, or "": it has none */
 } Template;
 
 static void tell(int control, PosternPacketKind kind, guint64 id, guint64 value, const char *text)
@@ -35,7 +37,38 @@ static void tell(int control, PosternPacketKind kind, guint64 id, guint64 value,
     postern_packet_send(control, &packet, NULL, 0, NULL);
 }
 
-static gboolean load(Template *template, GError **error)
+static gboolean load_dkim(Template *template, GError **error)
+{
+    template->engines.dkim = postern_dkim_engine_new(error);
+    return template->engines.dkim != NULL && postern_dkim_engine_prove(template->engines.dkim, error);
+}
+
+static void tell_warnings(const Template *template, const GPtrArray *warnings)
+{
+    guint told = MIN(warnings->len, POSTERN_SIGN_WARNINGS_MAX);
+    for (guint i = 0; i < told; i++)
+        tell(template->control, POSTERN_PACKET_LOG, 0, POSTERN_LOG_WARNING, g_ptr_array_index(warnings, i));
+    if (warnings->len > told) {
+        g_autofree char *rest =
+            g_strdup_printf("%u more files of [sign] table need a look", warnings->len - told);
+        tell(template->control, POSTERN_PACKET_LOG, 0, POSTERN_LOG_WARNING, rest);
+    }
+}
+
+static gboolean load_keys(Template *template, GError **error)
+{
+    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+    PosternEngines *engines = &template->engines;
+    engines->sign = postern_sign_engine_new(template->configuration->sign.table, warnings, error);
+    if (engines->sign == NULL || !load_dkim(template, error) ||
+        !postern_sign_engine_prove(engines->sign, engines->dkim, TRUE, error))
+        return FALSE;
+    tell_warnings(template, warnings);
+    tell(template->control, POSTERN_PACKET_READY, 0, postern_sign_engine_count(engines->sign), NULL);
+    return TRUE;
+}
+
+static gboolean load_signatures(Template *template, GError **error)
 {
     const PosternConfiguration *configuration = template->configuration;
     const PosternVirusOptions options = {.database = configuration->virus.database,
@@ -47,9 +80,11 @@ static gboolean load(Template *template, GError **error)
                                          .temporary_directory = template->directory};
     guint signatures = 0;
     g_autofree char *warning = NULL;
+    if (configuration->inspector.spf_engine == POSTERN_SPF_ENGINE_LIBSPF2)
+        template->engines.libspf2 = postern_libspf2_engine_new();
     template->engines.content = postern_content_engine_new();
-    template->engines.dkim = postern_dkim_engine_new(error);
-    if (template->engines.dkim == NULL || !postern_dkim_engine_prove(template->engines.dkim, error))
+    template->engines.arc = postern_arc_engine_new();
+    if (!load_dkim(template, error))
         return FALSE;
     template->preload = postern_preload_new();
     if (configuration->virus.scan) {
@@ -67,8 +102,9 @@ static gboolean load(Template *template, GError **error)
 static void run_worker(const Template *template, int socket, const char *directory, GPid parent)
 {
     const PosternConfiguration *configuration = template->configuration;
-    const PosternWorkerOptions options = {.socket = socket,
-                                          .directory = directory,
+    const PosternWorkerOptions options = {.role = template->role,
+                                          .socket = socket,
+                                          .directory = directory[0] != '\0' ? directory : NULL,
                                           .engines = &template->engines,
                                           .memory_octets = configuration->inspector.worker_memory,
                                           .temporary_octets = configuration->inspector.temporary_octets,
@@ -92,8 +128,10 @@ static gboolean send_forked(const Template *template, guint64 id, GPid process, 
 static gboolean fork_worker(Template *template, guint64 id, int socket, GError **error)
 {
     GPid parent = getpid();
-    g_autofree char *directory = g_strdup_printf("%s/%" G_GUINT64_FORMAT, template->directory, id);
-    if (mkdir(directory, 0700) != 0) {
+    gboolean has_directory = template->role != POSTERN_ROLE_SIGN;
+    g_autofree char *directory =
+        has_directory ? g_strdup_printf("%s/%" G_GUINT64_FORMAT, template->directory, id) : g_strdup("");
+    if (has_directory && mkdir(directory, 0700) != 0) {
         postern_error_set_system(error, errno, "making a worker's directory %s", directory);
         close(socket);
         return FALSE;
@@ -104,7 +142,8 @@ static gboolean fork_worker(Template *template, guint64 id, int socket, GError *
     int number = errno;
     close(socket);
     if (process < 0) {
-        rmdir(directory);
+        if (has_directory)
+            rmdir(directory);
         return postern_error_set_system(error, number, "forking a worker");
     }
     g_hash_table_insert(template->workers, GINT_TO_POINTER(process), g_steal_pointer(&directory));
@@ -150,7 +189,7 @@ static void reap(Template *template)
     for (GPid process = waitpid(-1, &status, WNOHANG); process > 0; process = waitpid(-1, &status, WNOHANG)) {
         const char *directory = g_hash_table_lookup(template->workers, GINT_TO_POINTER(process));
         tell_end(template, process, status);
-        if (directory != NULL && !postern_directory_remove(directory, TRUE)) {
+        if (directory != NULL && directory[0] != '\0' && !postern_directory_remove(directory, TRUE)) {
             tell(template->control, POSTERN_PACKET_LOG, 0, POSTERN_LOG_WARNING,
                  "a worker's temporary directory could not be removed");
         }
@@ -199,10 +238,30 @@ static void end_workers(Template *template)
     }
 }
 
-int postern_template_run(const PosternConfiguration *configuration, int control, const char *directory)
+static gboolean load(Template *template, GError **error)
 {
-    Template template = {
-        .configuration = configuration, .control = control, .signals = -1, .directory = directory};
+    return template->role == POSTERN_ROLE_SIGN ? load_keys(template, error)
+                                               : load_signatures(template, error);
+}
+
+static void free_engines(PosternEngines *engines)
+{
+    postern_virus_engine_free(engines->virus);
+    postern_content_engine_free(engines->content);
+    postern_dkim_engine_free(engines->dkim);
+    postern_libspf2_engine_free(engines->libspf2);
+    postern_arc_engine_free(engines->arc);
+    postern_sign_engine_free(engines->sign);
+}
+
+int postern_template_run(PosternRole role, const PosternConfiguration *configuration, int control,
+                         const char *directory)
+{
+    Template template = {.role = role,
+                         .configuration = configuration,
+                         .control = control,
+                         .signals = -1,
+                         .directory = directory};
     g_autoptr(GError) error = NULL;
     int status = 0;
     template.workers = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
@@ -215,10 +274,8 @@ int postern_template_run(const PosternConfiguration *configuration, int control,
     }
     end_workers(&template);
     postern_directory_remove(directory, TRUE);
-    postern_virus_engine_free(template.engines.virus);
+    free_engines(&template.engines);
     postern_preload_free(template.preload);
-    postern_content_engine_free(template.engines.content);
-    postern_dkim_engine_free(template.engines.dkim);
     g_hash_table_unref(template.workers);
     if (template.signals >= 0)
         close(template.signals);

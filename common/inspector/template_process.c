@@ -49,7 +49,7 @@ static void take_packet(PosternTemplateProcess *process, const PosternPacket *pa
         postern_log((PosternLogLevel)packet->value, "%s", packet->text);
     } else if (packet->kind == POSTERN_PACKET_READY) {
         process->loaded = TRUE;
-        process->signatures = packet->value;
+        process->loaded_count = packet->value;
         process->calls->ready(process, process->user_data);
     } else if (packet->kind == POSTERN_PACKET_FAILURE && packet->id == 0) {
         g_free(process->last_words);
@@ -92,9 +92,11 @@ static void on_death(evutil_socket_t descriptor, short what, void *data)
     while (take_next(process)) {
     }
     g_autofree char *how = postern_wait_status_describe(status);
-    g_autofree char *text = process->last_words != NULL
-                                ? g_strdup(process->last_words)
-                                : g_strdup_printf("the process that holds the signatures ended %s", how);
+    g_autofree char *text =
+        process->last_words != NULL
+            ? g_strdup(process->last_words)
+            : g_strdup_printf("the process that holds the %s ended %s",
+                              process->role == POSTERN_ROLE_SIGN ? "keys" : "signatures", how);
     process->calls->ended(process, text, process->user_data);
 }
 
@@ -112,8 +114,9 @@ static gboolean start(PosternTemplateProcess *process, const char *program,
     int sockets[2] = {-1, -1};
     int text = configuration_descriptor(configuration, error);
     g_autofree char *directory = g_strdup_printf("--directory=%s", process->directory);
-    char name[] = "postern-inspector", template[] = "--template";
-    char *const arguments[] = {name, template, directory, NULL};
+    char name[] = "postern-inspector", template[] = "--template", sign[] = "--sign";
+    char *const arguments[] = {name, template, directory, process->role == POSTERN_ROLE_SIGN ? sign : NULL,
+                               NULL};
     if (text < 0)
         return FALSE;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0) {
@@ -134,11 +137,12 @@ static gboolean start(PosternTemplateProcess *process, const char *program,
 }
 
 PosternTemplateProcess *
-postern_template_process_new(struct event_base *loop, const char *program, guint64 number,
+postern_template_process_new(struct event_base *loop, const char *program, PosternRole role, guint64 number,
                              const PosternConfiguration *configuration, const PosternDirectory *directory,
                              const PosternTemplateCalls *calls, gpointer user_data, GError **error)
 {
     PosternTemplateProcess *process = g_new0(PosternTemplateProcess, 1);
+    process->role = role;
     process->number = number;
     process->control = process->descriptor = -1;
     process->calls = calls;

@@ -1,6 +1,6 @@
 /*
- * The pool's end of a template: a process of our own program that has loaded the signatures and forks
- * workers.
+ * The pool's end of a template: a process of our own program that has loaded what workers of its role need,
+ * and forks them.
  */
 #pragma once
 
@@ -9,6 +9,7 @@
 
 #include "base/configuration.h"
 #include "inspect/directory.h"
+#include "inspect/packet.h"
 
 typedef struct PosternTemplateProcess PosternTemplateProcess;
 
@@ -25,14 +26,15 @@ typedef struct {
 } PosternTemplateCalls;
 
 struct PosternTemplateProcess {
+    PosternRole role;
     guint64 number;
     GPid process;
     gboolean loaded;
     gboolean announced;   /* the pool has logged that it serves */
     gboolean retired;     /* to end with its last worker */
     guint start_failures; /* of workers, one after the other */
-    guint64 signatures;
-    int control; /* -1: closed, so that it ends */
+    guint64 loaded_count; /* signatures, or keys */
+    int control;          /* -1: closed, so that it ends */
     int descriptor;
     char *directory;
     char *last_words; /* why it could not load, or NULL */
@@ -47,7 +49,7 @@ struct PosternTemplateProcess {
  * What it says for the log is logged.
  */
 PosternTemplateProcess *
-postern_template_process_new(struct event_base *loop, const char *program, guint64 number,
+postern_template_process_new(struct event_base *loop, const char *program, PosternRole role, guint64 number,
                              const PosternConfiguration *configuration, const PosternDirectory *directory,
                              const PosternTemplateCalls *calls, gpointer user_data, GError **error);
 /* Ends it, with its workers, and waits for that: two seconds, then kills it. Removes its directory. */

@@ -27,19 +27,28 @@ static gboolean keep_only(int socket, GError **error)
     return kept || postern_error_set_system(error, errno, "closing descriptors");
 }
 
+/* A worker that could not do its work must not be given any. */
+static gboolean prove(const PosternWorkerOptions *options, GError **error)
+{
+    const PosternEngines *engines = options->engines;
+    return postern_dkim_engine_prove(engines->dkim, error) &&
+           (engines->sign == NULL || postern_sign_engine_prove(engines->sign, engines->dkim, FALSE, error)) &&
+           (engines->virus == NULL || postern_virus_engine_prove(engines->virus, options->directory, error));
+}
+
 static gboolean become_worker(const PosternWorkerOptions *options, gboolean *ret_confined, GError **error)
 {
     const PosternSandboxOptions sandbox = {.directory = options->directory,
                                            .memory_octets = options->memory_octets,
-                                           .file_octets = options->temporary_octets};
+                                           .file_octets = options->directory != NULL
+                                                              ? options->temporary_octets
+                                                              : POSTERN_INSPECTOR_RESPONSE_MAX_OCTETS};
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != options->parent) {
         g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE, "the template is gone");
         return FALSE;
     }
     return keep_only(options->socket, error) && postern_sandbox_enter(&sandbox, ret_confined, error) &&
-           postern_dkim_engine_prove(options->engines->dkim, error) &&
-           (options->engines->virus == NULL ||
-            postern_virus_engine_prove(options->engines->virus, options->directory, error));
+           prove(options, error);
 }
 
 /* The kernel may have no room for a packet or its descriptors just now; that passes. */
@@ -100,8 +109,8 @@ static PosternResponse *inspect(const PosternStageResources *resources, int *des
 
 static gboolean serve_one(const PosternWorkerOptions *options)
 {
-    const PosternStageResources resources = {.engines = options->engines,
-                                             .temporary_directory = options->directory};
+    const PosternStageResources resources = {
+        .role = options->role, .engines = options->engines, .temporary_directory = options->directory};
     int descriptors[POSTERN_PACKET_DESCRIPTORS_MAX];
     guint count = 0;
     PosternPacket packet;
@@ -114,7 +123,8 @@ static gboolean serve_one(const PosternWorkerOptions *options)
     g_autoptr(PosternResponse) response = inspect(&resources, descriptors, count, &error);
     gboolean sent = response != NULL ? send_response(packet.id, response)
                                      : send_failure(packet.id, POSTERN_FAILURE_INVALID, error->message);
-    postern_directory_remove(options->directory, FALSE);
+    if (options->directory != NULL)
+        postern_directory_remove(options->directory, FALSE);
     return sent;
 }
 

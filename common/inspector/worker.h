@@ -9,8 +9,9 @@
 #include "inspector/stages.h"
 
 typedef struct {
+    PosternRole role;
     int socket;            /* to the pool; all other descriptors but standard error are closed */
-    const char *directory; /* its own, empty */
+    const char *directory; /* its own, empty; NULL: it uses no files at all */
     const PosternEngines *engines;
     guint64 memory_octets;
     guint64 temporary_octets;

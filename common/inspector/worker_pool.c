@@ -11,22 +11,16 @@
 #define OWN_DESCRIPTORS 64
 #define DESCRIPTORS_A_REQUEST 3
 #define DESCRIPTORS_A_WORKER 4
+#define SIGN_SHARE 4 /* of what may wait, one in so many is to be signed */
 
 /* What waits must fit into the descriptors that we may open. */
-static guint queue_maximum(void)
+static guint waiting_maximum(void)
 {
     guint64 limit = postern_privileges_raise_descriptors();
     guint64 other = OWN_DESCRIPTORS + POSTERN_INSPECTOR_CLIENTS_MAX +
-                    DESCRIPTORS_A_WORKER * POSTERN_INSPECTOR_WORKERS_MAX;
+                    DESCRIPTORS_A_WORKER * (POSTERN_INSPECTOR_WORKERS_MAX + POSTERN_INSPECTOR_SIGNERS_MAX);
     guint64 room = limit > other ? (limit - other) / DESCRIPTORS_A_REQUEST : 0;
     return (guint)CLAMP(room, 16, POSTERN_INSPECTOR_QUEUE_MAX);
-}
-
-static void on_maintenance(evutil_socket_t descriptor, short what, void *data)
-{
-    (void)descriptor, (void)what;
-    postern_worker_pool_maintain(data);
-    postern_worker_pool_dispatch(data);
 }
 
 static void on_drained(evutil_socket_t descriptor, short what, void *data)
@@ -34,6 +28,20 @@ static void on_drained(evutil_socket_t descriptor, short what, void *data)
     (void)descriptor, (void)what;
     PosternWorkerPool *pool = data;
     pool->drained(pool->user_data);
+}
+
+/* Keys that cannot be loaded are no reason not to inspect: they are told of, and tried again. */
+static gboolean start_groups(PosternWorkerPool *pool, GError **error)
+{
+    guint waiting = waiting_maximum();
+    guint to_sign = MAX(waiting / SIGN_SHARE, 1);
+    pool->groups[POSTERN_ROLE_INSPECT] =
+        postern_worker_group_new(pool, POSTERN_ROLE_INSPECT, waiting - to_sign);
+    pool->groups[POSTERN_ROLE_SIGN] = postern_worker_group_new(pool, POSTERN_ROLE_SIGN, to_sign);
+    if (!postern_worker_group_start(pool->groups[POSTERN_ROLE_INSPECT], error))
+        return FALSE;
+    postern_worker_group_maintain(pool->groups[POSTERN_ROLE_SIGN]);
+    return TRUE;
 }
 
 PosternWorkerPool *postern_worker_pool_new(const PosternWorkerPoolOptions *options, GError **error)
@@ -50,16 +58,12 @@ PosternWorkerPool *postern_worker_pool_new(const PosternWorkerPoolOptions *optio
     pool->accounts = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
     pool->origins = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
     pool->jobs = g_hash_table_new_full(g_direct_hash, g_direct_equal, (GDestroyNotify)postern_job_free, NULL);
-    pool->queue = postern_queue_new(queue_maximum());
-    pool->templates = g_ptr_array_new_with_free_func((GDestroyNotify)postern_template_process_free);
-    pool->workers = g_ptr_array_new_with_free_func((GDestroyNotify)postern_worker_process_free);
-    pool->maintenance = evtimer_new(pool->loop, on_maintenance, pool);
     pool->drained_event = evtimer_new(pool->loop, on_drained, pool);
     pool->directory =
         postern_directory_new(pool->configuration->inspector.temporary_directory, DIRECTORY_PREFIX, error);
     if (pool->directory == NULL)
         g_prefix_error(error, "[inspector] temporary_directory: ");
-    if (pool->directory == NULL || !postern_worker_pool_start_template(pool, &pool->current, error)) {
+    if (pool->directory == NULL || !start_groups(pool, error)) {
         postern_worker_pool_free(pool);
         return NULL;
     }
@@ -76,16 +80,11 @@ void postern_worker_pool_free(PosternWorkerPool *pool)
     g_hash_table_unref(pool->connections);
     g_hash_table_unref(pool->accounts);
     g_hash_table_unref(pool->origins);
-    postern_queue_free(pool->queue);
-    g_ptr_array_unref(pool->workers);
-    for (guint i = 0; i < pool->templates->len; i++)
-        postern_template_process_end(g_ptr_array_index(pool->templates, i));
-    g_ptr_array_unref(pool->templates);
+    for (guint i = 0; i < POSTERN_ROLES; i++)
+        postern_worker_group_free(pool->groups[i]);
     postern_directory_free(pool->directory);
-    event_free(pool->maintenance);
     event_free(pool->drained_event);
     postern_configuration_free(pool->configuration);
-    g_free(pool->failure_text);
     g_free(pool->program);
     g_free(pool);
 }
@@ -98,8 +97,10 @@ void postern_worker_pool_reload(PosternWorkerPool *pool, PosternConfiguration *c
                     "a new [inspector] temporary_directory is used after a restart only");
     }
     pool->configuration = configuration;
-    postern_worker_pool_renew(pool);
-    postern_worker_pool_maintain(pool);
+    for (guint i = 0; i < POSTERN_ROLES; i++) {
+        postern_worker_group_renew(pool->groups[i]);
+        postern_worker_group_maintain(pool->groups[i]);
+    }
 }
 
 void postern_worker_pool_drain(PosternWorkerPool *pool)

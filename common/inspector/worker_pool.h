@@ -1,6 +1,7 @@
 /*
- * The pool: between clients and workers. Takes requests, gives them to workers in turn, kills what is over
- * its time, replaces what has died. Parses no mail: only moves packets and descriptors.
+ * The pool: between clients and workers. Takes requests, gives them to workers of the role that they ask for,
+ * in turn, kills what is over its time, replaces what has died. Parses no mail: only moves packets and
+ * descriptors.
  */
 #pragma once
 
@@ -28,8 +29,8 @@ void postern_worker_pool_free(PosternWorkerPool *pool);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternWorkerPool, postern_worker_pool_free)
 
 /*
- * Loads signatures and configuration (taken over) anew, beside those in use, which go on until the new ones
- * have proved themselves; where these cannot, they stay.
+ * Loads signatures, keys and configuration (taken over) anew, beside those in use, which go on until the new
+ * ones have proved themselves; where these cannot, they stay.
  */
 void postern_worker_pool_reload(PosternWorkerPool *pool, PosternConfiguration *configuration);
 

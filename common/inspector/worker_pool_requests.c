@@ -9,6 +9,12 @@
 
 static void on_job_timer(evutil_socket_t descriptor, short what, void *data);
 
+static PosternQueue *queue_of(const PosternJob *job)
+{
+    const PosternWorkerGroup *group = job->group;
+    return group->queue;
+}
+
 static void job_end(PosternWorkerPool *pool, PosternJob *job)
 {
     g_hash_table_remove(pool->jobs, job);
@@ -71,8 +77,14 @@ static void on_request(PosternConnection *connection, const PosternPacket *packe
                        guint count, gpointer user_data)
 {
     PosternWorkerPool *pool = user_data;
-    const char *unavailable = postern_worker_pool_unavailable(pool);
+    PosternWorkerGroup *group = pool->groups[packet->role];
+    const char *unavailable = postern_worker_group_unavailable(group);
+    const char *reason = NULL;
     guint user = postern_connection_user(connection);
+    if (!postern_worker_group_is_wanted(group, &reason)) {
+        refuse(connection, packet, descriptors, count, POSTERN_FAILURE_INVALID, reason);
+        return;
+    }
     if (unavailable != NULL) {
         refuse(connection, packet, descriptors, count, POSTERN_FAILURE_UNAVAILABLE, unavailable);
         return;
@@ -84,16 +96,16 @@ static void on_request(PosternConnection *connection, const PosternPacket *packe
     }
     guint timeout_ms = pool->configuration->inspector.scan_timeout_ms;
     PosternJob *job = postern_job_new(connection, packet, descriptors, count, timeout_ms);
-    if (!postern_queue_push(pool->queue, user, job)) {
+    if (!postern_queue_push(group->queue, user, job)) {
         postern_job_fail(job, POSTERN_FAILURE_OVERLOADED, "too many requests wait for a worker");
         postern_job_free(job);
         return;
     }
-    job->pool = pool;
+    job->group = group;
     job->timer = evtimer_new(pool->loop, on_job_timer, job);
     postern_job_set_timer(job, G_MAXUINT);
     g_hash_table_add(pool->jobs, job);
-    postern_worker_pool_dispatch(pool);
+    postern_worker_pool_dispatch(group);
 }
 
 static void on_closed(PosternConnection *connection, gpointer user_data)
@@ -110,7 +122,7 @@ static void on_closed(PosternConnection *connection, gpointer user_data)
             continue;
         job->connection = NULL;
         if (job->worker == NULL) {
-            postern_queue_remove(pool->queue, job->user, job);
+            postern_queue_remove(queue_of(job), job->user, job);
             g_hash_table_iter_remove(&iterator);
         }
     }
@@ -126,18 +138,19 @@ static void on_job_timer(evutil_socket_t descriptor, short what, void *data)
 {
     (void)descriptor, (void)what;
     PosternJob *job = data;
-    PosternWorkerPool *pool = job->pool;
+    PosternWorkerGroup *group = job->group;
+    PosternWorkerPool *pool = group->pool;
     PosternWorkerProcess *worker = job->worker;
     if (worker == NULL) {
-        postern_queue_remove(pool->queue, job->user, job);
-        const char *why = pool->failure_text != NULL ? pool->failure_text : "no worker was free in time";
+        postern_queue_remove(group->queue, job->user, job);
+        const char *why = group->failure_text != NULL ? group->failure_text : "no worker was free in time";
         job_fail(pool, job, POSTERN_FAILURE_TIMEOUT, why);
         return;
     }
     postern_log(POSTERN_LOG_WARNING, "worker %d was killed: its request was over its time",
                 (int)worker->process);
     job_fail(pool, job, POSTERN_FAILURE_TIMEOUT, "the inspection took too long");
-    postern_worker_pool_drop_worker(pool, worker);
+    postern_worker_group_drop_worker(group, worker);
 }
 
 static gboolean assign(PosternWorkerPool *pool, PosternWorkerProcess *worker, PosternJob *job)
@@ -150,19 +163,19 @@ static gboolean assign(PosternWorkerPool *pool, PosternWorkerProcess *worker, Po
     return TRUE;
 }
 
-void postern_worker_pool_dispatch(PosternWorkerPool *pool)
+void postern_worker_pool_dispatch(PosternWorkerGroup *group)
 {
-    for (guint i = 0; i < pool->workers->len; i++) {
-        PosternWorkerProcess *worker = g_ptr_array_index(pool->workers, i);
+    for (guint i = 0; i < group->workers->len; i++) {
+        PosternWorkerProcess *worker = g_ptr_array_index(group->workers, i);
         if (worker->state != POSTERN_WORKER_IDLE || worker->leaving)
             continue;
-        PosternJob *job = postern_queue_pop(pool->queue);
+        PosternJob *job = postern_queue_pop(group->queue);
         if (job == NULL)
             return;
-        if (!assign(pool, worker, job)) {
+        if (!assign(group->pool, worker, job)) {
             /* Its end will be told by its socket, and brings another. */
             worker->leaving = TRUE;
-            postern_queue_push_back(pool->queue, job);
+            postern_queue_push_back(group->queue, job);
         }
     }
 }
@@ -196,15 +209,16 @@ void postern_worker_pool_job_lost(PosternWorkerPool *pool, PosternJob *job, gboo
     } else if (job->connection == NULL) {
         job_end(pool, job);
     } else {
-        postern_queue_push_back(pool->queue, job);
+        postern_queue_push_back(queue_of(job), job);
         postern_job_set_timer(job, G_MAXUINT);
     }
 }
 
-void postern_worker_pool_fail_waiting(PosternWorkerPool *pool, const char *text)
+void postern_worker_pool_fail_waiting(PosternWorkerGroup *group, PosternFailure failure, const char *text)
 {
-    for (PosternJob *job = postern_queue_pop(pool->queue); job != NULL; job = postern_queue_pop(pool->queue))
-        job_fail(pool, job, POSTERN_FAILURE_UNAVAILABLE, text);
+    for (PosternJob *job = postern_queue_pop(group->queue); job != NULL;
+         job = postern_queue_pop(group->queue))
+        job_fail(group->pool, job, failure, text);
 }
 
 static gboolean has_room(PosternWorkerPool *pool, const PosternAccount *account)

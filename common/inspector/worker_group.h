@@ -1,0 +1,46 @@
+/*
+ * The templates and workers of one role, and the requests that wait for them: a part of the pool. A group
+ * loads anew beside what is in use, replaces what has died, and says when it cannot serve.
+ */
+#pragma once
+
+#include "inspector/crashes.h"
+#include "inspector/job.h"
+#include "inspector/queue.h"
+#include "inspector/template_process.h"
+#include "inspector/worker_pool.h"
+
+typedef struct {
+    PosternWorkerPool *pool;
+    PosternRole role;
+    PosternQueue *queue;             /* of PosternJob * */
+    GPtrArray *templates;            /* of PosternTemplateProcess *, owned */
+    GPtrArray *workers;              /* of PosternWorkerProcess *, owned */
+    PosternTemplateProcess *current; /* of templates, or NULL */
+    PosternTemplateProcess *next;    /* being loaded beside it, or NULL */
+    PosternCrashes crashes;
+    guint failures;      /* to bring up a worker, one after the other */
+    char *failure_text;  /* of the last one */
+    gint64 failed_since; /* monotonic; 0: there is a worker, or hope for one */
+    gint64 not_before;   /* monotonic: the next attempt */
+    struct event *maintenance;
+} PosternWorkerGroup;
+
+/* Of at most waiting requests that wait. Nothing is started yet. */
+PosternWorkerGroup *postern_worker_group_new(PosternWorkerPool *pool, PosternRole role, guint waiting);
+/* Ends its processes and waits for them; its jobs must be gone. */
+void postern_worker_group_free(PosternWorkerGroup *group);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternWorkerGroup, postern_worker_group_free)
+
+/* TRUE: the configuration asks for such workers. Else why there are none, a static text. */
+gboolean postern_worker_group_is_wanted(const PosternWorkerGroup *group, const char **ret_reason);
+/* Starts the first template. */
+gboolean postern_worker_group_start(PosternWorkerGroup *group, GError **error);
+/* Loads anew beside what is in use; ends all where they are not wanted any more. */
+void postern_worker_group_renew(PosternWorkerGroup *group);
+/* Brings what is up to what is wanted. */
+void postern_worker_group_maintain(PosternWorkerGroup *group);
+/* Kills worker, and brings up another. */
+void postern_worker_group_drop_worker(PosternWorkerGroup *group, PosternWorkerProcess *worker);
+/* Why no worker will come soon, or NULL. */
+const char *postern_worker_group_unavailable(const PosternWorkerGroup *group);

@@ -2,148 +2,144 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/limits.h"
-#include "mail/header.h"
 
-#define DIRECTORY_DEPTH_MAX 64
+struct PosternScanInput {
+    char *name;
+    int descriptor;
+    gboolean standard;     /* shared with others: its flags are not ours to change */
+    gboolean named_fifo;   /* a writer may still come */
+    gboolean lacks_writer; /* and has not */
+    guint64 size;          /* of a regular file, else 0 */
+    guint64 read;
+    gint64 opened; /* monotonic */
+};
 
-static int compare_names(gconstpointer a, gconstpointer b)
+static gboolean fail(GError **error, const char *name, const char *what)
 {
-    return strcmp(*(char *const *)a, *(char *const *)b);
+    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_INPUT, "%s: %s", name, what);
+    return FALSE;
 }
 
-static void add_directory(GPtrArray *list, const char *path, guint depth, PosternScanComplain complain,
-                          gpointer user_data)
+static gboolean fail_system(GError **error, const char *name, const char *what, int number)
 {
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GDir) directory = depth <= DIRECTORY_DEPTH_MAX ? g_dir_open(path, 0, &error) : NULL;
-    if (directory == NULL) {
-        g_autofree char *text =
-            error != NULL ? g_strdup(error->message)
-                          : g_strdup_printf("%s: more than %d directories deep", path, DIRECTORY_DEPTH_MAX);
-        complain(text, user_data);
-        return;
-    }
-    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-    const char *name;
-    while ((name = g_dir_read_name(directory)) != NULL)
-        g_ptr_array_add(names, g_build_filename(path, name, NULL));
-    g_ptr_array_sort(names, compare_names);
-    for (guint i = 0; i < names->len; i++) {
-        const char *entry = g_ptr_array_index(names, i);
-        struct stat status;
-        if (lstat(entry, &status) != 0)
-            continue;
-        if (S_ISDIR(status.st_mode))
-            add_directory(list, entry, depth + 1, complain, user_data);
-        else if (S_ISREG(status.st_mode))
-            g_ptr_array_add(list, g_strdup(entry));
-    }
+    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_INPUT, "%s: %s: %s", name, what, g_strerror(number));
+    return FALSE;
 }
 
-GPtrArray *postern_scan_input_list(char *const *names, PosternScanComplain complain, gpointer user_data)
+/* Nobody can open an anonymous pipe, such as that of <(command), once its writers have gone. */
+static gboolean is_anonymous(int descriptor)
 {
-    GPtrArray *list = g_ptr_array_new_with_free_func(g_free);
-    for (; *names != NULL; names++)
-        if (strcmp(*names, "-") != 0 && g_file_test(*names, G_FILE_TEST_IS_DIR))
-            add_directory(list, *names, 0, complain, user_data);
-        else
-            g_ptr_array_add(list, g_strdup(*names));
-    return list;
+    struct statfs status;
+    return fstatfs(descriptor, &status) == 0 && status.f_type == PIPEFS_MAGIC;
 }
 
-/* Appends octets with CRLF for each LF that has no CR before it; *last is the octet before them. */
-static gboolean append_lines(PosternMessage *message, const char *octets, gsize length, char *last,
-                             GError **error)
+static gboolean examine(PosternScanInput *input, GError **error)
 {
-    const char *start = octets;
-    const char *end = octets + length;
-    while (start < end) {
-        const char *newline = memchr(start, '\n', (gsize)(end - start));
-        const char *stop = newline != NULL ? newline : end;
-        char before = stop > start ? stop[-1] : *last;
-        if (!postern_message_append(message, start, (gsize)(stop - start), error))
-            return FALSE;
-        *last = before;
-        if (newline == NULL)
-            break;
-        if (!postern_message_append(message, before == '\r' ? "\n" : "\r\n", before == '\r' ? 1 : 2, error))
-            return FALSE;
-        *last = '\n';
-        start = newline + 1;
-    }
+    struct stat status;
+    if (fstat(input->descriptor, &status) != 0)
+        return fail_system(error, input->name, "cannot be examined", errno);
+    if (S_ISDIR(status.st_mode))
+        return fail(error, input->name, "is a directory");
+    if (!input->standard && (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)))
+        return fail(error, input->name, "is a device, not a message");
+    input->size = S_ISREG(status.st_mode) ? (guint64)status.st_size : 0;
+    input->named_fifo = !input->standard && S_ISFIFO(status.st_mode) && !is_anonymous(input->descriptor);
     return TRUE;
 }
 
-static gboolean read_all(PosternMessage *message, int descriptor, const char *path, GError **error)
+PosternScanInput *postern_scan_input_open(const char *path, GError **error)
 {
-    g_autofree char *octets = g_malloc(POSTERN_MESSAGE_CHUNK_OCTETS);
-    char last = '\0';
+    g_autoptr(PosternScanInput) input = g_new0(PosternScanInput, 1);
+    input->standard = strcmp(path, "-") == 0;
+    input->name = g_strdup(input->standard ? "standard input" : path);
+    input->opened = g_get_monotonic_time();
+    /* Not blocking: opening a FIFO would wait for a writer. */
+    input->descriptor = input->standard ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                                        : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (input->descriptor < 0) {
+        if (errno == ENXIO)
+            (void)fail(error, input->name, "is a socket or a device, not a message");
+        else
+            (void)fail_system(error, input->name, "cannot be opened", errno);
+        return NULL;
+    }
+    return examine(input, error) ? g_steal_pointer(&input) : NULL;
+}
+
+void postern_scan_input_free(PosternScanInput *input)
+{
+    if (input == NULL)
+        return;
+    if (input->descriptor >= 0)
+        close(input->descriptor);
+    g_free(input->name);
+    g_free(input);
+}
+
+/* Reading from what others share must not wait, and may not be made not to. */
+static gboolean would_wait(const PosternScanInput *input)
+{
+    struct pollfd poll_it = {.fd = input->descriptor, .events = POLLIN};
+    return input->standard && poll(&poll_it, 1, 0) == 0;
+}
+
+static PosternScanInputStatus end(PosternScanInput *input, GError **error)
+{
+    if (!input->named_fifo || input->read > 0)
+        return POSTERN_SCAN_INPUT_END;
+    input->lacks_writer = TRUE;
+    if (g_get_monotonic_time() - input->opened < POSTERN_SCAN_WRITER_SECONDS * G_USEC_PER_SEC)
+        return POSTERN_SCAN_INPUT_WAIT;
+    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_INPUT,
+                "%s: is a FIFO, and nobody has written to it within %d seconds", input->name,
+                POSTERN_SCAN_WRITER_SECONDS);
+    return POSTERN_SCAN_INPUT_FAILED;
+}
+
+PosternScanInputStatus postern_scan_input_read(PosternScanInput *input, char *octets, gsize maximum,
+                                               gsize *ret_length, GError **error)
+{
+    *ret_length = 0;
+    input->lacks_writer = FALSE;
     for (;;) {
-        ssize_t length = read(descriptor, octets, POSTERN_MESSAGE_CHUNK_OCTETS);
-        if (length < 0 && errno == EINTR)
-            continue;
-        if (length < 0) {
-            g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_INPUT, "%s: cannot be read: %s", path,
-                        g_strerror(errno));
-            return FALSE;
+        if (would_wait(input))
+            return POSTERN_SCAN_INPUT_WAIT;
+        ssize_t length = read(input->descriptor, octets, maximum);
+        if (length > 0) {
+            input->read += (guint64)length;
+            *ret_length = (gsize)length;
+            return POSTERN_SCAN_INPUT_OCTETS;
         }
         if (length == 0)
-            return TRUE;
-        if (!append_lines(message, octets, (gsize)length, &last, error)) {
-            g_prefix_error(error, "%s: ", path);
-            return FALSE;
-        }
+            return end(input, error);
+        if (errno == EAGAIN)
+            return POSTERN_SCAN_INPUT_WAIT;
+        if (errno == EINTR)
+            continue;
+        (void)fail_system(error, input->name, "cannot be read", errno);
+        return POSTERN_SCAN_INPUT_FAILED;
     }
 }
 
-static int open_input(const char *path, GError **error)
+int postern_scan_input_descriptor(const PosternScanInput *input)
 {
-    if (strcmp(path, "-") == 0)
-        return dup(STDIN_FILENO);
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (descriptor < 0)
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_INPUT, "%s: cannot be opened: %s", path,
-                    g_strerror(errno));
-    return descriptor;
+    return input->lacks_writer ? -1 : input->descriptor;
 }
 
-PosternMessage *postern_scan_input_read(const char *path, GError **error)
+double postern_scan_input_fraction(const PosternScanInput *input)
 {
-    const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
-    int descriptor = open_input(path, error);
-    if (descriptor < 0)
-        return NULL;
-    g_autoptr(PosternMessage) message = postern_message_new(POSTERN_MESSAGE_MAX_OCTETS, NULL, error);
-    gboolean ok = message != NULL && read_all(message, descriptor, name, error);
-    close(descriptor);
-    if (!ok)
-        return NULL;
-    if (postern_message_size(message) == 0) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_INPUT,
-                    "%s: is empty: a message has at least a header", name);
-        return NULL;
-    }
-    return postern_message_seal(message, error) ? g_steal_pointer(&message) : NULL;
+    return input->size > 0 ? MIN(1.0, (double)input->read / (double)input->size) : 0.0;
 }
 
-char *postern_scan_input_sender(PosternMessage *message)
+const char *postern_scan_input_name(const PosternScanInput *input)
 {
-    gsize length = 0;
-    const char *octets = postern_message_octets(message, &length, NULL);
-    if (octets == NULL)
-        return NULL;
-    g_autoptr(PosternHeader) header = postern_header_parse(octets, length);
-    const PosternHeaderField *field = postern_header_find(header, "Return-Path", 0);
-    if (field == NULL)
-        return NULL;
-    g_autofree char *value = postern_header_field_unfold(field);
-    const char *open = strchr(value, '<');
-    const char *close = open != NULL ? strrchr(open, '>') : NULL;
-    return close != NULL ? g_strndup(open + 1, (gsize)(close - open - 1)) : NULL;
+    return input->name;
 }

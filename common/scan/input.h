@@ -1,26 +1,41 @@
 /*
- * What is to be scanned: names given by the user to a list of message files, and a file to a message.
+ * One open input: a file, a pipe, or standard input, read without ever waiting for whoever writes it.
  */
 #pragma once
 
 #include <glib.h>
 
-#include "mail/message.h"
+typedef struct PosternScanInput PosternScanInput;
+
+typedef enum {
+    POSTERN_SCAN_INPUT_OCTETS,
+    POSTERN_SCAN_INPUT_END,
+    POSTERN_SCAN_INPUT_WAIT, /* there is nothing to be read yet */
+    POSTERN_SCAN_INPUT_FAILED,
+} PosternScanInputStatus;
 
 /*
- * The files that names stand for: a directory for all regular files in it and below (sorted, symbolic links
- * not followed, at most 64 deep), anything else for itself. Of char *. A directory that cannot be read is
- * told through complain and left out.
+ * Opens path, "-" for standard input. Devices and sockets are refused, but for standard input. A FIFO that
+ * nobody has open for writing is no error yet.
  */
-typedef void (*PosternScanComplain)(const char *text, gpointer user_data);
-GPtrArray *postern_scan_input_list(char *const *names, PosternScanComplain complain, gpointer user_data);
+PosternScanInput *postern_scan_input_open(const char *path, GError **error);
+void postern_scan_input_free(PosternScanInput *input);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternScanInput, postern_scan_input_free)
 
 /*
- * Reads the file at path ("-": standard input) into a sealed message of at most POSTERN_MESSAGE_MAX_OCTETS.
- * Lines that end in a bare LF get CRLF, as they would have had on their way. An empty file is an error.
+ * Reads at most maximum octets. WAIT: try again when the descriptor is readable, and at least each second: a
+ * FIFO that nobody opens for writing within POSTERN_SCAN_WRITER_SECONDS is FAILED. error is set with FAILED
+ * alone.
  */
-PosternMessage *postern_scan_input_read(const char *path, GError **error);
+#define POSTERN_SCAN_WRITER_SECONDS 5
+PosternScanInputStatus postern_scan_input_read(PosternScanInput *input, char *octets, gsize maximum,
+                                               gsize *ret_length, GError **error);
 
-/* The address in the topmost Return-Path field ("" for the null sender), a new string, or NULL: there is
- * none. */
-char *postern_scan_input_sender(PosternMessage *message);
+/* For waiting on it; -1 where waiting is only for time. Owned by input. */
+int postern_scan_input_descriptor(const PosternScanInput *input);
+
+/* How much of it has been read, 0 to 1; 0 where its size is not known. */
+double postern_scan_input_fraction(const PosternScanInput *input);
+
+/* What it is called in messages for people: the path, or "standard input". */
+const char *postern_scan_input_name(const PosternScanInput *input);

@@ -1,6 +1,7 @@
 #include <glib.h>
 #include <locale.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,14 +10,16 @@
 #include "base/escape.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "scan/input.h"
 #include "scan/progress.h"
+#include "scan/replayer.h"
 #include "scan/scanner.h"
+#include "scan/summary.h"
 
 typedef struct {
     const PosternScanOptions *options;
+    PosternScanSummary *summary;
+    guint64 octets;
     PosternScanStatus status;
-    guint refused;
     gboolean colour;
 } Report;
 
@@ -27,47 +30,95 @@ static void complain(const char *text)
     g_printerr("postern-scan: %s\n", safe);
 }
 
-static void on_result(PosternScanResult *result, guint done, guint total, gpointer user_data)
+static void on_result(PosternScanResult *result, const PosternScanProgress *progress, gpointer user_data)
 {
     Report *report = user_data;
     PosternScanStatus status = postern_scan_result_status(result);
     report->status = postern_scan_worse(report->status, status);
-    report->refused += status != POSTERN_SCAN_ACCEPT;
-    postern_scan_progress_clear(total);
+    report->octets = progress->octets;
+    postern_scan_summary_add(report->summary, result);
+    postern_scan_progress_clear();
     if (status == POSTERN_SCAN_NO_INPUT)
         complain(result->error);
+    if (result->note != NULL)
+        complain(result->note);
     if (status != POSTERN_SCAN_NO_INPUT || report->options->json) {
         g_autofree char *text = report->options->json ? postern_scan_result_to_json(result)
                                                       : postern_scan_result_to_text(result, report->colour);
         g_print("%s", text);
     }
-    postern_scan_progress_show(done, total, report->refused);
+    if (report->options->json && result->explanation != NULL) {
+        complain(result->path);
+        g_printerr("%s", result->explanation);
+    }
+    postern_scan_progress_show(progress, postern_scan_summary_refused(report->summary));
     postern_scan_result_free(result);
+}
+
+static void on_notice(const char *text, gpointer user_data)
+{
+    (void)user_data;
+    postern_scan_progress_clear();
+    complain(text);
 }
 
 static void on_complaint(const char *text, gpointer user_data)
 {
     Report *report = user_data;
-    complain(text);
+    on_notice(text, user_data);
     report->status = postern_scan_worse(report->status, POSTERN_SCAN_NO_INPUT);
+}
+
+static void show_summary(const Report *report)
+{
+    gboolean several = postern_scan_summary_messages(report->summary) > 1;
+    g_autofree char *text = postern_scan_summary_to_text(report->summary, report->octets);
+    if (report->options->summary)
+        g_printerr("%s", text);
+    else if (several && !report->options->json)
+        g_print("%s", text);
+}
+
+/* Where the scan has to end before its time; found is the worst so far. */
+static PosternScanStatus failure_status(const GError *error, PosternScanStatus found)
+{
+    if (g_error_matches(error, POSTERN_ERROR, POSTERN_ERROR_USAGE) ||
+        g_error_matches(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION))
+        return POSTERN_SCAN_USAGE;
+    gboolean unreadable = g_error_matches(error, POSTERN_ERROR, POSTERN_ERROR_INPUT);
+    return postern_scan_worse(found, unreadable ? POSTERN_SCAN_NO_INPUT : POSTERN_SCAN_TEMPFAIL);
 }
 
 static int scan(const PosternScanOptions *options, const PosternConfiguration *configuration)
 {
     g_autoptr(GError) error = NULL;
-    Report report = {.options = options, .colour = isatty(STDOUT_FILENO) && g_getenv("NO_COLOR") == NULL};
-    g_autoptr(GPtrArray) paths = postern_scan_input_list(options->inputs, on_complaint, &report);
-    if (paths->len == 0 && report.status == POSTERN_SCAN_ACCEPT)
-        on_complaint("no message files were found there", &report);
-    if (paths->len > 0 && !postern_scanner_run(options, configuration, paths, on_result, &report, &error)) {
+    g_autoptr(PosternScanSummary) summary = postern_scan_summary_new();
+    Report report = {
+        .options = options,
+        .summary = summary,
+        .colour = isatty(STDOUT_FILENO) && g_getenv("NO_COLOR") == NULL,
+    };
+    const PosternScannerCallbacks callbacks = {
+        .report = on_result,
+        .complain = on_complaint,
+        .notice = on_notice,
+        .user_data = &report,
+    };
+    gboolean scanned = options->replay[0] != NULL
+                           ? postern_replayer_run(options, configuration, &callbacks, &error)
+                           : postern_scanner_run(options, configuration, &callbacks, &error);
+    postern_scan_progress_clear();
+    if (!scanned) {
         g_printerr("postern-scan: %s\n", error->message);
-        gboolean unreadable = g_error_matches(error, POSTERN_ERROR, POSTERN_ERROR_INPUT);
-        return unreadable ? POSTERN_SCAN_NO_INPUT : POSTERN_SCAN_TEMPFAIL;
+        return (int)failure_status(error, report.status);
     }
-    postern_scan_progress_clear(paths->len);
-    if (!options->json && paths->len > 1)
-        g_print("%u messages, %u accepted, %u not\n", paths->len, paths->len - report.refused,
-                report.refused);
+    if (postern_scan_summary_messages(summary) == 0 && report.status == POSTERN_SCAN_ACCEPT)
+        on_complaint("no message files were found there", &report);
+    show_summary(&report);
+    if (fflush(stdout) != 0 || ferror(stdout) != 0) {
+        g_printerr("postern-scan: the results could not all be written to standard output\n");
+        report.status = postern_scan_worse(report.status, POSTERN_SCAN_TEMPFAIL);
+    }
     return (int)report.status;
 }
 
@@ -88,9 +139,10 @@ static int run(const PosternScanOptions *options)
         g_autofree char *text = postern_configuration_dump(configuration);
         g_print("%s", text);
     }
-    if (options->check_configuration)
-        g_print("%s: no mistakes found\n",
-                options->configuration != NULL ? options->configuration : POSTERN_CONFIGURATION_FILE);
+    if (options->check_configuration) {
+        g_autofree char *approval = postern_configuration_approval(options->configuration);
+        g_print("%s\n", approval);
+    }
     if (options->dump_configuration || options->check_configuration)
         return POSTERN_SCAN_ACCEPT;
     if (!postern_log_open("postern-scan", "stderr", POSTERN_LOG_WARNING, &error)) {

@@ -13,7 +13,14 @@ typedef struct {
     char *sender;
     char **recipients; /* NULL-terminated, never NULL */
     char *answers;
-    gint64 now; /* seconds since 1970; 0: the clock */
+    gboolean no_received; /* the client is not looked for in Received fields */
+    gboolean no_mbox;     /* each file is one message */
+    gboolean summary;     /* on standard error, with --json too */
+    gint64 now;           /* seconds since 1970; 0: the clock */
+    char *capsule;        /* --capsule, or NULL */
+    char **replay;        /* --replay: capsules and directories of them; NULL-terminated, never NULL */
+    gboolean rescan;
+    gboolean explain;
     gboolean version;
     gboolean check_configuration;
     gboolean dump_configuration;

@@ -5,7 +5,13 @@
 
 #include <glib.h>
 
-/* Shows done of total, refused of them; draws nothing where it would disturb. */
-void postern_scan_progress_show(guint done, guint total, guint refused);
+typedef struct {
+    guint64 messages; /* done */
+    guint64 octets;   /* read */
+    double fraction;  /* of the inputs, 0 to 1; 0 where it is not known */
+} PosternScanProgress;
+
+/* Shows progress, refused messages of it; draws nothing where it would disturb. */
+void postern_scan_progress_show(const PosternScanProgress *progress, guint64 refused);
 /* Takes the bar away, so that other text may stand there. */
-void postern_scan_progress_clear(guint total);
+void postern_scan_progress_clear(void);

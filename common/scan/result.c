@@ -16,14 +16,17 @@ void postern_scan_result_free(PosternScanResult *result)
     g_free(result->path);
     g_free(result->error);
     g_free(result->problem);
+    g_free(result->client);
+    g_free(result->explanation);
+    g_free(result->note);
+    g_clear_pointer(&result->today, postern_findings_free);
+    g_clear_pointer(&result->today_verdict, postern_verdict_free);
     g_free(result);
 }
 
-PosternScanStatus postern_scan_result_status(const PosternScanResult *result)
+PosternScanStatus postern_scan_verdict_status(const PosternVerdict *verdict)
 {
-    if (result->verdict == NULL)
-        return POSTERN_SCAN_NO_INPUT;
-    switch (result->verdict->action) {
+    switch (verdict->action) {
     case POSTERN_ACTION_ACCEPT:
     case POSTERN_ACTION_MARK:
         return POSTERN_SCAN_ACCEPT;
@@ -36,6 +39,16 @@ PosternScanStatus postern_scan_result_status(const PosternScanResult *result)
         return POSTERN_SCAN_REJECT;
     }
     return POSTERN_SCAN_TEMPFAIL;
+}
+
+PosternScanStatus postern_scan_result_status(const PosternScanResult *result)
+{
+    if (result->verdict == NULL)
+        return POSTERN_SCAN_NO_INPUT;
+    if (result->incomplete)
+        return POSTERN_SCAN_TEMPFAIL;
+    return postern_scan_verdict_status(result->today_verdict != NULL ? result->today_verdict
+                                                                     : result->verdict);
 }
 
 static guint severity(PosternScanStatus status)

@@ -23,14 +23,26 @@ typedef struct {
     PosternVerdict *verdict;   /* likewise */
     char *error;               /* the input could not be read, or NULL */
     char *problem;             /* a check could not be done, or NULL */
+    char *client;              /* whose address was checked and who says so, for people, or NULL */
     double milliseconds;
+    char *explanation; /* --explain: lines for a person, or NULL */
+    char *note;        /* what the user should know beside the result, or NULL */
+    gboolean
+        incomplete; /* a replay that could not be done: whatever the verdict is, it is not to be trusted */
+    /* --rescan: what today's signatures say, and what comes of it; NULL: the body was not scanned again. */
+    PosternFindings *today; /* virus alone */
+    PosternVerdict *today_verdict;
+    gboolean today_differs; /* from the scan that was recorded */
 } PosternScanResult;
 
 PosternScanResult *postern_scan_result_new(const char *path);
 void postern_scan_result_free(PosternScanResult *result);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternScanResult, postern_scan_result_free)
 
-/* The exit status for this input alone. */
+/* What a verdict means as an exit status. */
+PosternScanStatus postern_scan_verdict_status(const PosternVerdict *verdict);
+
+/* The exit status for this input alone: of a scan that was made again it is that of today. */
 PosternScanStatus postern_scan_result_status(const PosternScanResult *result);
 
 /* The more severe of two: reject, quarantine, tempfail, unreadable, accept. */

@@ -47,7 +47,62 @@ static void add_signature(JsonBuilder *builder, const PosternDkimFinding *findin
     json_builder_end_object(builder);
 }
 
-static void add_findings(JsonBuilder *builder, const PosternFindings *findings)
+static void add_boolean(JsonBuilder *builder, const char *name, gboolean value)
+{
+    json_builder_set_member_name(builder, name);
+    json_builder_add_boolean_value(builder, value);
+}
+
+static void add_dmarc(JsonBuilder *builder, const PosternDmarcFinding *dmarc, const PosternVerdict *verdict)
+{
+    const PosternDmarcAuthor *author = dmarc->decisive;
+    if (author == NULL && dmarc->authors->len > 0)
+        author = g_ptr_array_index(dmarc->authors, 0);
+    json_builder_set_member_name(builder, "dmarc");
+    json_builder_begin_object(builder);
+    add_text(builder, "result", postern_dmarc_result_name(dmarc->result));
+    if (author != NULL)
+        add_text(builder, "domain", author->domain);
+    if (author != NULL && author->record_domain != NULL) {
+        add_text(builder, "policy", postern_dmarc_policy_name(author->policy));
+        add_text(builder, "record_domain", author->record_domain);
+        add_boolean(builder, "testing", author->testing);
+    }
+    if (author != NULL)
+        add_text(builder, "organizational_domain", author->organizational);
+    if (dmarc->result != POSTERN_DMARC_NOT_CHECKED)
+        add_text(builder, "disposition", verdict->disposition);
+    if (verdict->arc_override)
+        add_boolean(builder, "arc_override", TRUE);
+    add_text(builder, "reason", dmarc->problem);
+    json_builder_end_object(builder);
+}
+
+static void add_arc(JsonBuilder *builder, const PosternArcFinding *arc)
+{
+    json_builder_set_member_name(builder, "arc");
+    json_builder_begin_object(builder);
+    add_text(builder, "result", postern_arc_result_name(arc->result));
+    add_text(builder, "reason", arc->reason);
+    if (arc->sets->len > 0) {
+        json_builder_set_member_name(builder, "sets");
+        json_builder_begin_array(builder);
+        for (guint i = 0; i < arc->sets->len; i++) {
+            const PosternArcSet *set = g_ptr_array_index(arc->sets, i);
+            json_builder_begin_object(builder);
+            add_number(builder, "instance", set->instance);
+            add_text(builder, "sealer", set->sealer);
+            add_text(builder, "selector", set->selector);
+            add_text(builder, "dmarc", set->dmarc);
+            add_text(builder, "dmarc_domain", set->dmarc_domain);
+            json_builder_end_object(builder);
+        }
+        json_builder_end_array(builder);
+    }
+    json_builder_end_object(builder);
+}
+
+static void add_findings(JsonBuilder *builder, const PosternFindings *findings, const PosternVerdict *verdict)
 {
     add_spf(builder, &findings->spf);
     json_builder_set_member_name(builder, "dkim");
@@ -55,6 +110,8 @@ static void add_findings(JsonBuilder *builder, const PosternFindings *findings)
     for (guint i = 0; i < findings->dkim->len; i++)
         add_signature(builder, g_ptr_array_index(findings->dkim, i));
     json_builder_end_array(builder);
+    add_dmarc(builder, &findings->dmarc, verdict);
+    add_arc(builder, &findings->arc);
     json_builder_set_member_name(builder, "virus");
     json_builder_begin_object(builder);
     add_text(builder, "result", postern_virus_result_name(findings->virus.result));
@@ -86,6 +143,22 @@ static void add_verdict(JsonBuilder *builder, const PosternVerdict *verdict)
     }
 }
 
+static void add_today(JsonBuilder *builder, const PosternScanResult *result)
+{
+    if (result->today == NULL)
+        return;
+    json_builder_set_member_name(builder, "rescan");
+    json_builder_begin_object(builder);
+    json_builder_set_member_name(builder, "differs");
+    json_builder_add_boolean_value(builder, result->today_differs);
+    add_text(builder, "result", postern_virus_result_name(result->today->virus.result));
+    add_text(builder, "name", result->today->virus.name);
+    add_text(builder, "reason", result->today->virus.reason);
+    add_text(builder, "action", postern_action_name(result->today_verdict->action));
+    add_text(builder, "reply", result->today_verdict->reply);
+    json_builder_end_object(builder);
+}
+
 char *postern_scan_result_to_json(const PosternScanResult *result)
 {
     g_autoptr(JsonBuilder) builder = json_builder_new();
@@ -94,9 +167,10 @@ char *postern_scan_result_to_json(const PosternScanResult *result)
     add_text(builder, "error", result->error);
     if (result->verdict != NULL) {
         add_verdict(builder, result->verdict);
-        add_findings(builder, result->findings);
+        add_findings(builder, result->findings, result->verdict);
         add_text(builder, "authentication_results", result->verdict->authentication_results);
         add_text(builder, "problem", result->problem);
+        add_today(builder, result);
         json_builder_set_member_name(builder, "milliseconds");
         json_builder_add_double_value(builder, result->milliseconds);
     }

@@ -27,7 +27,7 @@ static void add_line(GString *out, const char *key, const char *text)
 static void add_spf(GString *out, const PosternSpfFinding *spf)
 {
     if (spf->result == POSTERN_SPF_NOT_CHECKED) {
-        add_line(out, "SPF", "not checked: the client's address is not known (--client)");
+        add_line(out, "SPF", "not checked: the client is not known (--client, or a Received field)");
         return;
     }
     const char *detail = spf->explanation != NULL ? spf->explanation : spf->problem;
@@ -51,6 +51,42 @@ static void add_dkim(GString *out, const PosternFindings *findings)
             finding->reason != NULL ? finding->reason : "");
         add_line(out, "DKIM", text);
     }
+}
+
+static void add_dmarc(GString *out, const PosternDmarcFinding *dmarc, const PosternVerdict *verdict)
+{
+    const PosternDmarcAuthor *author = dmarc->decisive;
+    if (dmarc->result == POSTERN_DMARC_NOT_CHECKED)
+        return;
+    if (author == NULL && dmarc->authors->len > 0)
+        author = g_ptr_array_index(dmarc->authors, 0);
+    g_autoptr(GString) text = g_string_new(postern_dmarc_result_name(dmarc->result));
+    if (author != NULL)
+        g_string_append_printf(text, " %s", author->domain);
+    if (author != NULL && author->record_domain != NULL)
+        g_string_append_printf(text, " (policy %s of %s%s)", postern_dmarc_policy_name(author->policy),
+                               author->record_domain, author->testing ? ", testing" : "");
+    if (dmarc->result == POSTERN_DMARC_FAIL)
+        g_string_append_printf(text, ", disposition %s", verdict->disposition);
+    if (verdict->arc_override)
+        g_string_append(text, ", overridden by ARC");
+    if (dmarc->problem != NULL)
+        g_string_append_printf(text, ": %s", dmarc->problem);
+    add_line(out, "DMARC", text->str);
+}
+
+static void add_arc(GString *out, const PosternArcFinding *arc)
+{
+    if (arc->result == POSTERN_ARC_NOT_CHECKED || arc->result == POSTERN_ARC_NONE)
+        return;
+    const PosternArcSet *newest =
+        arc->sets->len > 0 ? g_ptr_array_index(arc->sets, arc->sets->len - 1) : NULL;
+    g_autoptr(GString) text = g_string_new(postern_arc_result_name(arc->result));
+    if (newest != NULL)
+        g_string_append_printf(text, ": %u sets, the newest of %s", arc->sets->len, newest->sealer);
+    if (arc->reason != NULL)
+        g_string_append_printf(text, ": %s", arc->reason);
+    add_line(out, "ARC", text->str);
 }
 
 static void add_attachments(GString *out, const PosternFindings *findings)
@@ -80,6 +116,21 @@ static void add_virus(GString *out, const PosternVirusFinding *virus)
     add_line(out, "Virus", text);
 }
 
+static void add_today(GString *out, const PosternScanResult *result)
+{
+    if (result->today == NULL)
+        return;
+    const PosternVirusFinding *virus = &result->today->virus;
+    const PosternVerdict *verdict = result->today_verdict;
+    const char *detail = virus->name != NULL ? virus->name : virus->reason;
+    g_autofree char *text = g_strdup_printf(
+        "%s%s%s: %s the recorded scan; the verdict of today: %s%s%s",
+        postern_virus_result_name(virus->result), detail != NULL ? ": " : "", detail != NULL ? detail : "",
+        result->today_differs ? "DIFFERS from" : "the same as", postern_action_name(verdict->action),
+        verdict->reply != NULL ? " " : "", verdict->reply != NULL ? verdict->reply : "");
+    add_line(out, "Virus today", text);
+}
+
 char *postern_scan_result_to_text(const PosternScanResult *result, gboolean colour)
 {
     GString *out = g_string_new(NULL);
@@ -88,8 +139,8 @@ char *postern_scan_result_to_text(const PosternScanResult *result, gboolean colo
         g_string_append_printf(out, ": NOT READ: %s\n", result->error);
         return g_string_free(out, FALSE);
     }
-    PosternScanStatus status = postern_scan_result_status(result);
     const PosternVerdict *verdict = result->verdict;
+    PosternScanStatus status = postern_scan_verdict_status(verdict);
     g_string_append_printf(out, ": %s%s%s%s%s\n", colour ? actions[status].colour : "", actions[status].name,
                            colour ? "\033[0m" : "", verdict->reply != NULL ? " " : "",
                            verdict->reply != NULL ? verdict->reply : "");
@@ -97,11 +148,17 @@ char *postern_scan_result_to_text(const PosternScanResult *result, gboolean colo
         add_line(out, "Observed",
                  verdict->would_reply != NULL ? verdict->would_reply : postern_action_name(verdict->would));
     add_line(out, "Decided by", verdict->check);
+    add_line(out, "Client", result->client);
     add_spf(out, &result->findings->spf);
     add_dkim(out, result->findings);
+    add_dmarc(out, &result->findings->dmarc, verdict);
+    add_arc(out, &result->findings->arc);
     add_virus(out, &result->findings->virus);
     add_attachments(out, result->findings);
     add_line(out, "MIME", result->findings->mime_problem);
     add_line(out, "Problem", result->problem);
+    add_today(out, result);
+    if (result->explanation != NULL)
+        g_string_append(out, result->explanation);
     return g_string_free(out, FALSE);
 }

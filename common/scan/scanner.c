@@ -1,50 +1,59 @@
 #include "scan/scanner.h"
 
 #include <event2/event.h>
-#include <string.h>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "inspect/inspection.h"
-#include "inspect/spawn.h"
-#include "scan/input.h"
+#include "judge/policies.h"
+#include "scan/envelope.h"
+#include "scan/explain.h"
+#include "scan/record.h"
+#include "scan/services.h"
+#include "scan/source.h"
 
 /* Messages under way at the same time, for each worker: one is scanned, one is ready. */
 #define UNDER_WAY_PER_WORKER 2
 #define TICK_MS 200
-#define RESTARTS_MAX 3
+/* Results that may wait for one before them. */
+#define RESULTS_MAX 1000
 
 typedef struct {
     const PosternScanOptions *options;
     const PosternConfiguration *configuration;
-    const GPtrArray *paths;
-    PosternPolicy *policy;
-    struct event_base *loop;
-    PosternInspectorProcess *inspector;
-    PosternInspectorClient *client;
-    PosternResolver *resolver;
-    PosternScannerReport report;
-    gpointer user_data;
-    PosternScanResult **results; /* those done but not reported: one before them is not */
-    guint next;
-    guint under_way;
-    guint reported;
-    guint done;
-    guint restarts;
-    char *failure; /* why no more can be scanned, or NULL */
+    const PosternScannerCallbacks *callbacks;
+    PosternScanServices services;
+    PosternPolicies *policies;
+    PosternScanSource *source;
+    PosternRecord record; /* path NULL: none is wanted */
+    char *dump;
+    char *versions;
+    struct event *more; /* active: the next message may be taken */
+    struct event *readable;
+    PosternScanResult *results[RESULTS_MAX]; /* by number, in a ring: done, one before them is not */
+    guint64 next;
+    guint64 reported;
+    GPtrArray *under_way; /* of Scan * */
+    guint64 octets;       /* of the messages under way */
+    gboolean ended;       /* no more messages */
+    GError *error;        /* why no more can be scanned */
 } Scanner;
 
 typedef struct {
     Scanner *scanner;
-    guint index;
+    guint64 number;
     gint64 started;
     PosternScanResult *result;
     PosternMessage *message;
+    guint64 octets;
     PosternEnvelope *envelope;
+    const PosternPolicy *policy;
     PosternInspection *inspection;
 } Scan;
 
-static void scan_free(Scan *scan)
+static void scan_free(gpointer data)
 {
+    Scan *scan = data;
     postern_inspection_free(scan->inspection);
     postern_message_unref(scan->message);
     postern_envelope_free(scan->envelope);
@@ -52,22 +61,42 @@ static void scan_free(Scan *scan)
     g_free(scan);
 }
 
-static void fill(Scanner *scanner);
+/* Takes error. */
+static void give_up(Scanner *scanner, GError *error)
+{
+    if (scanner->error == NULL)
+        scanner->error = g_steal_pointer(&error);
+    g_clear_error(&error);
+    event_base_loopbreak(scanner->services.loop);
+}
 
-static void finish(Scan *scan)
+/* In the order of the inputs. */
+static void report(Scanner *scanner, guint64 number, PosternScanResult *result)
+{
+    scanner->results[number % RESULTS_MAX] = result;
+    while ((result = g_steal_pointer(&scanner->results[scanner->reported % RESULTS_MAX])) != NULL) {
+        scanner->reported++;
+        PosternScanProgress progress = {
+            .messages = scanner->reported,
+            .octets = postern_scan_source_octets(scanner->source),
+            .fraction = postern_scan_source_fraction(scanner->source),
+        };
+        scanner->callbacks->report(result, &progress, scanner->callbacks->user_data);
+    }
+}
+
+static void explain(Scan *scan, const PosternFindings *findings)
 {
     Scanner *scanner = scan->scanner;
-    scan->result->milliseconds = (double)(g_get_monotonic_time() - scan->started) / 1000.0;
-    scanner->results[scan->index] = g_steal_pointer(&scan->result);
-    scanner->done++;
-    scan_free(scan);
-    while (scanner->reported < scanner->paths->len && scanner->results[scanner->reported] != NULL) {
-        PosternScanResult *result = g_steal_pointer(&scanner->results[scanner->reported]);
-        scanner->reported++;
-        scanner->report(result, scanner->done, scanner->paths->len, scanner->user_data);
-    }
-    if (scanner->reported == scanner->paths->len)
-        event_base_loopbreak(scanner->loop);
+    g_autoptr(GError) error = NULL;
+    if (scanner->options->explain)
+        scan->result->explanation =
+            postern_scan_explain(postern_inspection_answers(scan->inspection), findings, scan->policy,
+                                 scan->envelope, scan->result->verdict);
+    if (scanner->record.path != NULL &&
+        !postern_record_save(&scanner->record, scan->result, (guint)scan->number, scan->inspection,
+                             scan->message, scan->envelope, scan->policy, &error))
+        give_up(scanner, g_steal_pointer(&error));
 }
 
 static void on_inspected(PosternFindings *findings, const GError *error, gpointer user_data)
@@ -79,183 +108,247 @@ static void on_inspected(PosternFindings *findings, const GError *error, gpointe
     g_autoptr(PosternHeader) header = octets != NULL ? postern_header_parse(octets, length) : NULL;
     scan->result->findings = findings;
     scan->result->problem = error != NULL ? g_strdup(error->message) : NULL;
-    scan->result->verdict = postern_verdict_decide(scanner->policy, findings, scan->envelope, header,
-                                                   scanner->configuration->virus.scan);
-    scanner->under_way--;
-    finish(scan);
-    fill(scanner);
+    scan->result->verdict = postern_verdict_decide(scan->policy, findings, scan->envelope, header);
+    scan->result->milliseconds = (double)(g_get_monotonic_time() - scan->started) / 1000.0;
+    explain(scan, findings);
+    scanner->octets -= scan->octets;
+    report(scanner, scan->number, g_steal_pointer(&scan->result));
+    g_ptr_array_remove_fast(scanner->under_way, scan);
+    event_active(scanner->more, EV_TIMEOUT, 0);
 }
 
-static PosternEnvelope *make_envelope(const Scanner *scanner, PosternMessage *message)
+/* The policy for envelope, and what there is to say of it. */
+static void find_policy(Scan *scan)
 {
-    const PosternScanOptions *options = scanner->options;
-    PosternEnvelope *envelope = postern_envelope_new();
-    if (options->client != NULL)
-        (void)postern_address_parse(&envelope->client, options->client);
-    envelope->helo = g_strdup(options->helo);
-    envelope->esmtp = TRUE;
-    envelope->sender =
-        options->sender != NULL ? g_strdup(options->sender) : postern_scan_input_sender(message);
-    for (char **recipient = options->recipients; *recipient != NULL; recipient++)
-        g_ptr_array_add(envelope->recipients, g_strdup(*recipient));
-    return envelope;
+    const PosternPolicies *policies = scan->scanner->policies;
+    PosternClientClass client_class = postern_policies_client_class(policies, scan->envelope);
+    const GPtrArray *recipients = scan->envelope->recipients;
+    scan->policy = postern_policies_of(policies, client_class,
+                                       recipients->len > 0 ? g_ptr_array_index(recipients, 0) : NULL);
+    for (guint i = 1; i < recipients->len; i++) {
+        const char *recipient = g_ptr_array_index(recipients, i);
+        if (postern_policies_of(policies, client_class, recipient) != scan->policy) {
+            scan->result->note = g_strdup_printf(
+                "recipient %s has another policy than the first one, which is used", recipient);
+            return;
+        }
+    }
+}
+
+static void describe_client(Scan *scan, gboolean received)
+{
+    if (scan->envelope->client.family == AF_UNSPEC)
+        return;
+    g_autofree char *address = postern_address_to_string(&scan->envelope->client);
+    scan->result->client = g_strconcat(address, received ? " (Received)" : NULL, NULL);
+}
+
+/* The header stage is only for speed: not where it would need a second copy of nearly all. */
+static void ask_early(Scan *scan)
+{
+    guint64 octets = 0;
+    if (!postern_message_header_complete(scan->message, &octets) || octets > POSTERN_HEADER_BLOCK_MAX_OCTETS)
+        return;
+    g_autoptr(PosternMessage) header = postern_message_copy_header(scan->message, NULL);
+    if (header != NULL)
+        postern_inspection_header(scan->inspection, header);
 }
 
 static void inspect(Scan *scan)
 {
     Scanner *scanner = scan->scanner;
     const PosternConfiguration *configuration = scanner->configuration;
-    guint checks = POSTERN_CHECKS_ALL;
-    if (!configuration->virus.scan)
-        checks &= ~(guint)POSTERN_CHECK_VIRUS;
-    if (scanner->options->client == NULL)
+    gboolean received = FALSE;
+    scan->envelope = postern_scan_envelope(scanner->options, scanner->policies, scan->message, &received);
+    describe_client(scan, received);
+    find_policy(scan);
+    guint checks = scan->policy->checks & POSTERN_CHECKS_VERDICT;
+    if (scan->envelope->client.family == AF_UNSPEC)
         checks &= ~(guint)POSTERN_CHECK_SPF;
     PosternInspectionOptions options = {
-        .client = scanner->client,
-        .resolver = scanner->resolver,
+        .client = scanner->services.client,
+        .resolver = scanner->services.resolver,
         .receiver = configuration->proxy.hostname,
         .checks = (PosternChecks)checks,
         .scan_octets = configuration->virus.scan_octets,
         .now = scanner->options->now,
         .deadline_ms = configuration->proxy.inspection_timeout_ms,
+        .explain = scanner->options->explain,
     };
-    scan->envelope = make_envelope(scanner, scan->message);
     scan->inspection = postern_inspection_new(&options, scan->envelope);
-    scanner->under_way++;
-    g_autoptr(PosternMessage) header = postern_message_copy_header(scan->message, NULL);
-    if (header != NULL)
-        postern_inspection_header(scan->inspection, header);
+    scan->octets = postern_message_size(scan->message);
+    scanner->octets += scan->octets;
+    g_ptr_array_add(scanner->under_way, scan);
+    ask_early(scan);
     postern_inspection_finish(scan->inspection, scan->message, on_inspected, scan);
 }
 
-static void start_next(Scanner *scanner)
+/* The inspector is started for the first message that can be read. */
+static gboolean find_inspector(Scanner *scanner)
 {
-    g_autoptr(GError) error = NULL;
-    const char *path = g_ptr_array_index(scanner->paths, scanner->next);
-    Scan *scan = g_new0(Scan, 1);
-    scan->scanner = scanner;
-    scan->index = scanner->next++;
-    scan->started = g_get_monotonic_time();
-    scan->result = postern_scan_result_new(path);
-    scan->message = postern_scan_input_read(path, &error);
-    if (scan->message != NULL) {
-        inspect(scan);
+    GError *error = NULL;
+    g_autofree char *note = NULL;
+    gboolean found = postern_scan_services_inspect(&scanner->services, scanner->configuration,
+                                                   scanner->options->configuration, TRUE, &note, &error);
+    if (note != NULL)
+        scanner->callbacks->notice(note, scanner->callbacks->user_data);
+    if (!found)
+        give_up(scanner, error);
+    return found;
+}
+
+/* Takes the parts of item. */
+static void start(Scanner *scanner, PosternScanItem *item)
+{
+    PosternScanResult *result = postern_scan_result_new(item->name);
+    guint64 number = scanner->next++;
+    g_free(item->name);
+    if (item->message == NULL) {
+        result->error = g_strdup(item->error->message);
+        g_error_free(item->error);
+        report(scanner, number, result);
         return;
     }
-    scan->result->error = g_strdup(error->message);
-    finish(scan);
+    Scan *scan = g_new0(Scan, 1);
+    scan->scanner = scanner;
+    scan->number = number;
+    scan->started = g_get_monotonic_time();
+    scan->result = result;
+    scan->message = item->message;
+    if (find_inspector(scanner))
+        inspect(scan);
+    else
+        scan_free(scan);
 }
 
-static void fill(Scanner *scanner)
+static void on_more(evutil_socket_t socket, short what, void *data);
+
+static void wait_readable(Scanner *scanner)
 {
+    int descriptor = postern_scan_source_descriptor(scanner->source);
+    if (descriptor < 0)
+        return;
+    g_clear_pointer(&scanner->readable, event_free);
+    scanner->readable = event_new(scanner->services.loop, descriptor, EV_READ, on_more, scanner);
+    event_add(scanner->readable, NULL);
+}
+
+/* One message more, and back to the loop, where others have come to their end meanwhile. */
+static void on_more(evutil_socket_t socket, short what, void *data)
+{
+    (void)socket, (void)what;
+    Scanner *scanner = data;
     guint workers = scanner->configuration->inspector.workers;
     guint maximum = UNDER_WAY_PER_WORKER * (workers > 0 ? workers : g_get_num_processors());
-    while (scanner->next < scanner->paths->len && scanner->under_way < maximum)
-        start_next(scanner);
-}
-
-/* Any reason that they cannot be had for is one of the input. */
-static PosternAnswersFile *load_answers(const char *path, const char *option, GError **error)
-{
-    g_autoptr(GError) problem = NULL;
-    PosternAnswersFile *answers = postern_answers_file_load(path, &problem);
-    if (answers == NULL)
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_INPUT, "%s: %s", option, problem->message);
-    return answers;
-}
-
-static gboolean make_resolver(Scanner *scanner, GError **error)
-{
-    const PosternConfiguration *configuration = scanner->configuration;
-    const char *path = scanner->options->answers;
-    const char *option = path != NULL ? "--answers" : "[dns] answers";
-    if (path == NULL && configuration->dns.answers[0] != '\0')
-        path = configuration->dns.answers;
-    if (path != NULL) {
-        g_autoptr(PosternAnswersFile) answers = load_answers(path, option, error);
-        if (answers == NULL)
-            return FALSE;
-        scanner->resolver = postern_resolver_new_from_file(scanner->loop, answers);
-        return TRUE;
+    guint64 memory = scanner->configuration->proxy.message_memory;
+    guint64 room = scanner->under_way->len == 0 ? G_MAXUINT64 : memory - MIN(memory, scanner->octets);
+    PosternScanItem item;
+    if (scanner->ended || scanner->error != NULL) {
+        if (scanner->under_way->len == 0)
+            event_base_loopbreak(scanner->services.loop);
+        return;
     }
-    PosternResolverOptions options = {
-        .servers = (const char *const *)configuration->dns.servers,
-        .timeout_ms = configuration->dns.timeout_ms,
-        .cache_octets = (guint)configuration->dns.cache_octets,
-    };
-    scanner->resolver = postern_resolver_new(scanner->loop, &options, error);
-    return scanner->resolver != NULL;
-}
-
-/* The shared inspector where one is set up, else one of our own; never do we make the shared socket. */
-static gboolean find_inspector(Scanner *scanner, GError **error)
-{
-    static const char *const quiet[] = {"--quiet", NULL};
-    const char *path = scanner->configuration->inspector.socket;
-    if (path[0] == '\0' || !g_file_test(path, G_FILE_TEST_EXISTS)) {
-        scanner->inspector = postern_inspector_process_new(scanner->options->configuration, quiet, error);
-        if (scanner->inspector == NULL)
-            return FALSE;
-        path = postern_inspector_process_path(scanner->inspector);
+    if (scanner->under_way->len >= maximum || scanner->next - scanner->reported >= RESULTS_MAX)
+        return;
+    /* The source closes what it waits on. */
+    g_clear_pointer(&scanner->readable, event_free);
+    switch (postern_scan_source_next(scanner->source, room, &item)) {
+    case POSTERN_SCAN_SOURCE_ITEM:
+        start(scanner, &item);
+        break;
+    case POSTERN_SCAN_SOURCE_WAIT_INPUT:
+        wait_readable(scanner);
+        return;
+    case POSTERN_SCAN_SOURCE_WAIT_ROOM:
+        return;
+    case POSTERN_SCAN_SOURCE_END:
+        scanner->ended = TRUE;
+        break;
     }
-    scanner->client = postern_inspector_client_new(scanner->loop, path);
-    return TRUE;
+    event_active(scanner->more, EV_TIMEOUT, 0);
 }
 
 static void on_tick(evutil_socket_t socket, short what, void *data)
 {
+    (void)socket, (void)what;
     Scanner *scanner = data;
-    g_autofree char *text = NULL;
-    if (scanner->inspector == NULL || !postern_inspector_process_check(scanner->inspector, &text))
-        return;
-    if (++scanner->restarts < RESTARTS_MAX)
-        return;
-    scanner->failure =
-        g_strdup_printf("postern-inspector keeps ending (%s): what it says above tells why", text);
-    event_base_loopbreak(scanner->loop);
+    GError *error = NULL;
+    if (scanner->error == NULL && !postern_scan_services_check(&scanner->services, &error))
+        give_up(scanner, error);
+    event_active(scanner->more, EV_TIMEOUT, 0);
 }
 
-static void scanner_clear(Scanner *scanner)
+static void prepare_record(Scanner *scanner)
 {
-    g_clear_pointer(&scanner->client, postern_inspector_client_free);
-    g_clear_pointer(&scanner->resolver, postern_resolver_free);
-    g_clear_pointer(&scanner->inspector, postern_inspector_process_free);
-    g_clear_pointer(&scanner->loop, event_base_free);
-    g_clear_pointer(&scanner->policy, postern_policy_free);
-    for (guint i = 0; i < scanner->paths->len; i++)
+    if (scanner->options->capsule == NULL)
+        return;
+    scanner->dump = postern_configuration_dump(scanner->configuration);
+    scanner->versions = postern_capsule_versions(
+        scanner->configuration->virus.scan ? scanner->configuration->virus.database : NULL);
+    scanner->record = (PosternRecord){
+        .path = scanner->options->capsule,
+        .configuration = scanner->dump,
+        .versions = scanner->versions,
+    };
+}
+
+static gboolean prepare(Scanner *scanner, GError **error)
+{
+    const PosternConfiguration *configuration = scanner->configuration;
+    postern_scan_services_init(&scanner->services);
+    if (!postern_scan_services_resolve(&scanner->services, configuration, scanner->options->answers, error))
+        return FALSE;
+    scanner->policies = postern_policies_new(configuration, configuration->proxy.hostname,
+                                             configuration->proxy.mode == POSTERN_MODE_OBSERVE, error);
+    if (scanner->policies == NULL)
+        return FALSE;
+    scanner->source = postern_scan_source_new(scanner->options->inputs, !scanner->options->no_mbox,
+                                              scanner->callbacks->complain, scanner->callbacks->user_data);
+    prepare_record(scanner);
+    return TRUE;
+}
+
+static void run(Scanner *scanner)
+{
+    struct timeval interval = {.tv_usec = TICK_MS * 1000};
+    struct event *tick = event_new(scanner->services.loop, -1, EV_PERSIST, on_tick, scanner);
+    scanner->more = event_new(scanner->services.loop, -1, 0, on_more, scanner);
+    event_add(tick, &interval);
+    event_active(scanner->more, EV_TIMEOUT, 0);
+    event_base_dispatch(scanner->services.loop);
+    g_clear_pointer(&scanner->readable, event_free);
+    g_clear_pointer(&scanner->more, event_free);
+    event_free(tick);
+}
+
+static void scanner_free(Scanner *scanner)
+{
+    g_ptr_array_unref(scanner->under_way);
+    postern_scan_services_clear(&scanner->services);
+    postern_scan_source_free(scanner->source);
+    postern_policies_unref(scanner->policies);
+    for (gsize i = 0; i < RESULTS_MAX; i++)
         postern_scan_result_free(scanner->results[i]);
-    g_free(scanner->results);
-    g_free(scanner->failure);
+    g_free(scanner->dump);
+    g_free(scanner->versions);
+    g_free(scanner);
 }
 
 gboolean postern_scanner_run(const PosternScanOptions *options, const PosternConfiguration *configuration,
-                             const GPtrArray *paths, PosternScannerReport report, gpointer user_data,
-                             GError **error)
+                             const PosternScannerCallbacks *callbacks, GError **error)
 {
-    Scanner scanner = {
-        .options = options,
-        .configuration = configuration,
-        .paths = paths,
-        .policy = postern_policy_from_configuration(configuration, configuration->proxy.hostname),
-        .loop = event_base_new(),
-        .report = report,
-        .user_data = user_data,
-        .results = g_new0(PosternScanResult *, paths->len + 1),
-    };
-    gboolean ok = make_resolver(&scanner, error) && find_inspector(&scanner, error);
-    if (ok && paths->len > 0) {
-        struct timeval tick = {.tv_sec = 0, .tv_usec = TICK_MS * 1000};
-        struct event *timer = event_new(scanner.loop, -1, EV_PERSIST, on_tick, &scanner);
-        event_add(timer, &tick);
-        fill(&scanner);
-        if (scanner.reported < paths->len)
-            event_base_dispatch(scanner.loop);
-        event_free(timer);
-    }
-    if (ok && scanner.failure != NULL) {
-        g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE, scanner.failure);
+    Scanner *scanner = g_new0(Scanner, 1);
+    scanner->options = options;
+    scanner->configuration = configuration;
+    scanner->callbacks = callbacks;
+    scanner->under_way = g_ptr_array_new_with_free_func(scan_free);
+    gboolean ok = prepare(scanner, error);
+    if (ok)
+        run(scanner);
+    if (ok && scanner->error != NULL) {
+        g_propagate_error(error, g_steal_pointer(&scanner->error));
         ok = FALSE;
     }
-    scanner_clear(&scanner);
+    scanner_free(scanner);
     return ok;
 }

@@ -1,5 +1,7 @@
 /*
  * Scans many messages at once: each goes through the same inspection and the same verdict as in the daemons.
+ * Memory is bounded whatever their number and size: the messages under way have [proxy] message_memory
+ * together, a larger one is alone; of the results, the last thousand at most wait for one before them.
  */
 #pragma once
 
@@ -7,15 +9,25 @@
 
 #include "base/configuration.h"
 #include "scan/options.h"
+#include "scan/progress.h"
 #include "scan/result.h"
+#include "scan/walk.h"
 
-/* Once for each input, in the order of the inputs. result is the callee's. done of total are finished. */
-typedef void (*PosternScannerReport)(PosternScanResult *result, guint done, guint total, gpointer user_data);
+/* Once for each message, in the order of the inputs. result is the callee's. */
+typedef void (*PosternScannerReport)(PosternScanResult *result, const PosternScanProgress *progress,
+                                     gpointer user_data);
+
+typedef struct {
+    PosternScannerReport report;
+    PosternScanComplain complain; /* of inputs that are left out */
+    PosternScanComplain notice;   /* what else the user should know */
+    gpointer user_data;
+} PosternScannerCallbacks;
 
 /*
- * Scans the files of paths (of char *), with options and configuration. FALSE and error where nothing could
- * be scanned at all: no inspector, no resolver, answers that cannot be read.
+ * Scans all inputs of options. FALSE and error where no more could be scanned: no inspector, no resolver,
+ * answers or policies that cannot be read, a capsule that cannot be written.
  */
+
 gboolean postern_scanner_run(const PosternScanOptions *options, const PosternConfiguration *configuration,
-                             const GPtrArray *paths, PosternScannerReport report, gpointer user_data,
-                             GError **error);
+                             const PosternScannerCallbacks *callbacks, GError **error);

@@ -1,0 +1,18 @@
+/*
+ * The envelope of a message in a file: as the command line says, else as the header tells.
+ */
+#pragma once
+
+#include "judge/policies.h"
+#include "mail/message.h"
+#include "scan/options.h"
+
+/*
+ * Client and HELO: --client and --helo; without --client those of the first Received field, from the top,
+ * that does not name a client of the trusted networks of policies or of this machine (mail/received.h): the
+ * topmost is taken to be by our own server. *ret_received tells that it is so. Sender: --sender, or the
+ * topmost Return-Path. Recipients: --recipient, or the topmost of X-Original-To, Envelope-To and Delivered-To
+ * above all Received fields, which who delivers writes.
+ */
+PosternEnvelope *postern_scan_envelope(const PosternScanOptions *options, const PosternPolicies *policies,
+                                       PosternMessage *message, gboolean *ret_received);

@@ -1,0 +1,41 @@
+#include "scan/record.h"
+
+#include <string.h>
+
+#include "base/error.h"
+
+/* A name for a file from one that may be anything: "folder/mbox:7" and standard input too. */
+static char *path_for(const char *directory, const char *name, guint number)
+{
+    g_autofree char *base = g_path_get_basename(name);
+    g_strcanon(base, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:", '_');
+    if (strlen(base) > 200)
+        base[200] = '\0';
+    g_autofree char *file = g_strdup_printf("%06u-%s" POSTERN_CAPSULE_SUFFIX, number, base);
+    return g_build_filename(directory, file, NULL);
+}
+
+gboolean postern_record_save(const PosternRecord *record, const PosternScanResult *result, guint number,
+                             PosternInspection *inspection, PosternMessage *message,
+                             const PosternEnvelope *envelope, const PosternPolicy *policy, GError **error)
+{
+    g_autoptr(PosternCapsule) capsule = postern_capsule_new();
+    gboolean many = g_file_test(record->path, G_FILE_TEST_IS_DIR);
+    if (number > 0 && !many) {
+        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_USAGE,
+                    "--capsule: %s can hold one message, and there are several messages: name an existing "
+                    "directory",
+                    record->path);
+        return FALSE;
+    }
+    g_autofree char *path = many ? path_for(record->path, result->path, number + 1) : g_strdup(record->path);
+    capsule->name = g_strdup(result->path);
+    capsule->message = postern_message_ref(message);
+    capsule->envelope = postern_envelope_copy(envelope);
+    capsule->client = g_strdup(result->client);
+    capsule->problem = g_strdup(result->problem);
+    capsule->versions = g_strdup(record->versions);
+    postern_capsule_set_inspection(capsule, inspection);
+    postern_capsule_set_verdict(capsule, policy, record->configuration, result->findings, result->verdict);
+    return postern_capsule_save(capsule, path, error);
+}

@@ -1,0 +1,11 @@
+/*
+ * Replays capsules, one after the other: --replay.
+ */
+#pragma once
+
+#include "scan/scanner.h"
+
+/* Replays all that options names, with callbacks as in postern_scanner_run(). FALSE and error where no more
+ * could be replayed: there is no inspector. */
+gboolean postern_replayer_run(const PosternScanOptions *options, const PosternConfiguration *configuration,
+                              const PosternScannerCallbacks *callbacks, GError **error);

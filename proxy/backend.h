@@ -5,10 +5,11 @@
  * (postern_backend_output) and events for the user (postern_backend_next_event). Commands are pipelined where
  * the back-end allows it (RFC 2920); no octet of a message is asked for before its own 354.
  *
- *   CONNECTING -> GREETING -> EHLO -> IDLE -> [identify: XCLIENT or XFORWARD] -> IDLE -> mail, recipient…,
- * data
- *   -> (354) SENDING -> (dot) DATA_END -> IDLE;   reset from anywhere before SENDING -> IDLE;   quit ->
- * CLOSED
+ *   CONNECTING -> GREETING -> EHLO -> IDLE
+ *   IDLE -> identify: IDENTIFYING (XCLIENT or XFORWARD) -> IDLE
+ *   IDLE -> mail, recipient…, data: ENVELOPE -> (354) SENDING -> (dot) DATA_END -> IDLE
+ *   IDLE, ENVELOPE -> reset: ENVELOPE -> IDLE
+ *   IDLE, ENVELOPE -> quit: QUITTING -> CLOSED
  */
 #pragma once
 
@@ -66,6 +67,14 @@ typedef struct {
     guint data_end_timeout_ms; /* for the reply to the dot */
 } PosternBackendOptions;
 
+/* What a back-end is told of a client. */
+typedef struct {
+    const PosternEnvelope *envelope; /* its client, client_name, helo, esmtp and login */
+    gboolean name_temporary;         /* the name could not be looked up now */
+    const char *identifier;          /* what the server in front calls the message; NULL: envelope->session */
+    gboolean local;                  /* its mail is the server's own (XFORWARD SOURCE) */
+} PosternBackendClient;
+
 typedef struct PosternBackend PosternBackend;
 
 /* A connection that is being made; now is monotonic, in milliseconds, here and below. */
@@ -86,10 +95,8 @@ gint64 postern_backend_deadline(const PosternBackend *backend);
 /* What its user wants. Each is allowed only as the picture above says; once CLOSED, while FAILED may still
  * wait among the events, each does nothing. */
 
-/* Who the client is: address, client_name, helo, esmtp, login of envelope; name_temporary: the name could not
- * be looked up now. IDLE only; ends in IDENTIFIED or FAILED. */
-void postern_backend_identify(PosternBackend *backend, const PosternEnvelope *envelope,
-                              gboolean name_temporary, gint64 now);
+/* Who the client is. IDLE only; ends in IDENTIFIED or FAILED. client is not kept. */
+void postern_backend_identify(PosternBackend *backend, const PosternBackendClient *client, gint64 now);
 /* parameters: with a leading space each, or "". */
 void postern_backend_mail(PosternBackend *backend, const char *sender, const char *parameters, gint64 now);
 void postern_backend_recipient(PosternBackend *backend, const char *recipient, const char *parameters,

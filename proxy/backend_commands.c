@@ -1,6 +1,7 @@
 #include "proxy/backend.h"
 
 #include "proxy/backend_private.h"
+#include "wire/command.h"
 #include "wire/xclient.h"
 
 #define NAME_PLACE 3
@@ -12,8 +13,9 @@ static gboolean is_over(const PosternBackend *backend)
 }
 
 static void enqueue_attributes(PosternBackend *backend, const char *verb, PosternExpect expect,
-                               guint supported, const PosternEnvelope *envelope, gboolean name_temporary)
+                               guint supported, const PosternBackendClient *client)
 {
+    const PosternEnvelope *envelope = client->envelope;
     g_autofree char *address = NULL;
     g_autofree char *port = NULL;
     if (envelope->client.family != AF_UNSPEC) {
@@ -23,20 +25,22 @@ static void enqueue_attributes(PosternBackend *backend, const char *verb, Poster
         if (envelope->client.port != 0)
             port = g_strdup_printf("%u", envelope->client.port);
     }
-    const char *no_name = name_temporary ? "[TEMPUNAVAIL]" : NULL;
+    const char *no_name = client->name_temporary ? "[TEMPUNAVAIL]" : NULL;
     PosternClientAttributeValue values[] = {
         {POSTERN_CLIENT_ADDR, address},
         {POSTERN_CLIENT_PORT, port},
         {POSTERN_CLIENT_PROTO, envelope->esmtp ? "ESMTP" : "SMTP"},
         [NAME_PLACE] = {POSTERN_CLIENT_NAME, envelope->client_name != NULL ? envelope->client_name : no_name},
         {POSTERN_CLIENT_LOGIN, envelope->login},
-        {POSTERN_CLIENT_IDENT, envelope->session},
+        {POSTERN_CLIENT_IDENT, client->identifier != NULL ? client->identifier : envelope->session},
+        /* Without it Postfix takes the mail for that of the machine that we run on, and mends its header. */
+        {POSTERN_CLIENT_SOURCE, client->local ? "LOCAL" : "REMOTE"},
         {POSTERN_CLIENT_HELO, envelope->helo},
     };
     gsize count = G_N_ELEMENTS(values);
     /* XCLIENT must be one line: the second would come from the client's address. EHLO tells HELO anyway. */
     if (expect == POSTERN_EXPECT_XCLIENT)
-        supported &= ~(guint)(POSTERN_CLIENT_HELO | POSTERN_CLIENT_IDENT);
+        supported &= ~(guint)(POSTERN_CLIENT_HELO | POSTERN_CLIENT_IDENT | POSTERN_CLIENT_SOURCE);
     g_autoptr(GPtrArray) lines = postern_client_attributes_format(verb, supported, values, count);
     if (expect == POSTERN_EXPECT_XCLIENT && lines->len > 1) {
         values[NAME_PLACE].value = NULL; /* no host has such a name: xtext has made it three times as long */
@@ -52,23 +56,30 @@ static void enqueue_attributes(PosternBackend *backend, const char *verb, Poster
         postern_backend_enqueue(backend, expect, g_strdup(g_ptr_array_index(lines, i)), i + 1 == lines->len);
 }
 
-void postern_backend_identify(PosternBackend *backend, const PosternEnvelope *envelope,
-                              gboolean name_temporary, gint64 now)
+/* The client's own name for EHLO; a server in front may tell of one that no EHLO can hold. */
+static const char *client_helo(const PosternBackend *backend, const PosternEnvelope *envelope)
+{
+    gboolean usable = envelope->helo != NULL && postern_helo_name_is_acceptable(envelope->helo);
+    return usable ? envelope->helo : backend->options.hostname;
+}
+
+void postern_backend_identify(PosternBackend *backend, const PosternBackendClient *client, gint64 now)
 {
     if (is_over(backend))
         return;
     g_return_if_fail(backend->state == POSTERN_BACKEND_IDLE);
     postern_backend_set_state(backend, POSTERN_BACKEND_IDENTIFYING);
     g_free(backend->client_helo);
-    backend->client_helo = g_strdup(envelope->helo != NULL ? envelope->helo : backend->options.hostname);
+    backend->client_helo = g_strdup(client_helo(backend, client->envelope));
+    backend->logged_in = client->envelope->login != NULL;
     switch (backend->options.client_address) {
     case POSTERN_CLIENT_ADDRESS_XCLIENT:
         enqueue_attributes(backend, "XCLIENT", POSTERN_EXPECT_XCLIENT, backend->ehlo.xclient_attributes,
-                           envelope, name_temporary);
+                           client);
         break;
     case POSTERN_CLIENT_ADDRESS_XFORWARD:
         enqueue_attributes(backend, "XFORWARD", POSTERN_EXPECT_XFORWARD, backend->ehlo.xforward_attributes,
-                           envelope, name_temporary);
+                           client);
         break;
     case POSTERN_CLIENT_ADDRESS_NONE:
         postern_backend_set_state(backend, POSTERN_BACKEND_IDLE);

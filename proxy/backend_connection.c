@@ -307,36 +307,41 @@ static void run_abandoned(PosternBackendConnection *connection, gint64 now)
     g_hash_table_remove(connection->thread->backends, &connection->number);
 }
 
-void postern_backend_connection_run(PosternBackendConnection *connection)
+/* What was said, heard and sent; in the end it may be abandoned or gone. */
+static void run_dialogue(PosternBackendConnection *connection, gint64 now)
 {
-    PosternProxyThread *thread = connection->thread;
-    gint64 now = postern_stream_now();
-    if (connection->abandoned) {
-        run_abandoned(connection, now);
-        return;
-    }
     run_events(connection, now);
-    if (connection->abandoned) {
-        run_abandoned(connection, now);
+    if (connection->abandoned)
         return;
-    }
     flush_output(connection);
     send_pieces(connection, now);
     run_events(connection, now);
+}
+
+/* Its user is done with it, and the back-end has answered RSET. */
+static void return_if_reset(PosternBackendConnection *connection, gint64 now)
+{
+    PosternProxyThread *thread = connection->thread;
+    if (!connection->returning || postern_backend_state(connection->backend) != POSTERN_BACKEND_IDLE)
+        return;
+    connection->returning = FALSE;
+    gboolean reusable = postern_backend_is_reusable(connection->backend) &&
+                        postern_proxy_settings_same_backend(connection->settings, thread->settings);
+    postern_pool_returned(thread->pool, connection->number, reusable, now);
+}
+
+void postern_backend_connection_run(PosternBackendConnection *connection)
+{
+    gint64 now = postern_stream_now();
+    if (!connection->abandoned)
+        run_dialogue(connection, now);
     if (connection->abandoned) {
         run_abandoned(connection, now);
-        return;
+    } else if (connection->gone) {
+        g_hash_table_remove(connection->thread->backends, &connection->number);
+    } else {
+        return_if_reset(connection, now);
+        flush_output(connection);
+        postern_stream_set_deadline(connection->stream, postern_backend_deadline(connection->backend));
     }
-    if (connection->gone) {
-        g_hash_table_remove(thread->backends, &connection->number);
-        return;
-    }
-    if (connection->returning && postern_backend_state(connection->backend) == POSTERN_BACKEND_IDLE) {
-        connection->returning = FALSE;
-        gboolean reusable = postern_backend_is_reusable(connection->backend) &&
-                            postern_proxy_settings_same_backend(connection->settings, thread->settings);
-        postern_pool_returned(thread->pool, connection->number, reusable, now);
-    }
-    flush_output(connection);
-    postern_stream_set_deadline(connection->stream, postern_backend_deadline(connection->backend));
 }

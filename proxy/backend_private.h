@@ -33,7 +33,8 @@ struct PosternBackend {
     PosternBackendState state;
     PosternEhlo ehlo;
     gboolean reusable;
-    char *client_helo; /* while IDENTIFYING */
+    char *client_helo;  /* while IDENTIFYING */
+    gboolean logged_in; /* the client that it was told of last */
     gint64 deadline;
     PosternReplyParser parser;
     GQueue unsent;    /* of PosternBackendCommand * */

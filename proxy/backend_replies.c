@@ -113,7 +113,7 @@ static void handle_xclient_ehlo(PosternBackend *backend, PosternReply *reply)
     postern_reply_free(reply);
     /* Postfix looks at the client's address when the next XCLIENT comes: announced still means it may come.
      */
-    backend->reusable = (backend->ehlo.xclient_attributes & POSTERN_CLIENT_ADDR) != 0;
+    backend->reusable = (backend->ehlo.xclient_attributes & POSTERN_CLIENT_ADDR) != 0 && !backend->logged_in;
     postern_backend_set_state(backend, POSTERN_BACKEND_IDLE);
     postern_backend_emit(backend, POSTERN_BACKEND_IDENTIFIED, NULL);
 }

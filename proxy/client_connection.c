@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "dns/client_name.h"
+#include "inspect/capsule_store.h"
 #include "inspect/inspection.h"
 #include "proxy/stream.h"
 #include "proxy/thread_private.h"
@@ -19,7 +20,8 @@ struct PosternClientConnection {
     PosternAddress address;
     PosternBackendConnection *backend; /* borrowed */
     PosternInspection *inspection;
-    PosternAnswers *name_answers; /* while the client's name is looked up */
+    PosternAddress name_address;  /* whose name is looked up */
+    PosternAnswers *name_answers; /* while it is */
     PosternResolverAsk *name_ask;
     gboolean input_ended; /* the client says no more */
     gboolean gone;        /* nothing reaches it any more */
@@ -86,8 +88,9 @@ static void look_up_name(PosternClientConnection *client)
 {
     g_autofree char *name = NULL;
     gboolean temporary = FALSE;
-    if (postern_dns_client_name(client->address.family, &client->address.ipv4, client->name_answers, &name,
-                                &temporary) == 0) {
+    const PosternAddress *address = &client->name_address;
+    if (postern_dns_client_name(address->family, &address->ipv4, client->name_answers, &name, &temporary) ==
+        0) {
         client->name_ask =
             postern_resolver_ask(client->thread->resolver, client->name_answers, on_name_answers, client);
         return;
@@ -96,7 +99,18 @@ static void look_up_name(PosternClientConnection *client)
     postern_session_client_name(client->session, name, temporary, postern_stream_now());
 }
 
-void postern_client_connection_new(PosternProxyThread *thread, int socket, const PosternAddress *address)
+static void begin_look_up(PosternClientConnection *client)
+{
+    if (client->name_ask != NULL)
+        postern_resolver_cancel(g_steal_pointer(&client->name_ask));
+    postern_answers_unref(client->name_answers);
+    client->name_answers = postern_answers_new();
+    client->name_address = postern_session_envelope(client->session)->client;
+    look_up_name(client);
+}
+
+void postern_client_connection_new(PosternProxyThread *thread, int socket, const PosternAddress *address,
+                                   gboolean submission)
 {
     gint64 now = postern_stream_now();
     PosternClientConnection *client = g_new0(PosternClientConnection, 1);
@@ -104,13 +118,17 @@ void postern_client_connection_new(PosternProxyThread *thread, int socket, const
     client->number = ++thread->next_client;
     client->settings = postern_proxy_settings_ref(thread->settings);
     client->address = *address;
-    client->session = postern_session_new(thread->settings, address, now);
+    client->session = postern_session_new(thread->settings, address, submission, now);
     if (thread->capabilities_known)
         postern_session_set_capabilities(client->session, &thread->capabilities);
+    if (!postern_proxy_settings_trusts(thread->settings, address)) {
+        g_autoptr(PosternBudget) share =
+            postern_client_table_share(thread->table, address, thread->settings->budget,
+                                       postern_proxy_settings_client_share(thread->settings));
+        postern_session_set_budget(client->session, share);
+    }
     client->stream = postern_stream_new(thread->loop, socket, on_stream, client);
     g_hash_table_insert(thread->clients, &client->number, client);
-    client->name_answers = postern_answers_new();
-    look_up_name(client);
     postern_thread_mark_client(thread, client->number);
 }
 
@@ -132,22 +150,14 @@ void postern_client_connection_backend_event(PosternClientConnection *client,
     postern_thread_mark_client(thread, client->number);
 }
 
-static PosternChecks wanted_checks(const PosternConfiguration *configuration)
-{
-    guint checks = POSTERN_CHECK_SPF | POSTERN_CHECK_DKIM | POSTERN_CHECK_CONTENT;
-    if (configuration->virus.scan)
-        checks |= POSTERN_CHECK_VIRUS;
-    return (PosternChecks)checks;
-}
-
-static void begin_inspection(PosternClientConnection *client)
+static void begin_inspection(PosternClientConnection *client, PosternChecks checks)
 {
     const PosternConfiguration *configuration = client->settings->configuration;
     PosternInspectionOptions options = {
         .client = client->thread->inspector,
         .resolver = client->thread->resolver,
         .receiver = configuration->proxy.hostname,
-        .checks = wanted_checks(configuration),
+        .checks = checks,
         .scan_octets = configuration->virus.scan_octets,
         .deadline_ms = configuration->proxy.inspection_timeout_ms,
     };
@@ -178,6 +188,39 @@ static void let_backend_go(PosternClientConnection *client, gboolean abandon)
         postern_backend_connection_return(backend);
 }
 
+static void act_on_inspection(PosternClientConnection *client, PosternSessionAction *action)
+{
+    switch (action->kind) {
+    case POSTERN_SESSION_INSPECT_ENVELOPE:
+        begin_inspection(client, action->checks);
+        break;
+    case POSTERN_SESSION_INSPECT_ORIGIN:
+        postern_inspection_set_envelope(client->inspection, action->envelope);
+        break;
+    case POSTERN_SESSION_INSPECT_HEADER:
+        postern_inspection_header(client->inspection, action->message);
+        break;
+    case POSTERN_SESSION_INSPECT_MESSAGE:
+        postern_inspection_limit(client->inspection, action->checks);
+        postern_inspection_finish(client->inspection, action->message, on_inspected, client);
+        break;
+    case POSTERN_SESSION_INSPECT_CANCEL:
+        g_clear_pointer(&client->inspection, postern_inspection_free);
+        break;
+    default:
+        break;
+    }
+}
+
+static void keep(PosternClientConnection *client, PosternSessionAction *action)
+{
+    if (client->inspection == NULL)
+        return;
+    postern_capsule_set_inspection(action->capsule, client->inspection);
+    postern_capsule_store_put(client->settings->capsules, g_steal_pointer(&action->capsule),
+                              postern_session_identifier(client->session)->text);
+}
+
 static void act(PosternClientConnection *client, PosternSessionAction *action, gint64 now)
 {
     PosternPool *pool = client->thread->pool;
@@ -198,23 +241,24 @@ static void act(PosternClientConnection *client, PosternSessionAction *action, g
         if (client->backend != NULL)
             postern_backend_connection_send_message(client->backend, action->message, action->edits);
         break;
-    case POSTERN_SESSION_INSPECT_ENVELOPE:
-        begin_inspection(client);
+    case POSTERN_SESSION_LOOK_UP_NAME:
+        begin_look_up(client);
         break;
-    case POSTERN_SESSION_INSPECT_HEADER:
-        postern_inspection_header(client->inspection, action->message);
-        break;
-    case POSTERN_SESSION_INSPECT_MESSAGE:
-        postern_inspection_finish(client->inspection, action->message, on_inspected, client);
-        break;
-    case POSTERN_SESSION_INSPECT_CANCEL:
-        g_clear_pointer(&client->inspection, postern_inspection_free);
+    case POSTERN_SESSION_KEEP:
+        keep(client, action);
         break;
     case POSTERN_SESSION_LOG:
         postern_log_line_write(g_steal_pointer(&action->line), POSTERN_LOG_INFO);
         break;
     case POSTERN_SESSION_CLOSE:
         client->closing = TRUE;
+        break;
+    case POSTERN_SESSION_INSPECT_ENVELOPE:
+    case POSTERN_SESSION_INSPECT_ORIGIN:
+    case POSTERN_SESSION_INSPECT_HEADER:
+    case POSTERN_SESSION_INSPECT_MESSAGE:
+    case POSTERN_SESSION_INSPECT_CANCEL:
+        act_on_inspection(client, action);
         break;
     }
 }

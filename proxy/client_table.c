@@ -12,8 +12,14 @@ typedef struct {
 } Key;
 
 typedef struct {
+    Key key;
+    guint connections;
+    PosternBudget *share; /* or NULL: not asked for yet */
+} Entry;
+
+typedef struct {
     pthread_mutex_t mutex;
-    GHashTable *counts; /* Key -> guint in a pointer */
+    GHashTable *entries; /* Key -> Entry */
 } Stripe;
 
 struct PosternClientTable {
@@ -48,12 +54,19 @@ static Key key_of(const PosternAddress *client)
     return key;
 }
 
+static void entry_free(gpointer data)
+{
+    Entry *entry = data;
+    postern_budget_unref(entry->share);
+    g_free(entry);
+}
+
 PosternClientTable *postern_client_table_new(void)
 {
     PosternClientTable *table = g_new0(PosternClientTable, 1);
     for (guint i = 0; i < STRIPES; i++) {
         pthread_mutex_init(&table->stripes[i].mutex, NULL);
-        table->stripes[i].counts = g_hash_table_new_full(hash_key, equal_keys, g_free, NULL);
+        table->stripes[i].entries = g_hash_table_new_full(hash_key, equal_keys, NULL, entry_free);
     }
     return table;
 }
@@ -64,9 +77,23 @@ void postern_client_table_free(PosternClientTable *table)
         return;
     for (guint i = 0; i < STRIPES; i++) {
         pthread_mutex_destroy(&table->stripes[i].mutex);
-        g_hash_table_unref(table->stripes[i].counts);
+        g_hash_table_unref(table->stripes[i].entries);
     }
     g_free(table);
+}
+
+static gboolean add_connection(Stripe *stripe, const Key *key, guint maximum)
+{
+    Entry *entry = g_hash_table_lookup(stripe->entries, key);
+    if ((entry != NULL ? entry->connections : 0) >= maximum)
+        return FALSE;
+    if (entry == NULL) {
+        entry = g_new0(Entry, 1);
+        entry->key = *key;
+        g_hash_table_insert(stripe->entries, &entry->key, entry);
+    }
+    entry->connections++;
+    return TRUE;
 }
 
 PosternClientAdmission postern_client_table_enter(PosternClientTable *table, const PosternAddress *client,
@@ -79,10 +106,7 @@ PosternClientAdmission postern_client_table_enter(PosternClientTable *table, con
         return POSTERN_CLIENT_TOO_MANY_TOTAL;
     }
     pthread_mutex_lock(&stripe->mutex);
-    guint count = GPOINTER_TO_UINT(g_hash_table_lookup(stripe->counts, &key));
-    gboolean admitted = count < maximum;
-    if (admitted)
-        g_hash_table_insert(stripe->counts, g_memdup2(&key, sizeof key), GUINT_TO_POINTER(count + 1));
+    gboolean admitted = add_connection(stripe, &key, maximum);
     pthread_mutex_unlock(&stripe->mutex);
     if (!admitted)
         g_atomic_int_add(&table->total, -1);
@@ -94,13 +118,25 @@ void postern_client_table_leave(PosternClientTable *table, const PosternAddress 
     Key key = key_of(client);
     Stripe *stripe = &table->stripes[hash_key(&key) % STRIPES];
     pthread_mutex_lock(&stripe->mutex);
-    guint count = GPOINTER_TO_UINT(g_hash_table_lookup(stripe->counts, &key));
-    if (count > 1)
-        g_hash_table_insert(stripe->counts, g_memdup2(&key, sizeof key), GUINT_TO_POINTER(count - 1));
-    else
-        g_hash_table_remove(stripe->counts, &key);
+    Entry *entry = g_hash_table_lookup(stripe->entries, &key);
+    if (--entry->connections == 0)
+        g_hash_table_remove(stripe->entries, &key);
     pthread_mutex_unlock(&stripe->mutex);
     g_atomic_int_add(&table->total, -1);
+}
+
+PosternBudget *postern_client_table_share(PosternClientTable *table, const PosternAddress *client,
+                                          PosternBudget *budget, guint64 maximum)
+{
+    Key key = key_of(client);
+    Stripe *stripe = &table->stripes[hash_key(&key) % STRIPES];
+    pthread_mutex_lock(&stripe->mutex);
+    Entry *entry = g_hash_table_lookup(stripe->entries, &key);
+    if (entry->share == NULL)
+        entry->share = postern_budget_new_share(budget, maximum);
+    PosternBudget *share = postern_budget_ref(entry->share);
+    pthread_mutex_unlock(&stripe->mutex);
+    return share;
 }
 
 guint postern_client_table_total(PosternClientTable *table)

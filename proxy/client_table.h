@@ -1,11 +1,12 @@
 /*
- * How many connections each client has, over all threads. A client is an IPv4 address, or a /64 of IPv6, for
- * there one customer has at least that much.
+ * How many connections each client has, and its share of memory, over all threads. A client is an IPv4
+ * address, or a /64 of IPv6, for there one customer has at least that much.
  */
 #pragma once
 
 #include <glib.h>
 
+#include "base/budget.h"
 #include "mail/envelope.h"
 
 typedef enum {
@@ -25,6 +26,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternClientTable, postern_client_table_free)
 PosternClientAdmission postern_client_table_enter(PosternClientTable *table, const PosternAddress *client,
                                                   guint maximum, guint maximum_total);
 void postern_client_table_leave(PosternClientTable *table, const PosternAddress *client);
+
+/*
+ * What the messages of an admitted client are charged to, all its connections together: a share of maximum
+ * octets in budget, made at the first call. The caller's reference.
+ */
+PosternBudget *postern_client_table_share(PosternClientTable *table, const PosternAddress *client,
+                                          PosternBudget *budget, guint64 maximum);
 
 /* Connections now, of all clients. */
 guint postern_client_table_total(PosternClientTable *table);

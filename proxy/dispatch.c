@@ -18,8 +18,17 @@ void postern_thread_mark_backend(PosternProxyThread *thread, guint64 number)
     mark(&thread->marked_backends, number);
 }
 
+static gboolean is_same_ehlo(const PosternEhlo *a, const PosternEhlo *b)
+{
+    return a->capabilities == b->capabilities && a->size == b->size &&
+           a->xclient_attributes == b->xclient_attributes && a->xforward_attributes == b->xforward_attributes;
+}
+
+/* Each new connection says it again; sessions are many, and what is new is rare. */
 void postern_thread_set_capabilities(PosternProxyThread *thread, const PosternEhlo *ehlo)
 {
+    if (thread->capabilities_known && is_same_ehlo(&thread->capabilities, ehlo))
+        return;
     thread->capabilities = *ehlo;
     thread->capabilities_known = TRUE;
     GHashTableIter iterator;

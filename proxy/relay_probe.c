@@ -17,8 +17,8 @@ static gboolean probes_relay(const PosternProxyThread *thread)
 {
     const PosternConfiguration *configuration = thread->settings->configuration;
     /* Otherwise the back-end sees our own address, and recipient_domains stands in for its judgement (promise
-     * 7). */
-    return configuration->proxy.relay_probe &&
+     * 7); or, between two smtpd, the first of them has judged. */
+    return configuration->proxy.relay_probe && configuration->proxy.role == POSTERN_ROLE_BORDER &&
            configuration->proxy.client_address == POSTERN_CLIENT_ADDRESS_XCLIENT;
 }
 
@@ -72,8 +72,8 @@ void postern_relay_probe_given(PosternProxyThread *thread, PosternBackendConnect
     postern_address_parse(&envelope->client, PROBE_CLIENT);
     envelope->helo = g_strdup(thread->settings->configuration->proxy.hostname);
     envelope->esmtp = TRUE;
-    postern_backend_identify(postern_backend_connection_backend(connection), envelope, FALSE,
-                             postern_stream_now());
+    const PosternBackendClient client = {.envelope = envelope};
+    postern_backend_identify(postern_backend_connection_backend(connection), &client, postern_stream_now());
 }
 
 /* Postfix's defer_unauth_destination refuses relaying with 454 4.7.1; other 4xx say nothing of relaying. */

@@ -24,10 +24,13 @@ typedef struct {
     PosternProxySettings *settings;
     PosternAnswersFile *answers;
     PosternClientTable *clients;
+    PosternCapsuleStore *capsules; /* or NULL */
     PosternProblem *problem;
     PosternInspectorProcess *inspector; /* a private one, or NULL */
     GPtrArray *threads;                 /* of PosternProxyThread * */
-    gboolean inspects;                  /* there is an inspector to ask */
+    GPtrArray *listeners;               /* [thread], until it has them */
+    GPtrArray *submission_listeners;
+    gboolean inspects; /* there is an inspector to ask */
     gboolean draining;
     gboolean at_once;
 } Server;
@@ -37,15 +40,15 @@ static void open_listeners_close(gpointer sockets)
     g_array_unref(sockets);
 }
 
-/* [thread] -> its listening sockets. NULL and error where one cannot be had; those opened are closed. */
-static GPtrArray *open_listeners(const PosternProxySettings *settings, GError **error)
+/* [thread] -> its listening sockets for addresses. NULL and error where one cannot be had. */
+static GPtrArray *open_listeners(char **addresses, guint threads, GError **error)
 {
     g_autoptr(GPtrArray) of_threads = g_ptr_array_new_with_free_func(open_listeners_close);
-    for (guint i = 0; i < settings->threads; i++)
+    for (guint i = 0; i < threads; i++)
         g_ptr_array_add(of_threads, g_array_new(FALSE, FALSE, sizeof(int)));
-    for (char **address = settings->configuration->proxy.listen; *address != NULL; address++) {
+    for (char **address = addresses; *address != NULL; address++) {
         g_autoptr(GArray) sockets = g_array_new(FALSE, FALSE, sizeof(int));
-        gboolean ok = postern_listener_open(*address, settings->threads, sockets, error);
+        gboolean ok = postern_listener_open(*address, threads, sockets, error);
         for (guint i = 0; i < sockets->len; i++)
             g_array_append_val((GArray *)g_ptr_array_index(of_threads, i), g_array_index(sockets, int, i));
         if (!ok)
@@ -56,9 +59,7 @@ static GPtrArray *open_listeners(const PosternProxySettings *settings, GError **
 
 static const char *user_of(const PosternConfiguration *configuration)
 {
-    g_autoptr(PosternConfiguration) defaults = postern_configuration_new();
-    const char *user = postern_privileges_user(configuration->proxy.user, defaults->proxy.user);
-    return g_str_equal(user, configuration->proxy.user) ? configuration->proxy.user : "nobody";
+    return postern_privileges_user("proxy", configuration->proxy.user);
 }
 
 static gboolean start_inspector(Server *server, GError **error)
@@ -104,7 +105,7 @@ static void check_descriptors(const PosternConfiguration *configuration)
                     configuration->proxy.max_connections, wanted, available);
 }
 
-static gboolean start_threads(Server *server, GPtrArray *listeners, GError **error)
+static gboolean start_threads(Server *server, GError **error)
 {
     const PosternConfiguration *configuration = server->settings->configuration;
     const char *path = NULL;
@@ -119,7 +120,8 @@ static gboolean start_threads(Server *server, GPtrArray *listeners, GError **err
             .problem = server->problem,
             .inspector_path = path,
             .answers = server->answers,
-            .listeners = g_ptr_array_index(listeners, i),
+            .listeners = g_ptr_array_index(server->listeners, i),
+            .submission_listeners = g_ptr_array_index(server->submission_listeners, i),
             .index = i,
         };
         PosternProxyThread *thread = postern_proxy_thread_new(&options, error);
@@ -131,13 +133,13 @@ static gboolean start_threads(Server *server, GPtrArray *listeners, GError **err
 }
 
 /* Signals are this thread's alone: those that are made inherit a mask of all. */
-static gboolean start_threads_without_signals(Server *server, GPtrArray *listeners, GError **error)
+static gboolean start_threads_without_signals(Server *server, GError **error)
 {
     sigset_t all;
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    gboolean started = start_threads(server, listeners, error);
+    gboolean started = start_threads(server, error);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return started;
 }
@@ -151,6 +153,11 @@ static const char *needs_restart(const Server *server, const PosternConfiguratio
     const PosternConfiguration *running = server->settings->configuration;
     if (!g_strv_equal((const char *const *)wanted->proxy.listen, (const char *const *)running->proxy.listen))
         return "[proxy] listen";
+    if (!g_strv_equal((const char *const *)wanted->proxy.submission_listen,
+                      (const char *const *)running->proxy.submission_listen))
+        return "[proxy] submission_listen";
+    if (wanted->proxy.role != running->proxy.role)
+        return "[proxy] role";
     if (wanted->proxy.inspect && !server->inspects)
         return "[proxy] inspect";
     if (!g_str_equal(wanted->inspector.socket, running->inspector.socket))
@@ -161,6 +168,8 @@ static const char *needs_restart(const Server *server, const PosternConfiguratio
         return "[proxy] backend_connections";
     if (wanted->proxy.message_memory != running->proxy.message_memory)
         return "[proxy] message_memory";
+    if (!g_str_equal(wanted->capsule.directory, running->capsule.directory))
+        return "[capsule] directory";
     return NULL;
 }
 
@@ -183,11 +192,13 @@ static void on_reload(evutil_socket_t number, short what, void *data)
         return;
     }
     postern_log_set_level(configuration->log.level);
+    postern_proxy_settings_keep(settings, server->capsules);
     settings->threads = server->settings->threads;
     for (guint i = 0; i < server->threads->len; i++)
         postern_proxy_thread_reload(g_ptr_array_index(server->threads, i), settings);
     postern_proxy_settings_unref(server->settings);
     server->settings = g_steal_pointer(&settings);
+    postern_capsule_store_reload(server->capsules, configuration);
     if (server->inspector != NULL)
         postern_inspector_process_reload(server->inspector);
     postern_log(POSTERN_LOG_NOTICE, "the configuration was read again; new sessions go by it");
@@ -254,26 +265,48 @@ static void serve(Server *server)
         event_free(events[i]);
 }
 
-static gboolean prepare(Server *server, GPtrArray **ret_listeners, GError **error)
+static gboolean load_answers(Server *server, GError **error)
+{
+    const char *path = server->settings->configuration->dns.answers;
+    if (path[0] == '\0')
+        return TRUE;
+    server->answers = postern_answers_file_load(path, error);
+    if (server->answers == NULL) {
+        g_prefix_error(error, "[dns] answers: ");
+        return FALSE;
+    }
+    postern_log(POSTERN_LOG_WARNING, "[dns] answers: %s stands in for the DNS", path);
+    return TRUE;
+}
+
+static gboolean listen_everywhere(Server *server, GError **error)
+{
+    const PosternConfiguration *configuration = server->settings->configuration;
+    guint threads = server->settings->threads;
+    server->listeners = open_listeners(configuration->proxy.listen, threads, error);
+    if (server->listeners != NULL)
+        server->submission_listeners = open_listeners(configuration->proxy.submission_listen, threads, error);
+    return server->submission_listeners != NULL;
+}
+
+static void warn_of_capsules(const char *text, guint lost, gpointer user_data)
+{
+    postern_log(POSTERN_LOG_WARNING, "[capsule]: %u messages were not kept: %s", lost, text);
+}
+
+static gboolean prepare(Server *server, GError **error)
 {
     const PosternConfiguration *configuration = server->settings->configuration;
     check_descriptors(configuration);
-    if (configuration->dns.answers[0] != '\0') {
-        server->answers = postern_answers_file_load(configuration->dns.answers, error);
-        if (server->answers == NULL) {
-            g_prefix_error(error, "[dns] answers: ");
-            return FALSE;
-        }
-        postern_log(POSTERN_LOG_WARNING, "[dns] answers: %s stands in for the DNS",
-                    configuration->dns.answers);
-    }
-    *ret_listeners = open_listeners(server->settings, error);
-    if (*ret_listeners == NULL || !start_inspector(server, error))
-        return FALSE;
     const char *user = user_of(configuration);
+    if (!load_answers(server, error) || !listen_everywhere(server, error) || !start_inspector(server, error))
+        return FALSE;
     if (!g_str_equal(user, configuration->proxy.user))
         postern_log(POSTERN_LOG_NOTICE, "there is no user '%s' ([proxy] user): running as '%s'",
                     configuration->proxy.user, user);
+    if (!postern_capsule_store_open(configuration, user, warn_of_capsules, NULL, &server->capsules, error))
+        return FALSE;
+    postern_proxy_settings_keep(server->settings, server->capsules);
     return postern_privileges_give(postern_log_descriptor(), user, error) &&
            postern_privileges_drop(user, error) && confine(server, error);
 }
@@ -281,11 +314,14 @@ static gboolean prepare(Server *server, GPtrArray **ret_listeners, GError **erro
 static void server_clear(Server *server)
 {
     g_ptr_array_unref(server->threads);
+    g_clear_pointer(&server->listeners, g_ptr_array_unref);
+    g_clear_pointer(&server->submission_listeners, g_ptr_array_unref);
     g_clear_pointer(&server->inspector, postern_inspector_process_free);
     g_clear_pointer(&server->clients, postern_client_table_free);
     g_clear_pointer(&server->problem, postern_problem_free);
     g_clear_pointer(&server->answers, postern_answers_file_unref);
     g_clear_pointer(&server->settings, postern_proxy_settings_unref);
+    g_clear_pointer(&server->capsules, postern_capsule_store_free);
     g_clear_pointer(&server->loop, event_base_free);
 }
 
@@ -308,16 +344,16 @@ gboolean postern_server_run(PosternConfiguration *configuration, const char *pat
                      .threads = g_ptr_array_new(),
                      .clients = postern_client_table_new(),
                      .problem = postern_problem_new()};
-    g_autoptr(GPtrArray) listeners = NULL;
     evthread_use_pthreads();
     signal(SIGPIPE, SIG_IGN);
     server.settings = postern_proxy_settings_new(configuration, NULL, error);
-    if (server.settings == NULL || !prepare(&server, &listeners, error)) {
+    if (server.settings == NULL || !prepare(&server, error)) {
         server_clear(&server);
         return FALSE;
     }
     server.loop = event_base_new();
-    gboolean started = start_threads_without_signals(&server, listeners, error);
+    postern_capsule_store_start(server.capsules);
+    gboolean started = start_threads_without_signals(&server, error);
     if (started) {
         announce(&server);
         serve(&server);

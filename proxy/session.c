@@ -18,6 +18,8 @@ const char *postern_session_state_name(PosternSessionState state)
 void postern_session_action_clear(PosternSessionAction *action)
 {
     g_clear_pointer(&action->message, postern_message_unref);
+    g_clear_pointer(&action->envelope, postern_envelope_free);
+    g_clear_pointer(&action->capsule, postern_capsule_free);
     g_clear_pointer(&action->line, postern_log_line_free);
 }
 
@@ -43,24 +45,38 @@ gboolean postern_session_next_action(PosternSession *session, PosternSessionActi
     return TRUE;
 }
 
-PosternSession *postern_session_new(PosternProxySettings *settings, const PosternAddress *client, gint64 now)
+void postern_session_greet(PosternSession *session)
+{
+    g_string_append_printf(session->output, "220 %s ESMTP %s\r\n",
+                           session->settings->configuration->proxy.hostname, session->identifier.text);
+}
+
+PosternSession *postern_session_new(PosternProxySettings *settings, const PosternAddress *client,
+                                    gboolean submission, gint64 now)
 {
     PosternSession *session = g_new0(PosternSession, 1);
     session->settings = postern_proxy_settings_ref(settings);
     session->identifier = postern_identifier_new();
     session->envelope = postern_envelope_new();
-    session->envelope->client = *client;
     session->envelope->session = g_strdup(session->identifier.text);
     session->started = now;
     session->silence_deadline = G_MAXINT64;
     session->name_deadline = G_MAXINT64;
+    session->answer_deadline = G_MAXINT64;
+    session->rate_deadline = G_MAXINT64;
+    session->budget = postern_budget_ref(settings->budget);
     session->output = g_string_new(NULL);
     session->announced.capabilities = POSTERN_CAPABILITY_8BITMIME;
     g_queue_init(&session->actions);
     postern_line_reader_init(&session->line, POSTERN_COMMAND_LINE_MAX_OCTETS);
     postern_session_set_state(session, POSTERN_SESSION_COMMAND, now);
-    g_string_append_printf(session->output, "220 %s ESMTP %s\r\n", settings->configuration->proxy.hostname,
-                           session->identifier.text);
+    postern_session_client_init(session, client, submission);
+    if (postern_proxy_settings_is_filter(settings) && !session->trusted) {
+        postern_session_reply(session, 554, "5.7.1", "Only [proxy] trusted_clients may connect here");
+        postern_session_finish(session, "not-trusted", now);
+        return session;
+    }
+    postern_session_greet(session);
     return session;
 }
 
@@ -75,6 +91,8 @@ void postern_session_free(PosternSession *session)
     g_clear_pointer(&session->held, postern_command_free);
     g_clear_pointer(&session->decoded, g_byte_array_unref);
     postern_line_reader_clear(&session->line);
+    postern_session_client_clear(session);
+    postern_budget_unref(session->budget);
     postern_envelope_free(session->envelope);
     g_string_free(session->output, TRUE);
     postern_proxy_settings_unref(session->settings);
@@ -104,6 +122,13 @@ void postern_session_set_state(PosternSession *session, PosternSessionState stat
 {
     session->state = state;
     restart_client_deadline(session, now);
+    postern_session_measure_rate(session, now);
+}
+
+void postern_session_expect_answer(PosternSession *session, gint64 now)
+{
+    if (postern_proxy_settings_is_filter(session->settings) && session->ended == NULL)
+        session->answer_deadline = now + session->settings->configuration->proxy.filter_timeout_ms;
 }
 
 static gboolean dot_is_out(const PosternSession *session)
@@ -114,8 +139,11 @@ static gboolean dot_is_out(const PosternSession *session)
 void postern_session_end_transaction(PosternSession *session, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
-    if (transaction == NULL)
+    session->answer_deadline = G_MAXINT64;
+    if (transaction == NULL) {
+        postern_session_forget_forwarded(session);
         return;
+    }
     if (dot_is_out(session) && transaction->delivery == POSTERN_DELIVERY_NONE)
         transaction->delivery = POSTERN_DELIVERY_UNKNOWN;
     if (!transaction->logged && transaction->recipients->len > 0)
@@ -125,6 +153,7 @@ void postern_session_end_transaction(PosternSession *session, gint64 now)
     postern_session_release_backend(session, now);
     g_clear_pointer(&session->transaction, postern_session_transaction_free);
     postern_envelope_reset(session->envelope);
+    postern_session_forget_forwarded(session);
 }
 
 void postern_session_finish(PosternSession *session, const char *why, gint64 now)
@@ -179,8 +208,10 @@ static gsize receive_line(PosternSession *session, const char *octets, gsize len
         return consumed;
     note_progress(session, now);
     session->commands++;
+    /* A server in front may have announced SMTPUTF8 (RFC 6531) whatever we say. */
+    gboolean utf8 = postern_proxy_settings_is_filter(session->settings);
     if (!refuse_line(session, status, now))
-        postern_session_run(session, postern_command_parse(line, line_length, FALSE), now);
+        postern_session_run(session, postern_command_parse(line, line_length, utf8), now);
     return consumed;
 }
 
@@ -195,6 +226,7 @@ static gsize receive_data(PosternSession *session, const char *octets, gsize len
 {
     gsize consumed = postern_session_receive_data(session, octets, length, now);
     session->pace_octets += consumed;
+    session->rate_octets += consumed;
     if (session->pace_octets >= POSTERN_BORROW_PACE_OCTETS)
         note_progress(session, now);
     else
@@ -218,12 +250,18 @@ void postern_session_client_closed(PosternSession *session, gint64 now)
 {
     if (dot_is_out(session)) {
         /* The back-end may take the message: its answer is awaited and logged, though nobody hears it. */
-        session->draining = TRUE;
+        session->answer_deadline = G_MAXINT64;
         session->ended = "client-closed";
         return;
     }
     postern_session_finish(session, "client-closed", now);
     g_string_truncate(session->output, 0);
+}
+
+void postern_session_set_budget(PosternSession *session, PosternBudget *budget)
+{
+    postern_budget_unref(session->budget);
+    session->budget = postern_budget_ref(budget);
 }
 
 void postern_session_set_capabilities(PosternSession *session, const PosternEhlo *ehlo)
@@ -256,6 +294,12 @@ void postern_session_timer(PosternSession *session, gint64 now)
         session->name_deadline = G_MAXINT64;
         postern_session_give_up_name(session, now);
     }
+    if (now >= session->answer_deadline) {
+        session->answer_deadline = G_MAXINT64;
+        postern_session_give_up_answer(session, now);
+    }
+    if (now >= session->rate_deadline)
+        postern_session_judge_rate(session, now);
     if (now < session->client_deadline)
         return;
     if (postern_session_awaits_answers(session)) {
@@ -269,7 +313,9 @@ void postern_session_timer(PosternSession *session, gint64 now)
 
 gint64 postern_session_deadline(const PosternSession *session)
 {
-    return MIN(session->client_deadline, MIN(session->silence_deadline, session->name_deadline));
+    gint64 borrowed = MIN(session->silence_deadline, session->name_deadline);
+    gint64 client = MIN(session->client_deadline, session->rate_deadline);
+    return MIN(MIN(client, session->answer_deadline), borrowed);
 }
 
 PosternSessionState postern_session_state(const PosternSession *session)

@@ -14,6 +14,7 @@
 
 #include "base/identifier.h"
 #include "base/log.h"
+#include "inspect/capsule.h"
 #include "judge/verdict.h"
 #include "mail/message.h"
 #include "proxy/backend.h"
@@ -37,18 +38,25 @@ typedef enum {
     POSTERN_SESSION_ABANDON,          /* close the back-end's connection as it is, without its dot */
     POSTERN_SESSION_SEND_MESSAGE,     /* message with edits, then the dot, to the back-end;
                                          postern_backend_message_sent() */
-    POSTERN_SESSION_INSPECT_ENVELOPE, /* the sender is known: SPF may start */
+    POSTERN_SESSION_LOOK_UP_NAME,     /* of the client in the envelope: client_name() answers; a look-up that
+                                         runs is of no more interest */
+    POSTERN_SESSION_INSPECT_ENVELOPE, /* the sender is known: SPF may start; checks */
+    POSTERN_SESSION_INSPECT_ORIGIN,   /* envelope: the client that a trusted relay had the message from */
     POSTERN_SESSION_INSPECT_HEADER,   /* message holds a header block: DKIM's questions may start */
-    POSTERN_SESSION_INSPECT_MESSAGE,  /* message is whole: inspected() answers */
-    POSTERN_SESSION_INSPECT_CANCEL,   /* the inspection is of no more interest; none runs after it */
-    POSTERN_SESSION_LOG,              /* write line */
-    POSTERN_SESSION_CLOSE,            /* send what is to be sent, then close */
+    POSTERN_SESSION_INSPECT_MESSAGE, /* message is whole: inspected() answers; checks that are still wanted */
+    POSTERN_SESSION_INSPECT_CANCEL,  /* the inspection is of no more interest; none runs after it */
+    POSTERN_SESSION_KEEP,            /* capsule lacks what the inspection went by; then it is to be kept */
+    POSTERN_SESSION_LOG,             /* write line */
+    POSTERN_SESSION_CLOSE,           /* send what is to be sent, then close */
 } PosternSessionActionKind;
 
 typedef struct {
     PosternSessionActionKind kind;
-    PosternMessage *message;   /* INSPECT_*, SEND_MESSAGE: owned by the action */
+    PosternMessage *message;   /* INSPECT_HEADER, INSPECT_MESSAGE, SEND_MESSAGE: owned by the action */
+    PosternEnvelope *envelope; /* INSPECT_ORIGIN: owned by the action */
+    PosternChecks checks;      /* INSPECT_ENVELOPE, INSPECT_MESSAGE */
     const PosternEdits *edits; /* SEND_MESSAGE: owned by the session until the next event */
+    PosternCapsule *capsule;   /* KEEP: owned by the action */
     PosternLogLine *line;      /* LOG: owned by the action */
 } PosternSessionAction;
 
@@ -57,8 +65,13 @@ void postern_session_action_clear(PosternSessionAction *action);
 
 typedef struct PosternSession PosternSession;
 
-/* A client has connected; its greeting is in the output. now: monotonic milliseconds, here and below. */
-PosternSession *postern_session_new(PosternProxySettings *settings, const PosternAddress *client, gint64 now);
+/*
+ * A client has connected; its greeting, or that it may not be here, is in the output. submission: it came in
+ * where users who have logged in come from ([proxy] submission_listen). now: monotonic milliseconds, here and
+ * below.
+ */
+PosternSession *postern_session_new(PosternProxySettings *settings, const PosternAddress *client,
+                                    gboolean submission, gint64 now);
 void postern_session_free(PosternSession *session);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternSession, postern_session_free)
 
@@ -75,8 +88,11 @@ gboolean postern_session_wants_input(const PosternSession *session);
 void postern_session_client_closed(PosternSession *session, gint64 now);
 
 /* The client's verified name (NULL: it has none), or that it could not be looked up now. To be called once
- * for every session: no back-end is told of a client before. */
+ * after each LOOK_UP_NAME: no back-end is told of a client before. */
 void postern_session_client_name(PosternSession *session, const char *name, gboolean temporary, gint64 now);
+
+/* What its messages are charged to, instead of the settings' budget (a reference is taken). Before any. */
+void postern_session_set_budget(PosternSession *session, PosternBudget *budget);
 
 /* What the back-ends announce, for EHLO. Until the first call all that we can is announced. */
 void postern_session_set_capabilities(PosternSession *session, const PosternEhlo *ehlo);
@@ -110,7 +126,8 @@ gint64 postern_session_deadline(const PosternSession *session);
 PosternSessionState postern_session_state(const PosternSession *session);
 /* Its id, owned by the session. */
 const PosternIdentifier *postern_session_identifier(const PosternSession *session);
-/* What is known of client and message, owned by the session; changes with every event. */
+/* What is known of client and message, owned by the session; changes with every event. The client is the one
+ * that XCLIENT or XFORWARD tell of, where they do. */
 const PosternEnvelope *postern_session_envelope(const PosternSession *session);
 
 /* Octets for the client; the caller sends and empties it. */

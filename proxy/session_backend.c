@@ -87,6 +87,8 @@ void postern_session_answer_recipient(PosternSession *session, PosternRecipient 
     if (postern_reply_class(reply) == 2) {
         recipient->state = POSTERN_RECIPIENT_ACCEPTED;
         transaction->accepted++;
+        if (transaction->policy == NULL)
+            transaction->policy = recipient->policy;
         g_ptr_array_add(session->envelope->recipients, g_strdup(recipient->path));
     } else {
         recipient->state = POSTERN_RECIPIENT_REFUSED;
@@ -94,8 +96,11 @@ void postern_session_answer_recipient(PosternSession *session, PosternRecipient 
         transaction->last_refusal = g_strdup(text);
     }
     g_string_append(session->output, text);
+    session->answer_deadline = G_MAXINT64;
     if (--transaction->unanswered == 0)
         postern_session_set_state(session, session->state, now); /* the client's time begins only now */
+    else
+        postern_session_expect_answer(session, now);
 }
 
 static void answer_all(PosternSession *session, const PosternReply *reply, gint64 now)
@@ -109,37 +114,49 @@ static void answer_all(PosternSession *session, const PosternReply *reply, gint6
     postern_session_run_held(session, now);
 }
 
-/* Everybody who waits gets 451, and the transaction can come to nothing else any more. */
-static void fail_transaction(PosternSession *session, const char *reason, gint64 now)
+/* Everybody who waits gets 451 with text, and the transaction can come to nothing else any more. */
+static void fail_transaction_with(PosternSession *session, const char *reason, const char *enhanced,
+                                  const char *text, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
     if (transaction->failure == NULL)
         transaction->failure = g_strdup(reason);
     postern_session_release_backend(session, now);
     if (session->state == POSTERN_SESSION_DELIVERING) {
-        g_autofree char *reply = postern_session_format_reply(
-            session, 451, "4.3.0", "The mail server behind us cannot be used now, try again later");
-        postern_session_conclude(session, reply, now);
+        postern_session_conclude_with(session, 451, enhanced, text, now);
         return;
     }
-    g_autoptr(PosternReply) reply =
-        postern_reply_new(451, "4.3.0 The mail server behind us cannot be used now, try again later");
+    g_autofree char *words = g_strdup_printf("%s %s", enhanced, text);
+    g_autoptr(PosternReply) reply = postern_reply_new(451, words);
     answer_all(session, reply, now);
 }
 
-/* MAIL's parameters, as this back-end takes them. */
-static char *mail_parameters(const PosternSession *session)
+static void fail_transaction(PosternSession *session, const char *reason, gint64 now)
 {
-    const PosternTransaction *transaction = session->transaction;
-    guint capabilities = postern_backend_ehlo(session->backend)->capabilities;
-    g_autoptr(GString) text = g_string_new(NULL);
-    if (transaction->declared_size > 0 && (capabilities & POSTERN_CAPABILITY_SIZE) != 0)
-        g_string_append_printf(text, " SIZE=%" G_GUINT64_FORMAT, transaction->declared_size);
-    if (transaction->body_given && (capabilities & POSTERN_CAPABILITY_8BITMIME) != 0)
-        g_string_append(text, (transaction->needed & POSTERN_CAPABILITY_8BITMIME) != 0 ? " BODY=8BITMIME"
-                                                                                       : " BODY=7BIT");
-    g_string_append(text, transaction->mail_parameters->str);
-    return g_string_free(g_steal_pointer(&text), FALSE);
+    fail_transaction_with(session, reason, "4.3.0",
+                          "The mail server behind us cannot be used now, try again later", now);
+}
+
+void postern_session_give_up_answer(PosternSession *session, gint64 now)
+{
+    static const char text[] = "No answer in time, try again later";
+    PosternTransaction *transaction = session->transaction;
+    if (transaction == NULL)
+        return;
+    if (session->state == POSTERN_SESSION_INSPECTING) {
+        transaction->problem = g_strdup("[proxy] filter_timeout has passed before the verdict was there");
+        postern_session_conclude_with(session, 451, "4.3.2", text, now);
+        return;
+    }
+    if (session->state == POSTERN_SESSION_DELIVERING && session->backend != NULL) {
+        PosternBackendState state = postern_backend_state(session->backend);
+        if (state == POSTERN_BACKEND_DATA_END)
+            transaction->delivery = POSTERN_DELIVERY_UNKNOWN; /* RFC 1047 */
+        else if (state == POSTERN_BACKEND_SENDING)
+            transaction->delivery = POSTERN_DELIVERY_FAILED;
+    }
+    fail_transaction_with(session, "[proxy] filter_timeout has passed before the back-end had answered",
+                          "4.3.2", text, now);
 }
 
 static void ask_recipient(PosternSession *session, PosternRecipient *recipient, gint64 now)
@@ -147,7 +164,8 @@ static void ask_recipient(PosternSession *session, PosternRecipient *recipient, 
     if (recipient->state == POSTERN_RECIPIENT_PENDING)
         recipient->state = POSTERN_RECIPIENT_ASKED;
     g_queue_push_tail(&session->transaction->asked, recipient);
-    postern_backend_recipient(session->backend, recipient->path, recipient->parameters, now);
+    postern_backend_recipient(session->backend, recipient->path,
+                              postern_session_recipient_parameters(session, recipient), now);
 }
 
 void postern_session_ask_recipients(PosternSession *session, gint64 now)
@@ -169,7 +187,7 @@ void postern_session_ask_recipients(PosternSession *session, gint64 now)
 static void open_envelope(PosternSession *session, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
-    g_autofree char *parameters = mail_parameters(session);
+    g_autofree char *parameters = postern_session_mail_parameters(session);
     session->link = POSTERN_LINK_OPEN;
     g_clear_pointer(&transaction->mail_refusal, postern_reply_free);
     postern_backend_mail(session->backend, session->envelope->sender, parameters, now);
@@ -183,17 +201,27 @@ static void open_envelope(PosternSession *session, gint64 now)
 
 static void identify(PosternSession *session, gint64 now)
 {
+    const PosternClientIdentity *identity = postern_session_identity(session);
+    const PosternBackendClient client = {
+        .envelope = session->envelope,
+        .name_temporary = identity->name_temporary,
+        .identifier = identity->queue,
+        .local = identity->local,
+    };
     session->link = POSTERN_LINK_IDENTIFYING;
     session->name_deadline = G_MAXINT64;
-    postern_backend_identify(session->backend, session->envelope, session->name_temporary, now);
+    postern_backend_identify(session->backend, &client, now);
 }
 
 void postern_session_client_name(PosternSession *session, const char *name, gboolean temporary, gint64 now)
 {
-    g_free(session->envelope->client_name);
-    session->envelope->client_name = g_strdup(name);
-    session->name_known = TRUE;
-    session->name_temporary = temporary;
+    if (session->own.name_known)
+        return; /* another name was given in the meantime */
+    g_free(session->own.name);
+    session->own.name = g_strdup(name);
+    session->own.name_known = TRUE;
+    session->own.name_temporary = temporary;
+    postern_session_show_client(session);
     if (session->link == POSTERN_LINK_NAMING)
         identify(session, now);
 }
@@ -208,7 +236,7 @@ void postern_session_borrowed(PosternSession *session, PosternBackend *backend, 
     session->backend = backend;
     session->link = POSTERN_LINK_NAMING;
     session->name_deadline = now + POSTERN_CLIENT_NAME_WAIT_MS;
-    if (session->name_known)
+    if (postern_session_identity(session)->name_known)
         identify(session, now);
 }
 
@@ -241,13 +269,16 @@ void postern_session_deliver(PosternSession *session, gint64 now)
 
 static void handle_identified(PosternSession *session, gint64 now)
 {
-    guint needed = session->transaction->needed;
-    guint offered = postern_backend_ehlo(session->backend)->capabilities;
     session->announced = *postern_backend_ehlo(session->backend);
-    if ((needed & ~offered) != 0)
-        fail_transaction(session, "the back-end lacks what the client has used (8BITMIME or DSN)", now);
-    else
+    g_autofree char *missing = postern_session_missing_capabilities(session);
+    if (missing == NULL) {
         open_envelope(session, now);
+        return;
+    }
+    g_autofree char *reason = g_strconcat("the back-end lacks what the client has used: ", missing, NULL);
+    g_autofree char *text =
+        g_strconcat("The mail server behind us lacks ", missing, " now, try again later", NULL);
+    fail_transaction_with(session, reason, "4.3.0", text, now);
 }
 
 static void handle_mail_reply(PosternSession *session, const PosternReply *reply, gint64 now)

@@ -17,22 +17,27 @@ static void handle_hello(PosternSession *session, const PosternCommand *command,
         return;
     }
     postern_session_end_transaction(session, now); /* RFC 5321 4.1.4: as if RSET had come */
-    g_free(session->envelope->helo);
-    session->envelope->helo = g_strdup(command->argument);
-    session->envelope->esmtp = command->verb == POSTERN_COMMAND_EHLO;
+    g_free(session->own.helo);
+    session->own.helo = g_strdup(command->argument);
+    session->own.esmtp = command->verb == POSTERN_COMMAND_EHLO;
+    postern_session_show_client(session);
     const PosternConfiguration *configuration = session->settings->configuration;
-    if (!session->envelope->esmtp) {
+    if (!session->own.esmtp) {
         g_string_append_printf(session->output, "250 %s\r\n", configuration->proxy.hostname);
         let_go_if_draining(session, now);
         return;
     }
     /* What we do ourselves is announced always; what the back-end must do, where it does. */
+    guint of_backend = POSTERN_CAPABILITY_8BITMIME | POSTERN_CAPABILITY_DSN;
+    if (postern_proxy_settings_is_filter(session->settings))
+        of_backend |= POSTERN_CAPABILITY_SMTPUTF8;
     PosternEhlo ours = {
-        .capabilities =
-            POSTERN_CAPABILITY_PIPELINING | POSTERN_CAPABILITY_SIZE | POSTERN_CAPABILITY_ENHANCEDSTATUSCODES |
-            (session->announced.capabilities & (POSTERN_CAPABILITY_8BITMIME | POSTERN_CAPABILITY_DSN)),
+        .capabilities = POSTERN_CAPABILITY_PIPELINING | POSTERN_CAPABILITY_SIZE |
+                        POSTERN_CAPABILITY_ENHANCEDSTATUSCODES |
+                        (session->announced.capabilities & of_backend),
         .size = postern_session_size_limit(session),
     };
+    postern_session_offer_client_commands(session, &ours);
     g_autofree char *reply = postern_ehlo_format(configuration->proxy.hostname, &ours);
     g_string_append(session->output, reply);
     let_go_if_draining(session, now);
@@ -122,8 +127,8 @@ static const struct {
     [POSTERN_COMMAND_HELP] = {handle_help, IDLE_TALK},
     [POSTERN_COMMAND_STARTTLS] = {handle_not_offered, IDLE_TALK},
     [POSTERN_COMMAND_AUTH] = {handle_not_offered, IDLE_TALK},
-    [POSTERN_COMMAND_XCLIENT] = {handle_not_offered, IDLE_TALK},
-    [POSTERN_COMMAND_XFORWARD] = {handle_not_offered, IDLE_TALK},
+    [POSTERN_COMMAND_XCLIENT] = {postern_session_xclient, IDLE_TALK},
+    [POSTERN_COMMAND_XFORWARD] = {postern_session_xforward, IDLE_TALK},
 };
 
 /* FALSE: it must wait for answers to those before it. */
@@ -131,7 +136,7 @@ static gboolean dispatch(PosternSession *session, const PosternCommand *command,
 {
     if (command->verb != POSTERN_COMMAND_RCPT && postern_session_awaits_answers(session))
         return FALSE;
-    if ((commands[command->verb].flags & NEEDS_HELLO) != 0 && session->envelope->helo == NULL) {
+    if ((commands[command->verb].flags & NEEDS_HELLO) != 0 && session->own.helo == NULL) {
         postern_session_error(session, now, 503, "5.5.1", "Send EHLO or HELO first");
         return TRUE;
     }

@@ -2,6 +2,7 @@
 
 #include "base/escape.h"
 #include "base/limits.h"
+#include "judge/findings_log.h"
 #include "proxy/session_private.h"
 
 static const char *const delivery_names[] = {
@@ -40,13 +41,34 @@ void postern_session_error(PosternSession *session, gint64 now, guint code, cons
     postern_session_finish(session, "too-many-errors", now);
 }
 
+static void add_address(PosternLogLine *line, const char *key, const PosternAddress *address)
+{
+    g_autofree char *text = postern_address_to_string(address);
+    postern_log_line_add(line, key, text);
+}
+
+static gboolean is_same_host(const PosternAddress *a, const PosternAddress *b)
+{
+    return a->family == b->family && postern_address_in_network(a, b, a->family == AF_INET ? 32 : 128);
+}
+
+/* client: who is judged. relay: the trusted one that it came through. peer: who has connected, and told of
+ * it. */
 static void add_client(PosternLogLine *line, const PosternSession *session)
 {
-    g_autofree char *address = postern_address_to_string(&session->envelope->client);
+    const PosternTransaction *transaction = session->transaction;
+    const PosternEnvelope *relay = session->envelope;
+    const PosternEnvelope *client =
+        transaction != NULL && transaction->origin != NULL ? transaction->origin : relay;
     postern_log_line_add(line, "session", session->identifier.text);
-    postern_log_line_add(line, "client", address);
-    postern_log_line_add(line, "name", session->envelope->client_name);
-    postern_log_line_add(line, "helo", session->envelope->helo);
+    add_address(line, "client", &client->client);
+    if (client != relay)
+        add_address(line, "relay", &relay->client);
+    if (!is_same_host(&relay->client, &session->peer))
+        add_address(line, "peer", &session->peer);
+    postern_log_line_add(line, "name", client->client_name);
+    postern_log_line_add(line, "helo", client->helo);
+    postern_log_line_add(line, "login", client->login);
 }
 
 static void add_recipients(PosternLogLine *line, const PosternTransaction *transaction)
@@ -82,15 +104,19 @@ void postern_session_log_message(PosternSession *session, const char *reply, gin
     PosternLogLine *line = postern_log_line_new("message");
     add_client(line, session);
     g_autofree char *from = g_strdup_printf("<%s>", session->envelope->sender);
+    postern_log_line_add(line, "class", postern_client_class_name(transaction->client_class));
+    if (transaction->policy != NULL && transaction->policy->name[0] != '\0')
+        postern_log_line_add(line, "policy", transaction->policy->name);
+    postern_log_line_add(line, "queue", session->forwarded.queue);
     postern_log_line_add(line, "from", from);
     add_recipients(line, transaction);
     if (transaction->message != NULL)
         postern_log_line_add_number(line, "size", (gint64)postern_message_size(transaction->message));
-    postern_log_line_add(line, "spf", transaction->spf);
-    postern_log_line_add(line, "dkim", transaction->dkim);
-    postern_log_line_add(line, "virus", transaction->virus);
+    postern_findings_log(transaction->findings, line);
     postern_log_line_add(line, "problem", transaction->problem);
     add_verdict(line, transaction->verdict);
+    if (transaction->dsn_dropped)
+        postern_log_line_add(line, "dsn", "dropped");
     postern_log_line_add(line, "delivery", delivery_names[transaction->delivery]);
     postern_log_line_add(line, "failure", transaction->failure);
     if (reply != NULL) {

@@ -3,24 +3,27 @@
 #include "base/limits.h"
 #include "proxy/session_private.h"
 
-/* Room that our own header fields may take in a message that the client declared. */
-#define ROOM_FOR_OUR_HEADERS 8192
+static void recipient_free(gpointer data)
+{
+    PosternRecipient *recipient = data;
+    if (recipient == NULL)
+        return;
+    g_free(recipient->path);
+    g_free(recipient->dsn_parameters);
+    g_free(recipient);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternRecipient, recipient_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternTransaction, postern_session_transaction_free)
 
 PosternTransaction *postern_session_transaction_new(gint64 now)
 {
     PosternTransaction *transaction = g_new0(PosternTransaction, 1);
     transaction->started = now;
-    transaction->mail_parameters = g_string_new(NULL);
+    transaction->recipients = g_ptr_array_new_with_free_func(recipient_free);
+    transaction->dsn_parameters = g_string_new(NULL);
     g_queue_init(&transaction->asked);
     return transaction;
-}
-
-static void recipient_free(gpointer data)
-{
-    PosternRecipient *recipient = data;
-    g_free(recipient->path);
-    g_free(recipient->parameters);
-    g_free(recipient);
 }
 
 void postern_session_transaction_free(PosternTransaction *transaction)
@@ -29,84 +32,16 @@ void postern_session_transaction_free(PosternTransaction *transaction)
         return;
     g_queue_clear(&transaction->asked);
     g_clear_pointer(&transaction->recipients, g_ptr_array_unref);
-    g_string_free(transaction->mail_parameters, TRUE);
+    g_string_free(transaction->dsn_parameters, TRUE);
+    postern_envelope_free(transaction->origin);
     postern_reply_free(transaction->mail_refusal);
     postern_message_unref(transaction->message);
     postern_verdict_free(transaction->verdict);
     g_free(transaction->failure);
-    g_free(transaction->spf);
-    g_free(transaction->dkim);
-    g_free(transaction->virus);
+    g_strfreev(transaction->findings);
     g_free(transaction->problem);
     g_free(transaction->last_refusal);
     g_free(transaction);
-}
-
-guint64 postern_session_size_limit(const PosternSession *session)
-{
-    guint64 limit = session->settings->configuration->proxy.message_size;
-    guint64 backend = session->announced.size;
-    if (backend > 2 * ROOM_FOR_OUR_HEADERS)
-        limit = MIN(limit, backend - ROOM_FOR_OUR_HEADERS);
-    return limit;
-}
-
-/* A parameter of MAIL: FALSE where its value is wrong; then the reply has been given. */
-static gboolean take_size(PosternSession *session, PosternTransaction *transaction, const char *value,
-                          gint64 now)
-{
-    if (value == NULL ||
-        !g_ascii_string_to_unsigned(value, 10, 0, G_MAXUINT64, &transaction->declared_size, NULL)) {
-        postern_session_error(session, now, 501, "5.5.4", "SIZE needs a number");
-        return FALSE;
-    }
-    if (transaction->declared_size > postern_session_size_limit(session)) {
-        postern_session_reply(session, 552, "5.3.4", "Message of that size is not accepted");
-        return FALSE;
-    }
-    return TRUE;
-}
-
-static gboolean take_body(PosternSession *session, PosternTransaction *transaction, const char *value,
-                          gint64 now)
-{
-    if (value != NULL && g_ascii_strcasecmp(value, "8BITMIME") == 0) {
-        transaction->needed |= POSTERN_CAPABILITY_8BITMIME;
-    } else if (value == NULL || g_ascii_strcasecmp(value, "7BIT") != 0) {
-        postern_session_error(session, now, 501, "5.5.4", "BODY is 7BIT or 8BITMIME");
-        return FALSE;
-    }
-    transaction->body_given = TRUE;
-    return TRUE;
-}
-
-static gboolean is_of_dsn(const PosternSession *session, const PosternParameter *parameter,
-                          const char *const *keywords)
-{
-    if ((session->announced.capabilities & POSTERN_CAPABILITY_DSN) == 0 || parameter->value == NULL)
-        return FALSE;
-    for (; *keywords != NULL; keywords++)
-        if (g_ascii_strcasecmp(parameter->keyword, *keywords) == 0)
-            return TRUE;
-    return FALSE;
-}
-
-static gboolean take_mail_parameter(PosternSession *session, PosternTransaction *transaction,
-                                    const PosternParameter *parameter, gint64 now)
-{
-    static const char *const dsn[] = {"RET", "ENVID", NULL}; /* RFC 3461 4.3, 4.4 */
-    if (g_ascii_strcasecmp(parameter->keyword, "SIZE") == 0)
-        return take_size(session, transaction, parameter->value, now);
-    if (g_ascii_strcasecmp(parameter->keyword, "BODY") == 0)
-        return take_body(session, transaction, parameter->value, now);
-    if (is_of_dsn(session, parameter, dsn)) {
-        transaction->needed |= POSTERN_CAPABILITY_DSN;
-        g_string_append_printf(transaction->mail_parameters, " %s=%s", parameter->keyword, parameter->value);
-        return TRUE;
-    }
-    postern_session_error(session, now, 555, "5.5.4",
-                          "Parameter of MAIL not recognised"); /* RFC 5321 4.1.1.11 */
-    return FALSE;
 }
 
 void postern_session_mail(PosternSession *session, const PosternCommand *command, gint64 now)
@@ -123,21 +58,16 @@ void postern_session_mail(PosternSession *session, const PosternCommand *command
         postern_session_end(session, "Service shutting down", now);
         return;
     }
-    PosternTransaction *transaction = postern_session_transaction_new(now);
-    transaction->recipients = g_ptr_array_new_with_free_func(recipient_free);
-    for (guint i = 0; i < command->parameters->len; i++) {
-        if (!take_mail_parameter(session, transaction, g_ptr_array_index(command->parameters, i), now)) {
-            postern_session_transaction_free(transaction);
-            return;
-        }
-    }
-    session->transaction = transaction;
+    g_autoptr(PosternTransaction) transaction = postern_session_transaction_new(now);
+    if (!postern_session_take_mail_parameters(session, transaction, command, now))
+        return;
     session->envelope->sender = g_strdup(command->path);
     session->envelope->sender_parameters = g_strdup(command->parameter_text);
-    if (session->settings->configuration->proxy.inspect) {
-        transaction->inspecting = TRUE;
-        postern_session_act(session, POSTERN_SESSION_INSPECT_ENVELOPE, NULL, NULL);
-    }
+    transaction->client_class =
+        session->submission ? POSTERN_CLIENT_AUTHENTICATED
+                            : postern_policies_client_class(session->settings->policies, session->envelope);
+    session->transaction = g_steal_pointer(&transaction);
+    postern_session_begin_inspection(session);
     postern_session_reply(session, 250, "2.1.0", "Ok");
 }
 
@@ -159,29 +89,28 @@ static gboolean is_our_recipient(const PosternSession *session, const char *path
     return at != NULL && domain != NULL && !is_routed(path, at) && g_hash_table_contains(domains, domain);
 }
 
-/* Parameters of RCPT as the back-end gets them, a new string; NULL: one of them is not for here. */
-static char *take_recipient_parameters(PosternSession *session, const PosternCommand *command)
-{
-    static const char *const dsn[] = {"NOTIFY", "ORCPT", NULL}; /* RFC 3461 4.1, 4.2 */
-    g_autoptr(GString) text = g_string_new(NULL);
-    for (guint i = 0; i < command->parameters->len; i++) {
-        const PosternParameter *parameter = g_ptr_array_index(command->parameters, i);
-        if (!is_of_dsn(session, parameter, dsn))
-            return NULL;
-        session->transaction->needed |= POSTERN_CAPABILITY_DSN;
-        g_string_append_printf(text, " %s=%s", parameter->keyword, parameter->value);
-    }
-    return g_string_free(g_steal_pointer(&text), FALSE);
-}
-
 typedef struct {
     guint code;
     const char *enhanced;
     const char *text;
 } Refusal;
 
-/* Why the back-end is not even asked; code 0: it is. *ret_parameters as above. */
-static Refusal refusal_of(PosternSession *session, const PosternCommand *command, char **ret_parameters)
+/* One message has one verdict: its recipients must have the same policy. Where policy does nothing, they need
+ * not. */
+static gboolean splits_by_policy(const PosternSession *session)
+{
+    const PosternConfiguration *configuration = session->settings->configuration;
+    return configuration->proxy.inspect && configuration->proxy.mode != POSTERN_MODE_OBSERVE;
+}
+
+static gboolean has_another_policy(const PosternSession *session, const PosternRecipient *recipient)
+{
+    const PosternPolicy *policy = session->transaction->policy;
+    return policy != NULL && policy != recipient->policy && splits_by_policy(session);
+}
+
+/* Why the back-end is not even asked; code 0: it is. */
+static Refusal refusal_of(PosternSession *session, const PosternCommand *command, PosternRecipient *recipient)
 {
     PosternTransaction *transaction = session->transaction;
     if (transaction == NULL)
@@ -190,29 +119,31 @@ static Refusal refusal_of(PosternSession *session, const PosternCommand *command
         return (Refusal){501, "5.1.3", command->problem != NULL ? command->problem : "RCPT needs a path"};
     if (transaction->recipients->len >= session->settings->configuration->proxy.max_recipients)
         return (Refusal){452, "4.5.3", "Too many recipients"};
-    *ret_parameters = take_recipient_parameters(session, command);
-    if (*ret_parameters == NULL)
+    if (!postern_session_take_recipient_parameters(session, command, recipient))
         return (Refusal){555, "5.5.4", "Parameter of RCPT not recognised"};
     if (!is_our_recipient(session, command->path))
         return (Refusal){554, "5.7.1", "Relay access denied"};
     if (transaction->failure != NULL)
         return (Refusal){451, "4.3.0", "The mail server behind us cannot be used now, try again later"};
+    if (has_another_policy(session, recipient))
+        return (Refusal){452, "4.5.3", "Another policy holds for this recipient: send to it separately"};
     return (Refusal){0, NULL, NULL};
 }
 
-static void refuse_recipient(PosternSession *session, const PosternCommand *command, const Refusal *refusal,
+/* recipient is taken over. */
+static void refuse_recipient(PosternSession *session, PosternRecipient *recipient, const Refusal *refusal,
                              gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
     gboolean mistake = refusal->code == 501 || refusal->code == 503 || refusal->code == 555;
     if (transaction != NULL && !mistake && transaction->recipients->len < POSTERN_RECIPIENTS_MAX) {
-        PosternRecipient *recipient = g_new0(PosternRecipient, 1);
-        recipient->path = g_strdup(command->path);
         recipient->state = POSTERN_RECIPIENT_REFUSED;
         g_ptr_array_add(transaction->recipients, recipient);
         g_free(transaction->last_refusal);
         transaction->last_refusal =
             postern_session_format_reply(session, refusal->code, refusal->enhanced, refusal->text);
+    } else {
+        recipient_free(recipient);
     }
     /* A relay attempt counts as a mistake too: ten of them, and the client goes. */
     if (refusal->code >= 500)
@@ -221,25 +152,44 @@ static void refuse_recipient(PosternSession *session, const PosternCommand *comm
         postern_session_reply(session, refusal->code, refusal->enhanced, "%s", refusal->text);
 }
 
-gboolean postern_session_rcpt(PosternSession *session, const PosternCommand *command, gint64 now)
+static PosternRecipient *recipient_new(const PosternSession *session, const PosternCommand *command)
 {
-    g_autofree char *parameters = NULL;
-    Refusal refusal = refusal_of(session, command, &parameters);
-    PosternTransaction *transaction = session->transaction;
-    gboolean answer_now = refusal.code != 0 || transaction->mail_refusal != NULL;
-    if (answer_now && postern_session_awaits_answers(session))
-        return FALSE;
-    if (refusal.code != 0) {
-        refuse_recipient(session, command, &refusal, now);
-        return TRUE;
-    }
     PosternRecipient *recipient = g_new0(PosternRecipient, 1);
     recipient->path = g_strdup(command->path);
-    recipient->parameters = g_steal_pointer(&parameters);
-    g_ptr_array_add(transaction->recipients, recipient);
-    transaction->unanswered++;
+    recipient->dsn_parameters = g_strdup("");
+    if (session->transaction != NULL)
+        recipient->policy = postern_policies_of(session->settings->policies,
+                                                session->transaction->client_class, command->path);
+    return recipient;
+}
+
+/* TRUE where whether policy fits hangs on an answer that is still awaited: the first recipient that is
+ * accepted gives the message its policy. */
+static gboolean hangs_on_answers(const PosternSession *session, const PosternRecipient *recipient)
+{
+    return postern_session_awaits_answers(session) && session->transaction->policy == NULL &&
+           session->transaction->asked_policy != recipient->policy && splits_by_policy(session);
+}
+
+gboolean postern_session_rcpt(PosternSession *session, const PosternCommand *command, gint64 now)
+{
+    g_autoptr(PosternRecipient) recipient = recipient_new(session, command);
+    Refusal refusal = refusal_of(session, command, recipient);
+    PosternTransaction *transaction = session->transaction;
+    gboolean answer_now = refusal.code != 0 || transaction->mail_refusal != NULL;
+    if (hangs_on_answers(session, recipient) || (answer_now && postern_session_awaits_answers(session)))
+        return FALSE;
+    if (refusal.code != 0) {
+        refuse_recipient(session, g_steal_pointer(&recipient), &refusal, now);
+        return TRUE;
+    }
+    PosternRecipient *asked = g_steal_pointer(&recipient);
+    g_ptr_array_add(transaction->recipients, asked);
+    transaction->asked_policy = asked->policy;
+    if (transaction->unanswered++ == 0)
+        postern_session_expect_answer(session, now);
     if (transaction->mail_refusal != NULL) {
-        postern_session_answer_recipient(session, recipient, transaction->mail_refusal, now);
+        postern_session_answer_recipient(session, asked, transaction->mail_refusal, now);
         return TRUE;
     }
     postern_session_ask_recipients(session, now);

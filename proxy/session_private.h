@@ -1,12 +1,16 @@
 /*
  * The inside of PosternSession, shared by its files:
  *
- *   session.c           life, octets in, actions out, the clock
- *   session_commands.c  the table of commands and those without a transaction
- *   session_mail.c      MAIL and RCPT
- *   session_data.c      DATA, the message, the verdict
- *   session_backend.c   borrowing a back-end, its answers, delivery
- *   session_log.c       replies and closing lines
+ *   session.c             life, octets in, actions out, the clock
+ *   session_commands.c    the table of commands and those without a transaction
+ *   session_client.c      who the client is: of the connection, of XCLIENT, of XFORWARD
+ *   session_mail.c        MAIL and RCPT
+ *   session_parameters.c  their parameters (RFC 5321 4.1.1.11)
+ *   session_data.c        DATA and the message
+ *   session_verdict.c     inspection and verdict
+ *   session_backend.c     borrowing a back-end, its answers, delivery
+ *   session_keep.c        capsules of messages
+ *   session_log.c         replies and closing lines
  */
 #pragma once
 
@@ -22,9 +26,23 @@ typedef enum {
     POSTERN_RECIPIENT_REFUSED,
 } PosternRecipientState;
 
+/* Who the client is, as the connection, an XCLIENT or an XFORWARD says. */
+typedef struct {
+    PosternAddress address;
+    char *name; /* verified, or NULL */
+    gboolean name_known;
+    gboolean name_temporary; /* it could not be looked up now */
+    char *helo;              /* or NULL */
+    gboolean esmtp;
+    char *login; /* or NULL */
+    char *queue; /* what the server in front calls the message, or NULL */
+    gboolean local;
+} PosternClientIdentity;
+
 typedef struct {
     char *path;
-    char *parameters; /* with a leading space each, or "" */
+    char *dsn_parameters;        /* with a leading space each, or "" */
+    const PosternPolicy *policy; /* owned by the settings */
     PosternRecipientState state;
 } PosternRecipient;
 
@@ -51,32 +69,37 @@ typedef enum {
     POSTERN_DISCARD_NOT,
     POSTERN_DISCARD_TOO_BIG,
     POSTERN_DISCARD_NO_ROOM,
+    POSTERN_DISCARD_BARE, /* it holds a bare CR or LF */
 } PosternDiscard;
 
 typedef struct {
     gint64 started;
     GPtrArray *recipients; /* of PosternRecipient * */
     guint accepted;
-    GQueue asked;               /* of PosternRecipient *, in the order of the back-end's replies */
-    GString *mail_parameters;   /* those of DSN, with a leading space each, for the back-end */
-    gboolean body_given;        /* BODY= */
-    guint needed;               /* mask of PosternCapability that MAIL has used */
-    guint64 declared_size;      /* SIZE=, or 0 */
-    PosternReply *mail_refusal; /* the back-end's, for every RCPT */
-    char *failure;              /* why it can only end in 451, for the log */
-    guint unanswered;           /* recipients that the client awaits an answer for */
-    guint attempts;             /* back-ends lost before they had the message */
+    GQueue asked; /* of PosternRecipient *, in the order of the back-end's replies */
+    PosternClientClass client_class;
+    const PosternPolicy *policy;       /* of the recipients accepted so far, or NULL */
+    const PosternPolicy *asked_policy; /* of the recipient that the back-end was asked about last */
+    GString *dsn_parameters;           /* of MAIL, with a leading space each, for the back-end */
+    gboolean dsn_dropped;              /* the back-end did not get those of DSN */
+    gboolean body_given;               /* BODY= */
+    guint needed;                      /* mask of PosternCapability that MAIL and RCPT have used */
+    guint64 declared_size;             /* SIZE=, or 0 */
+    PosternReply *mail_refusal;        /* the back-end's, for every RCPT */
+    char *failure;                     /* why it can only end in 451, for the log */
+    guint unanswered;                  /* recipients that the client awaits an answer for */
+    guint attempts;                    /* back-ends lost before they had the message */
     gboolean data_sent;
     PosternMessage *message;
     PosternDataDecoder decoder;
     PosternDiscard discard;
     guint64 discarded;
     gboolean header_seen;
+    PosternEnvelope *origin; /* with the client that a trusted relay had it from, or NULL */
+    gboolean origin_sought;
     gboolean inspecting; /* an inspection of the shell's runs */
     PosternVerdict *verdict;
-    char *spf; /* for the closing line */
-    char *dkim;
-    char *virus;
+    char **findings; /* for the closing line (judge/findings_log.h) */
     char *problem;
     char *last_refusal; /* what the client heard last of a refused recipient */
     gboolean logged;
@@ -86,13 +109,21 @@ typedef struct {
 struct PosternSession {
     PosternProxySettings *settings;
     PosternIdentifier identifier;
-    PosternEnvelope *envelope;
+    PosternEnvelope *envelope; /* its client is that of postern_session_identity() */
     PosternSessionState state;
     PosternEhlo announced;
-    gboolean name_known;
-    gboolean name_temporary;
+    PosternAddress peer;             /* who has connected */
+    gboolean trusted;                /* it may say XCLIENT, and before_queue_filter XFORWARD */
+    gboolean submission;             /* its mail is that of users who have logged in */
+    PosternClientIdentity own;       /* the peer, or whom it has named by XCLIENT */
+    PosternClientIdentity forwarded; /* of the next or this transaction, by XFORWARD */
+    gboolean is_forwarded;           /* an XFORWARD has come */
     gint64 started;
     gint64 client_deadline;
+    PosternBudget *budget;   /* for its messages */
+    gint64 rate_deadline;    /* until so much more of a message must have come */
+    guint64 rate_octets;     /* that came since that began */
+    gint64 answer_deadline;  /* before_queue_filter: until the client must have its answer */
     gint64 silence_deadline; /* when a back-end that waits for the client goes back */
     guint64 pace_octets;     /* of the message, since the silence was last reckoned from */
     gint64 name_deadline;    /* when a borrowed back-end is told that the name could not be looked up */
@@ -105,7 +136,7 @@ struct PosternSession {
     PosternBackend *backend;
     PosternTransaction *transaction; /* from MAIL on, or NULL */
     gboolean draining;
-    const char *ended; /* why, for the closing line; static */
+    const char *ended; /* why, for the closing line; static. Before CLOSING: nobody hears what is said. */
     guint commands;
     guint commands_without_mail;
     guint errors;
@@ -126,6 +157,25 @@ void postern_session_finish(PosternSession *session, const char *why, gint64 now
 /* Ends the transaction, whatever stands of it: logs it where a message came, forgets envelope and message. */
 void postern_session_end_transaction(PosternSession *session, gint64 now);
 
+/* The 220 of a session that begins, at the connection or after an XCLIENT. */
+void postern_session_greet(PosternSession *session);
+/* Starts filter_timeout, where this is a filter and somebody waits for an answer. */
+void postern_session_expect_answer(PosternSession *session, gint64 now);
+
+/* session_client.c */
+void postern_session_client_init(PosternSession *session, const PosternAddress *client, gboolean submission);
+void postern_session_client_clear(PosternSession *session);
+/* Who the client is now. */
+PosternClientIdentity *postern_session_identity(PosternSession *session);
+/* The envelope tells of the client that there is now. */
+void postern_session_show_client(PosternSession *session);
+/* What XFORWARD told ends with its transaction (XFORWARD_README). */
+void postern_session_forget_forwarded(PosternSession *session);
+/* Adds XCLIENT and XFORWARD to what is announced, where this client may say them. */
+void postern_session_offer_client_commands(const PosternSession *session, PosternEhlo *announced);
+void postern_session_xclient(PosternSession *session, const PosternCommand *command, gint64 now);
+void postern_session_xforward(PosternSession *session, const PosternCommand *command, gint64 now);
+
 /* session_commands.c */
 /* Runs command, or keeps it as held where those before it are not answered; it is taken over. */
 void postern_session_run(PosternSession *session, PosternCommand *command, gint64 now);
@@ -136,16 +186,47 @@ void postern_session_run_held(PosternSession *session, gint64 now);
 void postern_session_mail(PosternSession *session, const PosternCommand *command, gint64 now);
 /* FALSE: it must wait (its answer would overtake those before it). */
 gboolean postern_session_rcpt(PosternSession *session, const PosternCommand *command, gint64 now);
-/* The largest message that is taken: ours, or the back-end's less room for our header fields. */
-guint64 postern_session_size_limit(const PosternSession *session);
 PosternTransaction *postern_session_transaction_new(gint64 now);
 void postern_session_transaction_free(PosternTransaction *transaction);
+
+/* session_parameters.c */
+/* The largest message that is taken: ours, or the back-end's less room for our header fields. */
+guint64 postern_session_size_limit(const PosternSession *session);
+/* The parameters of MAIL into transaction. FALSE: one is not taken, and the client knows. */
+gboolean postern_session_take_mail_parameters(PosternSession *session, PosternTransaction *transaction,
+                                              const PosternCommand *command, gint64 now);
+/* Those of RCPT into recipient. FALSE: one is not for here. */
+gboolean postern_session_take_recipient_parameters(PosternSession *session, const PosternCommand *command,
+                                                   PosternRecipient *recipient);
+/* MAIL's parameters as the borrowed back-end takes them, with a leading space each; a new string. */
+char *postern_session_mail_parameters(const PosternSession *session);
+/* Those of a RCPT, likewise; owned by recipient. */
+const char *postern_session_recipient_parameters(const PosternSession *session,
+                                                 const PosternRecipient *recipient);
+/* Names of what the client has used and the back-end has not, for people: "8BITMIME, DSN"; or NULL: none. */
+char *postern_session_missing_capabilities(const PosternSession *session);
 
 /* session_data.c */
 void postern_session_data(PosternSession *session, gint64 now);
 gsize postern_session_receive_data(PosternSession *session, const char *octets, gsize length, gint64 now);
 /* The message's end: its closing line, its reply (with CRLF) to the client, and on to the next. */
 void postern_session_conclude(PosternSession *session, const char *reply, gint64 now);
+
+/* min_data_rate: begins a minute that is measured, or ends it where no message comes in. */
+void postern_session_measure_rate(PosternSession *session, gint64 now);
+/* Such a minute is over: the client goes, or is measured anew. */
+void postern_session_judge_rate(PosternSession *session, gint64 now);
+/* "CODE X.Y.Z text" ends the message. */
+void postern_session_conclude_with(PosternSession *session, guint code, const char *enhanced,
+                                   const char *text, gint64 now);
+
+/* session_verdict.c */
+/* The sender is known: the inspection begins. */
+void postern_session_begin_inspection(PosternSession *session);
+/* Once the header is whole, its questions are asked while the body still comes. */
+void postern_session_look_for_header(PosternSession *session);
+/* The message is whole and sealed. */
+void postern_session_inspect(PosternSession *session, gint64 now);
 
 /* session_backend.c */
 /* TRUE while the back-end has answers to give that the client waits for. */
@@ -159,10 +240,16 @@ void postern_session_answer_recipient(PosternSession *session, PosternRecipient 
 void postern_session_deliver(PosternSession *session, gint64 now);
 /* The client's name has had its time. */
 void postern_session_give_up_name(PosternSession *session, gint64 now);
+/* filter_timeout has passed: who waits for an answer gets 451, before the server in front gives up. */
+void postern_session_give_up_answer(PosternSession *session, gint64 now);
 /* Gives the back-end back: reset, or closed where it is in the middle of a message. */
 void postern_session_release_backend(PosternSession *session, gint64 now);
 /* Starts the time after which a silent client's back-end goes back to the pool. */
 void postern_session_watch_silence(PosternSession *session, gint64 now);
+
+/* session_keep.c */
+/* The verdict is there: a capsule of the message, where one is wanted. */
+void postern_session_keep(PosternSession *session, const PosternFindings *findings, const char *problem);
 
 /* session_log.c */
 /* "CODE X.Y.Z text\r\n"; a 4xx or 5xx gets the session id. */

@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "base/limits.h"
 
+#define DEFAULT_SHARES 4 /* so many clients can take all memory for messages */
+
 static gboolean parse_backend(const char *text, PosternAddress *ret_address, GError **error)
 {
     struct sockaddr_storage storage;
@@ -20,23 +22,40 @@ static gboolean parse_backend(const char *text, PosternAddress *ret_address, GEr
     return TRUE;
 }
 
-/* A 250 for what no back-end took would be a lie: only a milter can discard. */
-static gboolean check_actions(const PosternConfiguration *configuration, GError **error)
+/* A 250 for what no back-end took would be a lie: only a milter can discard. name: NULL for [policy] itself.
+ */
+static gboolean check_policy(const PosternPolicyOptions *policy, const char *name, GError **error)
 {
     gsize length;
     const PosternOption *options = postern_configuration_options(&length);
     for (gsize i = 0; i < length; i++) {
         const PosternOption *option = &options[i];
-        if (!g_str_equal(option->group, "policy") || option->type != POSTERN_OPTION_CHOICE ||
-            *(const guint *)((gconstpointer)((const char *)configuration + option->offset)) !=
-                POSTERN_ACTION_DISCARD)
+        if (!g_str_equal(option->group, "policy") || option->type != POSTERN_OPTION_CHOICE)
             continue;
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
-                    "[policy] %s: 'discard' is for the milter alone; the proxy cannot discard what it has "
-                    "answered for: use reject, tempfail, quarantine, mark or accept",
-                    option->key);
+        const char *value =
+            (const char *)policy + (option->offset - G_STRUCT_OFFSET(PosternConfiguration, policy));
+        if (*(const guint *)(gconstpointer)value != POSTERN_ACTION_DISCARD)
+            continue;
+        g_set_error(
+            error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
+            "[policy%s%s] %s: 'discard' is for the milter alone; the proxy cannot discard what it has "
+            "answered for: use reject, tempfail, quarantine, mark or accept",
+            name != NULL ? " " : "", name != NULL ? name : "", option->key);
         return FALSE;
     }
+    return TRUE;
+}
+
+static gboolean check_actions(const PosternConfiguration *configuration, GError **error)
+{
+    if (!check_policy(&configuration->policy, NULL, error))
+        return FALSE;
+    GHashTableIter iterator;
+    gpointer name, policy;
+    g_hash_table_iter_init(&iterator, configuration->policies);
+    while (g_hash_table_iter_next(&iterator, &name, &policy))
+        if (!check_policy(policy, name, error))
+            return FALSE;
     return TRUE;
 }
 
@@ -70,12 +89,43 @@ PosternProxySettings *postern_proxy_settings_new(PosternConfiguration *configura
     settings->recipient_domains = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (char **domain = configuration->proxy.recipient_domains; *domain != NULL; domain++)
         add_domain(settings->recipient_domains, *domain);
-    settings->policy = postern_policy_from_configuration(configuration, configuration->proxy.hostname);
+    settings->trusted_clients = g_array_new(FALSE, FALSE, sizeof(PosternNetwork));
+    postern_networks_add(settings->trusted_clients, configuration->proxy.trusted_clients);
     settings->threads = thread_count(configuration);
     if (!check_actions(configuration, error) ||
         !parse_backend(configuration->proxy.backend, &settings->backend, error))
         return NULL;
+    settings->policies = postern_policies_new(configuration, configuration->proxy.hostname,
+                                              configuration->proxy.mode == POSTERN_MODE_OBSERVE, error);
+    if (settings->policies == NULL)
+        return NULL;
     return g_steal_pointer(&settings);
+}
+
+gboolean postern_proxy_settings_trusts(const PosternProxySettings *settings, const PosternAddress *address)
+{
+    return postern_networks_contain(settings->trusted_clients, address);
+}
+
+guint64 postern_proxy_settings_client_share(const PosternProxySettings *settings)
+{
+    const PosternConfiguration *configuration = settings->configuration;
+    guint64 share = configuration->proxy.message_memory_per_client;
+    if (share == 0)
+        share = configuration->proxy.message_memory / DEFAULT_SHARES;
+    return MAX(share, configuration->proxy.message_size);
+}
+
+gboolean postern_proxy_settings_is_filter(const PosternProxySettings *settings)
+{
+    return settings->configuration->proxy.role == POSTERN_ROLE_BEFORE_QUEUE_FILTER;
+}
+
+void postern_proxy_settings_keep(PosternProxySettings *settings, PosternCapsuleStore *capsules)
+{
+    settings->capsules = capsules;
+    if (capsules != NULL && settings->dump == NULL)
+        settings->dump = postern_configuration_dump(settings->configuration);
 }
 
 gboolean postern_proxy_settings_same_backend(const PosternProxySettings *a, const PosternProxySettings *b)
@@ -84,7 +134,7 @@ gboolean postern_proxy_settings_same_backend(const PosternProxySettings *a, cons
     const PosternConfiguration *other = b->configuration;
     return g_str_equal(one->proxy.backend, other->proxy.backend) &&
            g_str_equal(one->proxy.hostname, other->proxy.hostname) &&
-           one->proxy.client_address == other->proxy.client_address &&
+           one->proxy.client_address == other->proxy.client_address && one->proxy.role == other->proxy.role &&
            one->proxy.relay_probe == other->proxy.relay_probe;
 }
 
@@ -99,8 +149,10 @@ void postern_proxy_settings_unref(PosternProxySettings *settings)
     if (settings == NULL || !g_atomic_int_dec_and_test(&settings->references))
         return;
     g_clear_pointer(&settings->configuration, postern_configuration_free);
-    g_clear_pointer(&settings->policy, postern_policy_free);
+    g_clear_pointer(&settings->policies, postern_policies_unref);
+    g_clear_pointer(&settings->trusted_clients, g_array_unref);
     g_clear_pointer(&settings->budget, postern_budget_unref);
+    g_clear_pointer(&settings->dump, g_free);
     g_clear_pointer(&settings->recipient_domains, g_hash_table_unref);
     g_free(settings);
 }

@@ -8,16 +8,20 @@
 
 #include "base/budget.h"
 #include "base/configuration.h"
-#include "judge/policy.h"
+#include "inspect/capsule_store.h"
+#include "judge/policies.h"
 
 typedef struct {
     gint references; /* atomic */
     PosternConfiguration *configuration;
-    PosternPolicy *policy;
+    PosternPolicies *policies;
     PosternBudget *budget;         /* of messages in memory; the same object over reloads */
     GHashTable *recipient_domains; /* a set of lower-case domains; empty: not limited here */
+    GArray *trusted_clients;       /* of PosternNetwork: who may say XCLIENT and XFORWARD */
     PosternAddress backend;        /* address and port */
     guint threads;
+    PosternCapsuleStore *capsules; /* of the program, which outlives the settings; NULL: none are kept */
+    char *dump;                    /* of configuration, for capsules, or NULL */
 } PosternProxySettings;
 
 /*
@@ -26,6 +30,14 @@ typedef struct {
  */
 PosternProxySettings *postern_proxy_settings_new(PosternConfiguration *configuration, PosternBudget *budget,
                                                  GError **error);
+/* TRUE where address is one of trusted_clients. */
+gboolean postern_proxy_settings_trusts(const PosternProxySettings *settings, const PosternAddress *address);
+/* Octets that the messages of one client may take of the budget. */
+guint64 postern_proxy_settings_client_share(const PosternProxySettings *settings);
+/* TRUE as smtpd_proxy_filter: between two smtpd of one Postfix. */
+gboolean postern_proxy_settings_is_filter(const PosternProxySettings *settings);
+/* Messages of sessions that go by settings may be kept in capsules (NULL: they may not). Before any does. */
+void postern_proxy_settings_keep(PosternProxySettings *settings, PosternCapsuleStore *capsules);
 /* TRUE where both mean the same back-end, told of clients in the same way and proved in the same way. */
 gboolean postern_proxy_settings_same_backend(const PosternProxySettings *a, const PosternProxySettings *b);
 PosternProxySettings *postern_proxy_settings_ref(PosternProxySettings *settings);

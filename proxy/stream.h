@@ -49,7 +49,7 @@ gsize postern_stream_unsent(const PosternStream *stream);
 /* Drops what has come and was not read: closing would else be a reset, which may overtake what was sent. */
 void postern_stream_drop_input(PosternStream *stream);
 
-/* FALSE once it was connected, or had failed to. */
+/* TRUE until it is connected, or has failed to be. */
 gboolean postern_stream_is_connecting(const PosternStream *stream);
 
 /* Says to the peer that nothing more comes, once all is sent. */

@@ -33,15 +33,21 @@ static void refuse_client(int socket, const PosternConfiguration *configuration)
     close(socket);
 }
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t socket, struct sockaddr *address,
-                      int length, void *data)
+/* One server in front may stand for very many clients. */
+static PosternClientAdmission admit(PosternProxyThread *thread, const PosternAddress *client)
 {
-    PosternProxyThread *thread = data;
     const PosternConfiguration *configuration = thread->settings->configuration;
+    guint maximum = postern_proxy_settings_trusts(thread->settings, client)
+                        ? configuration->proxy.max_connections
+                        : configuration->proxy.max_connections_per_client;
+    return postern_client_table_enter(thread->table, client, maximum, configuration->proxy.max_connections);
+}
+
+static void accept_client(PosternProxyThread *thread, int socket, const struct sockaddr *address,
+                          gboolean submission)
+{
     PosternAddress client = postern_address_from_sockaddr(address);
-    PosternClientAdmission admission =
-        postern_client_table_enter(thread->table, &client, configuration->proxy.max_connections_per_client,
-                                   configuration->proxy.max_connections);
+    PosternClientAdmission admission = admit(thread, &client);
     if (admission != POSTERN_CLIENT_ADMITTED) {
         g_autofree char *text = postern_address_to_string(&client);
         PosternLogLine *line = postern_log_line_new("refused");
@@ -50,11 +56,23 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t socket, s
                              admission == POSTERN_CLIENT_TOO_MANY ? "max_connections_per_client"
                                                                   : "max_connections");
         postern_log_line_write(line, POSTERN_LOG_INFO);
-        refuse_client(socket, configuration);
+        refuse_client(socket, thread->settings->configuration);
         return;
     }
-    postern_client_connection_new(thread, socket, &client);
+    postern_client_connection_new(thread, socket, &client, submission);
     postern_thread_run(thread);
+}
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t socket, struct sockaddr *address,
+                      int length, void *data)
+{
+    accept_client(data, socket, address, FALSE);
+}
+
+static void on_accept_submission(struct evconnlistener *listener, evutil_socket_t socket,
+                                 struct sockaddr *address, int length, void *data)
+{
+    accept_client(data, socket, address, TRUE);
 }
 
 /* Out of descriptors: those that wait in the backlog must not make us spin. */
@@ -236,11 +254,11 @@ static gpointer run(gpointer data)
     return NULL;
 }
 
-static void add_listeners(PosternProxyThread *thread, const GArray *sockets)
+static void add_listeners(PosternProxyThread *thread, const GArray *sockets, evconnlistener_cb callback)
 {
     for (guint i = 0; i < sockets->len; i++) {
         struct evconnlistener *listener =
-            evconnlistener_new(thread->loop, on_accept, thread, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
+            evconnlistener_new(thread->loop, callback, thread, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
                                LISTEN_BACKLOG, g_array_index(sockets, int, i));
         evconnlistener_set_error_cb(listener, on_accept_error);
         g_ptr_array_add(thread->listeners, listener);
@@ -249,17 +267,8 @@ static void add_listeners(PosternProxyThread *thread, const GArray *sockets)
 
 static gboolean make_resolver(PosternProxyThread *thread, GError **error)
 {
-    const PosternConfiguration *configuration = thread->settings->configuration;
-    if (thread->answers != NULL) {
-        thread->resolver = postern_resolver_new_from_file(thread->loop, thread->answers);
-        return TRUE;
-    }
-    PosternResolverOptions options = {
-        .servers = (const char *const *)configuration->dns.servers,
-        .timeout_ms = configuration->dns.timeout_ms,
-        .cache_octets = (guint)(configuration->dns.cache_octets / thread->settings->threads),
-    };
-    thread->resolver = postern_resolver_new(thread->loop, &options, error);
+    thread->resolver = postern_resolver_from_configuration(thread->loop, thread->settings->configuration,
+                                                           thread->answers, thread->settings->threads, error);
     return thread->resolver != NULL;
 }
 
@@ -311,7 +320,8 @@ PosternProxyThread *postern_proxy_thread_new(const PosternProxyThreadOptions *op
     }
     if (options->inspector_path != NULL)
         thread->inspector = postern_inspector_client_new(thread->loop, options->inspector_path);
-    add_listeners(thread, options->listeners);
+    add_listeners(thread, options->listeners, on_accept);
+    add_listeners(thread, options->submission_listeners, on_accept_submission);
     thread->thread = g_thread_new("proxy", run, thread);
     return thread;
 }

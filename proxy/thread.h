@@ -18,6 +18,7 @@ typedef struct {
     const char *inspector_path;     /* NULL: nothing is inspected; copied */
     PosternAnswersFile *answers;    /* in place of the DNS (a reference is taken), or NULL */
     GArray *listeners;              /* of int: listening sockets, taken over */
+    GArray *submission_listeners;   /* likewise, those of [proxy] submission_listen */
     guint index;                    /* for its share of the back-end's limit */
 } PosternProxyThreadOptions;
 

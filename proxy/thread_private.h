@@ -61,8 +61,9 @@ void postern_thread_set_capabilities(PosternProxyThread *thread, const PosternEh
 void postern_thread_note_problem(PosternProxyThread *thread, const char *problem);
 
 /* client_connection.c */
-/* A client has connected on socket, which is taken over. */
-void postern_client_connection_new(PosternProxyThread *thread, int socket, const PosternAddress *client);
+/* A client has connected on socket, which is taken over; submission as for a session. */
+void postern_client_connection_new(PosternProxyThread *thread, int socket, const PosternAddress *client,
+                                   gboolean submission);
 /* For the table of clients: frees it, without a word to the client. */
 void postern_client_connection_free(PosternClientConnection *client);
 /* Acts on all its session wants; frees it where it is done. */

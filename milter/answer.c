@@ -17,6 +17,8 @@ static gboolean apply(SMFICTX *context, PosternEdit *edit, gboolean leading_spac
     if (edit->kind == POSTERN_EDIT_REMOVE)
         return smfi_chgheader(context, edit->name, (int)edit->occurrence + 1, NULL) == MI_SUCCESS;
     g_autofree char *value = postern_milter_edit_value(edit, leading_space);
+    if (edit->kind == POSTERN_EDIT_CHANGE)
+        return smfi_chgheader(context, edit->name, (int)edit->occurrence + 1, value) == MI_SUCCESS;
     return smfi_insheader(context, 0, edit->name, value) == MI_SUCCESS;
 }
 

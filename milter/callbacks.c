@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "milter/answer.h"
 #include "milter/filter.h"
+#include "milter/keep.h"
 #include "milter/macros.h"
 
 /* A mail server gives up on a silent filter: sooner than its shortest time-out it hears that we are at work.
@@ -13,9 +14,14 @@
 #define PROGRESS_MS 5000
 /* The inspection has its deadline; a loop that does not keep it is waited for so much longer. */
 #define GRACE_MS 15000
+/* At MAIL it cannot hear of us; what takes longer than this is decided on at the end of the message. */
+#define MAIL_WAIT_MS 20000
+
+#define OTHER_POLICY "452 4.5.3 A message to this recipient has to be sent separately, try again later"
 
 #define WANTED_CONNECT "j {daemon_name} {client_addr} {client_port} {client_resolve}"
-#define WANTED_MAIL "i {auth_authen} {auth_type} {mail_addr}"
+#define WANTED_HELO "{tls_version} {cipher}"
+#define WANTED_MAIL "i {auth_authen} {mail_addr}"
 #define WANTED_RCPT "i {rcpt_addr}"
 #define WANTED_END "i"
 
@@ -28,6 +34,7 @@ static const char *macro(gpointer source, const char *name)
 static void name_macros(SMFICTX *context)
 {
     (void)smfi_setsymlist(context, SMFIM_CONNECT, (char *)(gsize)WANTED_CONNECT);
+    (void)smfi_setsymlist(context, SMFIM_HELO, (char *)(gsize)WANTED_HELO);
     (void)smfi_setsymlist(context, SMFIM_ENVFROM, (char *)(gsize)WANTED_MAIL);
     (void)smfi_setsymlist(context, SMFIM_ENVRCPT, (char *)(gsize)WANTED_RCPT);
     (void)smfi_setsymlist(context, SMFIM_EOM, (char *)(gsize)WANTED_END);
@@ -38,9 +45,11 @@ static sfsistat on_negotiate(SMFICTX *context, unsigned long actions, unsigned l
                              unsigned long *ret_more, unsigned long *ret_most)
 {
     PosternMilterOffer offer;
-    if (postern_milter_filter_is_draining(postern_milter_filter()))
+    PosternMilterFilter *filter = postern_milter_filter();
+    g_autoptr(PosternMilterSettings) settings = postern_milter_filter_settings(filter);
+    if (postern_milter_filter_is_draining(filter))
         return SMFIS_REJECT;
-    if (!postern_milter_offer_answer(&offer, actions, steps, *ret_steps)) {
+    if (!postern_milter_offer_answer(&offer, actions, steps, *ret_steps, settings->by_recipient)) {
         postern_log(POSTERN_LOG_ERROR,
                     "a mail server that cannot add and change header fields was turned away");
         return SMFIS_REJECT;
@@ -68,11 +77,22 @@ static PosternMilterSession *session_of(SMFICTX *context)
     return session;
 }
 
+static void replace(char **text, const char *new_text)
+{
+    g_free(*text);
+    *text = new_text != NULL ? g_strndup(new_text, POSTERN_DOMAIN_NAME_MAX_OCTETS) : NULL;
+}
+
 static sfsistat on_connect(SMFICTX *context, char *name, _SOCK_ADDR *address)
 {
     PosternMilterSession *session = session_of(context);
+    const struct sockaddr *client = (const struct sockaddr *)address;
     session->connected = TRUE;
-    postern_milter_macros_client(session->envelope, name, (const struct sockaddr *)address, macro, context);
+    postern_milter_macros_client(session->envelope, name, client, macro, context);
+    session->local =
+        session->envelope->client.family == AF_UNSPEC && postern_milter_macros_is_local(name, client);
+    replace(&session->server, macro(context, "j"));
+    replace(&session->daemon, macro(context, "{daemon_name}"));
     return SMFIS_CONTINUE;
 }
 
@@ -112,36 +132,69 @@ static char *parameters_of(char **arguments)
     return text;
 }
 
+/* What SPF refuses is refused before the message has come, where policy is so and the DNS is quick. */
+static PosternMilterJudgement *judge_envelope(PosternMilterSession *session)
+{
+    PosternMilterFilter *filter = postern_milter_filter();
+    const PosternMilterTransaction *transaction = session->transaction;
+    guint timeout_ms = transaction->settings->configuration->milter.inspection_timeout_ms;
+    if (!postern_milter_choice_may_refuse_at_mail(&transaction->choice, session->envelope) ||
+        !postern_milter_filter_enter(filter, transaction->settings, POSTERN_MILTER_WAIT_AT_MAIL))
+        return NULL;
+    postern_milter_ticket_await_envelope(session->ticket);
+    PosternFindings *findings =
+        postern_milter_ticket_wait_envelope(session->ticket, MIN(timeout_ms, MAIL_WAIT_MS));
+    postern_milter_filter_leave(filter);
+    return postern_milter_judgement_at_mail(session, findings);
+}
+
+static gboolean is_full(const PosternMilterSession *session, const PosternMilterSettings *settings)
+{
+    PosternClientClass client_class = postern_milter_choice_class(settings, session->envelope, session->local);
+    return postern_milter_filter_is_full(postern_milter_filter(), settings,
+                                         postern_milter_filter_wait_of(client_class));
+}
+
 static sfsistat on_mail(SMFICTX *context, char **arguments)
 {
     PosternMilterFilter *filter = postern_milter_filter();
     PosternMilterSession *session = session_of(context);
     g_autoptr(PosternMilterSettings) settings = postern_milter_filter_settings(filter);
     forget(session);
+    g_free(session->tls);
+    session->tls = postern_milter_macros_tls(macro, context);
     char *sender =
         postern_milter_macros_path(arguments != NULL ? arguments[0] : NULL, "{mail_addr}", macro, context);
     postern_milter_macros_login(session->envelope, macro, context);
     session->envelope->sender = sender;
     if (postern_milter_filter_is_draining(filter))
         return put_off(context, session, settings, "451 4.3.2 The filter is being stopped, try again later");
-    if (!settings->policy->observe && postern_milter_filter_is_full(filter, settings))
+    if (!settings->observe && is_full(session, settings))
         return put_off(context, session, settings,
                        "451 4.3.2 Too many messages at the same time, try again later");
     session->envelope->sender = NULL;
     postern_milter_session_begin(session, postern_milter_filter_gateway(filter), settings, sender,
                                  parameters_of(arguments));
     postern_milter_filter_count(filter, 1);
-    return SMFIS_CONTINUE;
+    g_autoptr(PosternMilterJudgement) judgement = judge_envelope(session);
+    if (judgement == NULL)
+        return SMFIS_CONTINUE;
+    sfsistat result = postern_milter_answer_reply(context, session, judgement->reply);
+    session->messages_refused++;
+    postern_milter_judgement_log(judgement, session, NULL);
+    forget(session);
+    return result;
 }
 
 static sfsistat on_recipient(SMFICTX *context, char **arguments)
 {
     PosternMilterSession *session = session_of(context);
-    if (session->transaction != NULL)
+    if (session->transaction == NULL ||
         postern_milter_session_add_recipient(
             session, postern_milter_macros_path(arguments != NULL ? arguments[0] : NULL, "{rcpt_addr}", macro,
-                                                context));
-    return SMFIS_CONTINUE;
+                                                context)))
+        return SMFIS_CONTINUE;
+    return postern_milter_answer_reply(context, session, OTHER_POLICY);
 }
 
 static sfsistat on_field(SMFICTX *context, char *name, char *value)
@@ -191,10 +244,15 @@ static PosternMilterJudgement *judge(SMFICTX *context, PosternMilterSession *ses
     if (session->transaction->extent == POSTERN_MILTER_NO_ROOM)
         return postern_milter_judgement_put_off(settings,
                                                 "452 4.3.1 No room for this message now, try again later");
-    if (!postern_milter_filter_enter(filter, settings))
+    if (session->transaction->choice.differs)
+        return postern_milter_judgement_put_off(settings, OTHER_POLICY);
+    if (!postern_milter_filter_enter(
+            filter, settings, postern_milter_filter_wait_of(session->transaction->choice.client_class)))
         return postern_milter_judgement_put_off(
             settings, "451 4.3.2 Too many messages at the same time, try again later");
-    postern_milter_ticket_finish(session->ticket, session->transaction->message);
+    postern_milter_ticket_finish(
+        session->ticket, session->transaction->message,
+        postern_milter_choice_checks(&session->transaction->choice, session->envelope));
     gboolean there = await(context, session);
     postern_milter_filter_leave(filter);
     if (!there)
@@ -214,6 +272,7 @@ static sfsistat on_end_of_message(SMFICTX *context)
     postern_milter_session_end_header(session);
     postern_milter_transaction_end(session->transaction);
     g_autoptr(PosternMilterJudgement) judgement = judge(context, session);
+    postern_milter_keep(session, judgement);
     sfsistat result = postern_milter_answer(context, session, judgement, &failure);
     session->messages_refused += result != SMFIS_ACCEPT && result != SMFIS_DISCARD;
     postern_milter_judgement_log(judgement, session, failure);

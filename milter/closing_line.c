@@ -1,5 +1,6 @@
 #include "base/limits.h"
 #include "base/log.h"
+#include "judge/findings_log.h"
 #include "milter/judgement.h"
 
 static void add_session(PosternLogLine *line, const PosternMilterSession *session)
@@ -9,7 +10,16 @@ static void add_session(PosternLogLine *line, const PosternMilterSession *sessio
     postern_log_line_add(line, "client", address);
     postern_log_line_add(line, "name", session->envelope->client_name);
     postern_log_line_add(line, "helo", session->envelope->helo);
+    postern_log_line_add(line, "tls", session->tls);
     postern_log_line_add(line, "login", session->envelope->login);
+}
+
+static void add_choice(PosternLogLine *line, const PosternMilterChoice *choice)
+{
+    g_autofree char *origin =
+        choice->origin != NULL ? postern_address_to_string(&choice->origin->client) : NULL;
+    postern_log_line_add(line, "class", postern_client_class_name(choice->client_class));
+    postern_log_line_add(line, "origin", origin);
 }
 
 static void add_envelope(PosternLogLine *line, const PosternMilterSession *session)
@@ -25,30 +35,9 @@ static void add_envelope(PosternLogLine *line, const PosternMilterSession *sessi
     postern_log_line_add(line, "to", to->str);
     if (session->transaction == NULL)
         return;
+    add_choice(line, &session->transaction->choice);
     postern_log_line_add_number(line, "recipients", session->transaction->recipients);
     postern_log_line_add_number(line, "size", (gint64)session->transaction->octets);
-}
-
-static char *describe_dkim(const PosternFindings *findings)
-{
-    GString *text = g_string_new(findings->dkim->len == 0 ? "none" : NULL);
-    for (guint i = 0; i < findings->dkim->len; i++) {
-        const PosternDkimFinding *finding = g_ptr_array_index(findings->dkim, i);
-        g_string_append_printf(text, "%s%s:%s", i > 0 ? "," : "", postern_dkim_result_name(finding->result),
-                               finding->domain != NULL ? finding->domain : "-");
-    }
-    return g_string_free(text, FALSE);
-}
-
-static void add_findings(PosternLogLine *line, const PosternFindings *findings)
-{
-    const char *name = findings->virus.name;
-    g_autofree char *dkim = describe_dkim(findings);
-    g_autofree char *virus =
-        g_strconcat(postern_virus_result_name(findings->virus.result), name != NULL ? ":" : NULL, name, NULL);
-    postern_log_line_add(line, "spf", postern_spf_result_name(findings->spf.result));
-    postern_log_line_add(line, "dkim", dkim);
-    postern_log_line_add(line, "virus", virus);
 }
 
 static void add_verdict(PosternLogLine *line, const PosternVerdict *verdict)
@@ -61,6 +50,16 @@ static void add_verdict(PosternLogLine *line, const PosternVerdict *verdict)
     }
 }
 
+/* Without a verdict on the message: at MAIL, or put off. */
+static void add_refusal(PosternLogLine *line, const PosternMilterJudgement *judgement)
+{
+    PosternAction action = POSTERN_ACTION_ACCEPT;
+    if (judgement->reply != NULL)
+        action = judgement->reply[0] == '5' ? POSTERN_ACTION_REJECT : POSTERN_ACTION_TEMPFAIL;
+    postern_log_line_add(line, "action", postern_action_name(action));
+    postern_log_line_add(line, "check", judgement->check);
+}
+
 void postern_milter_judgement_log(const PosternMilterJudgement *judgement,
                                   const PosternMilterSession *session, const char *failure)
 {
@@ -68,15 +67,15 @@ void postern_milter_judgement_log(const PosternMilterJudgement *judgement,
     const char *problem = judgement->problem;
     add_session(line, session);
     add_envelope(line, session);
-    if (judgement->findings != NULL)
-        add_findings(line, judgement->findings);
+    g_auto(GStrv) words = judgement->findings != NULL ? postern_findings_words(judgement->findings) : NULL;
+    postern_findings_log(words, line);
     if (problem == NULL && judgement->findings != NULL)
         problem = judgement->findings->virus.reason;
     postern_log_line_add(line, "problem", problem);
     if (judgement->verdict != NULL)
         add_verdict(line, judgement->verdict);
     else
-        postern_log_line_add(line, "action", judgement->reply != NULL ? "tempfail" : "accept");
+        add_refusal(line, judgement);
     postern_log_line_add(line, "failure", failure);
     postern_log_line_add(line, "reply", judgement->reply);
     if (session->transaction != NULL)
@@ -89,6 +88,8 @@ void postern_milter_session_log(const PosternMilterSession *session)
 {
     PosternLogLine *line = postern_log_line_new("session");
     add_session(line, session);
+    postern_log_line_add(line, "server", session->server);
+    postern_log_line_add(line, "daemon", session->daemon);
     postern_log_line_add_number(line, "messages", session->messages);
     postern_log_line_add_number(line, "messages_refused", session->messages_refused);
     postern_log_line_add_number(line, "milliseconds", (g_get_monotonic_time() - session->started) / 1000);

@@ -46,15 +46,38 @@ void postern_milter_filter_set_settings(PosternMilterFilter *filter, PosternMilt
     postern_milter_settings_unref(before);
 }
 
-gboolean postern_milter_filter_is_full(PosternMilterFilter *filter, const PosternMilterSettings *settings)
+PosternMilterWait postern_milter_filter_wait_of(PosternClientClass client_class)
 {
-    return (guint)g_atomic_int_get(&filter->waiting) >= settings->configuration->milter.max_waiting;
+    gboolean ours =
+        client_class == POSTERN_CLIENT_AUTHENTICATED || client_class == POSTERN_CLIENT_OWN_NETWORK;
+    return ours ? POSTERN_MILTER_WAIT_OF_OUR_OWN : POSTERN_MILTER_WAIT_OF_A_STRANGER;
 }
 
-gboolean postern_milter_filter_enter(PosternMilterFilter *filter, const PosternMilterSettings *settings)
+static guint room_for(const PosternMilterSettings *settings, PosternMilterWait wait)
+{
+    guint maximum = settings->configuration->milter.max_waiting;
+    switch (wait) {
+    case POSTERN_MILTER_WAIT_OF_OUR_OWN:
+        return maximum;
+    case POSTERN_MILTER_WAIT_OF_A_STRANGER:
+        return maximum - maximum / 4;
+    case POSTERN_MILTER_WAIT_AT_MAIL:
+        return maximum - maximum / 2;
+    }
+    return 0;
+}
+
+gboolean postern_milter_filter_is_full(PosternMilterFilter *filter, const PosternMilterSettings *settings,
+                                       PosternMilterWait wait)
+{
+    return (guint)g_atomic_int_get(&filter->waiting) >= room_for(settings, wait);
+}
+
+gboolean postern_milter_filter_enter(PosternMilterFilter *filter, const PosternMilterSettings *settings,
+                                     PosternMilterWait wait)
 {
     guint before = (guint)g_atomic_int_add(&filter->waiting, 1);
-    if (before < settings->configuration->milter.max_waiting)
+    if (before < room_for(settings, wait))
         return TRUE;
     postern_milter_filter_leave(filter);
     return FALSE;

@@ -24,11 +24,27 @@ PosternMilterSettings *postern_milter_filter_settings(PosternMilterFilter *filte
 /* Takes over settings, for messages that begin from now on. */
 void postern_milter_filter_set_settings(PosternMilterFilter *filter, PosternMilterSettings *settings);
 
-/* Whether as many messages wait for their verdict as [milter] max_waiting allows. */
-gboolean postern_milter_filter_is_full(PosternMilterFilter *filter, const PosternMilterSettings *settings);
+/*
+ * What a message waits for decides how many of [milter] max_waiting it may be among: strangers, whose DNS may be
+ * as slow as they like, leave a quarter to our own clients; and who waits at MAIL, where that can be left until
+ * the end, half to those at the end.
+ */
+typedef enum {
+    POSTERN_MILTER_WAIT_OF_OUR_OWN,
+    POSTERN_MILTER_WAIT_OF_A_STRANGER,
+    POSTERN_MILTER_WAIT_AT_MAIL,
+} PosternMilterWait;
+
+/* Of a message at its end, by the class of its client. */
+PosternMilterWait postern_milter_filter_wait_of(PosternClientClass client_class);
+
+/* Whether as many messages wait for their verdict as are allowed to. */
+gboolean postern_milter_filter_is_full(PosternMilterFilter *filter, const PosternMilterSettings *settings,
+                                       PosternMilterWait wait);
 
 /* One more waits for its verdict; FALSE, and none more, where it is full. */
-gboolean postern_milter_filter_enter(PosternMilterFilter *filter, const PosternMilterSettings *settings);
+gboolean postern_milter_filter_enter(PosternMilterFilter *filter, const PosternMilterSettings *settings,
+                                     PosternMilterWait wait);
 void postern_milter_filter_leave(PosternMilterFilter *filter); /* it waits no more */
 
 /* Whether any message waits for its verdict. */

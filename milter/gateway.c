@@ -10,6 +10,8 @@
 
 typedef enum {
     JOB_BEGIN,
+    JOB_ENVELOPE,
+    JOB_AWAIT,
     JOB_HEADER,
     JOB_FINISH,
     JOB_END,
@@ -18,7 +20,9 @@ typedef enum {
 typedef struct {
     JobKind kind;
     PosternMilterTicket *ticket;
-    PosternMessage *message; /* HEADER, FINISH: a reference */
+    PosternMessage *message;   /* HEADER, FINISH: a reference */
+    PosternEnvelope *envelope; /* ENVELOPE: a copy */
+    PosternChecks checks;      /* FINISH */
 } Job;
 
 struct PosternMilterGateway {
@@ -43,9 +47,12 @@ struct PosternMilterTicket {
     PosternInspection *inspection; /* the loop's */
     pthread_mutex_t lock;
     pthread_cond_t changed; /* of the monotonic clock */
+    gboolean envelope_done;
+    PosternFindings *envelope_findings;
     gboolean done;
     PosternFindings *findings;
     char *problem;
+    PosternCapsule *capsule; /* what the inspection went by, or NULL */
 };
 
 static void begin(PosternMilterTicket *ticket)
@@ -54,7 +61,7 @@ static void begin(PosternMilterTicket *ticket)
     PosternInspectionOptions options = {
         .client = ticket->gateway->client,
         .resolver = ticket->gateway->resolver,
-        .receiver = ticket->settings->policy->authserv_id,
+        .receiver = ticket->settings->receiver,
         .checks = ticket->checks,
         .scan_octets = configuration->virus.scan_octets,
         .deadline_ms = configuration->milter.inspection_timeout_ms,
@@ -62,12 +69,29 @@ static void begin(PosternMilterTicket *ticket)
     ticket->inspection = postern_inspection_new(&options, ticket->envelope);
 }
 
+/* They are the inspection's, which goes on with them on another thread than the one that waits. */
+static void on_envelope(const PosternFindings *findings, gpointer user_data)
+{
+    PosternMilterTicket *ticket = user_data;
+    g_autoptr(GVariant) variant = g_variant_ref_sink(postern_findings_to_variant(findings));
+    PosternFindings *copy = postern_findings_from_variant(variant, NULL);
+    pthread_mutex_lock(&ticket->lock);
+    ticket->envelope_findings = copy;
+    ticket->envelope_done = TRUE;
+    pthread_cond_signal(&ticket->changed);
+    pthread_mutex_unlock(&ticket->lock);
+}
+
 static void on_inspected(PosternFindings *findings, const GError *error, gpointer user_data)
 {
     PosternMilterTicket *ticket = user_data;
+    PosternCapsule *capsule = ticket->settings->capsules != NULL ? postern_capsule_new() : NULL;
+    if (capsule != NULL)
+        postern_capsule_set_inspection(capsule, ticket->inspection);
     pthread_mutex_lock(&ticket->lock);
     ticket->findings = findings;
     ticket->problem = error != NULL ? g_strdup(error->message) : NULL;
+    ticket->capsule = capsule;
     ticket->done = TRUE;
     pthread_cond_signal(&ticket->changed);
     pthread_mutex_unlock(&ticket->lock);
@@ -78,7 +102,9 @@ static void end(PosternMilterTicket *ticket)
     postern_inspection_free(ticket->inspection);
     postern_milter_settings_unref(ticket->settings);
     postern_envelope_free(ticket->envelope);
+    g_clear_pointer(&ticket->envelope_findings, postern_findings_free);
     g_clear_pointer(&ticket->findings, postern_findings_free);
+    g_clear_pointer(&ticket->capsule, postern_capsule_free);
     g_free(ticket->problem);
     pthread_mutex_destroy(&ticket->lock);
     pthread_cond_destroy(&ticket->changed);
@@ -91,11 +117,19 @@ static void run(Job *job)
     case JOB_BEGIN:
         begin(job->ticket);
         break;
+    case JOB_ENVELOPE:
+        postern_inspection_set_envelope(job->ticket->inspection, job->envelope);
+        break;
+    case JOB_AWAIT:
+        postern_milter_nudge_start(job->ticket->gateway->nudge);
+        postern_inspection_await_envelope(job->ticket->inspection, on_envelope, job->ticket);
+        break;
     case JOB_HEADER:
         postern_inspection_header(job->ticket->inspection, job->message);
         break;
     case JOB_FINISH:
         postern_milter_nudge_start(job->ticket->gateway->nudge);
+        postern_inspection_limit(job->ticket->inspection, job->checks);
         postern_inspection_finish(job->ticket->inspection, job->message, on_inspected, job->ticket);
         break;
     case JOB_END:
@@ -103,6 +137,7 @@ static void run(Job *job)
         break;
     }
     postern_message_unref(job->message);
+    postern_envelope_free(job->envelope);
     g_free(job);
 }
 
@@ -145,13 +180,18 @@ PosternMilterGateway *postern_milter_gateway_new(struct event_base *loop, Poster
     return gateway;
 }
 
-static void push(PosternMilterTicket *ticket, JobKind kind, PosternMessage *message)
+static Job *job_new(PosternMilterTicket *ticket, JobKind kind, PosternMessage *message)
 {
-    PosternMilterGateway *gateway = ticket->gateway;
     Job *job = g_new0(Job, 1);
     job->kind = kind;
     job->ticket = ticket;
     job->message = message != NULL ? postern_message_ref(message) : NULL;
+    return job;
+}
+
+static void push(Job *job)
+{
+    PosternMilterGateway *gateway = job->ticket->gateway;
     pthread_mutex_lock(&gateway->lock);
     g_queue_push_tail(&gateway->jobs, job);
     pthread_mutex_unlock(&gateway->lock);
@@ -177,21 +217,36 @@ PosternMilterTicket *postern_milter_ticket_new(PosternMilterGateway *gateway, Po
     ticket->envelope = postern_envelope_copy(envelope);
     ticket->checks = checks;
     init_locks(ticket);
-    push(ticket, JOB_BEGIN, NULL);
+    push(job_new(ticket, JOB_BEGIN, NULL));
     return ticket;
+}
+
+void postern_milter_ticket_envelope(PosternMilterTicket *ticket, const PosternEnvelope *envelope)
+{
+    Job *job = job_new(ticket, JOB_ENVELOPE, NULL);
+    job->envelope = postern_envelope_copy(envelope);
+    push(job);
+}
+
+void postern_milter_ticket_await_envelope(PosternMilterTicket *ticket)
+{
+    push(job_new(ticket, JOB_AWAIT, NULL));
 }
 
 void postern_milter_ticket_header(PosternMilterTicket *ticket, PosternMessage *header)
 {
-    push(ticket, JOB_HEADER, header);
+    push(job_new(ticket, JOB_HEADER, header));
 }
 
-void postern_milter_ticket_finish(PosternMilterTicket *ticket, PosternMessage *message)
+void postern_milter_ticket_finish(PosternMilterTicket *ticket, PosternMessage *message, PosternChecks checks)
 {
-    push(ticket, JOB_FINISH, message);
+    Job *job = job_new(ticket, JOB_FINISH, message);
+    job->checks = checks;
+    push(job);
 }
 
-gboolean postern_milter_ticket_wait(PosternMilterTicket *ticket, guint milliseconds)
+/* Of done, one of ticket's own. */
+static gboolean wait_for(PosternMilterTicket *ticket, const gboolean *done, guint milliseconds)
 {
     struct timespec until;
     int waited = 0;
@@ -199,11 +254,26 @@ gboolean postern_milter_ticket_wait(PosternMilterTicket *ticket, guint milliseco
     until.tv_sec += milliseconds / 1000 + (until.tv_nsec + milliseconds % 1000 * 1000000L) / 1000000000L;
     until.tv_nsec = (until.tv_nsec + milliseconds % 1000 * 1000000L) % 1000000000L;
     pthread_mutex_lock(&ticket->lock);
-    while (!ticket->done && waited != ETIMEDOUT)
+    while (!*done && waited != ETIMEDOUT)
         waited = pthread_cond_timedwait(&ticket->changed, &ticket->lock, &until);
-    gboolean done = ticket->done;
+    gboolean result = *done;
     pthread_mutex_unlock(&ticket->lock);
-    return done;
+    return result;
+}
+
+gboolean postern_milter_ticket_wait(PosternMilterTicket *ticket, guint milliseconds)
+{
+    return wait_for(ticket, &ticket->done, milliseconds);
+}
+
+PosternFindings *postern_milter_ticket_wait_envelope(PosternMilterTicket *ticket, guint milliseconds)
+{
+    if (!wait_for(ticket, &ticket->envelope_done, milliseconds))
+        return NULL;
+    pthread_mutex_lock(&ticket->lock);
+    PosternFindings *findings = g_steal_pointer(&ticket->envelope_findings);
+    pthread_mutex_unlock(&ticket->lock);
+    return findings;
 }
 
 PosternFindings *postern_milter_ticket_take(PosternMilterTicket *ticket, char **ret_problem)
@@ -215,8 +285,16 @@ PosternFindings *postern_milter_ticket_take(PosternMilterTicket *ticket, char **
     return findings;
 }
 
+PosternCapsule *postern_milter_ticket_take_capsule(PosternMilterTicket *ticket)
+{
+    pthread_mutex_lock(&ticket->lock);
+    PosternCapsule *capsule = g_steal_pointer(&ticket->capsule);
+    pthread_mutex_unlock(&ticket->lock);
+    return capsule;
+}
+
 void postern_milter_ticket_free(PosternMilterTicket *ticket)
 {
     if (ticket != NULL)
-        push(ticket, JOB_END, NULL);
+        push(job_new(ticket, JOB_END, NULL));
 }

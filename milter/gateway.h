@@ -28,11 +28,21 @@ typedef struct PosternMilterTicket PosternMilterTicket;
 PosternMilterTicket *postern_milter_ticket_new(PosternMilterGateway *gateway, PosternMilterSettings *settings,
                                                const PosternEnvelope *envelope, PosternChecks checks);
 
+/* The client is another than was said at first: envelope is copied. Before the header. */
+void postern_milter_ticket_envelope(PosternMilterTicket *ticket, const PosternEnvelope *envelope);
+
+/* What the envelope alone tells is to be waited for, with postern_milter_ticket_wait_envelope(). Once, and
+ * before all that follows. */
+void postern_milter_ticket_await_envelope(PosternMilterTicket *ticket);
+
+/* Waits for it, at most milliseconds: the findings, the caller's, with what SPF found; NULL: not in time. */
+PosternFindings *postern_milter_ticket_wait_envelope(PosternMilterTicket *ticket, guint milliseconds);
+
 /* The header is there (sealed; a reference is taken). */
 void postern_milter_ticket_header(PosternMilterTicket *ticket, PosternMessage *header);
 
-/* The message is there (sealed; a reference is taken). Once. */
-void postern_milter_ticket_finish(PosternMilterTicket *ticket, PosternMessage *message);
+/* The message is there (sealed; a reference is taken), and no more than checks are still wanted. Once. */
+void postern_milter_ticket_finish(PosternMilterTicket *ticket, PosternMessage *message, PosternChecks checks);
 
 /* Waits until the findings are there, at most milliseconds; TRUE: they are. */
 gboolean postern_milter_ticket_wait(PosternMilterTicket *ticket, guint milliseconds);
@@ -42,6 +52,10 @@ gboolean postern_milter_ticket_wait(PosternMilterTicket *ticket, guint milliseco
  * a new string, or NULL.
  */
 PosternFindings *postern_milter_ticket_take(PosternMilterTicket *ticket, char **ret_problem);
+
+/* What the inspection went by, for a capsule that the caller completes and frees; NULL: none are kept, or it
+ * is not over. */
+PosternCapsule *postern_milter_ticket_take_capsule(PosternMilterTicket *ticket);
 
 /* Ends the inspection, wherever it stands. */
 void postern_milter_ticket_free(PosternMilterTicket *ticket);

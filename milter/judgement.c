@@ -1,18 +1,23 @@
 #include "milter/judgement.h"
 
+#include "judge/dmarc.h"
+
 PosternMilterJudgement *postern_milter_judgement_put_off(const PosternMilterSettings *settings,
                                                          const char *reply)
 {
     PosternMilterJudgement *judgement = g_new0(PosternMilterJudgement, 1);
     judgement->put_off = TRUE;
     judgement->problem = g_strdup(reply);
-    if (!settings->policy->observe)
+    if (!settings->observe)
         judgement->reply = g_strdup(reply);
     return judgement;
 }
 
 static void call_unscannable(PosternFindings *findings, const char *reason)
 {
+    g_ptr_array_set_size(findings->signatures.fields, 0);
+    g_free(findings->signatures.problem);
+    findings->signatures.problem = g_strdup(reason);
     if (findings->virus.result == POSTERN_VIRUS_INFECTED)
         return;
     findings->virus.result = POSTERN_VIRUS_UNSCANNABLE;
@@ -20,19 +25,46 @@ static void call_unscannable(PosternFindings *findings, const char *reason)
     findings->virus.reason = g_strdup(reason);
 }
 
-/* The signature of a body that is not all here would be called broken, and what is clean may not stay so. */
+/*
+ * A signature over a body that is not all here would be called broken, and so what rests on one; a signature
+ * of ours would be broken; and what is clean may not stay so.
+ */
 static void reduce_to_beginning(PosternFindings *findings)
 {
-    g_ptr_array_set_size(findings->dkim, 0);
-    findings->dkim_checked = FALSE;
+    g_autoptr(PosternFindings) unfit = postern_findings_new();
+    postern_findings_take(findings, unfit, POSTERN_CHECK_DKIM | POSTERN_CHECK_ARC);
+    postern_dmarc_conclude(findings);
+    if (findings->dmarc.result != POSTERN_DMARC_PASS)
+        postern_findings_take(findings, unfit, POSTERN_CHECK_DMARC);
     call_unscannable(findings, "the message is larger than [milter] message_size");
+}
+
+PosternMilterJudgement *postern_milter_judgement_at_mail(const PosternMilterSession *session,
+                                                         PosternFindings *findings)
+{
+    const PosternMilterChoice *choice = &session->transaction->choice;
+    const char *check = NULL;
+    char *reply = findings != NULL
+                      ? postern_verdict_refuse_at_mail(choice->settings->policies, choice->client_class,
+                                                       findings, session->envelope, &check)
+                      : NULL;
+    if (reply == NULL) {
+        postern_findings_free(findings);
+        return NULL;
+    }
+    PosternMilterJudgement *judgement = g_new0(PosternMilterJudgement, 1);
+    judgement->findings = findings;
+    judgement->check = check;
+    judgement->reply = reply;
+    return judgement;
 }
 
 PosternMilterJudgement *postern_milter_judgement_new(const PosternMilterSession *session,
                                                      PosternFindings *findings, char *problem)
 {
     const PosternMilterTransaction *transaction = session->transaction;
-    gboolean required = transaction->settings->configuration->virus.scan;
+    const PosternMilterChoice *choice = &transaction->choice;
+    const PosternEnvelope *envelope = postern_milter_choice_envelope(choice, session->envelope);
     gsize length = 0;
     const char *octets = postern_message_octets(transaction->message, &length, NULL);
     g_autoptr(PosternHeader) header = octets != NULL ? postern_header_parse(octets, length) : NULL;
@@ -44,8 +76,8 @@ PosternMilterJudgement *postern_milter_judgement_new(const PosternMilterSession 
         call_unscannable(judgement->findings, "the inspection did not end in time");
     else if (transaction->extent == POSTERN_MILTER_TOO_BIG)
         reduce_to_beginning(judgement->findings);
-    judgement->verdict = postern_verdict_decide(transaction->settings->policy, judgement->findings,
-                                                session->envelope, header, required);
+    judgement->verdict =
+        postern_verdict_decide(postern_milter_choice_policy(choice), judgement->findings, envelope, header);
     judgement->reply = g_strdup(judgement->verdict->reply);
     return judgement;
 }

@@ -8,7 +8,8 @@
 
 typedef struct {
     PosternFindings *findings; /* NULL: none were waited for */
-    PosternVerdict *verdict;   /* NULL: put off, for the reason that reply names */
+    PosternVerdict *verdict;   /* NULL: refused at MAIL, or put off, for the reason that reply names */
+    const char *check;         /* the row that decided at MAIL; static; or NULL */
     char *reply;      /* "451 4.3.2 text" what the client is told, without session id; or NULL: accepted */
     char *problem;    /* what could not be checked and why, or NULL */
     gboolean put_off; /* this message was not judged: trouble of ours, that passes */
@@ -18,6 +19,13 @@ typedef struct {
  */
 PosternMilterJudgement *postern_milter_judgement_put_off(const PosternMilterSettings *settings,
                                                          const char *reply);
+
+/*
+ * What SPF alone says to refuse at MAIL; NULL: nothing. findings (taken over; NULL: none came in time) are
+ * those of the envelope stage.
+ */
+PosternMilterJudgement *postern_milter_judgement_at_mail(const PosternMilterSession *session,
+                                                         PosternFindings *findings);
 
 /*
  * Decides on session's message, which is at its end, by findings (taken over; NULL: none came in time) and

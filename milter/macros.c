@@ -38,11 +38,31 @@ void postern_milter_macros_client(PosternEnvelope *envelope, const char *name, c
     envelope->client_name = is_verified(name, macro, source) ? g_strdup(name) : NULL;
 }
 
+gboolean postern_milter_macros_is_local(const char *name, const struct sockaddr *address)
+{
+    if (address != NULL)
+        return address->sa_family == AF_UNIX;
+    const char *host = name != NULL ? strrchr(name, '@') : NULL;
+    host = host != NULL ? host + 1 : name;
+    return host != NULL && g_ascii_strcasecmp(host, "localhost") == 0;
+}
+
 void postern_milter_macros_login(PosternEnvelope *envelope, PosternMilterMacro macro, gpointer source)
 {
     const char *login = macro(source, "{auth_authen}");
     g_free(envelope->login);
     envelope->login = login != NULL && login[0] != '\0' ? g_strndup(login, POSTERN_PATH_MAX_OCTETS) : NULL;
+}
+
+char *postern_milter_macros_tls(PosternMilterMacro macro, gpointer source)
+{
+    const char *version = macro(source, "{tls_version}");
+    const char *cipher = macro(source, "{cipher}");
+    if (version == NULL || version[0] == '\0' || strlen(version) > POSTERN_DOMAIN_NAME_MAX_OCTETS)
+        return NULL;
+    if (cipher == NULL || cipher[0] == '\0' || strlen(cipher) > POSTERN_DOMAIN_NAME_MAX_OCTETS)
+        return g_strdup(version);
+    return g_strconcat(version, " ", cipher, NULL);
 }
 
 /* A server has looked at it already: what does not parse is taken as it stands, without its brackets. */

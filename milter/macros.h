@@ -20,6 +20,12 @@ typedef const char *(*PosternMilterMacro)(gpointer source, const char *name);
 void postern_milter_macros_client(PosternEnvelope *envelope, const char *name, const struct sockaddr *address,
                                   PosternMilterMacro macro, gpointer source);
 
+/*
+ * Whether a connection of that name and address is no connection at all, but mail that was handed in on the
+ * server's own machine: by a unix socket, or on the standard input of a server that calls it localhost.
+ */
+gboolean postern_milter_macros_is_local(const char *name, const struct sockaddr *address);
+
 /* Sets login from {auth_authen}, or NULL: not authenticated. */
 void postern_milter_macros_login(PosternEnvelope *envelope, PosternMilterMacro macro, gpointer source);
 
@@ -29,6 +35,9 @@ void postern_milter_macros_login(PosternEnvelope *envelope, PosternMilterMacro m
  */
 char *postern_milter_macros_path(const char *argument, const char *name, PosternMilterMacro macro,
                                  gpointer source);
+
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384", of {tls_version} and {cipher}; NULL: the client uses no TLS. */
+char *postern_milter_macros_tls(PosternMilterMacro macro, gpointer source);
 
 /*
  * Whether the client is a stranger whose right to the sender's domain SPF can tell: not authenticated, not

@@ -4,12 +4,12 @@
 
 #define REQUIRED (SMFIF_ADDHDRS | SMFIF_CHGHDRS)
 #define WITHOUT_REPLY                                                                                        \
-    (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_RCPT | SMFIP_NR_DATA | SMFIP_NR_UNKN | SMFIP_NR_HDR |          \
-     SMFIP_NR_EOH)
+    (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_DATA | SMFIP_NR_UNKN | SMFIP_NR_HDR | SMFIP_NR_EOH)
 
 gboolean postern_milter_offer_answer(PosternMilterOffer *offer, unsigned long actions, unsigned long steps,
-                                     unsigned long registered)
+                                     unsigned long registered, gboolean refuse_recipients)
 {
+    unsigned long silent = WITHOUT_REPLY | (refuse_recipients ? 0 : SMFIP_NR_RCPT);
     *offer = (PosternMilterOffer){
         .leading_space = (steps & SMFIP_HDR_LEADSPC) != 0,
         .skip = (steps & SMFIP_SKIP) != 0,
@@ -17,7 +17,8 @@ gboolean postern_milter_offer_answer(PosternMilterOffer *offer, unsigned long ac
         .macros = (actions & SMFIF_SETSYMLIST) != 0,
     };
     offer->actions = actions & (REQUIRED | SMFIF_QUARANTINE | SMFIF_SETSYMLIST);
-    offer->steps = (registered & ~(unsigned long)SMFIP_SKIP) | (steps & (WITHOUT_REPLY | SMFIP_HDR_LEADSPC));
+    offer->steps = (registered & ~(unsigned long)SMFIP_SKIP) | (steps & (silent | SMFIP_HDR_LEADSPC));
+    offer->recipients = (offer->steps & SMFIP_NR_RCPT) == 0;
     offer->steps |= offer->skip ? SMFIP_SKIP : steps & SMFIP_NR_BODY;
     return (actions & REQUIRED) == REQUIRED;
 }

@@ -10,18 +10,19 @@ typedef struct {
     gboolean skip;          /* the rest of a body may be left out */
     gboolean quarantine;    /* there is a hold queue */
     gboolean macros;        /* the macros wanted may be named */
+    gboolean recipients;    /* RCPT waits for its reply, and so can be refused */
     unsigned long actions;  /* SMFIF_*: what is answered */
     unsigned long steps;    /* SMFIP_*: what is answered */
 } PosternMilterOffer;
 
 /*
  * The answer to an offer of actions and steps; registered are the steps that libmilter leaves out already.
- * Only MAIL and the end of the message keep their reply, and the body where it may be skipped: what a reply
- * is not awaited for is sent in one go, and nothing is ever refused there. FALSE where the server cannot
- * change header fields, which no verdict can do without.
+ * Only MAIL and the end of the message keep their reply, the body where it may be skipped, and RCPT where
+ * refuse_recipients: what a reply is not awaited for is sent in one go, and nothing is ever refused there.
+ * FALSE where the server cannot change header fields, which no verdict can do without.
  */
 gboolean postern_milter_offer_answer(PosternMilterOffer *offer, unsigned long actions, unsigned long steps,
-                                     unsigned long registered);
+                                     unsigned long registered, gboolean refuse_recipients);
 
 /* What a connection has whose negotiation is not known any more (a new client on an old connection). */
 void postern_milter_offer_usual(PosternMilterOffer *offer);

@@ -39,7 +39,7 @@ void postern_milter_reply_free(PosternMilterReply *reply)
     g_free(reply);
 }
 
-static int compare_removals(gconstpointer a, gconstpointer b)
+static int compare_occurrences(gconstpointer a, gconstpointer b)
 {
     const PosternEdit *first = *(const PosternEdit *const *)a;
     const PosternEdit *second = *(const PosternEdit *const *)b;
@@ -51,10 +51,10 @@ GPtrArray *postern_milter_edits_in_order(const PosternEdits *edits)
     GPtrArray *order = g_ptr_array_new();
     for (guint i = 0; i < edits->list->len; i++) {
         PosternEdit *edit = g_ptr_array_index(edits->list, i);
-        if (edit->kind == POSTERN_EDIT_REMOVE)
+        if (edit->kind != POSTERN_EDIT_INSERT)
             g_ptr_array_add(order, edit);
     }
-    g_ptr_array_sort(order, compare_removals);
+    g_ptr_array_sort(order, compare_occurrences);
     for (guint i = 0; i < edits->list->len; i++) {
         PosternEdit *edit = g_ptr_array_index(edits->list, i);
         if (edit->kind == POSTERN_EDIT_INSERT)

@@ -20,7 +20,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternMilterReply, postern_milter_reply_free)
 
 /*
  * The edits in an order in which each means what it says, however the server counts fields that are gone:
- * removals from the last field to the first, then what is inserted. Of PosternEdit *, owned by edits.
+ * removals and changes from the last field to the first, then what is inserted. Of PosternEdit *, owned by
+ * edits.
  */
 GPtrArray *postern_milter_edits_in_order(const PosternEdits *edits);
 

@@ -29,6 +29,7 @@ typedef struct {
     const PosternMilterServerOptions *options;
     struct event_base *loop;
     PosternMilterSettings *settings;
+    PosternCapsuleStore *capsules; /* or NULL */
     PosternAnswersFile *answers;
     struct event *orders;
     struct event *tick; /* while draining */
@@ -38,9 +39,7 @@ typedef struct {
 
 const char *postern_milter_server_user(const PosternConfiguration *configuration)
 {
-    g_autoptr(PosternConfiguration) defaults = postern_configuration_new();
-    const char *user = postern_privileges_user(configuration->milter.user, defaults->milter.user);
-    return g_str_equal(user, configuration->milter.user) ? configuration->milter.user : "nobody";
+    return postern_privileges_user("milter", configuration->milter.user);
 }
 
 /* The process ends here: libmilter's own end waits for its listener, and stops sessions where they stand. */
@@ -59,8 +58,17 @@ static void reload(Server *server)
     }
     if (!g_str_equal(configuration->milter.socket, server->settings->configuration->milter.socket))
         postern_log(POSTERN_LOG_WARNING, "[milter] socket has changed: that needs a restart");
+    if (!g_str_equal(configuration->capsule.directory, server->settings->configuration->capsule.directory))
+        postern_log(POSTERN_LOG_WARNING, "[capsule] directory has changed: that needs a restart");
+    PosternMilterSettings *settings =
+        postern_milter_settings_new(configuration, server->settings->budget, &error);
+    if (settings == NULL) {
+        postern_log(POSTERN_LOG_ERROR, "nothing was changed by the reload: %s", error->message);
+        return;
+    }
     postern_log_set_level((PosternLogLevel)configuration->log.level);
-    PosternMilterSettings *settings = postern_milter_settings_new(configuration, server->settings->budget);
+    postern_milter_settings_keep(settings, server->capsules);
+    postern_capsule_store_reload(server->capsules, configuration);
     postern_milter_settings_unref(server->settings);
     server->settings = postern_milter_settings_ref(settings);
     postern_milter_filter_set_settings(postern_milter_filter(), settings);
@@ -82,6 +90,7 @@ static void on_tick(evutil_socket_t descriptor, short what, void *data)
         postern_milter_filter_under_way(postern_milter_filter()) == 0 ? server->idle_ticks + 1 : 0;
     if (server->idle_ticks < 2 && g_get_monotonic_time() < server->drain_until)
         return;
+    postern_capsule_store_free(server->capsules);
     postern_log(POSTERN_LOG_NOTICE, "ended");
     end(0);
 }
@@ -135,6 +144,20 @@ static gboolean load_answers(Server *server, GError **error)
     return TRUE;
 }
 
+static void warn_of_capsules(const char *text, guint lost, gpointer user_data)
+{
+    postern_log(POSTERN_LOG_WARNING, "[capsule]: %u messages were not kept: %s", lost, text);
+}
+
+static gboolean open_capsules(Server *server, const char *user, GError **error)
+{
+    if (!postern_capsule_store_open(server->settings->configuration, user, warn_of_capsules, NULL,
+                                    &server->capsules, error))
+        return FALSE;
+    postern_milter_settings_keep(server->settings, server->capsules);
+    return TRUE;
+}
+
 static gboolean give_up_rights(Server *server, const char *user, GError **error)
 {
     const PosternConfiguration *configuration = server->settings->configuration;
@@ -154,14 +177,8 @@ static gboolean give_up_rights(Server *server, const char *user, GError **error)
 
 static PosternResolver *make_resolver(Server *server, GError **error)
 {
-    const PosternConfiguration *configuration = server->settings->configuration;
-    PosternResolverOptions options = {
-        .servers = (const char *const *)configuration->dns.servers,
-        .timeout_ms = configuration->dns.timeout_ms,
-        .cache_octets = (guint)configuration->dns.cache_octets,
-    };
-    return server->answers != NULL ? postern_resolver_new_from_file(server->loop, server->answers)
-                                   : postern_resolver_new(server->loop, &options, error);
+    return postern_resolver_from_configuration(server->loop, server->settings->configuration, server->answers,
+                                               1, error);
 }
 
 static gpointer run_loop(gpointer data)
@@ -200,6 +217,7 @@ static gboolean start(Server *server, GError **error)
         event_new(server->loop, server->options->orders, EV_READ | EV_PERSIST, on_orders, server);
     event_add(server->orders, NULL);
     start_loop(server);
+    postern_capsule_store_start(server->capsules);
     return TRUE;
 }
 
@@ -220,9 +238,11 @@ gboolean postern_milter_server_run(const PosternMilterServerOptions *options, GE
     signal(SIGPIPE, SIG_IGN);
     limit_stacks();
     postern_privileges_raise_descriptors();
-    server.settings = postern_milter_settings_new(options->configuration, NULL);
-    if (!load_answers(&server, error) || !postern_milter_place_open(options->configuration, user, error) ||
-        !give_up_rights(&server, user, error) || !start(&server, error))
+    server.settings = postern_milter_settings_new(options->configuration, NULL, error);
+    if (server.settings == NULL || !load_answers(&server, error) ||
+        !postern_milter_place_open(options->configuration, user, error) ||
+        !open_capsules(&server, user, error) || !give_up_rights(&server, user, error) ||
+        !start(&server, error))
         return FALSE;
     postern_log(POSTERN_LOG_NOTICE, "postern-milter " POSTERN_VERSION " is ready on %s%s",
                 options->configuration->milter.socket,

@@ -21,18 +21,10 @@ void postern_milter_session_free(PosternMilterSession *session)
         return;
     postern_milter_session_reset(session);
     postern_envelope_free(session->envelope);
+    g_free(session->server);
+    g_free(session->daemon);
+    g_free(session->tls);
     g_free(session);
-}
-
-static PosternChecks checks_for(const PosternMilterSession *session,
-                                const PosternConfiguration *configuration)
-{
-    guint checks = POSTERN_CHECKS_ALL;
-    if (!configuration->virus.scan)
-        checks &= ~(guint)POSTERN_CHECK_VIRUS;
-    if (!postern_milter_macros_is_stranger(session->envelope))
-        checks &= ~(guint)POSTERN_CHECK_SPF;
-    return (PosternChecks)checks;
 }
 
 void postern_milter_session_begin(PosternMilterSession *session, PosternMilterGateway *gateway,
@@ -43,22 +35,40 @@ void postern_milter_session_begin(PosternMilterSession *session, PosternMilterGa
     session->envelope->sender = sender;
     session->envelope->sender_parameters = parameters;
     session->transaction = postern_milter_transaction_new(settings);
-    session->ticket = postern_milter_ticket_new(gateway, settings, session->envelope,
-                                                checks_for(session, settings->configuration));
+    PosternMilterChoice *choice = &session->transaction->choice;
+    postern_milter_choice_begin(choice, settings, session->envelope, session->local);
+    session->ticket = postern_milter_ticket_new(
+        gateway, settings, session->envelope, postern_milter_choice_checks_begun(choice, session->envelope));
 }
 
-void postern_milter_session_add_recipient(PosternMilterSession *session, char *recipient)
+/* Where no reply to RCPT is awaited the recipient is the message's, and at its end all of them are put off.
+ */
+static gboolean is_of_the_same_policy(PosternMilterSession *session, const char *recipient)
+{
+    PosternMilterChoice *choice = &session->transaction->choice;
+    if (postern_milter_choice_add_recipient(choice, recipient))
+        return TRUE;
+    choice->differs = choice->differs || !session->offer.recipients;
+    return !session->offer.recipients;
+}
+
+gboolean postern_milter_session_add_recipient(PosternMilterSession *session, char *recipient)
 {
     GPtrArray *recipients = session->envelope->recipients;
+    if (!is_of_the_same_policy(session, recipient)) {
+        g_free(recipient);
+        return FALSE;
+    }
     session->transaction->recipients++;
     if (recipients->len < POSTERN_RECIPIENTS_MAX) {
         g_ptr_array_add(recipients, recipient);
-        return;
+        return TRUE;
     }
     g_free(recipient);
     /* The last place stands for all the others: an empty path, that no list of exempt recipients names. */
     g_free(recipients->pdata[POSTERN_RECIPIENTS_MAX - 1]);
     recipients->pdata[POSTERN_RECIPIENTS_MAX - 1] = g_strdup("");
+    return TRUE;
 }
 
 void postern_milter_session_end_header(PosternMilterSession *session)
@@ -67,8 +77,12 @@ void postern_milter_session_end_header(PosternMilterSession *session)
         return;
     postern_milter_transaction_end_header(session->transaction);
     g_autoptr(PosternMessage) header = postern_milter_transaction_header(session->transaction);
-    if (header != NULL)
-        postern_milter_ticket_header(session->ticket, header);
+    if (header == NULL)
+        return;
+    PosternMilterChoice *choice = &session->transaction->choice;
+    if (postern_milter_choice_find_origin(choice, session->envelope, header))
+        postern_milter_ticket_envelope(session->ticket, choice->origin);
+    postern_milter_ticket_header(session->ticket, header);
 }
 
 void postern_milter_session_reset(PosternMilterSession *session)

@@ -17,7 +17,11 @@ typedef struct {
     PosternMilterTransaction *transaction; /* from MAIL to the end of the message, else NULL */
     PosternMilterTicket *ticket;           /* the same */
     char *queue;                           /* the server's queue id of the message, or NULL */
-    gboolean connected;                    /* a client was announced */
+    char *server;                          /* its own name for itself, and for where it listens, or NULL */
+    char *daemon;
+    char *tls;          /* what the client uses of it, or NULL */
+    gboolean connected; /* a client was announced */
+    gboolean local;     /* mail is handed in on the server's own machine */
     guint messages;
     guint messages_refused;
     gint64 started; /* monotonic, microseconds */
@@ -31,10 +35,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternMilterSession, postern_milter_session_free)
 void postern_milter_session_begin(PosternMilterSession *session, PosternMilterGateway *gateway,
                                   PosternMilterSettings *settings, char *sender, char *parameters);
 
-/* RCPT came; takes recipient. Those over POSTERN_RECIPIENTS_MAX are counted, and none of them is exempt. */
-void postern_milter_session_add_recipient(PosternMilterSession *session, char *recipient);
+/*
+ * RCPT came; takes recipient. Those over POSTERN_RECIPIENTS_MAX are counted, and none of them is exempt.
+ * FALSE: it has another policy than those before it, and is to be refused for now.
+ */
+gboolean postern_milter_session_add_recipient(PosternMilterSession *session, char *recipient);
 
-/* The header is over: its questions are asked while the body still comes. Calls after the first do nothing.
+/*
+ * The header is over: a trusted relay's client is looked for in it, and its questions are asked while the
+ * body still comes. Calls after the first do nothing.
  */
 void postern_milter_session_end_header(PosternMilterSession *session);
 

@@ -1,33 +1,44 @@
 #include "milter/settings.h"
 
-PosternMilterSettings *postern_milter_settings_new(PosternConfiguration *configuration, PosternBudget *budget)
+PosternMilterSettings *postern_milter_settings_new(PosternConfiguration *configuration, PosternBudget *budget,
+                                                   GError **error)
 {
     const char *hostname = configuration->milter.hostname;
-    PosternMilterSettings *settings = g_atomic_rc_box_new0(PosternMilterSettings);
+    g_autoptr(PosternMilterSettings) settings = g_new0(PosternMilterSettings, 1);
+    settings->references = 1;
     settings->configuration = configuration;
-    settings->policy =
-        postern_policy_from_configuration(configuration, hostname[0] != '\0' ? hostname : NULL);
-    settings->policy->observe = configuration->milter.mode == POSTERN_MODE_OBSERVE;
+    settings->observe = configuration->milter.mode == POSTERN_MODE_OBSERVE;
+    settings->by_recipient = configuration->clients.recipients[0] != '\0';
+    settings->policies =
+        postern_policies_new(configuration, hostname[0] != '\0' ? hostname : NULL, settings->observe, error);
+    if (settings->policies == NULL)
+        return NULL;
+    settings->receiver = postern_policies_of(settings->policies, POSTERN_CLIENT_OTHER, NULL)->authserv_id;
     settings->budget = budget != NULL ? postern_budget_ref(budget)
                                       : postern_budget_new(configuration->milter.message_memory);
-    return settings;
+    return g_steal_pointer(&settings);
+}
+
+void postern_milter_settings_keep(PosternMilterSettings *settings, PosternCapsuleStore *capsules)
+{
+    settings->capsules = capsules;
+    if (capsules != NULL && settings->dump == NULL)
+        settings->dump = postern_configuration_dump(settings->configuration);
 }
 
 PosternMilterSettings *postern_milter_settings_ref(PosternMilterSettings *settings)
 {
-    return g_atomic_rc_box_acquire(settings);
-}
-
-static void clear(gpointer data)
-{
-    PosternMilterSettings *settings = data;
-    g_clear_pointer(&settings->configuration, postern_configuration_free);
-    g_clear_pointer(&settings->policy, postern_policy_free);
-    g_clear_pointer(&settings->budget, postern_budget_unref);
+    g_atomic_int_inc(&settings->references);
+    return settings;
 }
 
 void postern_milter_settings_unref(PosternMilterSettings *settings)
 {
-    if (settings != NULL)
-        g_atomic_rc_box_release_full(settings, clear);
+    if (settings == NULL || !g_atomic_int_dec_and_test(&settings->references))
+        return;
+    g_clear_pointer(&settings->configuration, postern_configuration_free);
+    g_clear_pointer(&settings->policies, postern_policies_unref);
+    g_clear_pointer(&settings->budget, postern_budget_unref);
+    g_clear_pointer(&settings->dump, g_free);
+    g_free(settings);
 }

@@ -8,20 +8,29 @@
 
 #include "base/budget.h"
 #include "base/configuration.h"
-#include "judge/policy.h"
+#include "inspect/capsule_store.h"
+#include "judge/policies.h"
 
 typedef struct {
+    gint references; /* atomic */
     PosternConfiguration *configuration;
-    PosternPolicy *policy;
-    PosternBudget *budget; /* of messages in memory; the same object over reloads */
+    PosternPolicies *policies;
+    PosternBudget *budget;         /* of messages in memory; the same object over reloads */
+    const char *receiver;          /* our name, in Authentication-Results and for SPF; owned by policies */
+    gboolean observe;              /* everything passes */
+    gboolean by_recipient;         /* recipients may have policies of their own */
+    PosternCapsuleStore *capsules; /* of the process; NULL: none are kept */
+    char *dump;                    /* of configuration, for capsules, or NULL */
 } PosternMilterSettings;
 
 /*
- * Takes over configuration. budget: that of the running milter (a reference is taken), or NULL for a new one
- * of message_memory octets.
+ * Takes over configuration, on failure too. budget: that of the running milter (a reference is taken), or
+ * NULL for a new one of message_memory octets. NULL and error where policies cannot be made of it.
  */
-PosternMilterSettings *postern_milter_settings_new(PosternConfiguration *configuration,
-                                                   PosternBudget *budget);
+PosternMilterSettings *postern_milter_settings_new(PosternConfiguration *configuration, PosternBudget *budget,
+                                                   GError **error);
+/* Messages that go by settings may be kept in capsules (NULL: they may not). Before any does. */
+void postern_milter_settings_keep(PosternMilterSettings *settings, PosternCapsuleStore *capsules);
 PosternMilterSettings *postern_milter_settings_ref(PosternMilterSettings *settings);
 void postern_milter_settings_unref(PosternMilterSettings *settings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternMilterSettings, postern_milter_settings_unref)

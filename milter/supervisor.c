@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "inspect/execute.h"
 #include "inspect/spawn.h"
+#include "judge/policies.h"
 #include "milter/place.h"
 #include "milter/server.h"
 
@@ -115,10 +116,20 @@ static void order(Supervisor *supervisor, PosternMilterOrder what)
         (void)!write(supervisor->orders, &octet, 1);
 }
 
+/* Also what the serving process makes of it: one that could not start with it is no configuration to keep. */
+static PosternConfiguration *load(const char *path, GError **error)
+{
+    g_autoptr(PosternConfiguration) configuration = postern_configuration_load(path, error);
+    if (configuration == NULL)
+        return NULL;
+    g_autoptr(PosternPolicies) policies = postern_policies_new(configuration, NULL, FALSE, error);
+    return policies != NULL ? g_steal_pointer(&configuration) : NULL;
+}
+
 static void reload(Supervisor *supervisor)
 {
     g_autoptr(GError) error = NULL;
-    PosternConfiguration *configuration = postern_configuration_load(supervisor->path, &error);
+    PosternConfiguration *configuration = load(supervisor->path, &error);
     if (configuration == NULL) {
         postern_log(POSTERN_LOG_ERROR, "nothing was changed by the reload: %s", error->message);
         return;

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "mail/message.h"
-#include "milter/settings.h"
+#include "milter/choice.h"
 
 typedef enum {
     POSTERN_MILTER_WHOLE,   /* all of it is here, so far */
@@ -15,6 +15,7 @@ typedef enum {
 
 typedef struct {
     PosternMilterSettings *settings;
+    PosternMilterChoice choice;
     PosternMessage *message; /* never NULL unless extent is NO_ROOM */
     PosternMilterExtent extent;
     guint64 octets;    /* that have come, kept or not; of a body that was skipped not all */

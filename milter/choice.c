@@ -1,0 +1,109 @@
+#include "milter/choice.h"
+
+#include "mail/header.h"
+#include "mail/received.h"
+#include "milter/macros.h"
+
+#define CHECKS_OF_CLIENT ((guint)(POSTERN_CHECK_SPF | POSTERN_CHECK_DMARC))
+
+PosternClientClass postern_milter_choice_class(const PosternMilterSettings *settings,
+                                               const PosternEnvelope *envelope, gboolean local)
+{
+    PosternClientClass client_class = postern_policies_client_class(settings->policies, envelope);
+    return local && client_class == POSTERN_CLIENT_OTHER ? POSTERN_CLIENT_OWN_NETWORK : client_class;
+}
+
+void postern_milter_choice_begin(PosternMilterChoice *choice, const PosternMilterSettings *settings,
+                                 const PosternEnvelope *envelope, gboolean local)
+{
+    postern_milter_choice_clear(choice);
+    choice->settings = settings;
+    choice->client_class = postern_milter_choice_class(settings, envelope, local);
+}
+
+void postern_milter_choice_clear(PosternMilterChoice *choice)
+{
+    g_clear_pointer(&choice->origin, postern_envelope_free);
+    *choice = (PosternMilterChoice){.settings = NULL};
+}
+
+static PosternChecks possible(guint checks, gboolean client_known)
+{
+    return (PosternChecks)(client_known ? checks : checks & ~CHECKS_OF_CLIENT);
+}
+
+PosternChecks postern_milter_choice_checks_begun(const PosternMilterChoice *choice,
+                                                 const PosternEnvelope *envelope)
+{
+    gboolean relay = choice->client_class == POSTERN_CLIENT_TRUSTED_RELAY;
+    return possible(postern_policies_checks(choice->settings->policies, choice->client_class),
+                    relay || postern_milter_macros_is_stranger(envelope));
+}
+
+gboolean postern_milter_choice_may_refuse_at_mail(const PosternMilterChoice *choice,
+                                                  const PosternEnvelope *envelope)
+{
+    const PosternMilterSettings *settings = choice->settings;
+    return settings->configuration->milter.refuse_at_mail &&
+           choice->client_class != POSTERN_CLIENT_TRUSTED_RELAY &&
+           postern_milter_macros_is_stranger(envelope) &&
+           postern_policies_may_refuse_at_mail(settings->policies, choice->client_class);
+}
+
+gboolean postern_milter_choice_add_recipient(PosternMilterChoice *choice, const char *recipient)
+{
+    const PosternPolicy *policy =
+        postern_policies_of(choice->settings->policies, choice->client_class, recipient);
+    if (choice->policy == NULL)
+        choice->policy = policy;
+    return choice->policy == policy || choice->settings->observe;
+}
+
+static gboolean is_trusted(const PosternAddress *address, gconstpointer networks)
+{
+    return postern_networks_contain(networks, address);
+}
+
+gboolean postern_milter_choice_find_origin(PosternMilterChoice *choice, const PosternEnvelope *envelope,
+                                           PosternMessage *header)
+{
+    gsize length = 0;
+    const char *octets = choice->client_class == POSTERN_CLIENT_TRUSTED_RELAY
+                             ? postern_message_octets(header, &length, NULL)
+                             : NULL;
+    if (octets == NULL)
+        return FALSE;
+    g_autoptr(PosternHeader) fields = postern_header_parse(octets, length);
+    g_autoptr(PosternEnvelope) origin = postern_envelope_copy(envelope);
+    if (!postern_received_find_client(fields, is_trusted,
+                                      postern_policies_trusted_networks(choice->settings->policies), origin))
+        return FALSE;
+    postern_envelope_free(choice->origin);
+    choice->origin = g_steal_pointer(&origin);
+    return TRUE;
+}
+
+const PosternPolicy *postern_milter_choice_policy(const PosternMilterChoice *choice)
+{
+    return choice->policy != NULL
+               ? choice->policy
+               : postern_policies_of(choice->settings->policies, choice->client_class, NULL);
+}
+
+const PosternEnvelope *postern_milter_choice_envelope(const PosternMilterChoice *choice,
+                                                      const PosternEnvelope *envelope)
+{
+    if (choice->origin == NULL)
+        return envelope;
+    g_ptr_array_unref(choice->origin->recipients);
+    choice->origin->recipients = g_ptr_array_ref(envelope->recipients);
+    return choice->origin;
+}
+
+PosternChecks postern_milter_choice_checks(const PosternMilterChoice *choice, const PosternEnvelope *envelope)
+{
+    gboolean known = choice->client_class == POSTERN_CLIENT_TRUSTED_RELAY
+                         ? choice->origin != NULL
+                         : postern_milter_macros_is_stranger(envelope);
+    return possible(postern_milter_choice_policy(choice)->checks, known);
+}

@@ -1,6 +1,7 @@
 /*
- * Enters a worker's sandbox and makes the one call that is named. Exit status 0: the call was allowed and did
- * its work; 3: it came back with an error; death by SIGSYS or SIGXFSZ is what the test looks for.
+ * Enters the sandbox of a worker that inspects, or of one that signs, and makes the one call that is named.
+ * Exit status 0: the call was allowed and did its work; 3: it came back with an error; death by SIGSYS or
+ * SIGXFSZ is what the test looks for.
  */
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -184,13 +185,14 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-    if (argc != 4) {
-        fprintf(stderr, "usage: denied_call CALL DIRECTORY OUTSIDE\n");
+    gboolean signs = argc == 5 && strcmp(argv[4], "signs") == 0;
+    if (argc != 4 && !signs) {
+        fprintf(stderr, "usage: denied_call CALL DIRECTORY OUTSIDE [signs]\n");
         return 2;
     }
     const Places places = {.directory = argv[2], .outside = argv[3]};
     const PosternSandboxOptions options = {
-        .directory = places.directory, .memory_octets = 64 << 20, .file_octets = FILE_OCTETS};
+        .directory = signs ? NULL : places.directory, .memory_octets = 64 << 20, .file_octets = FILE_OCTETS};
     gboolean confined = FALSE;
     g_autoptr(GError) error = NULL;
     if (!postern_privileges_drop("nobody", &error) || !postern_sandbox_enter(&options, &confined, &error)) {

@@ -1,6 +1,7 @@
 /*
  * A small client of postern-inspector for the tests: inspects each file given, and prints one line for each:
  * `FILE spf=RESULT dkim=RESULT… virus=RESULT name="…" reason="…" attachments=N error="…" milliseconds=N`.
+ * With --sign it is signed alone: `signed=DOMAIN field="…"… unsigned="PROBLEM"` come after virus.
  */
 #include <event2/event.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 
 typedef struct {
     char *socket, *configuration, *answers, *sender, *client;
-    gboolean spawn, hold, watch, no_spf;
+    gboolean spawn, hold, watch, no_spf, sign;
     int repeat, parallel, deadline_ms, scan_octets;
     gint64 now;
 } Options;
@@ -47,6 +48,25 @@ static void print_value(const char *key, const char *value)
     }
 }
 
+static void print_signatures(const PosternSignatures *signatures)
+{
+    if (signatures->domain != NULL)
+        printf(" signed=%s", signatures->domain);
+    for (guint i = 0; i < signatures->fields->len; i++) {
+        const char *field = g_ptr_array_index(signatures->fields, i);
+        g_autofree char *escaped = postern_escape(field, strlen(field), 10000);
+        printf(" field=\"%s\"", escaped);
+    }
+    print_value("unsigned", signatures->problem);
+}
+
+static PosternChecks checks_of(const Options *options)
+{
+    if (options->sign)
+        return POSTERN_CHECK_SIGN;
+    return options->no_spf ? POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT : POSTERN_CHECKS_VERDICT;
+}
+
 static void print_findings(const One *one, const PosternFindings *findings, const GError *error)
 {
     printf("%s spf=%s dkim=", one->file, postern_spf_result_name(findings->spf.result));
@@ -57,6 +77,7 @@ static void print_findings(const One *one, const PosternFindings *findings, cons
     printf(" virus=%s", postern_virus_result_name(findings->virus.result));
     print_value("name", findings->virus.name);
     print_value("reason", findings->virus.reason);
+    print_signatures(&findings->signatures);
     printf(" attachments=%u", findings->attachment_count);
     print_value("mime", findings->mime_problem);
     print_value("error", error != NULL ? error->message : NULL);
@@ -73,11 +94,10 @@ static void on_done(PosternFindings *findings, const GError *error, gpointer use
     postern_inspection_free(one->inspection);
     g_free(one);
     driver->done++;
-    if (driver->done == driver->total) {
+    if (driver->done == driver->total)
         event_base_loopbreak(driver->loop);
-    } else {
+    else
         start_next(driver);
-    }
 }
 
 static PosternMessage *read_message(const char *file)
@@ -86,9 +106,8 @@ static PosternMessage *read_message(const char *file)
     g_autofree char *octets = NULL;
     gsize length = 0;
     PosternMessage *message = NULL;
-    if (g_file_get_contents(file, &octets, &length, &error)) {
+    if (g_file_get_contents(file, &octets, &length, &error))
         message = postern_message_new(POSTERN_MESSAGE_MAX_OCTETS, NULL, &error);
-    }
     if (message == NULL || !postern_message_append(message, octets, length, &error)) {
         g_printerr("%s: %s\n", file, error->message);
         exit(2);
@@ -99,19 +118,17 @@ static PosternMessage *read_message(const char *file)
 static void start_next(Driver *driver)
 {
     const Options *options = driver->options;
-    if (driver->started == driver->total) {
+    if (driver->started == driver->total)
         return;
-    }
     One *one = g_new0(One, 1);
     g_autoptr(PosternEnvelope) envelope = postern_envelope_new();
-    const PosternInspectionOptions inspection = {
-        .client = driver->client,
-        .resolver = driver->resolver,
-        .receiver = "mx.example.org",
-        .checks = options->no_spf ? POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT : POSTERN_CHECKS_ALL,
-        .scan_octets = (guint64)options->scan_octets,
-        .now = options->now,
-        .deadline_ms = (guint)options->deadline_ms};
+    const PosternInspectionOptions inspection = {.client = driver->client,
+                                                 .resolver = driver->resolver,
+                                                 .receiver = "mx.example.org",
+                                                 .checks = checks_of(options),
+                                                 .scan_octets = (guint64)options->scan_octets,
+                                                 .now = options->now,
+                                                 .deadline_ms = (guint)options->deadline_ms};
     one->driver = driver;
     one->file = driver->files[driver->started % g_strv_length(driver->files)];
     one->began = g_get_monotonic_time();
@@ -121,7 +138,7 @@ static void start_next(Driver *driver)
     envelope->sender = g_strdup(options->sender != NULL ? options->sender : "");
     g_autoptr(PosternMessage) message = read_message(one->file);
     one->inspection = postern_inspection_new(&inspection, envelope);
-    if (!options->no_spf) {
+    if (!options->no_spf && !options->sign) {
         g_autoptr(PosternMessage) header = postern_message_copy_header(message, NULL);
         postern_inspection_header(one->inspection, header);
     }
@@ -150,9 +167,8 @@ static int run(const Options *options, char **files, GError **error)
         process = postern_inspector_process_new(options->configuration, NULL, error);
         path = process != NULL ? postern_inspector_process_path(process) : NULL;
     }
-    if (answers == NULL || path == NULL) {
+    if (answers == NULL || path == NULL)
         return 2;
-    }
     Driver driver = {.options = options, .loop = event_base_new(), .files = files};
     driver.total = g_strv_length(files) * (guint)options->repeat;
     driver.client = postern_inspector_client_new(driver.loop, path);
@@ -161,14 +177,12 @@ static int run(const Options *options, char **files, GError **error)
         printf("inspector process=%d path=%s\n", (int)postern_inspector_process_pid(process), path);
         fflush(stdout);
     }
-    for (int i = 0; i < options->parallel; i++) {
+    for (int i = 0; i < options->parallel; i++)
         start_next(&driver);
-    }
     static const struct timeval watch_pause = {.tv_usec = 50000};
     struct event *watch = event_new(driver.loop, -1, EV_PERSIST, on_watch, process);
-    if (options->watch && process != NULL) {
+    if (options->watch && process != NULL)
         event_add(watch, &watch_pause);
-    }
     event_base_dispatch(driver.loop);
     event_free(watch);
     while (options->hold && getchar() != EOF) {
@@ -191,6 +205,7 @@ int main(int argc, char **argv)
         {"sender", 0, 0, G_OPTION_ARG_STRING, &options.sender, "Reverse path", "ADDRESS"},
         {"client", 0, 0, G_OPTION_ARG_STRING, &options.client, "Client's address", "ADDRESS"},
         {"content-only", 0, 0, G_OPTION_ARG_NONE, &options.no_spf, "Virus and content checks alone", NULL},
+        {"sign", 0, 0, G_OPTION_ARG_NONE, &options.sign, "Ask for signatures alone", NULL},
         {"hold", 0, 0, G_OPTION_ARG_NONE, &options.hold, "At the end, wait for the end of standard input",
          NULL},
         {"watch", 0, 0, G_OPTION_ARG_NONE, &options.watch, "Start the spawned inspector again when it ends",
@@ -206,12 +221,10 @@ int main(int argc, char **argv)
     g_autoptr(GOptionContext) context = g_option_context_new("FILE…");
     g_option_context_add_main_entries(context, entries, NULL);
     int status = 2;
-    if (g_option_context_parse(context, &argc, &argv, &error) && argc > 1) {
+    if (g_option_context_parse(context, &argc, &argv, &error) && argc > 1)
         status = run(&options, argv + 1, &error);
-    }
-    if (error != NULL) {
+    if (error != NULL)
         g_printerr("inspect_message: %s\n", error->message);
-    }
     g_free(options.socket);
     g_free(options.configuration);
     g_free(options.answers);

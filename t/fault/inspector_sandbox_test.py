@@ -28,10 +28,11 @@ class SandboxTest(unittest.TestCase):
         os.chmod(self.inside, 0o777)
         self.addCleanup(shutil.rmtree, self.folder, True)
 
-    def make(self, call):
+    def make(self, call, *arguments):
         """The exit status of the process that makes call, negative for a signal."""
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-        done = subprocess.run([str(PROGRAM), call, str(self.inside), str(self.folder / "outside")],
+        done = subprocess.run([str(PROGRAM), call, str(self.inside), str(self.folder / "outside"),
+                               *arguments],
                               stderr=subprocess.PIPE, timeout=60, check=False)
         self.assertNotEqual(done.returncode, 2, done.stderr)
         return done.returncode
@@ -58,6 +59,13 @@ class SandboxTest(unittest.TestCase):
         self.assertEqual(self.make("read-outside"), 3)
         self.assertEqual(self.make("write-outside"), 3)
         self.assertFalse((self.folder / "outside").exists())
+
+    def test_a_signer_has_no_files(self):
+        self.assertEqual(self.make("nothing", "signs"), 0)
+        for call in (*KILLED, "read-outside", "write-outside", "write-inside"):
+            with self.subTest(call):
+                self.assertEqual(self.make(call, "signs"), -signal.SIGSYS)
+        self.assertEqual(list(self.inside.iterdir()), [])
 
 
 if __name__ == "__main__":

@@ -108,8 +108,19 @@ class Descriptors(Exhaustion):
 
 
 class Memory(Exhaustion):
+    def test_a_message_that_was_inspected_is_let_go(self):
+        """A client that stays connected after its message keeps none of the room that it took."""
+        self.recorder = self.backend()
+        self.front = self.proxy(self.recorder, virus={"scan": "no"},
+                                proxy={"inspect": "yes", "message_size": "1M", "message_memory": "1M"})
+        octets = message_of(900000)
+        for number in range(3):
+            client = self._with_recipient(f"stays{number}@load.example")
+            self.assertEqual(client.message(octets).code, 250)
+        self.assertEqual(len(self._recorded()), 3)
+
     def test_declared_sizes_fill_it(self):
-        self._set_up(message_size="1M", message_memory="2M")
+        self._set_up(message_size="1M", message_memory="2M", message_memory_per_client="2M")
         held = [self._with_recipient(f"held{number}@load.example", "SIZE=1000000") for number in range(2)]
         late = self._with_recipient("late@load.example", "SIZE=1000000")
         self.assertEqual([client.command("DATA").code for client in held], [354, 354])
@@ -125,7 +136,7 @@ class Memory(Exhaustion):
 
     def test_growing_messages_fill_it(self):
         """A message that finds no room as it grows is taken to its end and refused for now; others go on."""
-        self._set_up(message_size="1M", message_memory="2M")
+        self._set_up(message_size="1M", message_memory="2M", message_memory_per_client="2M")
         clients = [self._with_recipient(f"grows{number}@load.example") for number in range(4)]
         self.assertEqual([client.command("DATA").code for client in clients], [354] * 4)
         octets = message_of(800000)

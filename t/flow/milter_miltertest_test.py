@@ -26,9 +26,10 @@ class MiltertestTest(MilterTestCase):
                                 env={**os.environ, **packages.environment(folder)})
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr + milter.log())
         self.assertIn("all as it should be", result.stdout)
-        lines = milter.wait_for_closing_lines("message", 5)
+        lines = milter.wait_for_closing_lines("message", 11)
         self.assertEqual([line["action"] for line in lines],
-                         ["accept", "reject", "accept", "reject", "accept"])
+                         ["accept", "reject", "accept", "reject", *["accept"] * 7])
+        self.assertEqual(lines[-1]["recipients"], "10000")
         self.assertTrue(lines[1]["reply"].startswith("550 5.7.1 "), lines[1])
         self.assertTrue(lines[3]["reply"].startswith("550 5.7.23 "), lines[3])
 

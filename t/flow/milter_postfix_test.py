@@ -9,71 +9,16 @@ import unittest
 
 from support import milter_messages as mail
 from support.load import Load, Outcome, ordinary_message
-from support.milter import HOSTNAME, MilterTestCase, administrator_lines
+from support.milter import HOSTNAME
 from support.milter_messages import CLIENT, RECIPIENT, STRANGER
+from support.milter_servers import PostfixTestCase, main_cf, message_of
 from support.postfix import Postfix, Unavailable, without_trace
 from support.process import wait_until
 from support.proxy import run_program
 from support.smtp import Client
-from support import ports
-
-MASTER = "127.0.0.1:{port} inet n - n - - smtpd\n -o smtpd_milters=\n"
-OURS = re.compile(rb"\A(?:Received|Authentication-Results|Postern-Quarantine): [^\n]*\n(?:[ \t][^\n]*\n)*")
 
 
-def main_cf():
-    """contrib/postfix/main.cf.milter as a table."""
-    lines = [line for line in administrator_lines("postfix", "main.cf.milter").splitlines()
-             if line and not line.startswith("#")]
-    return dict(re.fullmatch(r"(\w+) = (.*)", line).groups() for line in lines)
-
-
-def message_of(delivered):
-    """What is below the fields that Postfix's delivery, the milter and smtpd have put on top; with LF."""
-    lines = delivered.split(b"\n")
-    index = next(number for number, line in enumerate(lines) if line.startswith(b"Delivered-To: ")) + 1
-    rest = b"\n".join(lines[index:])
-    while match := OURS.match(rest):
-        ours = match[0]
-        if ours.startswith(b"Authentication-Results: ") and HOSTNAME.encode() not in ours:
-            break
-        rest = rest[len(ours):]
-    return rest
-
-
-class PostfixMilterTest(MilterTestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.bare_port = ports.free_port()
-        cls.milter_port = ports.free_port()
-        parameters = main_cf()
-        parameters["smtpd_milters"] = parameters["smtpd_milters"].replace(":8891", f":{cls.milter_port}")
-        cls.postfix = Postfix(parameters=parameters, services=MASTER.format(port=cls.bare_port)).start()
-        cls.addClassCleanup(cls.postfix.close)
-
-    def start_milter(self, **groups):
-        return self.milter(socket=f"inet:{self.milter_port}@127.0.0.1", answers=mail.ANSWERS, **groups)
-
-    def client(self, address=CLIENT, port=None):
-        """A client that Postfix sees at address."""
-        client = Client(port or self.postfix.port, timeout=60)
-        self.addCleanup(client.close)
-        client.ehlo()
-        override = f"XCLIENT NAME=[UNAVAILABLE] ADDR={xclient_address(address)} PROTO=ESMTP"
-        self.assertEqual(client.command(override).code, 220)
-        client.ehlo()
-        return client
-
-    def deliver(self, octets, sender="a@pass.example", address=CLIENT, recipients=(RECIPIENT,)):
-        return self.client(address).deliver(sender, list(recipients), octets)
-
-    def arrived(self, octets, **options):
-        """Delivers, and returns what is in the mailbox for it."""
-        before = len(self.postfix.messages())
-        reply = self.deliver(octets, **options)
-        self.assertEqual(reply.code, 250, reply)
-        return self.postfix.wait_for_messages(before + 1)[-1]
-
+class PostfixMilterTest(PostfixTestCase):
     def assert_refused(self, reply, code, enhanced, log):
         self.assertEqual((reply.code, reply.enhanced), (code, enhanced), reply)
         self.assertRegex(reply.text, rf"\[{log['session']}\]$")
@@ -217,10 +162,6 @@ class PostfixMilterTest(MilterTestCase):
         self.assertEqual([name for name, message in zip(arrived, delivered)
                           if f"Authentication-Results: {HOSTNAME};".encode() not in message], [])
         self.assertEqual([message.identifier for message in load.unsettled()], [])
-
-
-def xclient_address(address):
-    return f"IPV6:{address}" if ":" in address else address
 
 
 def message_with_viruses(identifier, chance):

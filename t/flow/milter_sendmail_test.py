@@ -1,64 +1,21 @@
 """Verdicts of postern-milter through a real Sendmail, with the lines that administrators get."""
 
 import re
-import socket
 import sys
 import unittest
 
-from support import milter_messages as mail, ports
-from support.milter import HOSTNAME, MilterTestCase, administrator_lines
+from support import milter_messages as mail
+from support.milter import HOSTNAME, administrator_lines
 from support.milter_messages import RECIPIENT
+from support.milter_servers import SENDER, SendmailTestCase, comparable
 from support.proxy import run_program
 from support.sendmail import Sendmail, Unavailable
 from support.smtp import Client
 
-SENDER = "a@pass.example"
 RESULTS = "Authentication-Results"
 
 
-def own_address():
-    """An address of this machine that is not on its loopback interface, or None. Nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("198.51.100.1", 9))
-        except OSError:
-            return None
-        address = probe.getsockname()[0]
-    return None if address.startswith("127.") else address
-
-
-class SendmailMilterTest(MilterTestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.milter_port = ports.free_port()
-        cls.address = own_address()
-        lines = administrator_lines("sendmail", "postern-milter.m4").replace(":8891@", f":{cls.milter_port}@")
-        hosts = ["127.0.0.1", *filter(None, [cls.address])]
-        cls.sendmail = Sendmail(lines, hosts).start()
-        cls.addClassCleanup(cls.sendmail.close)
-        cls.bare = Sendmail().start()
-        cls.addClassCleanup(cls.bare.close)
-
-    def setUp(self):
-        super().setUp()
-        for path in [*self.sendmail.queue_folder.iterdir(), *self.bare.queue_folder.iterdir()]:
-            path.unlink()
-
-    def start_milter(self, answers="", **groups):
-        place = f"inet:{self.milter_port}@127.0.0.1"
-        return self.milter(socket=place, answers=mail.ANSWERS + answers, **groups)
-
-    def deliver(self, octets, sender=SENDER, server=None, host="127.0.0.1"):
-        with Client((server or self.sendmail).port, host, timeout=60) as client:
-            client.ehlo()
-            return client.deliver(sender, [RECIPIENT], octets)
-
-    def queued(self, octets, **options):
-        """Delivers, and returns what is in the queue for it."""
-        reply = self.deliver(octets, **options)
-        self.assertEqual(reply.code, 250, reply)
-        return (options.get("server") or self.sendmail).take()[0]
-
+class SendmailMilterTest(SendmailTestCase):
     def test_lines_fit_the_default_configuration(self):
         dump = run_program("postern-milter", "--dump-config").stdout
         place = re.search(r"^socket\s*=\s*(inet:\S+)$", dump, re.MULTILINE)[1]
@@ -156,12 +113,6 @@ class SendmailMilterTest(MilterTestCase):
                 replies += client.envelope(SENDER, RECIPIENT)
             self.assertTrue(any(400 <= reply.code < 500 for reply in replies), replies)
         self.assertEqual(self.sendmail.queued(), [])
-
-
-def comparable(fields):
-    """Fields without what tells one delivery from another: id and time in the trace that Sendmail adds."""
-    trace = re.compile(r"\A(Received: from client\.example).*\Z", re.DOTALL)
-    return [trace.sub(r"\1", field) for field in fields]
 
 
 if __name__ == "__main__":

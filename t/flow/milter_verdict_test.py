@@ -15,7 +15,11 @@ from support.proxy import run_program
 from vectors.shared_json import zone
 
 CLIENT = "198.51.100.7"
-ANSWERS = doors.ANSWERS.replace("127.0.0.1", CLIENT)
+ANSWERS = doors.ANSWERS.replace("127.0.0.1", CLIENT) + """
+_dmarc.pass.example TXT "v=DMARC1; p=reject"
+_dmarc.signed.example TXT "v=DMARC1; p=quarantine"
+"""
+FINDINGS = ("spf", "dmarc", "arc", "virus")
 
 
 def handed_over(octets):
@@ -27,6 +31,7 @@ def handed_over(octets):
 class MilterVerdictTest(MilterTestCase):
     def setUp(self):
         super().setUp()
+        self.findings = {finding: {} for finding in FINDINGS}
         answers = ANSWERS + (DATA / "answers").read_text()
         for name in ("zone.json", "corpus-zone.json"):
             path = doors.shared_folder() / "dkim" / name
@@ -41,8 +46,9 @@ class MilterVerdictTest(MilterTestCase):
             path = folder / f"{number:04}.eml"
             path.write_bytes(octets)
             names[str(path)] = name
-        result = run_program("postern-scan", "--config", self.server.path, "--json", "--client", CLIENT,
-                             "--helo", "client.example", "--sender", sender, "--recipient", doors.RECIPIENT,
+        result = run_program("postern-scan", "--config", self.server.path, "--json", "--no-mbox",
+                             "--client", CLIENT, "--helo", "client.example",
+                             "--sender", sender, "--recipient", doors.RECIPIENT,
                              folder, seconds=200)
         self.assertIn(result.returncode, (0, 1, 2, 3), result.stderr)
         verdicts = [json.loads(line) for line in result.stdout.splitlines()]
@@ -77,13 +83,26 @@ class MilterVerdictTest(MilterTestCase):
                 outcome = client.deliver(sender, [doors.RECIPIENT], octets)
                 self.assert_same(name, verdicts[name], outcome)
                 actions[verdicts[name]["action"]] = actions.get(verdicts[name]["action"], 0) + 1
+            self.compare_findings(of_sender, verdicts)
         return actions
+
+    def compare_findings(self, names, verdicts):
+        """What the log says was found in the last messages, refused or not; counts it."""
+        lines = self.server.closing_lines("message")[-len(names):] if names else []
+        for name, line in zip(names, lines):
+            found = {finding: line[finding].partition(":")[0] for finding in FINDINGS}
+            said = {finding: verdicts[name][finding]["result"] for finding in FINDINGS}
+            self.assertEqual(found, said, name)
+            for finding, result in found.items():
+                self.findings[finding][result] = self.findings[finding].get(result, 0) + 1
 
     def test_own_messages(self):
         messages = {f"{name} {turn}": handed_over(octets)
                     for turn in range(len(doors.SENDERS)) for name, octets in doors.own_messages().items()}
         actions = self.compare(messages)
-        print(f"own messages: {sum(actions.values())} with the same verdict, {actions}", flush=True)
+        print(f"own messages: {sum(actions.values())} with the same verdict, {actions}; {self.findings}",
+              flush=True)
+        self.assertLessEqual({"none", "pass", "fail"}, set(self.findings["dmarc"]))
         self.assertEqual(sum(actions.values()), len(messages))
         self.assertEqual(set(actions), {"accept", "reject", "tempfail", "quarantine"})
 
@@ -97,7 +116,7 @@ class MilterVerdictTest(MilterTestCase):
         unchanged = sum(published[name].endswith(messages[name]) for name in messages)
         actions = self.compare(messages)
         print(f"published messages: {sum(actions.values())} with the same verdict, {actions}; {unchanged} of"
-              f" {len(published)} handed over octet for octet", flush=True)
+              f" {len(published)} handed over octet for octet; {self.findings}", flush=True)
         self.assertEqual(sum(actions.values()), len(messages))
 
     def test_wanted_mail_is_not_refused(self):

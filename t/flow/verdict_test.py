@@ -92,8 +92,9 @@ class VerdictTest(ProxyTestCase):
             path = folder / f"{number:04}.eml"
             path.write_bytes(octets)
             names[str(path)] = name
-        result = run_program("postern-scan", "--config", self.server.path, "--json", "--client", "127.0.0.1",
-                             "--helo", "client.example", "--sender", sender, "--recipient", RECIPIENT,
+        result = run_program("postern-scan", "--config", self.server.path, "--json", "--no-mbox",
+                             "--client", "127.0.0.1", "--helo", "client.example",
+                             "--sender", sender, "--recipient", RECIPIENT,
                              folder, seconds=200)
         self.assertIn(result.returncode, (0, 1, 2, 3), result.stderr)
         verdicts = [json.loads(line) for line in result.stdout.splitlines()]

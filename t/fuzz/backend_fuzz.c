@@ -123,7 +123,12 @@ static void command(Fuzz *fuzz, PosternEnvelope *envelope)
     gboolean idle = state == POSTERN_BACKEND_IDLE;
     gboolean open = state == POSTERN_BACKEND_ENVELOPE && fuzz->datas == 0 && !fuzz->resetting;
     if (what == 0 && idle) {
-        postern_backend_identify(fuzz->backend, envelope, take(fuzz) % 2 == 1, fuzz->now);
+        guint flags = take(fuzz);
+        const PosternBackendClient client = {.envelope = envelope,
+                                             .name_temporary = (flags & 1) != 0,
+                                             .identifier = (flags & 2) != 0 ? "4711ABC" : NULL,
+                                             .local = (flags & 4) != 0};
+        postern_backend_identify(fuzz->backend, &client, fuzz->now);
     } else if (what == 1 && idle) {
         fuzz->mails++;
         postern_backend_mail(fuzz->backend, "a@x.test", "", fuzz->now);

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "base/configuration.h"
+#include "base/configuration_value.h"
 #include "base/endpoint.h"
+#include "base/limits.h"
 #include "base/nearest.h"
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize length);
@@ -28,6 +30,26 @@ static void check_dump(const PosternConfiguration *configuration)
     g_assert_cmpstr(dumped, ==, dumped_again);
 }
 
+/* Every policy has all its values, and those that clients name exist. */
+static void check_policies(const PosternConfiguration *configuration)
+{
+    gsize length;
+    const PosternOption *options = postern_configuration_options(&length);
+    g_autoptr(GPtrArray) names = postern_configuration_policy_names(configuration);
+
+    g_assert_cmpuint(names->len, <=, POSTERN_POLICIES_MAX);
+    g_assert_nonnull(postern_configuration_policy(configuration, "submission"));
+    g_assert_nonnull(
+        postern_configuration_policy(configuration, configuration->clients.authenticated_policy));
+    g_assert_nonnull(postern_configuration_policy(configuration, configuration->clients.own_networks_policy));
+    for (guint i = 0; i < names->len; i++)
+        for (gsize j = 0; j < length; j++) {
+            gconstpointer place = postern_configuration_place(configuration, names->pdata[i], &options[j]);
+            g_autofree char *text = postern_configuration_value_text(place, &options[j]);
+            g_assert_nonnull(text);
+        }
+}
+
 static void use_as_text(const guint8 *data, gsize length)
 {
     static const char *const names[] = {"listen", "backend", NULL};
@@ -43,10 +65,12 @@ int LLVMFuzzerTestOneInput(const guint8 *data, gsize length)
     g_autoptr(PosternConfiguration) configuration =
         postern_configuration_parse((const char *)data, length, "fuzz", &error);
 
-    if (configuration != NULL)
+    if (configuration != NULL) {
         check_dump(configuration);
-    else
+        check_policies(configuration);
+    } else {
         check_message(error);
+    }
     use_as_text(data, length);
     return 0;
 }

@@ -71,24 +71,53 @@ static gsize split(GArray *units, const char *octets, gsize length)
     return at;
 }
 
-static gboolean is_removed(const PosternEdits *edits, const GArray *units, guint index)
+/* How many of its name stand above it. */
+static guint occurrence_of(const GArray *units, guint index)
 {
     const Unit *unit = &g_array_index(units, Unit, index);
     guint occurrence = 0;
 
-    for (guint i = 0; unit->name && i < index; i++) {
+    for (guint i = 0; i < index; i++) {
         const Unit *other = &g_array_index(units, Unit, i);
 
         occurrence += other->name && g_string_equal(other->name, unit->name);
     }
+    return occurrence;
+}
+
+/* The edit that a unit meets, a removal rather than a change, of changes the last; or NULL. */
+static const PosternEdit *edit_of(const PosternEdits *edits, const GArray *units, guint index)
+{
+    const Unit *unit = &g_array_index(units, Unit, index);
+    guint occurrence = unit->name ? occurrence_of(units, index) : 0;
+    const PosternEdit *found = NULL;
+
     for (guint i = 0; unit->name && i < edits->list->len; i++) {
         const PosternEdit *edit = g_ptr_array_index(edits->list, i);
 
-        if (edit->kind == POSTERN_EDIT_REMOVE && edit->occurrence == occurrence &&
-            g_ascii_strcasecmp(edit->name, unit->name->str) == 0)
-            return TRUE;
+        if (edit->kind != POSTERN_EDIT_INSERT && edit->occurrence == occurrence &&
+            g_ascii_strcasecmp(edit->name, unit->name->str) == 0 &&
+            (!found || found->kind == POSTERN_EDIT_CHANGE))
+            found = edit;
     }
-    return FALSE;
+    return found;
+}
+
+static void append_unit(GString *out, const Unit *unit, const PosternEdit *edit)
+{
+    const char *text = unit->text->str;
+    gsize length = unit->text->len;
+    gsize line_end = length > 0 && text[length - 1] == '\n' ? 1 : 0;
+
+    if (!edit) {
+        g_string_append_len(out, text, (gssize)length);
+    } else if (edit->kind == POSTERN_EDIT_CHANGE) {
+        if (line_end == 1 && length > 1 && text[length - 2] == '\r')
+            line_end = 2;
+        g_string_append_len(out, text, (const char *)memchr(text, ':', length) - text + 1);
+        g_string_append_printf(out, " %s", edit->value);
+        g_string_append_len(out, text + length - line_end, (gssize)line_end);
+    }
 }
 
 static void insert(GString *out, const PosternEdits *edits)
@@ -122,8 +151,7 @@ static GString *model(const PosternEdits *edits, const char *octets, gsize lengt
             insert(out, edits);
             inserted = TRUE;
         }
-        if (!is_removed(edits, units, i))
-            g_string_append_len(out, unit->text->str, (gssize)unit->text->len);
+        append_unit(out, unit, edit_of(edits, units, i));
     }
     if (!inserted)
         insert(out, edits);
@@ -146,7 +174,8 @@ static GString *read_all(PosternMessage *message, const PosternEdits *edits, gsi
     return out;
 }
 
-/* Edits, a line each: '+' NAME '=' VALUE (with '|' for a fold), or '-' OCCURRENCE NAME; "\n\n" ends them. */
+/* Edits, a line each: '+' NAME '=' VALUE (with '|' for a fold), '*' OCCURRENCE NAME '=' VALUE, or '-'
+ * OCCURRENCE NAME; "\n\n" ends them. */
 static gsize parse_edits(PosternEdits *edits, const char *octets, gsize length)
 {
     gsize at = 0;
@@ -157,12 +186,15 @@ static gsize parse_edits(PosternEdits *edits, const char *octets, gsize length)
         g_autofree char *line = g_strndup(octets + at, line_length);
         char *value = strchr(line, '=');
 
-        if (line[0] == '+' && value) {
+        if ((line[0] == '+' || (line[0] == '*' && value > line + 1)) && value) {
             g_autoptr(GString) folded = g_string_new(value + 1);
 
             *value = '\0';
             g_string_replace(folded, "|", "\r\n ", 0);
-            postern_edits_insert(edits, line + 1, folded->str);
+            if (line[0] == '+')
+                postern_edits_insert(edits, line + 1, folded->str);
+            else
+                postern_edits_change(edits, line + 2, (guint)(line[1] - '0') % 4, folded->str);
         } else if (line[0] == '-' && line[1]) {
             postern_edits_remove(edits, line + 2, (guint)(line[1] - '0') % 4);
         }

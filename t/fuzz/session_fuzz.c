@@ -18,7 +18,7 @@ typedef struct {
     PosternProxySettings *settings;
     PosternSession *session;
     PosternBackend *backend;
-    gboolean wanted, lent, inspecting, closed;
+    gboolean wanted, lent, inspecting, closed, name_wanted;
     gboolean pretend;        /* the MTA's answers are made up, all good */
     PosternMessage *message; /* SEND_MESSAGE, to be sent */
     GString *wire;           /* of the client, not taken yet */
@@ -51,7 +51,7 @@ static void answer(Fuzz *fuzz, const char *text)
 static void pretend(Fuzz *fuzz, const char *commands)
 {
     g_auto(GStrv) lines = g_strsplit(commands, "\r\n", -1);
-    for (guint i = 0; lines[i] != NULL; i++) {
+    for (guint i = 0; lines[i] != NULL; i++)
         if (g_str_has_prefix(lines[i], "EHLO"))
             answer(fuzz, "250-mta\r\n250-8BITMIME\r\n250-DSN\r\n250-PIPELINING\r\n250 XCLIENT ADDR NAME\r\n");
         else if (g_str_has_prefix(lines[i], "XCLIENT"))
@@ -60,7 +60,6 @@ static void pretend(Fuzz *fuzz, const char *commands)
             answer(fuzz, "354 go\r\n");
         else if (lines[i][0] != '\0')
             answer(fuzz, "250 ok\r\n");
-    }
 }
 
 static void open_backend(Fuzz *fuzz)
@@ -116,8 +115,16 @@ static void act(Fuzz *fuzz, PosternSessionAction *action)
     case POSTERN_SESSION_INSPECT_CANCEL:
         fuzz->inspecting = FALSE;
         break;
+    case POSTERN_SESSION_LOOK_UP_NAME:
+        fuzz->name_wanted = TRUE;
+        break;
+    case POSTERN_SESSION_INSPECT_ORIGIN:
+        g_assert_nonnull(action->envelope);
+        break;
     case POSTERN_SESSION_INSPECT_ENVELOPE:
     case POSTERN_SESSION_INSPECT_HEADER:
+        break;
+    case POSTERN_SESSION_KEEP:
         break;
     case POSTERN_SESSION_LOG:
         fuzz->logged_accepted += strstr(postern_log_line_text(action->line), " delivery=accepted") != NULL;
@@ -220,6 +227,12 @@ static void say_usual(Fuzz *fuzz)
         "BDAT 3\r\n",
         "HELO c\r\n",
         "BOGUS\r\n",
+        "XFORWARD NAME=c.test ADDR=192.0.2.9 HELO=a+20b IDENT=4B\r\n",
+        "XFORWARD ADDR=IPV6:2001:db8::1 NAME=[UNAVAILABLE] SOURCE=LOCAL\r\n",
+        "XCLIENT ADDR=192.0.2.9\r\n",
+        "XCLIENT NAME=[TEMPUNAVAIL] ADDR=198.51.100.9 LOGIN=me HELO=o.test\r\n",
+        "MAIL FROM:<\303\244@x.test> SMTPUTF8 AUTH=<> ENVID=e\r\n",
+        "Received: from h (c [192.0.2.5]) by r with ESMTP id 1\r\n",
     };
     g_string_append(fuzz->wire, usual[take(fuzz) % G_N_ELEMENTS(usual)]);
 }
@@ -252,6 +265,9 @@ static void inspected(Fuzz *fuzz)
 
 static void pass_time(Fuzz *fuzz)
 {
+    if (fuzz->name_wanted)
+        postern_session_client_name(fuzz->session, NULL, take(fuzz) % 2 == 1, fuzz->now);
+    fuzz->name_wanted = FALSE;
     fuzz->now += (gint64)take(fuzz) * 40;
     if (fuzz->backend != NULL)
         postern_backend_timer(fuzz->backend, fuzz->now);
@@ -325,9 +341,10 @@ static PosternProxySettings *settings_for(guint flags)
 {
     g_autofree char *text = g_strdup_printf(
         "[proxy]\nhostname = mx.test\nmessage_size = 1K\nmessage_memory = 70K\nmax_recipients = 4\n"
-        "bare_newline = %s\ninspect = %s\n%s",
+        "bare_newline = %s\ninspect = %s\n%s%s%s[clients]\ntrusted_relays = 198.51.100.0/24\n",
         flags & 1 ? "repair" : "reject", flags & 2 ? "no" : "yes",
-        flags & 4 ? "recipient_domains = y.test\n" : "");
+        flags & 4 ? "recipient_domains = y.test\n" : "", flags & 8 ? "trusted_clients = 192.0.2.1\n" : "",
+        (flags & 24) == 24 ? "role = before_queue_filter\nfilter_timeout = 2s\n" : "");
     PosternConfiguration *configuration = postern_configuration_parse(text, strlen(text), "fuzz", NULL);
     g_assert_nonnull(configuration);
     return postern_proxy_settings_new(configuration, NULL, NULL);
@@ -341,7 +358,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     guint flags = take(&fuzz);
     fuzz.settings = settings_for(flags);
     g_assert_true(postern_address_parse(&client, "192.0.2.1"));
-    fuzz.session = postern_session_new(fuzz.settings, &client, fuzz.now);
+    fuzz.session = postern_session_new(fuzz.settings, &client, (flags & 32) != 0, fuzz.now);
     postern_session_set_capabilities(fuzz.session, &ehlo);
     postern_session_client_name(fuzz.session, NULL, FALSE, fuzz.now);
     while (fuzz.size > 0)

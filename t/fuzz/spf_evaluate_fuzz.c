@@ -187,11 +187,13 @@ static PosternSpfFinding run(const PosternEnvelope *envelope, const uint8_t *dat
 {
     g_autoptr(PosternAnswers) answers = postern_answers_new();
     GPtrArray *noted = postern_answers_questions(answers);
-    PosternSpfFinding finding = {0};
+    g_autoptr(PosternFindings) findings = postern_findings_new();
+    PosternSpfFinding finding;
     guint rounds = 1;
 
-    while (postern_check_spf(envelope, "mx.example.org", 1700000000, answers, &finding) == 0) {
-        require(finding.domain == NULL && finding.explanation == NULL && finding.problem == NULL);
+    while (postern_check_spf(envelope, "mx.example.org", 1700000000, answers, findings) == 0) {
+        require(findings->spf.domain == NULL && findings->spf.explanation == NULL &&
+                findings->spf.problem == NULL);
         require(noted->len > 0 && (!all || noted->len <= POSTERN_SPF_PREFETCH_QUESTIONS_MAX));
         require(++rounds <= (all ? POSTERN_QUESTION_ROUNDS_MAX : 2 * POSTERN_QUESTIONS_PER_MESSAGE_MAX));
         do {
@@ -201,6 +203,8 @@ static PosternSpfFinding run(const PosternEnvelope *envelope, const uint8_t *dat
         } while (all && noted->len > 0);
     }
     *ret_full = postern_answers_count(answers) + noted->len >= POSTERN_QUESTIONS_PER_MESSAGE_MAX;
+    finding = findings->spf;
+    findings->spf = (PosternSpfFinding){0};
     check_finding(&finding);
     return finding;
 }

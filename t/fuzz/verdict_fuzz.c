@@ -41,29 +41,97 @@ static char *take_text(Input *input)
     return text;
 }
 
+static const PosternConfiguration *defaults(void)
+{
+    static PosternConfiguration *configuration;
+
+    if (!configuration)
+        configuration = postern_configuration_new();
+    return configuration;
+}
+
 static PosternPolicy *take_policy(Input *input)
 {
-    PosternPolicy *policy = postern_policy_new();
-    PosternAction *const actions[] = {&policy->virus,        &policy->unscannable, &policy->spf_fail,
-                                      &policy->spf_softfail, &policy->spf_error,   &policy->dkim_fail,
-                                      &policy->dkim_error};
+    PosternPolicy *policy = postern_policy_from_configuration(defaults(), OURS);
+    PosternAction *const actions[] = {&policy->virus,        &policy->unscannable,  &policy->spf_fail,
+                                      &policy->spf_softfail, &policy->spf_error,    &policy->dkim_fail,
+                                      &policy->dkim_error,   &policy->dmarc_reject, &policy->dmarc_quarantine,
+                                      &policy->dmarc_error,  &policy->from_invalid, &policy->sign_error};
     guint flags = take_number(input, 256);
+    guint more = take_number(input, 256);
 
     for (gsize i = 0; i < G_N_ELEMENTS(actions); i++)
         *actions[i] = (PosternAction)take_number(input, POSTERN_ACTION_REJECT + 1);
+    policy->checks = (PosternChecks)(~take_number(input, 256) & POSTERN_CHECKS_ALL);
+    policy->received_spf = (more & 1) != 0;
+    g_free(policy->subject_tag);
+    policy->subject_tag = g_strdup((more & 2) ? "[SUSPECT]" : "");
+    if (more & 4)
+        g_ptr_array_add(policy->trusted_sealers, g_strdup("a.example"));
+    if (more & 8)
+        g_ptr_array_add(policy->trusted_sealers, g_strdup("b.example"));
     policy->authentication_results = (flags & 7) != 0;
     policy->observe = (flags & 0x38) == 0x38;
-    g_free(policy->authserv_id);
-    policy->authserv_id = g_strdup(OURS);
     if ((flags & 0xc0) == 0xc0)
         g_ptr_array_add(policy->exempt_recipients, g_strdup("postmaster"));
     return policy;
+}
+
+static void take_dmarc(Input *input, PosternDmarcFinding *dmarc)
+{
+    guint authors = take_number(input, 3);
+
+    dmarc->result = (PosternDmarcResult)take_number(input, POSTERN_DMARC_PERMERROR + 1);
+    dmarc->from_invalid = (gboolean)take_number(input, 2);
+    dmarc->problem = take_text(input);
+    for (guint i = 0; i < authors; i++) {
+        PosternDmarcAuthor *author = g_new0(PosternDmarcAuthor, 1);
+
+        author->domain = take_number(input, 2) ? g_strdup("a.example") : take_text(input);
+        if (!author->domain)
+            author->domain = g_strdup("");
+        author->policy = (PosternDmarcPolicy)take_number(input, POSTERN_DMARC_POLICY_REJECT + 1);
+        g_ptr_array_add(dmarc->authors, author);
+        dmarc->decisive = author;
+    }
+}
+
+static void take_arc(Input *input, PosternArcFinding *arc)
+{
+    static const char *const names[] = {"a.example", "b.example", "c.example", NULL};
+    static const char *const results[] = {"pass", "fail", NULL, "none"};
+    guint sets = take_number(input, 4);
+
+    arc->result = (PosternArcResult)take_number(input, POSTERN_ARC_TEMPERROR + 1);
+    arc->reason = take_text(input);
+    for (guint i = 0; i < sets; i++) {
+        PosternArcSet *set = g_new0(PosternArcSet, 1);
+
+        set->instance = i + 1;
+        set->sealer = g_strdup(names[take_number(input, 4)]);
+        set->dmarc = g_strdup(results[take_number(input, 4)]);
+        set->dmarc_domain = g_strdup(names[take_number(input, 4)]);
+        g_ptr_array_add(arc->sets, set);
+    }
+}
+
+static void take_signatures(Input *input, PosternSignatures *signatures)
+{
+    guint fields = take_number(input, POSTERN_SIGN_FIELDS_MAX + 2);
+
+    signatures->problem = take_text(input);
+    for (guint i = 0; i < fields; i++)
+        g_ptr_array_add(signatures->fields, g_strdup("v=1; d=example.org;\r\n\tb=x"));
 }
 
 static PosternFindings *take_findings(Input *input)
 {
     PosternFindings *findings = postern_findings_new();
     guint signatures = take_number(input, 4);
+
+    take_dmarc(input, &findings->dmarc);
+    take_arc(input, &findings->arc);
+    take_signatures(input, &findings->signatures);
 
     findings->spf.result = (PosternSpfResult)take_number(input, POSTERN_SPF_PERMERROR + 1);
     findings->spf.helo = (gboolean)take_number(input, 2);
@@ -122,6 +190,9 @@ static void check_reply(const PosternVerdict *verdict, const PosternPolicy *poli
     gboolean refused = verdict->would == POSTERN_ACTION_REJECT;
     gboolean delayed = verdict->would == POSTERN_ACTION_TEMPFAIL;
 
+    g_assert((verdict->check != NULL) == (verdict->decided != NULL));
+    if (verdict->decided)
+        check_line(verdict->decided, POSTERN_REFUSAL_MAX_OCTETS);
     g_assert(verdict->action != POSTERN_ACTION_MARK && verdict->would != POSTERN_ACTION_MARK);
     g_assert(policy->observe ? !verdict->reply : !verdict->would_reply);
     g_assert(verdict->action == (policy->observe ? POSTERN_ACTION_ACCEPT : verdict->would));
@@ -133,7 +204,10 @@ static void check_reply(const PosternVerdict *verdict, const PosternPolicy *poli
     g_assert(g_str_has_prefix(reply, refused ? "550 5.7." : "451 4."));
     if (!refused)
         return;
-    g_assert(strcmp(verdict->check, "spf_error") != 0 && strcmp(verdict->check, "dkim_error") != 0);
+    g_assert(!g_str_has_suffix(verdict->check, "_error"));
+    g_assert(!g_str_has_prefix(verdict->check, "dmarc_") || !(policy->checks & POSTERN_CHECK_ARC) ||
+             findings->arc.result != POSTERN_ARC_TEMPERROR || policy->trusted_sealers->len == 0);
+    g_assert(!verdict->arc_override || !g_str_has_prefix(verdict->check, "dmarc_"));
     g_assert(strcmp(verdict->check, "dkim_fail") != 0 || !has_temporary_error(findings));
 }
 
@@ -159,30 +233,76 @@ static GString *edit(const char *octets, gsize length, const PosternEdits *edits
     return edited;
 }
 
-/* Ours is the first field, word for word, no other claims to be; and no field came in beside what we
- * inserted. */
-static void check_fields(const PosternHeader *before, const PosternHeader *after,
+static guint count_edits(const PosternEdits *edits, PosternEditKind kind)
+{
+    guint count = 0;
+
+    for (guint i = 0; i < edits->list->len; i++)
+        count += ((const PosternEdit *)g_ptr_array_index(edits->list, i))->kind == kind;
+    return count;
+}
+
+/* The fields that were inserted are the first, word for word, and in their order; but for what a header may
+ * have that begins with white space. */
+static void check_inserted(const PosternHeader *after, const PosternEdits *edits)
+{
+    guint place = 0;
+
+    for (guint i = edits->list->len; i > 0; i--) {
+        const PosternEdit *edit = g_ptr_array_index(edits->list, i - 1);
+
+        if (edit->kind != POSTERN_EDIT_INSERT)
+            continue;
+
+        const PosternHeaderField *field = &g_array_index(after->fields, PosternHeaderField, place++);
+
+        g_assert(has_name(field, edit->name));
+        g_assert(field->value_length == strlen(edit->value) + 1 &&
+                 memcmp(field->value + 1, edit->value, field->value_length - 1) == 0);
+    }
+}
+
+/* No field came in beside what we inserted; none but the first claims to be our results. */
+static void check_fields(const PosternHeader *before, const PosternHeader *after, const PosternPolicy *policy,
                          const PosternVerdict *verdict)
 {
     gboolean quarantined = verdict->action == POSTERN_ACTION_QUARANTINE;
-    const PosternEdit *ours = g_ptr_array_index(verdict->edits->list, verdict->edits->list->len - 1);
-    const PosternHeaderField *first = &g_array_index(after->fields, PosternHeaderField, 0);
-    guint inserted = quarantined ? 2 : 1;
-    guint removed = verdict->edits->list->len - inserted;
+    guint inserted = count_edits(verdict->edits, POSTERN_EDIT_INSERT);
+    guint removed = count_edits(verdict->edits, POSTERN_EDIT_REMOVE);
 
     g_assert(after->fields->len == before->fields->len - removed + inserted);
-    g_assert(ours->kind == POSTERN_EDIT_INSERT && has_name(first, RESULTS_FIELD));
-    g_assert(first->value_length == strlen(ours->value) + 1 &&
-             memcmp(first->value + 1, ours->value, first->value_length - 1) == 0);
-    for (guint i = 0; i < after->fields->len; i++) {
+    g_assert(inserted <= 4 + POSTERN_SIGN_FIELDS_MAX);
+    check_inserted(after, verdict->edits);
+    for (guint i = 0; i < after->fields->len && policy->authentication_results; i++) {
         const PosternHeaderField *field = &g_array_index(after->fields, PosternHeaderField, i);
 
         if (has_name(field, RESULTS_FIELD))
             g_assert(postern_authentication_results_is_of(field->value, field->value_length, OURS) ==
                      (i == 0));
         if (has_name(field, QUARANTINE_FIELD))
-            g_assert(quarantined && i == 1);
+            g_assert(quarantined && i < inserted);
     }
+}
+
+/* A tagged message has the tag before its first Subject, once. */
+static void check_subject(const PosternHeader *before, const PosternHeader *after,
+                          const PosternPolicy *policy, const PosternVerdict *verdict)
+{
+    const PosternHeaderField *subject = postern_header_find(after, "Subject", 0);
+    guint changed = count_edits(verdict->edits, POSTERN_EDIT_CHANGE);
+
+    g_assert(changed <= 1);
+    if (verdict->action == POSTERN_ACTION_QUARANTINE && *policy->subject_tag && !before->too_many &&
+        !postern_header_find(after, "DKIM-Signature", 0))
+        g_assert(subject);
+    if (changed == 0)
+        return;
+    g_assert(subject && *policy->subject_tag);
+
+    g_autofree char *value = postern_header_field_unfold(subject);
+    g_autofree char *twice = g_strdup_printf("%s %s", policy->subject_tag, policy->subject_tag);
+
+    g_assert(g_str_has_prefix(value, policy->subject_tag) && !g_str_has_prefix(value, twice));
 }
 
 static void check_edits(const PosternVerdict *verdict, const PosternPolicy *policy, const char *octets,
@@ -202,11 +322,8 @@ static void check_edits(const PosternVerdict *verdict, const PosternPolicy *poli
 
     g_assert(edited->len - after->body_offset == body);
     g_assert(body == 0 || memcmp(edited->str + after->body_offset, octets + before->body_offset, body) == 0);
-    if (policy->authentication_results)
-        check_fields(before, after, verdict);
-    else
-        g_assert(after->fields->len ==
-                 before->fields->len + (verdict->action == POSTERN_ACTION_QUARANTINE ? 1 : 0));
+    check_fields(before, after, policy, verdict);
+    check_subject(before, after, policy, verdict);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -215,12 +332,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autoptr(PosternPolicy) policy = take_policy(&input);
     g_autoptr(PosternFindings) findings = take_findings(&input);
     g_autoptr(PosternEnvelope) envelope = take_envelope(&input);
-    gboolean required = (gboolean)take_number(&input, 2);
     g_autofree char *octets = g_memdup2(input.at, input.left);
     g_autoptr(PosternHeader) header = postern_header_parse(octets, input.left);
-    g_autoptr(PosternVerdict) verdict = postern_verdict_decide(policy, findings, envelope, header, required);
-    g_autoptr(PosternVerdict) again = postern_verdict_decide(policy, findings, envelope, header, required);
+    g_autoptr(PosternVerdict) verdict = postern_verdict_decide(policy, findings, envelope, header);
+    g_autoptr(PosternVerdict) again = postern_verdict_decide(policy, findings, envelope, header);
 
+    g_assert(strcmp(verdict->authentication_results, again->authentication_results) == 0);
     g_assert(verdict->action == again->action && g_strcmp0(verdict->reply, again->reply) == 0);
     check_reply(verdict, policy, findings);
     check_edits(verdict, policy, octets ? octets : "", input.left, header);

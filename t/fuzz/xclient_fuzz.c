@@ -58,6 +58,29 @@ static void check_format(const char *text, guint supported)
     }
 }
 
+static void check_given(const PosternClientAttributeGiven *given, guint supported)
+{
+    g_assert_true((given->attribute & supported) != 0 && (given->attribute & (given->attribute - 1)) == 0);
+    if (given->value == NULL)
+        return;
+    g_assert_false(given->temporary);
+    g_assert_cmpuint(strlen(given->value), <=, 255);
+    g_assert_true(g_utf8_validate(given->value, -1, NULL));
+    for (const char *at = given->value; *at != '\0'; at++)
+        g_assert_true((guchar)*at >= ' ' && *at != 0x7f);
+}
+
+/* What a server in front says: refused for a reason, or each value fit for a log and a command. */
+static void check_read(const char *text, guint supported)
+{
+    const char *problem = NULL;
+    g_autoptr(GPtrArray) attributes = postern_client_attributes_read(text, supported, &problem);
+
+    g_assert_true((attributes == NULL) == (problem != NULL));
+    for (guint i = 0; attributes != NULL && i < attributes->len; i++)
+        check_given(g_ptr_array_index(attributes, i), supported);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     g_autofree char *text = NULL;
@@ -68,5 +91,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_xtext(text);
     check_attributes(text);
     check_format(text, data[0] == 0 ? ~0u : data[0]);
+    check_read(text, data[0] == 0 ? ~0u : data[0]);
     return 0;
 }

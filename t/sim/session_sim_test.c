@@ -1,22 +1,32 @@
 #include "sim_shell.h"
 
+#include <glib/gstdio.h>
+
 #define SESSIONS_DEFAULT 20000
 #define SESSIONS_PER_WORLD 100
 #define SESSION_MAX_MS (12 * 3600 * 1000)
+
+#define FILTER "role = before_queue_filter\ntrusted_clients = 10.0.0.0/8\nfilter_timeout = 20s\n"
 
 static PosternProxySettings *random_settings(World *world)
 {
     static const char *const ways[] = {"xclient", "xforward", "none"};
     g_autofree char *text = g_strdup_printf(
-        "[proxy]\nhostname = mx.test\nrecipient_domains = y.test\nclient_address = %s\ninspect = %s\nmode = "
+        "[proxy]\nhostname = mx.test\nrecipient_domains = y.test; s.test\n%s"
+        "client_address = %s\ninspect = %s\nmode = "
         "%s\n"
         "bare_newline = %s\nmax_recipients = %u\nmessage_size = 40K\nmessage_memory = %s\nbackend_timeout = "
         "30s\n"
         "backend_wait = %us\nbackend_idle = 10s\nbackend_data_end_timeout = 60s\nclient_timeout = 300s\n"
-        "client_data_timeout = 180s\n[policy]\nauthentication_results = %s\n",
+        "client_data_timeout = 180s\nmin_data_rate = %u\n[policy]\nauthentication_results = %s\n"
+        "[policy strict]\nspf_fail = reject\n[clients]\nrecipients = %s\n",
+        world->filters  ? FILTER
+        : world->trusts ? "trusted_clients = 10.0.0.0/8\n"
+                        : "",
         ways[any_of(world, 3)], percent(world, 80) ? "yes" : "no", percent(world, 80) ? "enforce" : "observe",
         percent(world, 75) ? "reject" : "repair", percent(world, 70) ? 1000U : 4U,
-        percent(world, 80) ? "10M" : "150K", 1 + any_of(world, 30), percent(world, 60) ? "yes" : "no");
+        percent(world, 80) ? "10M" : "150K", 1 + any_of(world, 30), any_of(world, 2) * 512,
+        percent(world, 60) ? "yes" : "no", world->table);
     g_autoptr(GError) error = NULL;
     PosternConfiguration *configuration =
         postern_configuration_parse(text, strlen(text), "simulation", &error);
@@ -26,12 +36,17 @@ static PosternProxySettings *random_settings(World *world)
     return settings;
 }
 
-static void world_init(World *world, guint32 seed, guint sessions, Counts *counts)
+static void world_init(World *world, guint32 seed, guint sessions, const char *table, Counts *counts)
 {
-    *world = (World){
-        .seed = seed, .random = g_rand_new_with_seed(seed), .arrivals_left = sessions, .counts = counts};
+    *world = (World){.seed = seed,
+                     .random = g_rand_new_with_seed(seed),
+                     .arrivals_left = sessions,
+                     .table = table,
+                     .counts = counts};
     world->trace = g_getenv("POSTERN_SIM_TRACE") != NULL;
     world->now = 1000000;
+    world->filters = percent(world, 30);
+    world->trusts = world->filters || percent(world, 30);
     world->settings = random_settings(world);
     world->limit = 1 + any_of(world, 6);
     world->fault_percent = percent(world, 25) ? 0 : any_of(world, 15);
@@ -68,13 +83,13 @@ static void arrive(World *world)
     client->address_text =
         g_strdup_printf("10.1.%u.%u", (guint)client->number / 250, 1 + (guint)client->number % 250);
     g_assert_true(postern_address_parse(&client->address, client->address_text));
-    client->session = postern_session_new(world->settings, &client->address, world->now);
+    client->session = postern_session_new(world->settings, &client->address, FALSE, world->now);
     if (world->capabilities_known)
         postern_session_set_capabilities(client->session, &world->capabilities);
     client->started = world->now;
     client->next_at = world->now + any_of(world, 100);
     client->inspect_at = NEVER;
-    client->name_at = world->now + (percent(world, 90) ? any_of(world, 20) : any_of(world, 9000));
+    client->name_at = NEVER;
     client->to_say = g_string_new(NULL);
     client->wire = g_string_new(NULL);
     client->heard = g_string_new(NULL);
@@ -241,10 +256,10 @@ static void run_due(World *world, const Due *due)
     }
 }
 
-static void run_world(guint32 seed, guint sessions, Counts *counts)
+static void run_world(guint32 seed, guint sessions, const char *table, Counts *counts)
 {
     World world;
-    world_init(&world, seed, sessions, counts);
+    world_init(&world, seed, sessions, table, counts);
     while (world.arrivals_left > 0 || g_hash_table_size(world.clients) > 0) {
         Due due = next_due(&world);
         run_due(&world, &due);
@@ -283,15 +298,29 @@ static guint number_of(const char *variable, guint initial)
     return (guint)number;
 }
 
+/* The path of a file for [clients] recipients. */
+static char *recipient_table(void)
+{
+    g_autoptr(GError) error = NULL;
+    char *path = g_build_filename(g_get_tmp_dir(), "postern-recipients-XXXXXX", NULL);
+    int descriptor = g_mkstemp(path);
+    g_assert_cmpint(descriptor, >=, 0);
+    g_close(descriptor, NULL);
+    g_assert_true(g_file_set_contents(path, "s.test strict\n", -1, &error));
+    return path;
+}
+
 static void test_worlds(void)
 {
     guint seed = number_of("POSTERN_SIM_SEED", 1);
     guint sessions = number_of("POSTERN_SIM_SESSIONS", SESSIONS_DEFAULT);
     Counts counts = {0};
+    g_autofree char *table = recipient_table();
     while (counts.sessions < sessions) {
         g_test_message("seed %u", seed);
-        run_world(seed++, MIN(SESSIONS_PER_WORLD, sessions - counts.sessions), &counts);
+        run_world(seed++, MIN(SESSIONS_PER_WORLD, sessions - counts.sessions), table, &counts);
     }
+    g_unlink(table);
     g_test_message(
         "%u sessions (%u clients left, %u let go), %u messages: %u acknowledged, %u refused, %u not "
         "answered, %u unknown; %u faults of back-ends, %u connections killed",

@@ -8,6 +8,8 @@
 typedef enum {
     ASKED_GREETING,
     ASKED_HELLO,
+    ASKED_XCLIENT,
+    ASKED_XFORWARD,
     ASKED_MAIL,
     ASKED_RCPT,
     ASKED_DATA,
@@ -32,7 +34,7 @@ struct Client {
     guint64 number;
     PosternSession *session;
     PosternAddress address;
-    char *address_text;
+    char *address_text; /* or the one that it has given by XCLIENT */
     gint64 started;
     gint64 next_at;    /* its next turn */
     gint64 inspect_at; /* the verdict is there */
@@ -165,6 +167,31 @@ static inline void client_chatter(World *world, Client *client)
     }
 }
 
+/* A server in front tells of its client: the proxy, and with it the MTA, is to hear of no other. */
+static inline void client_forward(World *world, Client *client)
+{
+    if (!world->filters || percent(world, 10))
+        return;
+    g_free(client->message->client);
+    client->message->client = g_strdup_printf("172.16.%u.%u", 1 + any_of(world, 200), 1 + any_of(world, 200));
+    if (percent(world, 30))
+        client_ask(client, ASKED_XFORWARD, 0, "XFORWARD NAME=[UNAVAILABLE] ADDR=172.31.0.1\r\n");
+    client_ask(client, ASKED_XFORWARD, 0, "XFORWARD ADDR=%s HELO=f.test SOURCE=REMOTE\r\n",
+               client->message->client);
+}
+
+/* What is said of the client holds until the session ends. */
+static inline void client_override(World *world, Client *client)
+{
+    if (!world->trusts || percent(world, 50))
+        return;
+    g_free(client->address_text);
+    client->address_text = g_strdup_printf("172.17.%u.%u", 1 + any_of(world, 200), 1 + any_of(world, 200));
+    client_ask(client, ASKED_XCLIENT, 0, "XCLIENT ADDR=%s%s\r\n", client->address_text,
+               percent(world, 50) ? " NAME=o.test" : "");
+    client_ask(client, ASKED_HELLO, 0, "EHLO o.test\r\n");
+}
+
 static inline void client_ask_recipients(World *world, Client *client)
 {
     guint count = 1 + any_of(world, percent(world, 10) ? 12 : 3);
@@ -172,8 +199,8 @@ static inline void client_ask_recipients(World *world, Client *client)
         client->recipients++;
         if (percent(world, 3))
             client_ask(client, ASKED_RCPT, 0, "RCPT TO:<stranger@else.where>\r\n");
-        client_ask(client, ASKED_RCPT, client->recipients, "RCPT TO:<r%um%d@y.test>\r\n", client->recipients,
-                   (int)client->message->number);
+        client_ask(client, ASKED_RCPT, client->recipients, "RCPT TO:<r%um%d@%s.test>\r\n", client->recipients,
+                   (int)client->message->number, is_strict(client->recipients) ? "s" : "y");
         client_chatter(world, client);
     }
 }
@@ -183,6 +210,7 @@ static inline void client_say_envelope(World *world, Client *client)
 {
     if (!client->mail_said) {
         client->mail_said = TRUE;
+        client_forward(world, client);
         client_ask(client, ASKED_MAIL, 0, "MAIL FROM:<m%d@c.test>%s\r\n", (int)client->message->number,
                    percent(world, 20) ? " SIZE=2000 BODY=8BITMIME" : "");
         client_chatter(world, client);
@@ -222,6 +250,7 @@ static inline void client_plan(World *world, Client *client)
 {
     if (!client->greeted) {
         client_ask(client, ASKED_HELLO, 0, percent(world, 90) ? "EHLO c.test\r\n" : "HELO c.test\r\n");
+        client_override(world, client);
         client->greeted = TRUE;
     } else if (client->may_send_body) {
         client_say_body(client);
@@ -274,6 +303,7 @@ static inline void client_turn(World *world, Client *client)
     g_string_erase(client->to_say, 0, (gssize)length);
     if (client->dot_in_to_say && client->to_say->len == 0) {
         client->message->dot_said = TRUE;
+        client->message->dot_at = world->now;
         client->dot_in_to_say = FALSE;
     }
     client->next_at = client->to_say->len > 0 ? world->now + client_pause(world, client) : NEVER;
@@ -285,10 +315,10 @@ static inline void client_check_answer(const World *world, Asked what, guint cod
     gboolean refused = code >= 400;
     gboolean repairs = world->settings->configuration->proxy.bare_newline == POSTERN_BARE_NEWLINE_REPAIR;
     static const guint codes[] = {
-        [ASKED_GREETING] = 220, [ASKED_HELLO] = 250, [ASKED_MAIL] = 250, [ASKED_RCPT] = 250,
-        [ASKED_DATA] = 354,     [ASKED_DOT] = 250,   [ASKED_NOOP] = 250, [ASKED_VRFY] = 252,
-        [ASKED_BOGUS] = 500,    [ASKED_LONG] = 500,  [ASKED_BARE] = 250, [ASKED_BDAT] = 521,
-        [ASKED_RSET] = 250,     [ASKED_QUIT] = 221,
+        [ASKED_XCLIENT] = 220, [ASKED_XFORWARD] = 250, [ASKED_GREETING] = 220, [ASKED_HELLO] = 250,
+        [ASKED_MAIL] = 250,    [ASKED_RCPT] = 250,     [ASKED_DATA] = 354,     [ASKED_DOT] = 250,
+        [ASKED_NOOP] = 250,    [ASKED_VRFY] = 252,     [ASKED_BOGUS] = 500,    [ASKED_LONG] = 500,
+        [ASKED_BARE] = 250,    [ASKED_BDAT] = 521,     [ASKED_RSET] = 250,     [ASKED_QUIT] = 221,
     };
     gboolean may_be_refused = what == ASKED_RCPT || what == ASKED_DATA || what == ASKED_DOT;
     g_assert_true(code == codes[what] || (may_be_refused && refused));
@@ -301,6 +331,8 @@ static inline void client_dot_answered(World *world, Client *client, Message *me
     trace(world, "message %d: %u", (int)message->number, code);
     if (code / 100 == 2)
         g_assert_cmpuint(message->stored, ==, 1); /* the promise */
+    if (world->filters)
+        g_assert_cmpint(world->now - message->dot_at, <=, FILTER_TIMEOUT_MS);
     client->message = NULL;
 }
 

@@ -242,6 +242,18 @@ static inline void check_octets(const World *world, const Message *message, GStr
     g_assert_cmpmem(got->str, got->len, meant->str, meant->len);
 }
 
+/* "1,3,": of the same policy, all of them. */
+static inline void check_policies(const World *world, const char *recipients)
+{
+    const PosternConfiguration *configuration = world->settings->configuration;
+    if (!configuration->proxy.inspect || configuration->proxy.mode == POSTERN_MODE_OBSERVE)
+        return;
+    g_auto(GStrv) numbers = g_strsplit(recipients, ",", -1);
+    gboolean strict = is_strict((guint)g_ascii_strtoull(numbers[0], NULL, 10));
+    for (guint i = 1; numbers[i][0] != '\0'; i++)
+        g_assert_cmpint(is_strict((guint)g_ascii_strtoull(numbers[i], NULL, 10)), ==, strict);
+}
+
 /* The dot has come. */
 static inline void mta_message(World *world, Mta *mta)
 {
@@ -252,6 +264,7 @@ static inline void mta_message(World *world, Mta *mta)
     g_assert_true(message->dot_said);
     g_assert_cmpuint(message->dots++, ==, 0);
     g_assert_cmpstr(mta->recipients->str, ==, message->accepted->str);
+    check_policies(world, mta->recipients->str);
     if (message->bare)
         g_assert_cmpint(configuration->proxy.bare_newline, ==, POSTERN_BARE_NEWLINE_REPAIR);
     else

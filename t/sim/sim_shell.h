@@ -278,8 +278,14 @@ static inline void shell_act(World *world, Client *client, PosternSessionAction 
     case POSTERN_SESSION_INSPECT_CANCEL:
         client->inspect_at = NEVER;
         break;
+    case POSTERN_SESSION_LOOK_UP_NAME:
+        client->name_at = world->now + (percent(world, 90) ? any_of(world, 20) : any_of(world, 9000));
+        break;
     case POSTERN_SESSION_INSPECT_ENVELOPE:
+    case POSTERN_SESSION_INSPECT_ORIGIN:
     case POSTERN_SESSION_INSPECT_HEADER:
+        break;
+    case POSTERN_SESSION_KEEP:
         break;
     case POSTERN_SESSION_LOG:
         note_log(world, postern_log_line_text(action->line));

@@ -27,10 +27,11 @@ typedef struct {
     gboolean bare;   /* with a CR or LF that stands alone */
     gsize bare_at;   /* from here on the octets go out as they are */
     PosternVirusResult virus;
-    char *client;      /* its address */
+    char *client;      /* its address, as the MTA is to hear it */
     GString *accepted; /* recipients that the client had 2xx for: "1,3," */
     gboolean had_354;
     gboolean dot_said; /* the client has sent its dot */
+    gint64 dot_at;     /* when */
     guint reply;       /* the code that the client heard after it, 0: none */
     guint dots;        /* MTAs that got it whole */
     guint stored;      /* MTAs that took it, whether their 2xx arrived or not */
@@ -42,6 +43,15 @@ typedef struct {
     guint sessions, messages, acknowledged, refused, unanswered, unknown, killed, left, let_go, errors;
 } Counts;
 
+/* Every fifth recipient has a policy of its own ([policy strict]). */
+#define STRICT_EACH 5
+#define FILTER_TIMEOUT_MS 20000
+
+static inline gboolean is_strict(guint recipient)
+{
+    return recipient % STRICT_EACH == 0;
+}
+
 typedef struct Client Client;
 typedef struct Mta Mta;
 
@@ -50,6 +60,8 @@ typedef struct {
     GRand *random;
     gint64 now;
     gboolean trace;
+    const char *table;        /* of recipients, by its path */
+    gboolean filters, trusts; /* the clients are servers in front; may say XCLIENT */
     PosternProxySettings *settings;
     PosternPool *pool;
     guint limit;

@@ -58,10 +58,18 @@ def is_alive(pid):
         return False
 
 
+def signs(pid):
+    """Whether pid is a process of the inspector that has keys."""
+    try:
+        return b"--sign" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
 class Inspector:
     """A running inspector with a folder of its own for socket, temporary files and mail."""
 
-    def __init__(self, temporary=None, **options):
+    def __init__(self, temporary=None, more="", **options):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="postern-fault-"))
         os.chmod(self.folder, 0o755)
         if os.geteuid() == 0:
@@ -74,6 +82,7 @@ class Inspector:
         self.configuration = self.folder / "postern.conf"
         self.socket = self.folder / "socket"
         self.options = {"workers": 2, "user": "nobody", "temporary_directory": self.temporary, **options}
+        self.more = more  # groups of the configuration
         self.database = self.folder / "database"
         self.database.mkdir(mode=0o755)
         self.configure()
@@ -85,7 +94,7 @@ class Inspector:
         lines = ["[log]", "level = debug", "[inspector]"]
         lines += [f"{key} = {value}" for key, value in self.options.items()]
         lines += ["[virus]", f"database = {self.database}"]
-        self.configuration.write_text("\n".join(lines) + "\n")
+        self.configuration.write_text("\n".join(lines) + "\n" + self.more)
         os.chmod(self.configuration, 0o644)
 
     def start(self, ready=True):
@@ -118,12 +127,20 @@ class Inspector:
         return self.program.wait_for_log(pattern, seconds)
 
     def templates(self):
-        """The pids of its templates."""
-        return children(self.program.pid)
+        """The pids of its templates that hold signatures."""
+        return [pid for pid in children(self.program.pid) if not signs(pid)]
 
     def workers(self):
-        """The pids of its workers."""
+        """The pids of its workers that inspect."""
         return [worker for template in self.templates() for worker in children(template)]
+
+    def key_templates(self):
+        """The pids of its templates that hold keys."""
+        return [pid for pid in children(self.program.pid) if signs(pid)]
+
+    def signers(self):
+        """The pids of its workers that sign."""
+        return [worker for template in self.key_templates() for worker in children(template)]
 
     def worker_directories(self):
         """The directories of its workers."""
@@ -148,6 +165,11 @@ class Inspector:
         return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
 
 
+def _unescape(text):
+    return re.sub(r"\\(x[0-9a-f]{2}|.)",
+                  lambda match: chr(int(match[1][1:], 16)) if len(match[1]) == 3 else match[1], text)
+
+
 class Result:
     """One line of the client."""
 
@@ -159,6 +181,10 @@ class Result:
         self.name = self._text("name")
         self.reason = self._text("reason") or ""
         self.error = self._text("error")
+        match = re.search(r" signed=(\S*)", line)
+        self.signed = match.group(1) if match else None
+        self.fields = [_unescape(text) for text in re.findall(r' field="((?:[^"\\]|\\.)*)"', line)]
+        self.unsigned = self._text("unsigned")
         self.milliseconds = int(re.search(r" milliseconds=(\d+)", line).group(1))
 
     def _text(self, key):

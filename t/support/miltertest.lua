@@ -77,4 +77,41 @@ header(conn)
 finish(conn)
 expect(conn, SMFIR_ACCEPT, "unknown family")
 mt.disconnect(conn)
+
+-- A message is as good as any after what came before it on the connection, or on others.
+local function whole(conn, body)
+    envelope(conn)
+    header(conn)
+    if body ~= nil then mt.bodystring(conn, body) end
+    finish(conn)
+    expect(conn, SMFIR_ACCEPT, "message after trouble")
+end
+
+local steps = {envelope, header, function(conn) mt.bodystring(conn, "Hello.\r\n") end}
+for count = 0, #steps do
+    conn = connect(CLIENT)
+    for number = 1, count do steps[number](conn) end
+    mt.abort(conn)
+    whole(conn, "Hello.\r\n")
+    for number = 1, count do steps[number](conn) end
+    mt.disconnect(conn, false)
+end
+
+-- Out of order: a header and its end without a message, RCPT before MAIL.
+conn = connect(CLIENT)
+mt.header(conn, "From", " a@pass.example")
+mt.abort(conn)
+mt.rcptto(conn, "<b@example.org>")
+mt.abort(conn)
+whole(conn, nil)
+mt.disconnect(conn)
+
+-- Many recipients. (Fields as big as milters may get them are too big for miltertest itself.)
+conn = connect(CLIENT)
+envelope(conn)
+for number = 1, 9999 do mt.rcptto(conn, "<b" .. number .. "@example.org>") end
+header(conn)
+finish(conn)
+expect(conn, SMFIR_ACCEPT, "10,000 recipients")
+mt.disconnect(conn)
 mt.echo("all as it should be")

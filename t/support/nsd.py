@@ -9,7 +9,7 @@ from support.process import Program, wait_until
 CONFIGURATION = """\
 server:
     server-count: 1
-    ip-address: 127.0.0.1@{port}
+{addresses}
     port: {port}
     do-ip6: no
     username: ""
@@ -30,9 +30,9 @@ remote-control:
 ZONE = """\
 $ORIGIN {zone}.
 $TTL 60
-@ SOA ns.{zone}. hostmaster.{zone}. 1 3600 600 86400 60
-@ NS ns.{zone}.
-ns A 127.0.0.1
+@ SOA ns hostmaster 1 3600 600 86400 60
+@ NS ns
+ns A {address}
 """
 
 
@@ -40,19 +40,21 @@ class Nsd:
     """
     Serves zones, a dict of a zone's name to the lines of its file behind SOA and NS; None: the file is not
     there, so the zone is known but SERVFAIL. address is what `[dns] servers` takes. Runs from construction to
-    stop().
+    stop(). addresses: to serve on, port 53, in a network namespace of the test's own; else a free port of
+    127.0.0.1.
     """
 
-    def __init__(self, zones):
+    def __init__(self, zones, addresses=None):
         self.temporary = tempfile.TemporaryDirectory(prefix="postern-nsd-")
         self.folder = pathlib.Path(self.temporary.name)
-        udp, tcp = dns.bind_pair()
-        self.port = udp.getsockname()[1]
-        self.address = f"127.0.0.1@{self.port}"
+        self.addresses = addresses or ["127.0.0.1"]
+        udp, tcp = (None, None) if addresses else dns.bind_pair()
+        self.port = 53 if addresses else udp.getsockname()[1]
+        self.address = f"{self.addresses[0]}@{self.port}"
         self._write(zones)
         package = packages.unpack("nsd")
-        udp.close()
-        tcp.close()
+        for held in filter(None, (udp, tcp)):
+            held.close()
         self.program = Program(package / "usr/sbin/nsd", "-d", "-c", self.folder / "nsd.conf",
                                folder=self.folder, environment=packages.environment(package))
         try:
@@ -73,15 +75,17 @@ class Nsd:
         self.temporary.cleanup()
 
     def _write(self, zones):
-        configuration = [CONFIGURATION.format(port=self.port, folder=self.folder)]
+        addresses = "\n".join(f"    ip-address: {address}@{self.port}" for address in self.addresses)
+        configuration = [CONFIGURATION.format(port=self.port, folder=self.folder, addresses=addresses)]
         for number, (zone, lines) in enumerate(zones.items()):
             configuration.append(f'zone:\n    name: "{zone}"\n    zonefile: "{number}.zone"\n')
             if lines is not None:
                 path = self.folder / f"{number}.zone"
-                path.write_text(ZONE.format(zone=zone) + lines, encoding="utf-8")
+                head = ZONE.format(zone=zone.rstrip("."), address=self.addresses[0])
+                path.write_text(head + lines, encoding="utf-8")
         (self.folder / "nsd.conf").write_text("".join(configuration), encoding="utf-8")
 
     def _is_ready(self):
         if not self.program.is_running():
             raise RuntimeError(f"NSD ended with {self.program.status}")
-        return dns.ask(self.port, "ready.test", "A") is not None
+        return dns.ask(self.port, "ready.test", "A", self.addresses[0]) is not None

@@ -48,6 +48,7 @@ discard unix - - n - - discard
 virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
+tlsmgr unix - - n 1000? 1 tlsmgr
 postlog unix-dgram n - n - 1 postlogd
 """
 
@@ -60,10 +61,12 @@ class Postfix:
     """
     parameters are of main.cf, beside or in place of our own; services are lines for master.cf. Its smtpd is
     on port; XCLIENT is open to 127.0.0.1. Recipients in domains are delivered, others refused to clients
-    that are not on loopback. start() returns when it answers; stop() and kill() leave no process.
+    that are not on loopback. environment is for its services. start() returns when it answers; stop() and
+    kill() leave no process.
     """
 
-    def __init__(self, domains=("example.org",), parameters=None, services="", port=None, host="127.0.0.1"):
+    def __init__(self, domains=("example.org",), parameters=None, services="", port=None, host="127.0.0.1",
+                 environment=None):
         if os.geteuid() != 0:
             raise Unavailable("Postfix needs root: its master starts processes of two other users")
         if not shutil.which("unshare"):
@@ -78,6 +81,7 @@ class Postfix:
         self.queue_folder = self.folder / "queue"
         self.maildir = self.folder / "mail" / "inbox"
         self.log_path = self.folder / "log" / "mail.log"
+        self.own_environment = environment or {}
         self.program = None
         self._make_folders()
         self._make_users()
@@ -117,7 +121,9 @@ class Postfix:
             "data_directory": self.folder / "data", "daemon_directory": libraries / "sbin",
             "command_directory": self.program_folder / "usr" / "sbin", "shlib_directory": libraries,
             "meta_directory": self.folder / "etc", "mail_owner": MAIL_OWNER, "setgid_group": SETGID_GROUP,
-            "default_privs": "nobody", "import_environment": "MAIL_CONFIG TZ LANG=C LD_LIBRARY_PATH",
+            "default_privs": "nobody",
+            "import_environment": "MAIL_CONFIG TZ LANG=C LD_LIBRARY_PATH SASL_PATH",
+            "export_environment": "MAIL_CONFIG TZ LANG=C LD_LIBRARY_PATH",
             "maillog_file": self.log_path, "maillog_file_prefixes": self.folder,
             "inet_interfaces": self.host, "inet_protocols": "all", "mynetworks": "127.0.0.0/8 [::1]/128",
             "myhostname": "postfix.example", "mydestination": "", "alias_maps": "", "alias_database": "",
@@ -141,7 +147,7 @@ class Postfix:
     def environment(self):
         libraries = packages.environment(self.program_folder).get("LD_LIBRARY_PATH", "")
         own = self.program_folder / "usr" / "lib" / "postfix"
-        return {"LD_LIBRARY_PATH": f"{own}:{libraries}".rstrip(":")}
+        return {"LD_LIBRARY_PATH": f"{own}:{libraries}".rstrip(":"), **self.own_environment}
 
     def start(self, seconds=30.0):
         """
@@ -196,12 +202,12 @@ class Postfix:
         if pid is not None:
             os.kill(pid, number)
 
-    def run(self, command, *arguments, seconds=20.0):
-        """Runs one of its commands (postqueue, postcat, postsuper …) where its users exist; the output."""
+    def run(self, command, *arguments, seconds=20.0, stdin=""):
+        """Runs one of its commands (postqueue, sendmail, postsuper …) where its users exist; the output."""
         path = self.program_folder / "usr" / "sbin" / command
         result = subprocess.run(
-            ["nsenter", "--target", str(self.master_pid), "--mount", "--pid", path, "-c",
-             self.folder / "etc", *map(str, arguments)], env={**os.environ, **self.environment},
+            ["nsenter", "--target", str(self.master_pid), "--mount", "--pid", path, *map(str, arguments)],
+            env={**os.environ, **self.environment, "MAIL_CONFIG": str(self.folder / "etc")}, input=stdin,
             capture_output=True, text=True, timeout=seconds, check=True)
         return result.stdout
 

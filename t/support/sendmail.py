@@ -13,7 +13,7 @@ import tempfile
 
 from support import packages, ports
 from support.process import Program, wait_until
-from support.smtp import Client
+from support.smtp import Client, Pipe
 
 # Own lines of sendmail.mc before and behind those of a test. All is queued: delivery is not what is tested.
 BEFORE = """\
@@ -44,12 +44,27 @@ FEATURE(`no_default_msa')dnl
 {listeners}
 """
 BEHIND = "MAILER(`smtp')dnl\n"
+# submit.mc: what sendmail(1) hands over to the daemon; its own queue is for a daemon that is away.
+SUBMISSION = """\
+OSTYPE(`linux')dnl
+define(`confDOMAIN_NAME', `sendmail.example')dnl
+define(`confCF_VERSION', `test')dnl
+define(`MSP_QUEUE_DIR', `{folder}/client-queue')dnl
+define(`MSP_STATUS_FILE', `')dnl
+define(`confPID_FILE', `{folder}/client.pid')dnl
+define(`confRUN_AS_USER', `nobody:nogroup')dnl
+define(`confTRUSTED_USER', `nobody')dnl
+define(`confTO_IDENT', `0')dnl
+define(`RELAY_MAILER_ARGS', `TCP $h {port}')dnl
+FEATURE(`msp', `[127.0.0.1]')dnl
+"""
 # It sleeps for a minute where its machine's name has no dot: it gets one of its own.
 START = """
 mount --make-rprivate / && mount --bind "$1/hosts" /etc/hosts &&
 echo sendmail.example >/proc/sys/kernel/hostname &&
 exec "$1/sendmail" -C "$1/sendmail.cf" -bD
 """
+QUOTED = re.compile(rb"\xff([\x80-\x9f\xff])")
 HEADER_LINE = re.compile(r"^H\?[^?]*\?", re.MULTILINE)
 
 
@@ -62,7 +77,9 @@ class Queued:
 
     def __init__(self, control):
         self.identifier = control.name[2:]
-        self.text = control.read_bytes().decode("utf-8", "surrogateescape")
+        # In the file some octets over 127 have a mark of Sendmail's own before them.
+        octets = QUOTED.sub(rb"\1", control.read_bytes())
+        self.text = octets.decode("utf-8", "surrogateescape")
         self.body = control.with_name(f"df{self.identifier}").read_bytes()
         header = self.text.partition("\nH?")[2]
         lines = HEADER_LINE.split(f"\nH?{header}".split("\n.\n")[0] + "\n")
@@ -120,16 +137,23 @@ class Sendmail:
         self.close()
 
     def _configure(self, lines):
-        listeners = "\n".join(f"DAEMON_OPTIONS(`Port={self.port}, Addr={host}, Name=MTA{number}')dnl"
-                              for number, host in enumerate(self.hosts))
-        source = self.folder / "sendmail.mc"
-        source.write_text(BEFORE.format(folder=self.folder, listeners=listeners) + lines + BEHIND)
+        listeners = "\n".join(
+            f"DAEMON_OPTIONS(`{'Family=inet6, ' if ':' in host else ''}Port={self.port}, Addr={host},"
+            f" Name=MTA{number}')dnl" for number, host in enumerate(self.hosts))
+        self._make_cf("sendmail", BEFORE.format(folder=self.folder, listeners=listeners) + lines + BEHIND)
+        (self.folder / "client-queue").mkdir(mode=0o700)
+        shutil.chown(self.folder / "client-queue", "nobody", "nogroup")
+        self._make_cf("submit", SUBMISSION.format(folder=self.folder, port=self.port))
+
+    def _make_cf(self, name, text):
+        source = self.folder / f"{name}.mc"
+        source.write_text(text)
         result = subprocess.run(
             [self.m4 / "usr" / "bin" / "m4", f"-D_CF_DIR_={self.cf}/", self.cf / "m4" / "cf.m4", source],
             env={**os.environ, **packages.environment(self.m4)}, capture_output=True, text=True, check=False)
         if result.returncode != 0:
             raise Unavailable(f"m4 fails: {result.stderr}")
-        (self.folder / "sendmail.cf").write_text(result.stdout)
+        (self.folder / f"{name}.cf").write_text(result.stdout)
 
     def start(self, seconds=30.0):
         self.program = Program("unshare", "--mount", "--uts", "/bin/sh", "-c", START, "sh", self.folder,
@@ -149,6 +173,31 @@ class Sendmail:
         if self.program is not None:
             self.program.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def run(self, *arguments, stdin=b"", seconds=20.0, cf="sendmail.cf"):
+        """Runs sendmail(8) as a user of the machine does, where its name is known; the output."""
+        result = subprocess.run(self._command(cf, *arguments), env=self._environment, input=stdin,
+                                capture_output=True, timeout=seconds, check=False)
+        if result.returncode != 0:
+            raise RuntimeError(f"sendmail: {result.returncode}: {result.stdout + result.stderr}")
+        return result.stdout.decode(errors="replace")
+
+    def pipe(self):
+        """A Client of a sendmail(8) of its own on a pipe, with the configuration of the daemon."""
+        return Client(None, pipe=Pipe(self._command("sendmail.cf", "-bs"), self._environment))
+
+    def _command(self, cf, *arguments):
+        return ["nsenter", "--target", str(self.program.pid), "--mount", "--uts", self.program_path, "-C",
+                self.folder / cf, *map(str, arguments)]
+
+    @property
+    def _environment(self):
+        return {**os.environ, **packages.environment(self.programs)}
+
+    def submit(self, sender, recipient, octets):
+        """sendmail(1), which hands the message over to the daemon before it ends."""
+        self.run("-Am", "-i", "-odi", "-f", sender, recipient, stdin=octets.replace(b"\r\n", b"\n"),
+                 cf="submit.cf")
 
     def queued(self):
         """All that is in the queue, the oldest first."""

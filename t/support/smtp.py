@@ -2,6 +2,7 @@
 
 import re
 import socket
+import subprocess
 import time
 
 REPLY_LINE = re.compile(rb"(\d{3})([ -]?)(.*)", re.DOTALL)
@@ -41,25 +42,52 @@ class Reply:
         return f"<{self.code} {self.text!r}>"
 
 
+class Pipe:
+    """A program that speaks SMTP on its standard input and output, in the place of a connection."""
+
+    def __init__(self, command, environment):
+        self.program = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        env=environment, bufsize=0)
+
+    def sendall(self, octets):
+        self.program.stdin.write(octets)
+
+    def recv(self, size):
+        return self.program.stdout.read(size)
+
+    def settimeout(self, seconds):
+        """It does not wait for the network."""
+
+    def close(self):
+        self.program.stdin.close()
+        self.program.stdout.close()
+        self.program.wait(20)
+
+
 class Client:
     """
     A connection. Waits have a deadline of timeout seconds, then TimeoutError. transcript is a list of
-    ("C" or "S", octets); watch, where given, is called with the same two as they happen.
+    ("C" or "S", octets); watch, where given, is called with the same two as they happen. pipe takes the place
+    of a connection.
     """
 
-    def __init__(self, port, host="127.0.0.1", source=None, timeout=20.0, greet=True, watch=None):
+    def __init__(self, port, host="127.0.0.1", source=None, timeout=20.0, greet=True, watch=None, pipe=None):
         self.timeout = timeout
         self.transcript = []
         self.watch = watch
         self.capabilities = {}
         self._buffer = b""
-        self.socket = socket.create_connection((host, port), timeout, (source, 0) if source else None)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = pipe or self._connect(host, port, source)
         try:
             self.greeting = self.reply() if greet else None
         except BaseException:
             self.socket.close()
             raise
+
+    def _connect(self, host, port, source):
+        connection = socket.create_connection((host, port), self.timeout, (source, 0) if source else None)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
 
     def __enter__(self):
         return self

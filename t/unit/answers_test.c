@@ -100,6 +100,12 @@ static void test_octet_limit(void)
         g_assert_cmpint(postern_answers_look_up(answers, name, POSTERN_DNS_TXT)->status, ==,
                         fits ? POSTERN_ANSWER_RECORDS : POSTERN_ANSWER_SERVFAIL);
     }
+    for (int i = 20; i < POSTERN_QUESTIONS_PER_MESSAGE_MAX; i++) {
+        g_autofree char *name = g_strdup_printf("n%d.example", i);
+        add(answers, name, POSTERN_DNS_TXT, one_record(octets, POSTERN_ANSWER_SMALL_OCTETS));
+        g_assert_cmpint(postern_answers_look_up(answers, name, POSTERN_DNS_TXT)->status, ==,
+                        POSTERN_ANSWER_RECORDS);
+    }
     add(answers, "n0.example", POSTERN_DNS_TXT, one_record(octets, 1));
     add(answers, "n19.example", POSTERN_DNS_TXT, one_record(octets, POSTERN_RECORD_MAX_OCTETS));
     g_assert_cmpint(postern_answers_look_up(answers, "n19.example", POSTERN_DNS_TXT)->status, ==,
@@ -109,7 +115,7 @@ static void test_octet_limit(void)
     g_autoptr(GError) error = NULL;
     g_autoptr(PosternAnswers) back = postern_answers_from_variant(variant, &error);
     g_assert_no_error(error);
-    g_assert_cmpuint(postern_answers_count(back), ==, 20);
+    g_assert_cmpuint(postern_answers_count(back), ==, POSTERN_QUESTIONS_PER_MESSAGE_MAX);
 }
 
 static void fill(PosternAnswers *answers, const int *order)

@@ -147,7 +147,8 @@ static void test_commands_after_failure(gsize piece)
     postern_backend_recipient(fixture.backend, "b@y.test", "", fixture.now);
     postern_backend_data(fixture.backend, fixture.now);
     postern_backend_reset(fixture.backend, fixture.now);
-    postern_backend_identify(fixture.backend, envelope, FALSE, fixture.now);
+    const PosternBackendClient client = {.envelope = envelope};
+    postern_backend_identify(fixture.backend, &client, fixture.now);
     postern_backend_mail(fixture.backend, "", "", fixture.now);
     postern_backend_message_sent(fixture.backend, fixture.now);
     postern_backend_quit(fixture.backend, fixture.now);

@@ -128,7 +128,8 @@ static inline PosternEnvelope *client_envelope(const char *address)
 
 static inline void identify(Fixture *fixture, const PosternEnvelope *envelope, gboolean temporary)
 {
-    postern_backend_identify(fixture->backend, envelope, temporary, fixture->now);
+    const PosternBackendClient client = {.envelope = envelope, .name_temporary = temporary};
+    postern_backend_identify(fixture->backend, &client, fixture->now);
 }
 
 static inline void identify_none(Fixture *fixture)

@@ -225,9 +225,8 @@ static void test_xforward(gsize piece)
     greet_ready(&fixture, ehlo_xforward);
     for (guint round = 0; round < 2; round++) {
         identify(&fixture, envelope, FALSE);
-        expect_output(
-            &fixture,
-            "XFORWARD ADDR=IPV6:2001:db8::1 PORT=4711 PROTO=ESMTP NAME=[UNAVAILABLE] IDENT=SESSION\r\n");
+        expect_output(&fixture, "XFORWARD ADDR=IPV6:2001:db8::1 PORT=4711 PROTO=ESMTP NAME=[UNAVAILABLE] "
+                                "IDENT=SESSION SOURCE=REMOTE\r\n");
         say(&fixture, "250 ok\r\n");
         expect_events(&fixture, "");
         GString *output = postern_backend_output(fixture.backend);

@@ -18,6 +18,26 @@ static void test_bounds(void)
     g_assert_true(postern_budget_reserve(budget, 100));
 }
 
+static void test_share(void)
+{
+    g_autoptr(PosternBudget) whole = postern_budget_new(100);
+    g_autoptr(PosternBudget) share = postern_budget_new_share(whole, 60);
+    g_autoptr(PosternBudget) other = postern_budget_new_share(whole, 60);
+    g_assert_true(postern_budget_reserve(share, 50));
+    g_assert_cmpuint(postern_budget_used(whole), ==, 50);
+    g_assert_false(postern_budget_reserve(share, 11)); /* over the share */
+    g_assert_true(postern_budget_reserve(other, 50));
+    g_assert_false(postern_budget_reserve(other, 1)); /* over the whole: nothing is taken of either */
+    g_assert_cmpuint(postern_budget_used(other), ==, 50);
+    g_assert_cmpuint(postern_budget_used(whole), ==, 100);
+    postern_budget_release(share, 50);
+    g_assert_cmpuint(postern_budget_used(share), ==, 0);
+    g_assert_cmpuint(postern_budget_used(whole), ==, 50);
+    g_assert_true(postern_budget_reserve(other, 10));
+    postern_budget_release(other, 60);
+    g_assert_cmpuint(postern_budget_used(whole), ==, 0);
+}
+
 static void test_extremes(void)
 {
     g_autoptr(PosternBudget) none = postern_budget_new(0);
@@ -71,6 +91,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/budget/bounds", test_bounds);
+    g_test_add_func("/budget/share", test_share);
     g_test_add_func("/budget/extremes", test_extremes);
     g_test_add_func("/budget/release-of-what-was-not-taken", test_release_of_what_was_not_taken);
     g_test_add_func("/budget/threads", test_threads);

@@ -23,6 +23,39 @@ static void leave(PosternClientTable *table, const char *text)
     postern_client_table_leave(table, &client);
 }
 
+/* All connections of a client have one share, a /64 is one client, and a new one begins anew. */
+static void test_share(void)
+{
+    g_autoptr(PosternClientTable) table = postern_client_table_new();
+    g_autoptr(PosternBudget) budget = postern_budget_new(100);
+    static const char *const clients[] = {"192.0.2.1", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"};
+    PosternBudget *shares[G_N_ELEMENTS(clients)];
+    for (gsize i = 0; i < G_N_ELEMENTS(clients); i++) {
+        PosternAddress client = address(clients[i]);
+        enter(table, clients[i], 9, 100, POSTERN_CLIENT_ADMITTED);
+        shares[i] = postern_client_table_share(table, &client, budget, 40);
+    }
+    g_assert_true(shares[1] == shares[2] && shares[0] != shares[1] && shares[1] != shares[3]);
+    g_assert_true(postern_budget_reserve(shares[1], 30));
+    g_assert_false(postern_budget_reserve(shares[2], 11));
+    g_assert_true(postern_budget_reserve(shares[3], 40));
+    g_assert_true(postern_budget_reserve(shares[0], 30));
+    g_assert_false(postern_budget_reserve(shares[0], 1)); /* all is taken */
+    leave(table, clients[0]);
+    enter(table, clients[0], 9, 100, POSTERN_CLIENT_ADMITTED);
+    PosternAddress again = address(clients[0]);
+    g_autoptr(PosternBudget) anew = postern_client_table_share(table, &again, budget, 40);
+    g_assert_cmpuint(postern_budget_used(anew), ==, 0);
+    postern_budget_release(shares[0], 30);
+    postern_budget_release(shares[1], 30);
+    postern_budget_release(shares[3], 40);
+    g_assert_cmpuint(postern_budget_used(budget), ==, 0);
+    for (gsize i = 0; i < G_N_ELEMENTS(clients); i++) {
+        leave(table, clients[i]);
+        postern_budget_unref(shares[i]);
+    }
+}
+
 static void test_maximum(void)
 {
     g_autoptr(PosternClientTable) table = postern_client_table_new();
@@ -139,6 +172,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/client-table/maximum", test_maximum);
+    g_test_add_func("/client-table/share", test_share);
     g_test_add_func("/client-table/total", test_total);
     g_test_add_func("/client-table/who-is-one-client", test_who_is_one_client);
     g_test_add_func("/client-table/port-and-unknown", test_port_and_unknown);

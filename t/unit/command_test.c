@@ -103,7 +103,9 @@ static void test_verbs(void)
             g_assert_cmpstr(command->argument, ==, rows[i].argument);
             g_assert_null(command->path);
             g_assert_null(command->parameters);
-            g_assert_null(command->problem);
+            g_assert_cmpint(command->problem != NULL, ==,
+                            rows[i].verb == POSTERN_COMMAND_UNKNOWN &&
+                                strpbrk(rows[i].line, "\001\t\177\b") != NULL);
         }
 }
 

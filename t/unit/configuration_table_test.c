@@ -50,26 +50,29 @@ static void test_defaults_are_allowed(void)
     for (gsize i = 0; i < length; i++) {
         g_autoptr(PosternConfiguration) configuration = postern_configuration_new();
         g_autoptr(GError) error = NULL;
-        g_assert_true(
-            postern_configuration_value_set(configuration, &options[i], options[i].initial, &error));
+        gpointer place = G_STRUCT_MEMBER_P(configuration, options[i].offset);
+        g_assert_true(postern_configuration_value_set(place, &options[i], options[i].initial, &error));
         g_assert_no_error(error);
-        g_autofree char *text = postern_configuration_value_text(configuration, &options[i]);
+        g_autofree char *text = postern_configuration_value_text(place, &options[i]);
         g_assert_cmpstr(text, ==, options[i].initial);
     }
 }
 
-/* No field is without its row, no two rows share one: what no row covers is at most the padding of one
- * member. */
+/* No field is without its row, no two rows share one: what no row covers, but the policies and whose name
+ * hostname is, is at most the padding of one member. */
 static void test_rows_cover_the_structure(void)
 {
     gsize length;
     const PosternOption *options = postern_configuration_options(&length);
     guint8 covered[sizeof(PosternConfiguration)] = {0};
 
-    for (gsize i = 0; i < length; i++) {
+    for (gsize i = 0; i < length; i++)
         for (gsize octet = 0; octet < size_of(&options[i]); octet++)
             g_assert_cmpuint(covered[options[i].offset + octet]++, ==, 0);
-    }
+    for (gsize octet = 0; octet < sizeof(GHashTable *); octet++)
+        covered[G_STRUCT_OFFSET(PosternConfiguration, policies) + octet]++;
+    for (gsize octet = 0; octet < sizeof(gboolean); octet++)
+        covered[G_STRUCT_OFFSET(PosternConfiguration, proxy.hostname_of_machine) + octet]++;
     gsize gap = 0;
     for (gsize octet = 0; octet < sizeof covered; octet++) {
         gap = covered[octet] ? 0 : gap + 1;
@@ -103,13 +106,13 @@ static void test_choices_are_the_enumerations(void)
         {POSTERN_ACTION_QUARANTINE, "quarantine"}, {POSTERN_ACTION_DISCARD, "discard"},
         {POSTERN_ACTION_TEMPFAIL, "tempfail"},     {POSTERN_ACTION_REJECT, "reject"},
     };
-    static const char *const rows[] = {"virus",     "unscannable", "spf_fail",  "spf_softfail",
-                                       "spf_error", "dkim_fail",   "dkim_error"};
+    static const char *const rows[] = {
+        "virus",      "unscannable",  "spf_fail",         "spf_softfail", "spf_error",    "dkim_fail",
+        "dkim_error", "dmarc_reject", "dmarc_quarantine", "dmarc_error",  "from_invalid", "sign_error"};
 
-    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
         for (gsize j = 0; j < G_N_ELEMENTS(actions); j++)
             assert_choice("policy", rows[i], actions[j].action, actions[j].word);
-    }
     assert_choice("log", "level", POSTERN_LOG_ERROR, "error");
     assert_choice("log", "level", POSTERN_LOG_WARNING, "warning");
     assert_choice("log", "level", POSTERN_LOG_NOTICE, "notice");
@@ -122,6 +125,12 @@ static void test_choices_are_the_enumerations(void)
     assert_choice("proxy", "mode", POSTERN_MODE_OBSERVE, "observe");
     assert_choice("proxy", "bare_newline", POSTERN_BARE_NEWLINE_REJECT, "reject");
     assert_choice("proxy", "bare_newline", POSTERN_BARE_NEWLINE_REPAIR, "repair");
+    assert_choice("proxy", "role", POSTERN_ROLE_BORDER, "border");
+    assert_choice("proxy", "role", POSTERN_ROLE_BEFORE_QUEUE_FILTER, "before_queue_filter");
+    assert_choice("inspector", "spf_engine", POSTERN_SPF_ENGINE_POSTERN, "postern");
+    assert_choice("inspector", "spf_engine", POSTERN_SPF_ENGINE_LIBSPF2, "libspf2");
+    assert_choice("capsule", "which", POSTERN_CAPSULE_REFUSED, "refused");
+    assert_choice("capsule", "which", POSTERN_CAPSULE_ALL, "all");
 }
 
 static void assert_stable(const char *text)
@@ -148,6 +157,41 @@ static void test_dump_is_stable(void)
                   "[inspector]\nsocket=/run/postern/inspector\ntemporary_size=3M\n"
                   "[policy]\nvirus=quarantine\nspf_fail=reject\nallow_clients=192.0.2.0/24\n"
                   "exempt_recipients=postmaster;abuse\n");
+    assert_stable("[policy b-2]\nspf_fail=reject\nchecks=\n[policy a_1]\n[policy]\nspf_softfail=tempfail\n"
+                  "[policy submission]\nsubject_tag=a \\\\ [x]\nsign=no\n"
+                  "[clients]\nauthenticated_policy=b-2\nown_networks_policy=\n");
+}
+
+/* hostname is the machine's name where the file says none; the file still says none. */
+static void test_dump_keeps_the_name_unsaid(void)
+{
+    g_autoptr(PosternConfiguration) unsaid = postern_configuration_new();
+    g_autoptr(PosternConfiguration) said = postern_configuration_parse(
+        "[proxy]\nhostname = mx.example.org\n", strlen("[proxy]\nhostname = mx.example.org\n"), "test", NULL);
+    g_autofree char *without = postern_configuration_dump(unsaid);
+    g_autofree char *with = postern_configuration_dump(said);
+
+    g_assert_cmpstr(unsaid->proxy.hostname, !=, "");
+    g_assert_nonnull(strstr(without, "\n[proxy]\n"));
+    g_assert_nonnull(strstr(without, "default: empty)\nhostname =\n"));
+    g_assert_nonnull(strstr(with, "\nhostname = mx.example.org\n"));
+}
+
+static void test_dump_names_policies(void)
+{
+    static const char text[] = "[policy strict]\nspf_fail = reject\n";
+    g_autoptr(PosternConfiguration) configuration =
+        postern_configuration_parse(text, sizeof text - 1, "test", NULL);
+    g_autofree char *dumped = postern_configuration_dump(configuration);
+    const char *policy = strstr(dumped, "\n[policy]\n");
+    const char *strict = strstr(dumped, "\n[policy strict]\n");
+    const char *submission = strstr(dumped, "\n[policy submission]\n");
+    const char *sign = strstr(dumped, "\n[sign]\n");
+
+    g_assert_true(policy != NULL && strict > policy && submission > strict && sign > submission);
+    g_assert_nonnull(g_strstr_len(strict, submission - strict, "\nspf_fail = reject\n"));
+    g_assert_nonnull(g_strstr_len(policy, strict - policy, "\nspf_fail = mark\n"));
+    g_assert_nonnull(g_strstr_len(submission, sign - submission, "\nchecks = virus\n"));
 }
 
 static void test_dump_names_every_row(void)
@@ -187,8 +231,10 @@ static void test_document(void)
         items += g_str_has_prefix(*line, ".It ");
     }
     g_assert_cmpuint(begun, ==, ended);
-    g_assert_cmpuint(begun, ==, 7);
-    g_assert_cmpuint(items, ==, length);
+    g_assert_cmpuint(begun, ==, 10);
+    g_assert_cmpuint(items, ==, length + 1);
+    g_assert_nonnull(strstr(manual, "\n.It Op policy Ar NAME\n"));
+    g_assert_nonnull(strstr(plain, "\n[policy NAME]\n"));
 }
 
 int main(int argc, char **argv)
@@ -200,6 +246,8 @@ int main(int argc, char **argv)
     g_test_add_func("/configuration-table/choices-are-the-enumerations", test_choices_are_the_enumerations);
     g_test_add_func("/configuration-table/dump-is-stable", test_dump_is_stable);
     g_test_add_func("/configuration-table/dump-names-every-row", test_dump_names_every_row);
+    g_test_add_func("/configuration-table/dump-keeps-the-name-unsaid", test_dump_keeps_the_name_unsaid);
+    g_test_add_func("/configuration-table/dump-names-policies", test_dump_names_policies);
     g_test_add_func("/configuration-table/document", test_document);
     return g_test_run();
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/build.h"
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -57,49 +58,69 @@ static char *mistakes_of(const char *text)
     return g_strdup(error->message);
 }
 
+static const struct {
+    const char *text, *says;
+} mistaken[] = {
+    {"[proxi]\nlisten=1", "test.conf: [proxi]: there is no such group (did you mean 'proxy'?)"},
+    {"[other]\n",
+     "test.conf: [other]: there is no such group; there are log, proxy, milter, dns, inspector, virus, "
+     "clients, policy, sign, capsule, and policies of your own, [policy NAME]"},
+    {"[polcy strict]\nspf_fail=1",
+     "test.conf: [polcy strict]: there is no such group (did you mean 'policy strict'?)"},
+    {"[policy:strict]\n",
+     "test.conf: [policy:strict]: there is no such group (did you mean 'policy strict'?)"},
+    {"[policy a b]\nspf_fail=reject", "test.conf: [policy a b]: is no policy: write [policy NAME], NAME "
+                                      "of at most 32 letters, digits, '-' "
+                                      "and '_'"},
+    {"[policy  a]\n",
+     "test.conf: [policy  a]: is no policy: write [policy NAME], NAME of at most 32 letters, digits, '-' "
+     "and '_'"},
+    {"[policy strict]\nspf_fial=reject",
+     "test.conf: [policy strict] spf_fial: there is no such key (did you mean 'spf_fail'?)"},
+    {"[policy strict]\nspf_fail=rejct",
+     "test.conf: [policy strict] spf_fail: 'rejct' is not one of accept, mark, quarantine, discard, "
+     "tempfail, reject (did you mean 'reject'?)"},
+    {"[policy strict]\ndatabase=/a",
+     "test.conf: [policy strict] database: there is no such key here (did you mean 'database' of "
+     "[virus]?)"},
+    {"[policy strict]\nsign=no\n[policy]\n[policy strict]\nsign=no",
+     "test.conf: [policy strict] sign: stands in line 2 and again in line 5: keep one"},
+    {"[proxy]\nlisten_=1", "test.conf: [proxy] listen_: there is no such key (did you mean 'listen'?)"},
+    {"[proxy]\nqqqqq=1", "test.conf: [proxy] qqqqq: there is no such key; --dump-config shows all"},
+    {"[proxy]\nworkers=1",
+     "test.conf: [proxy] workers: there is no such key here (did you mean 'workers' of [inspector]?)"},
+    {"[proxy]\nmode=obsreve",
+     "test.conf: [proxy] mode: 'obsreve' is not one of enforce, observe (did you mean 'observe'?)"},
+    {"[proxy]\nthreads=65", "test.conf: [proxy] threads: '65' is out of range: a number from 0 to 64"},
+    {"[proxy]\nthreads=6 # six",
+     "test.conf: [proxy] threads: '6 # six' is not a whole number (a comment needs a line of its own)"},
+    {"[proxy]\nthreads=1\n\nthreads=1",
+     "test.conf: [proxy] threads: stands in line 2 and again in line 4: keep one"},
+    {"[proxy]\nthreads=1\n[dns]\n[proxy]\nthreads=1",
+     "test.conf: [proxy] threads: stands in line 2 and again in line 5: keep one"},
+    {"[proxy]\nhostname=a\\qb",
+     "test.conf: [proxy] hostname: has a backslash that means nothing: write \\\\ for one"},
+    {"threads=1",
+     "test.conf: line 1: 'threads' stands before the first group: put it below a line such as [proxy]"},
+    {"\n[proxy\nmode=x", "test.conf: line 2: '[proxy' is not a group: write [NAME]"},
+    {"[]\nmode=x", "test.conf: line 1: '[' is not a group: write [NAME]"},
+    {"[proxy]\nmode",
+     "test.conf: line 2: 'mode' is not [GROUP], KEY = VALUE or a # comment on a line of its own"},
+    {"[proxy]\n;mode=observe", "test.conf: line 2: ';mode=observe' is not [GROUP], KEY = VALUE or a # "
+                               "comment on a line of its own"},
+    {"[proxy]\nmode[de]=observe", "test.conf: line 2: 'mode[de]' is not a key: write KEY = VALUE"},
+    {"[proxy]\n=observe", "test.conf: line 2: '' is not a key: write KEY = VALUE"},
+    {"[proxy]\n\x1b[2J\x07", "test.conf: line 2: '\\x1b[2J\\x07' is not [GROUP], KEY = VALUE or a # "
+                             "comment on a line of its own"},
+    {"[proxy]\nlisten=127.0.0.1:25;127.0.0.1:25",
+     "test.conf: [proxy] listen: '127.0.0.1:25' stands there twice"},
+};
+
 static void test_mistakes(void)
 {
-    static const struct {
-        const char *text, *says;
-    } cases[] = {
-        {"[proxi]\nlisten=1", "test.conf: [proxi]: there is no such group (did you mean 'proxy'?)"},
-        {"[other]\n",
-         "test.conf: [other]: there is no such group; there are log, proxy, milter, dns, inspector, virus, "
-         "policy"},
-        {"[proxy]\nlisten_=1", "test.conf: [proxy] listen_: there is no such key (did you mean 'listen'?)"},
-        {"[proxy]\nqqqqq=1", "test.conf: [proxy] qqqqq: there is no such key; --dump-config shows all"},
-        {"[proxy]\nworkers=1",
-         "test.conf: [proxy] workers: there is no such key here (did you mean 'workers' of [inspector]?)"},
-        {"[proxy]\nmode=obsreve",
-         "test.conf: [proxy] mode: 'obsreve' is not one of enforce, observe (did you mean 'observe'?)"},
-        {"[proxy]\nthreads=65", "test.conf: [proxy] threads: '65' is out of range: a number from 0 to 64"},
-        {"[proxy]\nthreads=6 # six",
-         "test.conf: [proxy] threads: '6 # six' is not a whole number (a comment needs a line of its own)"},
-        {"[proxy]\nthreads=1\n\nthreads=1",
-         "test.conf: [proxy] threads: stands in line 2 and again in line 4: keep one"},
-        {"[proxy]\nthreads=1\n[dns]\n[proxy]\nthreads=1",
-         "test.conf: [proxy] threads: stands in line 2 and again in line 5: keep one"},
-        {"[proxy]\nhostname=a\\qb",
-         "test.conf: [proxy] hostname: has a backslash that means nothing: write \\\\ for one"},
-        {"threads=1",
-         "test.conf: line 1: 'threads' stands before the first group: put it below a line such as [proxy]"},
-        {"\n[proxy\nmode=x", "test.conf: line 2: '[proxy' is not a group: write [NAME]"},
-        {"[]\nmode=x", "test.conf: line 1: '[' is not a group: write [NAME]"},
-        {"[proxy]\nmode",
-         "test.conf: line 2: 'mode' is not [GROUP], KEY = VALUE or a # comment on a line of its own"},
-        {"[proxy]\n;mode=observe", "test.conf: line 2: ';mode=observe' is not [GROUP], KEY = VALUE or a # "
-                                   "comment on a line of its own"},
-        {"[proxy]\nmode[de]=observe", "test.conf: line 2: 'mode[de]' is not a key: write KEY = VALUE"},
-        {"[proxy]\n=observe", "test.conf: line 2: '' is not a key: write KEY = VALUE"},
-        {"[proxy]\n\x1b[2J\x07", "test.conf: line 2: '\\x1b[2J\\x07' is not [GROUP], KEY = VALUE or a # "
-                                 "comment on a line of its own"},
-        {"[proxy]\nlisten=127.0.0.1:25;127.0.0.1:25",
-         "test.conf: [proxy] listen: '127.0.0.1:25' stands there twice"},
-    };
-
-    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autofree char *mistakes = mistakes_of(cases[i].text);
-        g_assert_cmpstr(mistakes, ==, cases[i].says);
+    for (gsize i = 0; i < G_N_ELEMENTS(mistaken); i++) {
+        g_autofree char *mistakes = mistakes_of(mistaken[i].text);
+        g_assert_cmpstr(mistakes, ==, mistaken[i].says);
     }
 }
 
@@ -147,6 +168,25 @@ static void test_agreement(void)
         {"message_size=10M\nmessage_memory=10M", NULL},
         {"[dns]\nanswers=/a\nservers=127.0.0.1", "[dns] answers: takes the place of the network"},
         {"[dns]\nanswers=/a", NULL},
+        {"role=before_queue_filter", "[proxy] trusted_clients: must name the mail servers"},
+        {"role=before_queue_filter\ntrusted_clients=192.0.2.1\nclient_address=xforward\nlisten=0.0.0.0:25",
+         NULL},
+        {"submission_listen=127.0.0.1:26", "[proxy] submission_listen: is for role = before_queue_filter"},
+        {"role=before_queue_filter\ntrusted_clients=127.0.0.1\nsubmission_listen=127.0.0.1:2525",
+         "[proxy] submission_listen: '127.0.0.1:2525' stands there twice"},
+        {"role=before_queue_filter\ntrusted_clients=127.0.0.1\nsubmission_listen=0.0.0.0:10025",
+         "mail would go round in a loop"},
+        {"role=before_queue_filter\ntrusted_clients=127.0.0.1\nsubmission_listen=127.0.0.1:26", NULL},
+        {"[clients]\nauthenticated_policy=users", "authenticated_policy: there is no group [policy users]"},
+        {"[clients]\nown_networks_policy=submision",
+         "[clients] own_networks_policy: there is no group [policy submision] (did you mean 'submission'?)"},
+        {"[clients]\nauthenticated_policy=users\nown_networks_policy=\n[policy users]", NULL},
+        {"[policy]\nchecks=dmarc;spf", "[policy] checks: has dmarc, which is made of what spf and dkim find"},
+        {"[policy a]\nchecks=dmarc", "[policy a] checks: has dmarc"},
+        {"[policy]\nchecks=virus\ntrusted_sealers=a.example", "[policy] trusted_sealers: override"},
+        {"[policy a]\nchecks=virus\n[policy]\ntrusted_sealers=a.example", NULL},
+        {"[policy]\nsign=yes", "[policy] sign: needs keys"},
+        {"[policy]\nsign=yes\n[sign]\ntable=/etc/postern/keys", NULL},
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -162,6 +202,94 @@ static void test_agreement(void)
         g_assert_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION);
         g_assert_nonnull(strstr(error->message, cases[i].says));
     }
+}
+
+static void assert_taken(const char *text, PosternConfiguration **ret_configuration)
+{
+    g_autoptr(GError) error = NULL;
+    *ret_configuration = postern_configuration_parse(text, strlen(text), "test.conf", &error);
+    g_assert_no_error(error);
+    g_assert_nonnull(*ret_configuration);
+}
+
+/* What a policy does not say is as in [policy], wherever that stands. */
+static void test_policies(void)
+{
+    g_autoptr(PosternConfiguration) configuration = NULL;
+    assert_taken("[policy strict]\nspf_softfail = reject\nexempt_recipients =\n"
+                 "[policy submission]\nvirus = tempfail\n"
+                 "[policy]\nspf_fail = reject\nexempt_recipients = abuse\nsubject_tag = [S]\n"
+                 "[policy strict]\ndkim_fail = reject\n[policy 9_-]\n",
+                 &configuration);
+    const PosternPolicyOptions *strict = postern_configuration_policy(configuration, "strict");
+    const PosternPolicyOptions *submission = postern_configuration_policy(configuration, "submission");
+    const PosternPolicyOptions *same = postern_configuration_policy(configuration, "9_-");
+
+    g_assert_cmpuint(g_hash_table_size(configuration->policies), ==, 3);
+    g_assert_true(postern_configuration_policy(configuration, "") == &configuration->policy);
+    g_assert_null(postern_configuration_policy(configuration, "other"));
+    g_assert_cmpuint(strict->spf_fail, ==, POSTERN_ACTION_REJECT);
+    g_assert_cmpuint(strict->spf_softfail, ==, POSTERN_ACTION_REJECT);
+    g_assert_cmpuint(strict->dkim_fail, ==, POSTERN_ACTION_REJECT);
+    g_assert_null(strict->exempt_recipients[0]);
+    g_assert_cmpstr(strict->subject_tag, ==, "[S]");
+    g_assert_cmpuint(configuration->policy.spf_softfail, ==, POSTERN_ACTION_MARK);
+    g_assert_cmpuint(same->spf_fail, ==, POSTERN_ACTION_REJECT);
+    g_assert_cmpstr(same->exempt_recipients[0], ==, "abuse");
+    g_assert_true(same->exempt_recipients != configuration->policy.exempt_recipients);
+    g_assert_cmpuint(submission->spf_fail, ==, POSTERN_ACTION_ACCEPT);
+    g_assert_cmpuint(submission->virus, ==, POSTERN_ACTION_TEMPFAIL);
+    g_assert_cmpstr(submission->subject_tag, ==, "[S]");
+}
+
+static void test_built_in_policy(void)
+{
+    g_autoptr(PosternConfiguration) without_file = postern_configuration_new();
+    g_autoptr(PosternConfiguration) of_file = NULL;
+    assert_taken("", &of_file);
+    const PosternConfiguration *both[] = {without_file, of_file};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(both); i++) {
+        const PosternPolicyOptions *policy = postern_configuration_policy(both[i], "submission");
+        const guint actions[] = {policy->spf_fail,    policy->spf_softfail,    policy->spf_error,
+                                 policy->dkim_fail,   policy->dkim_error,      policy->dmarc_reject,
+                                 policy->dmarc_error, policy->dmarc_quarantine};
+
+        g_assert_cmpuint(g_hash_table_size(both[i]->policies), ==, 1);
+        g_assert_cmpstr(policy->checks[0], ==, "virus");
+        g_assert_null(policy->checks[1]);
+        g_assert_true(policy->sign);
+        g_assert_false(policy->authentication_results);
+        for (gsize j = 0; j < G_N_ELEMENTS(actions); j++)
+            g_assert_cmpuint(actions[j], ==, POSTERN_ACTION_ACCEPT);
+        g_assert_cmpuint(policy->virus, ==, POSTERN_ACTION_REJECT);
+        g_assert_cmpuint(policy->sign_error, ==, POSTERN_ACTION_TEMPFAIL);
+        g_assert_cmpuint(policy->from_invalid, ==, POSTERN_ACTION_QUARANTINE);
+    }
+}
+
+static void test_too_many_policies(void)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    for (guint i = 1; i < POSTERN_POLICIES_MAX; i++)
+        g_string_append_printf(text, "[policy p%u]\nsign=no\n", i);
+    g_autoptr(PosternConfiguration) configuration = NULL;
+    assert_taken(text->str, &configuration);
+    g_assert_cmpuint(g_hash_table_size(configuration->policies), ==, POSTERN_POLICIES_MAX);
+    g_string_append(text, "[policy more]\n");
+    g_autofree char *mistakes = mistakes_of(text->str);
+    g_assert_cmpstr(mistakes, ==, "test.conf: [policy more]: is one too many: there may be 100 policies");
+}
+
+static void test_approval(void)
+{
+    g_autofree char *of_file = postern_configuration_approval("/etc/hosts");
+    g_autofree char *of_none = postern_configuration_approval(NULL);
+    gboolean installed = g_file_test(POSTERN_CONFIGURATION_FILE, G_FILE_TEST_EXISTS);
+
+    g_assert_cmpstr(of_file, ==, "/etc/hosts: no mistakes found");
+    g_assert_true(g_str_has_prefix(of_none, installed ? POSTERN_CONFIGURATION_FILE ": no mistakes"
+                                                      : "there is no " POSTERN_CONFIGURATION_FILE ": all"));
 }
 
 static void assert_unreadable(const char *path, const char *says)
@@ -222,6 +350,10 @@ int main(int argc, char **argv)
     g_test_add_func("/configuration/all-mistakes-at-once", test_all_mistakes_at_once);
     g_test_add_func("/configuration/very-many-mistakes", test_very_many_mistakes);
     g_test_add_func("/configuration/agreement", test_agreement);
+    g_test_add_func("/configuration/policies", test_policies);
+    g_test_add_func("/configuration/built-in-policy", test_built_in_policy);
+    g_test_add_func("/configuration/too-many-policies", test_too_many_policies);
+    g_test_add_func("/configuration/approval", test_approval);
     g_test_add_func("/configuration/files", test_files);
     return g_test_run();
 }

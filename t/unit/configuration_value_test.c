@@ -8,11 +8,15 @@ static const PosternOption *find(const char *group, const char *key)
 {
     gsize length;
     const PosternOption *options = postern_configuration_options(&length);
-    for (gsize i = 0; i < length; i++) {
+    for (gsize i = 0; i < length; i++)
         if (strcmp(options[i].group, group) == 0 && strcmp(options[i].key, key) == 0)
             return &options[i];
-    }
     g_error("there is no option [%s] %s", group, key);
+}
+
+static gpointer place(PosternConfiguration *configuration, const PosternOption *option)
+{
+    return G_STRUCT_MEMBER_P(configuration, option->offset);
 }
 
 /* What a value is taken for, and said again. */
@@ -52,6 +56,16 @@ static void test_taken(void)
         {"policy", "allow_clients", "192.0.2.0/24;2001:db8::/32;198.51.100.7",
          "192.0.2.0/24; 2001:db8::/32; 198.51.100.7"},
         {"policy", "exempt_recipients", "Postmaster;abuse", "postmaster; abuse"},
+        {"policy", "checks", "SPF, dkim;Virus", "spf; dkim; virus"},
+        {"policy", "checks", "", ""},
+        {"policy", "trusted_sealers", "Lists.Example.ORG", "lists.example.org"},
+        {"policy", "subject_tag", "[SUSPECT]", "[SUSPECT]"},
+        {"policy", "dmarc_reject", "reject", "reject"},
+        {"policy", "from_invalid", "discard", "discard"},
+        {"proxy", "role", "before_queue_filter", "before_queue_filter"},
+        {"inspector", "spf_engine", "libspf2", "libspf2"},
+        {"capsule", "which", "all", "all"},
+        {"clients", "own_networks", "10.0.0.0/8", "10.0.0.0/8"},
         {"log", "destination", "/var/log/postern.log", "/var/log/postern.log"},
     };
 
@@ -59,9 +73,10 @@ static void test_taken(void)
         g_autoptr(PosternConfiguration) configuration = postern_configuration_new();
         g_autoptr(GError) error = NULL;
         const PosternOption *option = find(cases[i].group, cases[i].key);
-        g_assert_true(postern_configuration_value_set(configuration, option, cases[i].text, &error));
+        g_assert_true(
+            postern_configuration_value_set(place(configuration, option), option, cases[i].text, &error));
         g_assert_no_error(error);
-        g_autofree char *again = postern_configuration_value_text(configuration, option);
+        g_autofree char *again = postern_configuration_value_text(place(configuration, option), option);
         g_assert_cmpstr(again, ==, cases[i].again);
     }
 }
@@ -133,6 +148,22 @@ static const struct {
     {"policy", "spf_error", "reject", "is for good"},
     {"policy", "dkim_error", "reject", "is for good"},
     {"policy", "unscannable", "accept", "in silence"},
+    {"policy", "dmarc_error", "reject", "is for good"},
+    {"policy", "sign_error", "discard", "is for good"},
+    {"policy", "checks", "spf; iprev", "'iprev' is no check"},
+    {"policy", "subject_tag", "b\xc3\xb6se", "not printable ASCII"},
+    {"policy", "subject_tag", "0123456789012345678901234567890123456789012345678901234567890123456789",
+     "is too long"},
+    {"policy", "trusted_sealers", "*.example.org", "not a domain name"},
+    {"proxy", "role", "border-guard", "not one of border, before_queue_filter"},
+    {"proxy", "trusted_clients", "mail.example.org", "not a network"},
+    {"proxy", "submission_listen", "127.0.0.1", "'127.0.0.1'"},
+    {"proxy", "filter_timeout", "999ms", "out of range"},
+    {"inspector", "spf_engine", "libspf", "did you mean 'libspf2'?"},
+    {"clients", "trusted_relays", "10.0.0.1/8", "no bit set behind"},
+    {"clients", "recipients", "recipients", "not an absolute path"},
+    {"sign", "table", "keys", "not an absolute path"},
+    {"capsule", "size", "1K", "out of range"},
     {"policy", "allow_clients", "192.0.2.1/24", "no bit set behind"},
     {"policy", "allow_clients", "192.0.2.0/33", "not a network"},
     {"policy", "allow_clients", "192.0.2.0/", "not a network"},
@@ -151,12 +182,13 @@ static void test_refused(void)
         g_autoptr(PosternConfiguration) configuration = postern_configuration_new();
         g_autoptr(GError) error = NULL;
         const PosternOption *option = find(wrong[i].group, wrong[i].key);
-        g_autofree char *before = postern_configuration_value_text(configuration, option);
-        g_assert_false(postern_configuration_value_set(configuration, option, wrong[i].text, &error));
+        g_autofree char *before = postern_configuration_value_text(place(configuration, option), option);
+        g_assert_false(
+            postern_configuration_value_set(place(configuration, option), option, wrong[i].text, &error));
         g_assert_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION);
         if (strstr(error->message, wrong[i].says) == NULL)
             g_error("[%s] %s = %s: %s", wrong[i].group, wrong[i].key, wrong[i].text, error->message);
-        g_autofree char *after = postern_configuration_value_text(configuration, option);
+        g_autofree char *after = postern_configuration_value_text(place(configuration, option), option);
         g_assert_cmpstr(before, ==, after);
     }
 }
@@ -168,25 +200,25 @@ static void test_too_much(void)
     for (guint i = 0; i < 1000; i++)
         g_string_append_printf(items, "d%u.example;", i);
     const PosternOption *option = find("proxy", "recipient_domains");
-    g_assert_true(postern_configuration_value_set(configuration, option, items->str, NULL));
+    g_assert_true(postern_configuration_value_set(place(configuration, option), option, items->str, NULL));
     g_assert_cmpuint(g_strv_length(configuration->proxy.recipient_domains), ==, 1000);
     g_string_append(items, "one-more.example");
-    g_assert_false(postern_configuration_value_set(configuration, option, items->str, NULL));
+    g_assert_false(postern_configuration_value_set(place(configuration, option), option, items->str, NULL));
 
     g_autofree char *path = g_strnfill(108, '/');
     option = find("inspector", "socket");
-    g_assert_false(postern_configuration_value_set(configuration, option, path, NULL));
+    g_assert_false(postern_configuration_value_set(place(configuration, option), option, path, NULL));
     path[107] = '\0';
-    g_assert_true(postern_configuration_value_set(configuration, option, path, NULL));
+    g_assert_true(postern_configuration_value_set(place(configuration, option), option, path, NULL));
 }
 
 static void test_milliseconds(void)
 {
     g_autoptr(PosternConfiguration) configuration = postern_configuration_new();
     const PosternOption *option = find("proxy", "backend_wait");
-    g_assert_true(postern_configuration_value_set(configuration, option, "3", NULL));
+    g_assert_true(postern_configuration_value_set(place(configuration, option), option, "3", NULL));
     g_assert_cmpuint(configuration->proxy.backend_wait_ms, ==, 3000);
-    g_assert_true(postern_configuration_value_set(configuration, option, "2h", NULL));
+    g_assert_true(postern_configuration_value_set(place(configuration, option), option, "2h", NULL));
     g_assert_cmpuint(configuration->proxy.backend_wait_ms, ==, 7200000);
 }
 

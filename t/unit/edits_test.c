@@ -6,7 +6,7 @@
 
 typedef struct {
     const char *message;
-    const char *edits; /* "+Name: value" or "-NameN", apart by '|' */
+    const char *edits; /* "+Name: value", "-NameN" or "=NameN: value", apart by '|' */
     const char *edited;
 } Case;
 
@@ -25,6 +25,17 @@ static const Case cases[] = {
     {"A: b", "-A0", ""},
     {"no header at all", "+A: b", "A: b\r\nno header at all"},
     {"A: b\r\n\r\n", "+F: 1;\r\n\t2", "F: 1;\r\n\t2\r\nA: b\r\n\r\n"},
+    {"A: b\r\nsubJect :x\r\n y\r\nC: d\r\n\r\nbody", "=Subject0: 1",
+     "A: b\r\nsubJect : 1\r\nC: d\r\n\r\nbody"},
+    {"S: 0\r\nS: 1\r\nS: 2\r\n\r\n", "=S1: x\r\n\ty|-S0|+T: z", "T: z\r\nS: x\r\n\ty\r\nS: 2\r\n\r\n"},
+    {"S: 0\n\nbody\n", "=S0: 1", "S: 1\n\nbody\n"},
+    {"S:", "=S0: 1", "S: 1"},
+    {"S: 0", "=S0: ", "S: "},
+    {"S: 0\r\n\r\n", "=S0: 1|=S0: 2", "S: 2\r\n\r\n"},
+    {"S: 0\r\n\r\n", "=S0: 1|-S0", "\r\n"},
+    {"S: 0\r\n\r\n", "-S0|=S0: 1", "\r\n"},
+    {"S: 0\r\n\r\nS: 1\r\n", "=S1: 2|=T0: 3", "S: 0\r\n\r\nS: 1\r\n"},
+    {"A: 0\r\nS: 0\r\nB: 0\r\n\r\n", "=B0: 1|=A0: 1", "A: 1\r\nS: 0\r\nB: 1\r\n\r\n"},
     /* A first line of white space must not become a part of our field. */
     {"\tdkim=pass\r\n more\r\nA: b\r\n\r\n", "+F: 1", "\tdkim=pass\r\n more\r\nF: 1\r\nA: b\r\n\r\n"},
     {" x\r\nA: b\r\n y\r\nC: d\r\n\r\n", "+F: 1|-A0", " x\r\nF: 1\r\nC: d\r\n\r\n"},
@@ -48,15 +59,18 @@ static PosternEdits *edits_of(const char *text)
 
     for (char **item = items; *item; item++) {
         char *value = strstr(*item, ": ");
+        char *end = value ? value : *item + strlen(*item);
 
-        if (value) {
+        if (value)
             *value = '\0';
+        if (**item == '+') {
             g_assert_true(postern_edits_insert(edits, *item + 1, value + 2));
         } else {
-            guint occurrence = (guint)((*item)[strlen(*item) - 1] - '0');
+            guint occurrence = (guint)(end[-1] - '0');
 
-            (*item)[strlen(*item) - 1] = '\0';
-            g_assert_true(postern_edits_remove(edits, *item + 1, occurrence));
+            end[-1] = '\0';
+            g_assert_true(value ? postern_edits_change(edits, *item + 1, occurrence, value + 2)
+                                : postern_edits_remove(edits, *item + 1, occurrence));
         }
     }
     return edits;
@@ -141,7 +155,8 @@ static void test_refused(void)
         g_autoptr(PosternEdits) edits = postern_edits_new();
 
         g_assert_cmpint(postern_edits_insert(edits, inputs[i].name, inputs[i].value), ==, inputs[i].good);
-        g_assert_cmpuint(edits->list->len, ==, inputs[i].good ? 1 : 0);
+        g_assert_cmpint(postern_edits_change(edits, inputs[i].name, 0, inputs[i].value), ==, inputs[i].good);
+        g_assert_cmpuint(edits->list->len, ==, inputs[i].good ? 2 : 0);
     }
 }
 
@@ -152,6 +167,8 @@ static void test_limits(void)
 
     g_assert_false(postern_edits_insert(edits, "A", large));
     g_assert_false(postern_edits_insert(edits, large, "a"));
+    g_assert_false(postern_edits_change(edits, "A", 0, large));
+    g_assert_false(postern_edits_change(edits, large, 0, "a"));
     g_assert_false(postern_edits_remove(edits, large, 0));
     g_assert_false(postern_edits_remove(edits, "", 0));
     g_assert_true(postern_edits_insert(edits, "A", large + 1));
@@ -159,6 +176,7 @@ static void test_limits(void)
         g_assert_true(postern_edits_remove(edits, "A", i));
     g_assert_false(postern_edits_remove(edits, "A", 0));
     g_assert_false(postern_edits_insert(edits, "A", "b"));
+    g_assert_false(postern_edits_change(edits, "A", 0, "b"));
     g_assert_cmpuint(edits->list->len, ==, POSTERN_HEADER_EDITS_MAX);
 }
 

@@ -111,6 +111,42 @@ static void test_nul_octets(void)
     g_assert_cmpuint(header->malformed_lines, ==, 1);
 }
 
+static void test_hides(void)
+{
+    static const struct {
+        const char *text;
+        gsize length;
+        gboolean hides;
+    } hidden[] = {
+#define TEXT(text) text, sizeof text - 1
+        {TEXT("From: a\r\nSubject: b\r\n\r\nFrom: c\r\n"), FALSE},
+        {TEXT("From : a\r\nfrom\t: b\r\n"), FALSE},
+        {TEXT("From x\r\n>From: y\r\nFrom: a\r\nSubject: b\r\n From: c\r\nFromage: d\r\n"), FALSE},
+        {TEXT("Subject: \rb\r\n"), FALSE},
+        {TEXT(""), FALSE},
+        {TEXT("From: a\r\nSubject: b\rFrom: c\r\n"), TRUE},
+        {TEXT("X: b\rFrom: c\r\nFrom: a\r\n"), TRUE},
+        {TEXT(" From: c\r\nFrom: a\r\n"), TRUE},
+        {TEXT("\xef\xbb\xbf"
+              "From: c\r\nFrom: a\r\n"),
+         TRUE},
+        {TEXT("From: a\r\nFrom\0: c\r\n"), TRUE},
+        {TEXT("From: a\r\nFr\0om: c\r\n"), TRUE},
+        {TEXT("From: a\r\n\vFrom: c\r\n"), TRUE},
+        {TEXT("From: a\nFrom\xa0: c\n"), TRUE},
+        {TEXT("From\0: c"), TRUE},
+#undef TEXT
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(hidden); i++) {
+        g_autofree char *copy = g_memdup2(hidden[i].text, MAX(hidden[i].length, 1));
+        g_autoptr(PosternHeader) header = postern_header_parse(copy, hidden[i].length);
+
+        if (postern_header_hides(header, "From") != hidden[i].hides)
+            g_error("case %" G_GSIZE_FORMAT ": %s", i, hidden[i].text);
+    }
+}
+
 static void test_too_many_fields(void)
 {
     GString *text = g_string_new(NULL);
@@ -151,6 +187,7 @@ int main(int argc, char **argv)
     g_test_add_func("/header/parse-prefixes", test_parse_prefixes);
     g_test_add_func("/header/find", test_find);
     g_test_add_func("/header/nul-octets", test_nul_octets);
+    g_test_add_func("/header/hides", test_hides);
     g_test_add_func("/header/too-many-fields", test_too_many_fields);
     g_test_add_func("/header/too-large-block", test_too_large_block);
     return g_test_run();

@@ -1,5 +1,8 @@
 #include "inspect/inspection.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include "base/error.h"
 #include "unit/inspector_fake.h"
 
@@ -14,8 +17,9 @@ typedef struct {
     PosternInspection *inspection;
     PosternFindings *findings;
     GError *error;
-    guint stages[3];
+    guint stages[POSTERN_STAGE_SIGN + 1];
     guint whole_with_virus;
+    guint envelopes;
     gboolean finishing;
 } Fixture;
 
@@ -89,9 +93,8 @@ static gboolean known(PosternRequest *request, PosternResponse *response, const 
                       PosternDnsType type)
 {
     const PosternAnswer *answer = postern_answers_look_up(request->answers, name, type);
-    if (answer == NULL) {
+    if (answer == NULL)
         g_ptr_array_add(response->questions, postern_question_new(name, type));
-    }
     return answer != NULL;
 }
 
@@ -118,7 +121,8 @@ static void answer_honestly(FakeInspector *fake, const PosternPacket *packet, Po
         response->complete |= POSTERN_CHECK_VIRUS;
         response->findings->virus.result = POSTERN_VIRUS_CLEAN;
     }
-    response->complete |= request->checks & POSTERN_CHECK_CONTENT;
+    response->complete |= request->checks & (POSTERN_CHECK_CONTENT | POSTERN_CHECK_DMARC | POSTERN_CHECK_ARC |
+                                             POSTERN_CHECK_SIGN);
     fake_respond(fake, packet->id, response);
 }
 
@@ -256,7 +260,7 @@ static void test_endless_questions(Fixture *fixture, gconstpointer data)
     g_assert_error(fixture->error, POSTERN_ERROR, POSTERN_ERROR_LIMIT);
     g_assert_cmpint(fixture->findings->spf.result, ==, POSTERN_SPF_TEMPERROR);
     g_assert_cmpint(fixture->findings->virus.result, ==, POSTERN_VIRUS_CLEAN);
-    g_assert_cmpuint(fixture->fake->requests, <=, 2 * POSTERN_QUESTION_ROUNDS_MAX);
+    g_assert_cmpuint(fixture->fake->requests, <=, 3 * POSTERN_QUESTION_ROUNDS_MAX);
 }
 
 /* Neither complete nor a question: an inspector that lies is no reason to wait for the deadline. */
@@ -310,18 +314,119 @@ static void test_freed_at_any_time(Fixture *fixture, gconstpointer data)
         g_autoptr(PosternMessage) whole = message("Subject: x\r\n\r\nbody\r\n");
         begin(fixture, POSTERN_CHECKS_ALL, 5000);
         postern_inspection_header(fixture->inspection, whole);
-        for (guint i = 0; i < events; i++) {
+        for (guint i = 0; i < events; i++)
             event_base_loop(fixture->loop, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-        }
-        if (events % 2 == 0) {
+        if (events % 2 == 0)
             postern_inspection_finish(fixture->inspection, whole, on_done, fixture);
-        }
         event_base_loop(fixture->loop, EVLOOP_ONCE | EVLOOP_NONBLOCK);
         g_clear_pointer(&fixture->inspection, postern_inspection_free);
         g_clear_pointer(&fixture->findings, postern_findings_free);
     }
     event_base_loop(fixture->loop, EVLOOP_NONBLOCK);
     g_assert_null(fixture->findings);
+}
+
+/* A name server that knows no keys, and is silent about all else. */
+static void answer_keys_alone(evutil_socket_t socket, short what, void *data)
+{
+    guint8 packet[512];
+    struct sockaddr_in peer;
+    socklen_t size = sizeof peer;
+    ssize_t length = recvfrom(socket, packet, sizeof packet, 0, (struct sockaddr *)&peer, &size);
+    g_assert_cmpint(length, >, 12);
+    if (memmem(packet, (gsize)length, "_domainkey", strlen("_domainkey")) == NULL)
+        return;
+    packet[2] |= 0x80;
+    packet[3] = 0x83;
+    g_assert_cmpint(sendto(socket, packet, (gsize)length, 0, (struct sockaddr *)&peer, size), ==, length);
+}
+
+/* Whose SPF the DNS is slow about, his signature's key is asked for all the same. */
+static void test_tracks_apart(Fixture *fixture, gconstpointer data)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int server = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    g_assert_cmpint(bind(server, (struct sockaddr *)&address, size), ==, 0);
+    g_assert_cmpint(getsockname(server, (struct sockaddr *)&address, &size), ==, 0);
+    struct event *readable =
+        event_new(fixture->loop, server, EV_READ | EV_PERSIST, answer_keys_alone, fixture);
+    event_add(readable, NULL);
+    g_autofree char *place = g_strdup_printf("127.0.0.1@%u", ntohs(address.sin_port));
+    const char *const servers[] = {place, NULL};
+    const PosternResolverOptions options = {.servers = servers, .timeout_ms = 60000, .cache_octets = 65536};
+    g_autoptr(PosternMessage) header = message("Subject: x\r\n\r\n");
+    postern_resolver_free(fixture->resolver);
+    fixture->resolver = postern_resolver_new(fixture->loop, &options, NULL);
+    fixture->fake->answer = answer_honestly;
+    begin(fixture, POSTERN_CHECK_SPF | POSTERN_CHECK_DKIM, 60000);
+    postern_inspection_header(fixture->inspection, header);
+    while (fixture->stages[POSTERN_STAGE_HEADER] < 2)
+        g_assert_cmpint(event_base_loop(fixture->loop, EVLOOP_ONCE), ==, 0);
+    g_autoptr(PosternQuestion) waiting = postern_question_new("example.com", POSTERN_DNS_TXT);
+    g_assert_null(postern_answers_get(postern_inspection_answers(fixture->inspection), waiting));
+    g_clear_pointer(&fixture->inspection, postern_inspection_free);
+    event_free(readable);
+    close(server);
+}
+
+static void on_envelope(const PosternFindings *findings, gpointer user_data)
+{
+    Fixture *fixture = user_data;
+    g_assert_false(fixture->finishing);
+    g_assert_cmpint(findings->spf.result, ==, POSTERN_SPF_PASS);
+    fixture->envelopes++;
+}
+
+static void wait_for_envelope(Fixture *fixture)
+{
+    fixture->finishing = TRUE;
+    postern_inspection_await_envelope(fixture->inspection, on_envelope, fixture);
+    fixture->finishing = FALSE;
+}
+
+/* The envelope stage tells its end once, whether it has ended already or not, and never of an envelope that
+ * holds no more. */
+static void test_envelope(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(PosternEnvelope) other = postern_envelope_new();
+    other->sender = g_strdup("b@example.com");
+    fixture->fake->answer = answer_honestly;
+    begin(fixture, POSTERN_CHECKS_ALL, 5000);
+    wait_for_envelope(fixture);
+    while (fixture->envelopes == 0)
+        event_base_loop(fixture->loop, EVLOOP_ONCE);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_ENVELOPE], ==, 3);
+    wait_for_envelope(fixture);
+    postern_inspection_set_envelope(fixture->inspection, other);
+    while (fixture->envelopes == 1)
+        event_base_loop(fixture->loop, EVLOOP_ONCE);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_ENVELOPE], ==, 4);
+    finish(fixture);
+    assert_all_found(fixture);
+    g_assert_cmpuint(fixture->envelopes, ==, 2);
+}
+
+/* What is not wanted any more is neither found nor waited for. */
+static void test_limit(Fixture *fixture, gconstpointer data)
+{
+    for (guint events = 0; events < 20; events++) {
+        g_autoptr(PosternMessage) whole = message("Subject: x\r\n\r\nbody\r\n");
+        begin(fixture, POSTERN_CHECKS_ALL, 60000);
+        fixture->fake->answer = answer_honestly;
+        postern_inspection_header(fixture->inspection, whole);
+        for (guint i = 0; i < events; i++)
+            event_base_loop(fixture->loop, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+        postern_inspection_limit(fixture->inspection, POSTERN_CHECK_DKIM | POSTERN_CHECK_VIRUS);
+        finish(fixture);
+        g_assert_no_error(fixture->error);
+        g_assert_cmpint(fixture->findings->spf.result, ==, POSTERN_SPF_NOT_CHECKED);
+        g_assert_cmpint(fixture->findings->dmarc.result, ==, POSTERN_DMARC_NOT_CHECKED);
+        g_assert_true(fixture->findings->dkim_checked);
+        g_assert_cmpint(fixture->findings->virus.result, ==, POSTERN_VIRUS_CLEAN);
+        g_clear_pointer(&fixture->inspection, postern_inspection_free);
+        g_clear_pointer(&fixture->findings, postern_findings_free);
+    }
 }
 
 static void add(const char *path, void (*test)(Fixture *fixture, gconstpointer data))
@@ -332,6 +437,7 @@ static void add(const char *path, void (*test)(Fixture *fixture, gconstpointer d
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    alarm(100);
     add("/inspection/at-once", test_at_once);
     add("/inspection/while-it-arrives", test_while_it_arrives);
     add("/inspection/some-checks", test_some_checks);
@@ -342,5 +448,8 @@ int main(int argc, char **argv)
     add("/inspection/empty-response", test_empty_response);
     add("/inspection/claims-too-much", test_claims_too_much);
     add("/inspection/freed-at-any-time", test_freed_at_any_time);
+    add("/inspection/tracks-apart", test_tracks_apart);
+    add("/inspection/envelope", test_envelope);
+    add("/inspection/limit", test_limit);
     return g_test_run();
 }

@@ -163,6 +163,49 @@ static void test_stranger(void)
     }
 }
 
+static void test_local(void)
+{
+    static const struct {
+        const char *name;
+        const char *address; /* as in ClientCase */
+        gboolean local;
+    } cases[] = {{"localhost", "/", TRUE},
+                 {"unknown", "/", TRUE},
+                 {"localhost", NULL, TRUE},
+                 {"root@localhost", NULL, TRUE},
+                 {"LocalHost", NULL, TRUE},
+                 {"unknown", NULL, FALSE},
+                 {"", NULL, FALSE},
+                 {NULL, NULL, FALSE},
+                 {"localhost.example", NULL, FALSE},
+                 {"localhost@evil", NULL, FALSE},
+                 {"localhost", "127.0.0.1", FALSE}};
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        struct sockaddr_storage storage;
+        const struct sockaddr *address = make_address(cases[i].address, &storage);
+        g_assert_cmpint(postern_milter_macros_is_local(cases[i].name, address), ==, cases[i].local);
+    }
+}
+
+static void test_tls(void)
+{
+    static const struct {
+        Macro macros[3];
+        const char *tls;
+    } cases[] = {{{{0}}, NULL},
+                 {{{"{tls_version}", ""}, {"{cipher}", "x"}}, NULL},
+                 {{{"{cipher}", "x"}}, NULL},
+                 {{{"{tls_version}", "TLSv1.3"}}, "TLSv1.3"},
+                 {{{"{tls_version}", "TLSv1.3"}, {"{cipher}", ""}}, "TLSv1.3"},
+                 {{{"{tls_version}", "TLSv1.2"}, {"{cipher}", "AES"}}, "TLSv1.2 AES"}};
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        Macro macros[G_N_ELEMENTS(cases[i].macros)];
+        memcpy(macros, cases[i].macros, sizeof macros);
+        g_autofree char *tls = postern_milter_macros_tls(look_up, macros);
+        g_assert_cmpstr(tls, ==, cases[i].tls);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -171,5 +214,7 @@ int main(int argc, char **argv)
     g_test_add_func("/milter-macros/path", test_path);
     g_test_add_func("/milter-macros/long-path", test_long_path);
     g_test_add_func("/milter-macros/stranger", test_stranger);
+    g_test_add_func("/milter-macros/local", test_local);
+    g_test_add_func("/milter-macros/tls", test_tls);
     return g_test_run();
 }

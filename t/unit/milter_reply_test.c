@@ -35,8 +35,7 @@ static char *describe(const GPtrArray *edits)
     GString *text = g_string_new(NULL);
     for (guint i = 0; i < edits->len; i++) {
         const PosternEdit *edit = g_ptr_array_index(edits, i);
-        g_string_append_printf(text, "%s%s%u ", edit->kind == POSTERN_EDIT_REMOVE ? "-" : "+", edit->name,
-                               edit->occurrence);
+        g_string_append_printf(text, "%c%s%u ", "+-="[edit->kind], edit -> name, edit -> occurrence);
     }
     return g_string_free(text, FALSE);
 }
@@ -50,9 +49,11 @@ static void test_order(void)
     postern_edits_remove(edits, "A", 3);
     postern_edits_insert(edits, "Top", "2");
     postern_edits_remove(edits, "A", 1);
+    postern_edits_change(edits, "A", 2, "x");
+    postern_edits_change(edits, "Subject", 0, "[x] y");
     g_autoptr(GPtrArray) order = postern_milter_edits_in_order(edits);
     g_autofree char *text = describe(order);
-    g_assert_cmpstr(text, ==, "-A3 -B2 -A1 -A0 +First0 +Top0 ");
+    g_assert_cmpstr(text, ==, "-A3 -B2 =A2 -A1 -A0 =Subject0 +First0 +Top0 ");
 }
 
 static void test_value(void)

@@ -9,7 +9,9 @@ static PosternMilterSettings *settings_of(const char *text)
     g_autoptr(GError) error = NULL;
     PosternConfiguration *configuration = postern_configuration_parse(text, strlen(text), "test", &error);
     g_assert_no_error(error);
-    return postern_milter_settings_new(configuration, NULL);
+    PosternMilterSettings *settings = postern_milter_settings_new(configuration, NULL, &error);
+    g_assert_no_error(error);
+    return settings;
 }
 
 static PosternMilterTransaction *transaction_of(const char *text)
@@ -132,12 +134,25 @@ static void test_settings(void)
 {
     g_autoptr(PosternMilterSettings) observing = settings_of(
         "[milter]\nmode = observe\nhostname = milter.example\n[proxy]\nhostname = proxy.example\n");
-    g_assert_true(observing->policy->observe);
-    g_assert_cmpstr(observing->policy->authserv_id, ==, "milter.example");
+    g_assert_true(observing->observe);
+    g_assert_true(postern_policies_of(observing->policies, POSTERN_CLIENT_OTHER, NULL)->observe);
+    g_assert_cmpstr(observing->receiver, ==, "milter.example");
     g_autoptr(PosternMilterSettings) enforcing =
         settings_of("[proxy]\nmode = observe\nhostname = proxy.example\n");
-    g_assert_false(enforcing->policy->observe);
-    g_assert_cmpstr(enforcing->policy->authserv_id, ==, "proxy.example");
+    g_assert_false(enforcing->observe);
+    g_assert_cmpstr(enforcing->receiver, ==, "proxy.example");
+    g_assert_false(enforcing->by_recipient);
+}
+
+static void test_settings_that_cannot_be(void)
+{
+    static const char text[] = "[clients]\nrecipients = /nonexistent/recipients\n";
+    g_autoptr(GError) error = NULL;
+    PosternConfiguration *configuration = postern_configuration_parse(text, strlen(text), "test", &error);
+    g_assert_no_error(error);
+    g_assert_null(postern_milter_settings_new(configuration, NULL, &error));
+    g_assert_nonnull(error);
+    g_assert_nonnull(strstr(error->message, "/nonexistent/recipients"));
 }
 
 int main(int argc, char **argv)
@@ -150,5 +165,6 @@ int main(int argc, char **argv)
     g_test_add_func("/milter-transaction/no-room", test_no_room);
     g_test_add_func("/milter-transaction/big-header", test_big_header);
     g_test_add_func("/milter-transaction/settings", test_settings);
+    g_test_add_func("/milter-transaction/settings-that-cannot-be", test_settings_that_cannot_be);
     return g_test_run();
 }

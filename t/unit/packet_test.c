@@ -69,9 +69,8 @@ static void test_full(void)
     guint sent = 0;
     PosternPacket out = {.kind = POSTERN_PACKET_READY};
     make_pair(pair);
-    for (; sent < 100000 && state == 1; sent++) {
+    for (; sent < 100000 && state == 1; sent++)
         state = postern_packet_send(pair[0], &out, NULL, 0, NULL);
-    }
     g_assert_cmpint(state, ==, 0);
     close(pair[0]);
     close(pair[1]);
@@ -83,6 +82,7 @@ typedef struct {
     guint32 kind;
     char text_octet; /* at the end of text */
     guint32 magic_change;
+    guint32 role;
 } BadPacket;
 
 static const BadPacket bad_packets[] = {
@@ -92,6 +92,7 @@ static const BadPacket bad_packets[] = {
     {"magic", sizeof(PosternPacket), POSTERN_PACKET_READY, 0, 1},
     {"kind 0", sizeof(PosternPacket), 0, 0, 0},
     {"kind over the last", sizeof(PosternPacket), POSTERN_PACKET_LOG + 1, 0, 0},
+    {"role over the last", sizeof(PosternPacket), POSTERN_PACKET_READY, 0, 0, POSTERN_ROLES},
     {"text without an end", sizeof(PosternPacket), POSTERN_PACKET_READY, 'x', 0},
     {"text with a control octet", sizeof(PosternPacket), POSTERN_PACKET_READY, '\n', 0},
 };
@@ -105,10 +106,10 @@ static void send_changed(int socket, int taker, const BadPacket *bad)
     g_assert_cmpint(recv(taker, &packet, sizeof packet, 0), ==, sizeof packet);
     packet.kind = bad->kind;
     packet.magic += bad->magic_change;
+    packet.role = bad->role;
     memset(packet.text, bad->text_octet == '\n' ? 0 : bad->text_octet, sizeof packet.text);
-    if (bad->text_octet == '\n') {
+    if (bad->text_octet == '\n')
         packet.text[0] = '\n';
-    }
     memcpy(room, &packet, sizeof packet);
     g_assert_cmpint(send(socket, room, bad->length, 0), ==, (gssize)bad->length);
 }
@@ -134,9 +135,8 @@ static guint open_descriptors(void)
 {
     guint count = 0;
     g_autoptr(GDir) listing = g_dir_open("/proc/self/fd", 0, NULL);
-    while (g_dir_read_name(listing) != NULL) {
+    while (g_dir_read_name(listing) != NULL)
         count++;
-    }
     return count;
 }
 
@@ -157,9 +157,8 @@ static void test_too_many_descriptors(void)
                              .msg_controllen = sizeof control.octets};
     g_autoptr(GError) error = NULL;
     make_pair(pair);
-    for (guint i = 0; i < G_N_ELEMENTS(sent); i++) {
+    for (guint i = 0; i < G_N_ELEMENTS(sent); i++)
         sent[i] = memfd("x");
-    }
     guint before = open_descriptors();
     CMSG_FIRSTHDR(&message)->cmsg_level = SOL_SOCKET;
     CMSG_FIRSTHDR(&message)->cmsg_type = SCM_RIGHTS;
@@ -172,9 +171,8 @@ static void test_too_many_descriptors(void)
     g_assert_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL);
     g_assert_cmpuint(count, ==, 0);
     g_assert_cmpuint(open_descriptors(), ==, before);
-    for (guint i = 0; i < G_N_ELEMENTS(sent); i++) {
+    for (guint i = 0; i < G_N_ELEMENTS(sent); i++)
         close(sent[i]);
-    }
     close(pair[0]);
     close(pair[1]);
 }

@@ -32,6 +32,69 @@ static void test_defaults(void)
     g_assert_false(policy->observe);
     g_assert_cmpstr(policy->authserv_id, !=, "");
     g_assert_nonnull(policy->authserv_id);
+    g_assert_cmpstr(policy->name, ==, "");
+    g_assert_cmpint(policy->dmarc_reject, ==, POSTERN_ACTION_QUARANTINE);
+    g_assert_cmpint(policy->dmarc_quarantine, ==, POSTERN_ACTION_QUARANTINE);
+    g_assert_cmpint(policy->from_invalid, ==, POSTERN_ACTION_QUARANTINE);
+    g_assert_cmpint(policy->sign_error, ==, POSTERN_ACTION_TEMPFAIL);
+    g_assert_cmpuint(policy->trusted_sealers->len, ==, 0);
+    g_assert_false(policy->received_spf);
+    g_assert_false(policy->sign);
+    g_assert_cmpstr(policy->subject_tag, ==, "");
+}
+
+static void test_checks(void)
+{
+    static const guint content = POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT;
+    static const guint all =
+        POSTERN_CHECK_SPF | POSTERN_CHECK_DKIM | POSTERN_CHECK_DMARC | POSTERN_CHECK_ARC | content;
+    static const struct {
+        const char *text;
+        guint checks;
+    } cases[] = {
+        {"", all},
+        {"[virus]\nscan=no", all & ~(guint)POSTERN_CHECK_VIRUS},
+        {"[policy]\nchecks=", 0},
+        {"[policy]\nchecks=SPF", POSTERN_CHECK_SPF},
+        {"[policy]\nchecks=virus;dkim", content | POSTERN_CHECK_DKIM},
+        {"[policy]\nchecks=arc\nsign=yes\n[sign]\ntable=/keys", POSTERN_CHECK_ARC | POSTERN_CHECK_SIGN},
+        {"[policy]\nchecks=arc\n[sign]\ntable=/keys", POSTERN_CHECK_ARC},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(PosternPolicy) policy = policy_of(cases[i].text);
+
+        g_assert_cmpuint(policy->checks, ==, cases[i].checks);
+    }
+}
+
+static void test_groups(void)
+{
+    static const char text[] =
+        "[policy strict]\nspf_fail=reject\ndmarc_reject=reject\nfrom_invalid=tempfail\n"
+        "trusted_sealers=Lists.Example.ORG\nreceived_spf=yes\nsubject_tag=[S]\n"
+        "sign=yes\nsign_error=mark\nchecks=spf\n";
+    g_autoptr(PosternConfiguration) configuration =
+        postern_configuration_parse(text, strlen(text), "test", NULL);
+    g_autoptr(PosternPolicy) strict = postern_policy_from_group(configuration, "strict", "mx.example.org");
+    g_autoptr(PosternPolicy) users = postern_policy_from_group(configuration, "submission", NULL);
+
+    g_assert_cmpstr(strict->name, ==, "strict");
+    g_assert_cmpint(strict->spf_fail, ==, POSTERN_ACTION_REJECT);
+    g_assert_cmpint(strict->dmarc_reject, ==, POSTERN_ACTION_REJECT);
+    g_assert_cmpint(strict->dmarc_quarantine, ==, POSTERN_ACTION_QUARANTINE);
+    g_assert_cmpint(strict->from_invalid, ==, POSTERN_ACTION_TEMPFAIL);
+    g_assert_cmpint(strict->sign_error, ==, POSTERN_ACTION_MARK);
+    g_assert_cmpstr(g_ptr_array_index(strict->trusted_sealers, 0), ==, "lists.example.org");
+    g_assert_true(strict->received_spf);
+    g_assert_true(strict->sign);
+    g_assert_cmpuint(strict->checks, ==, POSTERN_CHECK_SPF);
+    g_assert_cmpstr(strict->subject_tag, ==, "[S]");
+    g_assert_cmpstr(users->name, ==, "submission");
+    g_assert_cmpuint(users->checks, ==, POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT);
+    g_assert_cmpint(users->spf_fail, ==, POSTERN_ACTION_ACCEPT);
+    g_assert_false(users->authentication_results);
+    g_assert_true(users->sign);
 }
 
 static void test_actions(void)
@@ -111,6 +174,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/policy/action-names", test_action_names);
     g_test_add_func("/policy/defaults", test_defaults);
+    g_test_add_func("/policy/checks", test_checks);
+    g_test_add_func("/policy/groups", test_groups);
     g_test_add_func("/policy/actions", test_actions);
     g_test_add_func("/policy/lists", test_lists);
     g_test_add_func("/policy/bad-networks", test_bad_networks);

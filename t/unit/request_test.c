@@ -116,7 +116,7 @@ static void refused(const PosternRequest *request, PosternError code)
 static void test_bounds(void)
 {
     g_autoptr(PosternRequest) request = sample_request();
-    request->stage = (PosternStage)3;
+    request->stage = (PosternStage)4;
     refused(request, POSTERN_ERROR_PROTOCOL);
     request->stage = POSTERN_STAGE_ENVELOPE;
     request->checks = (PosternChecks)(POSTERN_CHECKS_ALL + 1);

@@ -224,6 +224,31 @@ static void test_two_asks(Fixture *fixture, gconstpointer unused)
     assert_status(fixture, "shared.test", POSTERN_ANSWER_NXDOMAIN);
 }
 
+static void count_done(gpointer user_data)
+{
+    ++*(guint *)user_data;
+}
+
+/* An ask waits for its own questions, and not for what another one asks for the same table. */
+static void test_ask_these(Fixture *fixture, gconstpointer unused)
+{
+    g_autoptr(GPtrArray) questions = g_ptr_array_new_with_free_func((GDestroyNotify)postern_question_free);
+    guint ended = 0;
+    g_ptr_array_add(questions, postern_question_new("quick.test", POSTERN_DNS_A));
+    postern_answers_look_up(fixture->answers, "slow.test", POSTERN_DNS_A);
+    ask(fixture);
+    run_until(fixture, &fixture->server.asked, 1);
+    postern_answers_look_up(fixture->answers, "quick.test", POSTERN_DNS_A);
+    postern_resolver_ask_these(fixture->resolver, questions, fixture->answers, count_done, &ended);
+    run_until(fixture, &fixture->server.asked, 2);
+    server_answer(&fixture->server, 3);
+    run_until(fixture, &ended, 1);
+    g_assert_cmpuint(fixture->done, ==, 0);
+    assert_status(fixture, "quick.test", POSTERN_ANSWER_NXDOMAIN);
+    g_assert_null(postern_answers_look_up(fixture->answers, "slow.test", POSTERN_DNS_A));
+    postern_resolver_cancel(fixture->ask);
+}
+
 static void test_free_with_ask(Fixture *fixture, gconstpointer unused)
 {
     postern_answers_look_up(fixture->answers, "outstanding.test", POSTERN_DNS_A);
@@ -242,11 +267,6 @@ static void test_free_when_done(Fixture *fixture, gconstpointer unused)
     ask(fixture);
     run_until(fixture, &fixture->done, 1);
     g_assert_null(fixture->resolver);
-}
-
-static void count_done(gpointer user_data)
-{
-    ++*(guint *)user_data;
 }
 
 static void test_question_limit(Fixture *fixture, gconstpointer unused)
@@ -341,6 +361,7 @@ int main(int argc, char **argv)
         {"/resolver/late-answer", 100, test_late_answer},
         {"/resolver/cancel", 5000, test_cancel},
         {"/resolver/two-asks", 5000, test_two_asks},
+        {"/resolver/ask-these", 5000, test_ask_these},
         {"/resolver/free-with-ask", 5000, test_free_with_ask},
         {"/resolver/free-when-done", 100, test_free_when_done},
         {"/resolver/question-limit", 50, test_question_limit},

@@ -244,7 +244,7 @@ static void test_not_inspected(gsize piece)
 static void test_data_timeout(gsize piece)
 {
     Harness harness;
-    open_data(&harness, "client_data_timeout = 30s", piece);
+    open_data(&harness, "client_data_timeout = 30s\nmin_data_rate = 0", piece);
     for (guint i = 0; i < 5; i++) {
         harness_say(&harness, "x");
         harness_wait(&harness, 29000);
@@ -302,6 +302,73 @@ static void test_final_replies(gsize piece)
     }
 }
 
+/* Drops that keep coming do not hold memory for ever; who sends enough, however unevenly, is let be. */
+static void test_rate(gsize piece)
+{
+    static const struct {
+        const char *configuration;
+        guint each; /* octets every 20 s */
+        gboolean ends;
+    } rows[] = {
+        {"min_data_rate = 10", 100, TRUE},
+        {"min_data_rate = 10", 199, TRUE},
+        {"min_data_rate = 10", 200, FALSE},
+        {"min_data_rate = 0", 1, FALSE},
+        {"min_data_rate = 10\ntrusted_clients = 192.0.2.7", 1, FALSE},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *octets = g_strnfill(rows[i].each, 'x');
+        Harness harness;
+        open_data(&harness, rows[i].configuration, piece);
+        for (guint turn = 0; turn < 12 && harness.closes == 0; turn++) {
+            harness_say(&harness, octets);
+            harness_wait(&harness, 20000);
+        }
+        g_assert_cmpuint(harness.closes, ==, rows[i].ends);
+        harness_expect(&harness, rows[i].ends ? "421" : "");
+        if (rows[i].ends)
+            harness_expect_log(&harness, "ended=too-slow");
+        else
+            harness_say(&harness, "\r\n.\r\n");
+        if (!rows[i].ends)
+            harness_expect(&harness, "250");
+        g_assert_cmpuint(harness.messages, ==, !rows[i].ends);
+        harness_finish(&harness);
+    }
+}
+
+/* What is doomed is not kept. */
+static void test_doomed_is_not_kept(gsize piece)
+{
+    g_autofree char *more = g_strnfill(300000, 'y');
+    Harness harness;
+    open_data(&harness, "", piece);
+    harness_say(&harness, "A: b\r\n\r\nx\ny");
+    g_assert_cmpuint(postern_budget_used(harness.settings->budget), ==, 0);
+    harness_say(&harness, more);
+    g_assert_cmpuint(postern_budget_used(harness.settings->budget), ==, 0);
+    harness_say(&harness, "\r\n.\r\n");
+    harness_expect(&harness, "550");
+    harness_finish(&harness);
+}
+
+/* A client that has used up its share is put off, while others find room. */
+static void test_share(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "message_memory = 10M\nmessage_size = 1M", piece);
+    g_autoptr(PosternBudget) share = postern_budget_new_share(harness.settings->budget, 200000);
+    g_assert_true(postern_budget_reserve(share, 190000));
+    postern_session_set_budget(harness.session, share);
+    harness_open_envelope(&harness);
+    harness_say(&harness, "DATA\r\n");
+    harness_expect(&harness, "452");
+    postern_budget_release(share, 190000);
+    harness_say(&harness, "DATA\r\nA: b\r\n\r\nx\r\n.\r\n");
+    harness_expect(&harness, "354 250");
+    harness_finish(&harness);
+}
+
 static const struct {
     const char *name;
     void (*test)(gsize piece);
@@ -321,6 +388,9 @@ static const struct {
     {"/session-data/data-timeout", test_data_timeout},
     {"/session-data/no-recipients", test_no_recipients},
     {"/session-data/final-replies", test_final_replies},
+    {"/session-data/rate", test_rate},
+    {"/session-data/doomed-is-not-kept", test_doomed_is_not_kept},
+    {"/session-data/share", test_share},
 };
 
 /* Whole, then one octet at a time, of the client and of the MTA. */

@@ -276,7 +276,7 @@ static void test_waits_for_name(gsize piece)
     harness_start(&harness, "", piece);
     g_assert_true(postern_address_parse(&client, "192.0.2.9"));
     postern_session_free(harness.session);
-    harness.session = postern_session_new(harness.settings, &client, harness.now);
+    harness.session = postern_session_new(harness.settings, &client, FALSE, harness.now);
     harness_say(&harness, "EHLO c\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n");
     harness_expect(&harness, "220 250 250");
     g_assert_null(strstr(harness.commands->str, "XCLIENT"));

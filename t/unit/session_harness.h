@@ -37,12 +37,15 @@ typedef struct {
     gboolean hold_inspection; /* INSPECT_MESSAGE waits for harness_inspected() */
     gboolean inspection_wanted;
     PosternFindings *findings;
-    GString *replies;  /* what the client got */
-    GString *commands; /* what the MTA got, one a line */
-    GString *message;  /* the last one that the MTA got whole, unstuffed; "" for none */
-    GString *log;      /* closing lines */
-    GString *pending;  /* octets of the client that were not taken yet */
-    guint messages, borrows, returns, abandons, cancels, closes;
+    GString *replies;     /* what the client got */
+    GString *commands;    /* what the MTA got, one a line */
+    GString *message;     /* the last one that the MTA got whole, unstuffed; "" for none */
+    GString *log;         /* closing lines */
+    GString *pending;     /* octets of the client that were not taken yet */
+    PosternChecks begun;  /* checks of the last INSPECT_ENVELOPE */
+    PosternChecks checks; /* of the last INSPECT_MESSAGE */
+    GString *origins;     /* addresses of INSPECT_ORIGIN, one a line */
+    guint messages, borrows, returns, abandons, cancels, closes, look_ups;
 } Harness;
 
 static inline void harness_rule(Harness *harness, const char *prefix, const char *reply, guint times)
@@ -59,8 +62,10 @@ static inline const char *harness_default_reply(const char *command)
     } replies[] = {
         {"connect", "220 mta ESMTP\r\n"},
         {"EHLO", "250-mta\r\n250-PIPELINING\r\n250-SIZE 10000000\r\n250-8BITMIME\r\n250-DSN\r\n"
+                 "250-XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n"
                  "250 XCLIENT NAME ADDR PORT PROTO HELO LOGIN\r\n"},
         {"XCLIENT", "220 mta ESMTP\r\n"},
+        {"XFORWARD", "250 2.0.0 known\r\n"},
         {"MAIL", "250 2.1.0 sender ok\r\n"},
         {"RCPT", "250 2.1.5 recipient ok\r\n"},
         {"DATA", "354 go on\r\n"},
@@ -248,13 +253,26 @@ static inline void harness_act(Harness *harness, const PosternSessionAction *act
         harness_send_message(harness, action);
         break;
     case POSTERN_SESSION_INSPECT_MESSAGE:
+        harness->checks = action->checks;
         harness->inspection_wanted = TRUE;
         break;
     case POSTERN_SESSION_INSPECT_CANCEL:
         harness->inspection_wanted = FALSE;
         break;
     case POSTERN_SESSION_INSPECT_ENVELOPE:
+        harness->begun = action->checks;
+        break;
+    case POSTERN_SESSION_INSPECT_ORIGIN: {
+        g_autofree char *address = postern_address_to_string(&action->envelope->client);
+        g_string_append_printf(harness->origins, "%s %s\n", address, action->envelope->helo);
+        break;
+    }
     case POSTERN_SESSION_INSPECT_HEADER:
+        break;
+    case POSTERN_SESSION_LOOK_UP_NAME:
+        harness->look_ups++;
+        break;
+    case POSTERN_SESSION_KEEP:
         break;
     case POSTERN_SESSION_LOG:
         g_string_append_printf(harness->log, "%s\n", postern_log_line_text(action->line));
@@ -319,8 +337,10 @@ static inline void harness_run(Harness *harness)
     }
 }
 
-/* A configuration of group and key lines, above which [proxy] with a host name stands. */
-static inline void harness_start(Harness *harness, const char *text, gsize piece)
+/* A configuration of group and key lines, above which [proxy] with a host name stands; a client from address.
+ */
+static inline void harness_start_from(Harness *harness, const char *text, const char *address,
+                                      gboolean submission, gsize piece)
 {
     g_autofree char *file = g_strdup_printf("[proxy]\nhostname = mx.test\nclient_timeout = 60s\n%s\n", text);
     g_autoptr(GError) error = NULL;
@@ -330,19 +350,24 @@ static inline void harness_start(Harness *harness, const char *text, gsize piece
     harness->settings = postern_proxy_settings_new(configuration, NULL, &error);
     g_assert_no_error(error);
     harness->rules = g_array_new(FALSE, FALSE, sizeof(HarnessRule));
-    GString **strings[] = {&harness->replies, &harness->commands, &harness->message, &harness->log,
-                           &harness->pending};
+    GString **strings[] = {&harness->replies, &harness->commands, &harness->message,
+                           &harness->log,     &harness->pending,  &harness->origins};
     for (gsize i = 0; i < G_N_ELEMENTS(strings); i++)
         *strings[i] = g_string_new(NULL);
     smtp_peer_init(&harness->peer);
     harness->findings = postern_findings_new();
     harness->findings->virus.result = POSTERN_VIRUS_CLEAN;
     PosternAddress client;
-    g_assert_true(postern_address_parse(&client, "192.0.2.7"));
-    harness->session = postern_session_new(harness->settings, &client, harness->now);
+    g_assert_true(postern_address_parse(&client, address));
+    harness->session = postern_session_new(harness->settings, &client, submission, harness->now);
     const PosternEhlo ehlo = {.capabilities = POSTERN_CAPABILITY_8BITMIME | POSTERN_CAPABILITY_DSN};
     postern_session_set_capabilities(harness->session, &ehlo);
     postern_session_client_name(harness->session, "client.test", FALSE, harness->now);
+}
+
+static inline void harness_start(Harness *harness, const char *text, gsize piece)
+{
+    harness_start_from(harness, text, "192.0.2.7", FALSE, piece);
 }
 
 /* All that was taken for messages is given back. */
@@ -353,8 +378,8 @@ static inline void harness_finish(Harness *harness)
     postern_session_free(harness->session);
     postern_findings_free(harness->findings);
     smtp_peer_clear(&harness->peer);
-    GString *strings[] = {harness->replies, harness->commands, harness->message, harness->log,
-                          harness->pending};
+    GString *strings[] = {harness->replies, harness->commands, harness->message,
+                          harness->log,     harness->pending,  harness->origins};
     for (gsize i = 0; i < G_N_ELEMENTS(strings); i++)
         g_string_free(strings[i], TRUE);
     g_array_unref(harness->rules);

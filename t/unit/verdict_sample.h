@@ -10,14 +10,16 @@
 
 #define OURS "mx.example.org"
 
-/* A policy with the same action in every row. */
+/* A policy with the same action in every row, that goes by all that is found. */
 static inline PosternPolicy *new_policy(PosternAction action)
 {
     PosternPolicy *policy = postern_policy_new();
 
+    policy->checks = POSTERN_CHECKS_ALL;
     policy->virus = policy->unscannable = action;
     policy->spf_fail = policy->spf_softfail = policy->spf_error = action;
-    policy->dkim_fail = policy->dkim_error = action;
+    policy->dkim_fail = policy->dkim_error = policy->sign_error = action;
+    policy->dmarc_reject = policy->dmarc_quarantine = policy->dmarc_error = policy->from_invalid = action;
     g_free(policy->authserv_id);
     policy->authserv_id = g_strdup(OURS);
     return policy;
@@ -48,16 +50,74 @@ static inline void add_signature(PosternFindings *findings, PosternDkimResult re
     g_ptr_array_add(findings->dkim, finding);
 }
 
-/* Findings from words: "virus", "spf=fail", "dkim=pass" … */
+/* The author's domain, example.com, asks for policy; the result is not made of it here. */
+static inline void set_dmarc(PosternFindings *findings, PosternDmarcResult result, PosternDmarcPolicy policy)
+{
+    PosternDmarcAuthor *author = g_new0(PosternDmarcAuthor, 1);
+
+    author->domain = g_strdup("example.com");
+    author->policy = policy;
+    g_ptr_array_add(findings->dmarc.authors, author);
+    findings->dmarc.result = result;
+    findings->dmarc.decisive = author;
+}
+
+/* An ARC Set of sealer that says dmarc of domain; the newest comes last. */
+static inline void add_set(PosternFindings *findings, const char *sealer, const char *dmarc,
+                           const char *domain)
+{
+    PosternArcSet *set = g_new0(PosternArcSet, 1);
+
+    set->instance = findings->arc.sets->len + 1;
+    set->sealer = g_strdup(sealer);
+    set->dmarc = g_strdup(dmarc);
+    set->dmarc_domain = g_strdup(domain);
+    findings->arc.result = POSTERN_ARC_PASS;
+    g_ptr_array_add(findings->arc.sets, set);
+}
+
+static inline void add_dmarc_word(PosternFindings *findings, const char *word)
+{
+    static const struct {
+        const char *word;
+        PosternDmarcResult result;
+        PosternDmarcPolicy policy;
+    } words[] = {
+        {"dmarc=pass", POSTERN_DMARC_PASS, POSTERN_DMARC_POLICY_REJECT},
+        {"dmarc=none", POSTERN_DMARC_NONE, POSTERN_DMARC_POLICY_NONE},
+        {"dmarc=temperror", POSTERN_DMARC_TEMPERROR, POSTERN_DMARC_POLICY_REJECT},
+        {"p=none", POSTERN_DMARC_FAIL, POSTERN_DMARC_POLICY_NONE},
+        {"p=quarantine", POSTERN_DMARC_FAIL, POSTERN_DMARC_POLICY_QUARANTINE},
+        {"p=reject", POSTERN_DMARC_FAIL, POSTERN_DMARC_POLICY_REJECT},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(words); i++)
+        if (strcmp(words[i].word, word) == 0)
+            set_dmarc(findings, words[i].result, words[i].policy);
+    if (strcmp(word, "from=invalid") == 0) {
+        findings->dmarc.result = POSTERN_DMARC_PERMERROR;
+        findings->dmarc.from_invalid = TRUE;
+        findings->dmarc.problem = g_strdup("two From fields");
+    } else if (strcmp(word, "sign=error") == 0) {
+        findings->signatures.problem = g_strdup("no key");
+    } else if (strcmp(word, "arc=temperror") == 0) {
+        findings->arc.result = POSTERN_ARC_TEMPERROR;
+    }
+}
+
+/* Findings from words: "spf=fail", "dkim=pass", "p=reject" for a failure of DMARC, "virus=infected" …; clean
+ * where nothing is said of a virus. */
 static inline PosternFindings *new_findings(const char *words)
 {
     PosternFindings *findings = postern_findings_new();
     g_auto(GStrv) list = g_strsplit(words, " ", -1);
 
+    findings->virus.result = POSTERN_VIRUS_CLEAN;
     findings->spf.domain = g_strdup("example.com");
     for (char **word = list; *word; word++) {
         const char *value = strchr(*word, '=');
 
+        add_dmarc_word(findings, *word);
         for (int r = 0; g_str_has_prefix(*word, "spf=") && r <= POSTERN_SPF_PERMERROR; r++)
             if (strcmp(value + 1, postern_spf_result_name((PosternSpfResult)r)) == 0)
                 findings->spf.result = (PosternSpfResult)r;
@@ -78,5 +138,5 @@ static inline PosternVerdict *decide(const PosternPolicy *policy, const char *wo
     g_autoptr(PosternFindings) findings = new_findings(words);
     g_autoptr(PosternEnvelope) envelope = new_envelope();
 
-    return postern_verdict_decide(policy, findings, envelope, NULL, FALSE);
+    return postern_verdict_decide(policy, findings, envelope, NULL);
 }

@@ -21,7 +21,10 @@ static const RowCase row_cases[] = {
     {"dkim=policy", NULL, NULL, NULL},
     {"dkim=fail dkim=pass", NULL, NULL, NULL},
     {"dkim=temperror dkim=pass dkim=fail", NULL, NULL, NULL},
-    {"virus=error", NULL, NULL, NULL},
+    {"dmarc=pass", NULL, NULL, NULL},
+    {"dmarc=none", NULL, NULL, NULL},
+    {"p=none", NULL, NULL, NULL},
+    {"arc=temperror", NULL, NULL, NULL},
     {"virus=infected", "virus", "550 5.7.1 Message refused: virus found (Eicar-Test-Signature)",
      "451 4.7.1 Message refused: virus found (Eicar-Test-Signature), try again later"},
     {"virus=unscannable", "unscannable", "550 5.7.1 Message could not be scanned for viruses",
@@ -45,7 +48,28 @@ static const RowCase row_cases[] = {
     {"dkim=fail dkim=temperror", "dkim_fail",
      "451 4.7.20 No passing DKIM signature: the reason, try again later",
      "451 4.7.20 No passing DKIM signature: the reason, try again later"},
+    {"p=reject", "dmarc_reject",
+     "550 5.7.1 DMARC check failed: not authenticated, against the DMARC policy of example.com",
+     "451 4.7.1 DMARC check failed: not authenticated, against the DMARC policy of example.com, try again "
+     "later"},
+    {"p=quarantine", "dmarc_quarantine",
+     "550 5.7.1 DMARC check failed: not authenticated, against the DMARC policy of example.com",
+     "451 4.7.1 DMARC check failed: not authenticated, against the DMARC policy of example.com, try again "
+     "later"},
+    {"dmarc=temperror", "dmarc_error", "451 4.4.3 DMARC check: temporary error, try again later",
+     "451 4.4.3 DMARC check: temporary error, try again later"},
+    {"from=invalid", "from_invalid",
+     "550 5.7.1 Header field From does not name one author domain (two From fields)",
+     "451 4.7.1 Header field From does not name one author domain (two From fields), try again "
+     "later"},
+    {"sign=error", "sign_error", "451 4.3.0 Message could not be signed, try again later",
+     "451 4.3.0 Message could not be signed, try again later"},
+    {"virus=error", "unscannable", "451 4.7.1 Message could not be scanned for viruses, try again later",
+     "451 4.7.1 Message could not be scanned for viruses, try again later"},
     /* Ties: the order of the table. */
+    {"p=reject spf=fail", "spf_fail",
+     "550 5.7.23 SPF check failed: 192.0.2.1 is not allowed to send mail from example.com",
+     "451 4.7.23 SPF check failed: 192.0.2.1 is not allowed to send mail from example.com, try again later"},
     {"virus=infected spf=fail dkim=fail", "virus",
      "550 5.7.1 Message refused: virus found (Eicar-Test-Signature)",
      "451 4.7.1 Message refused: virus found (Eicar-Test-Signature), try again later"},
@@ -118,30 +142,59 @@ static void test_most_severe_wins(void)
     g_assert_null(none->check);
 }
 
-static void test_virus_required(void)
+/* What a check found that the policy does not have is not looked at. */
+static void test_checks(void)
 {
     static const struct {
         const char *findings;
-        gboolean required;
-        gboolean unscannable;
+        guint check;
+        const char *decides;
     } cases[] = {
-        {"", TRUE, TRUE},
-        {"", FALSE, FALSE},
-        {"virus=error", TRUE, TRUE},
-        {"virus=error", FALSE, FALSE},
-        {"virus=unscannable", FALSE, TRUE},
-        {"virus=clean", TRUE, FALSE},
+        {"spf=fail", POSTERN_CHECK_SPF, "spf_fail"},
+        {"spf=softfail", POSTERN_CHECK_SPF, "spf_softfail"},
+        {"spf=temperror", POSTERN_CHECK_SPF, "spf_error"},
+        {"dkim=fail", POSTERN_CHECK_DKIM, "dkim_fail"},
+        {"dkim=temperror", POSTERN_CHECK_DKIM, "dkim_error"},
+        {"p=reject", POSTERN_CHECK_DMARC, "dmarc_reject"},
+        {"p=quarantine", POSTERN_CHECK_DMARC, "dmarc_quarantine"},
+        {"dmarc=temperror", POSTERN_CHECK_DMARC, "dmarc_error"},
+        {"from=invalid", POSTERN_CHECK_DMARC, "from_invalid"},
+        {"sign=error", POSTERN_CHECK_SIGN, "sign_error"},
+        {"virus=infected", POSTERN_CHECK_VIRUS, "virus"},
+        {"virus=unscannable", POSTERN_CHECK_VIRUS, "unscannable"},
+        {"virus=error", POSTERN_CHECK_VIRUS, "unscannable"},
     };
-    g_autoptr(PosternPolicy) policy = new_policy(POSTERN_ACTION_TEMPFAIL);
-    g_autoptr(PosternEnvelope) envelope = new_envelope();
 
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autoptr(PosternFindings) findings = new_findings(cases[i].findings);
-        g_autoptr(PosternVerdict) verdict =
-            postern_verdict_decide(policy, findings, envelope, NULL, cases[i].required);
+        g_autoptr(PosternPolicy) with = new_policy(POSTERN_ACTION_TEMPFAIL);
+        g_autoptr(PosternPolicy) without = new_policy(POSTERN_ACTION_TEMPFAIL);
 
-        g_assert_cmpstr(verdict->check, ==, cases[i].unscannable ? "unscannable" : NULL);
+        with->checks = (PosternChecks)cases[i].check;
+        without->checks = (PosternChecks)(POSTERN_CHECKS_ALL & ~cases[i].check);
+
+        g_autoptr(PosternVerdict) decided = decide(with, cases[i].findings);
+        g_autoptr(PosternVerdict) ignored = decide(without, cases[i].findings);
+
+        g_assert_cmpstr(decided->check, ==, cases[i].decides);
+        g_assert_null(ignored->check);
+        g_assert_null(ignored->decided);
     }
+}
+
+/* What nobody scanned is unscannable where a scan is wanted. */
+static void test_not_scanned(void)
+{
+    g_autoptr(PosternPolicy) policy = new_policy(POSTERN_ACTION_TEMPFAIL);
+    g_autoptr(PosternEnvelope) envelope = new_envelope();
+    g_autoptr(PosternFindings) findings = postern_findings_new();
+    g_autoptr(PosternVerdict) wanted = postern_verdict_decide(policy, findings, envelope, NULL);
+
+    policy->checks = (PosternChecks)(POSTERN_CHECKS_ALL & ~POSTERN_CHECK_VIRUS);
+
+    g_autoptr(PosternVerdict) unwanted = postern_verdict_decide(policy, findings, envelope, NULL);
+
+    g_assert_cmpstr(wanted->check, ==, "unscannable");
+    g_assert_null(unwanted->check);
 }
 
 static void test_unscannable(void)
@@ -168,7 +221,7 @@ static void test_unscannable(void)
         findings->virus.result = cases[i].result;
         policy->unscannable = cases[i].policy;
 
-        g_autoptr(PosternVerdict) verdict = postern_verdict_decide(policy, findings, envelope, NULL, TRUE);
+        g_autoptr(PosternVerdict) verdict = postern_verdict_decide(policy, findings, envelope, NULL);
 
         g_assert_cmpstr(verdict->check, ==, "unscannable");
         g_assert_cmpstr(verdict->reply, ==, cases[i].reply);
@@ -185,7 +238,7 @@ static void test_unscannable_in_quarantine(void)
     findings->virus.reason = g_strdup("inspector crashed twice");
     policy->unscannable = POSTERN_ACTION_QUARANTINE;
 
-    g_autoptr(PosternVerdict) kept = postern_verdict_decide(policy, findings, envelope, NULL, TRUE);
+    g_autoptr(PosternVerdict) kept = postern_verdict_decide(policy, findings, envelope, NULL);
     const PosternEdit *edit = g_ptr_array_index(kept->edits->list, 0);
 
     g_assert_cmpint(kept->action, ==, POSTERN_ACTION_QUARANTINE);
@@ -251,7 +304,7 @@ static void test_exempt_recipients(void)
         for (char **recipient = recipients; *recipient; recipient++)
             g_ptr_array_add(envelope->recipients, g_strdup(*recipient));
 
-        g_autoptr(PosternVerdict) verdict = postern_verdict_decide(policy, findings, envelope, NULL, FALSE);
+        g_autoptr(PosternVerdict) verdict = postern_verdict_decide(policy, findings, envelope, NULL);
 
         g_assert_cmpstr(verdict->check, ==, cases[i].exempt ? NULL : "spf_fail");
     }
@@ -266,13 +319,13 @@ static void test_replies_are_one_printable_line(void)
 
     findings->spf.explanation = g_strconcat("a\r\n250 OK\n\x1b\xff\x7f", filling, NULL);
 
-    g_autoptr(PosternVerdict) refused = postern_verdict_decide(policy, findings, envelope, NULL, FALSE);
+    g_autoptr(PosternVerdict) refused = postern_verdict_decide(policy, findings, envelope, NULL);
 
     g_assert_true(g_str_has_prefix(refused->reply, "550 5.7.23 SPF check failed: a??250 OK????xxx"));
     g_assert_cmpuint(strlen(refused->reply), ==, POSTERN_REFUSAL_MAX_OCTETS);
     policy->spf_fail = POSTERN_ACTION_TEMPFAIL;
 
-    g_autoptr(PosternVerdict) delayed = postern_verdict_decide(policy, findings, envelope, NULL, FALSE);
+    g_autoptr(PosternVerdict) delayed = postern_verdict_decide(policy, findings, envelope, NULL);
 
     g_assert_true(g_str_has_suffix(delayed->reply, "xxx, try again later"));
     g_assert_cmpuint(strlen(delayed->reply), ==, POSTERN_REFUSAL_MAX_OCTETS);
@@ -284,7 +337,8 @@ int main(int argc, char **argv)
     g_test_add_func("/verdict/replies", test_replies);
     g_test_add_func("/verdict/observe", test_observe);
     g_test_add_func("/verdict/most-severe-wins", test_most_severe_wins);
-    g_test_add_func("/verdict/virus-required", test_virus_required);
+    g_test_add_func("/verdict/checks", test_checks);
+    g_test_add_func("/verdict/not-scanned", test_not_scanned);
     g_test_add_func("/verdict/unscannable", test_unscannable);
     g_test_add_func("/verdict/unscannable-in-quarantine", test_unscannable_in_quarantine);
     g_test_add_func("/verdict/allowed-clients", test_allowed_clients);

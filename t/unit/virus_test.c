@@ -85,6 +85,36 @@ static void test_messages(VirusFixture *fixture, gconstpointer data)
     }
 }
 
+/* libclamav itself scans only the text of these, or nothing, and says that all is clean. */
+static void test_multiparts(VirusFixture *fixture, gconstpointer data)
+{
+    static const char *const kinds[] = {
+        "mixed",        "related",          "signed",       "SIGNED",    "parallel",         "plain",
+        "html",         "enriched",         "richtext",     "(c)signed", "si(c)gned",        "(;)parallel",
+        " \r\n signed", "\tsigned\r\n\t(;", "sig\\ned (c)", "\"signed",  "x multipart/html",
+    };
+    static const char *const orders[] = {"--b\r\n%s", "--b\r\n\r\nText.\r\n--b\r\n%s",
+                                         "--b\r\n%s--b\r\n\r\nText.\r\n--b\r\n\r\nText.\r\n"};
+    static const char part[] = "Content-Type: application/octet-stream; name=x.com\r\n"
+                               "Content-Transfer-Encoding: base64\r\n\r\n#\r\n";
+    for (gsize i = 0; i < G_N_ELEMENTS(kinds) * G_N_ELEMENTS(orders); i++) {
+        g_auto(GStrv) around = g_strsplit(orders[i % G_N_ELEMENTS(orders)], "%s", 2);
+        g_autofree char *parts = g_strjoin(part, around[0], around[1], NULL);
+        g_autofree char *format =
+            g_strconcat("MIME-Version: 1.0\r\ncontent-type : multipart/", kinds[i / G_N_ELEMENTS(orders)],
+                        "; boundary=b\r\n\r\n", parts, "--b--\r\n", NULL);
+        g_autofree char *message = fill(format);
+        expect(fixture, message, strlen(message), POSTERN_VIRUS_INFECTED, "Eicar-Test-Signature");
+        g_autofree char *mail = g_strconcat("Received: by x\r\n", message, NULL);
+        g_autofree char *encoded = g_base64_encode((const guchar *)mail, strlen(mail));
+        g_autofree char *enclosed =
+            g_strconcat("Subject: x\r\n" MULTIPART
+                        "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+                        encoded, "\r\n--b--\r\n", NULL);
+        expect(fixture, enclosed, strlen(enclosed), POSTERN_VIRUS_INFECTED, "Eicar-Test-Signature");
+    }
+}
+
 static void test_size(VirusFixture *fixture, gconstpointer data)
 {
     gsize length = VIRUS_SCAN_OCTETS;
@@ -216,6 +246,7 @@ int main(int argc, char **argv)
     } tests[] = {
         {"/virus/prove", test_prove},
         {"/virus/messages", test_messages},
+        {"/virus/multiparts", test_multiparts},
         {"/virus/size", test_size},
         {"/virus/encrypted", test_encrypted},
         {"/virus/packing", test_packing},

@@ -150,7 +150,8 @@ static PosternMilterJudgement *judge_envelope(PosternMilterSession *session)
 
 static gboolean is_full(const PosternMilterSession *session, const PosternMilterSettings *settings)
 {
-    PosternClientClass client_class = postern_milter_choice_class(settings, session->envelope, session->local);
+    PosternClientClass client_class =
+        postern_milter_choice_class(settings, session->envelope, session->local);
     return postern_milter_filter_is_full(postern_milter_filter(), settings,
                                          postern_milter_filter_wait_of(client_class));
 }

@@ -4,8 +4,6 @@
 #include "mail/received.h"
 #include "milter/macros.h"
 
-#define CHECKS_OF_CLIENT ((guint)(POSTERN_CHECK_SPF | POSTERN_CHECK_DMARC))
-
 PosternClientClass postern_milter_choice_class(const PosternMilterSettings *settings,
                                                const PosternEnvelope *envelope, gboolean local)
 {
@@ -27,9 +25,10 @@ void postern_milter_choice_clear(PosternMilterChoice *choice)
     *choice = (PosternMilterChoice){.settings = NULL};
 }
 
+/* Without SPF, DMARC can still pass by DKIM; it never fails then (judge/dmarc.h). */
 static PosternChecks possible(guint checks, gboolean client_known)
 {
-    return (PosternChecks)(client_known ? checks : checks & ~CHECKS_OF_CLIENT);
+    return (PosternChecks)(client_known ? checks : checks & ~(guint)POSTERN_CHECK_SPF);
 }
 
 PosternChecks postern_milter_choice_checks_begun(const PosternMilterChoice *choice,

@@ -33,8 +33,8 @@ gboolean postern_milter_choice_may_refuse_at_mail(const PosternMilterChoice *cho
                                                   const PosternEnvelope *envelope);
 
 /* FALSE: recipient has another policy than those before it (RFC 5321 4.5.3.1.10: 452 4.5.3). It is none of
- * the message's, unless it is taken all the same: then differs has to be set. Where policy only observes, nobody
- * is refused for that. */
+ * the message's, unless it is taken all the same: then differs has to be set. Where policy only observes,
+ * nobody is refused for that. */
 gboolean postern_milter_choice_add_recipient(PosternMilterChoice *choice, const char *recipient);
 
 /*

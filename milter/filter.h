@@ -25,9 +25,9 @@ PosternMilterSettings *postern_milter_filter_settings(PosternMilterFilter *filte
 void postern_milter_filter_set_settings(PosternMilterFilter *filter, PosternMilterSettings *settings);
 
 /*
- * What a message waits for decides how many of [milter] max_waiting it may be among: strangers, whose DNS may be
- * as slow as they like, leave a quarter to our own clients; and who waits at MAIL, where that can be left until
- * the end, half to those at the end.
+ * What a message waits for decides how many of [milter] max_waiting it may be among: strangers, whose DNS may
+ * be as slow as they like, leave a quarter to our own clients; and who waits at MAIL, where that can be left
+ * until the end, half to those at the end.
  */
 typedef enum {
     POSTERN_MILTER_WAIT_OF_OUR_OWN,

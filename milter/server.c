@@ -90,7 +90,8 @@ static void on_tick(evutil_socket_t descriptor, short what, void *data)
         postern_milter_filter_under_way(postern_milter_filter()) == 0 ? server->idle_ticks + 1 : 0;
     if (server->idle_ticks < 2 && g_get_monotonic_time() < server->drain_until)
         return;
-    postern_capsule_store_free(server->capsules);
+    if (server->idle_ticks >= 2) /* else sessions that are cut off still use it */
+        postern_capsule_store_free(server->capsules);
     postern_log(POSTERN_LOG_NOTICE, "ended");
     end(0);
 }

@@ -216,11 +216,13 @@ void postern_session_xclient(PosternSession *session, const PosternCommand *comm
         read_attributes(session, command, session->trusted ? XCLIENT_ATTRIBUTES : 0, now);
     if (attributes == NULL)
         return;
-    /* HELO, PROTO and LOGIN hold for what the same command tells of: it begins a session anew. */
+    /* HELO, PROTO, LOGIN and PORT hold for what the same command tells of: it begins a session anew. */
     PosternClientIdentity identity = identity_copy(&session->own);
     g_clear_pointer(&identity.helo, g_free);
     g_clear_pointer(&identity.login, g_free);
     identity.esmtp = FALSE;
+    if (is_given(attributes, POSTERN_CLIENT_ADDR))
+        identity.address.port = 0;
     const char *problem = take_attributes(&identity, attributes);
     if (problem != NULL) {
         identity_clear(&identity);
@@ -229,6 +231,7 @@ void postern_session_xclient(PosternSession *session, const PosternCommand *comm
     }
     identity_clear(&session->own);
     session->own = identity;
+    session->errors = session->refusals = session->commands_without_mail = 0;
     postern_session_forget_forwarded(session);
     postern_session_show_client(session);
     if (is_given(attributes, POSTERN_CLIENT_ADDR) && !is_given(attributes, POSTERN_CLIENT_NAME))

@@ -19,7 +19,7 @@ static gboolean is_trusted(const PosternAddress *address, gconstpointer data)
     return postern_networks_contain(data, address);
 }
 
-/* The client that a trusted relay had the message from; without one the relay itself is judged. */
+/* The client that a trusted relay had the message from; where it names none, the client is not known. */
 static void seek_origin(PosternSession *session, const char *octets, gsize length)
 {
     PosternTransaction *transaction = session->transaction;
@@ -28,13 +28,15 @@ static void seek_origin(PosternSession *session, const char *octets, gsize lengt
     transaction->origin_sought = TRUE;
     g_autoptr(PosternHeader) header = postern_header_parse(octets, length);
     g_autoptr(PosternEnvelope) origin = postern_envelope_copy(session->envelope);
-    if (!postern_received_find_client(header, is_trusted,
-                                      postern_policies_trusted_networks(session->settings->policies), origin))
-        return;
+    gboolean found = postern_received_find_client(
+        header, is_trusted, postern_policies_trusted_networks(session->settings->policies), origin);
+    if (!found)
+        origin->client = (PosternAddress){.family = AF_UNSPEC};
     postern_session_act(session, POSTERN_SESSION_INSPECT_ORIGIN, NULL, NULL);
     PosternSessionAction *action = g_queue_peek_tail(&session->actions);
     action->envelope = postern_envelope_copy(origin);
-    transaction->origin = g_steal_pointer(&origin);
+    if (found)
+        transaction->origin = g_steal_pointer(&origin);
 }
 
 void postern_session_begin_inspection(PosternSession *session)

@@ -37,6 +37,36 @@ class InputTestCase(ScanTestCase):
         self.assertEqual(result.stdout, "")
 
 
+class OutputTest(InputTestCase):
+    def test_results_that_cannot_be_written(self):
+        with open("/dev/full", "wb") as full:
+            result = subprocess.run([program_path("postern-scan"), "--config", str(self.configuration), "--json",
+                                     str(self.message())], stdout=full, stderr=subprocess.PIPE, timeout=60,
+                                    check=False)
+        self.assertEqual(result.returncode, TEMPFAIL, result.stderr)
+        self.assertIn(b"could not all be written", result.stderr)
+
+    def test_capsule_is_never_written_over_a_file(self):
+        path = self.message()
+        result = self.scan("--capsule", path, path)
+        self.assertEqual(result.returncode, TEMPFAIL, result.stderr)
+        self.assertIn("File exists", result.stderr)
+        self.assertEqual(path.read_bytes(), plain())
+
+
+class ReturnPathTest(InputTestCase):
+    def test_what_the_sender_wrote_is_not_believed(self):
+        field, own = "Return-Path: <a@pass.example>\n", "Return-Path: <b@fail.example>\n"
+        text = "From: a@pass.example\nSubject: x\n\nHello.\n"
+        outside, fetched = received("192.0.2.7"), "Received: from p [192.0.2.9] by m with IMAP\n"
+        for message, domain in ((field + outside + text, "pass.example"), (own + outside + field + text, "fail.example"),
+                                (fetched + field + outside + text, "pass.example"),
+                                (outside + field + text, "client.example")):
+            with self.subTest(message):
+                verdict, = self.verdicts(self.message(octets=crlf(message)))
+                self.assertEqual(verdict["spf"]["domain"], domain)
+
+
 class PipeTest(InputTestCase):
     def test_process_substitution(self):
         path = self.message()

@@ -16,7 +16,8 @@ sub send {
 sub errorstring { return 'NOERROR' }
 package main;
 my %records;
-open(my $file, '<', $ARGV[0]) or die; while (<$file>) { chomp; $records{lc $1} = $_ if /^(\S+?)\.? / } close $file;
+open(my $file, '<', $ARGV[0]) or die;
+while (<$file>) { chomp; $records{lc $1} = $_ if /^(\S+?)\.? / } close $file;
 Mail::DKIM::DNS::resolver(bless \%records, 'Answers');
 my $verifier = Mail::DKIM::Verifier->new;
 binmode STDIN;
@@ -74,7 +75,8 @@ def mail_dkim(message, zone, folder):
     """Selector to result in words, as Mail::DKIM finds the signatures of message."""
     path = folder / "zone"
     path.write_text(zone)
-    done = subprocess.run(["perl", "-e", MAIL_DKIM, str(path)], input=message, capture_output=True, check=False)
+    done = subprocess.run(["perl", "-e", MAIL_DKIM, str(path)], input=message, capture_output=True,
+                          check=False)
     if done.returncode != 0:
         raise RuntimeError(done.stderr.decode())
     return dict(line.split(" ", 1) for line in done.stdout.decode().splitlines())

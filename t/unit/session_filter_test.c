@@ -199,6 +199,31 @@ static void test_xclient(gsize piece)
     harness_finish(&harness);
 }
 
+/* What one client did is not the next one's fault, nor is its port the next one's. */
+static void test_xclient_counts_anew(gsize piece)
+{
+    Harness harness;
+    harness_start_from(&harness, "trusted_clients = 127.0.0.1", "127.0.0.1", FALSE, piece);
+    harness_run(&harness);
+    harness_expect(&harness, "220");
+    for (guint i = 0; i < 2 * POSTERN_COMMANDS_WITHOUT_MAIL_MAX; i++) {
+        harness_say(&harness,
+                    "XCLIENT NAME=c.test PORT=4242 ADDR=203.0.113.5\r\nEHLO c.test\r\nNONSENSE\r\n");
+        harness_expect(&harness, "220 250 500");
+        g_assert_cmpuint(postern_session_envelope(harness.session)->client.port, ==, 4242);
+    }
+    harness_say(&harness, "XCLIENT NAME=d.test ADDR=203.0.113.6\r\n");
+    harness_expect(&harness, "220");
+    g_assert_cmpuint(postern_session_envelope(harness.session)->client.port, ==, 0);
+    for (guint i = 1; i < POSTERN_ERRORS_MAX; i++) {
+        harness_say(&harness, "NONSENSE\r\n");
+        harness_expect(&harness, "500");
+    }
+    harness_say(&harness, "NONSENSE\r\n");
+    harness_expect(&harness, "500 421");
+    harness_finish(&harness);
+}
+
 /* Postfix hands on what its client says, whatever we have announced. */
 static void test_blind_parameters(gsize piece)
 {
@@ -345,6 +370,7 @@ static const struct {
     {"/session-filter/refused", test_refused},
     {"/session-filter/refusals-are-counted", test_refusals_are_counted},
     {"/session-filter/xclient", test_xclient},
+    {"/session-filter/xclient-counts-anew", test_xclient_counts_anew},
     {"/session-filter/blind-parameters", test_blind_parameters},
     {"/session-filter/deadline", test_deadline},
     {"/session-filter/no-deadline-elsewhere", test_no_deadline_elsewhere},

@@ -128,7 +128,7 @@ static const PosternOption options[] = {
     {"milter", "user", STRING(milter.user, 1, NAME), "postern",
      "Who the milter becomes where it is started as root; ignored else.", postern_configuration_check_user},
     {"milter", "max_waiting", NUMBER(milter.max_waiting, 1, POSTERN_MILTER_WAITING_MAX), "100",
-     "Messages that may wait for their verdict at the same time, each in a thread; more get 451 at MAIL."},
+     "Messages that may wait for a verdict, each in a thread; more get 451; a quarter is kept for users."},
     {"milter", "timeout", DURATION(milter.timeout_ms, 1000), "2h",
      "How long a connection of the mail server may be idle; longer than its clients may."},
     {"milter", "inspection_timeout", DURATION(milter.inspection_timeout_ms, 1), "1m",

@@ -104,7 +104,7 @@ class DmarcTest(ScanTestCase):
                        "<@reject.example:a@evil.example>", "b@reject.example <a@evil.example>"):
             with self.subTest(author=author):
                 self.check(message(author), "x@evil.example", REJECT, result="fail", domain="reject.example")
-        verdict = self.check(message("a@evil.example (<b@reject.example>)"), "x@evil.example", ACCEPT,
+        verdict = self.check(message("a@evil.example (<b@reject.example>)"), "x@evil.example", QUARANTINE,
                              result="permerror")
         self.assertIn("comment", verdict["dmarc"]["reason"])
 

@@ -181,8 +181,9 @@ class PolicyTest(MilterTestCase):
         self.assertEqual(self.end(client).code, 550)
 
     def test_slow_strangers_do_not_take_all_room(self):
-        """Those whose DNS is slow leave room at MAIL to those at the end, and at the end to our own clients."""
-        milter = self.start(milter={"refuse_at_mail": "yes", "max_waiting": 4, "inspection_timeout": "15s"})
+        """Who waits at MAIL leaves room to those at the end, and strangers there to our own clients."""
+        milter = self.start(milter={"refuse_at_mail": "yes", "max_waiting": 4,
+                                    "inspection_timeout": "15s"})
         strangers = [self.connected(milter) for _ in range(4)]
         guest, user = self.connected(milter, CLIENT), self.connected(milter, CLIENT)
         with inspectors_stopped(milter):

@@ -40,9 +40,9 @@ class InputTestCase(ScanTestCase):
 class OutputTest(InputTestCase):
     def test_results_that_cannot_be_written(self):
         with open("/dev/full", "wb") as full:
-            result = subprocess.run([program_path("postern-scan"), "--config", str(self.configuration), "--json",
-                                     str(self.message())], stdout=full, stderr=subprocess.PIPE, timeout=60,
-                                    check=False)
+            result = subprocess.run([program_path("postern-scan"), "--config", str(self.configuration),
+                                     "--json", str(self.message())], stdout=full, stderr=subprocess.PIPE,
+                                    timeout=60, check=False)
         self.assertEqual(result.returncode, TEMPFAIL, result.stderr)
         self.assertIn(b"could not all be written", result.stderr)
 
@@ -59,7 +59,8 @@ class ReturnPathTest(InputTestCase):
         field, own = "Return-Path: <a@pass.example>\n", "Return-Path: <b@fail.example>\n"
         text = "From: a@pass.example\nSubject: x\n\nHello.\n"
         outside, fetched = received("192.0.2.7"), "Received: from p [192.0.2.9] by m with IMAP\n"
-        for message, domain in ((field + outside + text, "pass.example"), (own + outside + field + text, "fail.example"),
+        for message, domain in ((field + outside + text, "pass.example"),
+                                (own + outside + field + text, "fail.example"),
                                 (fetched + field + outside + text, "pass.example"),
                                 (outside + field + text, "client.example")):
             with self.subTest(message):

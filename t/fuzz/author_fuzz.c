@@ -36,7 +36,7 @@ static void check_list(const char *value, gsize length)
         return;
     require(memchr(value, '\0', length) == NULL);
     require(memchr(value, '@', length) != NULL);
-    if (list->mailboxes == 1)
+    if (list->mailboxes == 1 && memchr(value, '(', length) == NULL && memchr(value, '"', length) == NULL)
         require(memchr(value, '<', length) == NULL || memchr(value, '>', length) != NULL);
 }
 

@@ -145,62 +145,64 @@ static void test_very_many_mistakes(void)
     g_assert_cmpstr(lines[POSTERN_CONFIGURATION_MISTAKES_MAX], ==, "test.conf: and 7 mistakes more");
 }
 
+/* Groups that agree with one another or not; text goes on behind [proxy]. */
+static const struct {
+    const char *text;
+    const char *says; /* NULL: all is well */
+} agreements[] = {
+    {"client_address=xforward", NULL},
+    {"client_address=none\nlisten=127.0.0.1:25;[::1]:25", NULL},
+    {"client_address=none\nlisten=127.0.0.1:25;[::]:25", "[proxy] recipient_domains: must name your domains"},
+    {"client_address=xforward\nlisten=0.0.0.0:25", "with client_address = xforward"},
+    {"client_address=xforward\nlisten=0.0.0.0:25\nrecipient_domains=a.example", NULL},
+    {"client_address=xclient\nlisten=0.0.0.0:25", NULL},
+    {"listen=127.0.0.1:25;127.0.0.1:10025",
+     "[proxy] backend: '127.0.0.1:10025' is where the proxy itself listens"},
+    {"listen=0.0.0.0:10025", "mail would go round in a loop"},
+    {"listen=[::]:10025", NULL},
+    {"listen=[::]:25\nbackend=[::1]:25", "mail would go round in a loop"},
+    {"listen=[2001:db8::1]:25\nbackend=[2001:db8:0::1]:25", "mail would go round in a loop"},
+    {"message_size=10M\nmessage_memory=9M", "[proxy] message_memory: is less than message_size"},
+    {"message_size=10M\nmessage_memory=10M", NULL},
+    {"[dns]\nanswers=/a\nservers=127.0.0.1", "[dns] answers: takes the place of the network"},
+    {"[dns]\nanswers=/a", NULL},
+    {"listen=0.0.0.0:25\ntrusted_clients=192.0.2.1; 0.0.0.0/0",
+     "[proxy] trusted_clients: '0.0.0.0/0' is everybody"},
+    {"listen=127.0.0.1:25\ntrusted_clients=0.0.0.0/0", NULL},
+    {"role=before_queue_filter", "[proxy] trusted_clients: must name the mail servers"},
+    {"role=before_queue_filter\ntrusted_clients=192.0.2.1\nclient_address=xforward\nlisten=0.0.0.0:25", NULL},
+    {"submission_listen=127.0.0.1:26", "[proxy] submission_listen: is for role = before_queue_filter"},
+    {"role=before_queue_filter\ntrusted_clients=127.0.0.1\nsubmission_listen=127.0.0.1:2525",
+     "[proxy] submission_listen: '127.0.0.1:2525' stands there twice"},
+    {"role=before_queue_filter\ntrusted_clients=127.0.0.1\nsubmission_listen=0.0.0.0:10025",
+     "mail would go round in a loop"},
+    {"role=before_queue_filter\ntrusted_clients=127.0.0.1\nsubmission_listen=127.0.0.1:26", NULL},
+    {"[clients]\nauthenticated_policy=users", "authenticated_policy: there is no group [policy users]"},
+    {"[clients]\nown_networks_policy=submision",
+     "[clients] own_networks_policy: there is no group [policy submision] (did you mean 'submission'?)"},
+    {"[clients]\nauthenticated_policy=users\nown_networks_policy=\n[policy users]", NULL},
+    {"[policy]\nchecks=dmarc;spf", "[policy] checks: has dmarc, which is made of what spf and dkim find"},
+    {"[policy a]\nchecks=dmarc", "[policy a] checks: has dmarc"},
+    {"[policy]\nchecks=virus\ntrusted_sealers=a.example", "[policy] trusted_sealers: override"},
+    {"[policy a]\nchecks=virus\n[policy]\ntrusted_sealers=a.example", NULL},
+    {"[policy]\nsign=yes", "[policy] sign: needs keys"},
+    {"[policy]\nsign=yes\n[sign]\ntable=/etc/postern/keys", NULL},
+};
+
 static void test_agreement(void)
 {
-    static const struct {
-        const char *text;
-        const char *says; /* NULL: all is well */
-    } cases[] = {
-        {"client_address=xforward", NULL},
-        {"client_address=none\nlisten=127.0.0.1:25;[::1]:25", NULL},
-        {"client_address=none\nlisten=127.0.0.1:25;[::]:25",
-         "[proxy] recipient_domains: must name your domains"},
-        {"client_address=xforward\nlisten=0.0.0.0:25", "with client_address = xforward"},
-        {"client_address=xforward\nlisten=0.0.0.0:25\nrecipient_domains=a.example", NULL},
-        {"client_address=xclient\nlisten=0.0.0.0:25", NULL},
-        {"listen=127.0.0.1:25;127.0.0.1:10025",
-         "[proxy] backend: '127.0.0.1:10025' is where the proxy itself listens"},
-        {"listen=0.0.0.0:10025", "mail would go round in a loop"},
-        {"listen=[::]:10025", NULL},
-        {"listen=[::]:25\nbackend=[::1]:25", "mail would go round in a loop"},
-        {"listen=[2001:db8::1]:25\nbackend=[2001:db8:0::1]:25", "mail would go round in a loop"},
-        {"message_size=10M\nmessage_memory=9M", "[proxy] message_memory: is less than message_size"},
-        {"message_size=10M\nmessage_memory=10M", NULL},
-        {"[dns]\nanswers=/a\nservers=127.0.0.1", "[dns] answers: takes the place of the network"},
-        {"[dns]\nanswers=/a", NULL},
-        {"role=before_queue_filter", "[proxy] trusted_clients: must name the mail servers"},
-        {"role=before_queue_filter\ntrusted_clients=192.0.2.1\nclient_address=xforward\nlisten=0.0.0.0:25",
-         NULL},
-        {"submission_listen=127.0.0.1:26", "[proxy] submission_listen: is for role = before_queue_filter"},
-        {"role=before_queue_filter\ntrusted_clients=127.0.0.1\nsubmission_listen=127.0.0.1:2525",
-         "[proxy] submission_listen: '127.0.0.1:2525' stands there twice"},
-        {"role=before_queue_filter\ntrusted_clients=127.0.0.1\nsubmission_listen=0.0.0.0:10025",
-         "mail would go round in a loop"},
-        {"role=before_queue_filter\ntrusted_clients=127.0.0.1\nsubmission_listen=127.0.0.1:26", NULL},
-        {"[clients]\nauthenticated_policy=users", "authenticated_policy: there is no group [policy users]"},
-        {"[clients]\nown_networks_policy=submision",
-         "[clients] own_networks_policy: there is no group [policy submision] (did you mean 'submission'?)"},
-        {"[clients]\nauthenticated_policy=users\nown_networks_policy=\n[policy users]", NULL},
-        {"[policy]\nchecks=dmarc;spf", "[policy] checks: has dmarc, which is made of what spf and dkim find"},
-        {"[policy a]\nchecks=dmarc", "[policy a] checks: has dmarc"},
-        {"[policy]\nchecks=virus\ntrusted_sealers=a.example", "[policy] trusted_sealers: override"},
-        {"[policy a]\nchecks=virus\n[policy]\ntrusted_sealers=a.example", NULL},
-        {"[policy]\nsign=yes", "[policy] sign: needs keys"},
-        {"[policy]\nsign=yes\n[sign]\ntable=/etc/postern/keys", NULL},
-    };
-
-    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autofree char *text = g_strdup_printf("[proxy]\n%s\n", cases[i].text);
+    for (gsize i = 0; i < G_N_ELEMENTS(agreements); i++) {
+        g_autofree char *text = g_strdup_printf("[proxy]\n%s\n", agreements[i].text);
         g_autoptr(GError) error = NULL;
         g_autoptr(PosternConfiguration) configuration =
             postern_configuration_parse(text, strlen(text), "test.conf", &error);
-        if (cases[i].says == NULL) {
+        if (agreements[i].says == NULL) {
             g_assert_no_error(error);
             g_assert_nonnull(configuration);
             continue;
         }
         g_assert_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION);
-        g_assert_nonnull(strstr(error->message, cases[i].says));
+        g_assert_nonnull(strstr(error->message, agreements[i].says));
     }
 }
 

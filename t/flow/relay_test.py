@@ -226,7 +226,7 @@ class RelayTest(ProxyTestCase):
                 server = self.proxy(forwarder.port, ready=False, proxy={
                     "client_address": way, "recipient_domains": "example.org"})
                 forwarder.target = server.port
-                server.program.wait_for_log("the back-end is this proxy itself")
+                server.program.wait_for_log("the back-end is this proxy itself", 60)
                 self.assertEqual(self.codes(server), [250, 451])
                 self.assertLess(forwarder.connections, 20)
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import unittest
 
+from support import packages
 from support.nsd import Nsd
 from support.process import Program, build_folder
 
@@ -99,5 +100,6 @@ if __name__ == "__main__":
     if namespace is None:
         print("skipped: no network namespace can be made here (as root, or with user namespaces)")
         sys.exit(77)
+    packages.unpack("nsd")  # inside there is no network to fetch it from
     sys.exit(subprocess.run([*namespace, sys.executable, "-B", *sys.argv], check=False,
                             env={**os.environ, INSIDE: "1"}).returncode)

@@ -162,6 +162,12 @@ static void note_domain(Reader *reader, const char *domain)
         g_ptr_array_add(domains, g_strdup(domain));
 }
 
+/* What a careless reader could take for an address has no place in one. */
+static gboolean is_literal_octet(int octet)
+{
+    return octet != END && octet < 0x80 && strchr("\\<>()@,;\"", octet) == NULL;
+}
+
 static gboolean take_literal(Reader *reader)
 {
     const char *begin = reader->at;
@@ -169,7 +175,7 @@ static gboolean take_literal(Reader *reader)
     while (peek(reader) != ']') {
         int octet = peek(reader);
 
-        if (octet == END || (octet == '[' && reader->at > begin) || octet == '\\' || octet >= 0x80)
+        if (!is_literal_octet(octet) || (octet == '[' && reader->at > begin))
             return fail(reader, "a bad address literal");
         if (!take_inner(reader))
             return FALSE;

@@ -152,6 +152,7 @@ static void test_malformed_addresses(void)
         {"a@[192.0.2.1", "", 0, "a bad address literal"},
         {"a@[\xc8]", "", 0, "a bad address literal"},
         {"a@[x[y]", "", 0, "a bad address literal"},
+        {"a@[<x@y.example>]", "", 0, "a bad address literal"},
         {"a@[x\\]y]", "", 0, "a bad address literal"},
         {"(a@example.com", "", 0, "a comment without end"},
         {"(\\)a@example.com", "", 0, "a comment without end"},

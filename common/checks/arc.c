@@ -51,40 +51,41 @@ static void tell(Validation *validation, const PosternArcSignature *signature, c
                           instance, signature->domain, signature->question, outcome);
 }
 
-/* TRUE too where that is not known for now. */
-static gboolean may_be_right(const Validation *validation, const PosternArcSignature *signature,
-                             const guint8 *digest)
+typedef enum {
+    STANDING_RIGHT,
+    STANDING_WRONG,
+    STANDING_UNKNOWN, /* the DNS did not give the key */
+} Standing;
+
+/* *ret_reason: why it is not right, a new string. */
+static Standing verify(const Validation *validation, const PosternArcSignature *signature,
+                       const guint8 *digest, char **ret_reason)
 {
     const PosternAnswer *answer =
         postern_answers_look_up(validation->answers, signature->question, POSTERN_DNS_TXT);
     gboolean temporary = FALSE;
-    g_autofree char *reason = NULL;
     EVP_PKEY *key =
-        postern_arc_engine_key(validation->engine, answer, signature->algorithm, &temporary, &reason);
+        postern_arc_engine_key(validation->engine, answer, signature->algorithm, &temporary, ret_reason);
 
-    return temporary ||
-           (key != NULL && postern_arc_engine_verify(key, digest, DIGEST_OCTETS, signature->signature));
+    if (key == NULL)
+        return temporary ? STANDING_UNKNOWN : STANDING_WRONG;
+    if (postern_arc_engine_verify(key, digest, DIGEST_OCTETS, signature->signature))
+        return STANDING_RIGHT;
+    *ret_reason = g_strdup("does not verify");
+    return STANDING_WRONG;
 }
 
 /* What is wrong is kept once; the newest comes first. */
 static void judge(Validation *validation, const PosternArcSignature *signature, const char *what,
                   guint instance, const guint8 *digest)
 {
-    const PosternAnswer *answer =
-        postern_answers_look_up(validation->answers, signature->question, POSTERN_DNS_TXT);
-    gboolean temporary = FALSE;
     g_autofree char *reason = NULL;
-    EVP_PKEY *key =
-        postern_arc_engine_key(validation->engine, answer, signature->algorithm, &temporary, &reason);
+    Standing standing = verify(validation, signature, digest, &reason);
 
-    if (key != NULL && postern_arc_engine_verify(key, digest, DIGEST_OCTETS, signature->signature)) {
-        tell(validation, signature, what, instance, "is right");
+    tell(validation, signature, what, instance, standing == STANDING_RIGHT ? "is right" : reason);
+    if (standing == STANDING_RIGHT)
         return;
-    }
-    if (key != NULL)
-        reason = g_strdup("does not verify");
-    tell(validation, signature, what, instance, reason);
-    char **text = temporary ? &validation->trouble : &validation->failure;
+    char **text = standing == STANDING_UNKNOWN ? &validation->trouble : &validation->failure;
     if (*text == NULL)
         *text = g_strdup_printf("the %s %u of %s: %s", what, instance, signature->domain, reason);
 }
@@ -171,7 +172,8 @@ static gboolean try_message(Validation *validation, PosternCanonicalisation form
     digest_header(validation, context, signature, form.relaxed_header);
     EVP_DigestFinal_ex(context, digest, NULL);
     EVP_MD_CTX_free(context);
-    if (!last && !(body && may_be_right(validation, signature, digest)))
+    g_autofree char *ignored = NULL;
+    if (!last && !(body && verify(validation, signature, digest, &ignored) != STANDING_WRONG))
         return FALSE;
     if (!body) {
         tell(validation, signature, "message signature", chain->count, "the body has been changed");

@@ -11,6 +11,7 @@ from flow import verdict_test as doors
 from support.demo_messages import DATA
 from support.milter import MilterTestCase
 from support.milter_client import split
+from support.process import shared_folder
 from support.proxy import run_program
 from vectors.shared_json import zone
 
@@ -34,7 +35,7 @@ class MilterVerdictTest(MilterTestCase):
         self.findings = {finding: {} for finding in FINDINGS}
         answers = ANSWERS + (DATA / "answers").read_text()
         for name in ("zone.json", "corpus-zone.json"):
-            path = doors.shared_folder() / "dkim" / name
+            path = shared_folder() / "dkim" / name
             if path.exists():
                 answers += "".join(f"{line}\n" for line in zone(json.loads(path.read_text())))
         self.server = self.milter(answers=answers, policy=doors.POLICY)
@@ -109,7 +110,7 @@ class MilterVerdictTest(MilterTestCase):
     def test_published_messages(self):
         published = doors.shared_messages()
         if not published:
-            self.skipTest(f"no published messages in {doors.shared_folder()}")
+            self.skipTest(f"no published messages in {shared_folder()}")
         # A milter is told fields as C strings: no message with a NUL there can be handed over.
         messages = {name: handed_over(octets) for name, octets in published.items()
                     if b"\0" not in b"".join(split(octets)[0])}
@@ -120,7 +121,7 @@ class MilterVerdictTest(MilterTestCase):
         self.assertEqual(sum(actions.values()), len(messages))
 
     def test_wanted_mail_is_not_refused(self):
-        folder = doors.shared_folder() / "mail" / "ham"
+        folder = shared_folder() / "mail" / "ham"
         if not folder.is_dir():
             self.skipTest(f"no {folder}")
         milter = self.milter(policy={"spf_fail": None, "dkim_fail": None})

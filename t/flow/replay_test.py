@@ -16,7 +16,7 @@ except ImportError:
 from flow import verdict_test as doors
 from support.demo_messages import DATA
 from support.inspector import with_attachment
-from support.process import program_path
+from support.process import program_path, shared_folder
 from support.proxy import ProxyTestCase, configuration_text, run_program, unprivileged_user
 from vectors.shared_json import zone
 
@@ -31,7 +31,7 @@ def zone_text():
     """The answers of all messages that there are."""
     text = doors.ANSWERS + (DATA / "answers").read_text()
     for name in ("zone.json", "corpus-zone.json"):
-        path = doors.shared_folder() / "dkim" / name
+        path = shared_folder() / "dkim" / name
         if path.exists():
             text += "".join(f"{line}\n" for line in zone(json.loads(path.read_text())))
     return text
@@ -40,7 +40,7 @@ def zone_text():
 def chains():
     """Published messages with chains of ARC (NAME -> octets), and the lines of the keys of all."""
     messages, records = {}, {}
-    for path in sorted((doors.shared_folder() / "arc").glob("*validation*.yml")) if yaml else []:
+    for path in sorted((shared_folder() / "arc").glob("*validation*.yml")) if yaml else []:
         for number, suite in enumerate(yaml.safe_load_all(path.read_text())):
             records.update(suite.get("txt-records") or {})
             for name, test in suite["tests"].items():
@@ -151,7 +151,7 @@ class ReplayTest(ProxyTestCase):
     def test_published_messages(self):
         messages = doors.shared_messages()
         if not messages:
-            self.skipTest(f"no published messages in {doors.shared_folder()}")
+            self.skipTest(f"no published messages in {shared_folder()}")
         count = self.compare_all(messages)
         print(f"published messages: {count} replayed as they were", flush=True)
         self.assertEqual(count, len(messages))
@@ -159,7 +159,7 @@ class ReplayTest(ProxyTestCase):
     def test_published_chains(self):
         messages, records = chains()
         if not messages:
-            self.skipTest(f"no published ARC messages in {doors.shared_folder()}, or no module yaml")
+            self.skipTest(f"no published ARC messages in {shared_folder()}, or no module yaml")
         self.answers.write_text(zone_text() + records)
         count = self.compare_all(messages)
         print(f"published ARC chains: {count} replayed as they were", flush=True)

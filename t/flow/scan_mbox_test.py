@@ -4,11 +4,9 @@ mailboxes larger than any memory, are scanned one by one.
 """
 
 import json
-import os
-import pathlib
 import unittest
 
-from support.process import source_folder
+from support.process import shared_folder
 from support.scan import (ACCEPT, NO_INPUT, REJECT, ScanTestCase, as_mboxrd, own_messages, plain,
                           without_name)
 from support.demo_messages import infected
@@ -22,8 +20,7 @@ MEMORY_OCTETS = 128 * 1024 * 1024  # of which a sanitizer needs most
 
 def published_messages():
     """Published ones, where they are there, without a line From_."""
-    shared = pathlib.Path(os.environ.get("POSTERN_SHARED", source_folder().parent / "shared"))
-    folder = shared / "data" / "mail"
+    folder = shared_folder() / "mail"
     messages = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.suffix not in (".json", ".md"):

@@ -5,13 +5,11 @@ passes on, is what postern-scan says for the same envelope, answers and configur
 
 import base64
 import json
-import os
-import pathlib
 import re
 import unittest
 
 from support.demo_messages import DATA, altered, eicar, infected, signed
-from support.process import source_folder
+from support.process import shared_folder
 from support.proxy import ProxyTestCase, run_program
 from support.smtp import Client, crlf
 from vectors.shared_json import zone
@@ -38,11 +36,6 @@ FORGED = ("Authentication-Results: proxy.example; spf=pass smtp.mailfrom=forged.
           "Subject: forged\nFrom: x@y.example\n\nHello.\n")
 UNFORGED = ("Received: from x by y\nAuthentication-Results: other.example; spf=pass\n"
             "Subject: forged\nFrom: x@y.example\n\nHello.\n")
-
-
-def shared_folder():
-    """Published messages, where they are there."""
-    return pathlib.Path(os.environ.get("POSTERN_SHARED", source_folder().parent / "shared")) / "data"
 
 
 def normalised(octets):

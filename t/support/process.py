@@ -34,6 +34,11 @@ def source_folder():
     return pathlib.Path(os.environ.get("POSTERN_SOURCE") or pathlib.Path(__file__).resolve().parents[2])
 
 
+def shared_folder():
+    """Published test data that is no part of the project, where it is there."""
+    return pathlib.Path(os.environ.get("POSTERN_SHARED", source_folder().parent / "shared" / "data"))
+
+
 def program_path(name):
     """The path of one of our programs, or of one of the system when we have none of that name."""
     if os.sep in str(name):

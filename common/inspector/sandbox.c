@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -28,8 +30,6 @@ static const int allowed_calls[] = {
     SCMP_SYS(recvmsg),
     SCMP_SYS(poll),
     SCMP_SYS(sendmsg),
-    SCMP_SYS(memfd_create),
-    SCMP_SYS(fcntl),
     SCMP_SYS(fstatfs),
     /* descriptors; fstat() of the C library is newfstatat */
     SCMP_SYS(close),
@@ -43,17 +43,13 @@ static const int allowed_calls[] = {
     SCMP_SYS(pwrite64),
     SCMP_SYS(lseek),
     SCMP_SYS(ftruncate),
-    SCMP_SYS(fallocate),
     SCMP_SYS(fstat),
     SCMP_SYS(newfstatat),
-    /* memory; mmap and mprotect have rules of their own */
+    /* memory */
     SCMP_SYS(brk),
     SCMP_SYS(munmap),
     SCMP_SYS(mremap),
-    SCMP_SYS(madvise),
-    SCMP_SYS(futex),
     /* the process itself */
-    SCMP_SYS(clock_gettime),
     SCMP_SYS(gettimeofday),
     SCMP_SYS(time),
     SCMP_SYS(times),
@@ -77,6 +73,58 @@ static const int file_calls[] = {
     SCMP_SYS(fchmodat), SCMP_SYS(umask),  SCMP_SYS(getdents64), SCMP_SYS(getcwd),
 };
 
+/*
+ * A call that does many things is allowed for those that are needed, and kills for all else: fcntl() alone
+ * can have the kernel send any signal to another process of the same user (F_SETOWN with F_SETSIG,
+ * F_SETLEASE, F_NOTIFY), and futex() and madvise() lead into parts of the kernel that no library here asks
+ * for. An argument must be one of the numbers that stand here for it, in the bits of mask.
+ */
+#define EVERY_BIT (~(scmp_datum_t)0)
+#define PROTECTION_BITS ((scmp_datum_t)PROT_EXEC)
+#define FUTEX_COMMAND_BITS (~(scmp_datum_t)(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME))
+
+static const struct {
+    int call;
+    guint argument;
+    scmp_datum_t mask;
+    scmp_datum_t value;
+} guarded_calls[] = {
+    {SCMP_SYS(fcntl), 1, EVERY_BIT, F_DUPFD},
+    {SCMP_SYS(fcntl), 1, EVERY_BIT, F_DUPFD_CLOEXEC},
+    {SCMP_SYS(fcntl), 1, EVERY_BIT, F_GETFD},
+    {SCMP_SYS(fcntl), 1, EVERY_BIT, F_SETFD},
+    {SCMP_SYS(fcntl), 1, EVERY_BIT, F_GETFL},
+    {SCMP_SYS(fcntl), 1, EVERY_BIT, F_GET_SEALS},
+    {SCMP_SYS(fcntl), 1, EVERY_BIT, F_ADD_SEALS},
+    {SCMP_SYS(futex), 1, FUTEX_COMMAND_BITS, FUTEX_WAIT},
+    {SCMP_SYS(futex), 1, FUTEX_COMMAND_BITS, FUTEX_WAKE},
+    {SCMP_SYS(futex), 1, FUTEX_COMMAND_BITS, FUTEX_WAIT_BITSET},
+    {SCMP_SYS(futex), 1, FUTEX_COMMAND_BITS, FUTEX_WAKE_BITSET},
+    {SCMP_SYS(madvise), 2, EVERY_BIT, MADV_NORMAL},
+    {SCMP_SYS(madvise), 2, EVERY_BIT, MADV_RANDOM},
+    {SCMP_SYS(madvise), 2, EVERY_BIT, MADV_SEQUENTIAL},
+    {SCMP_SYS(madvise), 2, EVERY_BIT, MADV_WILLNEED},
+    {SCMP_SYS(madvise), 2, EVERY_BIT, MADV_DONTNEED},
+    {SCMP_SYS(madvise), 2, EVERY_BIT, MADV_FREE},
+    {SCMP_SYS(madvise), 2, EVERY_BIT, MADV_HUGEPAGE},
+    {SCMP_SYS(madvise), 2, EVERY_BIT, MADV_NOHUGEPAGE},
+    /* nothing that can be executed */
+    {SCMP_SYS(mmap), 2, PROTECTION_BITS, 0},
+    {SCMP_SYS(mprotect), 2, PROTECTION_BITS, 0},
+    {SCMP_SYS(memfd_create), 1, EVERY_BIT, MFD_CLOEXEC | MFD_ALLOW_SEALING},
+    {SCMP_SYS(memfd_create), 1, EVERY_BIT, MFD_CLOEXEC},
+    {SCMP_SYS(fallocate), 1, EVERY_BIT, 0},
+    /* negative ones are those of other processes */
+    {SCMP_SYS(clock_gettime), 0, EVERY_BIT, CLOCK_REALTIME},
+    {SCMP_SYS(clock_gettime), 0, EVERY_BIT, CLOCK_MONOTONIC},
+    {SCMP_SYS(clock_gettime), 0, EVERY_BIT, CLOCK_PROCESS_CPUTIME_ID},
+    {SCMP_SYS(clock_gettime), 0, EVERY_BIT, CLOCK_THREAD_CPUTIME_ID},
+    {SCMP_SYS(clock_gettime), 0, EVERY_BIT, CLOCK_MONOTONIC_RAW},
+    {SCMP_SYS(clock_gettime), 0, EVERY_BIT, CLOCK_REALTIME_COARSE},
+    {SCMP_SYS(clock_gettime), 0, EVERY_BIT, CLOCK_MONOTONIC_COARSE},
+    {SCMP_SYS(clock_gettime), 0, EVERY_BIT, CLOCK_BOOTTIME},
+};
+
 #ifdef POSTERN_SANITIZED
 static const int sanitizer_calls[] = {
     SCMP_SYS(mmap),         SCMP_SYS(mprotect),  SCMP_SYS(sched_yield),     SCMP_SYS(sigaltstack),
@@ -96,15 +144,18 @@ static gboolean allow_calls(scmp_filter_ctx filter, const int *calls, gsize coun
     return TRUE;
 }
 
-/* Memory may be had, but not such as can be executed; limits may be read, but only that of processor time
- * set. */
+/* Limits may be read, but only that of processor time set, and only our own. */
 static gboolean allow_guarded_calls(scmp_filter_ctx filter)
 {
-    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-                            SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) == 0 &&
-           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-                            SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) == 0 &&
-           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0),
+    for (gsize i = 0; i < G_N_ELEMENTS(guarded_calls); i++) {
+        struct scmp_arg_cmp condition = {.arg = guarded_calls[i].argument,
+                                         .op = SCMP_CMP_MASKED_EQ,
+                                         .datum_a = guarded_calls[i].mask,
+                                         .datum_b = guarded_calls[i].value};
+        if (seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, guarded_calls[i].call, 1, &condition) != 0)
+            return FALSE;
+    }
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0),
                             SCMP_A2(SCMP_CMP_EQ, 0)) == 0 &&
            seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0),
                             SCMP_A1(SCMP_CMP_EQ, RLIMIT_CPU)) == 0;

@@ -18,6 +18,32 @@ SANITIZED = any(line.startswith("POSTERN_SANITIZE:") and line.split("=", 1)[1]
 KILLED = ("socket", "unix-socket", "connect", "execve", "fork", "kill", "ptrace", "io_uring",
           "raise-file-size", "rename", "symlink", "unshare")
 
+# Of each call that takes a command: the commands that exist (and some that do not yet), and those that may
+# pass.
+# fcntl 8 and 10 are F_SETOWN and F_SETSIG, which together send any signal to any process of the same user.
+FUTEX_PRIVATE, FUTEX_REALTIME = 128, 256
+COMMANDS = {
+    "fcntl": ([*range(0, 18), *range(36, 39), *range(1024, 1042), 1 << 32, (1 << 32) | 8],
+              {0, 1, 2, 3, 1030, 1033, 1034}),
+    "futex": ([command | flag for command in range(0, 15) for flag in (0, FUTEX_PRIVATE)]
+              + [FUTEX_PRIVATE | FUTEX_REALTIME | 9, 512],
+              {command | flag for command in (0, 1, 9, 10) for flag in (0, FUTEX_PRIVATE)}
+              | {FUTEX_PRIVATE | FUTEX_REALTIME | 9}),
+    "madvise": ([*range(0, 26), 100, 101], {0, 1, 2, 3, 4, 8, 14, 15}),
+    "seccomp": (range(0, 4), set()),
+    "clone": ([0x11, 0x10000000, 0x10f00], set()),
+    "memfd_create": ([0, 1, 2, 3, 4, 7, 8, 16], {1, 3}),
+    "fallocate": ([0, 1, 2, 3, 8, 16, 32, 64], {0}),
+    "clock_gettime": ([*range(0, 12), -2, -6, -14, (-100 << 3) | 2], {0, 1, 2, 3, 4, 5, 6, 7}),
+    "prlimit64": (range(0, 16), {0}),
+    "prlimit64-of": ([0, 1], {0}),
+}
+UNSANITIZED_COMMANDS = {
+    "ioctl": ([0x5401, 0x5412, 0x5421, 0x8901, 0x8902], set()),
+    "prctl": (range(0, 70), set()),
+    "mmap": (range(0, 8), {0, 1, 2, 3}),
+}
+
 
 class SandboxTest(unittest.TestCase):
     def setUp(self):
@@ -46,6 +72,24 @@ class SandboxTest(unittest.TestCase):
             with self.subTest(call):
                 self.assertEqual(self.make(call), -signal.SIGSYS)
         self.assertFalse((self.folder / "outside").exists())
+
+    def check_commands(self, commands, *arguments):
+        for call, (numbers, allowed) in commands.items():
+            for number in numbers:
+                with self.subTest(f"{call} {number}"):
+                    status = self.make(f"{call} {number}", *arguments)
+                    if number in allowed:
+                        self.assertIn(status, (0, 3))
+                    else:
+                        self.assertEqual(status, -signal.SIGSYS)
+
+    def test_commands_that_are_not_needed_kill(self):
+        self.check_commands(COMMANDS)
+        self.check_commands({"fcntl": COMMANDS["fcntl"]}, "signs")
+
+    @unittest.skipIf(SANITIZED, "a sanitizer needs these calls")
+    def test_commands_that_only_a_sanitizer_needs_kill(self):
+        self.check_commands(UNSANITIZED_COMMANDS)
 
     @unittest.skipIf(SANITIZED, "a sanitizer maps what it needs")
     def test_executable_memory_kills(self):

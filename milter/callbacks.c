@@ -47,8 +47,6 @@ static sfsistat on_negotiate(SMFICTX *context, unsigned long actions, unsigned l
     PosternMilterOffer offer;
     PosternMilterFilter *filter = postern_milter_filter();
     g_autoptr(PosternMilterSettings) settings = postern_milter_filter_settings(filter);
-    if (postern_milter_filter_is_draining(filter))
-        return SMFIS_REJECT;
     if (!postern_milter_offer_answer(&offer, actions, steps, *ret_steps, settings->by_recipient)) {
         postern_log(POSTERN_LOG_ERROR,
                     "a mail server that cannot add and change header fields was turned away");
@@ -60,21 +58,30 @@ static sfsistat on_negotiate(SMFICTX *context, unsigned long actions, unsigned l
     *ret_steps = offer.steps;
     *ret_more = *ret_most = 0;
     postern_milter_session_free(smfi_getpriv(context));
+    postern_milter_filter_remember(filter, context, &offer);
     smfi_setpriv(context, postern_milter_session_new(&offer));
     return SMFIS_CONTINUE;
 }
 
-/* The session of a callback; a new client on an old connection (SMFIC_QUIT_NC) has none at first. */
+/* The session of a callback; a new client on an old connection (SMFIC_QUIT_NC) has none at first, and what
+ * was negotiated before still holds. */
 static PosternMilterSession *session_of(SMFICTX *context)
 {
     PosternMilterSession *session = smfi_getpriv(context);
     if (session == NULL) {
         PosternMilterOffer offer;
-        postern_milter_offer_usual(&offer);
+        if (!postern_milter_filter_recall(postern_milter_filter(), context, &offer))
+            postern_milter_offer_usual(&offer);
         session = postern_milter_session_new(&offer);
         smfi_setpriv(context, session);
     }
     return session;
+}
+
+/* Nothing is to be said: in words if the server waits for some. */
+static sfsistat go_on(const PosternMilterSession *session, unsigned long step)
+{
+    return postern_milter_offer_is_silent(&session->offer, step) ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
 
 static void replace(char **text, const char *new_text)
@@ -93,7 +100,7 @@ static sfsistat on_connect(SMFICTX *context, char *name, _SOCK_ADDR *address)
         session->envelope->client.family == AF_UNSPEC && postern_milter_macros_is_local(name, client);
     replace(&session->server, macro(context, "j"));
     replace(&session->daemon, macro(context, "{daemon_name}"));
-    return SMFIS_CONTINUE;
+    return go_on(session, SMFIP_NR_CONN);
 }
 
 static sfsistat on_helo(SMFICTX *context, char *name)
@@ -101,7 +108,7 @@ static sfsistat on_helo(SMFICTX *context, char *name)
     PosternMilterSession *session = session_of(context);
     g_free(session->envelope->helo);
     session->envelope->helo = name != NULL ? g_strndup(name, POSTERN_HELO_NAME_MAX_OCTETS) : NULL;
-    return SMFIS_CONTINUE;
+    return go_on(session, SMFIP_NR_HELO);
 }
 
 static void forget(PosternMilterSession *session)
@@ -194,7 +201,7 @@ static sfsistat on_recipient(SMFICTX *context, char **arguments)
         postern_milter_session_add_recipient(
             session, postern_milter_macros_path(arguments != NULL ? arguments[0] : NULL, "{rcpt_addr}", macro,
                                                 context)))
-        return SMFIS_CONTINUE;
+        return go_on(session, SMFIP_NR_RCPT);
     return postern_milter_answer_reply(context, session, OTHER_POLICY);
 }
 
@@ -203,7 +210,7 @@ static sfsistat on_field(SMFICTX *context, char *name, char *value)
     PosternMilterSession *session = session_of(context);
     if (session->transaction != NULL)
         postern_milter_transaction_add_field(session->transaction, name, value, session->offer.leading_space);
-    return SMFIS_CONTINUE;
+    return go_on(session, SMFIP_NR_HDR);
 }
 
 static sfsistat on_end_of_header(SMFICTX *context)
@@ -211,17 +218,17 @@ static sfsistat on_end_of_header(SMFICTX *context)
     PosternMilterSession *session = session_of(context);
     if (session->transaction != NULL)
         postern_milter_session_end_header(session);
-    return SMFIS_CONTINUE;
+    return go_on(session, SMFIP_NR_EOH);
 }
 
 static sfsistat on_body(SMFICTX *context, unsigned char *octets, size_t length)
 {
     PosternMilterSession *session = session_of(context);
     if (session->transaction == NULL)
-        return SMFIS_CONTINUE;
+        return go_on(session, SMFIP_NR_BODY);
     postern_milter_session_end_header(session);
     gboolean more = postern_milter_transaction_add_body(session->transaction, octets, length);
-    return more || !session->offer.skip ? SMFIS_CONTINUE : SMFIS_SKIP;
+    return more || !session->offer.skip ? go_on(session, SMFIP_NR_BODY) : SMFIS_SKIP;
 }
 
 /* TRUE: the findings are there, or too late. FALSE: the mail server is gone. */

@@ -2,10 +2,14 @@
 
 #include <pthread.h>
 
+#include "base/limits.h"
+
 struct PosternMilterFilter {
     PosternMilterGateway *gateway;
     pthread_mutex_t lock;
-    PosternMilterSettings *settings; /* behind lock */
+    PosternMilterSettings *settings; /* behind lock, as are the following two */
+    GHashTable *offers;              /* connection to PosternMilterOffer *; NULL: none yet */
+    GQueue order;                    /* of connections in offers, the oldest first */
     gint waiting;                    /* atomic, as are the following */
     gint under_way;
     gint draining;
@@ -44,6 +48,33 @@ void postern_milter_filter_set_settings(PosternMilterFilter *filter, PosternMilt
     filter->settings = settings;
     pthread_mutex_unlock(&filter->lock);
     postern_milter_settings_unref(before);
+}
+
+void postern_milter_filter_remember(PosternMilterFilter *filter, gpointer connection,
+                                    const PosternMilterOffer *offer)
+{
+    pthread_mutex_lock(&filter->lock);
+    if (filter->offers == NULL)
+        filter->offers = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    if (!g_hash_table_contains(filter->offers, connection)) {
+        if (filter->order.length >= POSTERN_MILTER_OFFERS_MAX)
+            g_hash_table_remove(filter->offers, g_queue_pop_head(&filter->order));
+        g_queue_push_tail(&filter->order, connection);
+    }
+    g_hash_table_insert(filter->offers, connection, g_memdup2(offer, sizeof *offer));
+    pthread_mutex_unlock(&filter->lock);
+}
+
+gboolean postern_milter_filter_recall(PosternMilterFilter *filter, gpointer connection,
+                                      PosternMilterOffer *ret_offer)
+{
+    pthread_mutex_lock(&filter->lock);
+    const PosternMilterOffer *offer =
+        filter->offers != NULL ? g_hash_table_lookup(filter->offers, connection) : NULL;
+    if (offer != NULL)
+        *ret_offer = *offer;
+    pthread_mutex_unlock(&filter->lock);
+    return offer != NULL;
 }
 
 PosternMilterWait postern_milter_filter_wait_of(PosternClientClass client_class)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "milter/gateway.h"
+#include "milter/offer.h"
 #include "milter/settings.h"
 
 typedef struct PosternMilterFilter PosternMilterFilter;
@@ -49,6 +50,16 @@ void postern_milter_filter_leave(PosternMilterFilter *filter); /* it waits no mo
 
 /* Whether any message waits for its verdict. */
 gboolean postern_milter_filter_has_waiting(PosternMilterFilter *filter);
+
+/*
+ * What was negotiated on a connection outlives its first client (SMFIC_QUIT_NC), whose end libmilter does not
+ * tell from that of the connection. connection is a name alone, that a later connection may have again after
+ * it has negotiated. recall is FALSE if it is not known: of POSTERN_MILTER_OFFERS_MAX the oldest go first.
+ */
+void postern_milter_filter_remember(PosternMilterFilter *filter, gpointer connection,
+                                    const PosternMilterOffer *offer);
+gboolean postern_milter_filter_recall(PosternMilterFilter *filter, gpointer connection,
+                                      PosternMilterOffer *ret_offer);
 
 /* Counts messages under way, from MAIL to the end or the abort. */
 void postern_milter_filter_count(PosternMilterFilter *filter, int change);

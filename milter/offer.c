@@ -3,8 +3,9 @@
 #include <libmilter/mfapi.h>
 
 #define REQUIRED (SMFIF_ADDHDRS | SMFIF_CHGHDRS)
-#define WITHOUT_REPLY                                                                                        \
-    (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_DATA | SMFIP_NR_UNKN | SMFIP_NR_HDR | SMFIP_NR_EOH)
+/* Not among them: DATA and unknown commands, which have no callback of ours; what libmilter returns for these
+ * in its place is a reply. */
+#define WITHOUT_REPLY (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_HDR | SMFIP_NR_EOH)
 
 gboolean postern_milter_offer_answer(PosternMilterOffer *offer, unsigned long actions, unsigned long steps,
                                      unsigned long registered, gboolean refuse_recipients)
@@ -23,7 +24,12 @@ gboolean postern_milter_offer_answer(PosternMilterOffer *offer, unsigned long ac
     return (actions & REQUIRED) == REQUIRED;
 }
 
+gboolean postern_milter_offer_is_silent(const PosternMilterOffer *offer, unsigned long step)
+{
+    return (offer->steps & step) != 0;
+}
+
 void postern_milter_offer_usual(PosternMilterOffer *offer)
 {
-    *offer = (PosternMilterOffer){.leading_space = TRUE, .quarantine = TRUE};
+    *offer = (PosternMilterOffer){.leading_space = TRUE, .quarantine = TRUE, .steps = WITHOUT_REPLY};
 }

@@ -17,12 +17,22 @@ typedef struct {
 
 /*
  * The answer to an offer of actions and steps; registered are the steps that libmilter leaves out already.
- * Only MAIL and the end of the message keep their reply, the body where it may be skipped, and RCPT where
+ * Only MAIL and the end of the message keep their reply, the body if it may be skipped, and RCPT if
  * refuse_recipients: what a reply is not awaited for is sent in one go, and nothing is ever refused there.
  * FALSE where the server cannot change header fields, which no verdict can do without.
  */
 gboolean postern_milter_offer_answer(PosternMilterOffer *offer, unsigned long actions, unsigned long steps,
                                      unsigned long registered, gboolean refuse_recipients);
 
-/* What a connection has whose negotiation is not known any more (a new client on an old connection). */
+/*
+ * Whether the step with that SMFIP_NR_* bit has no reply: then its callback has to return SMFIS_NOREPLY, for
+ * of any other result libmilter writes an error line to the system log. It fakes the reply itself for a
+ * server that waits for one all the same.
+ */
+gboolean postern_milter_offer_is_silent(const PosternMilterOffer *offer, unsigned long step);
+
+/*
+ * What is known of a connection whose negotiation is not known any more: what is answered to every server.
+ * The steps that differ by server have a reply then, which libmilter keeps back if none is awaited.
+ */
 void postern_milter_offer_usual(PosternMilterOffer *offer);

@@ -146,6 +146,7 @@
 #define POSTERN_CONNECTIONS_MAX 1000000
 #define POSTERN_MILTER_WAITING_MAX 4096 /* threads of the milter that wait for a verdict */
 #define POSTERN_MILTER_COMMAND_MAX_OCTETS (2 * 1024 * 1024) /* one header field may be all of the header */
+#define POSTERN_MILTER_OFFERS_MAX 65536 /* connections whose negotiation is remembered */
 #define POSTERN_LISTENERS_MAX 32
 #define POSTERN_BACKENDS_MAX 64
 

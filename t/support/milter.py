@@ -6,7 +6,7 @@ import re
 from support import ports
 from support.demo_messages import DATA, eicar_signature
 from support.milter_client import MilterClient
-from support.process import Program, build_folder, source_folder, wait_until
+from support.process import Program, build_folder, program_path, source_folder, wait_until
 from support.proxy import ProxyTestCase, closing_line, configuration_text, unprivileged_user
 
 READY_SECONDS = 60
@@ -18,9 +18,10 @@ class Milter:
     """
     postern-milter with a configuration of its own in folder; groups, one a keyword, replace or add to the
     usual options. socket: where it listens, as [milter] socket has it; a port of loopback where it is None.
+    system_log: a SystemLog that takes what goes to syslog(3).
     """
 
-    def __init__(self, folder, socket=None, answers=None, **groups):
+    def __init__(self, folder, socket=None, answers=None, system_log=None, **groups):
         self.folder = pathlib.Path(folder)
         self.port = ports.free_port()
         self.socket = socket or f"inet:{self.port}@127.0.0.1"
@@ -40,6 +41,7 @@ class Milter:
             "policy": {"spf_fail": "reject", "dkim_fail": "reject"},
         }
         self.configure(**groups)
+        self.system_log = system_log
         self.program = None
 
     def configure(self, **groups):
@@ -61,7 +63,10 @@ class Milter:
         return MilterClient(self.address, **options)
 
     def start(self, ready=True):
-        self.program = Program("postern-milter", "--config", self.path, folder=self.folder,
+        command = [program_path("postern-milter"), "--config", self.path]
+        if self.system_log is not None:
+            command = self.system_log.command(command)
+        self.program = Program(*command, folder=self.folder,
                                environment=SANITIZER_ENVIRONMENT if is_sanitized() else None)
         if ready:
             self.wait_ready(1)

@@ -5,9 +5,8 @@
 #define EDITS (SMFIF_ADDHDRS | SMFIF_CHGHDRS)
 #define POSTFIX_ACTIONS (EDITS | SMFIF_QUARANTINE | SMFIF_SETSYMLIST | SMFIF_CHGFROM | SMFIF_ADDRCPT)
 #define EVERY_STEP 0x1fffffUL
-#define SILENT                                                                                               \
-    (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_RCPT | SMFIP_NR_DATA | SMFIP_NR_UNKN | SMFIP_NR_HDR |          \
-     SMFIP_NR_EOH)
+#define ALWAYS_SILENT (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_HDR | SMFIP_NR_EOH)
+#define SILENT (ALWAYS_SILENT | SMFIP_NR_RCPT)
 #define REGISTERED (SMFIP_NODATA | SMFIP_NOUNKNOWN)
 
 static void test_everything_offered(void)
@@ -50,6 +49,28 @@ static void test_recipients(void)
     g_assert_false(offer.recipients);
 }
 
+/* Of what has no callback of ours libmilter itself returns a reply: it must not be said that none comes. */
+static void test_steps_without_a_callback_are_not_silent(void)
+{
+    PosternMilterOffer offer;
+    for (unsigned refuse = 0; refuse <= 1; refuse++) {
+        g_assert_true(postern_milter_offer_answer(&offer, POSTFIX_ACTIONS, EVERY_STEP, 0, refuse != 0));
+        g_assert_false(postern_milter_offer_is_silent(&offer, SMFIP_NR_DATA));
+        g_assert_false(postern_milter_offer_is_silent(&offer, SMFIP_NR_UNKN));
+        g_assert_true(postern_milter_offer_is_silent(&offer, SMFIP_NR_CONN));
+        g_assert_true(postern_milter_offer_is_silent(&offer, SMFIP_NR_HDR));
+        g_assert_cmpint(postern_milter_offer_is_silent(&offer, SMFIP_NR_RCPT), ==, refuse == 0);
+    }
+}
+
+/* A new client on an old connection whose negotiation is not known: what is said to every server. */
+static void test_usual(void)
+{
+    PosternMilterOffer offer;
+    postern_milter_offer_usual(&offer);
+    g_assert_cmphex(offer.steps, ==, ALWAYS_SILENT);
+}
+
 static void test_old_server(void)
 {
     PosternMilterOffer offer;
@@ -76,6 +97,8 @@ int main(int argc, char **argv)
     g_test_add_func("/milter-offer/everything", test_everything_offered);
     g_test_add_func("/milter-offer/replies", test_where_a_refusal_is_given_a_reply_is_awaited);
     g_test_add_func("/milter-offer/recipients", test_recipients);
+    g_test_add_func("/milter-offer/without-a-callback", test_steps_without_a_callback_are_not_silent);
+    g_test_add_func("/milter-offer/usual", test_usual);
     g_test_add_func("/milter-offer/old-server", test_old_server);
     g_test_add_func("/milter-offer/without-edits", test_server_without_edits);
     return g_test_run();

@@ -1,5 +1,6 @@
 #include "milter/choice.h"
 
+#include "base/configuration_check.h"
 #include "mail/header.h"
 #include "mail/received.h"
 #include "milter/macros.h"
@@ -12,16 +13,20 @@ PosternClientClass postern_milter_choice_class(const PosternMilterSettings *sett
 }
 
 void postern_milter_choice_begin(PosternMilterChoice *choice, const PosternMilterSettings *settings,
-                                 const PosternEnvelope *envelope, gboolean local)
+                                 const PosternEnvelope *envelope, gboolean local, const char *server)
 {
+    gboolean by_server =
+        settings->receiver_is_server && server != NULL && postern_configuration_check_domain(server, NULL);
     postern_milter_choice_clear(choice);
     choice->settings = settings;
+    choice->receiver = g_strdup(by_server ? server : settings->receiver);
     choice->client_class = postern_milter_choice_class(settings, envelope, local);
 }
 
 void postern_milter_choice_clear(PosternMilterChoice *choice)
 {
     g_clear_pointer(&choice->origin, postern_envelope_free);
+    g_clear_pointer(&choice->receiver, g_free);
     *choice = (PosternMilterChoice){.settings = NULL};
 }
 
@@ -82,11 +87,14 @@ gboolean postern_milter_choice_find_origin(PosternMilterChoice *choice, const Po
     return TRUE;
 }
 
-const PosternPolicy *postern_milter_choice_policy(const PosternMilterChoice *choice)
+PosternPolicy postern_milter_choice_policy(const PosternMilterChoice *choice)
 {
-    return choice->policy != NULL
-               ? choice->policy
-               : postern_policies_of(choice->settings->policies, choice->client_class, NULL);
+    PosternPolicy policy =
+        choice->policy != NULL
+            ? *choice->policy
+            : *postern_policies_of(choice->settings->policies, choice->client_class, NULL);
+    policy.authserv_id = choice->receiver;
+    return policy;
 }
 
 const PosternEnvelope *postern_milter_choice_envelope(const PosternMilterChoice *choice,
@@ -104,5 +112,5 @@ PosternChecks postern_milter_choice_checks(const PosternMilterChoice *choice, co
     gboolean known = choice->client_class == POSTERN_CLIENT_TRUSTED_RELAY
                          ? choice->origin != NULL
                          : postern_milter_macros_is_stranger(envelope);
-    return possible(postern_milter_choice_policy(choice)->checks, known);
+    return possible(postern_milter_choice_policy(choice).checks, known);
 }

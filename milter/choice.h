@@ -12,6 +12,7 @@ typedef struct {
     PosternClientClass client_class;
     const PosternPolicy *policy; /* of the recipients so far, or NULL: there are none; owned by settings */
     gboolean differs;            /* recipients of several policies were taken: it has no policy */
+    char *receiver;              /* our name, in Authentication-Results and for SPF */
     PosternEnvelope *origin;     /* of a trusted relay: the envelope with the client that it names, or NULL */
 } PosternMilterChoice;
 
@@ -19,9 +20,12 @@ typedef struct {
 PosternClientClass postern_milter_choice_class(const PosternMilterSettings *settings,
                                                const PosternEnvelope *envelope, gboolean local);
 
-/* At MAIL; local as above. */
+/*
+ * At MAIL; local as above. server: what the mail server calls itself, or NULL; if no hostname is configured
+ * and it is a domain, that is our name too.
+ */
 void postern_milter_choice_begin(PosternMilterChoice *choice, const PosternMilterSettings *settings,
-                                 const PosternEnvelope *envelope, gboolean local);
+                                 const PosternEnvelope *envelope, gboolean local, const char *server);
 void postern_milter_choice_clear(PosternMilterChoice *choice);
 
 /* The checks that any recipient's policy may want: those to begin with. */
@@ -44,8 +48,9 @@ gboolean postern_milter_choice_add_recipient(PosternMilterChoice *choice, const 
 gboolean postern_milter_choice_find_origin(PosternMilterChoice *choice, const PosternEnvelope *envelope,
                                            PosternMessage *header);
 
-/* The policy of the message, that of no recipient where it has none. */
-const PosternPolicy *postern_milter_choice_policy(const PosternMilterChoice *choice);
+/* The policy of the message, that of no recipient if it has none, with our name as authserv_id. Its members
+ * are owned by choice and its settings: it lives as long as both. */
+PosternPolicy postern_milter_choice_policy(const PosternMilterChoice *choice);
 
 /* The envelope to judge by: envelope, or origin with its recipients. Lives as long as both. */
 const PosternEnvelope *postern_milter_choice_envelope(const PosternMilterChoice *choice,

@@ -43,6 +43,7 @@ struct PosternMilterTicket {
     PosternMilterGateway *gateway;
     PosternMilterSettings *settings;
     PosternEnvelope *envelope;
+    char *receiver;
     PosternChecks checks;
     PosternInspection *inspection; /* the loop's */
     pthread_mutex_t lock;
@@ -61,7 +62,7 @@ static void begin(PosternMilterTicket *ticket)
     PosternInspectionOptions options = {
         .client = ticket->gateway->client,
         .resolver = ticket->gateway->resolver,
-        .receiver = ticket->settings->receiver,
+        .receiver = ticket->receiver,
         .checks = ticket->checks,
         .scan_octets = configuration->virus.scan_octets,
         .deadline_ms = configuration->milter.inspection_timeout_ms,
@@ -106,6 +107,7 @@ static void end(PosternMilterTicket *ticket)
     g_clear_pointer(&ticket->findings, postern_findings_free);
     g_clear_pointer(&ticket->capsule, postern_capsule_free);
     g_free(ticket->problem);
+    g_free(ticket->receiver);
     pthread_mutex_destroy(&ticket->lock);
     pthread_cond_destroy(&ticket->changed);
     g_free(ticket);
@@ -209,12 +211,14 @@ static void init_locks(PosternMilterTicket *ticket)
 }
 
 PosternMilterTicket *postern_milter_ticket_new(PosternMilterGateway *gateway, PosternMilterSettings *settings,
-                                               const PosternEnvelope *envelope, PosternChecks checks)
+                                               const PosternEnvelope *envelope, const char *receiver,
+                                               PosternChecks checks)
 {
     PosternMilterTicket *ticket = g_new0(PosternMilterTicket, 1);
     ticket->gateway = gateway;
     ticket->settings = postern_milter_settings_ref(settings);
     ticket->envelope = postern_envelope_copy(envelope);
+    ticket->receiver = g_strdup(receiver);
     ticket->checks = checks;
     init_locks(ticket);
     push(job_new(ticket, JOB_BEGIN, NULL));

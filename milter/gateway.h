@@ -24,9 +24,10 @@ PosternMilterGateway *postern_milter_gateway_new(struct event_base *loop, Poster
 /* The inspection of one message, as a thread of libmilter holds it. One thread at a time. */
 typedef struct PosternMilterTicket PosternMilterTicket;
 
-/* Begins at MAIL: envelope is copied, a reference to settings is taken. */
+/* Begins at MAIL: envelope and receiver, our name, are copied, a reference to settings is taken. */
 PosternMilterTicket *postern_milter_ticket_new(PosternMilterGateway *gateway, PosternMilterSettings *settings,
-                                               const PosternEnvelope *envelope, PosternChecks checks);
+                                               const PosternEnvelope *envelope, const char *receiver,
+                                               PosternChecks checks);
 
 /* The client is another than was said at first: envelope is copied. Before the header. */
 void postern_milter_ticket_envelope(PosternMilterTicket *ticket, const PosternEnvelope *envelope);

@@ -76,8 +76,8 @@ PosternMilterJudgement *postern_milter_judgement_new(const PosternMilterSession 
         call_unscannable(judgement->findings, "the inspection did not end in time");
     else if (transaction->extent == POSTERN_MILTER_TOO_BIG)
         reduce_to_beginning(judgement->findings);
-    judgement->verdict =
-        postern_verdict_decide(postern_milter_choice_policy(choice), judgement->findings, envelope, header);
+    const PosternPolicy policy = postern_milter_choice_policy(choice);
+    judgement->verdict = postern_verdict_decide(&policy, judgement->findings, envelope, header);
     judgement->reply = g_strdup(judgement->verdict->reply);
     return judgement;
 }

@@ -9,7 +9,7 @@ static PosternCapsule *capsule_without_inspection(const PosternMilterTransaction
     PosternCapsule *capsule = postern_capsule_new();
     capsule->answers = postern_answers_new();
     capsule->now = g_get_real_time() / G_USEC_PER_SEC;
-    capsule->receiver = g_strdup(transaction->settings->receiver);
+    capsule->receiver = g_strdup(transaction->choice.receiver);
     capsule->checks = capsule->failed = checks;
     return capsule;
 }
@@ -39,7 +39,7 @@ void postern_milter_keep(const PosternMilterSession *session, const PosternMilte
     capsule->message = postern_message_ref(transaction->message);
     capsule->envelope = postern_envelope_copy(postern_milter_choice_envelope(choice, session->envelope));
     capsule->problem = g_strdup(judgement->problem);
-    postern_capsule_set_verdict(capsule, postern_milter_choice_policy(choice), settings->dump,
-                                judgement->findings, judgement->verdict);
+    const PosternPolicy policy = postern_milter_choice_policy(choice);
+    postern_capsule_set_verdict(capsule, &policy, settings->dump, judgement->findings, judgement->verdict);
     postern_capsule_store_put(settings->capsules, capsule, session->identifier.text);
 }

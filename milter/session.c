@@ -36,9 +36,10 @@ void postern_milter_session_begin(PosternMilterSession *session, PosternMilterGa
     session->envelope->sender_parameters = parameters;
     session->transaction = postern_milter_transaction_new(settings);
     PosternMilterChoice *choice = &session->transaction->choice;
-    postern_milter_choice_begin(choice, settings, session->envelope, session->local);
+    postern_milter_choice_begin(choice, settings, session->envelope, session->local, session->server);
     session->ticket = postern_milter_ticket_new(
-        gateway, settings, session->envelope, postern_milter_choice_checks_begun(choice, session->envelope));
+        gateway, settings, session->envelope, choice->receiver,
+        postern_milter_choice_checks_begun(choice, session->envelope));
 }
 
 /* Where no reply to RCPT is awaited the recipient is the message's, and at its end all of them are put off.

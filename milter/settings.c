@@ -14,6 +14,7 @@ PosternMilterSettings *postern_milter_settings_new(PosternConfiguration *configu
     if (settings->policies == NULL)
         return NULL;
     settings->receiver = postern_policies_of(settings->policies, POSTERN_CLIENT_OTHER, NULL)->authserv_id;
+    settings->receiver_is_server = hostname[0] == '\0' && configuration->proxy.hostname_of_machine;
     settings->budget = budget != NULL ? postern_budget_ref(budget)
                                       : postern_budget_new(configuration->milter.message_memory);
     return g_steal_pointer(&settings);

@@ -17,6 +17,7 @@ typedef struct {
     PosternPolicies *policies;
     PosternBudget *budget;         /* of messages in memory; the same object over reloads */
     const char *receiver;          /* our name, in Authentication-Results and for SPF; owned by policies */
+    gboolean receiver_is_server;   /* no hostname is configured: the mail server's own name is ours */
     gboolean observe;              /* everything passes */
     gboolean by_recipient;         /* recipients may have policies of their own */
     PosternCapsuleStore *capsules; /* of the process; NULL: none are kept */

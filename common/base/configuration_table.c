@@ -121,7 +121,7 @@ static const PosternOption options[] = {
      "The group that a unix socket is given to; empty: that of [milter] user.",
      postern_configuration_check_user},
     {"milter", "hostname", STRING(milter.hostname, 0, POSTERN_DOMAIN_NAME_MAX_OCTETS), "",
-     "The name in Authentication-Results; empty: [proxy] hostname, or the name of the machine.",
+     "The name in Authentication-Results; empty: [proxy] hostname, else what the mail server calls itself.",
      postern_configuration_check_domain},
     {"milter", "mode", CHOICE(milter.mode, modes), "enforce",
      "observe: all mail passes unchanged, and the log says what would have been refused."},

@@ -50,6 +50,12 @@ class PostfixMilterTest(PostfixTestCase):
             self.assertEqual(line["client"], address)
         self.assertEqual(self.postfix.queue("hold", "active", "incoming"), [])
 
+    def test_name_is_that_of_the_server(self):
+        self.start_milter(milter={"hostname": ""}, proxy={"hostname": ""})
+        arrived = self.arrived(mail.FORGED.replace(b"mx.example.org", b"postfix.example"))
+        self.assertIn(b"Authentication-Results: postfix.example;\n\tspf=pass", arrived)
+        self.assertEqual(arrived.lower().count(b"postfix.example;"), 1, arrived)
+
     def test_one_connection_goes_on_after_each_verdict(self):
         self.start_milter()
         client = self.client()

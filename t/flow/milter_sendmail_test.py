@@ -39,6 +39,14 @@ class SendmailMilterTest(SendmailTestCase):
             self.assertRegex(reply.text, rf"\[{line['session']}\]$")
         self.assertEqual(self.sendmail.queued(), [])
 
+    def test_name_is_that_of_the_server(self):
+        self.start_milter(milter={"hostname": ""}, proxy={"hostname": ""})
+        queued = self.queued(mail.FORGED.replace(b"mx.example.org", b"sendmail.example"))
+        results = [field for field in queued.fields if "sendmail.example" in field and
+                   field.lower().startswith("authentication-results")]
+        self.assertEqual(len(results), 1, queued.fields)
+        self.assertTrue(results[0].startswith(f"{RESULTS}: sendmail.example;"), results)
+
     def test_strangers(self):
         if self.address is None:
             self.skipTest("this machine has no address but those of its loopback interface")

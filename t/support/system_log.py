@@ -1,4 +1,4 @@
-"""What a program writes by syslog(3), in a /dev of its own: no syslogd is needed, and none of the machine hears it."""
+"""What a program writes by syslog(3), in a /dev of its own: no syslogd is needed nor disturbed."""
 
 import pathlib
 import shutil

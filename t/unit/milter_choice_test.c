@@ -65,7 +65,7 @@ static void test_class(void)
         g_autoptr(PosternEnvelope) envelope = envelope_of(row->client, row->login);
         PosternMilterChoice choice = {0};
         g_test_message("case %" G_GSIZE_FORMAT, i);
-        postern_milter_choice_begin(&choice, settings, envelope, row->local);
+        postern_milter_choice_begin(&choice, settings, envelope, row->local, NULL);
         g_assert_cmpint(choice.client_class, ==, row->class);
         guint begun = postern_milter_choice_checks_begun(&choice, envelope);
         g_assert_cmpint((begun & POSTERN_CHECK_SPF) != 0, ==, row->spf);
@@ -73,7 +73,7 @@ static void test_class(void)
         g_assert_cmphex(begun & POSTERN_CHECK_DMARC, ==, wanted & POSTERN_CHECK_DMARC);
         g_assert_cmphex(begun & POSTERN_CHECK_VIRUS, ==, POSTERN_CHECK_VIRUS);
         g_assert_cmpint(postern_milter_choice_may_refuse_at_mail(&choice, envelope), ==, row->at_mail);
-        postern_milter_choice_begin(&choice, late, envelope, row->local);
+        postern_milter_choice_begin(&choice, late, envelope, row->local, NULL);
         g_assert_false(postern_milter_choice_may_refuse_at_mail(&choice, envelope));
         postern_milter_choice_clear(&choice);
     }
@@ -89,7 +89,7 @@ static void test_relay(void)
     g_autoptr(PosternMessage) header = header_of(told);
     g_autoptr(PosternMessage) silent = header_of("Subject: x\r\n\r\n");
     PosternMilterChoice choice = {0};
-    postern_milter_choice_begin(&choice, settings, envelope, FALSE);
+    postern_milter_choice_begin(&choice, settings, envelope, FALSE, NULL);
     /* SPF of the relay's own address would tell nothing. */
     g_assert_false(postern_milter_choice_find_origin(&choice, envelope, silent));
     g_assert_cmphex(postern_milter_choice_checks(&choice, envelope) & POSTERN_CHECK_SPF, ==, 0);
@@ -107,7 +107,7 @@ static void test_relay(void)
 
     /* Anybody can write such a field: of a client that is no relay of ours nothing is believed. */
     g_autoptr(PosternEnvelope) stranger = envelope_of("203.0.113.77", NULL);
-    postern_milter_choice_begin(&choice, settings, stranger, FALSE);
+    postern_milter_choice_begin(&choice, settings, stranger, FALSE, NULL);
     g_assert_false(postern_milter_choice_find_origin(&choice, stranger, header));
     g_assert_true(postern_milter_choice_envelope(&choice, stranger) == stranger);
     postern_milter_choice_clear(&choice);
@@ -127,20 +127,51 @@ static void test_recipients(void)
     PosternMilterChoice choice = {0};
 
     g_assert_true(settings->by_recipient);
-    postern_milter_choice_begin(&choice, settings, stranger, FALSE);
-    g_assert_cmpstr(postern_milter_choice_policy(&choice)->name, ==, "");
+    postern_milter_choice_begin(&choice, settings, stranger, FALSE, NULL);
+    g_assert_cmpstr(postern_milter_choice_policy(&choice).name, ==, "");
     g_assert_true(postern_milter_choice_add_recipient(&choice, "a@example.net"));
     g_assert_true(postern_milter_choice_add_recipient(&choice, "lax@example.org"));
     g_assert_false(postern_milter_choice_add_recipient(&choice, "b@example.org"));
     g_assert_true(postern_milter_choice_add_recipient(&choice, "c@example.net"));
-    g_assert_cmpstr(postern_milter_choice_policy(&choice)->name, ==, "strict");
+    g_assert_cmpstr(postern_milter_choice_policy(&choice).name, ==, "strict");
 
-    postern_milter_choice_begin(&choice, settings, own, FALSE);
+    postern_milter_choice_begin(&choice, settings, own, FALSE, NULL);
     g_assert_true(postern_milter_choice_add_recipient(&choice, "a@example.net"));
     g_assert_true(postern_milter_choice_add_recipient(&choice, "b@example.org"));
     postern_milter_choice_clear(&choice);
     g_close(descriptor, NULL);
     g_unlink(path);
+}
+
+/* One name for the server and its filter: what a reader of the mail knows it by (RFC 8601 5). */
+static void test_receiver(void)
+{
+    static const struct {
+        const char *configuration;
+        const char *server;
+        const char *receiver; /* NULL: that of the machine, or what stands for it */
+    } rows[] = {
+        {"", "mx.example.org", "mx.example.org"},
+        {"", "MX", "MX"},
+        {"", NULL, NULL},
+        {"", "", NULL},
+        {"", "mx.example.org; dkim=pass", NULL},
+        {"", "mx example.org", NULL},
+        {"", "\xff", NULL},
+        {"[milter]\nhostname = filter.example\n", "mx.example.org", "filter.example"},
+        {"[proxy]\nhostname = proxy.example\n", "mx.example.org", "proxy.example"},
+    };
+    g_autoptr(PosternEnvelope) envelope = envelope_of("203.0.113.1", NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(PosternMilterSettings) settings = settings_of(rows[i].configuration);
+        const char *expected = rows[i].receiver != NULL ? rows[i].receiver : settings->receiver;
+        PosternMilterChoice choice = {0};
+        g_test_message("case %" G_GSIZE_FORMAT, i);
+        postern_milter_choice_begin(&choice, settings, envelope, FALSE, rows[i].server);
+        g_assert_cmpstr(choice.receiver, ==, expected);
+        g_assert_cmpstr(postern_milter_choice_policy(&choice).authserv_id, ==, expected);
+        postern_milter_choice_clear(&choice);
+    }
 }
 
 int main(int argc, char **argv)
@@ -149,5 +180,6 @@ int main(int argc, char **argv)
     g_test_add_func("/milter-choice/class", test_class);
     g_test_add_func("/milter-choice/relay", test_relay);
     g_test_add_func("/milter-choice/recipients", test_recipients);
+    g_test_add_func("/milter-choice/receiver", test_receiver);
     return g_test_run();
 }

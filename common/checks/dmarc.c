@@ -144,6 +144,9 @@ static void find_authors(Run *run, const PosternHeader *header)
 
     dmarc->from_invalid = dmarc->problem != NULL;
     dmarc->from_missing = postern_header_find(header, "From", 0) == NULL;
+    dmarc->no_author = domains->len == 0 && dmarc->problem == NULL;
+    if (dmarc->no_author)
+        dmarc->problem = g_strdup("From names no author (RFC 6854)");
     if (dmarc->problem != NULL)
         tell(run, "%s", dmarc->problem);
     for (guint i = 0; i < MIN(domains->len, (guint)POSTERN_DMARC_AUTHORS_MAX); i++)

@@ -132,6 +132,8 @@ static PosternDmarcResult result_without_author(const PosternDmarcFinding *dmarc
 {
     if (dmarc->from_invalid)
         return POSTERN_DMARC_PERMERROR;
+    if (dmarc->no_author)
+        return POSTERN_DMARC_NONE;
     return dmarc->problem ? POSTERN_DMARC_TEMPERROR : POSTERN_DMARC_NOT_CHECKED;
 }
 

@@ -252,6 +252,7 @@ static void take_dmarc(PosternDmarcFinding *dmarc, PosternDmarcFinding *source)
     take_text(&dmarc->problem, &source->problem);
     dmarc->from_invalid = source->from_invalid;
     dmarc->from_missing = source->from_missing;
+    dmarc->no_author = source->no_author;
     dmarc->result = source->result;
     dmarc->decisive = source->decisive;
     source->result = POSTERN_DMARC_NOT_CHECKED;

@@ -65,7 +65,7 @@ static void add_dmarc(PosternAuthenticationResults *results, const PosternCase *
     postern_authentication_results_add(results, "dmarc", postern_dmarc_result_name(dmarc->result),
                                        overridden ? overridden : dmarc->problem);
     postern_authentication_results_add_property(results, "header", "from", author_of(dmarc));
-    if (dmarc->decisive)
+    if (dmarc->decisive && dmarc->decisive->record_domain)
         postern_authentication_results_add_property(results, "policy", "dmarc",
                                                     postern_dmarc_policy_name(dmarc->decisive->policy));
 }

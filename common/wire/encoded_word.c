@@ -16,25 +16,26 @@ static gboolean may_stand_inside(char octet)
 }
 
 /* The end of a part that '?' ends, or length: there is none. */
-static gsize part_end(const char *text, gsize length, gsize at)
+static gsize part_end(const char *text, gsize length, gsize at, gboolean careless)
 {
-    while (at < length && text[at] != '?' && may_stand_inside(text[at]))
+    while (at < length && text[at] != '?' && (careless || may_stand_inside(text[at])))
         at++;
     return at < length && text[at] == '?' ? at : length;
 }
 
-static gboolean find_parts(const char *text, gsize length, Parts *ret_parts)
+/* careless: in the text anything may stand. */
+static gboolean find_parts(const char *text, gsize length, gboolean careless, Parts *ret_parts)
 {
     if (length < 2 || text[0] != '=' || text[1] != '?')
         return FALSE;
-    gsize charset_end = part_end(text, length, 2);
+    gsize charset_end = part_end(text, length, 2, FALSE);
     if (charset_end == 2 || length - charset_end < 3)
         return FALSE;
     char encoding = g_ascii_tolower(text[charset_end + 1]);
     if ((encoding != 'b' && encoding != 'q') || text[charset_end + 2] != '?')
         return FALSE;
     gsize begin = charset_end + 3;
-    gsize end = part_end(text, length, begin);
+    gsize end = part_end(text, length, begin, careless);
     if (length - end < 2 || text[end + 1] != '=')
         return FALSE;
     *ret_parts = (Parts){.encoding = encoding, .text = begin, .text_end = end, .length = end + 2};
@@ -45,7 +46,14 @@ gsize postern_encoded_word_length(const char *text, gsize length)
 {
     Parts parts;
 
-    return find_parts(text, length, &parts) ? parts.length : 0;
+    return find_parts(text, length, FALSE, &parts) ? parts.length : 0;
+}
+
+gsize postern_encoded_word_careless_length(const char *text, gsize length)
+{
+    Parts parts;
+
+    return find_parts(text, length, TRUE, &parts) ? parts.length : 0;
 }
 
 static void decode_q(GString *out, const char *text, gsize length)
@@ -130,7 +138,7 @@ gboolean postern_encoded_word_decode(GString *out, const char *text, gsize lengt
     Parts parts;
     gsize begin = out->len;
 
-    if (!find_parts(text, length, &parts))
+    if (!find_parts(text, length, TRUE, &parts))
         return TRUE;
     if (parts.encoding == 'q')
         decode_q(out, text + parts.text, parts.text_end - parts.text);

@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "wire/encoded_word.h"
+#include "wire/mailbox_only.h"
 #include "wire/mailbox_seen.h"
 
 #define END (-1)
@@ -14,6 +15,7 @@ typedef struct {
     PosternMailboxList *list;
     const char *problem; /* the first, and nothing is read behind it */
     const char *doubt;   /* read on, but readers may differ */
+    gboolean group_seen;
 } Reader;
 
 /* The words before an address or a '<', as they come. */
@@ -411,7 +413,7 @@ static gboolean take_element(Reader *reader, gboolean *ret_group)
         if (postern_mailbox_holds_angle_address(words.seen.text->str, words.seen.text->len))
             doubt(reader, "an address within the name of a group");
         doubt(reader, postern_mailbox_seen_doubt(&words.seen));
-        *ret_group = TRUE;
+        *ret_group = reader->group_seen = TRUE;
         reader->at++;
         return TRUE;
     }
@@ -449,15 +451,41 @@ static void take_list(Reader *reader)
         fail(reader, "a group without end");
 }
 
+/* Groups without members, and nothing in them or their names that anybody takes for an address (RFC 6854). */
+static gboolean names_nobody(const Reader *reader, const char *value, gsize length)
+{
+    g_auto(PosternMailboxSeen) seen = {NULL};
+
+    postern_mailbox_seen_init(&seen);
+    postern_mailbox_seen_add(&seen, value, length);
+    return reader->group_seen && reader->list->mailboxes == 0 && reader->list->domains->len == 0 &&
+           !memchr(value, '@', length) && !memchr(seen.text->str, '@', seen.text->len);
+}
+
+/* No grammar has it, and yet nobody can take it for another address. */
+static void accept_only(PosternMailboxList *list, char *domain)
+{
+    g_ptr_array_set_size(list->domains, 0);
+    g_ptr_array_add(list->domains, domain);
+    list->mailboxes = 1;
+    list->problem = NULL;
+}
+
 PosternMailboxList *postern_mailbox_list_parse(const char *value, gsize length)
 {
     PosternMailboxList *list = g_new0(PosternMailboxList, 1);
     Reader reader = {.at = value, .end = value + length, .list = list};
+    char *only = NULL;
 
     list->domains = g_ptr_array_new_with_free_func(g_free);
     take_list(&reader);
     list->problem = reader.problem ? reader.problem : reader.doubt;
-    if (!list->problem && list->mailboxes == 0)
+    if (reader.problem || list->domains->len > 1)
+        only = postern_mailbox_only_domain(value, length);
+    if (only)
+        accept_only(list, only);
+    list->no_author = !list->problem && names_nobody(&reader, value, length);
+    if (!list->problem && list->mailboxes == 0 && !list->no_author)
         list->problem = "no address";
     return list;
 }

@@ -10,6 +10,7 @@ typedef struct {
     GPtrArray *domains;  /* of char *: distinct (ASCII case ignored, kept as first written), in order, at most
                             POSTERN_MAILBOX_DOMAINS_MAX; an address literal with its brackets; never NULL */
     guint mailboxes;     /* addresses, the same ones too */
+    gboolean no_author;  /* well-formed, and says that there is none: `Automated:;` (RFC 6854) */
     const char *problem; /* static, or NULL: the list is well-formed and means the same to every reader */
 } PosternMailboxList;
 
@@ -24,6 +25,9 @@ typedef struct {
  * in a display name
  * (`a@example.com <a@example.com>`; like `[list] Ann <…>`, no grammar has it and much mail does), are domains
  * of the list like any other.
+ *
+ * Not well-formed, and yet no problem: words of any kind before the one address that anybody can find
+ * (wire/mailbox_only.h), such as `Acme, Inc. <a@example.com>`.
  */
 PosternMailboxList *postern_mailbox_list_parse(const char *value, gsize length);
 void postern_mailbox_list_free(PosternMailboxList *list);

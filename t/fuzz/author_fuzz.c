@@ -25,7 +25,8 @@ static void check_list(const char *value, gsize length)
     g_autoptr(PosternMailboxList) list = postern_mailbox_list_parse(value, length);
 
     require(list->domains->len <= POSTERN_MAILBOX_DOMAINS_MAX);
-    require(list->problem != NULL || (list->mailboxes > 0 && list->domains->len > 0));
+    require(list->problem != NULL || list->no_author || (list->mailboxes > 0 && list->domains->len > 0));
+    require(!list->no_author || (list->mailboxes == 0 && list->domains->len == 0));
     for (guint i = 0; i < list->domains->len; i++) {
         const char *domain = g_ptr_array_index(list->domains, i);
 
@@ -35,7 +36,7 @@ static void check_list(const char *value, gsize length)
     if (list->problem != NULL)
         return;
     require(memchr(value, '\0', length) == NULL);
-    require(memchr(value, '@', length) != NULL);
+    require((memchr(value, '@', length) != NULL) != list->no_author);
     if (list->mailboxes == 1 && memchr(value, '(', length) == NULL && memchr(value, '"', length) == NULL)
         require(memchr(value, '<', length) == NULL || memchr(value, '>', length) != NULL);
 }
@@ -44,8 +45,10 @@ static void check_word(const char *value, gsize length)
 {
     g_autoptr(GString) decoded = g_string_new(NULL);
     gsize octets = postern_encoded_word_length(value, length);
+    gsize careless = postern_encoded_word_careless_length(value, length);
 
-    require(octets <= length);
+    require(octets <= length && careless <= length && (octets == 0 || octets == careless));
+    octets = careless;
     if (octets == 0)
         return;
     postern_encoded_word_decode(decoded, value, octets);

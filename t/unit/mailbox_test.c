@@ -111,7 +111,6 @@ static void test_malformed_lists(void)
     static const Case cases[] = {
         {"", "", 0, "no address"},
         {" (nobody) ", "", 0, "no address"},
-        {"Nobody: ;", "", 0, "no address"},
         {",", "", 0, "no address"},
         {"root", "", 0, "no domain"},
         {"Ann Author", "", 0, "no domain"},
@@ -163,6 +162,8 @@ static void test_malformed_addresses(void)
         {"A: B: a@example.com;;", "", 0, "a group within a group"},
         {"Team: a@example.com; b@example.com", "example.com", 1, "a ; that ends no group"},
         {": a@example.com;", "", 0, "a group without a name"},
+        {": ;", "", 0, "a group without a name"},
+        {"a@example.com: ;", "example.com", 0, "a group without a name"},
         {"<@relay.example a@example.com>", "relay.example", 0, "a bad source route"},
         {"<@relay.example:>", "relay.example", 0, "no address between < and >"},
         {"\\<a@example.com\\>\\, <b@example.net>", "", 0, "an octet that no address has"},
@@ -178,6 +179,119 @@ static void test_malformed_addresses(void)
     };
 
     check(cases, G_N_ELEMENTS(cases));
+}
+
+/* Some readers split a field of such words, some do not; none finds another address. */
+static void test_only(void)
+{
+    static const Case cases[] = {
+        {"Acme, Inc. <a@example.com>", "example.com", 1, NULL},
+        {"Roe, Jane <a@example.com>", "example.com", 1, NULL},
+        {"Roe, Jane (she) <a@example.com> ", "example.com", 1, NULL},
+        {"Roe,\r\n Jane <a@Example.COM>\r\n ", "Example.COM", 1, NULL},
+        {"Acme: Sales <a@example.com>", "example.com", 1, NULL},
+        {"Acme; Sales <a@example.com>", "example.com", 1, NULL},
+        {"\"A, B\" C, D <a.b+c@example.com>", "example.com", 1, NULL},
+        {"[A. list] Acme [UK], Inc. <a@example.com>", "example.com", 1, NULL},
+        {"Jane @ Acme <a@example.com>", "example.com", 1, NULL},
+        {"Jane @ Acme Inc. <a@example.com>", "example.com", 1, NULL},
+        {"Jane @ Acme, Inc. <a@example.com>", "example.com", 1, NULL},
+        {"=?utf-8?Q?Acme,_Inc.?= <a@example.com>", "example.com", 1, NULL},
+        {"=?utf-8?Q?Acme, Inc.?= <a@example.com>", "example.com", 1, NULL},
+        {"=?utf-8?q?Re:_Acme?= <a@example.com>", "example.com", 1, NULL},
+        {"=?iso-8859-1?Q?Shop;_R=EDo?= <a@example.com>", "example.com", 1, NULL},
+        {"=?utf-8?q?Acme,?= =?utf-8?b?IEluYy4=?= <a@example.com>", "example.com", 1, NULL},
+        {"J\xc3\xb6rg, Roe <a@b\xc3\xbc"
+         "cher.example>",
+         "b\xc3\xbc"
+         "cher.example",
+         1, NULL},
+    };
+
+    check(cases, G_N_ELEMENTS(cases));
+}
+
+/* The same, with something that a reader may find another address in. */
+static void test_not_only(void)
+{
+    static const char *const values[] = {
+        "a@example.net, Jane <a@example.com>",
+        "Roe, Jane <a@example.com>, b@example.net",
+        "Roe, Jane <a@example.com>, Bob <b@example.com>",
+        "<b@example.net>, Jane <a@example.com>",
+        "Roe, \"<b@example.net>\" <a@example.com>",
+        "Roe, \"b@example.net\" <a@example.com>",
+        "Roe, Jane (b@example.net) <a@example.com>",
+        "Jane@Acme <a@example.com>",
+        "Jane @ example.net <a@example.com>",
+        "Jane @ Acme.net <a@example.com>",
+        "Jane @ Acme . net <a@example.com>",
+        "Jane @ Acme (x) . net <a@example.com>",
+        "Jane @ Acme\xe3\x80\x82net <a@example.com>",
+        "Jane @ <a@example.com>",
+        "@jane <a@example.com>",
+        "Jane @ Acme @ example.net <a@example.com>",
+        "=?utf-8?Q?b@example.net,_x?= <a@example.com>",
+        "=?utf-8?Q?b=40example.net,_x?= <a@example.com>",
+        "=?utf-8?Q?x,_b=40example.net?= <a@example.com>",
+        "=?utf-8?Q?x,_=3Cb?= <a@example.com>",
+        "=?utf-8?Q?x,=0A?= <a@example.com>",
+        "=?utf-7?Q?x,+AEA-?= <a@example.com>",
+        "=?utf-8?Q?x, <a@example.com>",
+        "=?utf-8?z?x,?= <a@example.com>",
+        "Roe, Jane a@example.com",
+        "Roe, Jane <a@example.com> x",
+        "Roe, Jane <a@example.com>>",
+        "Roe, Jane <a@b@example.com>",
+        "Roe, Jane <\"b@example.net\"@example.com>",
+        "Roe, Jane <=?utf-8?q?b?=@example.com>",
+        "Roe, Jane <@example.net:a@example.com>",
+        "Roe, Jane <a@example.com.>",
+        "Roe, Jane <a@[192.0.2.1]>",
+        "Roe, Jane <a @example.com>",
+        "Roe\\, Jane <a@example.com>",
+        "Roe, (Jane <a@example.com>",
+        "Roe, Jane) <a@example.com>",
+        "Roe, \"Jane <a@example.com>",
+        "Roe, [Jane <a@example.com>",
+        "Roe, [Jane, x] <a@example.com>",
+        "Roe, Jane] <a@example.com>",
+        "[",
+        "Roe,\rJane <a@example.com>",
+        "Roe,\r\nJane <a@example.com>",
+        "Roe, \x01Jane <a@example.com>",
+        "root, a@example.com",
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(values); i++) {
+        g_autoptr(PosternMailboxList) list = postern_mailbox_list_parse(values[i], strlen(values[i]));
+
+        if (list->problem == NULL && list->domains->len == 1)
+            g_test_fail_printf("%s", values[i]);
+    }
+}
+
+/* RFC 6854: a group without members names nobody. */
+static void test_no_author(void)
+{
+    static const char *const nobody[] = {"Automated:;", "Nobody: ;", "\"The Team\" :,,; (x)", "A:;, B: ;",
+                                         "=?utf-8?q?J=C3=B6rg?=:;", "(x) A.B. C:;"};
+    static const char *const somebody[] = {"a@example.com:;", "\"a@example.com\":;", "A (b@example.com):;",
+                                           "=?utf-8?q?a=40example.com?=:;", "A:; b@example.com", "A:",
+                                           "A:b;", "A:;;", "A:;, b", "=?utf-7?q?x?=:;", ""};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(nobody); i++) {
+        g_autoptr(PosternMailboxList) list = postern_mailbox_list_parse(nobody[i], strlen(nobody[i]));
+
+        if (list->problem != NULL || !list->no_author || list->mailboxes > 0 || list->domains->len > 0)
+            g_test_fail_printf("%s: %s", nobody[i], list->problem);
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(somebody); i++) {
+        g_autoptr(PosternMailboxList) list = postern_mailbox_list_parse(somebody[i], strlen(somebody[i]));
+
+        if (list->problem == NULL || list->no_author)
+            g_test_fail_printf("%s", somebody[i]);
+    }
 }
 
 /* Well-formed, and yet another address in the eyes of some. */
@@ -272,6 +386,9 @@ int main(int argc, char **argv)
     g_test_add_func("/mailbox/malformed-lists", test_malformed_lists);
     g_test_add_func("/mailbox/malformed-addresses", test_malformed_addresses);
     g_test_add_func("/mailbox/doubtful", test_doubtful);
+    g_test_add_func("/mailbox/only", test_only);
+    g_test_add_func("/mailbox/not-only", test_not_only);
+    g_test_add_func("/mailbox/no-author", test_no_author);
     g_test_add_func("/mailbox/nul", test_nul);
     g_test_add_func("/mailbox/cut", test_cut);
     g_test_add_func("/mailbox/limits", test_limits);

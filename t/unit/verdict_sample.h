@@ -57,6 +57,7 @@ static inline void set_dmarc(PosternFindings *findings, PosternDmarcResult resul
 
     author->domain = g_strdup("example.com");
     author->policy = policy;
+    author->record_domain = g_strdup(result == POSTERN_DMARC_NONE ? NULL : "example.com");
     g_ptr_array_add(findings->dmarc.authors, author);
     findings->dmarc.result = result;
     findings->dmarc.decisive = author;

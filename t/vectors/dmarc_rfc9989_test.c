@@ -356,7 +356,7 @@ static const DmarcCase authors[] = {
     {"literal", REJECT, "a@[192.0.2.1]", "pass example.com", NULL, "permerror invalid"},
     {"no-domain", REJECT, "root", NULL, NULL, "permerror invalid"},
     {"empty-field", REJECT, "", NULL, NULL, "permerror invalid"},
-    {"empty-group", REJECT, "Nobody:;", NULL, NULL, "permerror invalid"},
+    {"empty-group", REJECT, "Nobody:;", NULL, NULL, "none"},
     {"group", REJECT, "Team: Ann <ann@example.com>, bob@example.com;", NULL, "pass example.com",
      "pass reject example.com example.com"},
     {"missing-field", REJECT, "Sender: a@example.com", NULL, "pass example.com", "permerror invalid"},

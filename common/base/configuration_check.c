@@ -1,6 +1,7 @@
 #include "base/configuration_check.h"
 
 #include <gio/gio.h>
+#include <net/if.h>
 #include <string.h>
 
 #include "base/endpoint.h"
@@ -99,15 +100,31 @@ gboolean postern_configuration_check_file_mode(const char *value, GError **error
                    "is no mode of a socket: write 0600, 0660 or 0666");
 }
 
+/* The zone of a link-local address (RFC 4007 11, RFC 6724): the name or the number of an interface, which
+ * need not be there yet. */
+static gboolean is_scope(GInetAddress *address, const char *scope)
+{
+    gsize length = strspn(scope, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.");
+
+    return length > 0 && length < IF_NAMESIZE && scope[length] == '\0' &&
+           g_inet_address_get_is_link_local(address) &&
+           g_inet_address_get_family(address) == G_SOCKET_FAMILY_IPV6;
+}
+
 gboolean postern_configuration_check_dns_server(const char *value, GError **error)
 {
     const char *at = strchr(value, '@');
     g_autofree char *text = at == NULL ? g_strdup(value) : g_strndup(value, (gsize)(at - value));
-    g_autoptr(GInetAddress) address = strchr(text, '%') == NULL ? g_inet_address_new_from_string(text) : NULL;
+    char *scope = strchr(text, '%');
     guint64 port = 0;
-    gboolean valid = address != NULL &&
+
+    if (scope != NULL)
+        *scope++ = '\0';
+    g_autoptr(GInetAddress) address = g_inet_address_new_from_string(text);
+    gboolean valid = address != NULL && (scope == NULL || is_scope(address, scope)) &&
                      (at == NULL || g_ascii_string_to_unsigned(at + 1, 10, 1, G_MAXUINT16, &port, NULL));
-    return require(valid, error, value, "is not a DNS server: write ADDRESS or ADDRESS@PORT");
+    return require(valid, error, value,
+                   "is not a DNS server: write ADDRESS or ADDRESS@PORT; a link-local one with %INTERFACE");
 }
 
 gboolean postern_configuration_check_network(const char *value, GError **error)

@@ -143,7 +143,7 @@ static const PosternOption options[] = {
      "Whether what SPF refuses is refused at MAIL already; the answer to MAIL then waits for the DNS."},
 
     {"dns", "servers", LIST(dns.servers, 0, ITEMS), "",
-     "Resolvers that are asked: ADDRESS or ADDRESS@PORT; empty: the domains' own name servers.",
+     "Resolvers: ADDRESS, fe80::1%eth0, ADDRESS@PORT; empty: the domains' own name servers are asked.",
      postern_configuration_check_dns_server},
     {"dns", "answers", STRING(dns.answers, 0, TEXT), "",
      "A file of records, by its absolute path, that takes the place of the network; for tests.",

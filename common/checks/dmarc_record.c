@@ -33,6 +33,7 @@ typedef struct {
 typedef struct {
     int values[TAGS];
     gboolean reporting; /* rua= has an address */
+    GHashTable *names;  /* of char *, those that were read, as a set */
 } Tags;
 
 static gboolean is_blank(char octet)
@@ -119,16 +120,15 @@ static int find_value(Tag tag, Span value)
     return WRONG;
 }
 
-static void read_tag(Tags *found, Span name, Span value)
+/* FALSE: it is there already. */
+static gboolean read_tag(Tags *found, Span name, Span value)
 {
     if (equals(name, "rua"))
-        found->reporting |= has_uri(value);
-    for (Tag tag = 0; tag < TAGS; tag++) {
-        if (!equals(name, tags[tag].name))
-            continue;
-        int read = find_value(tag, value);
-        found->values[tag] = found->values[tag] == ABSENT || found->values[tag] == read ? read : WRONG;
-    }
+        found->reporting = has_uri(value);
+    for (Tag tag = 0; tag < TAGS; tag++)
+        if (equals(name, tags[tag].name))
+            found->values[tag] = find_value(tag, value);
+    return g_hash_table_add(found->names, g_strndup(name.text, name.length));
 }
 
 /* Splits `name = value`; FALSE: there is no '='. */
@@ -182,17 +182,19 @@ static void fill(const Tags *found, PosternDmarcRecord *record)
 gboolean postern_dmarc_record_parse(const char *octets, gsize length, PosternDmarcRecord *ret_record)
 {
     Span rest = {octets, length};
-    Tags found = {.reporting = FALSE};
+    g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    Tags found = {.names = names};
 
     if (length > POSTERN_DMARC_RECORD_MAX_OCTETS || !is_version(cut(&rest, ';')))
         return FALSE;
+    g_hash_table_add(names, g_strdup("v"));
     for (Tag tag = 0; tag < TAGS; tag++)
         found.values[tag] = ABSENT;
     while (rest.length > 0) {
         Span name, value;
 
-        if (split(cut(&rest, ';'), &name, &value))
-            read_tag(&found, name, value);
+        if (split(cut(&rest, ';'), &name, &value) && name.length > 0 && !read_tag(&found, name, value))
+            return FALSE;
     }
     fill(&found, ret_record);
     return TRUE;

@@ -26,8 +26,9 @@ typedef struct {
 
 /*
  * Reads a TXT record of length octets. FALSE: it is no DMARC Policy Record, for it does not begin with
- * v=DMARC1 or is over POSTERN_DMARC_RECORD_MAX_OCTETS. Tags that are not known (pct, rf and ri are not, any
- * more) are passed over; one that is wrong, or stands twice with two values, counts as its default.
+ * v=DMARC1, has a tag twice (RFC 6376 3.2: such a list is invalid as a whole; names are case-sensitive), or
+ * is over POSTERN_DMARC_RECORD_MAX_OCTETS. Tags that are not known (pct, rf and ri are not, any more) are
+ * passed over; one that is wrong counts as its default.
  */
 gboolean postern_dmarc_record_parse(const char *octets, gsize length, PosternDmarcRecord *ret_record);
 

@@ -19,8 +19,9 @@ gsize postern_encoded_word_length(const char *text, gsize length);
 gsize postern_encoded_word_careless_length(const char *text, gsize length);
 
 /*
- * Appends to out the octets that the encoded word of length octets (found by either of the above) stands for; they stay in its own character
- * set, of ISO-2022 (RFC 1468, 1557) only those of ASCII. What is badly encoded is left out.
+ * Appends to out the octets that the encoded word of length octets (found by either of the above) stands for;
+ * they stay in its own character set, of ISO-2022 (RFC 1468, 1557) only those of ASCII. What is badly encoded
+ * is left out.
  *
  * FALSE: in its character set other octets than those of ASCII stand for ASCII (UTF-7, UTF-16 …), and what is
  * appended is not what a reader sees.

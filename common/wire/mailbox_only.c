@@ -15,7 +15,9 @@ static char *unfold(const char *value, gsize length)
     g_autoptr(GString) text = g_string_sized_new(length);
 
     for (gsize at = 0; at < length; at++) {
-        gsize line_end = length - at >= 2 && memcmp(value + at, "\r\n", 2) == 0 ? 2 : value[at] == '\n' ? 1 : 0;
+        gsize line_end = length - at >= 2 && memcmp(value + at, "\r\n", 2) == 0 ? 2
+                         : value[at] == '\n'                                    ? 1
+                                                                                : 0;
 
         if (line_end > 0 && (at + line_end == length || is_blank(value[at + line_end])))
             at += line_end - 1;

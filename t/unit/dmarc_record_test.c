@@ -49,12 +49,8 @@ static void test_tags(void)
         {"v=DMARC1;p=none;np=quarantine", "none none quarantine u"},
         {"v=DMARC1;p=NONE;psd=N;t=Y;aspf=S", "none none none n testing aspf"},
         {"v=DMARC1;p=none;psd=x;t=x;adkim=x;aspf=x", "none none none u"},
-        {"v=DMARC1;p=none;p=none", "none none none u"},
-        {"v=DMARC1;p=none;p=reject", "unusable"},
-        {"v=DMARC1;p=none;p=reject;rua=mailto:a@b", "none none none u"},
-        {"v=DMARC1;p=none;p=x;p=none", "unusable"},
-        {"v=DMARC1;p=none;psd=y;psd=n", "none none none u"},
-        {"v=DMARC1;v=DMARC2;p=none", "none none none u"},
+        {"v=DMARC1;p=none;P=reject;xp=x;Xp=x", "none none none u"},
+        {"v=DMARC1;=;=;p=none", "none none none u"},
         {"v=DMARC1;p=reject\xff;", "unusable"},
         {"v=DMARC1;p=reject;x=\xff", "reject reject reject u"},
         {"v=DMARC1;=;p=reject", "reject reject reject u"},
@@ -107,6 +103,24 @@ static void test_no_record(void)
     check(cases, G_N_ELEMENTS(cases));
 }
 
+/* RFC 6376 3.2: the whole list is invalid. */
+static void test_twice(void)
+{
+    static const Case cases[] = {
+        {"v=DMARC1;p=none;p=none", "none"},
+        {"v=DMARC1;p=none;p=reject", "none"},
+        {"v=DMARC1;p=none;p =\treject;rua=mailto:a@b", "none"},
+        {"v=DMARC1;p=none;psd=y;psd=n", "none"},
+        {"v=DMARC1;p=none;v=DMARC1", "none"},
+        {"V=DMARC1;v=DMARC1;p=none", "none"},
+        {"v=DMARC1;p=none;rua=mailto:a@b;rua=mailto:c@d", "none"},
+        {"v=DMARC1;p=none;x=1;x=2", "none"},
+        {"v=DMARC1;p=none;pct=1;pct=1", "none"},
+    };
+
+    check(cases, G_N_ELEMENTS(cases));
+}
+
 static void test_nul_and_length(void)
 {
     static const char nul[] = "v=DMARC1;p=reject\0;sp=none";
@@ -152,6 +166,7 @@ static void test_select(void)
         {{"v=DMARC1;p=none", "v=DMARC1;p=none"}, FALSE, 2},
         {{"v=DMARC1", "v=DMARC1;p=none"}, FALSE, 2},
         {{"v=spf1 -all"}, FALSE, 0},
+        {{"v=DMARC1;p=reject;p=reject", "v=DMARC1;p=none"}, TRUE, 1},
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -175,6 +190,7 @@ int main(int argc, char **argv)
     g_test_add_func("/dmarc/record/tags", test_tags);
     g_test_add_func("/dmarc/record/reports", test_reports);
     g_test_add_func("/dmarc/record/no-record", test_no_record);
+    g_test_add_func("/dmarc/record/twice", test_twice);
     g_test_add_func("/dmarc/record/nul-and-length", test_nul_and_length);
     g_test_add_func("/dmarc/record/cut", test_cut);
     g_test_add_func("/dmarc/record/select", test_select);

@@ -194,6 +194,12 @@ typedef struct {
      */
     gboolean (*check)(const char *value, GError **error);
     gboolean lower_case; /* LIST: items are folded to lower case (ASCII) */
+    /*
+     * LIST of networks whose clients are trusted: what a stranger could do who is among them, for people.
+     * Such a list may not hold everybody (base/configuration_trust.h). NULL: it is no such list.
+     */
+    const char *trust;
+    gboolean trust_of_peers; /* only who connects to the proxy can be among them */
 } PosternOption;
 
 /* The table, and its length in *ret_length. */

@@ -1,5 +1,6 @@
 #include "base/configuration_agreement.h"
 
+#include "base/configuration_trust.h"
 #include "base/endpoint.h"
 #include "base/nearest.h"
 
@@ -65,18 +66,6 @@ static void check_role(const PosternConfiguration *configuration, PosternMistake
     }
 }
 
-/* Whom anybody may be, everybody is: the words of such a client would make an open relay. */
-static void check_trusted_clients(const PosternConfiguration *configuration, gboolean all_loopback,
-                                  PosternMistakes *mistakes)
-{
-    for (char **network = configuration->proxy.trusted_clients; *network != NULL; network++)
-        if (!all_loopback && g_str_has_suffix(*network, "/0"))
-            postern_mistakes_add(mistakes, "proxy", "trusted_clients",
-                                 "'%s' is everybody: each stranger could say that he is one of yours (name "
-                                 "the mail servers, or listen on loopback addresses alone)",
-                                 *network);
-}
-
 static void check_listeners(const PosternConfiguration *configuration, PosternMistakes *mistakes)
 {
     g_autoptr(GInetSocketAddress) backend = postern_endpoint_parse(configuration->proxy.backend, NULL);
@@ -88,7 +77,7 @@ static void check_listeners(const PosternConfiguration *configuration, PosternMi
         check_listener(&listening, "listen", *listen);
     for (char **listen = configuration->proxy.submission_listen; *listen != NULL; listen++)
         check_listener(&listening, "submission_listen", *listen);
-    check_trusted_clients(configuration, listening.all_loopback, mistakes);
+    postern_configuration_check_trust(configuration, listening.all_loopback, mistakes);
     if (configuration->proxy.role == POSTERN_ROLE_BORDER &&
         configuration->proxy.client_address != POSTERN_CLIENT_ADDRESS_XCLIENT && !listening.all_loopback &&
         configuration->proxy.recipient_domains[0] == NULL)

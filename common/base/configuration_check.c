@@ -1,5 +1,6 @@
 #include "base/configuration_check.h"
 
+#include <arpa/inet.h>
 #include <gio/gio.h>
 #include <net/if.h>
 #include <string.h>
@@ -132,9 +133,12 @@ gboolean postern_configuration_check_network(const char *value, GError **error)
     g_autoptr(GError) reason = NULL;
     g_autoptr(GInetAddressMask) mask = NULL;
     const char *slash = strchr(value, '/');
+    g_autofree char *address = slash != NULL ? g_strndup(value, (gsize)(slash - value)) : g_strdup(value);
+    guint8 octets[sizeof(struct in6_addr)];
     guint64 bits = 0;
 
-    if (strchr(value, '%') == NULL &&
+    /* GLib takes "10" for 0.0.0.10, and a scope for an address: who writes these means something else. */
+    if ((inet_pton(AF_INET, address, octets) == 1 || inet_pton(AF_INET6, address, octets) == 1) &&
         (slash == NULL || g_ascii_string_to_unsigned(slash + 1, 10, 0, 128, &bits, NULL)))
         mask = g_inet_address_mask_new_from_string(value, &reason);
     return require(mask != NULL, error, value,

@@ -168,6 +168,7 @@
 #define POSTERN_CONFIGURATION_DURATION_MAX_MS (24 * 3600 * 1000)
 #define POSTERN_SOCKET_PATH_MAX_OCTETS 107 /* unix(7), without the NUL */
 #define POSTERN_LIST_ITEMS_MAX 1000
+#define POSTERN_TRUST_PUBLIC_PARTS 4 /* a list of trust holds less than one in so many public addresses */
 #define POSTERN_POLICIES_MAX 100              /* groups [policy NAME] */
 #define POSTERN_POLICY_NAME_MAX_OCTETS 32     /* NAME of [policy NAME] */
 #define POSTERN_RECIPIENT_POLICIES_MAX 100000 /* lines of [clients] recipients with a policy */

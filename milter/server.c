@@ -56,10 +56,6 @@ static void reload(Server *server)
         postern_log(POSTERN_LOG_ERROR, "nothing was changed by the reload: %s", error->message);
         return;
     }
-    if (!g_str_equal(configuration->milter.socket, server->settings->configuration->milter.socket))
-        postern_log(POSTERN_LOG_WARNING, "[milter] socket has changed: that needs a restart");
-    if (!g_str_equal(configuration->capsule.directory, server->settings->configuration->capsule.directory))
-        postern_log(POSTERN_LOG_WARNING, "[capsule] directory has changed: that needs a restart");
     PosternMilterSettings *settings =
         postern_milter_settings_new(configuration, server->settings->budget, &error);
     if (settings == NULL) {

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/configuration_reload.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "inspect/execute.h"
@@ -117,10 +118,13 @@ static void order(Supervisor *supervisor, PosternMilterOrder what)
 }
 
 /* Also what the serving process makes of it: one that could not start with it is no configuration to keep. */
-static PosternConfiguration *load(const char *path, GError **error)
+static PosternConfiguration *load(const Supervisor *supervisor, GError **error)
 {
-    g_autoptr(PosternConfiguration) configuration = postern_configuration_load(path, error);
-    if (configuration == NULL)
+    guint programs = POSTERN_RELOAD_RESTARTS_MILTER |
+                     (supervisor->inspector != NULL ? POSTERN_RELOAD_RESTARTS_INSPECTOR : 0);
+    g_autoptr(PosternConfiguration) configuration = postern_configuration_load(supervisor->path, error);
+    if (configuration == NULL ||
+        !postern_configuration_can_reload(supervisor->configuration, configuration, programs, error))
         return NULL;
     g_autoptr(PosternPolicies) policies = postern_policies_new(configuration, NULL, FALSE, error);
     return policies != NULL ? g_steal_pointer(&configuration) : NULL;
@@ -129,15 +133,12 @@ static PosternConfiguration *load(const char *path, GError **error)
 static void reload(Supervisor *supervisor)
 {
     g_autoptr(GError) error = NULL;
-    PosternConfiguration *configuration = load(supervisor->path, &error);
+    PosternConfiguration *configuration = load(supervisor, &error);
     if (configuration == NULL) {
         postern_log(POSTERN_LOG_ERROR, "nothing was changed by the reload: %s", error->message);
         return;
     }
     postern_log_set_level((PosternLogLevel)configuration->log.level);
-    g_free(
-        configuration->milter.socket); /* that needs a restart, and a process that is started again is none */
-    configuration->milter.socket = g_strdup(supervisor->configuration->milter.socket);
     postern_configuration_free(supervisor->configuration);
     supervisor->configuration = configuration;
     order(supervisor, POSTERN_MILTER_RELOAD);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/build.h"
+#include "base/configuration_reload.h"
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -148,29 +149,17 @@ static gboolean start_threads_without_signals(Server *server, GError **error)
  * What the running sockets and processes cannot follow. listen is among them for a reason: whether
  * recipient_domains may be empty hangs on it, and must not be judged by addresses that nobody listens on.
  */
-static const char *needs_restart(const Server *server, const PosternConfiguration *wanted)
+static gboolean can_reload(const Server *server, const PosternConfiguration *wanted, GError **error)
 {
-    const PosternConfiguration *running = server->settings->configuration;
-    if (!g_strv_equal((const char *const *)wanted->proxy.listen, (const char *const *)running->proxy.listen))
-        return "[proxy] listen";
-    if (!g_strv_equal((const char *const *)wanted->proxy.submission_listen,
-                      (const char *const *)running->proxy.submission_listen))
-        return "[proxy] submission_listen";
-    if (wanted->proxy.role != running->proxy.role)
-        return "[proxy] role";
-    if (wanted->proxy.inspect && !server->inspects)
-        return "[proxy] inspect";
-    if (!g_str_equal(wanted->inspector.socket, running->inspector.socket))
-        return "[inspector] socket";
-    if (wanted->proxy.threads != running->proxy.threads)
-        return "[proxy] threads";
-    if (wanted->proxy.backend_connections != running->proxy.backend_connections)
-        return "[proxy] backend_connections";
-    if (wanted->proxy.message_memory != running->proxy.message_memory)
-        return "[proxy] message_memory";
-    if (!g_str_equal(wanted->capsule.directory, running->capsule.directory))
-        return "[capsule] directory";
-    return NULL;
+    guint programs = POSTERN_RELOAD_RESTARTS_PROXY |
+                     (server->inspector != NULL ? POSTERN_RELOAD_RESTARTS_INSPECTOR : 0);
+    if (!postern_configuration_can_reload(server->settings->configuration, wanted, programs, error))
+        return FALSE;
+    if (!wanted->proxy.inspect || server->inspects)
+        return TRUE;
+    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
+                "a new [proxy] inspect needs a restart: there is no inspector to ask");
+    return FALSE;
 }
 
 static void on_reload(evutil_socket_t number, short what, void *data)
@@ -181,16 +170,11 @@ static void on_reload(evutil_socket_t number, short what, void *data)
     g_autoptr(PosternProxySettings) settings =
         configuration != NULL ? postern_proxy_settings_new(configuration, server->settings->budget, &error)
                               : NULL;
-    if (settings == NULL) {
+    if (settings == NULL || !can_reload(server, configuration, &error)) {
         postern_log(POSTERN_LOG_ERROR, "nothing was changed by the reload: %s", error->message);
         return;
     }
-    const char *changed = needs_restart(server, settings->configuration);
-    if (changed != NULL) {
-        postern_log(POSTERN_LOG_ERROR, "nothing was changed by the reload: a new %s needs a restart",
-                    changed);
-        return;
-    }
+    gboolean ends_sessions = !postern_proxy_settings_same_relaying(server->settings, settings);
     postern_log_set_level(configuration->log.level);
     postern_proxy_settings_keep(settings, server->capsules);
     settings->threads = server->settings->threads;
@@ -201,7 +185,8 @@ static void on_reload(evutil_socket_t number, short what, void *data)
     postern_capsule_store_reload(server->capsules, configuration);
     if (server->inspector != NULL)
         postern_inspector_process_reload(server->inspector);
-    postern_log(POSTERN_LOG_NOTICE, "the configuration was read again; new sessions go by it");
+    postern_log(POSTERN_LOG_NOTICE, "the configuration was read again; new sessions go by it%s",
+                ends_sessions ? ", those of before end after their message" : "");
 }
 
 static void on_end(evutil_socket_t number, short what, void *data)

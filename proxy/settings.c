@@ -3,6 +3,7 @@
 #include <gio/gio.h>
 #include <string.h>
 
+#include "base/configuration_reload.h"
 #include "base/endpoint.h"
 #include "base/error.h"
 #include "base/limits.h"
@@ -128,14 +129,19 @@ void postern_proxy_settings_keep(PosternProxySettings *settings, PosternCapsuleS
         settings->dump = postern_configuration_dump(settings->configuration);
 }
 
+static gboolean is_same(const PosternProxySettings *a, const PosternProxySettings *b, guint reload)
+{
+    return a == b || !postern_configuration_differs(a->configuration, b->configuration, reload);
+}
+
 gboolean postern_proxy_settings_same_backend(const PosternProxySettings *a, const PosternProxySettings *b)
 {
-    const PosternConfiguration *one = a->configuration;
-    const PosternConfiguration *other = b->configuration;
-    return g_str_equal(one->proxy.backend, other->proxy.backend) &&
-           g_str_equal(one->proxy.hostname, other->proxy.hostname) &&
-           one->proxy.client_address == other->proxy.client_address && one->proxy.role == other->proxy.role &&
-           one->proxy.relay_probe == other->proxy.relay_probe;
+    return is_same(a, b, POSTERN_RELOAD_TRIES_BACKEND);
+}
+
+gboolean postern_proxy_settings_same_relaying(const PosternProxySettings *a, const PosternProxySettings *b)
+{
+    return is_same(a, b, POSTERN_RELOAD_ENDS_SESSIONS);
 }
 
 PosternProxySettings *postern_proxy_settings_ref(PosternProxySettings *settings)

@@ -38,8 +38,12 @@ guint64 postern_proxy_settings_client_share(const PosternProxySettings *settings
 gboolean postern_proxy_settings_is_filter(const PosternProxySettings *settings);
 /* Messages of sessions that go by settings may be kept in capsules (NULL: they may not). Before any does. */
 void postern_proxy_settings_keep(PosternProxySettings *settings, PosternCapsuleStore *capsules);
-/* TRUE where both mean the same back-end, told of clients in the same way and proved in the same way. */
+/* TRUE if what was found out of the back-end under one holds under the other
+ * (POSTERN_RELOAD_TRIES_BACKEND). */
 gboolean postern_proxy_settings_same_backend(const PosternProxySettings *a, const PosternProxySettings *b);
+/* TRUE if who may send where is the same under both: a session of one may use a connection of the other
+ * (POSTERN_RELOAD_ENDS_SESSIONS). */
+gboolean postern_proxy_settings_same_relaying(const PosternProxySettings *a, const PosternProxySettings *b);
 PosternProxySettings *postern_proxy_settings_ref(PosternProxySettings *settings);
 void postern_proxy_settings_unref(PosternProxySettings *settings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternProxySettings, postern_proxy_settings_unref)

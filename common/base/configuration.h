@@ -179,6 +179,18 @@ typedef enum {
     POSTERN_OPTION_CHOICE, /* one of choices */
 } PosternOptionType;
 
+/* What a reload (SIGHUP) makes of a new value. 0: what begins from then on, a session, a message or a scan,
+ * goes by it. */
+typedef enum {
+    POSTERN_RELOAD_RESTARTS_PROXY = 1 << 0, /* this program takes it at a restart only */
+    POSTERN_RELOAD_RESTARTS_MILTER = 1 << 1,
+    POSTERN_RELOAD_RESTARTS_INSPECTOR = 1 << 2,
+    /* Who may send where hangs on it: the proxy lets clients of before go after their message. */
+    POSTERN_RELOAD_ENDS_SESSIONS = 1 << 3,
+    /* What was found out of the back-end hangs on it: the proxy connects to it, and tries it, anew. */
+    POSTERN_RELOAD_TRIES_BACKEND = 1 << 4,
+} PosternReload;
+
 typedef struct {
     const char *group;
     const char *key;
@@ -200,6 +212,7 @@ typedef struct {
      */
     const char *trust;
     gboolean trust_of_peers; /* only who connects to the proxy can be among them */
+    guint reload;        /* mask of PosternReload */
 } PosternOption;
 
 /* The table, and its length in *ret_length. */

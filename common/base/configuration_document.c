@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/configuration_policies.h"
+#include "base/configuration_reload.h"
 #include "base/configuration_value.h"
 
 static const char policies_text[] =
@@ -70,7 +71,8 @@ char *postern_configuration_dump(const PosternConfiguration *configuration)
 
         if (is_at_edge(options, length, i, FALSE))
             g_string_append_printf(out, "\n[%s]\n", option->group);
-        g_string_append_printf(out, "# %s\n# (%s; default: %s)\n", option->text, range, initial);
+        g_string_append_printf(out, "# %s\n# (%s; default: %s%s)\n", option->text, range, initial,
+                               postern_option_reload_text(option));
         append_value(out, configuration, NULL, option);
         if (strcmp(option->group, POSTERN_POLICY_GROUP) == 0 && is_at_edge(options, length, i, TRUE))
             append_policies(out, configuration);
@@ -101,14 +103,15 @@ static void append_manual_row(GString *out, const PosternOption *option, const c
     append_for_mdoc(out, range);
     g_string_append(out, "; default: ");
     append_for_mdoc(out, initial);
-    g_string_append(out, ".\n");
+    g_string_append_printf(out, "%s.\n", postern_option_reload_text(option));
 }
 
 static void append_plain_row(GString *out, const PosternOption *option, const char *range,
                              const char *initial)
 {
     g_string_append_printf(out, "  %-27s %s\n", option->key, option->text);
-    g_string_append_printf(out, "  %-27s %s; default: %s\n", "", range, initial);
+    g_string_append_printf(out, "  %-27s %s; default: %s%s\n", "", range, initial,
+                           postern_option_reload_text(option));
 }
 
 static void append_policies_note(GString *out, gboolean manual)

@@ -161,9 +161,13 @@ static void on_hangup(evutil_socket_t number, short what, void *data)
         postern_log(POSTERN_LOG_ERROR, "nothing changes: %s", error->message);
         return;
     }
+    PosternLogLevel level = (PosternLogLevel)configuration->log.level;
+    if (!postern_worker_pool_reload(daemon->pool, configuration, &error)) {
+        postern_log(POSTERN_LOG_ERROR, "nothing changes: %s", error->message);
+        return;
+    }
+    postern_log_set_level(level);
     postern_log(POSTERN_LOG_NOTICE, "reloading configuration, signatures and keys");
-    postern_log_set_level((PosternLogLevel)configuration->log.level);
-    postern_worker_pool_reload(daemon->pool, configuration);
 }
 
 static void on_lifeline(evutil_socket_t descriptor, short what, void *data)

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "base/configuration_reload.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/privileges.h"
@@ -89,18 +90,21 @@ void postern_worker_pool_free(PosternWorkerPool *pool)
     g_free(pool);
 }
 
-void postern_worker_pool_reload(PosternWorkerPool *pool, PosternConfiguration *configuration)
+gboolean postern_worker_pool_reload(PosternWorkerPool *pool, PosternConfiguration *configuration,
+                                    GError **error)
 {
-    g_autoptr(PosternConfiguration) old = pool->configuration;
-    if (g_strcmp0(old->inspector.temporary_directory, configuration->inspector.temporary_directory) != 0) {
-        postern_log(POSTERN_LOG_WARNING,
-                    "a new [inspector] temporary_directory is used after a restart only");
+    if (!postern_configuration_can_reload(pool->configuration, configuration,
+                                          POSTERN_RELOAD_RESTARTS_INSPECTOR, error)) {
+        postern_configuration_free(configuration);
+        return FALSE;
     }
+    postern_configuration_free(pool->configuration);
     pool->configuration = configuration;
     for (guint i = 0; i < POSTERN_ROLES; i++) {
         postern_worker_group_renew(pool->groups[i]);
         postern_worker_group_maintain(pool->groups[i]);
     }
+    return TRUE;
 }
 
 void postern_worker_pool_drain(PosternWorkerPool *pool)

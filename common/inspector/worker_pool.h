@@ -30,9 +30,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternWorkerPool, postern_worker_pool_free)
 
 /*
  * Loads signatures, keys and configuration (taken over) anew, beside those in use, which go on until the new
- * ones have proved themselves; where these cannot, they stay.
+ * ones have proved themselves; where these cannot, they stay. FALSE, error and nothing changed: configuration
+ * has what needs a restart.
  */
-void postern_worker_pool_reload(PosternWorkerPool *pool, PosternConfiguration *configuration);
+gboolean postern_worker_pool_reload(PosternWorkerPool *pool, PosternConfiguration *configuration,
+                                    GError **error);
 
 /* Takes no more clients and requests. */
 void postern_worker_pool_drain(PosternWorkerPool *pool);

@@ -39,6 +39,16 @@ guint64 postern_backend_connection_number(const PosternBackendConnection *connec
     return connection->number;
 }
 
+const PosternProxySettings *postern_backend_connection_settings(const PosternBackendConnection *connection)
+{
+    return connection->settings;
+}
+
+gboolean postern_backend_connection_is_current(const PosternBackendConnection *connection)
+{
+    return postern_proxy_settings_same_backend(connection->settings, connection->thread->settings);
+}
+
 gboolean postern_backend_connection_is_in_use(const PosternBackendConnection *connection)
 {
     return connection->in_use && connection->user != POSTERN_POOL_PROBE;
@@ -244,6 +254,35 @@ static void give_up(PosternBackendConnection *connection, const char *failure, g
     }
 }
 
+static void handle_ready(PosternBackendConnection *connection, gint64 now)
+{
+    PosternProxyThread *thread = connection->thread;
+    if (!postern_backend_connection_is_current(connection)) {
+        postern_backend_quit(connection->backend, now); /* it was opened for who waits no more */
+        return;
+    }
+    postern_thread_set_capabilities(thread, postern_backend_ehlo(connection->backend));
+    if (postern_pool_standing(thread->pool) == POSTERN_POOL_USABLE)
+        postern_thread_note_problem(thread, NULL);
+    postern_pool_opened(thread->pool, connection->number, now);
+}
+
+/* What is wrong with the back-end, not with this connection alone; of one that is no more the back-end,
+ * nothing is said. */
+static void judge_failure(PosternBackendConnection *connection, const PosternBackendEvent *event,
+                          gboolean opening, gint64 now)
+{
+    PosternProxyThread *thread = connection->thread;
+    if (!postern_backend_connection_is_current(connection))
+        return;
+    if (opening || event->configuration)
+        postern_thread_note_problem(thread, event->text);
+    if (event->configuration) {
+        postern_pool_set_standing(thread->pool, POSTERN_POOL_UNUSABLE, event->text, now);
+        postern_relay_probe_schedule(thread, POSTERN_BACKEND_RETRY_MS);
+    }
+}
+
 static void handle_event(PosternBackendConnection *connection, const PosternBackendEvent *event, gint64 now)
 {
     PosternProxyThread *thread = connection->thread;
@@ -255,19 +294,12 @@ static void handle_event(PosternBackendConnection *connection, const PosternBack
     hand_over_event(connection, event);
     switch (event->kind) {
     case POSTERN_BACKEND_READY:
-        postern_thread_set_capabilities(thread, postern_backend_ehlo(connection->backend));
-        if (postern_pool_standing(thread->pool) == POSTERN_POOL_USABLE)
-            postern_thread_note_problem(thread, NULL);
-        postern_pool_opened(thread->pool, connection->number, now);
+        handle_ready(connection, now);
         break;
     case POSTERN_BACKEND_FAILED:
-        if (opening || event->configuration)
-            postern_thread_note_problem(thread, event->text);
-        if (event->configuration) {
-            postern_pool_set_standing(thread->pool, POSTERN_POOL_UNUSABLE, event->text, now);
-            postern_relay_probe_schedule(thread, POSTERN_BACKEND_RETRY_MS);
-        }
-        give_up(connection, opening ? event->text : NULL, now);
+        judge_failure(connection, event, opening, now);
+        give_up(connection, opening && postern_backend_connection_is_current(connection) ? event->text : NULL,
+                now);
         break;
     case POSTERN_BACKEND_ENDED:
         connection->gone = !connection->overdue;
@@ -326,7 +358,7 @@ static void return_if_reset(PosternBackendConnection *connection, gint64 now)
         return;
     connection->returning = FALSE;
     gboolean reusable = postern_backend_is_reusable(connection->backend) &&
-                        postern_proxy_settings_same_backend(connection->settings, thread->settings);
+                        postern_backend_connection_is_current(connection);
     postern_pool_returned(thread->pool, connection->number, reusable, now);
 }
 

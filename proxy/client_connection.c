@@ -33,6 +33,11 @@ PosternSession *postern_client_connection_session(PosternClientConnection *clien
     return client->session;
 }
 
+const PosternProxySettings *postern_client_connection_settings(const PosternClientConnection *client)
+{
+    return client->settings;
+}
+
 void postern_client_connection_free(PosternClientConnection *client)
 {
     postern_resolver_cancel(client->name_ask);

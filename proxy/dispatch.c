@@ -43,6 +43,14 @@ void postern_thread_note_problem(PosternProxyThread *thread, const char *problem
     postern_problem_note(thread->problem, thread->settings->configuration->proxy.backend, problem);
 }
 
+/* The back-end is told of clients as the connection's settings say, and recipients are taken as the session's
+ * say: where these are not the same, a message would go where nobody has judged it. */
+static gboolean suits(PosternClientConnection *client, const PosternBackendConnection *connection)
+{
+    return postern_proxy_settings_same_relaying(postern_client_connection_settings(client),
+                                                postern_backend_connection_settings(connection));
+}
+
 static void give(PosternProxyThread *thread, const PosternPoolAction *action, gint64 now)
 {
     PosternBackendConnection *connection = g_hash_table_lookup(thread->backends, &action->connection);
@@ -53,6 +61,12 @@ static void give(PosternProxyThread *thread, const PosternPoolAction *action, gi
         postern_relay_probe_given(thread, connection);
     } else if (client == NULL) {
         postern_pool_returned(thread->pool, action->connection, TRUE, now);
+    } else if (!suits(client, connection)) {
+        postern_pool_returned(thread->pool, action->connection,
+                              postern_backend_connection_is_current(connection), now);
+        postern_session_borrow_failed(postern_client_connection_session(client),
+                                      "a reload has changed the back-end since the client came", now);
+        postern_thread_mark_client(thread, action->waiter);
     } else {
         postern_client_connection_give(client, connection);
         postern_thread_mark_client(thread, action->waiter);

@@ -62,6 +62,12 @@ PosternPool *postern_pool_new(guint limit, guint wait_ms, guint idle_ms)
     return pool;
 }
 
+void postern_pool_set_times(PosternPool *pool, guint wait_ms, guint idle_ms)
+{
+    pool->wait_ms = wait_ms;
+    pool->idle_ms = idle_ms;
+}
+
 static void free_action(gpointer data)
 {
     Action *action = data;

@@ -35,6 +35,8 @@ typedef struct PosternPool PosternPool;
 /* limit: connections at the same time, at least 1. wait_ms: how long a waiter waits. idle_ms: how long an
  * unused connection is kept. */
 PosternPool *postern_pool_new(guint limit, guint wait_ms, guint idle_ms);
+/* Other times, for who waits and what is unused from now on. */
+void postern_pool_set_times(PosternPool *pool, guint wait_ms, guint idle_ms);
 void postern_pool_free(PosternPool *pool);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternPool, postern_pool_free)
 

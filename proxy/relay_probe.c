@@ -62,6 +62,11 @@ void postern_relay_probe_refused(PosternProxyThread *thread, const char *reason)
 
 void postern_relay_probe_given(PosternProxyThread *thread, PosternBackendConnection *connection)
 {
+    if (!postern_backend_connection_is_current(connection)) {
+        postern_pool_returned(thread->pool, postern_backend_connection_number(connection), FALSE,
+                              postern_stream_now());
+        return;
+    }
     postern_backend_connection_set_user(connection, POSTERN_POOL_PROBE);
     if (!probes_relay(thread)) {
         prove(thread);
@@ -100,6 +105,12 @@ void postern_relay_probe_event(PosternProxyThread *thread, PosternBackendConnect
 {
     PosternBackend *backend = postern_backend_connection_backend(connection);
     gint64 now = postern_stream_now();
+    if (!postern_backend_connection_is_current(connection)) {
+        /* A reload has scheduled another, of the back-end that there is now. */
+        if (event->kind != POSTERN_BACKEND_FAILED)
+            postern_backend_connection_abandon(connection);
+        return;
+    }
     switch (event->kind) {
     case POSTERN_BACKEND_IDENTIFIED:
         postern_backend_mail(backend, "", "", now);

@@ -269,11 +269,11 @@ void postern_session_set_capabilities(PosternSession *session, const PosternEhlo
     session->announced = *ehlo;
 }
 
-void postern_session_drain(PosternSession *session, gint64 now)
+void postern_session_let_go(PosternSession *session, const char *text, gint64 now)
 {
-    session->draining = TRUE;
+    session->leaving = text;
     if (session->state == POSTERN_SESSION_COMMAND && session->transaction == NULL)
-        postern_session_end(session, "Service shutting down", now);
+        postern_session_end(session, text, now);
 }
 
 void postern_session_end(PosternSession *session, const char *text, gint64 now)

@@ -112,8 +112,8 @@ void postern_session_backend_event(PosternSession *session, const PosternBackend
 void postern_session_inspected(PosternSession *session, const PosternFindings *findings, const char *problem,
                                gint64 now);
 
-/* Let the client go: now where it is idle (421), else after its message. */
-void postern_session_drain(PosternSession *session, gint64 now);
+/* Let the client go with 421 and text (static): now if it is idle, else after its message. */
+void postern_session_let_go(PosternSession *session, const char *text, gint64 now);
 /* Let the client go at once with 421 and text, whatever it does. */
 void postern_session_end(PosternSession *session, const char *text, gint64 now);
 

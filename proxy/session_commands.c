@@ -4,10 +4,10 @@
 typedef void (*Handler)(PosternSession *session, const PosternCommand *command, gint64 now);
 
 /* What has given up its transaction is idle. */
-static void let_go_if_draining(PosternSession *session, gint64 now)
+static void let_go_if_leaving(PosternSession *session, gint64 now)
 {
-    if (session->draining)
-        postern_session_end(session, "Service shutting down", now);
+    if (session->leaving != NULL)
+        postern_session_end(session, session->leaving, now);
 }
 
 static void handle_hello(PosternSession *session, const PosternCommand *command, gint64 now)
@@ -24,7 +24,7 @@ static void handle_hello(PosternSession *session, const PosternCommand *command,
     const PosternConfiguration *configuration = session->settings->configuration;
     if (!session->own.esmtp) {
         g_string_append_printf(session->output, "250 %s\r\n", configuration->proxy.hostname);
-        let_go_if_draining(session, now);
+        let_go_if_leaving(session, now);
         return;
     }
     /* What we do ourselves is announced always; what the back-end must do, where it does. */
@@ -40,7 +40,7 @@ static void handle_hello(PosternSession *session, const PosternCommand *command,
     postern_session_offer_client_commands(session, &ours);
     g_autofree char *reply = postern_ehlo_format(configuration->proxy.hostname, &ours);
     g_string_append(session->output, reply);
-    let_go_if_draining(session, now);
+    let_go_if_leaving(session, now);
 }
 
 static void handle_mail(PosternSession *session, const PosternCommand *command, gint64 now)
@@ -60,7 +60,7 @@ static void handle_rset(PosternSession *session, const PosternCommand *command, 
 {
     postern_session_end_transaction(session, now);
     postern_session_reply(session, 250, "2.0.0", "Ok");
-    let_go_if_draining(session, now);
+    let_go_if_leaving(session, now);
 }
 
 static void handle_noop(PosternSession *session, const PosternCommand *command, gint64 now)

@@ -68,8 +68,8 @@ void postern_session_conclude(PosternSession *session, const char *reply, gint64
     postern_session_end_transaction(session, now);
     if (session->ended != NULL)
         postern_session_finish(session, session->ended, now);
-    else if (session->draining)
-        postern_session_end(session, "Service shutting down", now);
+    else if (session->leaving != NULL)
+        postern_session_end(session, session->leaving, now);
 }
 
 void postern_session_conclude_with(PosternSession *session, guint code, const char *enhanced,

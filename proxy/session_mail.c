@@ -54,8 +54,8 @@ void postern_session_mail(PosternSession *session, const PosternCommand *command
         postern_session_error(session, now, 501, "5.1.7", command->problem);
         return;
     }
-    if (session->draining) {
-        postern_session_end(session, "Service shutting down", now);
+    if (session->leaving != NULL) {
+        postern_session_end(session, session->leaving, now);
         return;
     }
     g_autoptr(PosternTransaction) transaction = postern_session_transaction_new(now);

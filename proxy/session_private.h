@@ -135,7 +135,7 @@ struct PosternSession {
     PosternLink link;
     PosternBackend *backend;
     PosternTransaction *transaction; /* from MAIL on, or NULL */
-    gboolean draining;
+    const char *leaving; /* static: why the client is let go after its message, or NULL */
     const char *ended; /* why, for the closing line; static. Before CLOSING: nobody hears what is said. */
     guint commands;
     guint commands_without_mail;

@@ -139,6 +139,16 @@ static void end_session(PosternSession *session, gint64 now)
     postern_session_end(session, "Service shutting down", now);
 }
 
+static void drain_session(PosternSession *session, gint64 now)
+{
+    postern_session_let_go(session, "Service shutting down", now);
+}
+
+static void outdate_session(PosternSession *session, gint64 now)
+{
+    postern_session_let_go(session, "The configuration is new, please connect again", now);
+}
+
 /* Those that still open, quit or are probed must not hold up the end. */
 static void abandon_backends(PosternProxyThread *thread)
 {
@@ -167,19 +177,26 @@ static void drain(PosternProxyThread *thread, guint timeout_ms)
     g_ptr_array_set_size(thread->listeners, 0);
     evtimer_del(thread->probe_timer);
     evtimer_add(thread->drain_timer, &time);
-    for_each_session(thread, postern_session_drain);
+    for_each_session(thread, drain_session);
 }
 
-/* settings is taken over. A back-end of which anything is new is a stranger until it has proved itself. */
+/* settings is taken over. A back-end of which anything is new is a stranger until it has proved itself, and a
+ * session of before goes on with what it was promised, or ends. */
 static void take_settings(PosternProxyThread *thread, PosternProxySettings *settings)
 {
-    gboolean same = postern_proxy_settings_same_backend(thread->settings, settings);
+    const PosternConfiguration *configuration = settings->configuration;
+    gboolean same_backend = postern_proxy_settings_same_backend(thread->settings, settings);
+    gboolean same_relaying = postern_proxy_settings_same_relaying(thread->settings, settings);
     postern_proxy_settings_unref(thread->settings);
     thread->settings = settings;
-    if (!same) {
+    postern_pool_set_times(thread->pool, configuration->proxy.backend_wait_ms,
+                           configuration->proxy.backend_idle_ms);
+    if (!same_backend) {
         postern_pool_set_standing(thread->pool, POSTERN_POOL_UNPROVED, NULL, postern_stream_now());
         postern_pool_end_idle(thread->pool, postern_stream_now());
     }
+    if (!same_relaying)
+        for_each_session(thread, outdate_session);
     postern_relay_probe_schedule(thread, 1);
 }
 

@@ -69,6 +69,8 @@ void postern_client_connection_free(PosternClientConnection *client);
 /* Acts on all its session wants; frees it where it is done. */
 void postern_client_connection_run(PosternClientConnection *client);
 PosternSession *postern_client_connection_session(PosternClientConnection *client);
+/* What its session goes by: the settings of the time when it connected. */
+const PosternProxySettings *postern_client_connection_settings(const PosternClientConnection *client);
 /* A back-end serves it now: the session is told. */
 void postern_client_connection_give(PosternClientConnection *client, PosternBackendConnection *backend);
 /* An event of its back-end. */
@@ -84,6 +86,11 @@ void postern_backend_connection_free(PosternBackendConnection *connection);
 void postern_backend_connection_run(PosternBackendConnection *connection);
 PosternBackend *postern_backend_connection_backend(PosternBackendConnection *connection);
 guint64 postern_backend_connection_number(const PosternBackendConnection *connection);
+/* What it was opened by. */
+const PosternProxySettings *postern_backend_connection_settings(const PosternBackendConnection *connection);
+/* FALSE once a reload has made another back-end of it: what it proves holds for nobody, and no new client
+ * gets it. */
+gboolean postern_backend_connection_is_current(const PosternBackendConnection *connection);
 /* client's events are its from now on; POSTERN_POOL_PROBE is the relay probe. */
 void postern_backend_connection_set_user(PosternBackendConnection *connection, guint64 client);
 /* Its client is done: it goes back to the pool once it is reset. */

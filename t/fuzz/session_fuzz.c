@@ -282,7 +282,7 @@ static void end_something(Fuzz *fuzz)
         postern_session_client_closed(fuzz->session, fuzz->now);
         break;
     case 1:
-        postern_session_drain(fuzz->session, fuzz->now);
+        postern_session_let_go(fuzz->session, "Service shutting down", fuzz->now);
         break;
     case 2:
         postern_session_end(fuzz->session, "Busy", fuzz->now);

@@ -182,7 +182,7 @@ static void run_drain(World *world, gboolean end)
         if (end)
             postern_session_end(client->session, "Service shutting down", world->now);
         else
-            postern_session_drain(client->session, world->now);
+            postern_session_let_go(client->session, "Service shutting down", world->now);
         mark_client(world, client->number);
     }
 }

@@ -379,7 +379,7 @@ static void test_drain_while_delivering(gsize piece)
     harness_rule(&harness, ".", HARNESS_SILENCE, 0);
     harness_open_envelope(&harness);
     harness_say(&harness, "DATA\r\n" MESSAGE "NOOP\r\n");
-    postern_session_drain(harness.session, harness.now);
+    postern_session_let_go(harness.session, "Service shutting down", harness.now);
     harness_run(&harness);
     harness_expect(&harness, "354");
     harness_mta_says(&harness, "250 2.0.0 queued\r\n");

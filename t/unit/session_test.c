@@ -115,7 +115,7 @@ static void test_nothing_after_quit(gsize piece)
     g_assert_cmpint(postern_session_deadline(harness.session), ==, G_MAXINT64);
     postern_session_client_closed(harness.session, harness.now);
     postern_session_end(harness.session, "x", harness.now);
-    postern_session_drain(harness.session, harness.now);
+    postern_session_let_go(harness.session, "Service shutting down", harness.now);
     postern_session_timer(harness.session, harness.now + 1000000);
     harness_run(&harness);
     harness_expect(&harness, "");
@@ -303,7 +303,7 @@ static void test_drain(gsize piece)
     Harness harness;
     harness_start(&harness, "", piece);
     harness_greet(&harness);
-    postern_session_drain(harness.session, harness.now);
+    postern_session_let_go(harness.session, "Service shutting down", harness.now);
     harness_run(&harness);
     harness_expect(&harness, "421");
     g_assert_cmpuint(harness.closes, ==, 1);
@@ -311,7 +311,7 @@ static void test_drain(gsize piece)
 
     harness_start(&harness, "", piece); /* in a transaction: after its message */
     harness_open_envelope(&harness);
-    postern_session_drain(harness.session, harness.now);
+    postern_session_let_go(harness.session, "Service shutting down", harness.now);
     harness_say(&harness, "DATA\r\n");
     harness_expect(&harness, "354");
     harness_say(&harness, "A: b\r\n\r\n.\r\n");
@@ -322,7 +322,7 @@ static void test_drain(gsize piece)
 
     harness_start(&harness, "", piece); /* it gives up its transaction: it is idle then */
     harness_open_envelope(&harness);
-    postern_session_drain(harness.session, harness.now);
+    postern_session_let_go(harness.session, "Service shutting down", harness.now);
     harness_say(&harness, "RSET\r\n");
     harness_expect(&harness, "250 421");
     g_assert_cmpuint(harness.closes, ==, 1);

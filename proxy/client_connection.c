@@ -145,6 +145,14 @@ void postern_client_connection_give(PosternClientConnection *client, PosternBack
                              postern_stream_now());
 }
 
+void postern_client_connection_recall(PosternClientConnection *client, guint64 connection)
+{
+    if (client->backend == NULL || postern_backend_connection_number(client->backend) != connection)
+        return;
+    postern_session_recalled(client->session, postern_stream_now());
+    postern_thread_mark_client(client->thread, client->number);
+}
+
 void postern_client_connection_backend_event(PosternClientConnection *client,
                                              const PosternBackendEvent *event)
 {
@@ -231,10 +239,14 @@ static void act(PosternClientConnection *client, PosternSessionAction *action, g
     PosternPool *pool = client->thread->pool;
     switch (action->kind) {
     case POSTERN_SESSION_BORROW:
-        postern_pool_request(pool, client->number, now);
+        postern_pool_request(pool, client->number, postern_session_client_number(client->session), now);
         break;
     case POSTERN_SESSION_BORROW_CANCEL:
         postern_pool_cancel(pool, client->number, now);
+        break;
+    case POSTERN_SESSION_OFFER:
+        if (client->backend != NULL)
+            postern_pool_offer(pool, postern_backend_connection_number(client->backend), now);
         break;
     case POSTERN_SESSION_RETURN:
         let_backend_go(client, FALSE);

@@ -87,6 +87,13 @@ static void refuse(PosternProxyThread *thread, const PosternPoolAction *action, 
     postern_thread_mark_client(thread, action->waiter);
 }
 
+static void recall(PosternProxyThread *thread, const PosternPoolAction *action)
+{
+    PosternClientConnection *client = g_hash_table_lookup(thread->clients, &action->waiter);
+    if (client != NULL)
+        postern_client_connection_recall(client, action->connection);
+}
+
 static void run_pool_action(PosternProxyThread *thread, const PosternPoolAction *action)
 {
     gint64 now = postern_stream_now();
@@ -100,6 +107,9 @@ static void run_pool_action(PosternProxyThread *thread, const PosternPoolAction 
         break;
     case POSTERN_POOL_REFUSE:
         refuse(thread, action, now);
+        break;
+    case POSTERN_POOL_RECALL:
+        recall(thread, action);
         break;
     case POSTERN_POOL_QUIT:
         connection = g_hash_table_lookup(thread->backends, &action->connection);

@@ -1,6 +1,7 @@
 #include "proxy/pool.h"
 
 #include "base/limits.h"
+#include "proxy/pool_waiters.h"
 
 typedef enum {
     OPENING,
@@ -12,21 +13,18 @@ typedef enum {
 typedef struct {
     guint64 number;
     ConnectionState state;
-    gint64 idle_until; /* IDLE */
+    gint64 idle_until;       /* IDLE */
+    PosternPoolWaiter *user; /* BUSY */
+    GList offered_link;      /* BUSY, in offered; its data is NULL while it is not */
+    gboolean recalled;       /* BUSY */
 } Connection;
-
-typedef struct {
-    guint64 number;
-    gint64 deadline;
-} Waiter;
 
 /* What waits for next_action(). */
 typedef struct {
     PosternPoolActionKind kind;
     guint64 connection;
     guint64 waiter;
-    gint64 deadline; /* GIVE: the waiter's, should the connection be lost before it is given */
-    char *reason;    /* REFUSE */
+    char *reason; /* REFUSE */
 } Action;
 
 struct PosternPool {
@@ -40,10 +38,12 @@ struct PosternPool {
     gint64 retry_at; /* no connection is opened before */
     guint64 next_connection;
     guint opening;
+    guint recalled;
     GHashTable *connections; /* number -> Connection */
     GQueue idle;             /* of Connection *, the last used first */
-    GQueue waiters;          /* of Waiter *, in order; the probe first */
-    GQueue actions;          /* of Action * */
+    GQueue offered;          /* of Connection *, the first offered first */
+    PosternPoolWaiters waiters;
+    GQueue actions; /* of Action * */
 };
 
 static const char stopping[] = "the proxy is stopping";
@@ -56,9 +56,7 @@ PosternPool *postern_pool_new(guint limit, guint wait_ms, guint idle_ms)
     pool->idle_ms = idle_ms;
     pool->retry_at = G_MININT64;
     pool->connections = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, g_free);
-    g_queue_init(&pool->idle);
-    g_queue_init(&pool->waiters);
-    g_queue_init(&pool->actions);
+    postern_pool_waiters_init(&pool->waiters, pool->limit);
     return pool;
 }
 
@@ -79,8 +77,13 @@ void postern_pool_free(PosternPool *pool)
 {
     if (pool == NULL)
         return;
+    GHashTableIter iterator;
+    gpointer connection;
+    g_hash_table_iter_init(&iterator, pool->connections);
+    while (g_hash_table_iter_next(&iterator, NULL, &connection))
+        postern_pool_waiter_free(&pool->waiters, ((Connection *)connection)->user);
+    postern_pool_waiters_clear(&pool->waiters);
     g_queue_clear(&pool->idle);
-    g_queue_clear_full(&pool->waiters, g_free);
     g_queue_clear_full(&pool->actions, free_action);
     g_hash_table_unref(pool->connections);
     g_free(pool->unusable);
@@ -98,6 +101,32 @@ static Action *push_action(PosternPool *pool, PosternPoolActionKind kind, guint6
     return action;
 }
 
+static void drop_actions(PosternPool *pool, PosternPoolActionKind kind, guint64 connection)
+{
+    for (GList *link = pool->actions.head; link != NULL;) {
+        GList *next = link->next;
+        const Action *action = link->data;
+        if (action->kind == kind && action->connection == connection) {
+            free_action(link->data);
+            g_queue_delete_link(&pool->actions, link);
+        }
+        link = next;
+    }
+}
+
+/* The connection has no user any more; who it was, the caller's. */
+static PosternPoolWaiter *take_user(PosternPool *pool, Connection *connection)
+{
+    if (connection->offered_link.data != NULL)
+        g_queue_unlink(&pool->offered, &connection->offered_link);
+    if (connection->recalled)
+        drop_actions(pool, POSTERN_POOL_RECALL, connection->number);
+    pool->recalled -= connection->recalled;
+    connection->offered_link.data = NULL;
+    connection->recalled = FALSE;
+    return g_steal_pointer(&connection->user);
+}
+
 /* The one place where a connection's state changes. */
 static void set_state(PosternPool *pool, Connection *connection, ConnectionState state, gint64 now)
 {
@@ -105,6 +134,8 @@ static void set_state(PosternPool *pool, Connection *connection, ConnectionState
         pool->opening--;
     if (connection->state == IDLE)
         g_queue_remove(&pool->idle, connection);
+    if (connection->state == BUSY)
+        postern_pool_waiter_free(&pool->waiters, take_user(pool, connection));
     connection->state = state;
     if (state == IDLE) {
         connection->idle_until = now + pool->idle_ms;
@@ -137,29 +168,73 @@ static void open_connection(PosternPool *pool)
     push_action(pool, POSTERN_POOL_OPEN, connection->number, 0);
 }
 
+/* The next who may be served now, or NULL. */
+static PosternPoolWaiter *next_waiter(const PosternPool *pool)
+{
+    PosternPoolWaiter *probe = postern_pool_waiters_find(&pool->waiters, POSTERN_POOL_PROBE);
+    const GList *admitted = pool->waiters.admitted.head;
+    if (probe != NULL || admitted == NULL || pool->standing != POSTERN_POOL_USABLE)
+        return probe;
+    return admitted->data;
+}
+
 /* How many of those who wait may be served now. */
 static guint servable(const PosternPool *pool)
 {
-    if (pool->waiters.head == NULL || pool->draining)
+    if (pool->draining)
         return 0;
-    if (pool->standing == POSTERN_POOL_USABLE)
-        return pool->waiters.length;
-    const Waiter *first = pool->waiters.head->data;
-    return first->number == POSTERN_POOL_PROBE ? 1 : 0;
+    return (postern_pool_waiters_find(&pool->waiters, POSTERN_POOL_PROBE) != NULL) +
+           (pool->standing == POSTERN_POOL_USABLE ? pool->waiters.admitted.length : 0);
+}
+
+static void give(PosternPool *pool, Connection *connection, PosternPoolWaiter *waiter, gint64 now)
+{
+    postern_pool_waiters_take(&pool->waiters, waiter);
+    set_state(pool, connection, BUSY, now);
+    connection->user = waiter;
+    push_action(pool, POSTERN_POOL_GIVE, connection->number, waiter->number);
+}
+
+static void recall(PosternPool *pool, Connection *connection)
+{
+    connection->recalled = TRUE;
+    pool->recalled++;
+    g_queue_unlink(&pool->offered, &connection->offered_link);
+    connection->offered_link.data = NULL;
+    push_action(pool, POSTERN_POOL_RECALL, connection->number, connection->user->number);
+}
+
+/* What was offered is recalled: for those whose turn has come, or would if one came free; and a client's own
+ * for those that wait behind its own. */
+static void recall_offered(PosternPool *pool)
+{
+    const PosternFairQueue *turns = pool->waiters.turns;
+    guint waiting = postern_fair_queue_waiting(turns);
+    if (pool->offered.head == NULL || pool->draining || pool->standing != POSTERN_POOL_USABLE)
+        return;
+    guint wanted = pool->waiters.admitted.length +
+                   (postern_fair_queue_is_full(turns) ? postern_fair_queue_needy(turns) : 0);
+    while (pool->offered.head != NULL && wanted > pool->opening + pool->recalled)
+        recall(pool, pool->offered.head->data);
+    for (GList *link = pool->offered.head; link != NULL && waiting > pool->recalled;) {
+        Connection *connection = link->data;
+        link = link->next;
+        if (postern_fair_queue_waiting_with(&connection->user->place) > 0)
+            recall(pool, connection);
+    }
 }
 
 /* Gives what is idle to those who wait, and opens what is missing, within the limit. */
 static void dispatch(PosternPool *pool, gint64 now)
 {
-    while (servable(pool) > 0 && !g_queue_is_empty(&pool->idle)) {
-        Connection *connection = g_queue_peek_head(&pool->idle);
-        g_autofree Waiter *waiter = g_queue_pop_head(&pool->waiters);
-        set_state(pool, connection, BUSY, now);
-        push_action(pool, POSTERN_POOL_GIVE, connection->number, waiter->number)->deadline = waiter->deadline;
-    }
+    if (pool->standing == POSTERN_POOL_USABLE && !pool->draining)
+        postern_pool_waiters_admit(&pool->waiters);
+    while (servable(pool) > 0 && pool->idle.head != NULL)
+        give(pool, pool->idle.head->data, next_waiter(pool), now);
     while (now >= pool->retry_at && pool->opening < servable(pool) &&
            g_hash_table_size(pool->connections) < pool->limit)
         open_connection(pool);
+    recall_offered(pool);
 }
 
 static void refuse(PosternPool *pool, guint64 waiter, const char *reason)
@@ -169,38 +244,22 @@ static void refuse(PosternPool *pool, guint64 waiter, const char *reason)
 
 static void refuse_first(PosternPool *pool, const char *reason)
 {
-    g_autofree Waiter *waiter = g_queue_pop_head(&pool->waiters);
+    PosternPoolWaiter *waiter = postern_pool_waiters_first(&pool->waiters);
+    postern_pool_waiters_take(&pool->waiters, waiter);
     refuse(pool, waiter->number, reason);
+    postern_pool_waiter_free(&pool->waiters, waiter);
 }
 
 static void refuse_all(PosternPool *pool, const char *reason)
 {
-    while (!g_queue_is_empty(&pool->waiters))
+    while (postern_pool_waiters_first(&pool->waiters) != NULL)
         refuse_first(pool, reason);
 }
 
-static gboolean is_probe(const Waiter *waiter)
+void postern_pool_request(PosternPool *pool, guint64 waiter, guint64 client, gint64 now)
 {
-    return waiter != NULL && waiter->number == POSTERN_POOL_PROBE;
-}
-
-/* As the first of all, or the first behind the probe. Deadlines stay in the order of the queue, so that the
- * first one is the next. */
-static void push_first(PosternPool *pool, Waiter *entry)
-{
-    Waiter *first = g_queue_peek_head(&pool->waiters);
-    if (is_probe(first)) {
-        first->deadline = MIN(first->deadline, entry->deadline);
-        g_queue_push_nth(&pool->waiters, entry, 1);
-    } else {
-        if (first != NULL)
-            entry->deadline = MIN(entry->deadline, first->deadline);
-        g_queue_push_head(&pool->waiters, entry);
-    }
-}
-
-void postern_pool_request(PosternPool *pool, guint64 waiter, gint64 now)
-{
+    if (postern_pool_waiters_find(&pool->waiters, waiter) != NULL)
+        return;
     if (pool->draining) {
         refuse(pool, waiter, stopping);
         return;
@@ -209,30 +268,17 @@ void postern_pool_request(PosternPool *pool, guint64 waiter, gint64 now)
         refuse(pool, waiter, pool->unusable);
         return;
     }
-    Waiter *entry = g_new0(Waiter, 1);
-    entry->number = waiter;
-    entry->deadline = now + pool->wait_ms;
-    if (is_probe(entry))
-        push_first(pool, entry);
-    else
-        g_queue_push_tail(&pool->waiters, entry);
+    postern_pool_waiters_add(&pool->waiters, waiter, client, now + pool->wait_ms);
     dispatch(pool, now);
-}
-
-static void forget_waiter(PosternPool *pool, guint64 waiter)
-{
-    for (GList *link = pool->waiters.head; link != NULL; link = link->next) {
-        if (((Waiter *)link->data)->number == waiter) {
-            g_free(link->data);
-            g_queue_delete_link(&pool->waiters, link);
-            return;
-        }
-    }
 }
 
 void postern_pool_cancel(PosternPool *pool, guint64 waiter, gint64 now)
 {
-    forget_waiter(pool, waiter);
+    PosternPoolWaiter *entry = postern_pool_waiters_find(&pool->waiters, waiter);
+    if (entry != NULL) {
+        postern_pool_waiters_take(&pool->waiters, entry);
+        postern_pool_waiter_free(&pool->waiters, entry);
+    }
     for (GList *link = pool->actions.head; link != NULL;) {
         GList *next = link->next;
         Action *action = link->data;
@@ -258,6 +304,17 @@ void postern_pool_opened(PosternPool *pool, guint64 number, gint64 now)
     dispatch(pool, now);
 }
 
+void postern_pool_offer(PosternPool *pool, guint64 number, gint64 now)
+{
+    Connection *connection = g_hash_table_lookup(pool->connections, &number);
+    if (connection == NULL || connection->state != BUSY || connection->recalled ||
+        connection->offered_link.data != NULL || connection->user->number == POSTERN_POOL_PROBE)
+        return;
+    connection->offered_link.data = connection;
+    g_queue_push_tail_link(&pool->offered, &connection->offered_link);
+    dispatch(pool, now);
+}
+
 void postern_pool_returned(PosternPool *pool, guint64 number, gboolean reusable, gint64 now)
 {
     Connection *connection = g_hash_table_lookup(pool->connections, &number);
@@ -267,25 +324,18 @@ void postern_pool_returned(PosternPool *pool, guint64 number, gboolean reusable,
     dispatch(pool, now);
 }
 
-/* What was still to be done with a connection that is gone: whom it was to be given to waits on, in front. */
-static void forget_actions(PosternPool *pool, guint64 number)
+/* What was still to be done with a connection that is gone: whom it was to be given to is the next. */
+static void forget_actions(PosternPool *pool, Connection *connection)
 {
-    for (GList *link = pool->actions.head; link != NULL;) {
-        GList *next = link->next;
-        Action *action = link->data;
-        if (action->connection == number &&
-            (action->kind == POSTERN_POOL_GIVE || action->kind == POSTERN_POOL_QUIT)) {
-            if (action->kind == POSTERN_POOL_GIVE) {
-                Waiter *entry = g_new0(Waiter, 1);
-                entry->number = action->waiter;
-                entry->deadline = action->deadline;
-                push_first(pool, entry);
-            }
-            g_queue_delete_link(&pool->actions, link);
-            free_action(action);
-        }
-        link = next;
+    gboolean given = FALSE;
+    for (GList *link = pool->actions.head; link != NULL && !given; link = link->next) {
+        const Action *action = link->data;
+        given = action->kind == POSTERN_POOL_GIVE && action->connection == connection->number;
     }
+    if (given)
+        postern_pool_waiters_put_back(&pool->waiters, take_user(pool, connection));
+    drop_actions(pool, POSTERN_POOL_GIVE, connection->number);
+    drop_actions(pool, POSTERN_POOL_QUIT, connection->number);
 }
 
 void postern_pool_ending(PosternPool *pool, guint64 number, gint64 now)
@@ -293,8 +343,8 @@ void postern_pool_ending(PosternPool *pool, guint64 number, gint64 now)
     Connection *connection = g_hash_table_lookup(pool->connections, &number);
     if (connection == NULL || connection->state == OPENING)
         return;
+    forget_actions(pool, connection);
     set_state(pool, connection, ENDING, now);
-    forget_actions(pool, number);
     dispatch(pool, now);
 }
 
@@ -304,9 +354,9 @@ void postern_pool_closed(PosternPool *pool, guint64 number, const char *reason, 
     if (connection == NULL)
         return;
     gboolean opened = connection->state != OPENING;
+    forget_actions(pool, connection);
     set_state(pool, connection, ENDING, now);
     g_hash_table_remove(pool->connections, &number);
-    forget_actions(pool, number);
     if (pool->draining)
         refuse_all(pool, stopping);
     if (!opened && reason != NULL) {
@@ -361,8 +411,8 @@ void postern_pool_drain(PosternPool *pool, gint64 now)
 void postern_pool_timer(PosternPool *pool, gint64 now)
 {
     end_idle(pool, now, now);
-    Waiter *first;
-    while ((first = g_queue_peek_head(&pool->waiters)) != NULL && first->deadline <= now) {
+    const PosternPoolWaiter *first;
+    while ((first = postern_pool_waiters_first(&pool->waiters)) != NULL && first->deadline <= now) {
         refuse_first(pool, pool->standing == POSTERN_POOL_UNPROVED
                                ? "the back-end has not been proved to refuse relaying yet"
                                : "no connection to the back-end became free in time");
@@ -373,8 +423,9 @@ void postern_pool_timer(PosternPool *pool, gint64 now)
 gint64 postern_pool_deadline(const PosternPool *pool)
 {
     gint64 deadline = G_MAXINT64;
-    if (pool->waiters.head != NULL)
-        deadline = MIN(deadline, ((const Waiter *)pool->waiters.head->data)->deadline);
+    const PosternPoolWaiter *first = postern_pool_waiters_first(&pool->waiters);
+    if (first != NULL)
+        deadline = MIN(deadline, first->deadline);
     if (pool->idle.tail != NULL)
         deadline = MIN(deadline, ((const Connection *)pool->idle.tail->data)->idle_until);
     if (pool->opening < servable(pool) && pool->retry_at != G_MININT64 &&
@@ -402,5 +453,5 @@ guint postern_pool_used(const PosternPool *pool)
 
 guint postern_pool_waiting(const PosternPool *pool)
 {
-    return pool->waiters.length;
+    return pool->waiters.order.length;
 }

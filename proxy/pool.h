@@ -2,6 +2,10 @@
  * The pool of back-end connections of one thread: who waits, what is open, and never more than the limit. A
  * state machine without I/O; connections and waiting sessions are numbers of its user's.
  *
+ * Waiting is fair by client, and no client has more connections than are left for others
+ * (base/fair_queue.h). Whose client is slow offers its connection while it goes on using it; it is recalled
+ * where somebody waits who can have no other.
+ *
  * A connection's slot is free when the back-end has closed it or answered QUIT, not before (promise 3). Until
  * the back-end has proved itself (relay probe), sessions wait; where it has proved unusable, they are
  * refused.
@@ -10,10 +14,13 @@
 
 #include <glib.h>
 
+#include "base/fair_queue.h"
+
 typedef enum {
     POSTERN_POOL_OPEN,   /* open a connection named connection; then opened() or closed() */
     POSTERN_POOL_GIVE,   /* connection now serves waiter */
     POSTERN_POOL_REFUSE, /* waiter gets none; reason */
+    POSTERN_POOL_RECALL, /* waiter, which has offered connection, is to give it back: returned() */
     POSTERN_POOL_QUIT,   /* end connection politely; then closed() */
 } PosternPoolActionKind;
 
@@ -43,14 +50,17 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternPool, postern_pool_free)
 /* The relay probe is the first waiter (number 0) and is served before all others, even while UNPROVED. */
 #define POSTERN_POOL_PROBE 0
 
-/* waiter wants a connection. */
-void postern_pool_request(PosternPool *pool, guint64 waiter, gint64 now);
+/* waiter wants a connection, for client: a number that is the same for all that count as one, or
+ * POSTERN_FAIR_QUEUE_NOBODY. A waiter waits once; what it had before may still be on its way back. */
+void postern_pool_request(PosternPool *pool, guint64 waiter, guint64 client, gint64 now);
 /* It does no more. A GIVE or REFUSE that is still queued for it is dropped (a given connection is taken
  * back). */
 void postern_pool_cancel(PosternPool *pool, guint64 waiter, gint64 now);
 
 /* The connection is greeted and ready. */
 void postern_pool_opened(PosternPool *pool, guint64 connection, gint64 now);
+/* The connection's user has had its time: it may go on until RECALL. */
+void postern_pool_offer(PosternPool *pool, guint64 connection, gint64 now);
 /* The connection's user is done with it. reusable FALSE: QUIT follows. */
 void postern_pool_returned(PosternPool *pool, guint64 connection, gboolean reusable, gint64 now);
 /* The connection is of no more use, but the back-end has not closed it yet: nobody gets it, its slot stays
@@ -81,4 +91,5 @@ gboolean postern_pool_next_action(PosternPool *pool, PosternPoolAction *ret_acti
 
 /* Connections that take a slot now. */
 guint postern_pool_used(const PosternPool *pool);
+/* Those who were not given one yet. */
 guint postern_pool_waiting(const PosternPool *pool);

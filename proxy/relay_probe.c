@@ -31,7 +31,8 @@ void postern_relay_probe_schedule(PosternProxyThread *thread, guint wait_ms)
 void postern_relay_probe_start(PosternProxyThread *thread)
 {
     if (!thread->draining)
-        postern_pool_request(thread->pool, POSTERN_POOL_PROBE, postern_stream_now());
+        postern_pool_request(thread->pool, POSTERN_POOL_PROBE, POSTERN_FAIR_QUEUE_NOBODY,
+                             postern_stream_now());
 }
 
 static void prove(PosternProxyThread *thread)

@@ -60,8 +60,6 @@ PosternSession *postern_session_new(PosternProxySettings *settings, const Poster
     session->envelope = postern_envelope_new();
     session->envelope->session = g_strdup(session->identifier.text);
     session->started = now;
-    session->silence_deadline = G_MAXINT64;
-    session->name_deadline = G_MAXINT64;
     session->answer_deadline = G_MAXINT64;
     session->rate_deadline = G_MAXINT64;
     session->budget = postern_budget_ref(settings->budget);
@@ -193,7 +191,7 @@ static gboolean refuse_line(PosternSession *session, PosternLineStatus status, g
 static void note_progress(PosternSession *session, gint64 now)
 {
     restart_client_deadline(session, now);
-    postern_session_watch_silence(session, now);
+    postern_session_watch_hold(session, now);
     session->pace_octets = 0;
 }
 
@@ -286,14 +284,7 @@ void postern_session_end(PosternSession *session, const char *text, gint64 now)
 
 void postern_session_timer(PosternSession *session, gint64 now)
 {
-    if (now >= session->silence_deadline) {
-        session->silence_deadline = G_MAXINT64;
-        postern_session_release_backend(session, now);
-    }
-    if (now >= session->name_deadline) {
-        session->name_deadline = G_MAXINT64;
-        postern_session_give_up_name(session, now);
-    }
+    postern_session_judge_hold(session, now);
     if (now >= session->answer_deadline) {
         session->answer_deadline = G_MAXINT64;
         postern_session_give_up_answer(session, now);
@@ -313,9 +304,10 @@ void postern_session_timer(PosternSession *session, gint64 now)
 
 gint64 postern_session_deadline(const PosternSession *session)
 {
-    gint64 borrowed = MIN(session->silence_deadline, session->name_deadline);
     gint64 client = MIN(session->client_deadline, session->rate_deadline);
-    return MIN(MIN(client, session->answer_deadline), borrowed);
+    gint64 hold = session->transaction != NULL ? postern_session_hold_deadline(&session->transaction->hold)
+                                               : POSTERN_NEVER;
+    return MIN(MIN(client, session->answer_deadline), hold);
 }
 
 PosternSessionState postern_session_state(const PosternSession *session)

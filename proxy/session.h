@@ -34,6 +34,7 @@ const char *postern_session_state_name(PosternSessionState state);
 typedef enum {
     POSTERN_SESSION_BORROW,           /* a back-end: borrowed() or borrow_failed() answers */
     POSTERN_SESSION_BORROW_CANCEL,    /* no more */
+    POSTERN_SESSION_OFFER,            /* the back-end is used slowly: others may need it; recalled() then */
     POSTERN_SESSION_RETURN,           /* done with the back-end; it may still be answering RSET */
     POSTERN_SESSION_ABANDON,          /* close the back-end's connection as it is, without its dot */
     POSTERN_SESSION_SEND_MESSAGE,     /* message with edits, then the dot, to the back-end;
@@ -100,6 +101,11 @@ void postern_session_set_capabilities(PosternSession *session, const PosternEhlo
 /* backend (IDLE, owned by the caller, valid until RETURN, ABANDON or its FAILED event) serves this session;
  * where it wants none any more, RETURN follows. */
 void postern_session_borrowed(PosternSession *session, PosternBackend *backend, gint64 now);
+/* After OFFER: somebody needs the back-end. RETURN follows, at once or when it has nothing to do. */
+void postern_session_recalled(PosternSession *session, gint64 now);
+/* For whom BORROW is: a number that is the same for all that count as one client, or
+ * POSTERN_FAIR_QUEUE_NOBODY where it is a server that tells of no client. */
+guint64 postern_session_client_number(const PosternSession *session);
 /* None can be had; reason is for the log. */
 void postern_session_borrow_failed(PosternSession *session, const char *reason, gint64 now);
 /* An event of the borrowed back-end; not taken over. */

@@ -8,58 +8,6 @@ gboolean postern_session_awaits_answers(const PosternSession *session)
     return session->transaction != NULL && session->transaction->unanswered > 0;
 }
 
-void postern_session_watch_silence(PosternSession *session, gint64 now)
-{
-    gboolean client_is_to_speak = session->state == POSTERN_SESSION_COMMAND ||
-                                  session->state == POSTERN_SESSION_DATA ||
-                                  session->state == POSTERN_SESSION_INSPECTING;
-    gboolean watch =
-        session->link == POSTERN_LINK_OPEN && client_is_to_speak && !postern_session_awaits_answers(session);
-    session->silence_deadline = watch ? now + POSTERN_BORROW_SILENCE_MS : G_MAXINT64;
-}
-
-static void borrow(PosternSession *session)
-{
-    session->link = POSTERN_LINK_BORROWING;
-    postern_session_act(session, POSTERN_SESSION_BORROW, NULL, NULL);
-}
-
-/* The back-end is no longer ours; what it was asked must be asked again. */
-static void unlink_backend(PosternSession *session)
-{
-    session->link = POSTERN_LINK_NONE;
-    session->backend = NULL;
-    session->silence_deadline = G_MAXINT64;
-    session->name_deadline = G_MAXINT64;
-    PosternTransaction *transaction = session->transaction;
-    if (transaction == NULL)
-        return;
-    PosternRecipient *recipient;
-    while ((recipient = g_queue_pop_head(&transaction->asked)) != NULL)
-        if (recipient->state == POSTERN_RECIPIENT_ASKED)
-            recipient->state = POSTERN_RECIPIENT_PENDING;
-}
-
-void postern_session_release_backend(PosternSession *session, gint64 now)
-{
-    PosternBackend *backend = session->backend;
-    PosternLink link = session->link;
-    unlink_backend(session);
-    if (link == POSTERN_LINK_BORROWING)
-        postern_session_act(session, POSTERN_SESSION_BORROW_CANCEL, NULL, NULL);
-    if (backend == NULL)
-        return;
-    gboolean data_asked = session->transaction != NULL && session->transaction->data_sent;
-    PosternBackendState state = postern_backend_state(backend);
-    if (state == POSTERN_BACKEND_ENVELOPE && !data_asked)
-        postern_backend_reset(backend, now);
-    else if (state != POSTERN_BACKEND_IDLE) {
-        postern_session_act(session, POSTERN_SESSION_ABANDON, NULL, NULL);
-        return;
-    }
-    postern_session_act(session, POSTERN_SESSION_RETURN, NULL, NULL);
-}
-
 /* The same words under another code, or a copy where it is the same code. */
 static PosternReply *with_code(const PosternReply *reply, guint code)
 {
@@ -171,16 +119,16 @@ static void ask_recipient(PosternSession *session, PosternRecipient *recipient, 
 void postern_session_ask_recipients(PosternSession *session, gint64 now)
 {
     if (session->link == POSTERN_LINK_NONE)
-        borrow(session);
+        postern_session_borrow(session, now);
     if (session->link != POSTERN_LINK_OPEN)
         return;
-    session->silence_deadline = G_MAXINT64;
     GPtrArray *recipients = session->transaction->recipients;
     for (guint i = 0; i < recipients->len; i++) {
         PosternRecipient *recipient = g_ptr_array_index(recipients, i);
         if (recipient->state == POSTERN_RECIPIENT_PENDING)
             ask_recipient(session, recipient, now);
     }
+    postern_session_watch_hold(session, now);
 }
 
 /* MAIL, then those that the client has had a 2xx for (again), then those that wait. */
@@ -189,6 +137,7 @@ static void open_envelope(PosternSession *session, gint64 now)
     PosternTransaction *transaction = session->transaction;
     g_autofree char *parameters = postern_session_mail_parameters(session);
     session->link = POSTERN_LINK_OPEN;
+    transaction->repeats += transaction->accepted > 0;
     g_clear_pointer(&transaction->mail_refusal, postern_reply_free);
     postern_backend_mail(session->backend, session->envelope->sender, parameters, now);
     for (guint i = 0; i < transaction->recipients->len; i++) {
@@ -209,21 +158,7 @@ static void identify(PosternSession *session, gint64 now)
         .local = identity->local,
     };
     session->link = POSTERN_LINK_IDENTIFYING;
-    session->name_deadline = G_MAXINT64;
     postern_backend_identify(session->backend, &client, now);
-}
-
-void postern_session_client_name(PosternSession *session, const char *name, gboolean temporary, gint64 now)
-{
-    if (session->own.name_known)
-        return; /* another name was given in the meantime */
-    g_free(session->own.name);
-    session->own.name = g_strdup(name);
-    session->own.name_known = TRUE;
-    session->own.name_temporary = temporary;
-    postern_session_show_client(session);
-    if (session->link == POSTERN_LINK_NAMING)
-        identify(session, now);
 }
 
 void postern_session_borrowed(PosternSession *session, PosternBackend *backend, gint64 now)
@@ -234,16 +169,7 @@ void postern_session_borrowed(PosternSession *session, PosternBackend *backend, 
         return;
     }
     session->backend = backend;
-    session->link = POSTERN_LINK_NAMING;
-    session->name_deadline = now + POSTERN_CLIENT_NAME_WAIT_MS;
-    if (postern_session_identity(session)->name_known)
-        identify(session, now);
-}
-
-void postern_session_give_up_name(PosternSession *session, gint64 now)
-{
-    if (session->link == POSTERN_LINK_NAMING)
-        postern_session_client_name(session, NULL, TRUE, now);
+    identify(session, now);
 }
 
 void postern_session_borrow_failed(PosternSession *session, const char *reason, gint64 now)
@@ -257,13 +183,13 @@ void postern_session_borrow_failed(PosternSession *session, const char *reason, 
 void postern_session_deliver(PosternSession *session, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
-    session->silence_deadline = G_MAXINT64;
     if (session->link == POSTERN_LINK_NONE)
-        borrow(session);
+        postern_session_borrow(session, now);
     if (session->link != POSTERN_LINK_OPEN || transaction->data_sent ||
         !g_queue_is_empty(&transaction->asked))
         return;
     transaction->data_sent = TRUE;
+    postern_session_watch_hold(session, now);
     postern_backend_data(session->backend, now);
 }
 
@@ -316,7 +242,7 @@ static void handle_rcpt_reply(PosternSession *session, const PosternReply *reply
     if (session->state == POSTERN_SESSION_DELIVERING)
         postern_session_deliver(session, now);
     else
-        postern_session_watch_silence(session, now);
+        postern_session_watch_hold(session, now);
 }
 
 static void handle_data_reply(PosternSession *session, const PosternReply *reply, gint64 now)
@@ -352,14 +278,14 @@ static gboolean try_again(PosternSession *session, const PosternBackendEvent *ev
         return FALSE;
     transaction->attempts++;
     transaction->data_sent = FALSE;
-    borrow(session);
+    postern_session_borrow(session, now);
     return TRUE;
 }
 
 static void handle_failure(PosternSession *session, const PosternBackendEvent *event, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
-    unlink_backend(session);
+    postern_session_unlink_backend(session);
     if (transaction == NULL)
         return;
     gboolean needed = session->state == POSTERN_SESSION_DELIVERING || postern_session_awaits_answers(session);

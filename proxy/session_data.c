@@ -54,7 +54,7 @@ void postern_session_data(PosternSession *session, gint64 now)
     session->messages++;
     g_string_append(session->output, "354 End data with <CR><LF>.<CR><LF>\r\n");
     postern_session_set_state(session, POSTERN_SESSION_DATA, now);
-    postern_session_watch_silence(session, now);
+    postern_session_watch_hold(session, now);
 }
 
 void postern_session_conclude(PosternSession *session, const char *reply, gint64 now)

@@ -23,6 +23,7 @@ PosternTransaction *postern_session_transaction_new(gint64 now)
     transaction->recipients = g_ptr_array_new_with_free_func(recipient_free);
     transaction->dsn_parameters = g_string_new(NULL);
     g_queue_init(&transaction->asked);
+    postern_session_hold_init(&transaction->hold);
     return transaction;
 }
 
@@ -125,6 +126,8 @@ static Refusal refusal_of(PosternSession *session, const PosternCommand *command
         return (Refusal){554, "5.7.1", "Relay access denied"};
     if (transaction->failure != NULL)
         return (Refusal){451, "4.3.0", "The mail server behind us cannot be used now, try again later"};
+    if (postern_session_has_repeated_enough(session))
+        return (Refusal){452, "4.5.3", "Too many recipients for one that is slow: send to it separately"};
     if (has_another_policy(session, recipient))
         return (Refusal){452, "4.5.3", "Another policy holds for this recipient: send to it separately"};
     return (Refusal){0, NULL, NULL};

@@ -8,7 +8,8 @@
  *   session_parameters.c  their parameters (RFC 5321 4.1.1.11)
  *   session_data.c        DATA and the message
  *   session_verdict.c     inspection and verdict
- *   session_backend.c     borrowing a back-end, its answers, delivery
+ *   session_hold.c        how long a back-end is borrowed
+ *   session_backend.c     what it is asked, its answers, delivery
  *   session_keep.c        capsules of messages
  *   session_log.c         replies and closing lines
  */
@@ -49,11 +50,24 @@ typedef struct {
 /* Where the session stands with a back-end. */
 typedef enum {
     POSTERN_LINK_NONE,
+    POSTERN_LINK_NAMING, /* one is needed; the client's name is still being looked up */
     POSTERN_LINK_BORROWING,
-    POSTERN_LINK_NAMING, /* borrowed; the client's name is still being looked up */
     POSTERN_LINK_IDENTIFYING,
     POSTERN_LINK_OPEN, /* it has MAIL, and has or gets the recipients */
 } PosternLink;
+
+#define POSTERN_NEVER G_MAXINT64
+
+/* How long a borrowed back-end has waited for its client, or for the verdict on what came from it. */
+typedef struct {
+    gint64 name_deadline;    /* when one is borrowed although the client's name is not known yet */
+    gint64 waits_since;      /* or POSTERN_NEVER: it has something to do */
+    gint64 waited_ms;        /* before that, since it was borrowed */
+    gint64 silence_deadline; /* when it goes back whether anybody needs it or not */
+    gint64 offer_deadline;   /* when it is offered to those who wait for one */
+    gboolean offered;
+    gboolean recalled; /* somebody needs it: it goes back as soon as it has nothing to do */
+} PosternHold;
 
 /* What became of a message, for its closing line. */
 typedef enum {
@@ -89,6 +103,8 @@ typedef struct {
     char *failure;                     /* why it can only end in 451, for the log */
     guint unanswered;                  /* recipients that the client awaits an answer for */
     guint attempts;                    /* back-ends lost before they had the message */
+    PosternHold hold;
+    guint repeats; /* times that MAIL and RCPT were told anew */
     gboolean data_sent;
     PosternMessage *message;
     PosternDataDecoder decoder;
@@ -124,9 +140,7 @@ struct PosternSession {
     gint64 rate_deadline;    /* until so much more of a message must have come */
     guint64 rate_octets;     /* that came since that began */
     gint64 answer_deadline;  /* before_queue_filter: until the client must have its answer */
-    gint64 silence_deadline; /* when a back-end that waits for the client goes back */
     guint64 pace_octets;     /* of the message, since the silence was last reckoned from */
-    gint64 name_deadline;    /* when a borrowed back-end is told that the name could not be looked up */
     PosternLineReader line;
     PosternCommand *held; /* a command that must wait for answers to those before it */
     GByteArray *decoded;
@@ -238,14 +252,25 @@ void postern_session_answer_recipient(PosternSession *session, PosternRecipient 
                                       const PosternReply *reply, gint64 now);
 /* Starts or goes on with giving the accepted message to the back-end. */
 void postern_session_deliver(PosternSession *session, gint64 now);
-/* The client's name has had its time. */
-void postern_session_give_up_name(PosternSession *session, gint64 now);
 /* filter_timeout has passed: who waits for an answer gets 451, before the server in front gives up. */
 void postern_session_give_up_answer(PosternSession *session, gint64 now);
+/* session_hold.c */
+void postern_session_hold_init(PosternHold *hold);
+/* The next of its deadlines. */
+gint64 postern_session_hold_deadline(const PosternHold *hold);
+/* Asks for a back-end, once the client's name is known or has had its time. */
+void postern_session_borrow(PosternSession *session, gint64 now);
 /* Gives the back-end back: reset, or closed where it is in the middle of a message. */
 void postern_session_release_backend(PosternSession *session, gint64 now);
-/* Starts the time after which a silent client's back-end goes back to the pool. */
-void postern_session_watch_silence(PosternSession *session, gint64 now);
+/* It is gone. */
+void postern_session_unlink_backend(PosternSession *session);
+/* The client has spoken, or who is to speak has changed: reckons how long the back-end has waited, and gives
+ * it back where it was recalled and has nothing to do. */
+void postern_session_watch_hold(PosternSession *session, gint64 now);
+/* A deadline of the hold has passed. */
+void postern_session_judge_hold(PosternSession *session, gint64 now);
+/* TRUE where the envelope has been told so often that no more may be added to it. */
+gboolean postern_session_has_repeated_enough(const PosternSession *session);
 
 /* session_keep.c */
 /* The verdict is there: a capsule of the message, where one is wanted. */

@@ -78,7 +78,7 @@ void postern_session_inspect(PosternSession *session, gint64 now)
     if (octets != NULL) /* without an empty line the header ends with the message */
         seek_origin(session, octets, length);
     postern_session_set_state(session, POSTERN_SESSION_INSPECTING, now);
-    postern_session_watch_silence(session, now);
+    postern_session_watch_hold(session, now);
     postern_session_act(session, POSTERN_SESSION_INSPECT_MESSAGE, transaction->message, NULL);
     PosternSessionAction *action = g_queue_peek_tail(&session->actions);
     action->checks = transaction->policy->checks;

@@ -73,6 +73,8 @@ PosternSession *postern_client_connection_session(PosternClientConnection *clien
 const PosternProxySettings *postern_client_connection_settings(const PosternClientConnection *client);
 /* A back-end serves it now: the session is told. */
 void postern_client_connection_give(PosternClientConnection *client, PosternBackendConnection *backend);
+/* Somebody needs that connection; nothing where it is on its way back. */
+void postern_client_connection_recall(PosternClientConnection *client, guint64 connection);
 /* An event of its back-end. */
 void postern_client_connection_backend_event(PosternClientConnection *client,
                                              const PosternBackendEvent *event);

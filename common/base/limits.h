@@ -150,8 +150,13 @@
 #define POSTERN_LISTENERS_MAX 32
 #define POSTERN_BACKENDS_MAX 64
 
-#define POSTERN_BORROW_SILENCE_MS 500 /* a silent client's back-end connection goes back to the pool */
-/* a back-end that is borrowed waits so long for the client's name */
+/* so long a borrowed back-end connection may wait for its client, or for the verdict, in all, before it is
+ * offered to others; and so much more each time that it was given back */
+#define POSTERN_BORROW_PATIENCE_MS 500
+/* a silent client's goes back to the pool, whether others wait or not; likewise */
+#define POSTERN_BORROW_SILENCE_MS 10000
+#define POSTERN_BORROW_REPEATS_MAX 4 /* times that one envelope is told anew, before its end */
+/* a back-end is not borrowed before the client's name is known or was looked for so long */
 #define POSTERN_CLIENT_NAME_WAIT_MS 3000
 #define POSTERN_DATA_RATE_SECONDS 60    /* that [proxy] min_data_rate is an average of */
 #define POSTERN_BORROW_PACE_OCTETS 1024 /* of a message in that time: who sends fewer counts as silent */

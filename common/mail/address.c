@@ -97,3 +97,19 @@ gboolean postern_address_is_loopback(const PosternAddress *address)
         return ntohl(address->ipv4.s_addr) >> 24 == 127;
     return address->family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&address->ipv6);
 }
+
+/* Multicast begins with ff in IPv6: no client's /64 is there, and IPv4 can be. */
+#define IPV4_PREFIX G_GUINT64_CONSTANT(0xffffffff00000000)
+
+guint64 postern_address_client_number(const PosternAddress *address)
+{
+    guint64 number = 0;
+
+    if (address->family == AF_INET)
+        return IPV4_PREFIX | ntohl(address->ipv4.s_addr);
+    if (address->family != AF_INET6)
+        return 0;
+    for (gsize i = 0; i < sizeof number; i++)
+        number = number << 8 | address->ipv6.s6_addr[i];
+    return number != 0 ? number : 1; /* ::1 is somebody */
+}

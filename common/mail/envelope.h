@@ -32,6 +32,9 @@ gboolean postern_address_in_network(const PosternAddress *address, const Postern
 /* 127.0.0.0/8 and ::1. */
 gboolean postern_address_is_loopback(const PosternAddress *address);
 
+/* A number that names the client for limits and shares: one address, of IPv6 one /64. 0 for AF_UNSPEC. */
+guint64 postern_address_client_number(const PosternAddress *address);
+
 typedef struct {
     PosternAddress client;   /* who speaks to us, or of whom a trusted relay tells us */
     char *client_name;       /* verified reverse name, or NULL: not known */

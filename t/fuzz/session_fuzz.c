@@ -18,7 +18,7 @@ typedef struct {
     PosternProxySettings *settings;
     PosternSession *session;
     PosternBackend *backend;
-    gboolean wanted, lent, inspecting, closed, name_wanted;
+    gboolean wanted, lent, offered, inspecting, closed, name_wanted;
     gboolean pretend;        /* the MTA's answers are made up, all good */
     PosternMessage *message; /* SEND_MESSAGE, to be sent */
     GString *wire;           /* of the client, not taken yet */
@@ -38,7 +38,7 @@ static void drop_backend(Fuzz *fuzz)
 {
     g_clear_pointer(&fuzz->backend, postern_backend_free);
     g_clear_pointer(&fuzz->message, postern_message_unref);
-    fuzz->lent = FALSE;
+    fuzz->lent = fuzz->offered = FALSE;
 }
 
 static void answer(Fuzz *fuzz, const char *text)
@@ -100,6 +100,10 @@ static void act(Fuzz *fuzz, PosternSessionAction *action)
         break;
     case POSTERN_SESSION_BORROW_CANCEL:
         fuzz->wanted = FALSE;
+        break;
+    case POSTERN_SESSION_OFFER:
+        g_assert_true(fuzz->lent && !fuzz->offered);
+        fuzz->offered = TRUE;
         break;
     case POSTERN_SESSION_RETURN:
     case POSTERN_SESSION_ABANDON:
@@ -278,6 +282,10 @@ static void pass_time(Fuzz *fuzz)
 static void end_something(Fuzz *fuzz)
 {
     switch (take(fuzz) % 16) {
+    case 7 ... 9:
+        if (fuzz->offered)
+            postern_session_recalled(fuzz->session, fuzz->now);
+        break;
     case 0:
         postern_session_client_closed(fuzz->session, fuzz->now);
         break;

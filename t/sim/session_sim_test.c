@@ -51,6 +51,7 @@ static void world_init(World *world, guint32 seed, guint sessions, const char *t
     world->limit = 1 + any_of(world, 6);
     world->fault_percent = percent(world, 25) ? 0 : any_of(world, 15);
     world->leave_permille = percent(world, 25) ? 0 : any_of(world, 40);
+    world->crowded = percent(world, 30);
     world->pipelining = percent(world, 70);
     world->keeps_xclient = percent(world, 60);
     world->pool = postern_pool_new(world->limit, world->settings->configuration->proxy.backend_wait_ms,
@@ -80,8 +81,9 @@ static void arrive(World *world)
 {
     Client *client = g_new0(Client, 1);
     client->number = ++world->next_client;
-    client->address_text =
-        g_strdup_printf("10.1.%u.%u", (guint)client->number / 250, 1 + (guint)client->number % 250);
+    client->address_text = world->crowded ? g_strdup_printf("10.2.0.%u", 1 + any_of(world, 3))
+                                          : g_strdup_printf("10.1.%u.%u", (guint)client->number / 250,
+                                                            1 + (guint)client->number % 250);
     g_assert_true(postern_address_parse(&client->address, client->address_text));
     client->session = postern_session_new(world->settings, &client->address, FALSE, world->now);
     if (world->capabilities_known)
@@ -101,7 +103,8 @@ static void arrive(World *world)
     g_hash_table_insert(world->clients, key_of(client->number), client);
     mark_client(world, client->number);
     world->arrivals_left--;
-    world->arrival_at = world->arrivals_left > 0 ? world->now + any_of(world, 1500) : NEVER;
+    world->arrival_at =
+        world->arrivals_left > 0 ? world->now + any_of(world, world->crowded ? 150 : 1500) : NEVER;
 }
 
 static gint64 client_next(const Client *client)
@@ -247,7 +250,7 @@ static void run_due(World *world, const Due *due)
         arrive(world);
     } else if (world->probe_at <= world->now) {
         world->probe_at = NEVER;
-        postern_pool_request(world->pool, POSTERN_POOL_PROBE, world->now);
+        postern_pool_request(world->pool, POSTERN_POOL_PROBE, POSTERN_FAIR_QUEUE_NOBODY, world->now);
     } else if (world->drain_at <= world->now || world->end_at <= world->now) {
         run_drain(world, world->end_at <= world->now);
     } else {
@@ -323,9 +326,9 @@ static void test_worlds(void)
     g_unlink(table);
     g_test_message(
         "%u sessions (%u clients left, %u let go), %u messages: %u acknowledged, %u refused, %u not "
-        "answered, %u unknown; %u faults of back-ends, %u connections killed",
+        "answered, %u unknown; %u faults of back-ends, %u connections killed, %u recalled",
         counts.sessions, counts.left, counts.let_go, counts.messages, counts.acknowledged, counts.refused,
-        counts.unanswered, counts.unknown, counts.errors, counts.killed);
+        counts.unanswered, counts.unknown, counts.errors, counts.killed, counts.recalled);
     if (sessions >= SESSIONS_PER_WORLD)
         g_assert_cmpuint(counts.acknowledged, >, 0);
 }

@@ -81,6 +81,16 @@ static inline void shell_refuse(World *world, const PosternPoolAction *action)
     }
 }
 
+static inline void shell_recall(World *world, const PosternPoolAction *action)
+{
+    Client *client = g_hash_table_lookup(world->clients, key_of(action->waiter));
+    world->counts->recalled++;
+    if (client == NULL || client->mta == NULL || client->mta->number != action->connection)
+        return; /* on its way back */
+    postern_session_recalled(client->session, world->now);
+    mark_client(world, client->number);
+}
+
 static inline void shell_pool_action(World *world, const PosternPoolAction *action)
 {
     Mta *mta = g_hash_table_lookup(world->mtas, key_of(action->connection));
@@ -93,6 +103,9 @@ static inline void shell_pool_action(World *world, const PosternPoolAction *acti
         break;
     case POSTERN_POOL_REFUSE:
         shell_refuse(world, action);
+        break;
+    case POSTERN_POOL_RECALL:
+        shell_recall(world, action);
         break;
     case POSTERN_POOL_QUIT:
         if (mta != NULL) {
@@ -258,10 +271,15 @@ static inline void shell_act(World *world, Client *client, PosternSessionAction 
 {
     switch (action->kind) {
     case POSTERN_SESSION_BORROW:
-        postern_pool_request(world->pool, client->number, world->now);
+        postern_pool_request(world->pool, client->number, postern_session_client_number(client->session),
+                             world->now);
         break;
     case POSTERN_SESSION_BORROW_CANCEL:
         postern_pool_cancel(world->pool, client->number, world->now);
+        break;
+    case POSTERN_SESSION_OFFER:
+        if (client->mta != NULL)
+            postern_pool_offer(world->pool, client->mta->number, world->now);
         break;
     case POSTERN_SESSION_RETURN:
         shell_let_go(world, client, FALSE);

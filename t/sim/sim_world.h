@@ -40,7 +40,8 @@ typedef struct {
 } Message;
 
 typedef struct {
-    guint sessions, messages, acknowledged, refused, unanswered, unknown, killed, left, let_go, errors;
+    guint sessions, messages, acknowledged, refused, unanswered, unknown, killed, left, let_go, errors,
+        recalled;
 } Counts;
 
 /* Every fifth recipient has a policy of its own ([policy strict]). */
@@ -68,6 +69,7 @@ typedef struct {
     guint fault_percent;  /* of the MTA's answers */
     guint leave_permille; /* of a client's turns */
     gboolean pipelining, keeps_xclient;
+    gboolean crowded;                   /* many clients at once, of few addresses */
     GHashTable *clients;                /* number -> Client */
     GHashTable *mtas;                   /* number -> Mta */
     GHashTable *messages;               /* number -> Message */

@@ -10,10 +10,13 @@
  * by. */
 typedef enum { OPENING, READY, GIVEN, ENDING } Stage;
 
+#define CLIENTS 3 /* of the waiters, in turn */
+
 typedef struct {
     guint64 number;
     Stage stage;
     guint64 waiter; /* GIVEN */
+    gboolean offered, recalled;
 } Connection;
 
 typedef struct {
@@ -33,7 +36,7 @@ typedef struct {
     guint64 turns;
     PosternPoolStanding standing;
     gboolean draining;
-    guint given, refused, opened;
+    guint given, refused, opened, recalled;
 } Model;
 
 static Connection *find(Model *model, guint64 number)
@@ -44,6 +47,22 @@ static Connection *find(Model *model, guint64 number)
             return connection;
     }
     return NULL;
+}
+
+static guint64 client_of(guint64 waiter)
+{
+    return 1 + waiter % CLIENTS;
+}
+
+static guint count_held(Model *model, guint64 client)
+{
+    guint count = 0;
+    for (guint i = 0; i < model->connections->len; i++) {
+        const Connection *connection = &g_array_index(model->connections, Connection, i);
+        count += connection->stage == GIVEN && connection->waiter != POSTERN_POOL_PROBE &&
+                 client_of(connection->waiter) == client;
+    }
+    return count;
 }
 
 static void take_open(Model *model, const PosternPoolAction *action)
@@ -62,13 +81,20 @@ static void take_give(Model *model, const PosternPoolAction *action)
     g_assert_nonnull(connection);
     g_assert_cmpint(connection->stage, ==, READY);
     g_assert_true(waiter->waits);
+    /* In order within its client; and no client has more than it leaves to others. */
     for (guint i = 1; i <= WAITERS && action->waiter != POSTERN_POOL_PROBE; i++)
-        g_assert_false(model->waiters[i].waits && model->waiters[i].turn < waiter->turn);
+        g_assert_false(model->waiters[i].waits && client_of(i) == client_of(action->waiter) &&
+                       model->waiters[i].turn < waiter->turn);
     waiter->waits = FALSE;
     waiter->connection = action->connection;
     connection->stage = GIVEN;
     connection->waiter = action->waiter;
+    connection->offered = connection->recalled = FALSE;
     model->given++;
+    if (action->waiter != POSTERN_POOL_PROBE) {
+        guint held = count_held(model, client_of(action->waiter));
+        g_assert_cmpuint(held, <=, MAX(1, (model->limit + 1) / 2));
+    }
 }
 
 static void take_refuse(Model *model, const PosternPoolAction *action)
@@ -77,6 +103,18 @@ static void take_refuse(Model *model, const PosternPoolAction *action)
     g_assert_nonnull(action->reason);
     model->waiters[action->waiter].waits = FALSE;
     model->refused++;
+}
+
+static void take_recall(Model *model, const PosternPoolAction *action)
+{
+    Connection *connection = find(model, action->connection);
+    g_assert_nonnull(connection);
+    g_assert_cmpint(connection->stage, ==, GIVEN);
+    g_assert_cmpuint(connection->waiter, ==, action->waiter);
+    g_assert_true(connection->offered && !connection->recalled);
+    g_assert_cmpuint(postern_pool_waiting(model->pool), >, 0);
+    connection->recalled = TRUE;
+    model->recalled++;
 }
 
 static void take_quit(Model *model, const PosternPoolAction *action)
@@ -101,6 +139,9 @@ static void take_actions(Model *model)
         case POSTERN_POOL_REFUSE:
             take_refuse(model, &action);
             break;
+        case POSTERN_POOL_RECALL:
+            take_recall(model, &action);
+            break;
         case POSTERN_POOL_QUIT:
             take_quit(model, &action);
             break;
@@ -114,6 +155,26 @@ static guint count_stage(Model *model, Stage stage)
     for (guint i = 0; i < model->connections->len; i++)
         count += g_array_index(model->connections, Connection, i).stage == stage;
     return count;
+}
+
+/* Who has none gets one that is ready; and where it has to wait, what was offered is on its way back. */
+static void check_client(Model *model, guint64 client)
+{
+    gboolean waits = FALSE;
+    guint on_their_way = count_stage(model, OPENING);
+    guint offered = 0;
+    for (guint i = 1; i <= WAITERS; i++)
+        waits = waits || (client_of(i) == client && model->waiters[i].waits);
+    if (!waits || count_held(model, client) > 0)
+        return;
+    g_assert_cmpuint(count_stage(model, READY), ==, 0);
+    for (guint i = 0; i < model->connections->len; i++) {
+        const Connection *connection = &g_array_index(model->connections, Connection, i);
+        on_their_way += connection->stage == GIVEN && connection->recalled;
+        offered += connection->stage == GIVEN && connection->offered && !connection->recalled;
+    }
+    if (offered > 0)
+        g_assert_cmpuint(on_their_way, >, 0);
 }
 
 /* True after every step and its actions. */
@@ -132,8 +193,10 @@ static void check(Model *model)
     g_assert_cmpuint(postern_pool_waiting(model->pool), ==, waiting);
     g_assert_cmpuint(postern_pool_used(model->pool), ==, model->connections->len);
     g_assert_cmpuint(postern_pool_used(model->pool), <=, model->limit);
-    if (model->waiters[POSTERN_POOL_PROBE].waits || (waiting > 0 && model->standing == POSTERN_POOL_USABLE))
+    if (model->waiters[POSTERN_POOL_PROBE].waits)
         g_assert_cmpuint(count_stage(model, READY), ==, 0);
+    for (guint client = 1; client <= CLIENTS && model->standing == POSTERN_POOL_USABLE; client++)
+        check_client(model, client);
     if (count_stage(model, READY) > 0)
         g_assert_cmpint(postern_pool_deadline(model->pool), <=, model->now + IDLE_MS);
 }
@@ -144,7 +207,7 @@ static void step_request(Model *model, guint i)
     if (waiter->waits || waiter->connection != 0)
         return;
     *waiter = (Waiter){.waits = TRUE, .since = model->now, .turn = ++model->turns};
-    postern_pool_request(model->pool, i, model->now);
+    postern_pool_request(model->pool, i, i == POSTERN_POOL_PROBE ? 0 : client_of(i), model->now);
 }
 
 static void step_cancel(Model *model, guint i)
@@ -170,6 +233,15 @@ static void step_opened(Model *model)
         return;
     connection->stage = READY;
     postern_pool_opened(model->pool, connection->number, model->now);
+}
+
+static void step_offer(Model *model)
+{
+    Connection *connection = any_connection(model);
+    if (connection == NULL || connection->stage != GIVEN)
+        return;
+    connection->offered = connection->offered || connection->waiter != POSTERN_POOL_PROBE;
+    postern_pool_offer(model->pool, connection->number, model->now);
 }
 
 static void step_returned(Model *model)
@@ -220,7 +292,10 @@ static void step_time(Model *model)
 static void step(Model *model)
 {
     guint waiter = (guint)g_rand_int_range(model->random, 0, WAITERS + 1);
-    switch (g_rand_int_range(model->random, 0, 24)) {
+    switch (g_rand_int_range(model->random, 0, 26)) {
+    case 24 ... 25:
+        step_offer(model);
+        break;
     case 0 ... 7:
         step_request(model, waiter);
         break;
@@ -275,6 +350,7 @@ static void test_model(void)
 {
     guint given = 0;
     guint refused = 0;
+    guint recalled = 0;
     for (guint world = 0; world < STEPS / 1000; world++) {
         Model model = {.random = g_rand_new_with_seed(world), .limit = 1 + world % CONNECTIONS_MAX};
         model.connections = g_array_new(FALSE, FALSE, sizeof(Connection));
@@ -283,11 +359,13 @@ static void test_model(void)
         drain(&model);
         given += model.given;
         refused += model.refused;
+        recalled += model.recalled;
         postern_pool_free(model.pool);
         g_array_unref(model.connections);
         g_rand_free(model.random);
     }
-    g_test_message("%u given, %u refused", given, refused);
+    g_test_message("%u given, %u refused, %u recalled", given, refused, recalled);
+    g_assert_cmpuint(recalled, >, STEPS / 1000);
     g_assert_cmpuint(given, >, STEPS / 100);
     g_assert_cmpuint(refused, >, STEPS / 1000);
 }

@@ -24,6 +24,9 @@ static void expect_actions(PosternPool *pool, const char *expected)
         case POSTERN_POOL_REFUSE:
             g_string_append_printf(text, "%srefuse %u (%s)", comma, waiter, action.reason);
             break;
+        case POSTERN_POOL_RECALL:
+            g_string_append_printf(text, "%srecall %u of %u", comma, connection, waiter);
+            break;
         case POSTERN_POOL_QUIT:
             g_string_append_printf(text, "%squit %u", comma, connection);
             break;
@@ -46,7 +49,7 @@ static PosternPool *busy_pool(guint limit)
     PosternPool *pool = usable_pool(limit);
     PosternPoolAction action;
     for (guint i = 1; i <= limit; i++) {
-        postern_pool_request(pool, i, 0);
+        postern_pool_request(pool, i, i, 0);
         postern_pool_opened(pool, i, 0);
     }
     while (postern_pool_next_action(pool, &action))
@@ -59,7 +62,7 @@ static void test_limit(void)
 {
     g_autoptr(PosternPool) pool = usable_pool(2);
     for (guint waiter = 1; waiter <= 4; waiter++)
-        postern_pool_request(pool, waiter, 0);
+        postern_pool_request(pool, waiter, waiter, 0);
     expect_actions(pool, "open 1, open 2");
     g_assert_cmpuint(postern_pool_used(pool), ==, 2);
     g_assert_cmpuint(postern_pool_waiting(pool), ==, 4);
@@ -74,7 +77,7 @@ static void test_limit(void)
     postern_pool_returned(pool, 2, TRUE, 4);
     postern_pool_returned(pool, 1, TRUE, 5);
     expect_actions(pool, "");
-    postern_pool_request(pool, 5, 6); /* the last used is the freshest */
+    postern_pool_request(pool, 5, 5, 6); /* the last used is the freshest */
     expect_actions(pool, "give 1 to 5");
     g_assert_cmpuint(postern_pool_used(pool), ==, 2);
 }
@@ -83,7 +86,7 @@ static void test_limit(void)
 static void test_slot_is_free_on_close(void)
 {
     g_autoptr(PosternPool) pool = busy_pool(1);
-    postern_pool_request(pool, 9, 0);
+    postern_pool_request(pool, 9, 9, 0);
     postern_pool_returned(pool, 1, FALSE, 1);
     expect_actions(pool, "quit 1");
     g_assert_cmpuint(postern_pool_used(pool), ==, 1);
@@ -100,8 +103,8 @@ static void test_slot_is_free_on_close(void)
 static void test_deadline(void)
 {
     g_autoptr(PosternPool) pool = busy_pool(1);
-    postern_pool_request(pool, 7, 10);
-    postern_pool_request(pool, 8, 20);
+    postern_pool_request(pool, 7, 7, 10);
+    postern_pool_request(pool, 8, 8, 20);
     g_assert_cmpint(postern_pool_deadline(pool), ==, 10 + WAIT_MS);
     postern_pool_timer(pool, 10 + WAIT_MS - 1);
     expect_actions(pool, "");
@@ -131,18 +134,18 @@ static void test_idle_ends(void)
 static void test_cancel(void)
 {
     g_autoptr(PosternPool) pool = busy_pool(1);
-    postern_pool_request(pool, 7, 0);
-    postern_pool_request(pool, 8, 0);
+    postern_pool_request(pool, 7, 7, 0);
+    postern_pool_request(pool, 8, 8, 0);
     postern_pool_cancel(pool, 7, 0); /* while it waits */
     g_assert_cmpuint(postern_pool_waiting(pool), ==, 1);
     postern_pool_returned(pool, 1, TRUE, 1);
     postern_pool_cancel(pool, 8, 1); /* its GIVE is not out yet */
     expect_actions(pool, "");
-    postern_pool_request(pool, 9, 2);
-    postern_pool_request(pool, 10, 2);
+    postern_pool_request(pool, 9, 9, 2);
+    postern_pool_request(pool, 10, 10, 2);
     postern_pool_cancel(pool, 9, 2); /* the next in turn gets it */
     expect_actions(pool, "give 1 to 10");
-    postern_pool_request(pool, 11, 3);
+    postern_pool_request(pool, 11, 11, 3);
     postern_pool_timer(pool, 3 + WAIT_MS);
     postern_pool_cancel(pool, 11, 3 + WAIT_MS); /* its REFUSE is not out yet */
     expect_actions(pool, "");
@@ -156,15 +159,15 @@ static void test_cancel(void)
 static void test_cancel_while_opening(void)
 {
     g_autoptr(PosternPool) pool = usable_pool(2);
-    postern_pool_request(pool, 1, 0);
+    postern_pool_request(pool, 1, 1, 0);
     expect_actions(pool, "open 1");
     postern_pool_cancel(pool, 1, 1);
-    postern_pool_request(pool, 2, 2);
+    postern_pool_request(pool, 2, 2, 2);
     expect_actions(pool, ""); /* the one that opens is enough */
     postern_pool_cancel(pool, 2, 3);
     postern_pool_opened(pool, 1, 4);
     expect_actions(pool, "");
-    postern_pool_request(pool, 3, 5);
+    postern_pool_request(pool, 3, 3, 5);
     expect_actions(pool, "give 1 to 3");
 }
 
@@ -172,8 +175,8 @@ static void test_cancel_while_opening(void)
 static void test_given_and_lost(void)
 {
     g_autoptr(PosternPool) pool = usable_pool(1);
-    postern_pool_request(pool, 1, 0);
-    postern_pool_request(pool, 2, 5);
+    postern_pool_request(pool, 1, 1, 0);
+    postern_pool_request(pool, 2, 2, 5);
     expect_actions(pool, "open 1");
     postern_pool_opened(pool, 1, 10);
     postern_pool_closed(pool, 1, NULL, 10);
@@ -202,10 +205,10 @@ static void test_quit_and_lost(void)
 static void test_probe_is_first(void)
 {
     g_autoptr(PosternPool) pool = postern_pool_new(2, WAIT_MS, IDLE_MS);
-    postern_pool_request(pool, 1, 0);
-    postern_pool_request(pool, 2, 100);
+    postern_pool_request(pool, 1, 1, 0);
+    postern_pool_request(pool, 2, 2, 100);
     expect_actions(pool, ""); /* not proved: nothing is opened for clients */
-    postern_pool_request(pool, POSTERN_POOL_PROBE, 200);
+    postern_pool_request(pool, POSTERN_POOL_PROBE, POSTERN_POOL_PROBE, 200);
     expect_actions(pool, "open 1");
     g_assert_cmpint(postern_pool_deadline(pool), ==, WAIT_MS);
     postern_pool_opened(pool, 1, 300);
@@ -216,8 +219,8 @@ static void test_probe_is_first(void)
     expect_actions(pool, "give 1 to 1");
     postern_pool_opened(pool, 2, 401);
     expect_actions(pool, "give 2 to 2");
-    postern_pool_request(pool, 3, 500);
-    postern_pool_request(pool, POSTERN_POOL_PROBE, 600);
+    postern_pool_request(pool, 3, 3, 500);
+    postern_pool_request(pool, POSTERN_POOL_PROBE, POSTERN_POOL_PROBE, 600);
     postern_pool_returned(pool, 1, TRUE, 700);
     expect_actions(pool, "give 1 to 0");
     postern_pool_closed(pool, 1, NULL, 710); /* lost in the probe's hands */
@@ -228,7 +231,7 @@ static void test_unproved(void)
 {
     g_autoptr(PosternPool) pool = postern_pool_new(2, WAIT_MS, IDLE_MS);
     g_assert_cmpint(postern_pool_standing(pool), ==, POSTERN_POOL_UNPROVED);
-    postern_pool_request(pool, 1, 0);
+    postern_pool_request(pool, 1, 1, 0);
     postern_pool_timer(pool, WAIT_MS);
     expect_actions(pool, "refuse 1 (the back-end has not been proved to refuse relaying yet)");
     g_assert_cmpint(postern_pool_deadline(pool), ==, G_MAXINT64);
@@ -237,24 +240,24 @@ static void test_unproved(void)
 static void test_unusable(void)
 {
     g_autoptr(PosternPool) pool = busy_pool(2);
-    postern_pool_request(pool, 7, 0);
-    postern_pool_request(pool, 8, 0);
+    postern_pool_request(pool, 7, 7, 0);
+    postern_pool_request(pool, 8, 8, 0);
     postern_pool_timer(pool, WAIT_MS); /* a reason each, whatever happens before they are told */
-    postern_pool_request(pool, 9, WAIT_MS);
+    postern_pool_request(pool, 9, 9, WAIT_MS);
     postern_pool_set_standing(pool, POSTERN_POOL_UNUSABLE, "it relays", WAIT_MS);
     expect_actions(pool,
                    "refuse 7 (no connection to the back-end became free in time), refuse 8 (no connection to "
                    "the back-end became free in time), refuse 9 (it relays)");
     postern_pool_returned(pool, 1, TRUE, WAIT_MS);
-    postern_pool_request(pool, POSTERN_POOL_PROBE, WAIT_MS);
+    postern_pool_request(pool, POSTERN_POOL_PROBE, POSTERN_POOL_PROBE, WAIT_MS);
     expect_actions(pool, "give 1 to 0");
-    postern_pool_request(pool, POSTERN_POOL_PROBE, WAIT_MS);
+    postern_pool_request(pool, POSTERN_POOL_PROBE, POSTERN_POOL_PROBE, WAIT_MS);
     postern_pool_timer(pool, 2 * WAIT_MS);
     expect_actions(pool, "refuse 0 (no connection to the back-end became free in time)");
-    postern_pool_request(pool, 10, 2 * WAIT_MS);
+    postern_pool_request(pool, 10, 10, 2 * WAIT_MS);
     expect_actions(pool, "refuse 10 (it relays)");
     postern_pool_set_standing(pool, POSTERN_POOL_USABLE, NULL, 2 * WAIT_MS);
-    postern_pool_request(pool, 11, 2 * WAIT_MS);
+    postern_pool_request(pool, 11, 11, 2 * WAIT_MS);
     postern_pool_returned(pool, 2, TRUE, 2 * WAIT_MS);
     expect_actions(pool, "give 2 to 11");
 }
@@ -265,7 +268,7 @@ static void test_ending(void)
     g_autoptr(PosternPool) pool = busy_pool(2);
     postern_pool_returned(pool, 1, TRUE, 0);
     postern_pool_ending(pool, 1, 1);
-    postern_pool_request(pool, 7, 1);
+    postern_pool_request(pool, 7, 7, 1);
     expect_actions(pool, "");
     g_assert_cmpuint(postern_pool_used(pool), ==, 2);
     postern_pool_closed(pool, 1, NULL, 2);
@@ -284,7 +287,7 @@ static void test_end_idle(void)
     postern_pool_returned(pool, 2, TRUE, 0);
     postern_pool_end_idle(pool, 1);
     expect_actions(pool, "quit 2, quit 1");
-    postern_pool_request(pool, 7, 1); /* their slots are taken until they are closed */
+    postern_pool_request(pool, 7, 7, 1); /* their slots are taken until they are closed */
     expect_actions(pool, "");
     postern_pool_closed(pool, 1, NULL, 2);
     expect_actions(pool, "open 5");
@@ -297,13 +300,13 @@ static void test_drain(void)
     g_autoptr(PosternPool) pool = busy_pool(4);
     postern_pool_returned(pool, 1, TRUE, 0);
     postern_pool_returned(pool, 2, TRUE, 0);
-    postern_pool_request(pool, 7, 0);
+    postern_pool_request(pool, 7, 7, 0);
     postern_pool_returned(pool, 3, FALSE, 0); /* ends already */
     expect_actions(pool, "give 2 to 7, quit 3");
     postern_pool_drain(pool, 1);
     postern_pool_drain(pool, 1);
     expect_actions(pool, "quit 1");
-    postern_pool_request(pool, 8, 2);
+    postern_pool_request(pool, 8, 8, 2);
     postern_pool_returned(pool, 4, TRUE, 2);
     expect_actions(pool, "refuse 8 (the proxy is stopping), quit 4");
     for (guint i = 1; i <= 4; i++)
@@ -317,51 +320,155 @@ static void test_drain(void)
 static void test_drain_lets_nobody_wait(void)
 {
     g_autoptr(PosternPool) pool = busy_pool(1);
-    postern_pool_request(pool, 7, 0);
+    postern_pool_request(pool, 7, 7, 0);
     postern_pool_drain(pool, 1);
     expect_actions(pool, "refuse 7 (the proxy is stopping)");
 
     g_autoptr(PosternPool) given = busy_pool(1);
-    postern_pool_request(given, 7, 0);
+    postern_pool_request(given, 7, 7, 0);
     postern_pool_returned(given, 1, TRUE, 0);
     postern_pool_drain(given, 1);
     postern_pool_cancel(given, 7, 1);
     expect_actions(given, "quit 1");
 
     g_autoptr(PosternPool) lost = busy_pool(1);
-    postern_pool_request(lost, 7, 0);
+    postern_pool_request(lost, 7, 7, 0);
     postern_pool_returned(lost, 1, TRUE, 0);
     postern_pool_drain(lost, 1);
     postern_pool_closed(lost, 1, NULL, 1);
     expect_actions(lost, "refuse 7 (the proxy is stopping)");
 
     g_autoptr(PosternPool) opening = usable_pool(1);
-    postern_pool_request(opening, 7, 0);
+    postern_pool_request(opening, 7, 7, 0);
     expect_actions(opening, "open 1");
     postern_pool_drain(opening, 1);
     postern_pool_opened(opening, 1, 2);
     expect_actions(opening, "refuse 7 (the proxy is stopping), quit 1");
 }
 
+/* What is used slowly is recalled for who waits, the first offered first, and one for one. */
+static void test_recall(void)
+{
+    g_autoptr(PosternPool) pool = busy_pool(3);
+    postern_pool_offer(pool, 2, 0);
+    postern_pool_offer(pool, 2, 0);
+    postern_pool_offer(pool, 3, 0);
+    postern_pool_offer(pool, 9, 0); /* there is none */
+    expect_actions(pool, "");
+    postern_pool_request(pool, 7, 7, 1);
+    expect_actions(pool, "recall 2 of 2");
+    postern_pool_offer(pool, 2, 1);
+    expect_actions(pool, "");
+    postern_pool_request(pool, 8, 8, 2);
+    postern_pool_request(pool, 9, 9, 2);
+    expect_actions(pool, "recall 3 of 3");
+    postern_pool_offer(pool, 1, 3); /* while somebody waits */
+    expect_actions(pool, "recall 1 of 1");
+    postern_pool_returned(pool, 2, TRUE, 4);
+    expect_actions(pool, "give 2 to 7");
+    postern_pool_offer(pool, 2, 5);
+    expect_actions(pool, ""); /* two wait, and two are on their way */
+    postern_pool_request(pool, 10, 10, 6);
+    postern_pool_returned(pool, 2, TRUE, 6); /* before its RECALL is out: that is dropped */
+    expect_actions(pool, "give 2 to 8");
+}
+
+/* A connection that is lost or ends while it is recalled. */
+static void test_recalled_and_lost(void)
+{
+    g_autoptr(PosternPool) pool = busy_pool(1);
+    postern_pool_offer(pool, 1, 0);
+    postern_pool_request(pool, 7, 7, 0);
+    postern_pool_ending(pool, 1, 0);
+    expect_actions(pool, "");
+    postern_pool_closed(pool, 1, NULL, 1);
+    expect_actions(pool, "open 2");
+    postern_pool_opened(pool, 2, 2);
+    expect_actions(pool, "give 2 to 7");
+    postern_pool_offer(pool, 2, 3);
+    postern_pool_closed(pool, 2, NULL, 3);
+    postern_pool_request(pool, 8, 8, 4);
+    expect_actions(pool, "open 3");
+}
+
+/* Slots that are not free yet, and a back-end that lets none more in, are no reason to let others wait. */
+static void test_recall_beside_lost_slots(void)
+{
+    g_autoptr(PosternPool) pool = busy_pool(2);
+    postern_pool_offer(pool, 1, 0);
+    postern_pool_ending(pool, 2, 0);
+    postern_pool_request(pool, 7, 7, 1);
+    expect_actions(pool, "recall 1 of 1");
+
+    g_autoptr(PosternPool) refused = usable_pool(2);
+    postern_pool_request(refused, 1, 1, 0);
+    postern_pool_opened(refused, 1, 0);
+    expect_actions(refused, "open 1, give 1 to 1");
+    postern_pool_offer(refused, 1, 0);
+    postern_pool_request(refused, 2, 2, 1);
+    expect_actions(refused, "open 2");
+    postern_pool_closed(refused, 2, "421 too many", 2);
+    expect_actions(refused, "recall 1 of 1");
+}
+
+/* One client can have half; behind its own it waits for itself, and its own are recalled for it alone. */
+static void test_share(void)
+{
+    g_autoptr(PosternPool) pool = usable_pool(4);
+    for (guint waiter = 1; waiter <= 4; waiter++)
+        postern_pool_request(pool, waiter, 1, 0);
+    expect_actions(pool, "open 1, open 2");
+    postern_pool_request(pool, 5, 2, 0);
+    expect_actions(pool, "open 3");
+    postern_pool_opened(pool, 1, 1);
+    postern_pool_opened(pool, 2, 1);
+    postern_pool_opened(pool, 3, 1);
+    expect_actions(pool, "give 1 to 1, give 2 to 2, give 3 to 5");
+    postern_pool_offer(pool, 3, 2);
+    expect_actions(pool, "");
+    postern_pool_offer(pool, 2, 2);
+    expect_actions(pool, "recall 2 of 2");
+    postern_pool_returned(pool, 2, TRUE, 3);
+    expect_actions(pool, "give 2 to 3");
+    postern_pool_request(pool, 6, POSTERN_FAIR_QUEUE_NOBODY, 4);
+    expect_actions(pool, "open 4");
+}
+
+/* One with many sessions and one with one: they take turns. */
+static void test_turns(void)
+{
+    g_autoptr(PosternPool) pool = busy_pool(1);
+    for (guint waiter = 10; waiter < 15; waiter++)
+        postern_pool_request(pool, waiter, 10, 0);
+    postern_pool_request(pool, 20, 20, 1);
+    postern_pool_request(pool, 30, 30, 1);
+    static const guint order[] = {10, 20, 30, 11, 12, 13, 14};
+    for (gsize i = 0; i < G_N_ELEMENTS(order); i++) {
+        g_autofree char *expected = g_strdup_printf("give 1 to %u", order[i]);
+        postern_pool_returned(pool, 1, TRUE, 2);
+        expect_actions(pool, expected);
+    }
+}
+
 static void test_retry_pause(void)
 {
     g_autoptr(PosternPool) pool = usable_pool(2);
-    postern_pool_request(pool, 1, 0);
-    postern_pool_request(pool, 2, 0);
+    postern_pool_request(pool, 1, 1, 0);
+    postern_pool_request(pool, 2, 2, 0);
     expect_actions(pool, "open 1, open 2");
     postern_pool_closed(pool, 1, "connection refused", 10);
     expect_actions(pool, ""); /* the other may yet open */
     g_assert_cmpint(postern_pool_deadline(pool), ==, MIN(WAIT_MS, 10 + POSTERN_BACKEND_RETRY_MS));
     postern_pool_closed(pool, 2, "connection refused", 20);
     expect_actions(pool, "refuse 1 (connection refused), refuse 2 (connection refused)");
-    postern_pool_request(pool, 3, 30);
+    postern_pool_request(pool, 3, 3, 30);
     expect_actions(pool, "");
     g_assert_cmpint(postern_pool_deadline(pool), ==, 20 + POSTERN_BACKEND_RETRY_MS);
     postern_pool_timer(pool, 20 + POSTERN_BACKEND_RETRY_MS);
     expect_actions(pool, "open 3");
     postern_pool_opened(pool, 3, 1025);
     expect_actions(pool, "give 3 to 3");
-    postern_pool_request(pool, 4, 1026); /* it opens again: no pause */
+    postern_pool_request(pool, 4, 4, 1026); /* it opens again: no pause */
     expect_actions(pool, "open 4");
 }
 
@@ -384,5 +491,10 @@ int main(int argc, char **argv)
     g_test_add_func("/pool/drain", test_drain);
     g_test_add_func("/pool/drain-lets-nobody-wait", test_drain_lets_nobody_wait);
     g_test_add_func("/pool/retry-pause", test_retry_pause);
+    g_test_add_func("/pool/recall", test_recall);
+    g_test_add_func("/pool/recalled-and-lost", test_recalled_and_lost);
+    g_test_add_func("/pool/recall-beside-lost-slots", test_recall_beside_lost_slots);
+    g_test_add_func("/pool/share", test_share);
+    g_test_add_func("/pool/turns", test_turns);
     return g_test_run();
 }

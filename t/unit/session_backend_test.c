@@ -5,100 +5,6 @@
 
 #define MESSAGE "A: b\r\n\r\nx\r\n.\r\n"
 
-static void test_silence(gsize piece)
-{
-    Harness harness;
-    harness_start(&harness, "", piece);
-    harness_open_envelope(&harness);
-    harness_say(&harness, "RCPT TO:<c@y.test>\r\n");
-    harness_wait(&harness, POSTERN_BORROW_SILENCE_MS - 1);
-    g_assert_cmpuint(harness.returns, ==, 0);
-    harness_wait(&harness, 1);
-    g_assert_cmpuint(harness.returns, ==, 1);
-    harness_expect_commands(&harness, "RCPT TO:<c@y.test>\nRSET\n");
-    harness_say(&harness, "RCPT TO:<d@y.test>\r\n"); /* it goes on: all is repeated, to the same MTA */
-    harness_expect(&harness, "250 250");
-    g_assert_cmpuint(harness.borrows, ==, 2);
-    g_assert_nonnull(strstr(harness.commands->str,
-                            "MAIL FROM:<a@x.test>\nRCPT TO:<b@y.test>\nRCPT TO:<c@y.test>\n"
-                            "RCPT TO:<d@y.test>\n"));
-    harness_wait(&harness, POSTERN_BORROW_SILENCE_MS);
-    harness_say(&harness, "DATA\r\n"); /* not needed for this */
-    g_assert_cmpuint(harness.borrows, ==, 2);
-    harness_say(&harness, MESSAGE);
-    harness_expect(&harness, "354 250");
-    g_assert_cmpuint(harness.borrows, ==, 3);
-    g_assert_cmpuint(harness.messages, ==, 1);
-    harness_finish(&harness);
-}
-
-/* Nobody holds a back-end by trickling. */
-static void test_trickle(gsize piece)
-{
-    Harness harness;
-    harness_start(&harness, "", piece);
-    harness_open_envelope(&harness);
-    harness_say(&harness, "N");
-    harness_wait(&harness, 300);
-    harness_say(&harness, "O");
-    harness_wait(&harness, 300);
-    g_assert_cmpuint(harness.returns, ==, 1);
-    harness_say(&harness, "OP\r\nDATA\r\n");
-    harness_expect(&harness, "250 354");
-    harness_say(&harness, "RCPT\r\n.\r\n");
-    harness_expect(&harness, "250");
-    harness_finish(&harness);
-
-    harness_start(&harness, "", piece);
-    harness_open_envelope(&harness);
-    harness_say(&harness, "DATA\r\nA: b\r\n\r\n");
-    for (guint i = 0; i < 3; i++) {
-        harness_say(&harness, "x");
-        harness_wait(&harness, 300);
-    }
-    g_assert_cmpuint(harness.returns, ==, 1);
-    harness_say(&harness, "\r\n.\r\n");
-    harness_expect(&harness, "354 250");
-    harness_finish(&harness);
-}
-
-/* One that sends keeps it. */
-static void test_steady_sender_keeps_it(gsize piece)
-{
-    g_autofree char *line = g_strnfill(1500, 'x');
-    Harness harness;
-    harness_start(&harness, "", piece);
-    harness_open_envelope(&harness);
-    harness_say(&harness, "DATA\r\nA: b\r\n\r\n");
-    for (guint i = 0; i < 5; i++) {
-        harness_say(&harness, line);
-        harness_wait(&harness, 400);
-    }
-    g_assert_cmpuint(harness.returns, ==, 0);
-    harness_say(&harness, "\r\n.\r\n");
-    harness_expect(&harness, "354 250");
-    g_assert_cmpuint(harness.borrows, ==, 1);
-    harness_finish(&harness);
-}
-
-static void test_long_inspection(gsize piece)
-{
-    Harness harness;
-    harness_start(&harness, "", piece);
-    harness.hold_inspection = TRUE;
-    harness_open_envelope(&harness);
-    harness_say(&harness, "DATA\r\n" MESSAGE);
-    harness_wait(&harness, POSTERN_BORROW_SILENCE_MS);
-    g_assert_cmpuint(harness.returns, ==, 1);
-    harness_wait(&harness, 20000);
-    harness_expect(&harness, "354");
-    harness_inspected(&harness, NULL);
-    harness_run(&harness);
-    harness_expect(&harness, "250");
-    g_assert_cmpuint(harness.borrows, ==, 2);
-    harness_finish(&harness);
-}
-
 /* A recipient that had 250, or the sender, refused the second time: 451 for the whole message. */
 static void test_repeat_refused(gsize piece)
 {
@@ -392,10 +298,6 @@ static const struct {
     const char *name;
     void (*test)(gsize piece);
 } cases[] = {
-    {"/session-backend/silence", test_silence},
-    {"/session-backend/trickle", test_trickle},
-    {"/session-backend/steady-sender-keeps-it", test_steady_sender_keeps_it},
-    {"/session-backend/long-inspection", test_long_inspection},
     {"/session-backend/repeat-refused", test_repeat_refused},
     {"/session-backend/borrow-failed", test_borrow_failed},
     {"/session-backend/our-own-is-refused", test_our_own_is_refused},

@@ -45,7 +45,8 @@ typedef struct {
     PosternChecks begun;  /* checks of the last INSPECT_ENVELOPE */
     PosternChecks checks; /* of the last INSPECT_MESSAGE */
     GString *origins;     /* addresses of INSPECT_ORIGIN, one a line */
-    guint messages, borrows, returns, abandons, cancels, closes, look_ups;
+    gboolean others_wait; /* what is offered is recalled at once */
+    guint messages, borrows, offers, returns, abandons, cancels, closes, look_ups;
 } Harness;
 
 static inline void harness_rule(Harness *harness, const char *prefix, const char *reply, guint times)
@@ -239,6 +240,12 @@ static inline void harness_act(Harness *harness, const PosternSessionAction *act
     case POSTERN_SESSION_BORROW_CANCEL:
         harness->borrow_wanted = FALSE;
         harness->cancels++;
+        break;
+    case POSTERN_SESSION_OFFER:
+        g_assert_true(harness->lent);
+        harness->offers++;
+        if (harness->others_wait)
+            postern_session_recalled(harness->session, harness->now);
         break;
     case POSTERN_SESSION_RETURN:
         harness->returns++;

@@ -1,0 +1,53 @@
+/*
+ * Who may have one of a bounded number of things, such as connections or questions under way, when more want
+ * one than there are. Fair by client: each client has a line of its own, and the lines take turns. A client
+ * never holds more than is left free for the others, so that there is always one for a client that has none:
+ * n clients that want all they can get leave the n+1st part. Pure; not shared between threads.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef struct PosternFairQueue PosternFairQueue;
+typedef struct PosternFairClient PosternFairClient;
+
+/* A client that has no share: it may hold all there is, and has a line as any other. */
+#define POSTERN_FAIR_QUEUE_NOBODY G_GUINT64_CONSTANT(0)
+
+typedef enum {
+    POSTERN_FAIR_PLACE_NONE,
+    POSTERN_FAIR_PLACE_WAITING,
+    POSTERN_FAIR_PLACE_ADMITTED,
+} PosternFairPlaceState;
+
+/* A place in the queue; a member of what it belongs to, zeroed at first, with data set. */
+typedef struct {
+    gpointer data;
+    GList link; /* in its client's line, while WAITING; data is the place */
+    PosternFairClient *client;
+    PosternFairPlaceState state;
+} PosternFairPlace;
+
+/* capacity: how many may be admitted at the same time. */
+PosternFairQueue *postern_fair_queue_new(guint capacity);
+/* All places must have left. */
+void postern_fair_queue_free(PosternFairQueue *queue);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternFairQueue, postern_fair_queue_free)
+
+/* place (NONE) waits in client's line: at its end, or first in it. client: any number that names it. */
+void postern_fair_queue_wait(PosternFairQueue *queue, PosternFairPlace *place, guint64 client,
+                             gboolean first);
+/* The next of those who wait and may go, ADMITTED from now on; NULL: none may. */
+PosternFairPlace *postern_fair_queue_admit(PosternFairQueue *queue);
+/* place, in whatever state, is NONE. */
+void postern_fair_queue_leave(PosternFairQueue *queue, PosternFairPlace *place);
+
+/* Places WAITING and ADMITTED, of all clients. */
+guint postern_fair_queue_waiting(const PosternFairQueue *queue);
+guint postern_fair_queue_admitted(const PosternFairQueue *queue);
+/* Clients that wait and have nothing: one that comes free would be for them, and for no other. */
+guint postern_fair_queue_needy(const PosternFairQueue *queue);
+/* Places WAITING in the line that place (not NONE) is of. */
+guint postern_fair_queue_waiting_with(const PosternFairPlace *place);
+/* TRUE where as many are admitted as may be. */
+gboolean postern_fair_queue_is_full(const PosternFairQueue *queue);

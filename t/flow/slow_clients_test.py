@@ -1,0 +1,57 @@
+"""Clients that are slow on purpose: they hold what others need for as long as nobody needs it, no longer."""
+
+import unittest
+
+from support import crowd
+from support import proxy as proxies
+
+
+class SlowClients(proxies.ProxyTestCase):
+    def _expect_all_served(self, front, rounds=1):
+        sent = crowd.good_senders(front.port, rounds=rounds)
+        print(f"{self.id().rpartition('.')[2]}: median {crowd.percentile(sent, 0.5):.2f} s, slowest "
+              f"{crowd.percentile(sent, 1):.2f} s", flush=True)
+        self.assertEqual([one.code for one in sent], [250] * len(sent), sent)
+
+    def _front(self, **options):
+        self.recorder = self.backend()
+        return self.proxy(self.recorder, proxy={"threads": 1, **options})
+
+    def test_recipients_of_two_addresses(self):
+        front = self._front()
+        with crowd.Crowd(front.port, crowd.recipients, crowd.addresses(2), 80):
+            self._expect_all_served(front)
+        self.assertLessEqual(self.recorder.maximum_connections, 50)
+
+    def test_recipients_of_more_addresses_than_connections(self):
+        front = self._front(backend_connections=10)
+        with crowd.Crowd(front.port, crowd.recipients, crowd.addresses(60), 60):
+            self._expect_all_served(front)
+        self.assertLessEqual(self.recorder.maximum_connections, 10)
+
+    def test_noops_of_many_addresses(self):
+        front = self._front()
+        with crowd.Crowd(front.port, crowd.noops, crowd.addresses(250), 250):
+            self._expect_all_served(front)
+
+    def test_messages_that_trickle(self):
+        front = self._front()
+        with crowd.Crowd(front.port, crowd.trickle, crowd.addresses(2), 80):
+            self._expect_all_served(front)
+
+    def test_messages_that_trickle_with_inspection(self):
+        self.recorder = self.backend()
+        front = self.proxy(self.recorder, virus={"scan": "no"}, proxy={"threads": 1, "inspect": "yes"})
+        with crowd.Crowd(front.port, crowd.trickle, crowd.addresses(80), 80):
+            self._expect_all_served(front)
+
+    def test_one_connection(self):
+        """However few there are."""
+        front = self._front(backend_connections=1)
+        with crowd.Crowd(front.port, crowd.recipients, crowd.addresses(2), 20):
+            self._expect_all_served(front)
+        self.assertEqual(self.recorder.maximum_connections, 1)
+
+
+if __name__ == "__main__":
+    unittest.main()

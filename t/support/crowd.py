@@ -1,0 +1,188 @@
+"""
+Many clients at once: a crowd that does one thing over and over from few or many addresses, and good senders
+beside it. All of it on the loopback, bounded in number and time.
+"""
+
+import asyncio
+import dataclasses
+import threading
+import time
+
+from support import smtp
+
+GOOD = 20
+MESSAGE = smtp.crlf("From: <good@load.example>\nTo: <bob@example.org>\nSubject: good\n\nGood mail\n" * 2)
+
+
+def addresses(count, network=1):
+    """So many addresses of the loopback."""
+    return [f"127.{network}.{number // 250}.{1 + number % 250}" for number in range(count)]
+
+
+class Peer:
+    """One connection of the crowd, in the crowd's loop."""
+
+    def __init__(self, reader, writer):
+        self.reader = reader
+        self.writer = writer
+
+    async def reply(self):
+        """The code of the next reply; ConnectionError where none comes any more."""
+        while True:
+            line = await self.reader.readline()
+            if not line:
+                raise ConnectionResetError("closed")
+            if line[3:4] != b"-":
+                return int(line[:3])
+
+    async def send(self, octets):
+        self.writer.write(octets)
+        await self.writer.drain()
+
+    async def command(self, text):
+        await self.send(text.encode() + b"\r\n")
+        return await self.reply()
+
+    async def envelope(self, parameters=""):
+        """Up to one RCPT; its code."""
+        await self.reply()
+        await self.command("EHLO crowd.example")
+        await self.command(f"MAIL FROM:<crowd@load.example>{parameters}")
+        return await self.command("RCPT TO:<bob@example.org>")
+
+
+# What a peer of a crowd does. The pause is between its steps.
+
+async def recipients(peer, pause):
+    """One RCPT after the other."""
+    await peer.envelope()
+    while await peer.command("RCPT TO:<bob@example.org>") != 421:
+        await asyncio.sleep(pause)
+
+
+async def noops(peer, pause):
+    """Nothing, while it holds what its RCPT has got it."""
+    await peer.envelope()
+    while await peer.command("NOOP") != 421:
+        await asyncio.sleep(pause)
+
+
+async def trickle(peer, pause):
+    """A message that comes at 2.7 kB a second."""
+    await peer.envelope()
+    if await peer.command("DATA") != 354:
+        return
+    await peer.send(b"Subject: slow\r\n\r\n")
+    while True:
+        await peer.send(b"x" * int(2700 * pause - 2) + b"\r\n")
+        await asyncio.sleep(pause)
+
+
+async def silent_data(peer, pause):
+    """DATA for as much as it may declare, and not an octet."""
+    await peer.envelope(" SIZE=50000000")
+    if await peer.command("DATA") == 354:
+        await asyncio.sleep(60)
+    await asyncio.sleep(pause)
+
+
+async def idle(peer, pause):
+    """It is there."""
+    await peer.reply()
+    await peer.command("EHLO crowd.example")
+    await peer.reply()
+    await asyncio.sleep(pause)
+
+
+class Crowd:
+    """count peers from the addresses of sources in turn, each of which comes again when it is let go."""
+
+    def __init__(self, port, script, sources, count, pause=0.42):
+        self.port = port
+        self.script = script
+        self.sources = sources
+        self.count = count
+        self.pause = pause
+        self.turned_away = 0
+        self.connected = 0
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        self._ready.wait(20)
+        return self
+
+    def __exit__(self, *_):
+        self._loop.call_soon_threadsafe(self._ended.set)
+        self._thread.join(20)
+
+    async def _run(self):
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        tasks = [asyncio.create_task(self._peer(number)) for number in range(self.count)]
+        await asyncio.sleep(1)
+        self._ready.set()
+        await self._ended.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _peer(self, number):
+        source = self.sources[number % len(self.sources)]
+        while True:
+            writer = None
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.port, local_addr=(source, 0))
+                self.connected += 1
+                await self.script(Peer(reader, writer), self.pause)
+            except (OSError, ValueError):
+                self.turned_away += 1
+            finally:
+                if writer is not None:
+                    writer.close()
+            await asyncio.sleep(self.pause)
+
+
+@dataclasses.dataclass
+class Sent:
+    """What became of a good sender's message."""
+
+    code: int
+    text: str
+    seconds: float
+
+
+def send_good(port, source, message=MESSAGE):
+    """One message from a sender that is in no way slow."""
+    began = time.monotonic()
+    try:
+        with smtp.Client(port, source=source, timeout=40) as client:
+            reply = client.greeting
+            if reply.is_positive and (reply := client.ehlo()).is_positive:
+                reply = client.deliver(f"good@{source}.example", ["bob@example.org"], message)
+            return Sent(reply.code, reply.text, time.monotonic() - began)
+    except OSError as error:
+        return Sent(0, str(error), time.monotonic() - began)
+
+
+def good_senders(port, count=GOOD, network=9, rounds=1, message=MESSAGE):
+    """count senders at once, each from its own address, rounds times; all their Sent."""
+    sent = []
+
+    def run(source):
+        for _ in range(rounds):
+            sent.append(send_good(port, source, message))
+
+    threads = [threading.Thread(target=run, args=(source,)) for source in addresses(count, network)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sent
+
+
+def percentile(sent, part):
+    """The time below which that part of them was."""
+    times = sorted(one.seconds for one in sent)
+    return times[min(len(times) - 1, int(len(times) * part))]

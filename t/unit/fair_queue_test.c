@@ -1,0 +1,157 @@
+#include "base/fair_queue.h"
+
+#define CAPACITY 12
+
+static PosternFairPlace *wait_one(PosternFairQueue *queue, guint64 client)
+{
+    PosternFairPlace *place = g_new0(PosternFairPlace, 1);
+    place->data = GSIZE_TO_POINTER(client);
+    postern_fair_queue_wait(queue, place, client, FALSE);
+    return place;
+}
+
+static void leave(PosternFairQueue *queue, PosternFairPlace *place)
+{
+    postern_fair_queue_leave(queue, place);
+    g_free(place);
+}
+
+static guint admit_all(PosternFairQueue *queue)
+{
+    guint count = 0;
+    while (postern_fair_queue_admit(queue) != NULL)
+        count++;
+    return count;
+}
+
+/* However many of few clients want all, the next client gets one at once. */
+static void test_something_is_left(void)
+{
+    for (guint greedy = 1; greedy < CAPACITY; greedy++) {
+        g_autoptr(PosternFairQueue) queue = postern_fair_queue_new(CAPACITY);
+        g_autoptr(GPtrArray) places = g_ptr_array_new();
+        for (guint i = 0; i < 1000; i++)
+            g_ptr_array_add(places, wait_one(queue, 1 + i % greedy));
+        guint admitted = admit_all(queue);
+        g_assert_cmpuint(admitted, >=, greedy);
+        g_assert_false(postern_fair_queue_is_full(queue));
+        PosternFairPlace *good = wait_one(queue, 1000);
+        g_assert_true(postern_fair_queue_admit(queue) == good);
+        leave(queue, good);
+        for (guint i = 0; i < places->len; i++)
+            leave(queue, g_ptr_array_index(places, i));
+        g_assert_cmpuint(postern_fair_queue_waiting(queue), ==, 0);
+        g_assert_cmpuint(postern_fair_queue_admitted(queue), ==, 0);
+    }
+}
+
+/* Where there is only one, it goes round: nobody waits for the long line of another. */
+static void test_lines_take_turns(void)
+{
+    g_autoptr(PosternFairQueue) queue = postern_fair_queue_new(1);
+    for (guint i = 0; i < 100; i++)
+        wait_one(queue, 1);
+    wait_one(queue, 2);
+    wait_one(queue, 3);
+    wait_one(queue, 2);
+    static const guint64 order[] = {1, 2, 3, 1, 2, 1, 1};
+    for (gsize i = 0; i < G_N_ELEMENTS(order); i++) {
+        PosternFairPlace *place = postern_fair_queue_admit(queue);
+        g_assert_nonnull(place);
+        g_assert_cmpuint(GPOINTER_TO_SIZE(place->data), ==, order[i]);
+        g_assert_null(postern_fair_queue_admit(queue));
+        leave(queue, place);
+    }
+    for (PosternFairPlace *place; (place = postern_fair_queue_admit(queue)) != NULL;)
+        leave(queue, place);
+}
+
+static void test_first_in_its_line(void)
+{
+    g_autoptr(PosternFairQueue) queue = postern_fair_queue_new(1);
+    PosternFairPlace *second = wait_one(queue, 1);
+    PosternFairPlace first = {0};
+    postern_fair_queue_wait(queue, &first, 1, TRUE);
+    g_assert_cmpuint(postern_fair_queue_waiting_with(second), ==, 2);
+    g_assert_true(postern_fair_queue_admit(queue) == &first);
+    g_assert_true(postern_fair_queue_is_full(queue));
+    postern_fair_queue_leave(queue, &first);
+    postern_fair_queue_leave(queue, &first); /* it has left */
+    leave(queue, second);
+}
+
+static void test_nobody_has_no_share(void)
+{
+    g_autoptr(PosternFairQueue) queue = postern_fair_queue_new(CAPACITY);
+    PosternFairPlace places[CAPACITY + 1] = {0};
+    for (gsize i = 0; i < G_N_ELEMENTS(places); i++)
+        postern_fair_queue_wait(queue, &places[i], POSTERN_FAIR_QUEUE_NOBODY, FALSE);
+    g_assert_cmpuint(admit_all(queue), ==, CAPACITY);
+    for (gsize i = 0; i < G_N_ELEMENTS(places); i++)
+        postern_fair_queue_leave(queue, &places[i]);
+}
+
+enum { PLACES = 60, CLIENTS = 9 };
+
+static guint count_needy(const PosternFairPlace *places, const guint64 *client_of, const guint *held)
+{
+    gboolean needy[CLIENTS + 1] = {0};
+    guint count = 0;
+    for (guint i = 0; i < PLACES; i++)
+        if (places[i].state == POSTERN_FAIR_PLACE_WAITING && held[client_of[i]] == 0)
+            needy[client_of[i]] = TRUE;
+    for (guint i = 0; i <= CLIENTS; i++)
+        count += needy[i];
+    return count;
+}
+
+/* By chance, judged by counts of our own. */
+static void test_model(void)
+{
+    g_autoptr(GRand) random = g_rand_new_with_seed(7);
+    for (guint world = 0; world < 50; world++) {
+        guint capacity = 1 + world % 20;
+        g_autoptr(PosternFairQueue) queue = postern_fair_queue_new(capacity);
+        PosternFairPlace places[PLACES] = {0};
+        guint64 client_of[PLACES] = {0};
+        guint held[CLIENTS + 1] = {0};
+        guint total = 0;
+        for (guint i = 0; i < 4000; i++) {
+            guint at = (guint)g_rand_int_range(random, 0, PLACES);
+            if (places[at].state == POSTERN_FAIR_PLACE_NONE) {
+                client_of[at] = (guint64)g_rand_int_range(random, 1, CLIENTS + 1);
+                places[at].data = &client_of[at];
+                postern_fair_queue_wait(queue, &places[at], client_of[at], g_rand_boolean(random));
+            } else if (g_rand_int_range(random, 0, 3) == 0) {
+                gboolean was_held = places[at].state == POSTERN_FAIR_PLACE_ADMITTED;
+                postern_fair_queue_leave(queue, &places[at]);
+                held[client_of[at]] -= was_held;
+                total -= was_held;
+            }
+            for (PosternFairPlace *place; (place = postern_fair_queue_admit(queue)) != NULL;) {
+                guint64 client = *(guint64 *)place->data;
+                g_assert_true(held[client] == 0 || held[client] < capacity - total);
+                held[client]++;
+                total++;
+            }
+            g_assert_cmpuint(total, <=, capacity);
+            g_assert_cmpuint(postern_fair_queue_admitted(queue), ==, total);
+            g_assert_cmpuint(postern_fair_queue_needy(queue), ==, count_needy(places, client_of, held));
+            for (guint j = 0; j < PLACES && total < capacity; j++)
+                g_assert_false(places[j].state == POSTERN_FAIR_PLACE_WAITING && held[client_of[j]] == 0);
+        }
+        for (guint i = 0; i < PLACES; i++)
+            postern_fair_queue_leave(queue, &places[i]);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/fair-queue/something-is-left", test_something_is_left);
+    g_test_add_func("/fair-queue/lines-take-turns", test_lines_take_turns);
+    g_test_add_func("/fair-queue/first-in-its-line", test_first_in_its_line);
+    g_test_add_func("/fair-queue/nobody-has-no-share", test_nobody_has_no_share);
+    g_test_add_func("/fair-queue/model", test_model);
+    return g_test_run();
+}

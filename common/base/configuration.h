@@ -112,6 +112,7 @@ typedef struct {
         guint64 temporary_octets;
         char *temporary_directory;
         guint spf_engine; /* PosternSpfEngine */
+        gboolean dkim_partial_body;
     } inspector;
     struct {
         gboolean scan;

@@ -211,6 +211,8 @@ static const PosternOption options[] = {
      .reload = THE_INSPECTOR},
     {"inspector", "spf_engine", CHOICE(inspector.spf_engine, spf_engines), "postern",
      "Who evaluates SPF: postern, or libspf2 for those who need its exact behaviour."},
+    {"inspector", "dkim_partial_body", BOOLEAN(inspector.dkim_partial_body), "no",
+     "Whether a DKIM signature of only the beginning of the body (l=) passes; no: it counts for nothing."},
 
     {"virus", "scan", BOOLEAN(virus.scan), "yes", "Whether messages are scanned for viruses."},
     {"virus", "database", STRING(virus.database, 1, TEXT), "/var/lib/clamav",

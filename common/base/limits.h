@@ -79,8 +79,13 @@
 #define POSTERN_DKIM_KEY_RECORD_MAX_OCTETS 1024 /* what libopendkim takes; ours is shortened first */
 #define POSTERN_DKIM_IDENTITY_MAX_OCTETS 255    /* i=: libopendkim reads past its buffer beyond */
 #define POSTERN_DKIM_SIGNATURES_REPORTED_MAX 100
+/* More would not fit into POSTERN_HEADER_EDIT_MAX_OCTETS, with the longest of texts and the other methods */
+#define POSTERN_DKIM_SIGNATURES_LISTED_MAX 15
 #define POSTERN_DKIM_TAGS_MAX 256 /* of one field or record; RFC 6376 3.5 names 14 */
 #define POSTERN_DKIM_CLOCK_DRIFT_SECONDS 300
+#define POSTERN_DKIM_KEYS_TRIED_MAX 8       /* records at one selector; RFC 6376 3.6.2.2 */
+#define POSTERN_DKIM_FIELDS_READ_MAX 1000 /* of the signatures; the first and the last of more */
+#define POSTERN_DKIM_NAMES_BY_LIBRARY_MAX 100 /* in h=; with more the library finds right ones wrong */
 
 /* DMARC and ARC. */
 #define POSTERN_MAILBOX_DOMAINS_MAX 64   /* of one address list, named; From has one of them */

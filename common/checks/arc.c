@@ -1,12 +1,12 @@
 #include "checks/check.h"
 
+#include <openssl/evp.h>
 #include <string.h>
 
 #include "checks/arc_chain.h"
 #include "checks/arc_engine.h"
 #include "checks/arc_results.h"
-
-#define DIGEST_OCTETS 32
+#include "checks/digest.h"
 
 typedef struct {
     PosternArcEngine *engine;
@@ -64,15 +64,11 @@ static Standing verify(const Validation *validation, const PosternArcSignature *
     const PosternAnswer *answer =
         postern_answers_look_up(validation->answers, signature->question, POSTERN_DNS_TXT);
     gboolean temporary = FALSE;
-    EVP_PKEY *key =
-        postern_arc_engine_key(validation->engine, answer, signature->algorithm, &temporary, ret_reason);
 
-    if (key == NULL)
-        return temporary ? STANDING_UNKNOWN : STANDING_WRONG;
-    if (postern_arc_engine_verify(key, digest, DIGEST_OCTETS, signature->signature))
+    if (postern_arc_engine_verify(validation->engine, answer, signature->algorithm, digest,
+                                  POSTERN_DIGEST_OCTETS, signature->signature, &temporary, ret_reason))
         return STANDING_RIGHT;
-    *ret_reason = g_strdup("does not verify");
-    return STANDING_WRONG;
+    return temporary ? STANDING_UNKNOWN : STANDING_WRONG;
 }
 
 /* What is wrong is kept once; the newest comes first. */
@@ -90,11 +86,6 @@ static void judge(Validation *validation, const PosternArcSignature *signature, 
         *text = g_strdup_printf("the %s %u of %s: %s", what, instance, signature->domain, reason);
 }
 
-static void digest_octets(const char *octets, gsize length, gpointer user_data)
-{
-    EVP_DigestUpdate(user_data, octets, length);
-}
-
 static void digest_text(EVP_MD_CTX *digest, GString *text)
 {
     EVP_DigestUpdate(digest, text->str, text->len);
@@ -106,57 +97,14 @@ static gboolean body_is_right(const Validation *validation, PosternCanonicalisat
     const PosternArcChain *chain = validation->chain;
     const char *body = validation->octets + validation->header->body_offset;
     gsize length = validation->length - validation->header->body_offset;
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    guint8 digest[EVP_MAX_MD_SIZE];
+    guint8 digest[POSTERN_DIGEST_OCTETS];
     gsize expected_length = 0;
     const guint8 *expected = g_bytes_get_data(chain->body_hash, &expected_length);
+    gsize canonical = postern_digest_body(body, length, form.relaxed_body, -1, digest);
 
-    EVP_DigestInit_ex(context, EVP_sha256(), NULL);
-    gsize canonical = postern_canonical_body(body, length, form.relaxed_body, digest_octets, context);
-    EVP_DigestFinal_ex(context, digest, NULL);
-    EVP_MD_CTX_free(context);
     if (chain->body_length >= 0 && (guint64)chain->body_length != canonical)
         return FALSE;
-    return expected_length == DIGEST_OCTETS && memcmp(digest, expected, DIGEST_OCTETS) == 0;
-}
-
-static gboolean is_named(const PosternHeaderField *field, const char *name, gsize length)
-{
-    return field->name_length == length && g_ascii_strncasecmp(field->name, name, length) == 0;
-}
-
-/* The next field of that name from the bottom that is not taken yet (RFC 6376 5.4.2). */
-static const PosternHeaderField *take_field(const PosternHeader *header, guint8 *taken, const char *name)
-{
-    gsize length = strlen(name);
-
-    for (guint i = header->fields->len; i > 0; i--) {
-        const PosternHeaderField *field = &g_array_index(header->fields, PosternHeaderField, i - 1);
-
-        if (taken[i - 1] == 0 && is_named(field, name, length)) {
-            taken[i - 1] = 1;
-            return field;
-        }
-    }
-    return NULL;
-}
-
-static void digest_header(const Validation *validation, EVP_MD_CTX *digest,
-                          const PosternArcSignature *signature, gboolean relaxed)
-{
-    g_autofree guint8 *taken = g_malloc0(validation->header->fields->len + 1);
-    g_auto(GStrv) names = g_strsplit(postern_tag_list_get(signature->tags, "h"), ":", -1);
-    g_autoptr(GString) text = g_string_new(NULL);
-
-    for (char **name = names; *name != NULL; name++) {
-        const PosternHeaderField *field = take_field(validation->header, taken, g_strstrip(*name));
-
-        if (field != NULL)
-            postern_canonical_append_field(text, field, relaxed);
-        digest_text(digest, text);
-    }
-    postern_canonical_append_unsigned(text, signature->field, relaxed);
-    digest_text(digest, text);
+    return expected_length == sizeof digest && memcmp(digest, expected, sizeof digest) == 0;
 }
 
 /* TRUE where nothing is left to be tried: the signature is right in that form, or in no other. */
@@ -165,13 +113,10 @@ static gboolean try_message(Validation *validation, PosternCanonicalisation form
     const PosternArcChain *chain = validation->chain;
     const PosternArcSignature *signature = &chain->links[chain->count - 1].message;
     gboolean body = body_is_right(validation, form);
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    guint8 digest[EVP_MAX_MD_SIZE];
+    guint8 digest[POSTERN_DIGEST_OCTETS];
 
-    EVP_DigestInit_ex(context, EVP_sha256(), NULL);
-    digest_header(validation, context, signature, form.relaxed_header);
-    EVP_DigestFinal_ex(context, digest, NULL);
-    EVP_MD_CTX_free(context);
+    postern_digest_header(validation->header, postern_tag_list_get(signature->tags, "h"), signature->field,
+                          form.relaxed_header, digest);
     g_autofree char *ignored = NULL;
     if (!last && !(body && verify(validation, signature, digest, &ignored) != STANDING_WRONG))
         return FALSE;

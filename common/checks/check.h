@@ -45,6 +45,9 @@ PosternDkimEngine *postern_dkim_engine_new(GError **error);
 void postern_dkim_engine_free(PosternDkimEngine *engine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternDkimEngine, postern_dkim_engine_free)
 
+/* From now on a signature of only the beginning of the body passes, with its reason; else it is POLICY. */
+void postern_dkim_engine_accept_partial_body(PosternDkimEngine *engine);
+
 /*
  * The proof that signatures are verified, by the samples of RFC 8463 A.3: both must pass, and neither with an
  * octet of the body changed. It also loads what OpenSSL loads lazily. FALSE and error with what was found
@@ -61,11 +64,11 @@ int postern_check_dkim_questions(const PosternHeader *header, PosternAnswers *an
 /*
  * DKIM, RFC 6376, 8301, 8463. octets is the whole message, lines ended by CRLF, that header indexes; now
  * judges x= and t=. Appends to findings->dkim in the order of the header: at most POSTERN_DKIM_SIGNATURES_MAX
- * are evaluated, others are SKIPPED, and beyond POSTERN_DKIM_SIGNATURES_REPORTED_MAX not named.
+ * are evaluated (dkim_select.h), others are SKIPPED; at most POSTERN_DKIM_SIGNATURES_REPORTED_MAX are named.
  *
  * POLICY, never PASS: rsa-sha1, RSA keys under 1024 bits (RFC 8301), and a signature that is right but does
- * not cover every From field (RFC 6376 8.15). Expired, of the future: FAIL. No key: PERMERROR; the DNS
- * failed: TEMPERROR.
+ * not cover every From field (RFC 6376 8.15), or not the whole body (l=, 8.2). Expired, of the
+ * future: FAIL. No key: PERMERROR; the DNS failed: TEMPERROR.
  */
 int postern_check_dkim(PosternDkimEngine *engine, const char *octets, gsize length,
                        const PosternHeader *header, gint64 now, PosternAnswers *answers,

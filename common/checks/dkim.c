@@ -2,27 +2,16 @@
 
 #include <string.h>
 
-#include "base/limits.h"
 #include "checks/dkim_engine.h"
 #include "checks/dkim_explain.h"
+#include "checks/dkim_select.h"
 #include "checks/dkim_signature.h"
+#include "checks/dkim_verify.h"
 
 static gboolean is_named(const PosternHeaderField *field, const char *name)
 {
     return field->name_length == strlen(name) &&
            g_ascii_strncasecmp(field->name, name, field->name_length) == 0;
-}
-
-/* The signatures to evaluate, and after them those that are only named. */
-static GPtrArray *find_signatures(const PosternHeader *header, guint maximum)
-{
-    GPtrArray *signatures = g_ptr_array_new_with_free_func((GDestroyNotify)postern_dkim_signature_free);
-    for (guint i = 0; i < header->fields->len && signatures->len < maximum; i++) {
-        const PosternHeaderField *field = &g_array_index(header->fields, PosternHeaderField, i);
-        if (is_named(field, "DKIM-Signature"))
-            g_ptr_array_add(signatures, postern_dkim_signature_new(field));
-    }
-    return signatures;
 }
 
 /* Asks for the keys. FALSE: some have no answer yet. */
@@ -34,22 +23,17 @@ static gboolean load_keys(GPtrArray *signatures, PosternAnswers *answers)
         if (signature->decided)
             continue;
         const PosternAnswer *answer = postern_answers_look_up(answers, signature->question, POSTERN_DNS_TXT);
-        if (answer == NULL) {
+        if (answer != NULL)
+            postern_dkim_signature_load_keys(signature, answer);
+        else
             complete = FALSE;
-            continue;
-        }
-        postern_dkim_key_load(&signature->key, answer, signature->finding->algorithm);
-        signature->finding->key_bits = signature->key.bits;
-        signature->finding->testing = signature->key.testing;
-        if (signature->key.result != POSTERN_DKIM_NONE)
-            postern_dkim_signature_decide(signature, signature->key.result, signature->key.reason);
     }
     return complete;
 }
 
 int postern_check_dkim_questions(const PosternHeader *header, PosternAnswers *answers)
 {
-    g_autoptr(GPtrArray) signatures = find_signatures(header, POSTERN_DKIM_SIGNATURES_MAX);
+    g_autoptr(GPtrArray) signatures = postern_dkim_select(header);
     return load_keys(signatures, answers) ? 1 : 0;
 }
 
@@ -94,6 +78,48 @@ static gboolean any_undecided(GPtrArray *signatures)
     return FALSE;
 }
 
+static void note_octets(const char *octets, gsize length, gpointer user_data)
+{
+}
+
+/* Anybody may have written what stands behind the octets that l= counts (RFC 6376 8.2). */
+static void judge_body_length(const PosternDkimEngine *engine, PosternDkimSignature *signature,
+                              const char *body, gsize length)
+{
+    PosternDkimFinding *finding = signature->finding;
+    if (finding->result != POSTERN_DKIM_PASS || finding->body_covered < 0)
+        return;
+    gint64 all =
+        (gint64)postern_canonical_body(body, length, signature->form.relaxed_body, note_octets, NULL);
+    gboolean empty = postern_canonical_body(body, length, TRUE, note_octets, NULL) == 0;
+    if (empty || all <= finding->body_covered)
+        return;
+    finding->body_unsigned = all - finding->body_covered;
+    finding->reason = g_strdup_printf("only the first %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT
+                                      " octets of the body are signed (l=)",
+                                      finding->body_covered, all);
+    if (!postern_dkim_engine_accepts_partial_body(engine))
+        finding->result = POSTERN_DKIM_POLICY;
+}
+
+static void evaluate(PosternDkimEngine *engine, const char *octets, gsize length, const PosternHeader *header,
+                     GPtrArray *signatures)
+{
+    guint from_fields = count_fields(header, "From");
+    for (guint i = 0; i < signatures->len; i++) {
+        PosternDkimSignature *signature = g_ptr_array_index(signatures, i);
+        if (postern_dkim_signature_is_ours(signature))
+            postern_dkim_verify(signature, octets, length, header);
+    }
+    if (any_undecided(signatures))
+        postern_dkim_engine_verify(engine, octets, length, header, signatures);
+    for (guint i = 0; i < signatures->len; i++) {
+        PosternDkimSignature *signature = g_ptr_array_index(signatures, i);
+        judge_from(signature, from_fields);
+        judge_body_length(engine, signature, octets + header->body_offset, length - header->body_offset);
+    }
+}
+
 static void explain(GPtrArray *signatures, const PosternAnswers *answers, PosternFindings *findings)
 {
     if (signatures->len == 0)
@@ -110,24 +136,11 @@ static void report(GPtrArray *signatures, PosternFindings *findings)
     }
 }
 
-static void report_skipped(const PosternHeader *header, PosternFindings *findings)
-{
-    g_autoptr(GPtrArray) all = find_signatures(header, POSTERN_DKIM_SIGNATURES_REPORTED_MAX);
-    if (all->len <= POSTERN_DKIM_SIGNATURES_MAX)
-        return;
-    g_ptr_array_remove_range(all, 0, POSTERN_DKIM_SIGNATURES_MAX);
-    for (guint i = 0; i < all->len; i++)
-        postern_dkim_signature_decide(g_ptr_array_index(all, i), POSTERN_DKIM_SKIPPED,
-                                      "the message has more signatures than are evaluated");
-    postern_findings_step(findings, POSTERN_CHECK_DKIM, "%u more signatures were not evaluated", all->len);
-    report(all, findings);
-}
-
 int postern_check_dkim(PosternDkimEngine *engine, const char *octets, gsize length,
                        const PosternHeader *header, gint64 now, PosternAnswers *answers,
                        PosternFindings *findings)
 {
-    g_autoptr(GPtrArray) signatures = find_signatures(header, POSTERN_DKIM_SIGNATURES_MAX);
+    g_autoptr(GPtrArray) signatures = postern_dkim_select(header);
     const char *problem = signatures->len > 0 ? header_problem(octets, header) : NULL;
     for (guint i = 0; i < signatures->len; i++) {
         PosternDkimSignature *signature = g_ptr_array_index(signatures, i);
@@ -137,14 +150,9 @@ int postern_check_dkim(PosternDkimEngine *engine, const char *octets, gsize leng
     }
     if (!load_keys(signatures, answers))
         return 0;
-    if (any_undecided(signatures))
-        postern_dkim_engine_verify(engine, octets, length, header, signatures);
-    guint from_fields = count_fields(header, "From");
-    for (guint i = 0; i < signatures->len; i++)
-        judge_from(g_ptr_array_index(signatures, i), from_fields);
+    evaluate(engine, octets, length, header, signatures);
     explain(signatures, answers, findings);
     report(signatures, findings);
-    report_skipped(header, findings);
     findings->dkim_checked = TRUE;
     return 1;
 }

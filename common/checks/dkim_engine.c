@@ -9,6 +9,7 @@
 
 struct PosternDkimEngine {
     DKIM_LIB *library;
+    gboolean partial_body;
 };
 
 /* One message in the library's hands. */
@@ -44,10 +45,10 @@ static PosternDkimSignature *signature_of(Verification *verification, DKIM_SIGIN
 static DKIM_CBSTAT give_key(DKIM *dkim, DKIM_SIGINFO *info, u_char *buffer, size_t size)
 {
     PosternDkimSignature *signature = signature_of(dkim_get_user_context(dkim), info);
-    if (signature == NULL || signature->decided || signature->key.record == NULL)
+    if (signature == NULL || signature->decided || signature->key == NULL || signature->key->record == NULL)
         return DKIM_CBSTAT_NOTFOUND;
-    return g_strlcpy((char *)buffer, signature->key.record, size) < size ? DKIM_CBSTAT_CONTINUE
-                                                                         : DKIM_CBSTAT_NOTFOUND;
+    return g_strlcpy((char *)buffer, signature->key->record, size) < size ? DKIM_CBSTAT_CONTINUE
+                                                                          : DKIM_CBSTAT_NOTFOUND;
 }
 
 PosternDkimEngine *postern_dkim_engine_new(GError **error)
@@ -67,6 +68,16 @@ PosternDkimEngine *postern_dkim_engine_new(GError **error)
         return NULL;
     }
     return g_steal_pointer(&engine);
+}
+
+void postern_dkim_engine_accept_partial_body(PosternDkimEngine *engine)
+{
+    engine->partial_body = TRUE;
+}
+
+gboolean postern_dkim_engine_accepts_partial_body(const PosternDkimEngine *engine)
+{
+    return engine->partial_body;
 }
 
 void postern_dkim_engine_free(PosternDkimEngine *engine)
@@ -118,25 +129,23 @@ static gboolean feed_field(Verification *verification, const PosternHeaderField 
     return TRUE;
 }
 
-/* Signature fields over the maximum, and harmful ones, are left out: the library would evaluate every one it
- * sees. */
+static gboolean is_signature(const PosternHeaderField *field)
+{
+    return field->name_length == strlen(DKIM_SIGNHEADER) &&
+           g_ascii_strncasecmp(field->name, DKIM_SIGNHEADER, field->name_length) == 0;
+}
+
+/* Of signature fields only those are fed that are to be evaluated: the library hashes the body for every one
+ * that it sees, and reads beyond its buffer in some. */
 static gboolean feed_header(Verification *verification, const PosternHeader *header, GPtrArray *signatures)
 {
     guint next = 0;
     for (guint i = 0; i < header->fields->len; i++) {
         const PosternHeaderField *field = &g_array_index(header->fields, PosternHeaderField, i);
         PosternDkimSignature *signature = NULL;
-        if (next < signatures->len) {
-            PosternDkimSignature *candidate = g_ptr_array_index(signatures, next);
-            if (candidate->field == field) {
-                signature = candidate;
-                next++;
-            }
-        }
-        if (signature == NULL && field->name_length == strlen(DKIM_SIGNHEADER) &&
-            g_ascii_strncasecmp(field->name, DKIM_SIGNHEADER, field->name_length) == 0)
-            continue;
-        if (signature != NULL && signature->harmful)
+        if (next < signatures->len && ((PosternDkimSignature *)signatures->pdata[next])->field == field)
+            signature = g_ptr_array_index(signatures, next++);
+        if (signature != NULL ? signature->decided : is_signature(field))
             continue;
         if (!feed_field(verification, field, signature))
             return FALSE;

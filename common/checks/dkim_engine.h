@@ -7,6 +7,9 @@
 #include "checks/check.h"
 #include "checks/dkim_signature.h"
 
+/* TRUE if a signature of a part of the body passes (postern_dkim_engine_accept_partial_body()). */
+gboolean postern_dkim_engine_accepts_partial_body(const PosternDkimEngine *engine);
+
 /*
  * Evaluates the signatures that are not decided (of PosternDkimSignature *, in the order of the header):
  * octets is the message that header indexes. Every one is decided afterwards.

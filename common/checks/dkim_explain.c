@@ -30,8 +30,10 @@ static void explain_tags(const PosternDkimSignature *signature, guint number, Po
          *canonicalization != '\0' ? canonicalization : "simple/simple, as it is not said", named(fields));
     STEP("signature %u: body hash (bh=) %s", number, named(hash));
     if (finding->body_covered >= 0)
-        STEP("signature %u: the first %" G_GINT64_FORMAT " octets of the body alone are signed (l=)", number,
+        STEP("signature %u: the first %" G_GINT64_FORMAT " octets of the body are signed (l=)", number,
              finding->body_covered);
+    if (finding->body_unsigned > 0)
+        STEP("signature %u: %" G_GINT64_FORMAT " octets behind them are not", number, finding->body_unsigned);
     if (signature->signed_at >= 0)
         STEP("signature %u: signed at %" G_GINT64_FORMAT " (t=)", number, signature->signed_at);
     if (signature->expires_at >= 0)
@@ -46,13 +48,15 @@ static void explain_key(const PosternDkimSignature *signature, guint number, con
     const PosternAnswer *answer = question != NULL ? postern_answers_get(answers, question) : NULL;
     if (answer == NULL)
         STEP("signature %u: no key was asked for", number);
-    else if (signature->key.record == NULL && signature->key.reason == NULL)
+    else if (signature->key == NULL)
         STEP("signature %u: the key at %s was not looked at", number, question->name);
-    else if (signature->key.record == NULL)
-        STEP("signature %u: the key at %s cannot be used: %s", number, question->name, signature->key.reason);
+    else if (signature->key->record == NULL)
+        STEP("signature %u: the key at %s cannot be used: %s", number, question->name,
+             signature->key->reason);
     else
-        STEP("signature %u: the key at %s has %u bits%s", number, question->name, signature->key.bits,
-             signature->key.testing ? ", and is being tested (t=y)" : "");
+        STEP("signature %u: the key at %s has %u bits%s%s", number, question->name, signature->key->bits,
+             signature->key->testing ? ", and is being tested (t=y)" : "",
+             signature->keys->len > 1 ? ", and is not the only one" : "");
 }
 
 static void explain_hashes(const PosternDkimSignature *signature, guint number, PosternFindings *findings)

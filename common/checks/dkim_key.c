@@ -146,6 +146,7 @@ static void load_record(PosternDkimKey *key, const PosternTagList *tags, gboolea
         return;
     const char *flags = postern_tag_list_get(tags, "t");
     key->testing = flags != NULL && postern_dkim_list_has(flags, "y");
+    key->strict = flags != NULL && postern_dkim_list_has(flags, "s");
     g_autofree char *text = postern_dkim_collapse(postern_tag_list_get(tags, "p"));
     if (*text == '\0') {
         refuse(key, POSTERN_DKIM_PERMERROR, "the key has been revoked");
@@ -156,8 +157,8 @@ static void load_record(PosternDkimKey *key, const PosternTagList *tags, gboolea
     g_autofree char *value = rsa ? load_rsa(key, octets, length, text) : load_ed25519(key, length, text);
     if (value == NULL)
         return;
-    const char *strict = flags != NULL && postern_dkim_list_has(flags, "s") ? "t=s; " : "";
-    key->record = g_strdup_printf("v=DKIM1; k=%s; %sp=%s", rsa ? "rsa" : "ed25519", strict, value);
+    key->record =
+        g_strdup_printf("v=DKIM1; k=%s; %sp=%s", rsa ? "rsa" : "ed25519", key->strict ? "t=s; " : "", value);
     if (strlen(key->record) >= POSTERN_DKIM_KEY_RECORD_MAX_OCTETS) {
         g_clear_pointer(&key->record, g_free);
         refuse(key, POSTERN_DKIM_PERMERROR, "the key record is too long");
@@ -176,54 +177,59 @@ static PosternTagList *parse_record(GBytes *record, const char **problem)
     return g_steal_pointer(&tags);
 }
 
-/*
- * What several records mean is undefined (RFC 6376 3.6.2.2). One that is a key among others that are none,
- * such as a wildcard's SPF record, is clear enough; two keys are not.
- */
-static void load_records(PosternDkimKey *key, GPtrArray *records, gboolean rsa)
+static void key_free(gpointer data)
 {
-    g_autoptr(PosternTagList) only = NULL;
+    PosternDkimKey *key = data;
+    g_free(key->reason);
+    g_free(key->record);
+    g_free(key);
+}
+
+static PosternDkimKey *add_key(GPtrArray *keys)
+{
+    PosternDkimKey *key = g_new0(PosternDkimKey, 1);
+    g_ptr_array_add(keys, key);
+    return key;
+}
+
+static void load_records(GPtrArray *keys, GPtrArray *records, gboolean rsa)
+{
+    g_autoptr(GPtrArray) refused = g_ptr_array_new();
     const char *problem = "no record";
-    guint keys = 0;
-    for (guint i = 0; i < records->len; i++) {
+    for (guint i = 0; i < records->len && keys->len + refused->len < POSTERN_DKIM_KEYS_TRIED_MAX; i++) {
         g_autoptr(PosternTagList) tags = parse_record(g_ptr_array_index(records, i), &problem);
         if (tags == NULL)
             continue;
-        keys++;
-        if (only == NULL)
-            only = g_steal_pointer(&tags);
+        PosternDkimKey *key = add_key(keys);
+        load_record(key, tags, rsa);
+        if (key->record == NULL)
+            g_ptr_array_add(refused, g_ptr_array_steal_index(keys, keys->len - 1));
     }
-    if (keys > 1)
-        refuse(key, POSTERN_DKIM_PERMERROR, "there are several key records");
-    else if (keys == 1)
-        load_record(key, only, rsa);
-    else {
-        key->result = POSTERN_DKIM_PERMERROR;
-        key->reason = g_strdup_printf("the key record is malformed: %s", problem);
-    }
+    g_ptr_array_extend_and_steal(keys, g_steal_pointer(&refused));
+    if (keys->len > 0)
+        return;
+    PosternDkimKey *none = add_key(keys);
+    none->result = POSTERN_DKIM_PERMERROR;
+    none->reason = g_strdup_printf("the key record is malformed: %s", problem);
 }
 
-void postern_dkim_key_load(PosternDkimKey *key, const PosternAnswer *answer, const char *algorithm)
+GPtrArray *postern_dkim_keys_load(const PosternAnswer *answer, const char *algorithm)
 {
+    GPtrArray *keys = g_ptr_array_new_with_free_func(key_free);
     switch (answer->status) {
     case POSTERN_ANSWER_RECORDS:
-        load_records(key, answer->records, g_str_has_prefix(algorithm, "rsa-"));
+        load_records(keys, answer->records, g_str_has_prefix(algorithm, "rsa-"));
         break;
     case POSTERN_ANSWER_NXDOMAIN:
     case POSTERN_ANSWER_NODATA:
-        refuse(key, POSTERN_DKIM_PERMERROR, "no key");
+        refuse(add_key(keys), POSTERN_DKIM_PERMERROR, "no key");
         break;
     case POSTERN_ANSWER_SERVFAIL:
-        refuse(key, POSTERN_DKIM_TEMPERROR, "the DNS failed to give the key");
+        refuse(add_key(keys), POSTERN_DKIM_TEMPERROR, "the DNS failed to give the key");
         break;
     case POSTERN_ANSWER_TIMEOUT:
-        refuse(key, POSTERN_DKIM_TEMPERROR, "the DNS gave no answer about the key in time");
+        refuse(add_key(keys), POSTERN_DKIM_TEMPERROR, "the DNS gave no answer about the key in time");
         break;
     }
-}
-
-void postern_dkim_key_clear(PosternDkimKey *key)
-{
-    g_clear_pointer(&key->reason, g_free);
-    g_clear_pointer(&key->record, g_free);
+    return keys;
 }

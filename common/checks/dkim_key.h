@@ -15,8 +15,13 @@ typedef struct {
     char *record;             /* "v=DKIM1; k=…; p=…", or NULL; owned */
     guint bits;               /* of the key; 0: not known */
     gboolean testing;         /* t=y */
+    gboolean strict;          /* t=s: i= has the domain of d=, not one below it */
 } PosternDkimKey;
 
-/* Fills *key, which must be zeroed, for a signature of algorithm ("rsa-sha256" or "ed25519-sha256"). */
-void postern_dkim_key_load(PosternDkimKey *key, const PosternAnswer *answer, const char *algorithm);
-void postern_dkim_key_clear(PosternDkimKey *key);
+/*
+ * The keys for a signature of algorithm ("rsa-sha256" or "ed25519-sha256"), of PosternDkimKey *, those to be
+ * verified with first; never empty. What several mean is undefined (RFC 6376 3.6.2.2): each may be tried, and
+ * a pass by one is a pass. There are at most POSTERN_DKIM_KEYS_TRIED_MAX; a record that is no key, such as a
+ * wildcard's SPF record, counts only if there is nothing else.
+ */
+GPtrArray *postern_dkim_keys_load(const PosternAnswer *answer, const char *algorithm);

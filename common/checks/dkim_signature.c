@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "checks/dkim_tags.h"
+#include "checks/spf_domain.h"
 #include "dns/question.h"
 #include "wire/tag_list.h"
 
@@ -37,12 +38,33 @@ static gboolean is_name(const char *text)
     return TRUE;
 }
 
+/* A tag that is a domain name: U-labels as A-labels (RFC 8616 4). */
+static char *take_name(const PosternTagList *tags, const char *name)
+{
+    g_autofree char *value = take(tags, name, POSTERN_PATH_MAX_OCTETS);
+    char *ascii = value != NULL && !g_str_is_ascii(value) ? postern_spf_domain_to_ascii(value) : NULL;
+    return ascii != NULL || value == NULL ? ascii : g_strndup(value, POSTERN_DOMAIN_NAME_MAX_OCTETS + 1);
+}
+
+/* i= with the A-labels of its domain. */
+static char *take_identity(const PosternTagList *tags)
+{
+    g_autofree char *value = take(tags, "i", POSTERN_DKIM_IDENTITY_MAX_OCTETS + 1);
+    char *at = value != NULL ? strrchr(value, '@') : NULL;
+    g_autofree char *ascii =
+        at != NULL && !g_str_is_ascii(at) ? postern_spf_domain_to_ascii(at + 1) : NULL;
+    if (ascii == NULL)
+        return g_steal_pointer(&value);
+    at[1] = '\0';
+    return g_strconcat(value, ascii, NULL);
+}
+
 static void read_names(PosternDkimSignature *signature, const PosternTagList *tags)
 {
     PosternDkimFinding *finding = signature->finding;
-    finding->domain = take(tags, "d", POSTERN_DOMAIN_NAME_MAX_OCTETS + 1);
-    finding->selector = take(tags, "s", POSTERN_DOMAIN_NAME_MAX_OCTETS + 1);
-    finding->identity = take(tags, "i", POSTERN_DKIM_IDENTITY_MAX_OCTETS + 1);
+    finding->domain = take_name(tags, "d");
+    finding->selector = take_name(tags, "s");
+    finding->identity = take_identity(tags);
     finding->signature_start = take(tags, "b", 8);
     if (finding->domain == NULL || finding->selector == NULL || !is_name(finding->domain) ||
         !is_name(finding->selector)) {
@@ -55,10 +77,8 @@ static void read_names(PosternDkimSignature *signature, const PosternTagList *ta
         refuse_syntax(signature, "d= and s= make no name that can be asked for");
     else
         signature->question = g_strdup(question->name);
-    if (finding->identity != NULL && strlen(finding->identity) > POSTERN_DKIM_IDENTITY_MAX_OCTETS) {
-        signature->harmful = TRUE;
+    if (finding->identity != NULL && strlen(finding->identity) > POSTERN_DKIM_IDENTITY_MAX_OCTETS)
         refuse_syntax(signature, "i= is too long");
-    }
 }
 
 static void read_algorithm(PosternDkimSignature *signature, const PosternTagList *tags)
@@ -81,6 +101,14 @@ static void read_query(PosternDkimSignature *signature, const PosternTagList *ta
         refuse_syntax(signature, "the key cannot be had by DNS (q=)");
 }
 
+static void read_canonicalization(PosternDkimSignature *signature, const PosternTagList *tags)
+{
+    g_autofree char *value = postern_dkim_collapse(postern_tag_list_get(tags, "c"));
+    g_autofree char *form = g_ascii_strdown(value, -1);
+    if (!postern_canonical_parse(*form != '\0' ? form : NULL, &signature->form))
+        refuse_syntax(signature, "the canonicalization is not known (c=)");
+}
+
 static gint64 read_number(PosternDkimSignature *signature, const PosternTagList *tags, const char *name,
                           const char *reason)
 {
@@ -101,6 +129,7 @@ static void read_tags(PosternDkimSignature *signature, const PosternTagList *tag
     read_names(signature, tags);
     read_algorithm(signature, tags);
     read_query(signature, tags);
+    read_canonicalization(signature, tags);
     if (postern_tag_list_get(tags, "b") == NULL || postern_tag_list_get(tags, "bh") == NULL)
         refuse_syntax(signature, "b= or bh= is missing");
     signature->from_fields = postern_dkim_list_count(postern_tag_list_get(tags, "h"), "from");
@@ -111,6 +140,44 @@ static void read_tags(PosternDkimSignature *signature, const PosternTagList *tag
     signature->expires_at = read_number(signature, tags, "x", "x= is no number");
 }
 
+/* libopendkim takes what stands behind `b=` out of the field wherever it sees these two octets, also in
+ * `bb=`, and not in `b =`. */
+static gboolean is_signature_misread(const PosternHeaderField *field)
+{
+    const char *rest = field->value;
+    const char *end = rest + field->value_length;
+    while (rest < end) {
+        const char *semicolon = memchr(rest, ';', (gsize)(end - rest));
+        const char *stop = semicolon != NULL ? semicolon : end;
+        const char *equals = memchr(rest, '=', (gsize)(stop - rest));
+        const char *last = equals;
+        while (last != NULL && last > rest && g_ascii_isspace(last[-1]))
+            last--;
+        if (last != NULL && last > rest && last[-1] == 'b') {
+            gboolean alone = last - 1 == rest || g_ascii_isspace(last[-2]);
+            if (!alone || last != equals)
+                return TRUE;
+        }
+        rest = stop + 1;
+    }
+    return FALSE;
+}
+
+/* It also knows no UTF-8, sees only some of the signatures that another one may cover, and gives up on long
+ * lists of names. */
+static gboolean is_misread(const PosternHeaderField *field, const PosternTagList *tags)
+{
+    const char *names = postern_tag_list_get(tags, "h");
+    guint count = 0;
+    for (const char *colon = names; colon != NULL && (colon = strchr(colon, ':')) != NULL; colon++)
+        count++;
+    for (gsize i = 0; i < field->value_length; i++)
+        if ((guchar)field->value[i] >= 0x80)
+            return TRUE;
+    return count >= POSTERN_DKIM_NAMES_BY_LIBRARY_MAX || postern_dkim_list_has(names, "DKIM-Signature") ||
+           is_signature_misread(field);
+}
+
 PosternDkimSignature *postern_dkim_signature_new(const PosternHeaderField *field)
 {
     PosternDkimSignature *signature = g_new0(PosternDkimSignature, 1);
@@ -118,7 +185,6 @@ PosternDkimSignature *postern_dkim_signature_new(const PosternHeaderField *field
     signature->finding = postern_dkim_finding_new();
     signature->signed_at = signature->expires_at = -1;
     if (field->value_length > POSTERN_DKIM_FIELD_MAX_OCTETS) {
-        signature->harmful = TRUE;
         refuse_syntax(signature, "the field is too long");
         return signature;
     }
@@ -126,9 +192,9 @@ PosternDkimSignature *postern_dkim_signature_new(const PosternHeaderField *field
     g_autoptr(PosternTagList) tags = postern_tag_list_parse(field->value, field->value_length, &problem);
     if (tags != NULL) {
         read_tags(signature, tags);
+        signature->misread = is_misread(field, tags);
     } else {
         g_autofree char *reason = g_strdup_printf("the field is malformed: %s", problem);
-        signature->harmful = TRUE;
         refuse_syntax(signature, reason);
     }
     return signature;
@@ -139,9 +205,33 @@ void postern_dkim_signature_free(PosternDkimSignature *signature)
     if (signature == NULL)
         return;
     g_clear_pointer(&signature->finding, postern_dkim_finding_free);
-    postern_dkim_key_clear(&signature->key);
+    g_clear_pointer(&signature->keys, g_ptr_array_unref);
     g_free(signature->question);
     g_free(signature);
+}
+
+void postern_dkim_signature_use_key(PosternDkimSignature *signature, const PosternDkimKey *key)
+{
+    signature->key = key;
+    signature->finding->key_bits = key->bits;
+    signature->finding->testing = key->testing;
+}
+
+gboolean postern_dkim_signature_load_keys(PosternDkimSignature *signature, const PosternAnswer *answer)
+{
+    g_clear_pointer(&signature->keys, g_ptr_array_unref);
+    signature->keys = postern_dkim_keys_load(answer, signature->finding->algorithm);
+    postern_dkim_signature_use_key(signature, g_ptr_array_index(signature->keys, 0));
+    if (signature->key->record == NULL)
+        postern_dkim_signature_decide(signature, signature->key->result, signature->key->reason);
+    return !signature->decided;
+}
+
+gboolean postern_dkim_signature_is_ours(const PosternDkimSignature *signature)
+{
+    const GPtrArray *keys = signature->keys;
+    const PosternDkimKey *second = keys != NULL && keys->len > 1 ? g_ptr_array_index(keys, 1) : NULL;
+    return !signature->decided && (signature->misread || (second != NULL && second->record != NULL));
 }
 
 void postern_dkim_signature_judge_time(PosternDkimSignature *signature, gint64 now)

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "base/limits.h"
+#include "checks/dkim_select.h"
 #include "checks/dkim_signature.h"
 #include "checks/spf_domain.h"
 #include "dns/question.h"
@@ -41,18 +41,14 @@ static void add_envelope(GPtrArray *identifiers, const PosternEnvelope *envelope
 GPtrArray *postern_dmarc_identifiers(const PosternHeader *header, const PosternEnvelope *envelope)
 {
     GPtrArray *identifiers = g_ptr_array_new_with_free_func(identifier_free);
-    const PosternHeaderField *field;
+    g_autoptr(GPtrArray) signatures = postern_dkim_select(header);
 
     add_envelope(identifiers, envelope);
-    for (guint i = 0; i < POSTERN_DKIM_SIGNATURES_MAX; i++) {
-        field = postern_header_find(header, "DKIM-Signature", i);
-        if (field == NULL)
-            break;
-        PosternDkimSignature *signature = postern_dkim_signature_new(field);
+    for (guint i = 0; i < signatures->len; i++) {
+        const PosternDkimSignature *signature = g_ptr_array_index(signatures, i);
 
-        if (signature->finding->domain != NULL)
+        if (!signature->decided)
             add(identifiers, signature->finding->domain, FALSE);
-        postern_dkim_signature_free(signature);
     }
     return identifiers;
 }

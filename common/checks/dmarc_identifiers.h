@@ -12,7 +12,7 @@ typedef struct {
 } PosternDmarcIdentifier;
 
 /*
- * Of the envelope, MAIL FROM or HELO (RFC 7208 2.4), and of the first POSTERN_DKIM_SIGNATURES_MAX signatures:
- * of PosternDmarcIdentifier, the caller unrefs it.
+ * Of the envelope, MAIL FROM or HELO (RFC 7208 2.4), and of the signatures that are evaluated
+ * (dkim_select.h): of PosternDmarcIdentifier, the caller unrefs it.
  */
 GPtrArray *postern_dmarc_identifiers(const PosternHeader *header, const PosternEnvelope *envelope);

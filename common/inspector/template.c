@@ -40,6 +40,8 @@ static void tell(int control, PosternPacketKind kind, guint64 id, guint64 value,
 static gboolean load_dkim(Template *template, GError **error)
 {
     template->engines.dkim = postern_dkim_engine_new(error);
+    if (template->engines.dkim != NULL && template->configuration->inspector.dkim_partial_body)
+        postern_dkim_engine_accept_partial_body(template->engines.dkim);
     return template->engines.dkim != NULL && postern_dkim_engine_prove(template->engines.dkim, error);
 }
 

@@ -94,6 +94,27 @@ const char *postern_check_name(PosternChecks check)
     return NULL;
 }
 
+/* The more telling first. */
+static guint telling_of(const PosternDkimFinding *finding)
+{
+    return finding->result == POSTERN_DKIM_PASS ? 0 : finding->result == POSTERN_DKIM_SKIPPED ? 2 : 1;
+}
+
+GPtrArray *postern_findings_listed_signatures(const PosternFindings *findings)
+{
+    GPtrArray *listed = g_ptr_array_new();
+    gboolean all = findings->dkim->len <= POSTERN_DKIM_SIGNATURES_LISTED_MAX;
+
+    for (guint telling = 0; telling < 3; telling++)
+        for (guint i = 0; i < findings->dkim->len && listed->len < POSTERN_DKIM_SIGNATURES_LISTED_MAX; i++) {
+            PosternDkimFinding *finding = g_ptr_array_index(findings->dkim, i);
+
+            if (all ? telling == 0 : telling_of(finding) == telling)
+                g_ptr_array_add(listed, finding);
+        }
+    return listed;
+}
+
 PosternDkimFinding *postern_dkim_finding_new(void)
 {
     PosternDkimFinding *finding = g_new0(PosternDkimFinding, 1);

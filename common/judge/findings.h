@@ -93,8 +93,9 @@ typedef struct {
     char *signature_start; /* first characters of b= (RFC 6008), or NULL */
     guint key_bits;        /* 0: not known */
     gint64 body_covered;   /* l=: octets of body that are signed; -1: all */
+    gint64 body_unsigned;  /* octets of the body that l= leaves out; 0: none, or it was not evaluated */
     gboolean testing;      /* the key has t=y */
-    char *reason;          /* why it is not pass, for people, or NULL */
+    char *reason;          /* why it is not pass, or of what alone, for people, or NULL */
 } PosternDkimFinding;
 
 /*
@@ -189,6 +190,13 @@ typedef struct {
 PosternFindings *postern_findings_new(void);
 void postern_findings_free(PosternFindings *findings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternFindings, postern_findings_free)
+
+/*
+ * The signatures that are told in a line or a field, at most POSTERN_DKIM_SIGNATURES_LISTED_MAX: all of so
+ * many, in the order of the header; of more those that pass first, and those that were not evaluated last. Of
+ * PosternDkimFinding *, borrowed.
+ */
+GPtrArray *postern_findings_listed_signatures(const PosternFindings *findings);
 
 PosternDkimFinding *postern_dkim_finding_new(void); /* body_covered -1, all else zero */
 void postern_dkim_finding_free(PosternDkimFinding *finding);

@@ -10,8 +10,10 @@ static void add(GStrvBuilder *words, const char *key, const char *result, const 
     g_strv_builder_add(words, value);
 }
 
-static void add_signatures(GStrvBuilder *words, const GPtrArray *signatures)
+/* RESULT:DOMAIN, and with `:l=OCTETS` what signs only so much of the body. */
+static void add_signatures(GStrvBuilder *words, const PosternFindings *findings)
 {
+    g_autoptr(GPtrArray) signatures = postern_findings_listed_signatures(findings);
     g_autoptr(GString) text = g_string_new(signatures->len == 0 ? "none" : NULL);
 
     for (guint i = 0; i < signatures->len; i++) {
@@ -20,6 +22,8 @@ static void add_signatures(GStrvBuilder *words, const GPtrArray *signatures)
 
         g_string_append_printf(text, "%s%s:%s", i > 0 ? "," : "", postern_dkim_result_name(finding->result),
                                named ? finding->domain : "-");
+        if (finding->body_unsigned > 0)
+            g_string_append_printf(text, ":l=%" G_GINT64_FORMAT, finding->body_covered);
     }
     add(words, "dkim", text->str, NULL);
 }
@@ -30,7 +34,7 @@ char **postern_findings_words(const PosternFindings *findings)
     const PosternDmarcAuthor *author = findings->dmarc.decisive;
 
     add(words, "spf", postern_spf_result_name(findings->spf.result), NULL);
-    add_signatures(words, findings->dkim);
+    add_signatures(words, findings);
     add(words, "dmarc", postern_dmarc_result_name(findings->dmarc.result),
         author != NULL ? author->domain : NULL);
     add(words, "arc", postern_arc_result_name(findings->arc.result), NULL);

@@ -79,6 +79,9 @@ static GVariant *dkim_to_variant(gconstpointer structure)
     if (dkim->body_covered >= 0)
         postern_findings_add_number(&builder, "body_covered",
                                     (guint32)MIN(dkim->body_covered, (gint64)SIZE_MAXIMUM));
+    if (dkim->body_unsigned > 0)
+        postern_findings_add_number(&builder, "body_unsigned",
+                                    (guint32)MIN(dkim->body_unsigned, (gint64)SIZE_MAXIMUM));
     postern_findings_add_texts(&builder, dkim_texts, dkim);
     return g_variant_builder_end(&builder);
 }
@@ -87,13 +90,15 @@ static gboolean dkim_from_variant(GVariant *dictionary, gpointer structure, GErr
 {
     PosternDkimFinding *dkim = structure;
     guint32 result = POSTERN_DKIM_NONE;
-    guint32 body_covered = G_MAXUINT32;
+    guint32 body_covered = G_MAXUINT32, body_unsigned = 0;
 
     if (!postern_dictionary_get_number(dictionary, "result", POSTERN_DKIM_SKIPPED, &result, error) ||
         !postern_dictionary_get_number(dictionary, "key_bits", G_MAXUINT32, &dkim->key_bits, error) ||
         !postern_dictionary_get_boolean(dictionary, "testing", &dkim->testing, error) ||
-        !postern_dictionary_get_number(dictionary, "body_covered", SIZE_MAXIMUM, &body_covered, error))
+        !postern_dictionary_get_number(dictionary, "body_covered", SIZE_MAXIMUM, &body_covered, error) ||
+        !postern_dictionary_get_number(dictionary, "body_unsigned", SIZE_MAXIMUM, &body_unsigned, error))
         return FALSE;
+    dkim->body_unsigned = body_unsigned;
     dkim->result = (PosternDkimResult)result;
     if (body_covered != G_MAXUINT32)
         dkim->body_covered = body_covered;

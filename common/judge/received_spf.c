@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/escape.h"
+#include "judge/identity.h"
 
 #define VALUE_MAX_OCTETS 255
 
@@ -44,10 +45,12 @@ char *postern_received_spf_value(const PosternSpfFinding *spf, const PosternEnve
     if (spf->result == POSTERN_SPF_NOT_CHECKED)
         return NULL;
 
+    const char *domain = spf->helo ? NULL : spf->domain;
+    g_autofree char *sender = postern_identity_to_ascii(envelope->sender, domain);
     GString *out = g_string_new(postern_spf_result_name(spf->result));
 
     add_pair(out, "client-ip", client_known ? client : NULL);
-    add_pair(out, "envelope-from", envelope->sender);
+    add_pair(out, "envelope-from", sender);
     add_pair(out, "helo", envelope->helo);
     add_pair(out, "identity", spf->helo ? "helo" : "mailfrom");
     add_pair(out, "problem", spf->problem);

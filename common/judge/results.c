@@ -1,9 +1,8 @@
 #include "judge/results.h"
 
-#include "base/limits.h"
+#include <string.h>
 
-/* More would not fit into POSTERN_HEADER_EDIT_MAX_OCTETS, with the longest of texts and the other methods. */
-#define SIGNATURES_LISTED_MAX (POSTERN_DKIM_SIGNATURES_MAX + 5)
+#include "judge/identity.h"
 
 static void add_spf(PosternAuthenticationResults *results, const PosternCase *facts)
 {
@@ -13,8 +12,10 @@ static void add_spf(PosternAuthenticationResults *results, const PosternCase *fa
     if (spf->result == POSTERN_SPF_NOT_CHECKED)
         return;
     postern_authentication_results_add(results, "spf", postern_spf_result_name(spf->result), spf->problem);
-    postern_authentication_results_add_property(results, "smtp", spf->helo ? "helo" : "mailfrom",
-                                                identity && *identity ? identity : spf->domain);
+    g_autofree char *value =
+        postern_identity_to_ascii(identity && *identity ? identity : spf->domain, spf->domain);
+
+    postern_authentication_results_add_property(results, "smtp", spf->helo ? "helo" : "mailfrom", value);
 }
 
 static void add_signature(PosternAuthenticationResults *results, const PosternDkimFinding *dkim)
@@ -28,14 +29,19 @@ static void add_signature(PosternAuthenticationResults *results, const PosternDk
     postern_authentication_results_add_property(results, "header", "s", dkim->selector);
     postern_authentication_results_add_property(results, "header", "a", dkim->algorithm);
     postern_authentication_results_add_property(results, "header", "b", dkim->signature_start);
-    postern_authentication_results_add_property(results, "header", "i", dkim->identity);
+
+    /* With its '@': i= may be of a domain alone. */
+    const char *at = dkim->identity ? strrchr(dkim->identity, '@') : NULL;
+    g_autofree char *identity = postern_identity_to_ascii(dkim->identity, at);
+
+    postern_authentication_results_add_property(results, "header", "i", identity);
 }
 
 static void add_dkim(PosternAuthenticationResults *results, const PosternCase *facts)
 {
-    const GPtrArray *dkim = facts->findings->dkim;
+    g_autoptr(GPtrArray) dkim = postern_findings_listed_signatures(facts->findings);
 
-    for (guint i = 0; i < MIN(dkim->len, (guint)SIGNATURES_LISTED_MAX); i++)
+    for (guint i = 0; i < dkim->len; i++)
         add_signature(results, g_ptr_array_index(dkim, i));
     if (facts->findings->dkim_checked && dkim->len == 0)
         postern_authentication_results_add(results, "dkim", postern_dkim_result_name(POSTERN_DKIM_NONE),

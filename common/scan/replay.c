@@ -71,9 +71,14 @@ guint64 postern_replay_size(const PosternReplay *replay)
     return postern_message_size(replay->capsule->message);
 }
 
-guint postern_replay_spf_engine(const PosternReplay *replay)
+guint postern_replay_engines_of(const PosternConfiguration *configuration)
 {
-    return replay->configuration->inspector.spf_engine;
+    return configuration->inspector.spf_engine * 2 + (configuration->inspector.dkim_partial_body ? 1 : 0);
+}
+
+guint postern_replay_engines(const PosternReplay *replay)
+{
+    return postern_replay_engines_of(replay->configuration);
 }
 
 static void on_unknown(const PosternQuestion *question, gpointer user_data)
@@ -228,7 +233,8 @@ char *postern_replay_configuration(const PosternReplay *replay, const PosternCon
     own->virus.scan = own->virus.scan && rescan;
     own->sign.table[0] = '\0';
     leave_unsigned(own);
-    own->inspector.spf_engine = postern_replay_spf_engine(replay);
+    own->inspector.spf_engine = replay->configuration->inspector.spf_engine;
+    own->inspector.dkim_partial_body = replay->configuration->inspector.dkim_partial_body;
     g_autofree char *dump = postern_configuration_dump(own);
     int descriptor = g_file_open_tmp("postern-scan-XXXXXX.conf", &name, error);
     if (descriptor < 0)

@@ -17,8 +17,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternReplay, postern_replay_free)
 /* Octets of its message. */
 guint64 postern_replay_size(const PosternReplay *replay);
 
-/* [inspector] spf_engine by which it was judged: the inspector's has to be the same. */
-guint postern_replay_spf_engine(const PosternReplay *replay);
+/* [inspector] spf_engine and dkim_partial_body as one number: those by which it was judged, which the
+ * inspector has to have too, and those of a configuration. */
+guint postern_replay_engines(const PosternReplay *replay);
+guint postern_replay_engines_of(const PosternConfiguration *configuration);
 
 typedef struct {
     PosternInspectorClient *client;

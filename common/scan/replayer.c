@@ -16,7 +16,7 @@ typedef struct {
     PosternScanServices services;
     PosternScanWalk *walk;
     char *inspector_configuration; /* a file of ours */
-    guint spf_engine;              /* the inspector's */
+    guint engines;                 /* the inspector's */
     PosternReplay *replay;         /* at hand */
     PosternScanResult *result;     /* of it */
     gint64 started;
@@ -51,12 +51,12 @@ static gboolean find_inspector(Replayer *replayer)
     g_autofree char *note = NULL;
     if (replayer->services.client != NULL)
         return TRUE;
-    replayer->spf_engine = postern_replay_spf_engine(replayer->replay);
+    replayer->engines = postern_replay_engines(replayer->replay);
     replayer->inspector_configuration = postern_replay_configuration(
         replayer->replay, configuration, replayer->options->rescan, &replayer->error);
     if (replayer->inspector_configuration == NULL)
         return FALSE;
-    gboolean shared = configuration->inspector.spf_engine == replayer->spf_engine;
+    gboolean shared = postern_replay_engines_of(configuration) == replayer->engines;
     gboolean found =
         postern_scan_services_inspect(&replayer->services, configuration, replayer->inspector_configuration,
                                       shared, &note, &replayer->error);
@@ -87,14 +87,14 @@ static gboolean replay(Replayer *replayer, const char *path)
     if (replayer->replay != NULL) {
         if (!find_inspector(replayer))
             return FALSE;
-        if (postern_replay_spf_engine(replayer->replay) == replayer->spf_engine) {
+        if (postern_replay_engines(replayer->replay) == replayer->engines) {
             run_one(replayer);
             if (replayer->error != NULL)
                 return FALSE;
         } else {
             problem = g_error_new(POSTERN_ERROR, POSTERN_ERROR_INPUT,
-                                  "%s: was judged with another [inspector] spf_engine than those before it: "
-                                  "replay it apart",
+                                  "%s: was judged with another [inspector] spf_engine or dkim_partial_body "
+                                  "than those before it: replay it apart",
                                   path);
         }
     }

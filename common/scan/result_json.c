@@ -43,6 +43,8 @@ static void add_signature(JsonBuilder *builder, const PosternDkimFinding *findin
         add_number(builder, "key_bits", finding->key_bits);
     if (finding->body_covered >= 0)
         add_number(builder, "body_covered", finding->body_covered);
+    if (finding->body_unsigned > 0)
+        add_number(builder, "body_unsigned", finding->body_unsigned);
     add_text(builder, "reason", finding->reason);
     json_builder_end_object(builder);
 }

@@ -74,7 +74,7 @@ static void test_several_records(Fixture *fixture, gconstpointer data)
     answer(fixture, KEY_NAME, POSTERN_ANSWER_RECORDS, record, "v=spf1 -all");
     expect(fixture, message, NOW, POSTERN_DKIM_PASS, NULL);
     answer(fixture, KEY_NAME, POSTERN_ANSWER_RECORDS, record, "v=DKIM1; p=");
-    expect(fixture, message, NOW, POSTERN_DKIM_PERMERROR, "several");
+    expect(fixture, message, NOW, POSTERN_DKIM_PASS, NULL);
 }
 
 static void test_rsa_keys(Fixture *fixture, gconstpointer data)

@@ -40,6 +40,7 @@ static PosternFindings *sample(void)
     pass->signature_start = g_strdup("AbCdEf01");
     pass->key_bits = 2048;
     pass->body_covered = 0;
+    pass->body_unsigned = 12;
     pass->testing = TRUE;
     pass->reason = g_strdup("\xff odd");
     g_ptr_array_add(findings->dkim, pass);
@@ -66,10 +67,10 @@ static char *describe(const PosternFindings *findings)
     for (guint i = 0; i < findings->dkim->len; i++) {
         const PosternDkimFinding *dkim = g_ptr_array_index(findings->dkim, i);
 
-        g_string_append_printf(text, "%s %s %s %s %s %s %u %" G_GINT64_FORMAT " %d %s;",
+        g_string_append_printf(text, "%s %s %s %s %s %s %u %" G_GINT64_FORMAT " %" G_GINT64_FORMAT " %d %s;",
                                postern_dkim_result_name(dkim->result), dkim->domain, dkim->selector,
                                dkim->identity, dkim->algorithm, dkim->signature_start, dkim->key_bits,
-                               dkim->body_covered, dkim->testing, dkim->reason);
+                               dkim->body_covered, dkim->body_unsigned, dkim->testing, dkim->reason);
     }
     g_string_append_printf(text, "%d;%s %s %s;", findings->dkim_checked,
                            postern_virus_result_name(findings->virus.result), findings->virus.name,

@@ -82,6 +82,64 @@ static void test_arc(void)
     }
 }
 
+/* What ASCII cannot write has A-labels, and no local part rather than one of question marks. */
+static void test_international(void)
+{
+    static const struct {
+        const char *sender, *identity, *value;
+    } cases[] = {
+        {"a@b\xc3\xbc"
+         "cher.example",
+         "@xn--bcher-kva.example",
+         "; spf=pass smtp.mailfrom=a@xn--bcher-kva.example; dkim=pass header.i=@xn--bcher-kva.example"},
+        {"j\xc3\xb6rg@b\xc3\xbc"
+         "cher.example",
+         "j\xc3\xb6rg@xn--bcher-kva.example",
+         "; spf=pass smtp.mailfrom=xn--bcher-kva.example; dkim=pass header.i=@xn--bcher-kva.example"},
+        {"a@example.com", "j\xc3\xb6rg",
+         "; spf=pass smtp.mailfrom=a@example.com; dkim=pass header.i=\"j??rg\""},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(PosternPolicy) policy = new_policy(POSTERN_ACTION_ACCEPT);
+        g_autoptr(PosternEnvelope) envelope = new_envelope();
+        g_autoptr(PosternFindings) findings = postern_findings_new();
+        PosternDkimFinding *signature = postern_dkim_finding_new();
+
+        findings->spf.result = POSTERN_SPF_PASS;
+        findings->spf.domain = g_strdup("xn--bcher-kva.example");
+        signature->result = POSTERN_DKIM_PASS;
+        signature->identity = g_strdup(cases[i].identity);
+        g_ptr_array_add(findings->dkim, signature);
+        g_free(envelope->sender);
+        envelope->sender = g_strdup(cases[i].sender);
+        g_autofree char *value = results_of(policy, findings, envelope);
+
+        g_assert_cmpstr(value + strlen(OURS), ==, cases[i].value);
+    }
+}
+
+/* Of more signatures than are listed, the one that passes is. */
+static void test_many_signatures(void)
+{
+    g_autoptr(PosternPolicy) policy = new_policy(POSTERN_ACTION_ACCEPT);
+    g_autoptr(PosternEnvelope) envelope = new_envelope();
+    g_autoptr(PosternFindings) findings = postern_findings_new();
+
+    for (guint i = 0; i < 100; i++) {
+        PosternDkimFinding *signature = postern_dkim_finding_new();
+
+        signature->result = i == 60 ? POSTERN_DKIM_PASS : i == 70 ? POSTERN_DKIM_FAIL : POSTERN_DKIM_SKIPPED;
+        g_ptr_array_add(findings->dkim, signature);
+    }
+    g_autofree char *value = results_of(policy, findings, envelope);
+
+    g_assert_true(g_str_has_prefix(value, OURS "; dkim=pass; dkim=fail; dkim=policy reason="));
+    g_auto(GStrv) methods = g_strsplit(value, ";", -1);
+
+    g_assert_cmpuint(g_strv_length(methods), ==, 1 + POSTERN_DKIM_SIGNATURES_LISTED_MAX);
+}
+
 static void test_override(void)
 {
     g_autoptr(PosternPolicy) policy = new_policy(POSTERN_ACTION_REJECT);
@@ -216,6 +274,8 @@ int main(int argc, char **argv)
     g_test_add_func("/results/words", test_words);
     g_test_add_func("/results/arc", test_arc);
     g_test_add_func("/results/override", test_override);
+    g_test_add_func("/results/international", test_international);
+    g_test_add_func("/results/many-signatures", test_many_signatures);
     g_test_add_func("/results/checks", test_checks);
     g_test_add_func("/results/hostile", test_hostile);
     g_test_add_func("/results/identity", test_identity);

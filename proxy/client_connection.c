@@ -23,6 +23,7 @@ struct PosternClientConnection {
     PosternAddress name_address;  /* whose name is looked up */
     PosternAnswers *name_answers; /* while it is */
     PosternResolverAsk *name_ask;
+    GList idle_link;      /* in the thread's idle clients; its data is NULL while it is not */
     gboolean input_ended; /* the client says no more */
     gboolean gone;        /* nothing reaches it any more */
     gboolean closing;     /* closes when all is sent */
@@ -38,8 +39,33 @@ const PosternProxySettings *postern_client_connection_settings(const PosternClie
     return client->settings;
 }
 
+static void set_idle(PosternClientConnection *client, gboolean idle)
+{
+    GQueue *clients = &client->thread->idle_clients;
+    if (idle == (client->idle_link.data != NULL))
+        return;
+    client->idle_link.data = idle ? client : NULL;
+    if (idle)
+        g_queue_push_tail_link(clients, &client->idle_link);
+    else
+        g_queue_unlink(clients, &client->idle_link);
+}
+
+gboolean postern_client_connection_let_oldest_go(PosternProxyThread *thread)
+{
+    PosternClientConnection *client = g_queue_peek_head(&thread->idle_clients);
+    if (client == NULL)
+        return FALSE;
+    postern_session_end(client->session, "Too many clients, and you have nothing to do",
+                        postern_stream_now());
+    postern_thread_mark_client(thread, client->number);
+    postern_thread_run(thread);
+    return TRUE;
+}
+
 void postern_client_connection_free(PosternClientConnection *client)
 {
+    set_idle(client, FALSE);
     postern_resolver_cancel(client->name_ask);
     postern_answers_unref(client->name_answers);
     postern_inspection_free(client->inspection);
@@ -295,6 +321,8 @@ static void run_actions(PosternClientConnection *client, gint64 now)
 static void flush_output(PosternClientConnection *client)
 {
     GString *output = postern_session_output(client->session);
+    if (postern_session_has_our_turn(client->session))
+        postern_session_our_turn_ends(client->session, postern_stream_has_more(client->stream));
     if (output->len > 0 && !client->gone)
         postern_stream_send(client->stream, output->str, output->len);
     g_string_truncate(output, 0);
@@ -339,6 +367,8 @@ void postern_client_connection_run(PosternClientConnection *client)
         g_hash_table_remove(thread->clients, &client->number);
         return;
     }
+    set_idle(client, !client->closing && postern_session_is_idle(client->session) &&
+                         postern_stream_unsent(client->stream) == 0);
     /* A client that does not read its replies is not read from either. */
     gboolean reads = postern_session_wants_input(client->session) &&
                      postern_stream_unsent(client->stream) < POSTERN_PIPELINE_MAX_OCTETS;

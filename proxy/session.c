@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "proxy/session_private.h"
+#include "wire/foreign.h"
 
 const char *postern_session_state_name(PosternSessionState state)
 {
@@ -49,6 +50,7 @@ void postern_session_greet(PosternSession *session)
 {
     g_string_append_printf(session->output, "220 %s ESMTP %s\r\n",
                            session->settings->configuration->proxy.hostname, session->identifier.text);
+    session->our_turn = POSTERN_TURN_GREETING;
 }
 
 PosternSession *postern_session_new(PosternProxySettings *settings, const PosternAddress *client,
@@ -208,8 +210,11 @@ static gsize receive_line(PosternSession *session, const char *octets, gsize len
     session->commands++;
     /* A server in front may have announced SMTPUTF8 (RFC 6531) whatever we say. */
     gboolean utf8 = postern_proxy_settings_is_filter(session->settings);
-    if (!refuse_line(session, status, now))
-        postern_session_run(session, postern_command_parse(line, line_length, utf8), now);
+    if (refuse_line(session, status, now))
+        return consumed;
+    PosternCommand *command = postern_command_parse(line, line_length, utf8);
+    command->foreign = command->verb == POSTERN_COMMAND_UNKNOWN && postern_line_is_foreign(line, line_length);
+    postern_session_run(session, command, now);
     return consumed;
 }
 
@@ -232,14 +237,28 @@ static gsize receive_data(PosternSession *session, const char *octets, gsize len
     return consumed;
 }
 
+gboolean postern_session_has_our_turn(const PosternSession *session)
+{
+    return session->our_turn != POSTERN_TURN_NONE;
+}
+
+void postern_session_our_turn_ends(PosternSession *session, gboolean early)
+{
+    session->early_greeting += early && session->our_turn == POSTERN_TURN_GREETING;
+    session->early_data += early && session->our_turn == POSTERN_TURN_DATA;
+    session->our_turn = POSTERN_TURN_NONE;
+}
+
 gsize postern_session_receive(PosternSession *session, const char *octets, gsize length, gint64 now)
 {
     gsize taken = 0;
-    while (taken < length && postern_session_wants_input(session))
+    while (taken < length && postern_session_wants_input(session)) {
+        postern_session_our_turn_ends(session, TRUE);
         if (session->state == POSTERN_SESSION_DATA)
             taken += receive_data(session, octets + taken, length - taken, now);
         else
             taken += receive_line(session, octets + taken, length - taken, now);
+    }
     session->octets += taken;
     return taken;
 }
@@ -308,6 +327,12 @@ gint64 postern_session_deadline(const PosternSession *session)
     gint64 hold = session->transaction != NULL ? postern_session_hold_deadline(&session->transaction->hold)
                                                : POSTERN_NEVER;
     return MIN(MIN(client, session->answer_deadline), hold);
+}
+
+gboolean postern_session_is_idle(const PosternSession *session)
+{
+    return session->state == POSTERN_SESSION_COMMAND && session->transaction == NULL &&
+           session->held == NULL && !session->trusted;
 }
 
 PosternSessionState postern_session_state(const PosternSession *session)

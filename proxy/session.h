@@ -82,6 +82,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternSession, postern_session_free)
  */
 gsize postern_session_receive(PosternSession *session, const char *octets, gsize length, gint64 now);
 
+/*
+ * TRUE while the output holds the greeting, or the 354 of DATA: a client speaks only after it has heard them
+ * (RFC 5321 3.1, 3.3). What comes before is counted, and told in the closing line. To be called before each
+ * sending; our_turn_ends() follows: early says whether octets of the client have come already.
+ */
+gboolean postern_session_has_our_turn(const PosternSession *session);
+void postern_session_our_turn_ends(PosternSession *session, gboolean early);
+
 /* FALSE while octets of the client would not be taken: there is no use in reading any. */
 gboolean postern_session_wants_input(const PosternSession *session);
 
@@ -128,6 +136,9 @@ void postern_session_timer(PosternSession *session, gint64 now);
 /* When postern_session_timer() is to be called; G_MAXINT64: never. */
 gint64 postern_session_deadline(const PosternSession *session);
 
+/* TRUE where it holds nothing and awaits nothing but its client: it may be let go for another. Never a
+ * server's that is trusted. */
+gboolean postern_session_is_idle(const PosternSession *session);
 /* What the session does now. */
 PosternSessionState postern_session_state(const PosternSession *session);
 /* Its id, owned by the session. */

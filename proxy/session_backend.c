@@ -40,6 +40,7 @@ void postern_session_answer_recipient(PosternSession *session, PosternRecipient 
         g_ptr_array_add(session->envelope->recipients, g_strdup(recipient->path));
     } else {
         recipient->state = POSTERN_RECIPIENT_REFUSED;
+        session->refused_recipients += postern_reply_class(reply) == 5;
         g_free(transaction->last_refusal);
         transaction->last_refusal = g_strdup(text);
     }
@@ -262,8 +263,10 @@ static void handle_final_reply(PosternSession *session, const PosternReply *repl
     g_autofree char *text = reply_for_client(reply);
     gboolean accepted = postern_reply_class(reply) == 2;
     session->transaction->delivery = accepted ? POSTERN_DELIVERY_ACCEPTED : POSTERN_DELIVERY_REFUSED;
-    if (accepted)
+    if (accepted) {
         session->messages_accepted++;
+        session->refused_recipients = 0;
+    }
     postern_session_conclude(session, text, now);
 }
 

@@ -232,6 +232,7 @@ void postern_session_xclient(PosternSession *session, const PosternCommand *comm
     identity_clear(&session->own);
     session->own = identity;
     session->errors = session->refusals = session->commands_without_mail = 0;
+    session->refused_recipients = 0;
     postern_session_forget_forwarded(session);
     postern_session_show_client(session);
     if (is_given(attributes, POSTERN_CLIENT_ADDR) && !is_given(attributes, POSTERN_CLIENT_NAME))

@@ -100,6 +100,11 @@ static void handle_not_offered(PosternSession *session, const PosternCommand *co
 
 static void handle_unknown(PosternSession *session, const PosternCommand *command, gint64 now)
 {
+    if (command->foreign) {
+        postern_session_reply(session, 521, "5.5.1", "This is SMTP, and what you say is not");
+        postern_session_finish(session, "not-smtp", now);
+        return;
+    }
     const char *text = command->problem != NULL ? command->problem : "Command not recognised";
     postern_session_error(session, now, 500, "5.5.2", text);
 }
@@ -146,6 +151,25 @@ static gboolean dispatch(PosternSession *session, const PosternCommand *command,
     return TRUE;
 }
 
+static gboolean is_refused_too_often(const PosternSession *session)
+{
+    guint maximum = session->settings->configuration->proxy.max_refused_recipients;
+    return session->refusals > POSTERN_REFUSALS_MAX ||
+           (!session->trusted && maximum > 0 && session->refused_recipients >= maximum);
+}
+
+/* Takes command over. */
+static void run(PosternSession *session, PosternCommand *command, gint64 now)
+{
+    g_autoptr(PosternCommand) taken = command;
+    if (is_refused_too_often(session) && !postern_session_awaits_answers(session)) {
+        postern_session_reply(session, 421, "4.7.0", "Too many commands that were refused");
+        postern_session_finish(session, "too-many-errors", now);
+    } else if (!dispatch(session, command, now)) {
+        session->held = g_steal_pointer(&taken);
+    }
+}
+
 void postern_session_run(PosternSession *session, PosternCommand *command, gint64 now)
 {
     g_autoptr(PosternCommand) taken = command;
@@ -156,20 +180,11 @@ void postern_session_run(PosternSession *session, PosternCommand *command, gint6
         postern_session_finish(session, "too-many-commands", now);
         return;
     }
-    if (session->refusals > POSTERN_REFUSALS_MAX && !postern_session_awaits_answers(session)) {
-        postern_session_reply(session, 421, "4.7.0", "Too many commands that were refused");
-        postern_session_finish(session, "too-many-errors", now);
-        return;
-    }
-    if (!dispatch(session, command, now))
-        session->held = g_steal_pointer(&taken);
+    run(session, g_steal_pointer(&taken), now);
 }
 
 void postern_session_run_held(PosternSession *session, gint64 now)
 {
-    if (session->held == NULL || postern_session_awaits_answers(session))
-        return;
-    g_autoptr(PosternCommand) command = g_steal_pointer(&session->held);
-    if (!dispatch(session, command, now))
-        session->held = g_steal_pointer(&command);
+    if (session->held != NULL && !postern_session_awaits_answers(session))
+        run(session, g_steal_pointer(&session->held), now);
 }

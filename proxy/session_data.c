@@ -53,6 +53,7 @@ void postern_session_data(PosternSession *session, gint64 now)
         return;
     session->messages++;
     g_string_append(session->output, "354 End data with <CR><LF>.<CR><LF>\r\n");
+    session->our_turn = POSTERN_TURN_DATA;
     postern_session_set_state(session, POSTERN_SESSION_DATA, now);
     postern_session_watch_hold(session, now);
 }

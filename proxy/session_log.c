@@ -136,6 +136,10 @@ void postern_session_log_end(PosternSession *session, gint64 now)
     postern_log_line_add_number(line, "messages_accepted", session->messages_accepted);
     postern_log_line_add_number(line, "commands", session->commands);
     postern_log_line_add_number(line, "errors", session->errors);
+    if (session->early_greeting > 0)
+        postern_log_line_add_number(line, "early_greeting", session->early_greeting);
+    if (session->early_data > 0)
+        postern_log_line_add_number(line, "early_data", session->early_data);
     postern_log_line_add_number(line, "octets", (gint64)session->octets);
     postern_log_line_add_number(line, "milliseconds", now - session->started);
     postern_session_act(session, POSTERN_SESSION_LOG, NULL, line);

@@ -174,13 +174,23 @@ static gboolean hangs_on_answers(const PosternSession *session, const PosternRec
            session->transaction->asked_policy != recipient->policy && splits_by_policy(session);
 }
 
+/* TRUE where the answers that are awaited may be refusals enough to end the session: a client that tells all
+ * at once learns no more than one that does not. */
+static gboolean may_be_one_too_many(const PosternSession *session)
+{
+    guint maximum = session->settings->configuration->proxy.max_refused_recipients;
+    return postern_session_awaits_answers(session) && !session->trusted && maximum > 0 &&
+           session->refused_recipients + session->transaction->unanswered >= maximum;
+}
+
 gboolean postern_session_rcpt(PosternSession *session, const PosternCommand *command, gint64 now)
 {
     g_autoptr(PosternRecipient) recipient = recipient_new(session, command);
     Refusal refusal = refusal_of(session, command, recipient);
     PosternTransaction *transaction = session->transaction;
     gboolean answer_now = refusal.code != 0 || transaction->mail_refusal != NULL;
-    if (hangs_on_answers(session, recipient) || (answer_now && postern_session_awaits_answers(session)))
+    if (hangs_on_answers(session, recipient) || may_be_one_too_many(session) ||
+        (answer_now && postern_session_awaits_answers(session)))
         return FALSE;
     if (refusal.code != 0) {
         refuse_recipient(session, g_steal_pointer(&recipient), &refusal, now);

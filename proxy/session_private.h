@@ -69,6 +69,13 @@ typedef struct {
     gboolean recalled; /* somebody needs it: it goes back as soon as it has nothing to do */
 } PosternHold;
 
+/* What the output holds that the client has to wait for. */
+typedef enum {
+    POSTERN_TURN_NONE,
+    POSTERN_TURN_GREETING,
+    POSTERN_TURN_DATA,
+} PosternTurn;
+
 /* What became of a message, for its closing line. */
 typedef enum {
     POSTERN_DELIVERY_NONE,     /* it never went to the back-end */
@@ -155,6 +162,10 @@ struct PosternSession {
     guint commands_without_mail;
     guint errors;
     guint refusals; /* 4xx and 5xx of ours */
+    guint refused_recipients; /* 5xx of the back-end, since a message was accepted */
+    PosternTurn our_turn;
+    guint early_greeting; /* times that the client spoke before it, an XCLIENT's included */
+    guint early_data;     /* times that a message came before its 354 */
     guint messages;
     guint messages_accepted;
     guint64 octets;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -232,6 +233,14 @@ void postern_stream_consume(PosternStream *stream, gsize length)
         g_clear_pointer(&stream->input, g_byte_array_unref);
     else if (length > 0)
         g_byte_array_remove_range(stream->input, 0, (guint)length);
+}
+
+gboolean postern_stream_has_more(const PosternStream *stream)
+{
+    int waiting = 0;
+    if (stream->input != NULL)
+        return TRUE;
+    return ioctl(stream->socket, FIONREAD, &waiting) == 0 && waiting > 0;
 }
 
 void postern_stream_send(PosternStream *stream, const void *octets, gsize length)

@@ -41,6 +41,9 @@ const char *postern_stream_input(PosternStream *stream, gsize *ret_length);
 /* Octets of the input that are done with. */
 void postern_stream_consume(PosternStream *stream, gsize length);
 
+/* TRUE where octets have come that were not consumed, here or in the system. */
+gboolean postern_stream_has_more(const PosternStream *stream);
+
 /* Sends octets, keeping what the socket does not take. */
 void postern_stream_send(PosternStream *stream, const void *octets, gsize length);
 /* Octets that wait to be sent. */

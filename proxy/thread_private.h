@@ -46,6 +46,7 @@ struct PosternProxyThread {
     guint64 next_client;
     GHashTable *clients;   /* number -> PosternClientConnection */
     GHashTable *backends;  /* number -> PosternBackendConnection */
+    GQueue idle_clients;   /* of PosternClientConnection *, those that hold nothing, the longest first */
     GQueue marked_clients; /* of numbers (guint64 *) */
     GQueue marked_backends;
 };
@@ -66,6 +67,8 @@ void postern_client_connection_new(PosternProxyThread *thread, int socket, const
                                    gboolean submission);
 /* For the table of clients: frees it, without a word to the client. */
 void postern_client_connection_free(PosternClientConnection *client);
+/* Lets the client go that has held nothing for the longest time; FALSE: there is none. */
+gboolean postern_client_connection_let_oldest_go(PosternProxyThread *thread);
 /* Acts on all its session wants; frees it where it is done. */
 void postern_client_connection_run(PosternClientConnection *client);
 PosternSession *postern_client_connection_session(PosternClientConnection *client);

@@ -73,6 +73,7 @@ typedef struct {
         guint64 message_memory_per_client; /* 0: a quarter of message_memory */
         guint64 min_data_rate;             /* octets a second; 0: any */
         guint max_recipients;
+        guint max_refused_recipients; /* 0: any */
         gboolean relay_probe;
         guint bare_newline; /* PosternBareNewline */
         guint role;         /* PosternProxyRole */

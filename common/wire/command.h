@@ -40,6 +40,7 @@ typedef struct {
                      * it cannot be parsed, and in other commands */
     char *parameter_text;  /* MAIL, RCPT: the parameters as given; "" where there are none; else NULL */
     GPtrArray *parameters; /* MAIL, RCPT: of PosternParameter *, no keyword twice; else NULL */
+    gboolean foreign;      /* another protocol's (wire/foreign.h); set by who asks for the command */
     const char *problem; /* what is wrong with path or parameters, static text for a 501 reply (UNKNOWN: for a
                           * 500); NULL: nothing */
 } PosternCommand;

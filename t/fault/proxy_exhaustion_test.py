@@ -207,13 +207,37 @@ class Connections(Exhaustion):
             client.close()
 
     def test_all_together(self):
+        """Those who have a transaction are not let go for one more."""
         self._set_up(max_connections=5)
-        clients = [self._client() for _ in range(5)]
+        clients = [self._with_recipient(f"held{number}@load.example") for number in range(5)]
         self.assertTrue(self._is_refused())
         self.assertTrue(self._is_refused(source="127.0.0.2"))
-        clients[0].quit()
+        self.assertEqual(clients[0].command("RSET").code, 250)
+        self.assertFalse(self._is_refused())
+        self.assertEqual(clients[0].wait_closed(5)[:4], b"421 ")
         wait_until(lambda: not self._is_refused(), 5)
-        wait_until(lambda: self._deliver("after@load.example").code == 250, 5)
+        for client in clients[1:]:
+            self.assertEqual(client.message(MESSAGE).code, 250)
+
+    def test_idle_clients_make_room(self):
+        """The one that has been idle for the longest goes first, whatever it says meanwhile."""
+        self._set_up(max_connections=3)
+        clients = []
+        for _ in range(3):
+            clients.append(self._client())
+            clients[-1].ehlo()
+        self.assertEqual(clients[0].command("NOOP").code, 250)
+        self.assertEqual(self._deliver("late@load.example").code, 250)
+        self.assertEqual(clients[0].wait_closed(5)[:4], b"421 ")
+        for client in clients[1:]:
+            self.assertEqual(client.command("NOOP").code, 250)
+
+    def test_a_trusted_server_is_not_let_go(self):
+        self._set_up(max_connections=2, trusted_clients="127.0.0.8")
+        servers = [self._client(source="127.0.0.8") for _ in range(2)]
+        self.assertTrue(self._is_refused())
+        for server in servers:
+            self.assertEqual(server.ehlo().code, 250)
 
     def test_of_one_client(self):
         self._set_up(max_connections_per_client=3)

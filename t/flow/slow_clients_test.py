@@ -6,6 +6,10 @@ from support import crowd
 from support import proxy as proxies
 
 
+def setUpModule():
+    crowd.allow_many_descriptors()
+
+
 class SlowClients(proxies.ProxyTestCase):
     def _expect_all_served(self, front, rounds=1):
         sent = crowd.good_senders(front.port, rounds=rounds)
@@ -44,6 +48,12 @@ class SlowClients(proxies.ProxyTestCase):
         front = self.proxy(self.recorder, virus={"scan": "no"}, proxy={"threads": 1, "inspect": "yes"})
         with crowd.Crowd(front.port, crowd.trickle, crowd.addresses(80), 80):
             self._expect_all_served(front)
+
+    def test_idle_clients_fill_all_connections(self):
+        front = self._front(max_connections=1000)
+        with crowd.Crowd(front.port, crowd.idle, crowd.addresses(20), 1000):
+            self._expect_all_served(front, rounds=3)
+        self.assertIn("let-go", [line["ended"] for line in front.closing_lines("session")])
 
     def test_one_connection(self):
         """However few there are."""

@@ -195,6 +195,8 @@ static void run(Fuzz *fuzz)
         g_string_erase(fuzz->wire, 0, (gssize)taken);
         any = any || taken > 0;
         check_replies(postern_session_output(fuzz->session));
+        if (postern_session_has_our_turn(fuzz->session))
+            postern_session_our_turn_ends(fuzz->session, fuzz->wire->len > 0);
         g_string_truncate(postern_session_output(fuzz->session), 0);
     }
     g_assert_cmpuint(fuzz->logged_accepted, <=, fuzz->accepted);
@@ -236,6 +238,7 @@ static void say_usual(Fuzz *fuzz)
         "XCLIENT ADDR=192.0.2.9\r\n",
         "XCLIENT NAME=[TEMPUNAVAIL] ADDR=198.51.100.9 LOGIN=me HELO=o.test\r\n",
         "MAIL FROM:<\303\244@x.test> SMTPUTF8 AUTH=<> ENVID=e\r\n",
+        "POST / HTTP/1.1\r\n",
         "Received: from h (c [192.0.2.5]) by r with ESMTP id 1\r\n",
     };
     g_string_append(fuzz->wire, usual[take(fuzz) % G_N_ELEMENTS(usual)]);
@@ -348,7 +351,8 @@ static void step(Fuzz *fuzz)
 static PosternProxySettings *settings_for(guint flags)
 {
     g_autofree char *text = g_strdup_printf(
-        "[proxy]\nhostname = mx.test\nmessage_size = 1K\nmessage_memory = 70K\nmax_recipients = 4\n"
+        "[proxy]\nhostname = mx.test\nmessage_size = 1K\nmessage_memory = 70K\nmax_recipients = "
+        "4\nmax_refused_recipients = 2\n"
         "bare_newline = %s\ninspect = %s\n%s%s%s[clients]\ntrusted_relays = 198.51.100.0/24\n",
         flags & 1 ? "repair" : "reject", flags & 2 ? "no" : "yes",
         flags & 4 ? "recipient_domains = y.test\n" : "", flags & 8 ? "trusted_clients = 192.0.2.1\n" : "",

@@ -18,14 +18,15 @@ static PosternProxySettings *random_settings(World *world)
         "bare_newline = %s\nmax_recipients = %u\nmessage_size = 40K\nmessage_memory = %s\nbackend_timeout = "
         "30s\n"
         "backend_wait = %us\nbackend_idle = 10s\nbackend_data_end_timeout = 60s\nclient_timeout = 300s\n"
-        "client_data_timeout = 180s\nmin_data_rate = %u\n[policy]\nauthentication_results = %s\n"
+        "client_data_timeout = 180s\nmin_data_rate = %u\nmax_refused_recipients = "
+        "%u\n[policy]\nauthentication_results = %s\n"
         "[policy strict]\nspf_fail = reject\n[clients]\nrecipients = %s\n",
         world->filters  ? FILTER
         : world->trusts ? "trusted_clients = 10.0.0.0/8\n"
                         : "",
         ways[any_of(world, 3)], percent(world, 80) ? "yes" : "no", percent(world, 80) ? "enforce" : "observe",
         percent(world, 75) ? "reject" : "repair", percent(world, 70) ? 1000U : 4U,
-        percent(world, 80) ? "10M" : "150K", 1 + any_of(world, 30), any_of(world, 2) * 512,
+        percent(world, 80) ? "10M" : "150K", 1 + any_of(world, 30), any_of(world, 2) * 512, any_of(world, 5),
         percent(world, 60) ? "yes" : "no", world->table);
     g_autoptr(GError) error = NULL;
     PosternConfiguration *configuration =

@@ -5,6 +5,7 @@ beside it. All of it on the loopback, bounded in number and time.
 
 import asyncio
 import dataclasses
+import resource
 import threading
 import time
 
@@ -12,6 +13,12 @@ from support import smtp
 
 GOOD = 20
 MESSAGE = smtp.crlf("From: <good@load.example>\nTo: <bob@example.org>\nSubject: good\n\nGood mail\n" * 2)
+
+
+def allow_many_descriptors():
+    """As many as this process may have."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def addresses(count, network=1):

@@ -339,6 +339,8 @@ static inline void harness_run(Harness *harness)
         if (!any)
             any = harness_feed(harness);
         GString *output = postern_session_output(harness->session);
+        if (output->len > 0 && postern_session_has_our_turn(harness->session))
+            postern_session_our_turn_ends(harness->session, harness->pending->len > 0);
         g_string_append_len(harness->replies, output->str, (gssize)output->len);
         g_string_truncate(output, 0);
     }

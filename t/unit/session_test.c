@@ -57,7 +57,7 @@ static const struct {
     {"AUTH PLAIN AGEAYg==", "502"},
     {"XCLIENT ADDR=192.0.2.1", "550"},
     {"XFORWARD ADDR=192.0.2.1", "550"},
-    {"GET / HTTP/1.1", "500"},
+    {"GET / HTTP/1.1", "521"},
     {"", "500"},
     {"MAIL", "501"},
     {"MAIL FROM:", "501"},

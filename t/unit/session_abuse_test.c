@@ -1,0 +1,208 @@
+#include "base/limits.h"
+#include "session_harness.h"
+
+#define MESSAGE "A: b\r\n\r\nx\r\n.\r\n"
+
+static guint count_commands(const Harness *harness, const char *prefix)
+{
+    g_auto(GStrv) lines = g_strsplit(harness->commands->str, "\n", -1);
+    guint count = 0;
+    for (guint i = 0; lines[i] != NULL; i++)
+        count += g_str_has_prefix(lines[i], prefix);
+    return count;
+}
+
+static void say_recipients(Harness *harness, guint count, gboolean at_once)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    for (guint i = 0; i < count; i++) {
+        g_string_append_printf(text, "RCPT TO:<guess%u@y.test>\r\n", i);
+        if (at_once)
+            continue;
+        harness_say(harness, text->str);
+        g_string_truncate(text, 0);
+    }
+    harness_say(harness, text->str);
+}
+
+/* Who guesses at addresses learns so many, one by one or all at once, and is let go; each has its answer. */
+static void test_harvest(gsize piece)
+{
+    for (guint at_once = 0; at_once <= 1; at_once++) {
+        Harness harness;
+        harness_start(&harness, "max_refused_recipients = 5", piece);
+        harness_rule(&harness, "RCPT", "550 5.1.1 nobody\r\n", 0);
+        harness_greet(&harness);
+        harness_say(&harness, "MAIL FROM:<a@x.test>\r\n");
+        say_recipients(&harness, 30, at_once);
+        harness_expect(&harness, "250 550 550 550 550 550 421");
+        g_assert_cmpuint(count_commands(&harness, "RCPT"), ==, 5);
+        g_assert_cmpuint(harness.closes, ==, 1);
+        harness_expect_log(&harness, "ended=too-many-errors");
+        harness_finish(&harness);
+    }
+}
+
+/* Over several transactions likewise, whether the back-end would have ended it or not. */
+static void test_harvest_by_transactions(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "max_refused_recipients = 5", piece);
+    harness_rule(&harness, "RCPT", "550 5.1.1 nobody\r\n", 0);
+    harness_greet(&harness);
+    for (guint i = 0; i < 2; i++) {
+        harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nRCPT TO:<c@y.test>\r\nRSET\r\n");
+        harness_expect(&harness, "250 550 550 250");
+    }
+    harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nQUIT\r\n");
+    harness_expect(&harness, "250 550 421");
+    harness_finish(&harness);
+}
+
+/* A list with some dead addresses is no harvest: a message that is accepted begins the count anew, what is
+ * only not taken now does not count; and neither does anything of a server in front. */
+static void test_no_harvest(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "max_refused_recipients = 5", piece);
+    harness_rule(&harness, "RCPT TO:<guess", "550 5.1.1 nobody\r\n", 0);
+    harness_rule(&harness, "RCPT TO:<grey", "450 4.2.0 later\r\n", 0);
+    harness_greet(&harness);
+    for (guint i = 0; i < 3; i++) {
+        harness_say(&harness, "MAIL FROM:<a@x.test>\r\n");
+        say_recipients(&harness, 4, TRUE);
+        for (guint j = 0; j < 10; j++)
+            harness_say(&harness, "RCPT TO:<grey@y.test>\r\n");
+        harness_say(&harness, "RCPT TO:<b@y.test>\r\nDATA\r\n" MESSAGE);
+        g_assert_true(g_str_has_suffix(harness.replies->str, "250 2.0.0 queued as 1\r\n"));
+    }
+    harness_finish(&harness);
+
+    static const char *const exempt[] = {"max_refused_recipients = 0",
+                                         "max_refused_recipients = 5\ntrusted_clients = 192.0.2.7"};
+    for (gsize i = 0; i < G_N_ELEMENTS(exempt); i++) {
+        harness_start(&harness, exempt[i], piece);
+        harness_rule(&harness, "RCPT", "550 5.1.1 nobody\r\n", 0);
+        harness_greet(&harness);
+        harness_say(&harness, "MAIL FROM:<a@x.test>\r\n");
+        say_recipients(&harness, 100, TRUE);
+        harness_say(&harness, "NOOP\r\n");
+        g_assert_true(g_str_has_suffix(harness.replies->str, "250 2.0.0 Ok\r\n"));
+        g_assert_cmpuint(count_commands(&harness, "RCPT"), ==, 100);
+        harness_finish(&harness);
+    }
+}
+
+/* More recipients than may be refused are no fault where they are good. */
+static void test_many_good_recipients(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "max_refused_recipients = 5", piece);
+    harness_greet(&harness);
+    harness_say(&harness, "MAIL FROM:<a@x.test>\r\n");
+    say_recipients(&harness, 100, TRUE);
+    harness_say(&harness, "DATA\r\n" MESSAGE);
+    g_assert_true(g_str_has_suffix(harness.replies->str, "250 2.0.0 queued as 1\r\n"));
+    g_assert_cmpuint(count_commands(&harness, "RCPT"), ==, 100);
+    harness_finish(&harness);
+}
+
+/* A web page or another server is made to speak to us: nothing of what follows is heard. */
+static void test_not_smtp(gsize piece)
+{
+    static const char *const said[] = {
+        "POST / HTTP/1.1\r\nHost: mx.test:25\r\nContent-Length: 200\r\n\r\nEHLO c\r\n",
+        "GET /?a=\r\nEHLO c\r\n",
+        "CONNECT mx.test:25 HTTP/1.1\r\n\r\nEHLO c\r\n",
+        "Subject: x\r\nEHLO c\r\n",
+        "\x16\x03\x01\x02\r\nEHLO c\r\n",
+        "EHLO c\r\nReceived: from x\r\n",
+        "EHLO c\r\nMAIL FROM:<a@x.test>\r\nDATA\r\nFrom: a@x.test\r\nTo: b@y.test\r\n",
+        "EHLO c\r\nNOOP\r\nTO:<b@y.test>\r\n",
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(said); i++) {
+        Harness harness;
+        harness_start(&harness, "", piece);
+        harness_say(&harness, said[i]);
+        harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\n" MESSAGE);
+        g_assert_nonnull(strstr(harness.replies->str, "\r\n521 5.5.1 "));
+        g_assert_cmpuint(harness.closes, ==, 1);
+        g_assert_cmpstr(harness.commands->str, ==, "");
+        harness_expect_log(&harness, "ended=not-smtp");
+        harness_finish(&harness);
+    }
+}
+
+/* It does not overtake the answers to those before it. */
+static void test_not_smtp_behind_recipients(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "", piece);
+    harness.hold_borrow = TRUE;
+    harness_greet(&harness);
+    harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nRCPT TO:<c@y.test>\r\nA: b\r\n");
+    harness_expect(&harness, "250");
+    harness.hold_borrow = FALSE;
+    harness_run(&harness);
+    harness_expect(&harness, "250 250 521");
+    g_assert_null(strstr(harness.commands->str, "DATA"));
+    harness_finish(&harness);
+}
+
+/* What is said before our greeting, or behind DATA before our 354, is told apart and counted. */
+static void test_early(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "", piece);
+    harness_say(&harness, "EHLO client.test\r\nQUIT\r\n");
+    harness_expect_log(&harness, "early_greeting=1");
+    g_assert_null(strstr(harness.log->str, "early_data"));
+    harness_finish(&harness);
+
+    harness_start(&harness, "", piece);
+    harness_run(&harness);
+    for (guint i = 0; i < 2; i++) {
+        harness_say(&harness, i == 0 ? "EHLO client.test\r\n" : "NOOP\r\n");
+        harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\n" MESSAGE);
+    }
+    harness_say(&harness, "QUIT\r\n");
+    harness_expect_log(&harness, "early_data=2");
+    g_assert_null(strstr(harness.log->str, "early_greeting"));
+    harness_finish(&harness);
+
+    harness_start(&harness, "", piece);
+    harness_run(&harness);
+    harness_say(&harness, "EHLO client.test\r\n");
+    harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\n");
+    harness_say(&harness, MESSAGE "QUIT\r\n");
+    g_assert_null(strstr(harness.log->str, "early_"));
+    harness_finish(&harness);
+}
+
+static const struct {
+    const char *name;
+    void (*test)(gsize piece);
+} cases[] = {
+    {"/session-abuse/harvest", test_harvest},
+    {"/session-abuse/harvest-by-transactions", test_harvest_by_transactions},
+    {"/session-abuse/no-harvest", test_no_harvest},
+    {"/session-abuse/many-good-recipients", test_many_good_recipients},
+    {"/session-abuse/not-smtp", test_not_smtp},
+    {"/session-abuse/not-smtp-behind-recipients", test_not_smtp_behind_recipients},
+    {"/session-abuse/early", test_early},
+};
+
+/* Whole, then one octet at a time, of the client and of the MTA. */
+static void run_case(gconstpointer data)
+{
+    cases[GPOINTER_TO_UINT(data)].test(G_MAXSSIZE);
+    cases[GPOINTER_TO_UINT(data)].test(1);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++)
+        g_test_add_data_func(cases[i].name, GUINT_TO_POINTER(i), run_case);
+    return g_test_run();
+}

@@ -93,5 +93,10 @@ void postern_milter_session_log(const PosternMilterSession *session)
     postern_log_line_add_number(line, "messages", session->messages);
     postern_log_line_add_number(line, "messages_refused", session->messages_refused);
     postern_log_line_add_number(line, "milliseconds", (g_get_monotonic_time() - session->started) / 1000);
+    if (session->messages == 0) {
+        g_autofree char *client = postern_address_to_string(&session->envelope->client);
+        g_autofree char *key = g_strdup_printf("session client=%s messages=0", client);
+        postern_log_line_repeats(line, key);
+    }
     postern_log_line_write(line, POSTERN_LOG_INFO);
 }

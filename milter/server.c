@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/build.h"
+#include "base/descriptor.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/privileges.h"
@@ -45,6 +46,7 @@ const char *postern_milter_server_user(const PosternConfiguration *configuration
 /* The process ends here: libmilter's own end waits for its listener, and stops sessions where they stand. */
 static void end(int status)
 {
+    postern_log_finish();
     _exit(status);
 }
 
@@ -71,10 +73,11 @@ static void reload(Server *server)
     postern_log(POSTERN_LOG_NOTICE, "the configuration was read again; new messages go by it");
 }
 
-static void reopen(void)
+/* The supervisor has opened the file, which this user might be unable to. */
+static void reopen(int descriptor)
 {
     g_autoptr(GError) error = NULL;
-    if (!postern_log_reopen(&error))
+    if (descriptor >= 0 && !postern_log_adopt(descriptor, &error))
         postern_log(POSTERN_LOG_ERROR, "%s", error->message);
 }
 
@@ -110,20 +113,22 @@ static void on_orders(evutil_socket_t descriptor, short what, void *data)
 {
     Server *server = data;
     char order = POSTERN_MILTER_AT_ONCE;
-    if (read(descriptor, &order, 1) == 0)
+    int passed = -1;
+    if (postern_descriptor_receive(descriptor, &order, &passed) <= 0)
         order = POSTERN_MILTER_AT_ONCE;
     switch ((PosternMilterOrder)order) {
     case POSTERN_MILTER_RELOAD:
         reload(server);
         break;
     case POSTERN_MILTER_REOPEN:
-        reopen();
+        reopen(passed);
         break;
     case POSTERN_MILTER_DRAIN:
         drain(server);
         break;
     case POSTERN_MILTER_AT_ONCE:
-        postern_log(POSTERN_LOG_NOTICE, "ending at once");
+        postern_log(POSTERN_LOG_NOTICE, "ending at once: %u messages are cut off",
+                    postern_milter_filter_under_way(postern_milter_filter()));
         end(0);
         break;
     }
@@ -199,6 +204,7 @@ static void start_loop(Server *server)
 static gboolean start(Server *server, GError **error)
 {
     server->loop = event_base_new();
+    postern_log_start();
     PosternResolver *resolver = make_resolver(server, error);
     if (resolver == NULL)
         return FALSE;

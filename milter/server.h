@@ -1,15 +1,15 @@
 /*
  * The serving process: libmilter on the main thread and threads of its own, one event loop on another thread.
- * It takes no signals; the supervisor tells it what to do through a pipe.
+ * It takes no signals; the supervisor tells it what to do through a socket.
  */
 #pragma once
 
 #include "base/configuration.h"
 
-/* One octet each through the pipe. Its end is AT_ONCE. */
+/* One octet each. Its end is AT_ONCE. */
 typedef enum {
     POSTERN_MILTER_RELOAD = 'r', /* read the configuration again */
-    POSTERN_MILTER_REOPEN = 'o', /* open the log file again */
+    POSTERN_MILTER_REOPEN = 'o', /* log to the descriptor that comes with it */
     POSTERN_MILTER_DRAIN = 'd',  /* take nothing new, end when all messages have their verdict */
     POSTERN_MILTER_AT_ONCE = 'e',
 } PosternMilterOrder;
@@ -18,7 +18,7 @@ typedef struct {
     PosternConfiguration *configuration;
     const char *path;           /* where it came from, or NULL */
     const char *inspector_path; /* the inspector's socket */
-    int orders;                 /* the pipe's end to read from */
+    int orders;                 /* the socket's end to read from */
     int ready;                  /* an octet is written there once mail is served */
 } PosternMilterServerOptions;
 

@@ -5,10 +5,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/configuration_reload.h"
+#include "base/descriptor.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "inspect/execute.h"
@@ -66,6 +68,7 @@ static void become_server(Supervisor *supervisor, int orders, int ready)
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (!postern_milter_server_run(&options, &error))
         postern_log(POSTERN_LOG_ERROR, "cannot serve: %s", error->message);
+    postern_log_finish();
     _exit(EXIT_FAILURE);
 }
 
@@ -73,8 +76,8 @@ static gboolean start_server(Supervisor *supervisor, GError **error)
 {
     int orders[2];
     int ready[2];
-    if (pipe2(orders, O_CLOEXEC) != 0)
-        return postern_error_set_system(error, errno, "cannot make a pipe");
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, orders) != 0)
+        return postern_error_set_system(error, errno, "cannot make a pair of sockets");
     if (pipe2(ready, O_CLOEXEC | O_NONBLOCK) != 0) {
         close(orders[0]);
         close(orders[1]);
@@ -110,11 +113,10 @@ static void note_ready(Supervisor *supervisor)
     supervisor->pause_ms = RESTART_MIN_MS;
 }
 
-static void order(Supervisor *supervisor, PosternMilterOrder what)
+static void order(Supervisor *supervisor, PosternMilterOrder what, int descriptor)
 {
-    const char octet = (char)what;
     if (supervisor->process != 0)
-        (void)!write(supervisor->orders, &octet, 1);
+        (void)postern_descriptor_send(supervisor->orders, (char)what, descriptor);
 }
 
 /* Also what the serving process makes of it: one that could not start with it is no configuration to keep. */
@@ -141,7 +143,7 @@ static void reload(Supervisor *supervisor)
     postern_log_set_level((PosternLogLevel)configuration->log.level);
     postern_configuration_free(supervisor->configuration);
     supervisor->configuration = configuration;
-    order(supervisor, POSTERN_MILTER_RELOAD);
+    order(supervisor, POSTERN_MILTER_RELOAD, -1);
     if (supervisor->inspector != NULL)
         postern_inspector_process_reload(supervisor->inspector);
 }
@@ -149,9 +151,14 @@ static void reload(Supervisor *supervisor)
 static void reopen(Supervisor *supervisor)
 {
     g_autoptr(GError) error = NULL;
-    if (!postern_log_reopen(&error))
+    const char *user = postern_milter_server_user(supervisor->configuration);
+    if (!postern_log_reopen(&error) || !postern_log_give(user, &error)) {
         postern_log(POSTERN_LOG_ERROR, "%s", error->message);
-    order(supervisor, POSTERN_MILTER_REOPEN);
+        return;
+    }
+    order(supervisor, POSTERN_MILTER_REOPEN, postern_log_descriptor());
+    if (supervisor->inspector != NULL)
+        postern_inspector_process_reopen(supervisor->inspector);
 }
 
 static void take(Supervisor *supervisor, int number)
@@ -161,7 +168,7 @@ static void take(Supervisor *supervisor, int number)
     else if (number == SIGUSR1)
         reopen(supervisor);
     else if (number == SIGTERM || number == SIGINT)
-        order(supervisor, supervisor->ending ? POSTERN_MILTER_AT_ONCE : POSTERN_MILTER_DRAIN);
+        order(supervisor, supervisor->ending ? POSTERN_MILTER_AT_ONCE : POSTERN_MILTER_DRAIN, -1);
     supervisor->ending = supervisor->ending || number == SIGTERM || number == SIGINT;
 }
 
@@ -237,7 +244,9 @@ gboolean postern_milter_supervisor_run(PosternConfiguration *configuration, cons
     signal(SIGPIPE, SIG_IGN);
     take_signals(&signals);
     supervisor.pause_ms = RESTART_MIN_MS;
-    gboolean ended = start_inspector(&supervisor, error) && start_server(&supervisor, error) &&
+    postern_log_start();
+    gboolean ended = postern_log_give(postern_milter_server_user(configuration), error) &&
+                     start_inspector(&supervisor, error) && start_server(&supervisor, error) &&
                      supervise(&supervisor, &signals);
     if (supervisor.ever_served)
         postern_milter_place_remove(supervisor.configuration);

@@ -18,6 +18,7 @@
 #include "proxy/thread.h"
 
 #define TICK_MS 250
+#define AT_ONCE_MS 1000 /* for the closing lines of what is cut off */
 
 typedef struct {
     struct event_base *loop;
@@ -33,7 +34,8 @@ typedef struct {
     GPtrArray *submission_listeners;
     gboolean inspects; /* there is an inspector to ask */
     gboolean draining;
-    gboolean at_once;
+    gint64 at_once_until; /* monotonic, microseconds: told twice to end; 0: not so */
+    gboolean at_once;     /* threads still run */
 } Server;
 
 static void open_listeners_close(gpointer sockets)
@@ -189,13 +191,25 @@ static void on_reload(evutil_socket_t number, short what, void *data)
                 ends_sessions ? ", those of before end after their message" : "");
 }
 
+/* Sessions are cut off, but each says in the log how it ends; a third signal does not wait even for that. */
+static void end_at_once(Server *server)
+{
+    if (server->at_once_until != 0) {
+        server->at_once = TRUE;
+        event_base_loopbreak(server->loop);
+        return;
+    }
+    postern_log(POSTERN_LOG_NOTICE, "ending at once");
+    server->at_once_until = g_get_monotonic_time() + AT_ONCE_MS * 1000;
+    for (guint i = 0; i < server->threads->len; i++)
+        postern_proxy_thread_drain(g_ptr_array_index(server->threads, i), 0);
+}
+
 static void on_end(evutil_socket_t number, short what, void *data)
 {
     Server *server = data;
     if (server->draining) {
-        postern_log(POSTERN_LOG_NOTICE, "ending at once");
-        server->at_once = TRUE;
-        event_base_loopbreak(server->loop);
+        end_at_once(server);
         return;
     }
     server->draining = TRUE;
@@ -209,8 +223,11 @@ static void on_end(evutil_socket_t number, short what, void *data)
 static void on_reopen(evutil_socket_t number, short what, void *data)
 {
     g_autoptr(GError) error = NULL;
+    const Server *server = data;
     if (!postern_log_reopen(&error))
         postern_log(POSTERN_LOG_ERROR, "%s", error->message);
+    else if (server->inspector != NULL)
+        postern_inspector_process_reopen(server->inspector);
 }
 
 static void check_inspector(Server *server)
@@ -227,7 +244,8 @@ static void on_tick(evutil_socket_t number, short what, void *data)
     check_inspector(server);
     if (!server->draining)
         return;
-    for (guint i = 0; i < server->threads->len; i++)
+    server->at_once = server->at_once_until != 0 && g_get_monotonic_time() >= server->at_once_until;
+    for (guint i = 0; i < server->threads->len && !server->at_once; i++)
         if (!postern_proxy_thread_has_ended(g_ptr_array_index(server->threads, i)))
             return;
     event_base_loopbreak(server->loop);
@@ -292,8 +310,7 @@ static gboolean prepare(Server *server, GError **error)
     if (!postern_capsule_store_open(configuration, user, warn_of_capsules, NULL, &server->capsules, error))
         return FALSE;
     postern_proxy_settings_keep(server->settings, server->capsules);
-    return postern_privileges_give(postern_log_descriptor(), user, error) &&
-           postern_privileges_drop(user, error) && confine(server, error);
+    return postern_log_give(user, error) && postern_privileges_drop(user, error) && confine(server, error);
 }
 
 static void server_clear(Server *server)
@@ -337,6 +354,7 @@ gboolean postern_server_run(PosternConfiguration *configuration, const char *pat
         return FALSE;
     }
     server.loop = event_base_new();
+    postern_log_start();
     postern_capsule_store_start(server.capsules);
     gboolean started = start_threads_without_signals(&server, error);
     if (started) {
@@ -345,8 +363,10 @@ gboolean postern_server_run(PosternConfiguration *configuration, const char *pat
     }
     if (!started)
         postern_log(POSTERN_LOG_ERROR, "cannot start: %s", (*error)->message);
-    if (server.at_once || !started)
+    if (server.at_once || !started) {
+        postern_log_finish();
         _exit(started ? 0 : 1); /* threads that run cannot be taken down safely */
+    }
     for (guint i = 0; i < server.threads->len; i++)
         postern_proxy_thread_join(g_ptr_array_index(server.threads, i));
     postern_log(POSTERN_LOG_NOTICE, "ended");

@@ -142,5 +142,10 @@ void postern_session_log_end(PosternSession *session, gint64 now)
         postern_log_line_add_number(line, "early_data", session->early_data);
     postern_log_line_add_number(line, "octets", (gint64)session->octets);
     postern_log_line_add_number(line, "milliseconds", now - session->started);
+    if (session->messages == 0) {
+        g_autofree char *client = postern_address_to_string(&session->envelope->client);
+        g_autofree char *key = g_strdup_printf("session client=%s ended=%s", client, session->ended);
+        postern_log_line_repeats(line, key);
+    }
     postern_session_act(session, POSTERN_SESSION_LOG, NULL, line);
 }

@@ -57,6 +57,7 @@ static void accept_client(PosternProxyThread *thread, int socket, const struct s
         postern_log_line_add(line, "limit",
                              admission == POSTERN_CLIENT_TOO_MANY ? "max_connections_per_client"
                                                                   : "max_connections");
+        postern_log_line_repeats(line, postern_log_line_text(line));
         postern_log_line_write(line, POSTERN_LOG_INFO);
         refuse_client(socket, thread->settings->configuration);
         return;

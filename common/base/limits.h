@@ -171,7 +171,15 @@
 
 /* Log and configuration. */
 #define POSTERN_LOG_LINE_MAX_OCTETS 4096
+#define POSTERN_LOG_PREFIX_MAX_OCTETS 160 /* of it: time stamp, program, process, level */
 #define POSTERN_LOG_VALUE_MAX_OCTETS 512 /* one peer-supplied value, before escapes */
+#define POSTERN_LOG_QUEUE_MAX_OCTETS (4 * 1024 * 1024) /* lines that wait for a slow reader of the log */
+#define POSTERN_LOG_FINISH_MS 2000                     /* that they have to get out when the program ends */
+#define POSTERN_LOG_TICK_MS 1000
+#define POSTERN_LOG_REPEAT_WINDOW_SECONDS 10
+#define POSTERN_LOG_REPEAT_LINES_MAX 50 /* lines that say the same of the same peer, in that window */
+#define POSTERN_LOG_REPEAT_ALL_MAX 1000
+#define POSTERN_LOG_REPEAT_KEYS_MAX 2000
 #define POSTERN_CONFIGURATION_FILE_MAX_OCTETS (1024 * 1024)
 #define POSTERN_CONFIGURATION_MISTAKES_MAX 100     /* named in one error; the rest are counted */
 #define POSTERN_CONFIGURATION_TEXT_MAX_OCTETS 4095 /* one value, a path at most */

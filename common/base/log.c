@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +15,12 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/log_file.h"
+#include "base/log_repeat.h"
+#include "base/log_writer.h"
+#include "base/privileges.h"
+
+#define ROOM_MS 1000
 
 typedef enum {
     FORM_STAMPED, /* time stamp first: stderr of a terminal, or a file */
@@ -20,13 +28,18 @@ typedef enum {
     FORM_SYSLOG,
 } Form;
 
-/* A log is the process's, as its descriptors are. All but level is set before threads exist. */
+/* A log is the process's, as its descriptors are. What is not atomic is set before threads exist. */
 typedef struct {
     const char *program;
     char *path; /* a file's, else NULL */
     Form form;
     int descriptor;
-    gint level; /* atomic */
+    gint level;               /* atomic */
+    gint torn;                /* atomic: the last line could not be written to its end */
+    PosternLogWriter *writer; /* atomic; NULL: lines are written by who says them */
+    PosternLogRepeats *repeats;
+    GMutex repeats_lock;
+    gboolean watches_forks;
 } Log;
 
 static const struct {
@@ -57,14 +70,6 @@ static gboolean is_journal(int descriptor)
     return strcmp(own, stream) == 0;
 }
 
-static int open_file(const char *path, GError **error)
-{
-    int descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
-    if (descriptor < 0)
-        postern_error_set_system(error, errno, "cannot open the log file %s (see [log] destination)", path);
-    return descriptor;
-}
-
 static void close_destination(Log *log)
 {
     if (log->path != NULL)
@@ -74,15 +79,29 @@ static void close_destination(Log *log)
     g_clear_pointer(&log->path, g_free);
 }
 
-gboolean postern_log_open(const char *program, const char *destination, PosternLogLevel level, GError **error)
+/* path (taken) and descriptor: a file's, or what stands for one, else NULL and standard error. */
+static void take_destination(const char *program, Form form, int descriptor, char *path)
 {
     Log *log = the_log();
+    close_destination(log);
+    log->program = program;
+    log->form = form;
+    log->descriptor = descriptor;
+    log->path = path;
+    if (form == FORM_SYSLOG)
+        openlog(program, LOG_PID | LOG_NDELAY, LOG_MAIL);
+    /* The time zone is a file; it may be out of reach once privileges are given up. */
+    tzset();
+}
+
+gboolean postern_log_open(const char *program, const char *destination, PosternLogLevel level, GError **error)
+{
     int descriptor = STDERR_FILENO;
     Form form = FORM_STAMPED;
     gboolean is_file = g_path_is_absolute(destination);
 
     if (is_file) {
-        descriptor = open_file(destination, error);
+        descriptor = postern_log_file_open(destination, error);
         if (descriptor < 0)
             return FALSE;
     } else if (strcmp(destination, "syslog") == 0) {
@@ -95,14 +114,19 @@ gboolean postern_log_open(const char *program, const char *destination, PosternL
                     destination);
         return FALSE;
     }
+    take_destination(program, form, descriptor, is_file ? g_strdup(destination) : NULL);
+    postern_log_set_level(level);
+    return TRUE;
+}
 
-    close_destination(log);
-    *log = (Log){.program = program, .form = form, .descriptor = descriptor};
-    log->path = is_file ? g_strdup(destination) : NULL;
-    if (form == FORM_SYSLOG)
-        openlog(program, LOG_PID | LOG_NDELAY, LOG_MAIL);
-    /* The time zone is a file; it may be out of reach once privileges are given up. */
-    tzset();
+gboolean postern_log_open_descriptor(const char *program, int descriptor, PosternLogLevel level,
+                                     GError **error)
+{
+    struct stat status;
+    if (fstat(descriptor, &status) != 0 || fcntl(descriptor, F_SETFD, FD_CLOEXEC) != 0)
+        return postern_error_set_system(error, errno, "no log can be written to descriptor %d", descriptor);
+    Form form = is_journal(descriptor) ? FORM_JOURNAL : FORM_STAMPED;
+    take_destination(program, form, descriptor, NULL);
     postern_log_set_level(level);
     return TRUE;
 }
@@ -110,22 +134,41 @@ gboolean postern_log_open(const char *program, const char *destination, PosternL
 int postern_log_descriptor(void)
 {
     const Log *log = the_log();
-    return log->path != NULL ? log->descriptor : -1;
+    return log->form != FORM_SYSLOG ? log->descriptor : -1;
+}
+
+gboolean postern_log_give(const char *user, GError **error)
+{
+    const Log *log = the_log();
+    struct stat status;
+    uid_t uid = 0;
+    if (geteuid() != 0 || log->path == NULL || fstat(log->descriptor, &status) != 0 ||
+        !S_ISREG(status.st_mode))
+        return TRUE;
+    if (!postern_privileges_user_id(user, &uid, error))
+        return FALSE;
+    return fchown(log->descriptor, uid, (gid_t)-1) == 0 ||
+           postern_error_set_system(error, errno, "cannot give the log file %s to the user '%s'", log->path,
+                                    user);
+}
+
+gboolean postern_log_adopt(int descriptor, GError **error)
+{
+    Log *log = the_log();
+    /* Onto the old number, so that threads in the middle of a line need no lock. */
+    gboolean moved = log->descriptor == STDERR_FILENO || dup3(descriptor, log->descriptor, O_CLOEXEC) >= 0;
+    int number = errno;
+    close(descriptor);
+    return moved || postern_error_set_system(error, number, "cannot take over a log file");
 }
 
 gboolean postern_log_reopen(GError **error)
 {
-    Log *log = the_log();
+    const Log *log = the_log();
     if (log->path == NULL)
         return TRUE;
-    int descriptor = open_file(log->path, error);
-    if (descriptor < 0)
-        return FALSE;
-    /* Onto the old number, so that threads in the middle of a line need no lock. */
-    gboolean moved = dup3(descriptor, log->descriptor, O_CLOEXEC) >= 0;
-    int number = errno;
-    close(descriptor);
-    return moved || postern_error_set_system(error, number, "cannot reopen the log file %s", log->path);
+    int descriptor = postern_log_file_open(log->path, error);
+    return descriptor >= 0 && postern_log_adopt(descriptor, error);
 }
 
 void postern_log_set_level(PosternLogLevel level)
@@ -194,23 +237,79 @@ static gsize append_safely(char *out, gsize used, gsize room, const char *text)
     return used;
 }
 
+/* A descriptor that somebody else has made non-blocking is waited for, by the writer without end. */
+static gboolean wait_for_room(int descriptor)
+{
+    struct pollfd room = {.fd = descriptor, .events = POLLOUT};
+    gboolean patient = g_atomic_pointer_get(&the_log()->writer) != NULL;
+    return poll(&room, 1, patient ? -1 : ROOM_MS) == 1;
+}
+
+static gboolean write_octets(Log *log, const char *octets, gsize length)
+{
+    gsize written = 0;
+    while (written < length) {
+        gssize count = write(log->descriptor, octets + written, length - written);
+        if (count > 0)
+            written += (gsize)count;
+        else if (count == 0 || (errno != EINTR && !(errno == EAGAIN && wait_for_room(log->descriptor))))
+            break;
+    }
+    g_atomic_int_set(&log->torn, written > 0 && written < length);
+    return written == length;
+}
+
+/* A finished line, without its newline. FALSE: it is lost. */
+static gboolean write_finished(int level, const char *line)
+{
+    Log *log = the_log();
+    char octets[POSTERN_LOG_LINE_MAX_OCTETS + 2];
+    if (log->form == FORM_SYSLOG) {
+        syslog(levels[level].priority, "%s", line);
+        return TRUE;
+    }
+    /* All in one write, and it fits into PIPE_BUF: lines of threads and processes never mix in a pipe. */
+    gsize used = 0;
+    if (g_atomic_int_get(&log->torn))
+        octets[used++] = '\n';
+    gsize length = strnlen(line, POSTERN_LOG_LINE_MAX_OCTETS - 1);
+    memcpy(octets + used, line, length);
+    used += length;
+    octets[used++] = '\n';
+    return write_octets(log, octets, used);
+}
+
+static void finish_line(char line[POSTERN_LOG_LINE_MAX_OCTETS], PosternLogLevel level, const char *text)
+{
+    gsize used = format_prefix(the_log(), level, line, POSTERN_LOG_LINE_MAX_OCTETS);
+    used = append_safely(line, used, POSTERN_LOG_LINE_MAX_OCTETS - 1, text);
+    line[used] = '\0';
+}
+
 static void write_line(PosternLogLevel level, const char *text)
 {
-    const Log *log = the_log();
+    Log *log = the_log();
+    PosternLogWriter *writer = g_atomic_pointer_get(&log->writer);
     char line[POSTERN_LOG_LINE_MAX_OCTETS];
     int number = errno;
-
-    /* The whole line fits into PIPE_BUF, so lines of threads and processes never mix in a pipe either. */
-    gsize used = format_prefix(log, level, line, sizeof line);
-    used = append_safely(line, used, sizeof line - 1, text);
-    if (log->form == FORM_SYSLOG) {
-        syslog(levels[level].priority, "%.*s", (int)used, line);
-    } else {
-        line[used++] = '\n';
-        while (write(log->descriptor, line, used) < 0 && errno == EINTR)
-            ;
-    }
+    finish_line(line, level, text);
+    if (writer != NULL)
+        (void)postern_log_writer_put(writer, (int)level, line);
+    else
+        (void)write_finished((int)level, line);
     errno = number;
+}
+
+/* FALSE: a line with this key is only counted. */
+static gboolean admit(const char *key)
+{
+    Log *log = the_log();
+    if (g_atomic_pointer_get(&log->writer) == NULL)
+        return TRUE; /* nobody would tell the count */
+    g_mutex_lock(&log->repeats_lock);
+    gboolean admitted = postern_log_repeats_admit(log->repeats, key, g_get_monotonic_time() / 1000);
+    g_mutex_unlock(&log->repeats_lock);
+    return admitted;
 }
 
 void postern_log(PosternLogLevel level, const char *format, ...)
@@ -223,6 +322,85 @@ void postern_log(PosternLogLevel level, const char *format, ...)
     va_start(arguments, format);
     int length = g_vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    if (length >= 0)
+    /* Complaints come again and again; each notice and each step is news. */
+    if (length >= 0 && (level > POSTERN_LOG_WARNING || admit(text)))
         write_line(level, text);
+}
+
+void postern_log_unless_repeated(PosternLogLevel level, const char *key, const char *text)
+{
+    if (postern_log_enabled(level) && admit(key))
+        write_line(level, text);
+}
+
+void postern_log_state(const char *what, const char *id, const char *from, const char *to)
+{
+    if (postern_log_enabled(POSTERN_LOG_DEBUG))
+        postern_log(POSTERN_LOG_DEBUG, "%s %s: %s -> %s", what, id, from, to);
+}
+
+static char *tell_dropped(guint64 count)
+{
+    char *line = g_malloc(POSTERN_LOG_LINE_MAX_OCTETS);
+    g_autofree char *text = g_strdup_printf(
+        "%" G_GUINT64_FORMAT " lines of this log were lost: what takes it was too slow", count);
+    finish_line(line, POSTERN_LOG_WARNING, text);
+    return line;
+}
+
+static void tell_repeats(gint64 now)
+{
+    Log *log = the_log();
+    for (;;) {
+        guint64 count = 0;
+        g_mutex_lock(&log->repeats_lock);
+        g_autofree char *key = postern_log_repeats_next(log->repeats, now, &count);
+        g_mutex_unlock(&log->repeats_lock);
+        if (key == NULL)
+            return;
+        PosternLogLine *line = postern_log_line_new("repeated");
+        postern_log_line_add_number(line, "times", (gint64)count);
+        postern_log_line_add_number(line, "seconds", POSTERN_LOG_REPEAT_WINDOW_SECONDS);
+        postern_log_line_add(line, "line", key);
+        write_line(POSTERN_LOG_INFO, postern_log_line_text(line));
+        postern_log_line_free(line);
+    }
+}
+
+/* A process that was forked has no writer, and nobody in it can let go of its parent's lock. */
+static void forget_writer(void)
+{
+    Log *log = the_log();
+    g_atomic_pointer_set(&log->writer, NULL);
+    log->repeats = NULL;
+}
+
+void postern_log_start(void)
+{
+    static const PosternLogWriterCalls calls = {
+        .write = write_finished,
+        .dropped_priority = POSTERN_LOG_WARNING,
+        .dropped = tell_dropped,
+        .tick = tell_repeats,
+    };
+    Log *log = the_log();
+    if (log->repeats == NULL) {
+        g_mutex_init(&log->repeats_lock);
+        log->repeats = postern_log_repeats_new();
+    }
+    if (!log->watches_forks)
+        log->watches_forks = pthread_atfork(NULL, NULL, forget_writer) == 0;
+    if (log->writer == NULL)
+        g_atomic_pointer_set(&log->writer, postern_log_writer_new(&calls));
+}
+
+void postern_log_finish(void)
+{
+    Log *log = the_log();
+    PosternLogWriter *writer = g_atomic_pointer_get(&log->writer);
+    if (writer == NULL)
+        return;
+    /* Where the reader still stalls, what is said from now on is lost too. */
+    if (postern_log_writer_finish(writer, POSTERN_LOG_FINISH_MS))
+        g_atomic_pointer_set(&log->writer, NULL);
 }

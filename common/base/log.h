@@ -1,6 +1,6 @@
 /*
  * The log of the programs: one line an event, one write(2) a line, safe from any thread. Libraries return
- * errors and do not call this.
+ * errors and do not call this, but for postern_log_state().
  *
  * A closing line (PosternLogLine) is `key=value key="value with spaces"`, values escaped and cut
  * (POSTERN_LOG_VALUE_MAX_OCTETS), made for grep and for parsers; other lines are sentences.
@@ -26,17 +26,52 @@ typedef enum {
 gboolean postern_log_open(const char *program, const char *destination, PosternLogLevel level,
                           GError **error);
 
-/* The descriptor of the destination file, for its owner to be changed; -1: the log goes to no file. */
+/*
+ * The same with a descriptor, which is taken over, in the place of a destination: what a program logs to
+ * that started this one.
+ */
+gboolean postern_log_open_descriptor(const char *program, int descriptor, PosternLogLevel level,
+                                     GError **error);
+
+/*
+ * From now on a thread of its own writes (base/log_writer.h): nobody waits for a slow reader, and errors,
+ * warnings and lines with postern_log_line_repeats() that say the same again and again are counted instead
+ * (base/log_repeat.h). Call it when the rights of the process are what they will be; again after a fork.
+ */
+void postern_log_start(void);
+
+/* Gives what waits POSTERN_LOG_FINISH_MS to be written; before the process ends, also by _exit(). */
+void postern_log_finish(void);
+
+/*
+ * The descriptor that lines are written to, for a child that logs to the same place, owned by the log; -1: to
+ * the system log, which each process opens for itself.
+ */
 int postern_log_descriptor(void);
 
-/* Opens the destination file again, after a rotation; nothing for the other destinations. */
+/* Makes the destination file, where it is a plain file and this process is root, user's; its group stays. */
+gboolean postern_log_give(const char *user, GError **error);
+
+/* Opens the destination file again, after a rotation; nothing for what has no path. */
 gboolean postern_log_reopen(GError **error);
+
+/* Writes to descriptor from now on, which is taken over, in the place of a file or a descriptor. */
+gboolean postern_log_adopt(int descriptor, GError **error);
 
 /* Changes the level. Any thread. */
 void postern_log_set_level(PosternLogLevel level);
 
 /* Writes one line; text over POSTERN_LOG_LINE_MAX_OCTETS is cut. Peer text in it must be escaped already. */
 void postern_log(PosternLogLevel level, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* The same, for text that is whole; lines with the same key count as repetitions of one another. */
+void postern_log_unless_repeated(PosternLogLevel level, const char *key, const char *text);
+
+/*
+ * What each setter of a state says, at DEBUG: `WHAT ID: FROM -> TO`. id is that of the session or the number
+ * of the connection; the states have names.
+ */
+void postern_log_state(const char *what, const char *id, const char *from, const char *to);
 
 /* TRUE where a line of that level would be written. */
 gboolean postern_log_enabled(PosternLogLevel level);
@@ -51,8 +86,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternLogLine, postern_log_line_free)
 void postern_log_line_add(PosternLogLine *line, const char *key, const char *value);
 void postern_log_line_add_number(PosternLogLine *line, const char *key, gint64 value);
 
-/* The text so far, owned by line: `KIND key=value …`. */
-const char *postern_log_line_text(const PosternLogLine *line);
+/*
+ * The text so far, owned by line until it changes: `KIND key=value …`, what decides first (session,
+ * client, action, check, delivery, virus …), the rest as it was added. It fits into one line of the log; if
+ * it would not, the longest values are cut, so that no peer can push another key out.
+ */
+const char *postern_log_line_text(PosternLogLine *line);
+
+/* Lines with the same key (`KIND key=value …`) come in floods: most are counted (postern_log_start()). */
+void postern_log_line_repeats(PosternLogLine *line, const char *key);
 
 /* Writes it at level, and frees it. */
 void postern_log_line_write(PosternLogLine *line, PosternLogLevel level);

@@ -65,11 +65,11 @@ static int run(const PosternProgram *program, PosternConfiguration *configuratio
         postern_log_open(program->name, configuration->log.destination, configuration->log.level, &error);
     if (!opened)
         postern_configuration_free(configuration);
-    if (opened && program->run(configuration, path, &error))
-        return EXIT_SUCCESS;
-    if (error != NULL)
+    gboolean ran = opened && program->run(configuration, path, &error);
+    if (!ran && error != NULL)
         postern_log(POSTERN_LOG_ERROR, "cannot start: %s", error->message);
-    return EXIT_FAILURE;
+    postern_log_finish();
+    return ran ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static int load_and_run(const PosternProgram *program, const Options *options)

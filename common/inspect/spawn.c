@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 #include "base/build.h"
+#include "base/descriptor.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "inspect/directory.h"
 #include "inspect/execute.h"
 
@@ -31,7 +33,7 @@ struct PosternInspectorProcess {
     PosternDirectory *directory;
     char *path;
     int listening;
-    int lifeline[2]; /* nobody ever writes: its end is ours */
+    int lifeline[2]; /* a socket pair: its end is ours, and orders go through it */
     GPid process;    /* 0: down */
     gint64 started;  /* monotonic */
 };
@@ -89,14 +91,15 @@ static gboolean listen_there(PosternInspectorProcess *process, GError **error)
         bind(process->listening, (const struct sockaddr *)&address, sizeof address) != 0 ||
         chmod(process->path, 0600) != 0 || listen(process->listening, BACKLOG) != 0)
         return postern_error_set_system(error, errno, "listening on %s", process->path);
-    if (pipe2(process->lifeline, O_CLOEXEC) != 0)
-        return postern_error_set_system(error, errno, "making a pipe");
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, process->lifeline) != 0)
+        return postern_error_set_system(error, errno, "making a pair of sockets");
     return TRUE;
 }
 
 static gboolean start(PosternInspectorProcess *process, GError **error)
 {
-    const int descriptors[] = {process->listening, process->lifeline[0]};
+    int log = postern_log_descriptor();
+    const int descriptors[] = {process->listening, process->lifeline[0], log >= 0 ? log : STDERR_FILENO};
     process->started = g_get_monotonic_time();
     GPid started = postern_execute(process->program, (char *const *)process->arguments->pdata, descriptors,
                                    G_N_ELEMENTS(descriptors), error);
@@ -107,9 +110,12 @@ static gboolean start(PosternInspectorProcess *process, GError **error)
 static void set_arguments(PosternInspectorProcess *process, const char *configuration_path,
                           const char *const *extra_arguments)
 {
-    static const char *const own[] = {PROGRAM, "--listen-descriptor=3", "--lifeline-descriptor=4"};
+    static const char *const own[] = {PROGRAM, "--listen-descriptor=3", "--lifeline-descriptor=4",
+                                      "--log-descriptor=5"};
     process->arguments = g_ptr_array_new_with_free_func(g_free);
-    for (gsize i = 0; i < G_N_ELEMENTS(own); i++)
+    /* To the system log each speaks for itself. */
+    gsize count = postern_log_descriptor() >= 0 ? G_N_ELEMENTS(own) : G_N_ELEMENTS(own) - 1;
+    for (gsize i = 0; i < count; i++)
         g_ptr_array_add(process->arguments, g_strdup(own[i]));
     if (configuration_path != NULL) {
         g_ptr_array_add(process->arguments, g_strdup("--config"));
@@ -205,10 +211,17 @@ static void end_process(PosternInspectorProcess *process)
     close_if_open(descriptor);
 }
 
+void postern_inspector_process_reopen(PosternInspectorProcess *process)
+{
+    int descriptor = postern_log_descriptor();
+    if (process->process != 0 && descriptor >= 0)
+        (void)postern_descriptor_send(process->lifeline[1], POSTERN_LIFELINE_LOG, descriptor);
+}
+
 void postern_inspector_process_reload(PosternInspectorProcess *process)
 {
     if (process->process != 0)
-        (void)!write(process->lifeline[1], "", 1);
+        (void)postern_descriptor_send(process->lifeline[1], POSTERN_LIFELINE_RELOAD, -1);
 }
 
 void postern_inspector_process_free(PosternInspectorProcess *process)

@@ -6,12 +6,18 @@
 
 #include <glib.h>
 
+/* What comes through its lifeline, one octet each; the end of it is the end of the program. */
+typedef enum {
+    POSTERN_LIFELINE_RELOAD = 'r', /* read configuration, signatures and keys again */
+    POSTERN_LIFELINE_LOG = 'l',    /* with the descriptor to log to */
+} PosternLifelineOrder;
+
 typedef struct PosternInspectorProcess PosternInspectorProcess;
 
 /*
  * Makes the directory and the listening socket, and starts postern-inspector with configuration_path (NULL:
- * none given). extra_arguments (NULL-terminated, or NULL) are passed on. It is looked for beside this
- * program, then in POSTERN_LIBEXECDIR. An error says where it was looked for.
+ * none given). extra_arguments (NULL-terminated, or NULL) are passed on. It logs where this program does.
+ * It is looked for beside this program, then in POSTERN_LIBEXECDIR. An error says where it was looked for.
  */
 PosternInspectorProcess *postern_inspector_process_new(const char *configuration_path,
                                                        const char *const *extra_arguments, GError **error);
@@ -34,6 +40,9 @@ GPid postern_inspector_process_pid(const PosternInspectorProcess *process);
  * TRUE: it had ended; *ret_text (a new string) says how, for the log.
  */
 gboolean postern_inspector_process_check(PosternInspectorProcess *process, char **ret_text);
+
+/* Hands it the descriptor that this program logs to, after the log file was opened again. */
+void postern_inspector_process_reopen(PosternInspectorProcess *process);
 
 /* Tells it to read its configuration and the signatures again, whichever user it runs as. */
 void postern_inspector_process_reload(PosternInspectorProcess *process);

@@ -11,6 +11,7 @@
 
 #include "base/build.h"
 #include "base/configuration.h"
+#include "base/descriptor.h"
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -18,6 +19,7 @@
 #include "checks/check.h"
 #include "inspect/execute.h"
 #include "inspect/packet.h"
+#include "inspect/spawn.h"
 #include "inspector/listener.h"
 #include "inspector/template.h"
 #include "inspector/worker_pool.h"
@@ -34,6 +36,7 @@ typedef struct {
     char *directory;
     int listen_descriptor;
     int lifeline_descriptor;
+    int log_descriptor;
     gboolean quiet, check, dump, print_keys, version, template, sign;
 } Options;
 
@@ -61,7 +64,9 @@ static gboolean parse_options(Options *options, int *argc, char ***argv, GError 
         {"listen-descriptor", 0, 0, G_OPTION_ARG_INT, &options->listen_descriptor,
          "Inherited listening socket", "N"},
         {"lifeline-descriptor", 0, 0, G_OPTION_ARG_INT, &options->lifeline_descriptor,
-         "Inherited pipe: end when it is closed", "N"},
+         "Inherited socket: end when it is closed", "N"},
+        {"log-descriptor", 0, 0, G_OPTION_ARG_INT, &options->log_descriptor,
+         "Inherited descriptor to log to, whatever [log] destination says", "N"},
         {"quiet", 0, 0, G_OPTION_ARG_NONE, &options->quiet, "Log warnings and errors only", NULL},
         {"check-config", 0, 0, G_OPTION_ARG_NONE, &options->check, "Check the configuration, and end", NULL},
         {"dump-config", 0, 0, G_OPTION_ARG_NONE, &options->dump,
@@ -151,10 +156,6 @@ static void on_hangup(evutil_socket_t number, short what, void *data)
     (void)number, (void)what;
     Daemon *daemon = data;
     g_autoptr(GError) error = NULL;
-    if (!postern_log_reopen(&error)) {
-        postern_log(POSTERN_LOG_ERROR, "%s", error->message);
-        g_clear_error(&error);
-    }
     PosternConfiguration *configuration =
         postern_configuration_load(daemon->options->configuration_path, &error);
     if (configuration == NULL) {
@@ -170,17 +171,28 @@ static void on_hangup(evutil_socket_t number, short what, void *data)
     postern_log(POSTERN_LOG_NOTICE, "reloading configuration, signatures and keys");
 }
 
+static void on_reopen(evutil_socket_t number, short what, void *data)
+{
+    (void)number, (void)what, (void)data;
+    g_autoptr(GError) error = NULL;
+    if (!postern_log_reopen(&error))
+        postern_log(POSTERN_LOG_ERROR, "%s", error->message);
+}
+
 static void on_lifeline(evutil_socket_t descriptor, short what, void *data)
 {
     (void)what;
     Daemon *daemon = data;
-    char octet = 0;
-    ssize_t length = read(descriptor, &octet, 1);
-    if (length > 0) {
-        on_hangup(SIGHUP, 0, daemon);
-    } else if (length == 0) {
+    char order = 0;
+    int passed = -1;
+    int received = postern_descriptor_receive(descriptor, &order, &passed);
+    if (received == 0) {
         postern_listener_remove(daemon->listener);
         end_loop(daemon);
+    } else if (received > 0 && order == POSTERN_LIFELINE_LOG && passed >= 0) {
+        (void)postern_log_adopt(passed, NULL);
+    } else if (received > 0) {
+        on_hangup(SIGHUP, 0, daemon);
     }
 }
 
@@ -190,6 +202,7 @@ static void add_events(Daemon *daemon, GPtrArray *events)
     gboolean private = daemon->options->lifeline_descriptor >= 0;
     g_ptr_array_add(events, evsignal_new(daemon->loop, SIGTERM, on_end, daemon));
     g_ptr_array_add(events, evsignal_new(daemon->loop, SIGHUP, on_hangup, daemon));
+    g_ptr_array_add(events, evsignal_new(daemon->loop, SIGUSR1, on_reopen, daemon));
     if (private) {
         int lifeline = daemon->options->lifeline_descriptor;
         signal(SIGINT, SIG_IGN);
@@ -227,6 +240,15 @@ static gboolean serve(Daemon *daemon, PosternConfiguration *configuration, GErro
     return TRUE;
 }
 
+/* Who started us has a descriptor for us; what the configuration names, this user may be unable to open. */
+static gboolean open_log(const Options *options, const PosternConfiguration *configuration, GError **error)
+{
+    PosternLogLevel level = (PosternLogLevel)configuration->log.level;
+    if (options->log_descriptor >= 0)
+        return postern_log_open_descriptor(PROGRAM, options->log_descriptor, level, error);
+    return postern_log_open(PROGRAM, configuration->log.destination, level, error);
+}
+
 /* Takes configuration. */
 static gboolean run(const Options *options, PosternConfiguration *configuration, GError **error)
 {
@@ -234,14 +256,14 @@ static gboolean run(const Options *options, PosternConfiguration *configuration,
         configuration->log.level = MIN(configuration->log.level, POSTERN_LOG_WARNING);
     const char *path = options->socket != NULL ? options->socket : configuration->inspector.socket;
     g_autoptr(PosternListener) listener = NULL;
-    if (postern_log_open(PROGRAM, configuration->log.destination, (PosternLogLevel)configuration->log.level,
-                         error))
+    if (open_log(options, configuration, error))
         listener = postern_listener_new(options->listen_descriptor, path, error);
     if (listener == NULL || !drop_privileges(listener, configuration, error)) {
         postern_configuration_free(configuration);
         return FALSE;
     }
     Daemon daemon = {.options = options, .listener = listener, .loop = event_base_new()};
+    postern_log_start();
     gboolean served = serve(&daemon, configuration, error);
     event_base_free(daemon.loop);
     return served;
@@ -289,7 +311,7 @@ static int show(const Options *options, const PosternConfiguration *configuratio
 
 int main(int argc, char **argv)
 {
-    g_auto(Options) options = {.listen_descriptor = -1, .lifeline_descriptor = -1};
+    g_auto(Options) options = {.listen_descriptor = -1, .lifeline_descriptor = -1, .log_descriptor = -1};
     g_autoptr(GError) error = NULL;
     setlocale(LC_ALL, "C.UTF-8");
     if (!parse_options(&options, &argc, &argv, &error)) {
@@ -313,5 +335,7 @@ int main(int argc, char **argv)
         postern_configuration_free(configuration);
         return status;
     }
-    return run(&options, configuration, &error) ? 0 : fail(error, EX_UNAVAILABLE);
+    int status = run(&options, configuration, &error) ? 0 : fail(error, EX_UNAVAILABLE);
+    postern_log_finish();
+    return status;
 }

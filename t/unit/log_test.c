@@ -330,6 +330,78 @@ static void test_line(void)
     g_assert_cmpstr(postern_log_line_text(line), ==, expected);
 }
 
+/* The pairs of a line, read as strictly as any reader would; NULL: it is no such line. */
+static GHashTable *parse_line(const char *text)
+{
+    g_autoptr(GHashTable) pairs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    g_autoptr(GRegex) pair =
+        g_regex_new(" ([a-z_]+)=(?:\"((?:\\\\(?:x[0-9a-f]{2}|[\"\\\\])|[^\"\\\\])*)\"|([^\\s\"\\\\=]+))", 0,
+                    G_REGEX_MATCH_ANCHORED, NULL);
+    const char *rest = text + strcspn(text, " ");
+    while (*rest != '\0') {
+        g_autoptr(GMatchInfo) match = NULL;
+        int end = 0;
+        if (!g_regex_match(pair, rest, G_REGEX_MATCH_ANCHORED, &match) ||
+            !g_match_info_fetch_pos(match, 0, NULL, &end))
+            return NULL;
+        char *key = g_match_info_fetch(match, 1);
+        g_assert_false(g_hash_table_contains(pairs, key));
+        g_autofree char *quoted = g_match_info_fetch(match, 2);
+        g_hash_table_insert(pairs, key,
+                            quoted[0] != '\0' ? g_steal_pointer(&quoted) : g_match_info_fetch(match, 3));
+        rest += end;
+    }
+    return g_steal_pointer(&pairs);
+}
+
+/* Whatever peers say, all that we say is there, and the line can be parsed. */
+static void test_line_of_hostile_values(void)
+{
+    static const char *const alphabets[] = {"\x01", "\"", "\\", "a", " ", "\xff\"", "=\\x", "\n", "a\"\\"};
+    for (guint round = 0; round < 300; round++) {
+        g_autoptr(PosternLogLine) line = postern_log_line_new("message");
+        guint peers = (guint)g_test_rand_int_range(1, 20);
+        postern_log_line_add(line, "session", "9Fq200000A1bKx0Z");
+        for (guint i = 0; i < peers; i++) {
+            const char *alphabet = alphabets[g_test_rand_int_range(0, G_N_ELEMENTS(alphabets))];
+            g_autoptr(GString) value = g_string_new(NULL);
+            gsize length = (gsize)g_test_rand_int_range(0, 700);
+            while (value->len < length)
+                g_string_append(value, alphabet);
+            g_autofree char *key = g_strdup_printf("peer_%c", 'a' + (char)i);
+            postern_log_line_add(line, key, value->str);
+        }
+        postern_log_line_add_number(line, "size", 4711);
+        postern_log_line_add(line, "delivery", "unknown");
+        postern_log_line_add(line, "virus", "infected");
+        const char *text = postern_log_line_text(line);
+        g_assert_cmpuint(strlen(text), <=, POSTERN_LOG_LINE_MAX_OCTETS - POSTERN_LOG_PREFIX_MAX_OCTETS);
+        g_autoptr(GHashTable) pairs = parse_line(text);
+        g_assert_nonnull(pairs);
+        g_assert_cmpuint(g_hash_table_size(pairs), ==, peers + 4);
+        g_assert_cmpstr(g_hash_table_lookup(pairs, "delivery"), ==, "unknown");
+        g_assert_cmpstr(g_hash_table_lookup(pairs, "virus"), ==, "infected");
+        g_assert_cmpstr(g_hash_table_lookup(pairs, "size"), ==, "4711");
+        g_assert_true(
+            g_str_has_prefix(text, "message session=9Fq200000A1bKx0Z delivery=unknown virus=infected "));
+    }
+}
+
+/* More keys than a line holds: whole pairs go, the last first, never those that decide. */
+static void test_line_of_many_keys(void)
+{
+    g_autoptr(PosternLogLine) line = postern_log_line_new("message");
+    for (guint i = 0; i < 26 * 26; i++) {
+        char key[] = {'k', '_', (char)('a' + i / 26), (char)('a' + i % 26), '\0'};
+        postern_log_line_add(line, key, "a value of some length");
+    }
+    postern_log_line_add(line, "action", "reject");
+    const char *text = postern_log_line_text(line);
+    g_assert_true(g_str_has_prefix(text, "message action=reject k_aa=\"a value"));
+    g_autoptr(GHashTable) pairs = parse_line(text);
+    g_assert_nonnull(pairs);
+}
+
 static void write_line(void)
 {
     open_log("stderr", POSTERN_LOG_INFO);
@@ -360,6 +432,8 @@ int main(int argc, char **argv)
     g_test_add_func("/log/wrong-destination", test_wrong_destination);
     g_test_add_func("/log/syslog", test_syslog);
     g_test_add_func("/log/line", test_line);
+    g_test_add_func("/log/line-of-hostile-values", test_line_of_hostile_values);
+    g_test_add_func("/log/line-of-many-keys", test_line_of_many_keys);
     g_test_add_func("/log/line-is-written", test_line_is_written);
     return g_test_run();
 }

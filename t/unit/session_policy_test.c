@@ -214,7 +214,7 @@ static void test_stranger_is_not_believed(gsize piece)
                 "(Postfix) with ESMTP id 1\r\n\r\n.\r\n");
     harness_expect(&harness, "250 354 250");
     g_assert_cmpstr(harness.origins->str, ==, "");
-    harness_expect_log(&harness, "client=203.0.113.1 name");
+    harness_expect_log(&harness, "client=203.0.113.1 action");
     harness_finish(&harness);
 }
 

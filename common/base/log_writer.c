@@ -1,0 +1,132 @@
+#include "base/log_writer.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include "base/limits.h"
+
+typedef struct {
+    int priority;
+    char text[];
+} Line;
+
+struct PosternLogWriter {
+    const PosternLogWriterCalls *calls;
+    GMutex lock;
+    GCond changed;
+    GQueue lines; /* of Line * */
+    gsize octets; /* in lines */
+    guint64 dropped;
+    gboolean writing; /* lines that have left the queue are being written */
+    gboolean ended;
+};
+
+static void drop(PosternLogWriter *writer, guint64 count)
+{
+    g_mutex_lock(&writer->lock);
+    writer->dropped += count;
+    g_mutex_unlock(&writer->lock);
+}
+
+/* A line got out: those that did not are told. */
+static void tell_dropped(PosternLogWriter *writer)
+{
+    g_mutex_lock(&writer->lock);
+    guint64 count = writer->dropped;
+    writer->dropped = 0;
+    g_mutex_unlock(&writer->lock);
+    if (count == 0)
+        return;
+    g_autofree char *line = writer->calls->dropped(count);
+    if (!writer->calls->write(writer->calls->dropped_priority, line))
+        drop(writer, count);
+}
+
+static void write_lines(PosternLogWriter *writer, GQueue *lines)
+{
+    Line *line;
+    while ((line = g_queue_pop_head(lines)) != NULL) {
+        if (writer->calls->write(line->priority, line->text))
+            tell_dropped(writer);
+        else
+            drop(writer, 1);
+        g_free(line);
+    }
+}
+
+static gpointer run(gpointer data)
+{
+    PosternLogWriter *writer = data;
+    gint64 tick = g_get_monotonic_time();
+    g_mutex_lock(&writer->lock);
+    for (;;) {
+        GQueue lines = writer->lines;
+        g_queue_init(&writer->lines);
+        writer->octets = 0;
+        writer->writing = lines.length > 0;
+        g_cond_broadcast(&writer->changed);
+        gint64 now = g_get_monotonic_time();
+        if (writer->writing || now >= tick) {
+            g_mutex_unlock(&writer->lock);
+            write_lines(writer, &lines);
+            if (now >= tick) {
+                writer->calls->tick(now / 1000);
+                tick = now + POSTERN_LOG_TICK_MS * 1000;
+            }
+            g_mutex_lock(&writer->lock);
+        } else {
+            g_cond_wait_until(&writer->changed, &writer->lock, tick);
+        }
+    }
+    return NULL;
+}
+
+PosternLogWriter *postern_log_writer_new(const PosternLogWriterCalls *calls)
+{
+    PosternLogWriter *writer = g_new0(PosternLogWriter, 1);
+    sigset_t all;
+    sigset_t before;
+    writer->calls = calls;
+    g_mutex_init(&writer->lock);
+    g_cond_init(&writer->changed);
+    g_queue_init(&writer->lines);
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    g_thread_unref(g_thread_new("log", run, writer));
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return writer;
+}
+
+gboolean postern_log_writer_put(PosternLogWriter *writer, int priority, const char *text)
+{
+    gsize length = strlen(text) + 1;
+    Line *line = g_malloc(sizeof *line + length);
+    line->priority = priority;
+    memcpy(line->text, text, length);
+    g_mutex_lock(&writer->lock);
+    gboolean fits = !writer->ended && writer->octets + length <= POSTERN_LOG_QUEUE_MAX_OCTETS;
+    if (fits) {
+        g_queue_push_tail(&writer->lines, line);
+        writer->octets += length;
+        g_cond_broadcast(&writer->changed);
+    } else {
+        writer->dropped++;
+    }
+    g_mutex_unlock(&writer->lock);
+    if (!fits)
+        g_free(line);
+    return fits;
+}
+
+gboolean postern_log_writer_finish(PosternLogWriter *writer, guint timeout_ms)
+{
+    gint64 end = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
+    gboolean waiting = TRUE;
+    g_mutex_lock(&writer->lock);
+    while ((writer->lines.length > 0 || writer->writing) && waiting)
+        waiting = g_cond_wait_until(&writer->changed, &writer->lock, end);
+    writer->ended = TRUE;
+    gboolean out = writer->lines.length == 0 && !writer->writing;
+    g_mutex_unlock(&writer->lock);
+    return out;
+}

@@ -14,6 +14,9 @@ sfsistat postern_milter_answer_reply(SMFICTX *context, const PosternMilterSessio
 
 static gboolean apply(SMFICTX *context, PosternEdit *edit, gboolean leading_space)
 {
+    /* What a mail server hands over as a field is one to us too: there is no such line. */
+    if (edit->kind == POSTERN_EDIT_REMOVE_ODD_LINE)
+        return TRUE;
     if (edit->kind == POSTERN_EDIT_REMOVE)
         return smfi_chgheader(context, edit->name, (int)edit->occurrence + 1, NULL) == MI_SUCCESS;
     g_autofree char *value = postern_milter_edit_value(edit, leading_space);

@@ -31,6 +31,7 @@ typedef struct {
     guint dmarc_quarantine;
     guint dmarc_error;
     guint from_invalid;
+    guint header_ambiguous;
     char **trusted_sealers;
     gboolean authentication_results;
     gboolean received_spf;

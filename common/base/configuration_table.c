@@ -267,6 +267,8 @@ static const PosternOption options[] = {
      postern_configuration_check_error_action},
     {"policy", "from_invalid", CHOICE(policy.from_invalid, actions), "quarantine",
      "What is done when From is double, not readable, or names several domains."},
+    {"policy", "header_ambiguous", CHOICE(policy.header_ambiguous, actions), "quarantine",
+     "What is done when the header has lines that mail servers and readers do not all read alike."},
     {"policy", "trusted_sealers", LIST(policy.trusted_sealers, 0, ITEMS), "",
      "Domains whose ARC seal overrides a failure of DMARC, where they say that it had passed.",
      postern_configuration_check_domain, TRUE},

@@ -29,6 +29,9 @@
 #define POSTERN_TEXT_LINE_STANDARD_OCTETS 1000 /* RFC 5321 4.5.3.1.6; longer ones pass and are counted */
 #define POSTERN_HEADER_BLOCK_MAX_OCTETS (1024 * 1024)
 #define POSTERN_HEADER_FIELDS_MAX 10000
+/* What is longer some mail servers read as something else (mail/header.h). */
+#define POSTERN_HEADER_NAME_MAX_OCTETS 100           /* Sendmail: a longer name is body */
+#define POSTERN_HEADER_SHOWN_FIELD_MAX_OCTETS 102400 /* Postfix, header_size_limit: the rest is cut off */
 #define POSTERN_MESSAGE_DEFAULT_OCTETS (50 * 1024 * 1024)
 #define POSTERN_MESSAGE_MAX_OCTETS (1024 * 1024 * 1024)
 #define POSTERN_MESSAGE_CHUNK_OCTETS 65536 /* what is read, stored or sent in one go */

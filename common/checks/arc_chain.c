@@ -24,12 +24,6 @@ static void fail(PosternArcChain *chain, const char *format, ...)
     va_end(arguments);
 }
 
-static gboolean is_named(const PosternHeaderField *field, const char *name)
-{
-    return field->name_length == strlen(name) &&
-           g_ascii_strncasecmp(field->name, name, field->name_length) == 0;
-}
-
 /* The link of instance, or NULL and the chain fails. */
 static PosternArcLink *link_of(PosternArcChain *chain, const char *name, guint instance)
 {
@@ -90,9 +84,9 @@ static void gather(PosternArcChain *chain, const PosternHeader *header)
 {
     for (guint i = 0; i < header->fields->len && chain->problem == NULL; i++) {
         const PosternHeaderField *field = &g_array_index(header->fields, PosternHeaderField, i);
-        gboolean results = is_named(field, RESULTS_FIELD);
-        gboolean message = is_named(field, MESSAGE_FIELD);
-        gboolean seal = is_named(field, SEAL_FIELD);
+        gboolean results = postern_header_field_is(field, RESULTS_FIELD);
+        gboolean message = postern_header_field_is(field, MESSAGE_FIELD);
+        gboolean seal = postern_header_field_is(field, SEAL_FIELD);
 
         if (!results && !message && !seal)
             continue;
@@ -170,7 +164,7 @@ static guint count_fields(const PosternHeader *header, const char *name)
     guint count = 0;
 
     for (guint i = 0; i < header->fields->len; i++)
-        count += is_named(&g_array_index(header->fields, PosternHeaderField, i), name) ? 1 : 0;
+        count += postern_header_field_is(&g_array_index(header->fields, PosternHeaderField, i), name) ? 1 : 0;
     return count;
 }
 
@@ -229,10 +223,13 @@ static void check_link(PosternArcChain *chain, guint instance)
 PosternArcChain *postern_arc_chain_new(const PosternHeader *header)
 {
     PosternArcChain *chain = g_new0(PosternArcChain, 1);
+    g_autofree char *problem = postern_header_problem(header);
 
     gather(chain, header);
     if (chain->count > 0 && header->too_many)
         fail(chain, "the header is too large");
+    if (chain->count > 0 && problem != NULL)
+        fail(chain, "the header is ambiguous: %s", problem);
     for (guint instance = chain->count; instance > 0 && chain->problem == NULL; instance--)
         check_link(chain, instance);
     if (chain->count > 0 && chain->problem == NULL)

@@ -62,12 +62,14 @@ GPtrArray *postern_author_domains(const PosternHeader *header, char **ret_proble
     const PosternHeaderField *field = postern_header_find(header, "From", 0);
 
     *ret_problem = NULL;
-    if (field == NULL)
+    if (postern_header_hides(header, "From"))
+        set_problem(ret_problem, "some readers see another From field");
+    else if (field == NULL)
         set_problem(ret_problem, "there is no From field");
     else if (postern_header_find(header, "From", 1) != NULL)
         set_problem(ret_problem, "there is more than one From field");
-    else if (postern_header_hides(header, "From"))
-        set_problem(ret_problem, "some readers see more than one From field");
+    else if (field->length > POSTERN_HEADER_SHOWN_FIELD_MAX_OCTETS)
+        set_problem(ret_problem, "From is too long: some mail servers cut it off");
     else if (header->too_many)
         set_problem(ret_problem, "the header is too large: there may be more than one From field");
     for (guint i = 0; field != NULL && i < POSTERN_MAILBOX_DOMAINS_MAX;

@@ -8,12 +8,6 @@
 #include "checks/dkim_signature.h"
 #include "checks/dkim_verify.h"
 
-static gboolean is_named(const PosternHeaderField *field, const char *name)
-{
-    return field->name_length == strlen(name) &&
-           g_ascii_strncasecmp(field->name, name, field->name_length) == 0;
-}
-
 /* Asks for the keys. FALSE: some have no answer yet. */
 static gboolean load_keys(GPtrArray *signatures, PosternAnswers *answers)
 {
@@ -31,30 +25,43 @@ static gboolean load_keys(GPtrArray *signatures, PosternAnswers *answers)
     return complete;
 }
 
-int postern_check_dkim_questions(const PosternHeader *header, PosternAnswers *answers)
-{
-    g_autoptr(GPtrArray) signatures = postern_dkim_select(header);
-    return load_keys(signatures, answers) ? 1 : 0;
-}
-
 static guint count_fields(const PosternHeader *header, const char *name)
 {
     guint count = 0;
     for (guint i = 0; i < header->fields->len; i++)
-        count += is_named(&g_array_index(header->fields, PosternHeaderField, i), name) ? 1 : 0;
+        count += postern_header_field_is(&g_array_index(header->fields, PosternHeaderField, i), name) ? 1 : 0;
     return count;
 }
 
-/* What no signature can be right about: why, or NULL. */
-static const char *header_problem(const char *octets, const PosternHeader *header)
+/* What no signature can be right about: why, a new string, or NULL. */
+static char *header_problem(const PosternHeader *header)
 {
+    g_autofree char *ambiguity = postern_header_problem(header);
     if (header->too_many)
-        return "the header is too large";
-    if (memchr(octets, '\0', header->header_length) != NULL)
-        return "the header has a NUL octet";
+        return g_strdup("the header is too large");
+    if (ambiguity != NULL)
+        return g_strconcat("the header is ambiguous: ", ambiguity, NULL);
     if (count_fields(header, "From") == 0)
-        return "the message has no From field";
+        return g_strdup("the message has no From field");
     return NULL;
+}
+
+/* No key is asked for then. */
+static void judge_header(GPtrArray *signatures, const PosternHeader *header)
+{
+    g_autofree char *problem = signatures->len > 0 ? header_problem(header) : NULL;
+    for (guint i = 0; problem != NULL && i < signatures->len; i++) {
+        PosternDkimSignature *signature = g_ptr_array_index(signatures, i);
+        if (!signature->decided)
+            postern_dkim_signature_decide(signature, POSTERN_DKIM_PERMERROR, problem);
+    }
+}
+
+int postern_check_dkim_questions(const PosternHeader *header, PosternAnswers *answers)
+{
+    g_autoptr(GPtrArray) signatures = postern_dkim_select(header);
+    judge_header(signatures, header);
+    return load_keys(signatures, answers) ? 1 : 0;
 }
 
 /* A From that was put over the signed one is what people see (RFC 6376 8.15): the signature does not speak
@@ -141,13 +148,9 @@ int postern_check_dkim(PosternDkimEngine *engine, const char *octets, gsize leng
                        PosternFindings *findings)
 {
     g_autoptr(GPtrArray) signatures = postern_dkim_select(header);
-    const char *problem = signatures->len > 0 ? header_problem(octets, header) : NULL;
-    for (guint i = 0; i < signatures->len; i++) {
-        PosternDkimSignature *signature = g_ptr_array_index(signatures, i);
-        if (problem != NULL && !signature->decided)
-            postern_dkim_signature_decide(signature, POSTERN_DKIM_PERMERROR, problem);
-        postern_dkim_signature_judge_time(signature, now);
-    }
+    judge_header(signatures, header);
+    for (guint i = 0; i < signatures->len; i++)
+        postern_dkim_signature_judge_time(g_ptr_array_index(signatures, i), now);
     if (!load_keys(signatures, answers))
         return 0;
     evaluate(engine, octets, length, header, signatures);

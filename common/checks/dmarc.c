@@ -141,11 +141,16 @@ static void find_authors(Run *run, const PosternHeader *header)
 {
     PosternDmarcFinding *dmarc = &run->findings->dmarc;
     g_autoptr(GPtrArray) domains = postern_author_domains(header, &dmarc->problem);
+    g_autofree char *ambiguity = postern_header_problem(header);
 
     dmarc->from_invalid = dmarc->problem != NULL;
-    dmarc->from_missing = postern_header_find(header, "From", 0) == NULL;
+    dmarc->from_missing =
+        postern_header_find(header, "From", 0) == NULL && !postern_header_hides(header, "From");
+    dmarc->ambiguous = ambiguity != NULL;
     dmarc->no_author = domains->len == 0 && dmarc->problem == NULL;
-    if (dmarc->no_author)
+    if (ambiguity != NULL && dmarc->problem == NULL)
+        dmarc->problem = g_strconcat("the header is ambiguous: ", ambiguity, NULL);
+    else if (dmarc->no_author)
         dmarc->problem = g_strdup("From names no author (RFC 6854)");
     if (dmarc->problem != NULL)
         tell(run, "%s", dmarc->problem);

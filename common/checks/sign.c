@@ -66,16 +66,14 @@ static gboolean has_odd_line_ends(const PosternHeaderField *field)
 }
 
 /* The fields to sign; NULL and *ret_reason where the header cannot be signed as it stands. */
-static GPtrArray *choose_fields(const char *octets, const PosternHeader *header, const char **ret_reason)
+static GPtrArray *choose_fields(const PosternHeader *header, const char **ret_reason)
 {
     g_autoptr(GPtrArray) fields = g_ptr_array_new();
     *ret_reason = NULL;
     if (header->too_many)
         *ret_reason = "the header is too large";
-    else if (memchr(octets, '\0', header->header_length) != NULL)
-        *ret_reason = "the header has a NUL octet";
-    else if (header->malformed_lines > 0)
-        *ret_reason = "the header has lines that are no field";
+    else if (header->ambiguity != POSTERN_HEADER_CLEAR)
+        *ret_reason = "not all programs would read the header alike";
     for (guint i = 0; i < header->fields->len && *ret_reason == NULL; i++) {
         const PosternHeaderField *field = &g_array_index(header->fields, PosternHeaderField, i);
         if (!is_signed(field))
@@ -185,7 +183,7 @@ int postern_check_sign(PosternSignEngine *engine, const char *octets, gsize leng
 {
     const char *reason = NULL;
     g_autofree char *author = author_domain(header, &reason);
-    g_autoptr(GPtrArray) fields = author != NULL ? choose_fields(octets, header, &reason) : NULL;
+    g_autoptr(GPtrArray) fields = author != NULL ? choose_fields(header, &reason) : NULL;
     if (fields == NULL) {
         say(findings, reason);
         return 1;

@@ -130,7 +130,7 @@ static PosternDmarcResult evaluate(const PosternFindings *findings, const Poster
 
 static PosternDmarcResult result_without_author(const PosternDmarcFinding *dmarc)
 {
-    if (dmarc->from_invalid)
+    if (dmarc->from_invalid || dmarc->ambiguous)
         return POSTERN_DMARC_PERMERROR;
     if (dmarc->no_author)
         return POSTERN_DMARC_NONE;
@@ -157,6 +157,14 @@ static gboolean is_weightier(PosternDmarcResult result, const PosternDmarcAuthor
     return author->policy > dmarc->decisive->policy;
 }
 
+/* Whatever an answer of the DNS that is missing would say, an ambiguous header does not pass. */
+static gboolean can_never_pass(const PosternDmarcFinding *dmarc)
+{
+    if (dmarc->result == POSTERN_DMARC_FAIL)
+        return FALSE;
+    return dmarc->ambiguous || (dmarc->from_invalid && dmarc->result != POSTERN_DMARC_TEMPERROR);
+}
+
 void postern_dmarc_conclude(PosternFindings *findings)
 {
     PosternDmarcFinding *dmarc = &findings->dmarc;
@@ -176,7 +184,6 @@ void postern_dmarc_conclude(PosternFindings *findings)
             dmarc->decisive = author;
         }
     }
-    if (dmarc->from_invalid && dmarc->result != POSTERN_DMARC_FAIL &&
-        dmarc->result != POSTERN_DMARC_TEMPERROR)
+    if (can_never_pass(dmarc))
         dmarc->result = POSTERN_DMARC_PERMERROR;
 }

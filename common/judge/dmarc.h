@@ -8,11 +8,12 @@
 
 /*
  * Sets findings->dmarc.result and decisive. Of several Author Domains each is evaluated: PASS where all pass,
- * else the one with the strictest policy decides. Nothing is ever PASS where from_invalid. NONE where From
- * says that there is no author. Without the check (no authors, no problem) the result stays NOT_CHECKED; so
- * it does where SPF was not checked, for the client is not known, and DKIM does not pass: a failure cannot be
- * told from mail that SPF would vouch for. TEMPERROR where it hangs on an answer that the DNS did not give.
- * Once all checks have ended, and again where one of them changes.
+ * else the one with the strictest policy decides. Nothing is ever PASS if from_invalid or ambiguous; if
+ * ambiguous it is FAIL or PERMERROR, for no answer of the DNS could make it PASS. NONE where From says that
+ * there is no author. Without the check (no authors, no problem) the result stays NOT_CHECKED; so it does
+ * where SPF was not checked, for the client is not known, and DKIM does not pass: a failure cannot be told
+ * from mail that SPF would vouch for. TEMPERROR where it hangs on an answer that the DNS did not give. Once
+ * all checks have ended, and again where one of them changes.
  */
 void postern_dmarc_conclude(PosternFindings *findings);
 

@@ -274,9 +274,11 @@ static void take_dmarc(PosternDmarcFinding *dmarc, PosternDmarcFinding *source)
     dmarc->from_invalid = source->from_invalid;
     dmarc->from_missing = source->from_missing;
     dmarc->no_author = source->no_author;
+    dmarc->ambiguous = source->ambiguous;
     dmarc->result = source->result;
     dmarc->decisive = source->decisive;
     source->result = POSTERN_DMARC_NOT_CHECKED;
+    source->ambiguous = FALSE;
     source->decisive = NULL;
 }
 

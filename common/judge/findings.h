@@ -126,7 +126,8 @@ typedef struct {
     gboolean from_invalid;    /* From is missing, double, malformed, or does not name one domain */
     gboolean from_missing;    /* there is none at all: nobody is impersonated; from_invalid too */
     gboolean no_author;       /* From says so (RFC 6854): DMARC does not apply */
-    char *problem;            /* from_invalid, no_author, PERMERROR, TEMPERROR: why, for people, or NULL */
+    gboolean ambiguous;       /* not all programs read the header alike (mail/header.h) */
+    char *problem;            /* why from_invalid, no_author, ambiguous, PERMERROR, TEMPERROR, or NULL */
     /* What judge/dmarc.h makes of it. */
     PosternDmarcResult result;
     const PosternDmarcAuthor *decisive; /* of authors: who decides the result, or NULL: there is none */

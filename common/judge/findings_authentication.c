@@ -182,6 +182,7 @@ static GVariant *dmarc_to_variant(const PosternDmarcFinding *dmarc)
     postern_findings_add_boolean(&builder, "from_invalid", dmarc->from_invalid);
     postern_findings_add_boolean(&builder, "from_missing", dmarc->from_missing);
     postern_findings_add_boolean(&builder, "no_author", dmarc->no_author);
+    postern_findings_add_boolean(&builder, "ambiguous", dmarc->ambiguous);
     g_variant_builder_add(
         &builder, "{sv}", "authors",
         postern_findings_list(dmarc->authors, POSTERN_DMARC_AUTHORS_MAX, author_to_variant));
@@ -199,6 +200,7 @@ static gboolean dmarc_from_variant(GVariant *dictionary, gpointer structure, GEr
     return postern_dictionary_get_boolean(dictionary, "from_invalid", &dmarc->from_invalid, error) &&
            postern_dictionary_get_boolean(dictionary, "from_missing", &dmarc->from_missing, error) &&
            postern_dictionary_get_boolean(dictionary, "no_author", &dmarc->no_author, error) &&
+           postern_dictionary_get_boolean(dictionary, "ambiguous", &dmarc->ambiguous, error) &&
            postern_findings_get_list(dictionary, &author_list, dmarc->authors, error) &&
            postern_findings_get_list(dictionary, &organization_list, dmarc->organizations, error) &&
            postern_findings_get_texts(dictionary, dmarc_texts, dmarc, error);

@@ -104,6 +104,7 @@ static void copy_actions(PosternPolicy *policy, const PosternPolicyOptions *opti
     policy->dmarc_quarantine = (PosternAction)options->dmarc_quarantine;
     policy->dmarc_error = (PosternAction)options->dmarc_error;
     policy->from_invalid = (PosternAction)options->from_invalid;
+    policy->header_ambiguous = (PosternAction)options->header_ambiguous;
     policy->sign_error = (PosternAction)options->sign_error;
 }
 

@@ -42,6 +42,7 @@ typedef struct {
     PosternAction dmarc_quarantine; /* the same, p=quarantine; under p=none nothing is done */
     PosternAction dmarc_error;      /* temperror only */
     PosternAction from_invalid;
+    PosternAction header_ambiguous; /* not all programs read the header alike */
     GPtrArray *trusted_sealers;      /* of char *: domains, lower case; never NULL */
     gboolean authentication_results; /* insert the header, and remove forged ones of our name */
     gboolean received_spf;           /* insert Received-SPF (RFC 7208 9.1) */

@@ -57,3 +57,15 @@ char *postern_received_spf_value(const PosternSpfFinding *spf, const PosternEnve
     add_pair(out, "receiver", receiver);
     return g_string_free(out, FALSE);
 }
+
+gboolean postern_received_spf_names_receiver(const char *value, gsize length)
+{
+    const gsize key = strlen("receiver");
+
+    if (memchr(value, '(', length))
+        return TRUE;
+    for (gsize at = 0; at + key <= length; at++)
+        if (g_ascii_strncasecmp(value + at, "receiver", key) == 0)
+            return TRUE;
+    return FALSE;
+}

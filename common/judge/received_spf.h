@@ -13,3 +13,6 @@
  */
 char *postern_received_spf_value(const PosternSpfFinding *spf, const PosternEnvelope *envelope,
                                  const char *receiver);
+
+/* TRUE if the value of such a field says who wrote it: with receiver=, or in a comment. */
+gboolean postern_received_spf_names_receiver(const char *value, gsize length);

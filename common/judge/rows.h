@@ -12,7 +12,8 @@ typedef struct {
     const PosternPolicy *policy;
     const PosternFindings *findings;
     const PosternEnvelope *envelope;
-    gboolean header_unsafe; /* forged fields cannot all be removed */
+    gboolean header_unsafe;     /* forged fields cannot all be removed */
+    const char *header_problem; /* why the header is ambiguous, for people, or NULL */
 } PosternCase;
 
 typedef struct {
@@ -36,7 +37,7 @@ gboolean postern_row_has_text(const char *text);
 void postern_row_add_in_brackets(GString *text, const char *detail); /* " (detail)", nothing for none */
 
 /* The lists, each ended by a row without a name. Of equal actions the first row of the first list wins. */
-extern const PosternRow postern_rows_content[]; /* rows_content.c: virus, unscannable, header */
+extern const PosternRow postern_rows_content[]; /* rows_content.c: virus, unscannable, header … */
 extern const PosternRow postern_rows_spf[];     /* rows_spf.c */
 extern const PosternRow postern_rows_dkim[];    /* rows_dkim.c: those of strangers, and ours */
 extern const PosternRow postern_rows_dmarc[];   /* rows_dmarc.c */

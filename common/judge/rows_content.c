@@ -42,6 +42,17 @@ static void describe_header(const PosternCase *facts, gboolean inside, GString *
     g_string_append(text, "Message refused: header has too many fields, or is too large");
 }
 
+static gboolean header_ambiguous_applies(const PosternCase *facts)
+{
+    return facts->header_problem != NULL;
+}
+
+static void describe_header_ambiguous(const PosternCase *facts, gboolean inside, GString *text)
+{
+    g_string_append(text, "Header can be read in more than one way");
+    postern_row_add_in_brackets(text, facts->header_problem);
+}
+
 const PosternRow postern_rows_content[] = {
     {"virus", POSTERN_CHECK_VIRUS, virus_applies, POSTERN_ROW_POLICY(virus), FALSE, NULL, "550 5.7.1",
      "451 4.7.1", describe_virus},
@@ -49,5 +60,8 @@ const PosternRow postern_rows_content[] = {
      scan_was_not_done, "550 5.7.1", "451 4.7.1", describe_unscannable},
     {"header", 0, header_applies, POSTERN_ROW_ALWAYS_REJECT, FALSE, NULL, "550 5.7.1", "451 4.7.1",
      describe_header},
+    {"header_ambiguous", POSTERN_CHECK_DKIM | POSTERN_CHECK_DMARC | POSTERN_CHECK_ARC,
+     header_ambiguous_applies, POSTERN_ROW_POLICY(header_ambiguous), TRUE, NULL, "550 5.6.0", "451 4.6.0",
+     describe_header_ambiguous},
     {NULL},
 };

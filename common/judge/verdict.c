@@ -15,39 +15,78 @@
 /* The fields above, and Subject. */
 #define INSERTED_MAX (4 + POSTERN_SIGN_FIELDS_MAX)
 
-static gboolean has_name(const PosternHeaderField *field, const char *name)
-{
-    return field->name_length == strlen(name) &&
-           g_ascii_strncasecmp(field->name, name, field->name_length) == 0;
-}
-
 /* Where we add results, or our signature, forged ones of our name must not stand beside them. */
 static gboolean claims_authentication(const PosternPolicy *policy)
 {
     return policy->authentication_results || (policy->checks & POSTERN_CHECK_SIGN);
 }
 
+static gboolean always(const char *value, gsize length, const PosternPolicy *policy)
+{
+    return TRUE;
+}
+
+static gboolean results_are_ours(const char *value, gsize length, const PosternPolicy *policy)
+{
+    return postern_authentication_results_is_of(value, length, policy->authserv_id);
+}
+
+/* One that names no receiver is ours too where we add one: nobody could tell it from that. */
+static gboolean received_spf_is_ours(const char *value, gsize length, const PosternPolicy *policy)
+{
+    return postern_authentication_results_mentions(value, length, policy->authserv_id) ||
+           (policy->received_spf && !postern_received_spf_names_receiver(value, length));
+}
+
+/* Fields that only we may write. */
+static const struct {
+    const char *name;
+    gboolean (*is_ours)(const char *value, gsize length, const PosternPolicy *policy);
+} own_fields[] = {
+    {RESULTS_FIELD, results_are_ours},
+    {RECEIVED_SPF_FIELD, received_spf_is_ours},
+    {QUARANTINE_FIELD, always},
+};
+
+/* TRUE if line, however it is written, is a forged field to somebody. */
+static gboolean is_forged(const PosternHeaderField *line, const PosternPolicy *policy)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(own_fields); i++) {
+        const char *value = line->value;
+        gsize length = line->value_length;
+
+        if ((postern_header_field_is(line, own_fields[i].name) ||
+             postern_header_line_hides(line, own_fields[i].name, &value, &length)) &&
+            own_fields[i].is_ours(value, length, policy))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean remove_field(PosternEdits *edits, const PosternHeader *header, guint index)
+{
+    const PosternHeaderField *field = &g_array_index(header->fields, PosternHeaderField, index);
+    g_autofree char *name = g_strndup(field->name, field->name_length);
+    guint occurrence = 0;
+
+    for (guint i = 0; i < index; i++)
+        if (postern_header_field_is(&g_array_index(header->fields, PosternHeaderField, i), name))
+            occurrence++;
+    return postern_edits_remove(edits, name, occurrence);
+}
+
 /* Adds to edits the removal of fields that only we may write. FALSE: there may be more of them than can be
  * removed. */
-static gboolean remove_forged(PosternEdits *edits, const PosternHeader *header, const char *authserv_id)
+static gboolean remove_forged(PosternEdits *edits, const PosternHeader *header, const PosternPolicy *policy)
 {
-    guint results = 0;
-    guint quarantines = 0;
-
-    for (guint i = 0; i < header->fields->len; i++) {
-        const PosternHeaderField *field = &g_array_index(header->fields, PosternHeaderField, i);
-        gboolean removed = TRUE;
-
-        if (has_name(field, QUARANTINE_FIELD)) {
-            removed = postern_edits_remove(edits, QUARANTINE_FIELD, quarantines++);
-        } else if (has_name(field, RESULTS_FIELD)) {
-            if (postern_authentication_results_is_of(field->value, field->value_length, authserv_id))
-                removed = postern_edits_remove(edits, RESULTS_FIELD, results);
-            results++;
-        }
-        if (!removed)
+    for (guint i = 0; i < header->fields->len; i++)
+        if (is_forged(&g_array_index(header->fields, PosternHeaderField, i), policy) &&
+            !remove_field(edits, header, i))
             return FALSE;
-    }
+    for (guint i = 0; i < header->odd_lines->len; i++)
+        if (is_forged(&g_array_index(header->odd_lines, PosternHeaderField, i), policy) &&
+            !postern_edits_remove_odd_line(edits, i))
+            return FALSE;
     return !header->too_many && edits->list->len + INSERTED_MAX <= POSTERN_HEADER_EDITS_MAX;
 }
 
@@ -140,9 +179,12 @@ PosternVerdict *postern_verdict_decide(const PosternPolicy *policy, const Poster
 {
     g_autoptr(PosternEdits) edits = postern_edits_new();
     gboolean cleaned =
-        !claims_authentication(policy) || !header || remove_forged(edits, header, policy->authserv_id);
-    PosternCase facts = {policy, findings, envelope, !cleaned};
+        !claims_authentication(policy) || !header || remove_forged(edits, header, policy);
     PosternVerdict *verdict = g_new0(PosternVerdict, 1);
+
+    verdict->header_problem = header ? postern_header_problem(header) : NULL;
+
+    PosternCase facts = {policy, findings, envelope, !cleaned, verdict->header_problem};
     PosternAction action;
     const PosternRow *row = postern_rows_decide(&facts, &action);
 
@@ -172,6 +214,7 @@ void postern_verdict_free(PosternVerdict *verdict)
     g_free(verdict->would_reply);
     g_free(verdict->authentication_results);
     g_free(verdict->policy);
+    g_free(verdict->header_problem);
     g_free(verdict->decided);
     postern_edits_free(verdict->edits);
     g_free(verdict);

@@ -100,6 +100,14 @@ gboolean postern_edits_remove(PosternEdits *edits, const char *name, guint occur
     return TRUE;
 }
 
+gboolean postern_edits_remove_odd_line(PosternEdits *edits, guint occurrence)
+{
+    if (edits->list->len >= POSTERN_HEADER_EDITS_MAX)
+        return FALSE;
+    g_ptr_array_add(edits->list, edit_new(POSTERN_EDIT_REMOVE_ODD_LINE, NULL, NULL, occurrence));
+    return TRUE;
+}
+
 gboolean postern_edits_change(PosternEdits *edits, const char *name, guint occurrence, const char *value)
 {
     if (edits->list->len >= POSTERN_HEADER_EDITS_MAX || !name_is_acceptable(name) ||

@@ -12,13 +12,14 @@ typedef enum {
     POSTERN_EDIT_INSERT, /* a new field above all others */
     POSTERN_EDIT_REMOVE, /* the occurrence-th field of that name */
     POSTERN_EDIT_CHANGE, /* its value becomes another; its place, and how its name is written, stay */
+    POSTERN_EDIT_REMOVE_ODD_LINE, /* the occurrence-th of the header's odd lines (mail/header.h) */
 } PosternEditKind;
 
 typedef struct {
     PosternEditKind kind;
-    char *name;  /* field name */
+    char *name;  /* field name; NULL for REMOVE_ODD_LINE */
     char *value; /* INSERT, CHANGE: the value; lines of it are folded with CRLF and white space already */
-    guint occurrence; /* REMOVE, CHANGE: 0 is the first of that name, counted in the unedited message */
+    guint occurrence; /* REMOVE, CHANGE: 0 is the first, counted in the unedited message */
 } PosternEdit;
 
 typedef struct {
@@ -37,6 +38,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternEdits, postern_edits_free)
  */
 gboolean postern_edits_insert(PosternEdits *edits, const char *name, const char *value);
 gboolean postern_edits_remove(PosternEdits *edits, const char *name, guint occurrence);
+gboolean postern_edits_remove_odd_line(PosternEdits *edits, guint occurrence);
 gboolean postern_edits_change(PosternEdits *edits, const char *name, guint occurrence, const char *value);
 
 /*

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "mail/header_ambiguity.h"
 
 /* One line of the header: where it starts, its text without the line end, and its octets with it. */
 typedef struct {
@@ -48,23 +49,22 @@ static gsize name_length(const char *text, gsize length, gsize *ret_colon)
     return colon < length && text[colon] == ':' ? name : 0;
 }
 
-static gboolean begin_field(PosternHeaderField *field, const char *octets, Line line)
+/* The field that begins on line; an odd line is all value. */
+static PosternHeaderField begin_field(const char *octets, Line line)
 {
     const char *text = octets + line.offset;
     gsize colon;
     gsize name = name_length(text, line.text_length, &colon);
+    gsize value = name > 0 ? colon + 1 : 0;
 
-    if (name == 0)
-        return FALSE;
-    *field = (PosternHeaderField){
+    return (PosternHeaderField){
         .name = text,
         .name_length = name,
-        .value = text + colon + 1,
-        .value_length = line.text_length - colon - 1,
+        .value = text + value,
+        .value_length = line.text_length - value,
         .offset = line.offset,
         .length = line.length,
     };
-    return TRUE;
 }
 
 static void extend_field(PosternHeaderField *field, const char *octets, Line line)
@@ -73,28 +73,67 @@ static void extend_field(PosternHeaderField *field, const char *octets, Line lin
     field->length = line.offset + line.length - field->offset;
 }
 
+static void note(PosternHeader *header, PosternHeaderAmbiguity ambiguity, guint line, gsize offset)
+{
+    if (ambiguity == POSTERN_HEADER_CLEAR || header->ambiguity != POSTERN_HEADER_CLEAR)
+        return;
+    header->ambiguity = ambiguity;
+    header->ambiguous_line = line;
+    header->ambiguous_offset = offset;
+}
+
 /* Beyond the limits the block is still followed to its end, for the place of the body, but not indexed. */
-static void end_field(PosternHeader *header, PosternHeaderField *field)
+static void end_field(PosternHeader *header, PosternHeaderField *field, guint line)
 {
     if (!field->name)
         return;
-    if (header->fields->len >= POSTERN_HEADER_FIELDS_MAX ||
+    note(header, postern_header_line_ambiguity(field, field->offset == 0), line, field->offset);
+    if (header->fields->len + header->odd_lines->len >= POSTERN_HEADER_FIELDS_MAX ||
         field->offset + field->length > POSTERN_HEADER_BLOCK_MAX_OCTETS)
         header->too_many = TRUE;
     else
-        g_array_append_val(header->fields, *field);
+        g_array_append_val(field->name_length > 0 ? header->fields : header->odd_lines, *field);
     field->name = NULL;
+}
+
+/* Which line a field begins on, from 1. */
+static guint line_number(const PosternHeader *header, gsize offset)
+{
+    guint number = 1;
+
+    for (gsize i = 0; i < offset; i++)
+        number += header->octets[i] == '\n';
+    return number;
+}
+
+static void compare_fields(PosternHeader *header)
+{
+    const PosternHeaderField *field = postern_header_disagreeing_field(header);
+
+    if (field && (header->ambiguity == POSTERN_HEADER_CLEAR || field->offset < header->ambiguous_offset)) {
+        header->ambiguity = POSTERN_HEADER_CLEAR;
+        note(header, POSTERN_HEADER_FIELDS_DISAGREE, line_number(header, field->offset), field->offset);
+    }
+}
+
+static PosternHeader *header_new(const char *octets, gsize length)
+{
+    PosternHeader *header = g_new0(PosternHeader, 1);
+
+    header->fields = g_array_new(FALSE, FALSE, sizeof(PosternHeaderField));
+    header->odd_lines = g_array_new(FALSE, FALSE, sizeof(PosternHeaderField));
+    header->octets = octets;
+    header->body_offset = length;
+    return header;
 }
 
 PosternHeader *postern_header_parse(const char *octets, gsize length)
 {
-    PosternHeader *header = g_new0(PosternHeader, 1);
+    PosternHeader *header = header_new(octets, length);
     PosternHeaderField field = {NULL};
+    guint number = 0, begun = 0;
     gsize offset = 0;
 
-    header->fields = g_array_new(FALSE, FALSE, sizeof(PosternHeaderField));
-    header->octets = octets;
-    header->body_offset = length;
     while (offset < length) {
         Line line = line_at(octets, length, offset);
         gboolean continues = line.text_length > 0 && is_white(octets[offset]);
@@ -104,18 +143,23 @@ PosternHeader *postern_header_parse(const char *octets, gsize length)
             break;
         }
         offset += line.length;
+        number++;
         if (continues && field.name) {
             extend_field(&field, octets, line);
-            continue;
+        } else {
+            end_field(header, &field, begun);
+            field = begin_field(octets, line);
+            begun = number;
         }
-        end_field(header, &field);
-        if (continues || !begin_field(&field, octets, line))
-            header->malformed_lines++;
     }
-    end_field(header, &field);
+    end_field(header, &field, begun);
     header->header_length = offset;
     if (offset > POSTERN_HEADER_BLOCK_MAX_OCTETS)
         header->too_many = TRUE;
+    compare_fields(header);
+    /* All of it is body to everybody; a From that somebody may see in it is found by postern_header_hides. */
+    if (header->fields->len == 0)
+        header->ambiguity = POSTERN_HEADER_CLEAR;
     return header;
 }
 
@@ -124,59 +168,25 @@ void postern_header_free(PosternHeader *header)
     if (!header)
         return;
     g_array_unref(header->fields);
+    g_array_unref(header->odd_lines);
     g_free(header);
+}
+
+gboolean postern_header_field_is(const PosternHeaderField *field, const char *name)
+{
+    return field->name_length == strlen(name) &&
+           g_ascii_strncasecmp(field->name, name, field->name_length) == 0;
 }
 
 const PosternHeaderField *postern_header_find(const PosternHeader *header, const char *name, guint occurrence)
 {
-    gsize length = strlen(name);
-
     for (guint i = 0; i < header->fields->len; i++) {
         const PosternHeaderField *field = &g_array_index(header->fields, PosternHeaderField, i);
 
-        if (field->name_length != length || g_ascii_strncasecmp(field->name, name, length) != 0)
-            continue;
-        if (occurrence-- == 0)
+        if (postern_header_field_is(field, name) && occurrence-- == 0)
             return field;
     }
     return NULL;
-}
-
-/* TRUE where a line is name and a colon once all octets that are not printable are gone. */
-static gboolean looks_like(const char *line, gsize length, const char *name)
-{
-    gsize matched = 0;
-
-    for (gsize i = 0; i < length; i++) {
-        if (!g_ascii_isgraph(line[i]))
-            continue;
-        if (name[matched] == '\0')
-            return line[i] == ':';
-        if (g_ascii_tolower(line[i]) != g_ascii_tolower(name[matched++]))
-            return FALSE;
-    }
-    return FALSE;
-}
-
-gboolean postern_header_hides(const PosternHeader *header, const char *name)
-{
-    guint seen = 0;
-    gsize offset = 0;
-
-    while (offset < header->header_length) {
-        const char *line = header->octets + offset;
-        gsize length = header->header_length - offset;
-        const char *newline = memchr(line, '\n', length);
-
-        length = newline ? (gsize)(newline - line) : length;
-        const char *bare = memchr(line, '\r', length);
-
-        length = bare ? (gsize)(bare - line) : length;
-        if ((offset == 0 || !is_white(*line)) && looks_like(line, length, name))
-            seen++;
-        offset += length + 1;
-    }
-    return seen > 0 && postern_header_find(header, name, seen - 1) == NULL;
 }
 
 char *postern_header_field_unfold(const PosternHeaderField *field)

@@ -65,6 +65,22 @@ static char *changed_value(const char *octets, const PosternHeaderField *field, 
     return g_strconcat(" ", value, line_end, NULL);
 }
 
+static const PosternHeaderField *edited_field(const PosternHeader *header, const PosternEdit *edit)
+{
+    switch (edit->kind) {
+    case POSTERN_EDIT_REMOVE:
+    case POSTERN_EDIT_CHANGE:
+        return postern_header_find(header, edit->name, edit->occurrence);
+    case POSTERN_EDIT_REMOVE_ODD_LINE:
+        return edit->occurrence < header->odd_lines->len
+                   ? &g_array_index(header->odd_lines, PosternHeaderField, edit->occurrence)
+                   : NULL;
+    case POSTERN_EDIT_INSERT:
+        break;
+    }
+    return NULL;
+}
+
 /* The fields that change, each once, in the order of the message. */
 static GArray *changes_of(const PosternHeader *header, const char *octets, const PosternEdits *edits)
 {
@@ -73,10 +89,8 @@ static GArray *changes_of(const PosternHeader *header, const char *octets, const
     g_array_set_clear_func(changes, change_clear);
     for (guint i = 0; edits && i < edits->list->len; i++) {
         const PosternEdit *edit = g_ptr_array_index(edits->list, i);
-        const PosternHeaderField *field = edit->kind != POSTERN_EDIT_INSERT
-                                              ? postern_header_find(header, edit->name, edit->occurrence)
-                                              : NULL;
-        gboolean removed = edit->kind == POSTERN_EDIT_REMOVE;
+        const PosternHeaderField *field = edited_field(header, edit);
+        gboolean removed = edit->kind != POSTERN_EDIT_CHANGE;
 
         if (!field)
             continue;
@@ -109,43 +123,76 @@ static GString *inserted_fields(const PosternEdits *edits)
     return text;
 }
 
-/*
- * Where inserted fields go: to the very start, unless the message begins with white space. Such lines would
- * become a continuation of what stands before them, so a stranger could add to a field of ours.
- */
+static gboolean is_white(char octet)
+{
+    return octet == ' ' || octet == '\t';
+}
+
+static gsize next_line(const char *octets, const PosternHeader *header, gsize place)
+{
+    const char *newline = memchr(octets + place, '\n', header->header_length - place);
+
+    return newline ? (gsize)(newline - octets) + 1 : header->header_length;
+}
+
+/* A line that must stay the first: white space would continue a field of ours, so that a stranger could add
+ * to it; and the "From " of a mailbox is told from a line of the body by its place alone. */
+static gboolean stays_first(const char *octets, gsize length)
+{
+    return (length > 0 && is_white(*octets)) || (length >= 5 && memcmp(octets, "From ", 5) == 0) ||
+           (length >= 6 && memcmp(octets, ">From ", 6) == 0);
+}
+
+/* Where inserted fields go: to the very start, or behind what must stay there. */
 static gsize insertion_place(const char *octets, const PosternHeader *header)
 {
     gsize place = 0;
 
-    while (place < header->header_length && (octets[place] == ' ' || octets[place] == '\t')) {
-        const char *newline = memchr(octets + place, '\n', header->header_length - place);
-
-        place = newline ? (gsize)(newline - octets) + 1 : header->header_length;
-    }
+    if (!stays_first(octets, header->header_length))
+        return 0;
+    do
+        place = next_line(octets, header, place);
+    while (place < header->header_length && is_white(octets[place]));
     return place;
+}
+
+/* kept: what stands before them. */
+static void add_inserted(PosternMessageReader *reader, const char *kept, gsize length)
+{
+    add_piece(reader, kept, length);
+    if (reader->inserted->len > 0 && length > 0 && kept[length - 1] != '\n')
+        g_string_prepend(reader->inserted, "\r\n");
+    add_piece(reader, reader->inserted->str, reader->inserted->len);
 }
 
 static void lay_out(PosternMessageReader *reader, const char *octets, gsize length, const PosternEdits *edits)
 {
     g_autoptr(PosternHeader) header = postern_header_parse(octets, length);
     gsize place = insertion_place(octets, header);
+    gsize at = 0;
 
     reader->changes = changes_of(header, octets, edits);
     reader->inserted = inserted_fields(edits);
-    if (reader->inserted->len > 0 && place > 0 && octets[place - 1] != '\n')
-        g_string_prepend(reader->inserted, "\r\n");
-    add_piece(reader, octets, place);
-    add_piece(reader, reader->inserted->str, reader->inserted->len);
-    for (guint i = 0; i < reader->changes->len; i++) {
-        const Change *change = &g_array_index(reader->changes, Change, i);
-        gsize value = (gsize)(change->field->value - octets);
+    for (guint i = 0; i <= reader->changes->len; i++) {
+        const Change *change =
+            i < reader->changes->len ? &g_array_index(reader->changes, Change, i) : NULL;
+        gsize start = !change ? length : change->field->offset;
 
-        add_piece(reader, octets + place, (change->value ? value : change->field->offset) - place);
+        place = MAX(place, at);
+        if (place <= start) {
+            add_inserted(reader, octets + at, place - at);
+            at = place;
+            place = G_MAXSIZE;
+        }
+        if (change && change->value)
+            start = (gsize)(change->field->value - octets);
+        add_piece(reader, octets + at, start - at);
+        if (!change)
+            break;
         if (change->value)
             add_piece(reader, change->value, strlen(change->value));
-        place = change->field->offset + change->field->length;
+        at = change->field->offset + change->field->length;
     }
-    add_piece(reader, octets + place, length - place);
 }
 
 PosternMessageReader *postern_message_reader_new(PosternMessage *message, const PosternEdits *edits,

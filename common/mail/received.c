@@ -245,8 +245,10 @@ static gboolean walk(const PosternHeader *header, PosternIsTrusted is_trusted, g
         PosternReceived received;
         gboolean found, go_on;
 
-        if (field->name_length != strlen("Received") ||
-            g_ascii_strncasecmp(field->name, "Received", field->name_length) != 0)
+        /* Above it somebody else may see another Received. */
+        if (header->ambiguity != POSTERN_HEADER_CLEAR && header->ambiguous_offset <= field->offset)
+            return FALSE;
+        if (!postern_header_field_is(field, "Received"))
             continue;
         count++;
         *ret_last = field;

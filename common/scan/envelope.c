@@ -8,13 +8,23 @@
 /* In this order: what the client said in RCPT, before what became of it. */
 static const char *const recipient_fields[] = {"X-Original-To", "Envelope-To", "Delivered-To"};
 
+/* The topmost field of that name, or NULL; above it nobody may see another one. */
+static const PosternHeaderField *topmost(const PosternHeader *header, const char *name)
+{
+    const PosternHeaderField *field = postern_header_find(header, name, 0);
+    if (field == NULL || header->ambiguity == POSTERN_HEADER_CLEAR ||
+        header->ambiguous_offset > field->offset)
+        return field;
+    return NULL;
+}
+
 /*
  * The address in the topmost Return-Path field ("" for the null sender), a new string, or NULL. What stands
  * below entry, the field of the relay that took the message in, its sender may have written.
  */
 static char *find_sender(const PosternHeader *header, gsize entry)
 {
-    const PosternHeaderField *field = postern_header_find(header, "Return-Path", 0);
+    const PosternHeaderField *field = topmost(header, "Return-Path");
     if (field == NULL || field->offset > entry)
         return NULL;
     g_autofree char *value = postern_header_field_unfold(field);
@@ -28,7 +38,7 @@ static void find_recipient(const PosternHeader *header, PosternEnvelope *envelop
 {
     const PosternHeaderField *received = postern_header_find(header, "Received", 0);
     for (gsize i = 0; i < G_N_ELEMENTS(recipient_fields); i++) {
-        const PosternHeaderField *field = postern_header_find(header, recipient_fields[i], 0);
+        const PosternHeaderField *field = topmost(header, recipient_fields[i]);
         if (field == NULL || (received != NULL && field->offset > received->offset))
             continue;
         char *value = postern_header_field_unfold(field);

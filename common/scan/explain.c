@@ -127,7 +127,8 @@ char *postern_scan_explain(const PosternAnswers *answers, const PosternFindings 
     PosternCase facts = {.policy = policy,
                          .findings = findings,
                          .envelope = envelope,
-                         .header_unsafe = g_strcmp0(verdict->check, "header") == 0};
+                         .header_unsafe = g_strcmp0(verdict->check, "header") == 0,
+                         .header_problem = verdict->header_problem};
     add_answers(out, answers);
     add_steps(out, findings);
     postern_rows_explain(&facts, add_row, out);

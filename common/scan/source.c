@@ -18,6 +18,7 @@ struct PosternScanSource {
     char *path;              /* of input */
     gboolean begun;          /* what kind of file it is, is known */
     gboolean mailbox;
+    gboolean at_mark; /* one message with the "From " line of a mailbox, which is none of it, before it */
     gboolean ended; /* nothing more can be read from input */
     PosternMbox mbox;
     guint number; /* in the mailbox, of the message that is being read */
@@ -65,7 +66,7 @@ static void close_input(PosternScanSource *source)
 {
     g_autoptr(PosternMessage) unfinished = postern_scan_lines_end(source->lines, NULL);
     g_clear_pointer(&source->input, postern_scan_input_free);
-    source->begun = source->mailbox = source->ended = FALSE;
+    source->begun = source->mailbox = source->at_mark = source->ended = FALSE;
     source->held = source->at = 0;
     source->number = 0;
 }
@@ -100,13 +101,23 @@ static void on_octets(const char *octets, gsize length, gpointer user_data)
     postern_scan_lines_add(source->lines, octets, length);
 }
 
+/* Octets of buffer, up to the end of the line or all. */
+static gsize pass_over_line(PosternScanSource *source, const char *octets)
+{
+    const char *newline = memchr(octets, '\n', source->held);
+    source->at_mark = newline == NULL;
+    return newline != NULL ? (gsize)(newline - octets) + 1 : source->held;
+}
+
 /* Takes what buffer has; TRUE: a message has ended. */
 static gboolean take(PosternScanSource *source)
 {
     const char *octets = source->buffer + source->at;
     gboolean ended = FALSE;
     gsize taken = source->held;
-    if (source->mailbox)
+    if (source->at_mark)
+        taken = pass_over_line(source, octets);
+    else if (source->mailbox)
         taken = postern_mbox_feed(&source->mbox, octets, source->held, on_octets, source, &ended);
     else
         postern_scan_lines_add(source->lines, octets, source->held);
@@ -121,8 +132,10 @@ static gboolean take(PosternScanSource *source)
 static void begin(PosternScanSource *source)
 {
     source->begun = TRUE;
-    source->mailbox = source->split_mailboxes && source->held >= MARK_LENGTH &&
-                      memcmp(source->buffer, POSTERN_MBOX_MARK, MARK_LENGTH) == 0;
+    gboolean marked =
+        source->held >= MARK_LENGTH && memcmp(source->buffer, POSTERN_MBOX_MARK, MARK_LENGTH) == 0;
+    source->mailbox = marked && source->split_mailboxes;
+    source->at_mark = marked && !source->split_mailboxes;
     source->number = 1;
     if (source->mailbox)
         postern_mbox_init(&source->mbox);

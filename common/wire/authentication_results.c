@@ -286,7 +286,7 @@ static gboolean is_same_name(const GString *word, const char *authserv_id)
     return strcmp(left, right) == 0;
 }
 
-static gboolean occurs(const char *value, gsize length, const char *authserv_id)
+gboolean postern_authentication_results_mentions(const char *value, gsize length, const char *authserv_id)
 {
     g_autofree char *name = squeeze(authserv_id, strlen(authserv_id), FALSE);
     g_autofree char *with_comments = squeeze(value, length, FALSE);
@@ -301,8 +301,8 @@ gboolean postern_authentication_results_is_of(const char *value, gsize length, c
     Cursor cursor = {value, length, 0};
 
     if (!skip_space_and_comments(&cursor) || !take_word(&cursor, word))
-        return occurs(value, length, authserv_id);
+        return postern_authentication_results_mentions(value, length, authserv_id);
     if (is_same_name(word, authserv_id))
         return TRUE;
-    return !is_ended(&cursor) && occurs(value, length, authserv_id);
+    return !is_ended(&cursor) && postern_authentication_results_mentions(value, length, authserv_id);
 }

@@ -40,3 +40,6 @@ char *postern_authentication_results_format(const PosternAuthenticationResults *
  * or control octets stand between its letters, for a careless reader may pass over these.
  */
 gboolean postern_authentication_results_is_of(const char *value, gsize length, const char *authserv_id);
+
+/* TRUE if authserv_id occurs in a value anywhere, read as carelessly as above. */
+gboolean postern_authentication_results_mentions(const char *value, gsize length, const char *authserv_id);

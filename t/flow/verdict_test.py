@@ -39,7 +39,8 @@ UNFORGED = ("Received: from x by y\nAuthentication-Results: other.example; spf=p
 
 
 def normalised(octets):
-    """As a client would have to send it: CRLF for each LF alone, and at the end."""
+    """As a client would have to send it: CRLF for each LF alone and at the end, no line of a mailbox."""
+    octets = re.sub(rb"\AFrom [^\n]*\n", b"", octets)
     octets = re.sub(rb"(?<!\r)\n", b"\r\n", octets)
     return octets if octets.endswith(b"\r\n") else octets + b"\r\n"
 

@@ -56,7 +56,8 @@ static PosternPolicy *take_policy(Input *input)
     PosternAction *const actions[] = {&policy->virus,        &policy->unscannable,  &policy->spf_fail,
                                       &policy->spf_softfail, &policy->spf_error,    &policy->dkim_fail,
                                       &policy->dkim_error,   &policy->dmarc_reject, &policy->dmarc_quarantine,
-                                      &policy->dmarc_error,  &policy->from_invalid, &policy->sign_error};
+                                      &policy->dmarc_error,  &policy->from_invalid, &policy->sign_error,
+                                      &policy->header_ambiguous};
     guint flags = take_number(input, 256);
     guint more = take_number(input, 256);
 

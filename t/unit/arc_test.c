@@ -230,6 +230,22 @@ static void test_dns(void)
     }
 }
 
+/* A header that can be read in two ways has no chain that says anything. */
+static void test_ambiguous_header(void)
+{
+    static const char *const lines[] = {"no colon\r\n", "X-Other\t: x\r\n", "Subject: other\r\n",
+                                        "ARC-Seal : i=2; a=rsa-sha256\r\n", "From\r\n : b@other.example\r\n"};
+    g_auto(Key) key = make_key(FALSE);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(lines); i++) {
+        g_autoptr(GString) message = make_chain(&key, 1, "from", SAYS);
+        g_string_prepend(message, lines[i]);
+        g_autoptr(PosternFindings) findings = check(message, key.record, POSTERN_ANSWER_NODATA);
+        g_assert_cmpint(findings->arc.result, ==, POSTERN_ARC_FAIL);
+        g_assert_cmpuint(findings->arc.sets->len, ==, 0);
+    }
+}
+
 /* Who did not seal From cannot vouch for it; nor for two of them. */
 static void test_uncovered_from(void)
 {
@@ -358,6 +374,7 @@ int main(int argc, char **argv)
     g_test_add_func("/arc/altered", test_altered);
     g_test_add_func("/arc/dns", test_dns);
     g_test_add_func("/arc/uncovered-from", test_uncovered_from);
+    g_test_add_func("/arc/ambiguous-header", test_ambiguous_header);
     g_test_add_func("/arc/unnamed-form", test_unnamed_form);
     g_test_add_func("/arc/too-many-names", test_too_many_names);
     g_test_add_func("/arc/count", test_count);

@@ -108,7 +108,8 @@ static void test_choices_are_the_enumerations(void)
     };
     static const char *const rows[] = {
         "virus",      "unscannable",  "spf_fail",         "spf_softfail", "spf_error",    "dkim_fail",
-        "dkim_error", "dmarc_reject", "dmarc_quarantine", "dmarc_error",  "from_invalid", "sign_error"};
+        "dkim_error", "dmarc_reject", "dmarc_quarantine", "dmarc_error",  "from_invalid", "sign_error",
+        "header_ambiguous"};
 
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
         for (gsize j = 0; j < G_N_ELEMENTS(actions); j++)

@@ -80,6 +80,33 @@ static void test_from(Fixture *fixture, gconstpointer data)
     expect(fixture, without, NOW, POSTERN_DKIM_PERMERROR, "no From");
 }
 
+/* Lines that some program reads otherwise than libopendkim: no key is asked for, nothing passes. */
+static void test_ambiguous_header(Fixture *fixture, gconstpointer data)
+{
+    static const char *const lines[] = {
+        "no colon",
+        "Subject\t: evil",
+        "X-Other : x",
+        "From\r\n : b@example.org",
+        ": x",
+        "--x: y",
+        "\vSubject: evil",
+        "Subject: evil",
+        "DKIM-Signature\t: v=1; a=rsa-sha256; d=example.com; s=sel; h=from; bh=aA==; b=aA==",
+    };
+    DkimSigner signer = plain_signer(fixture->key);
+    g_autofree char *message = signed_message(&signer);
+    for (gsize i = 0; i < G_N_ELEMENTS(lines); i++) {
+        g_autofree char *above = g_strconcat(lines[i], "\r\n", message, NULL);
+        g_autoptr(PosternHeader) header = postern_header_parse(above, strlen(above));
+        g_assert_cmpint(postern_check_dkim_questions(header, fixture->answers), ==, 1);
+        expect(fixture, above, NOW, POSTERN_DKIM_PERMERROR, "the header is ambiguous: line ");
+    }
+    g_assert_cmpuint(postern_answers_questions(fixture->answers)->len, ==, 0);
+    answer_key(fixture, fixture->key);
+    expect(fixture, message, NOW, POSTERN_DKIM_PASS, NULL);
+}
+
 /* Whose From cannot be parsed as an address is signed all the same. */
 static void test_odd_from(Fixture *fixture, gconstpointer data)
 {
@@ -257,6 +284,7 @@ int main(int argc, char **argv)
         {"/dkim/changed", test_changed},
         {"/dkim/from", test_from},
         {"/dkim/odd-from", test_odd_from},
+        {"/dkim/ambiguous-header", test_ambiguous_header},
         {"/dkim/time", test_time},
         {"/dkim/fields", test_fields},
         {"/dkim/questions", test_questions},

@@ -129,6 +129,30 @@ static void test_unknown_client(void)
     assert_concluded(findings, POSTERN_DMARC_FAIL);
 }
 
+/* Whoever vouches, and whatever is not known: a header that can be read in two ways fails or is an error. */
+static void test_ambiguous(void)
+{
+    static const Author unknown = {"example.com", NULL, NULL, POSTERN_DMARC_POLICY_NONE, FALSE, FALSE, TRUE};
+    g_autoptr(PosternFindings) findings = postern_findings_new();
+    g_autoptr(PosternFindings) other = postern_findings_new();
+
+    findings->dmarc.ambiguous = other->dmarc.ambiguous = TRUE;
+    findings->dmarc.problem = g_strdup("line 1 has no colon");
+    assert_concluded(findings, POSTERN_DMARC_PERMERROR);
+    findings->dmarc.no_author = TRUE;
+    assert_concluded(findings, POSTERN_DMARC_PERMERROR);
+    add_author(findings, &plain);
+    assert_concluded(findings, POSTERN_DMARC_PERMERROR);
+    set_spf(findings, POSTERN_SPF_FAIL, "example.com");
+    assert_concluded(findings, POSTERN_DMARC_FAIL);
+    set_spf(findings, POSTERN_SPF_TEMPERROR, "example.com");
+    assert_concluded(findings, POSTERN_DMARC_PERMERROR);
+    set_spf(findings, POSTERN_SPF_PASS, "example.com");
+    assert_concluded(findings, POSTERN_DMARC_PERMERROR);
+    add_author(other, &unknown);
+    assert_concluded(other, POSTERN_DMARC_PERMERROR);
+}
+
 static void test_several_authors(void)
 {
     static const Author mild = {"example.net", "example.net", "example.net", POSTERN_DMARC_POLICY_NONE,
@@ -209,6 +233,7 @@ static void test_alignment(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/dmarc-conclude/ambiguous", test_ambiguous);
     g_test_add_func("/dmarc/conclude/unknown-client", test_unknown_client);
     g_test_add_func("/dmarc/conclude/without-author", test_without_author);
     g_test_add_func("/dmarc/conclude/unnamed", test_unnamed);

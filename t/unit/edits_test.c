@@ -6,7 +6,7 @@
 
 typedef struct {
     const char *message;
-    const char *edits; /* "+Name: value", "-NameN" or "=NameN: value", apart by '|' */
+    const char *edits; /* "+Name: value", "-NameN", "=NameN: value", or "?N" for an odd line, apart by '|' */
     const char *edited;
 } Case;
 
@@ -41,6 +41,17 @@ static const Case cases[] = {
     {" x\r\nA: b\r\n y\r\nC: d\r\n\r\n", "+F: 1|-A0", " x\r\nF: 1\r\nC: d\r\n\r\n"},
     {"\tdkim=pass", "+F: 1", "\tdkim=pass\r\nF: 1\r\n"},
     {" \r\n\r\n body", "+F: 1", " \r\nF: 1\r\n\r\n body"},
+    /* Nor must the line of a mailbox come to stand among the fields. */
+    {"From a b\r\nA: b\r\n\r\n", "+F: 1", "From a b\r\nF: 1\r\nA: b\r\n\r\n"},
+    {">From a b\n c\nA: b\n\n", "+F: 1", ">From a b\n c\nF: 1\r\nA: b\n\n"},
+    {"From: a\r\n\r\n", "+F: 1", "F: 1\r\nFrom: a\r\n\r\n"},
+    /* Lines that are no field go with their folds. */
+    {"A: b\r\nno\r\n : x\r\nC: d\r\n\r\n", "?0", "A: b\r\nC: d\r\n\r\n"},
+    {"one\r\nA: b\r\ntwo\r\n\r\n", "?1|-A0|+F: 1", "F: 1\r\none\r\n\r\n"},
+    {"one\r\nA: b\r\ntwo\r\n\r\n", "?0|?2|=A0: c", "A: c\r\ntwo\r\n\r\n"},
+    {" one\r\n two\r\nA: b\r\n\r\n", "+F: 1|?0", "F: 1\r\nA: b\r\n\r\n"},
+    {"From a\r\nA: b\r\n\r\n", "?0|+F: 1|-A0", "F: 1\r\n\r\n"},
+    {" one", "?0|+F: 1", "F: 1\r\n"},
 };
 
 static PosternMessage *message_of(const char *text)
@@ -65,6 +76,8 @@ static PosternEdits *edits_of(const char *text)
             *value = '\0';
         if (**item == '+') {
             g_assert_true(postern_edits_insert(edits, *item + 1, value + 2));
+        } else if (**item == '?') {
+            g_assert_true(postern_edits_remove_odd_line(edits, (guint)(end[-1] - '0')));
         } else {
             guint occurrence = (guint)(end[-1] - '0');
 

@@ -53,6 +53,8 @@ static PosternFindings *sample(void)
     g_ptr_array_add(findings->attachments, attachment(NULL, 0));
     findings->attachment_count = 7;
     findings->mime_problem = g_strdup("too deep");
+    findings->dmarc.ambiguous = TRUE;
+    findings->dmarc.problem = g_strdup("no colon");
     return findings;
 }
 
@@ -81,6 +83,8 @@ static char *describe(const PosternFindings *findings)
         g_string_append_printf(text, "%s %s %" G_GUINT64_FORMAT ";", item->name, item->type, item->size);
     }
     g_string_append_printf(text, "%u %s", findings->attachment_count, findings->mime_problem);
+    g_string_append_printf(text, ";%d %d %s", findings->dmarc.from_invalid, findings->dmarc.ambiguous,
+                           findings->dmarc.problem);
     return g_string_free(text, FALSE);
 }
 
@@ -221,7 +225,7 @@ static void test_variant_limits(void)
 static void test_take(void)
 {
     static const PosternChecks each[] = {POSTERN_CHECK_SPF, POSTERN_CHECK_DKIM, POSTERN_CHECK_VIRUS,
-                                         POSTERN_CHECK_CONTENT};
+                                         POSTERN_CHECK_CONTENT, POSTERN_CHECK_DMARC};
     g_autoptr(PosternFindings) expected = sample();
     g_autoptr(PosternFindings) source = sample();
     g_autoptr(PosternFindings) nothing = postern_findings_new();

@@ -36,6 +36,7 @@ static void test_defaults(void)
     g_assert_cmpint(policy->dmarc_reject, ==, POSTERN_ACTION_QUARANTINE);
     g_assert_cmpint(policy->dmarc_quarantine, ==, POSTERN_ACTION_QUARANTINE);
     g_assert_cmpint(policy->from_invalid, ==, POSTERN_ACTION_QUARANTINE);
+    g_assert_cmpint(policy->header_ambiguous, ==, POSTERN_ACTION_QUARANTINE);
     g_assert_cmpint(policy->sign_error, ==, POSTERN_ACTION_TEMPFAIL);
     g_assert_cmpuint(policy->trusted_sealers->len, ==, 0);
     g_assert_false(policy->received_spf);

@@ -257,6 +257,11 @@ static const Walk walks[] = {
     {"Received: (qmail 1 invoked from network); x\r\n" FROM("192.0.2.2", "ESMTP"), "192.0.2.2"},
     {"Received: from m by m with LMTP\r\n" FROM("192.0.2.2", "ESMTP"), "192.0.2.2"},
     {"Received: from p [192.0.2.9] by m with IMAP\r\n" FROM("192.0.2.2", "ESMTP"), "192.0.2.2"},
+    /* Somebody may see another Received above it. */
+    {"no colon\r\n" FROM("192.0.2.1", "ESMTP"), NULL},
+    {"Received\t: from x by y\r\n" FROM("192.0.2.1", "ESMTP"), NULL},
+    {FROM("10.0.0.1", "ESMTP") "X : y\r\n" FROM("192.0.2.1", "ESMTP"), NULL},
+    {FROM("10.0.0.1", "ESMTP") FROM("192.0.2.1", "ESMTP") "X : y\r\n", "192.0.2.1"},
     {FROM("192.0.2.1", "ESMTPSA"), NULL},
     {FROM("10.0.0.1", "ESMTP") FROM("192.0.2.1", "ESMTPA") FROM("192.0.2.2", "ESMTP"), NULL},
 };

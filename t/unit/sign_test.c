@@ -133,12 +133,12 @@ static void test_what_cannot_be_signed(void)
     expect_unsigned("", "no From field");
     expect_unsigned("Subject: x\r\n\r\nFrom: a@example.org\r\n", "no From field");
     expect_unsigned("From: a@example.org\r\nFROM: a@example.org\r\n\r\n", "several From fields");
-    expect_unsigned("From: a@example.org\r\nno field\r\n\r\n", "lines that are no field");
-    expect_unsigned("From: a@example.org\r\nSubject: a\rb\r\n\r\n", "CR or LF");
+    expect_unsigned("From: a@example.org\r\nno field\r\n\r\n", "would read the header alike");
+    expect_unsigned("From: a@example.org\r\nSubject: a\rb\r\n\r\n", "would read the header alike");
     expect_unsigned("From: a@example.org\r\nSubject: a\n b\r\n\r\n", "CR or LF");
     expect_unsigned("From: a@example.org\r\n\r\nbody\n", "ends with LF");
     expect_unsigned("From: a@example.org\r\n\r\n\n", "ends with LF");
-    expect_unsigned("From: a@example.org\r\nSubject\t: a\r\n\r\n", "Syntax error");
+    expect_unsigned("From: a@example.org\r\nSubject\t: a\r\n\r\n", "would read the header alike");
     expect_unsigned(long_field, "too long");
     expect_unsigned(many->str, "too many fields");
     static const char nul[] = "From: a@example.org\r\nX-Other: a\0b\r\n\r\n";
@@ -186,10 +186,13 @@ static void append_fields(GRand *random, GString *out, guint number)
 {
     static const char *const names[] = {"To",           "cc",       "Subject",    "Date",     "MESSAGE-ID",
                                         "MIME-Version", "X-Other",  "Received",   "List-Id",  "Resent-To",
-                                        "References",   "Reply-To", "Resent-To ", "X-Mailer", "Content-Type"};
+                                        "References",   "Reply-To", "Resent-To", "X-Mailer", "Content-Type"};
     guint count = (guint)g_rand_int_range(random, 0, 20);
     for (guint i = 0; i < count; i++) {
-        g_string_append_printf(out, "%s:", names[g_rand_int_range(random, 0, G_N_ELEMENTS(names))]);
+        const char *name = names[g_rand_int_range(random, 0, G_N_ELEMENTS(names))];
+        g_autofree char *begin = g_strdup_printf("%s:", name);
+        /* Two that disagree are not signed. */
+        g_string_append(out, strstr(out->str, begin) == NULL ? begin : "X-More:");
         append_words(random, out, (guint)g_rand_int_range(random, 0, 12));
         for (gint folds = g_rand_int_range(random, 0, 3); folds > 0; folds--) {
             g_string_append(out, g_rand_boolean(random) ? "\r\n " : "\r\n\t \t");
@@ -197,7 +200,7 @@ static void append_fields(GRand *random, GString *out, guint number)
         }
         g_string_append(out, "\r\n");
         if (i == 2)
-            g_string_append_printf(out, "from : \"Number %u\"\r\n <a@mail.example.org>\r\n", number);
+            g_string_append_printf(out, "from:  \"Number %u\"\r\n <a@mail.example.org>\r\n", number);
     }
     if (count < 3)
         g_string_append(out, "From:a@example.org\r\n");
@@ -246,7 +249,7 @@ static void test_large_messages(void)
     g_autofree char *subject = g_strnfill(60000, 's');
     g_autoptr(GString) message = g_string_new("From: a@example.org\r\n");
     for (guint i = 0; i < POSTERN_SIGN_HEADER_FIELDS_MAX - 2; i++)
-        g_string_append_printf(message, "Content-Transfer-Encoding: %u\r\n", i);
+        g_string_append(message, "Content-Transfer-Encoding: 8bit\r\n");
     g_string_append_printf(message, "Subject: %s\r\n\r\n", subject);
     for (guint i = 0; i < 100; i++)
         g_string_append_printf(message, "%s\r\n\r\n", line);

@@ -75,6 +75,7 @@ static char *edited_so(const char *text, PosternAction action, gboolean results,
     gsize length;
 
     policy->authentication_results = results;
+    policy->header_ambiguous = POSTERN_ACTION_ACCEPT;
     if (!signing)
         policy->checks &= ~POSTERN_CHECK_SIGN;
 
@@ -123,6 +124,70 @@ static void test_forged_fields(void)
     g_assert_cmpstr(kept, ==, expected_kept);
     g_assert_cmpstr(plain, ==, text);
     g_assert_cmpstr(for_signature, ==, rest);
+}
+
+/* However a field that only we may write is spelt: what somebody may take for it goes. */
+static void test_forged_spellings(void)
+{
+    static const char *const forged[] = {
+        "AUTHENTICATION-results\t: " OURS "; dkim=pass\r\n",
+        "Authentication-Results\r\n : " OURS "; dkim=pass\r\n",
+        "Authentication-Results\r\n\t\r\n : " OURS ";\r\n dkim=pass\r\n",
+        "Authentication-\r\n Results: " OURS "; dkim=pass\r\n",
+        "\vAuthentication-Results: " OURS "; dkim=pass\r\n",
+        "\xef\xbb\xbf" "Authentication-Results: " OURS "; dkim=pass\r\n",
+        "Authentication-Results\x7f: " OURS "; dkim=pass\r\n",
+        "X: y\rAuthentication-Results: " OURS "; dkim=pass\r\n",
+        "Received-SPF: pass (" OURS ": domain of a@b) receiver=x\r\n",
+        "Received-SPF\t: pass receiver=\"MX.Example.ORG\"\r\n",
+        "Received-SPF\r\n : pass\r\n client-ip=192.0.2.1; receiver=" OURS "\r\n",
+        "Postern-Quarantine : spf_fail: no\r\n",
+        "Postern-Quarantine\r\n : spf_fail: no\r\n",
+        "\fPostern-Quarantine: spf_fail: no\r\n",
+    };
+    static const char *const others[] = {
+        "Authentication-Results: other.example; dkim=pass\r\n",
+        "Authentication-Results\r\n : other.example; dkim=pass\r\n",
+        "Authentication-Results " OURS "; dkim=pass\r\n",
+        "X-Authentication-Results: " OURS "; dkim=pass\r\n",
+        "Received-SPF: pass (other.example: domain of a@b)\r\n",
+        "Received-SPF: pass\r\n",
+    };
+    const char *check;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(forged) + G_N_ELEMENTS(others); i++) {
+        gboolean goes = i < G_N_ELEMENTS(forged);
+        const char *line = goes ? forged[i] : others[i - G_N_ELEMENTS(forged)];
+        g_autofree char *text = g_strconcat("To: a\r\n", line, "From: b\r\n\r\nbody\r\n", NULL);
+        g_autofree char *without = edited_so(text, POSTERN_ACTION_MARK, FALSE, TRUE, &check);
+
+        g_assert_cmpstr(without, ==, goes ? "To: a\r\nFrom: b\r\n\r\nbody\r\n" : text);
+    }
+}
+
+/* One that names nobody is taken for ours where we add one. */
+static void test_forged_received_spf(void)
+{
+    static const char text[] = "Received-SPF: pass\r\nReceived-SPF: pass (a: b)\r\nFrom: b\r\n\r\n";
+    g_autoptr(PosternPolicy) policy = new_policy(POSTERN_ACTION_MARK);
+    g_autoptr(PosternFindings) findings = new_findings("spf=pass");
+    g_autoptr(PosternEnvelope) envelope = new_envelope();
+    g_autoptr(PosternHeader) header = postern_header_parse(text, strlen(text));
+
+    policy->received_spf = TRUE;
+
+    g_autoptr(PosternVerdict) verdict = postern_verdict_decide(policy, findings, envelope, header);
+    guint removed = 0;
+
+    for (guint i = 0; i < verdict->edits->list->len; i++) {
+        const PosternEdit *edit = g_ptr_array_index(verdict->edits->list, i);
+
+        if (edit->kind != POSTERN_EDIT_REMOVE)
+            continue;
+        removed++;
+        g_assert_cmpuint(edit->occurrence, ==, 0);
+    }
+    g_assert_cmpuint(removed, ==, 1);
 }
 
 static char *repeated(const char *field, guint count)
@@ -376,6 +441,8 @@ static void test_signatures(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/verdict-edits/forged-spellings", test_forged_spellings);
+    g_test_add_func("/verdict-edits/forged-received-spf", test_forged_received_spf);
     g_test_add_func("/verdict-edits/authentication-results", test_authentication_results);
     g_test_add_func("/verdict-edits/authentication-results-identities",
                     test_authentication_results_identities);

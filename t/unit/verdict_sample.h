@@ -20,6 +20,7 @@ static inline PosternPolicy *new_policy(PosternAction action)
     policy->spf_fail = policy->spf_softfail = policy->spf_error = action;
     policy->dkim_fail = policy->dkim_error = policy->sign_error = action;
     policy->dmarc_reject = policy->dmarc_quarantine = policy->dmarc_error = policy->from_invalid = action;
+    policy->header_ambiguous = action;
     g_free(policy->authserv_id);
     policy->authserv_id = g_strdup(OURS);
     return policy;

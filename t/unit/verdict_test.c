@@ -99,6 +99,34 @@ static void test_replies(void)
     }
 }
 
+/* A header that can be read in two ways, whatever was found. */
+static void test_ambiguous_header(void)
+{
+    static const char text[] = "From: a@example.com\r\nno colon\r\n\r\n";
+    g_autoptr(PosternHeader) header = postern_header_parse(text, strlen(text));
+    g_autoptr(PosternFindings) findings = new_findings("spf=pass");
+    g_autoptr(PosternEnvelope) envelope = new_envelope();
+    g_autoptr(PosternPolicy) policy = new_policy(POSTERN_ACTION_REJECT);
+    g_autoptr(PosternVerdict) refused = postern_verdict_decide(policy, findings, envelope, header);
+
+    g_assert_cmpstr(refused->check, ==, "header_ambiguous");
+    g_assert_cmpstr(refused->reply, ==,
+                    "550 5.6.0 Header can be read in more than one way (line 2 has no colon)");
+    g_assert_cmpstr(refused->header_problem, ==, "line 2 has no colon");
+    policy->header_ambiguous = POSTERN_ACTION_TEMPFAIL;
+
+    g_autoptr(PosternVerdict) delayed = postern_verdict_decide(policy, findings, envelope, header);
+
+    g_assert_cmpstr(
+        delayed->reply, ==,
+        "451 4.6.0 Header can be read in more than one way (line 2 has no colon), try again later");
+    policy->checks = POSTERN_CHECK_SPF | POSTERN_CHECK_VIRUS;
+
+    g_autoptr(PosternVerdict) unchecked = postern_verdict_decide(policy, findings, envelope, header);
+
+    g_assert_cmpint(unchecked->action, ==, POSTERN_ACTION_ACCEPT);
+}
+
 static void test_observe(void)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(row_cases); i++) {
@@ -334,6 +362,7 @@ static void test_replies_are_one_printable_line(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/verdict/ambiguous-header", test_ambiguous_header);
     g_test_add_func("/verdict/replies", test_replies);
     g_test_add_func("/verdict/observe", test_observe);
     g_test_add_func("/verdict/most-severe-wins", test_most_severe_wins);

@@ -68,7 +68,8 @@ void postern_backend_free(PosternBackend *backend)
     g_queue_clear_full(&backend->events, (GDestroyNotify)postern_backend_event_free);
     postern_reply_parser_clear(&backend->parser);
     g_string_free(backend->output, TRUE);
-    g_free(backend->client_helo);
+    g_free(backend->client_hello);
+    g_free(backend->plain_xclient);
     g_free(backend);
 }
 
@@ -93,7 +94,7 @@ void postern_backend_emit(PosternBackend *backend, PosternBackendEventKind kind,
     g_queue_push_tail(&backend->events, event);
 }
 
-void postern_backend_fail(PosternBackend *backend, gboolean configuration, PosternReply *reply,
+void postern_backend_fail(PosternBackend *backend, PosternBackendFault fault, PosternReply *reply,
                           const char *format, ...)
 {
     if (backend->state == POSTERN_BACKEND_CLOSED) {
@@ -113,7 +114,7 @@ void postern_backend_fail(PosternBackend *backend, gboolean configuration, Poste
     g_autofree char *text = g_strdup_vprintf(format, arguments);
     va_end(arguments);
     event->text = postern_escape(text, strlen(text), POSTERN_LOG_VALUE_MAX_OCTETS);
-    event->configuration = configuration;
+    event->fault = fault;
     postern_backend_set_state(backend, POSTERN_BACKEND_CLOSED);
 }
 
@@ -187,7 +188,8 @@ void postern_backend_receive(PosternBackend *backend, const char *octets, gsize 
         const char *problem = NULL;
         int result = postern_reply_parser_next(&backend->parser, octets, length, &consumed, &reply, &problem);
         if (result < 0) {
-            postern_backend_fail(backend, FALSE, NULL, "the back-end does not speak SMTP: %s", problem);
+            postern_backend_fail(backend, POSTERN_BACKEND_FAULT_LOST, NULL,
+                                 "the back-end does not speak SMTP: %s", problem);
             return;
         }
         octets += consumed;
@@ -201,10 +203,12 @@ void postern_backend_receive(PosternBackend *backend, const char *octets, gsize 
 void postern_backend_closed(PosternBackend *backend, const char *reason, gint64 now)
 {
     if (reason != NULL)
-        postern_backend_fail(backend, FALSE, NULL, "connection to the back-end: %s (while %s)", reason,
+        postern_backend_fail(backend, POSTERN_BACKEND_FAULT_LOST, NULL,
+                             "connection to the back-end: %s (while %s)", reason,
                              postern_backend_state_name(backend->state));
     else
-        postern_backend_fail(backend, FALSE, NULL, "the back-end closed the connection (while %s)",
+        postern_backend_fail(backend, POSTERN_BACKEND_FAULT_LOST, NULL,
+                             "the back-end closed the connection (while %s)",
                              postern_backend_state_name(backend->state));
 }
 
@@ -212,7 +216,8 @@ void postern_backend_timer(PosternBackend *backend, gint64 now)
 {
     if (now < backend->deadline)
         return;
-    postern_backend_fail(backend, FALSE, NULL, "the back-end did not answer in time (while %s)",
+    postern_backend_fail(backend, POSTERN_BACKEND_FAULT_LOST, NULL,
+                         "the back-end did not answer in time (while %s)",
                          postern_backend_state_name(backend->state));
 }
 

@@ -48,11 +48,21 @@ typedef enum {
     POSTERN_BACKEND_ENDED,       /* after quit: it answered, closed, or had its time. The last event. */
 } PosternBackendEventKind;
 
+/* Whose trouble a failure is. */
+typedef enum {
+    POSTERN_BACKEND_FAULT_LOST,   /* of this connection: closed, late, no SMTP, busy */
+    POSTERN_BACKEND_FAULT_SETUP,  /* of every client: it does not take what the administrator set up (promise
+                                     7) */
+    POSTERN_BACKEND_FAULT_DEMAND, /* it demands TLS or a login of us (530); maybe of every client */
+    POSTERN_BACKEND_FAULT_CLIENT, /* it refused the client that it was told of: the reply is the client's */
+} PosternBackendFault;
+
 typedef struct {
     PosternBackendEventKind kind;
-    PosternReply *reply;    /* the *_REPLY events; FAILED where a reply was the reason, else NULL */
-    char *text;             /* FAILED: why, printable ASCII */
-    gboolean configuration; /* FAILED: the back-end does not take what the administrator set up (promise 7) */
+    PosternReply
+        *reply; /* the *_REPLY events; FAILED if a reply was the reason, else NULL; CLIENT: 4yz or 5yz */
+    char *text; /* FAILED: why, printable ASCII */
+    PosternBackendFault fault;  /* FAILED */
     PosternBackendState during; /* FAILED: the state it failed in */
 } PosternBackendEvent;
 
@@ -71,8 +81,12 @@ typedef struct {
 typedef struct {
     const PosternEnvelope *envelope; /* its client, client_name, helo, esmtp and login */
     gboolean name_temporary;         /* the name could not be looked up now */
-    const char *identifier;          /* what the server in front calls the message; NULL: envelope->session */
-    gboolean local;                  /* its mail is the server's own (XFORWARD SOURCE) */
+    const char *reverse_name;        /* what its address is called, verified or not, or NULL */
+    gboolean reverse_temporary;      /* that could not be looked up now */
+    PosternAddress server;           /* where it has connected to; AF_UNSPEC: not known */
+    gboolean extensions;    /* it uses SMTP extensions although it said HELO: the back-end gets an EHLO */
+    const char *identifier; /* what the server in front calls the message; NULL: envelope->session */
+    gboolean local;         /* its mail is the server's own (XFORWARD SOURCE) */
 } PosternBackendClient;
 
 typedef struct PosternBackend PosternBackend;
@@ -95,7 +109,11 @@ gint64 postern_backend_deadline(const PosternBackend *backend);
 /* What its user wants. Each is allowed only as the picture above says; once CLOSED, while FAILED may still
  * wait among the events, each does nothing. */
 
-/* Who the client is. IDLE only; ends in IDENTIFIED or FAILED. client is not kept. */
+/*
+ * Who the client is: all attributes that the back-end has announced. IDLE only; ends in IDENTIFIED or FAILED.
+ * client is not kept. A client that said HELO is told by HELO (RFC 5321 4.1.1.1), so that the back-end takes
+ * it for one; then nothing is pipelined, and the connection serves nobody else.
+ */
 void postern_backend_identify(PosternBackend *backend, const PosternBackendClient *client, gint64 now);
 /* parameters: with a leading space each, or "". */
 void postern_backend_mail(PosternBackend *backend, const char *sender, const char *parameters, gint64 now);
@@ -114,7 +132,7 @@ void postern_backend_quit(PosternBackend *backend, gint64 now);
 
 /* Where the dialogue stands. */
 PosternBackendState postern_backend_state(const PosternBackend *backend);
-/* What it announced last. */
+/* What it announced last; no capabilities if the client that it was told of said HELO. */
 const PosternEhlo *postern_backend_ehlo(const PosternBackend *backend);
 /* TRUE where the connection may serve another client (DESIGN: promise 7 and step 6). */
 gboolean postern_backend_is_reusable(const PosternBackend *backend);

@@ -4,63 +4,116 @@
 #include "wire/command.h"
 #include "wire/xclient.h"
 
-#define NAME_PLACE 3
-
 /* Its user may hear of a failure only after an event before it, and act on that one first. */
 static gboolean is_over(const PosternBackend *backend)
 {
     return backend->state == POSTERN_BACKEND_CLOSED;
 }
 
-static void enqueue_attributes(PosternBackend *backend, const char *verb, PosternExpect expect,
-                               guint supported, const PosternBackendClient *client)
+/* XCLIENT_README, XFORWARD_README: an IPv6 address is written with the RFC 5321 4.1.3 tag. NULL: not known.
+ */
+static char *address_value(const PosternAddress *address)
+{
+    if (address->family == AF_UNSPEC)
+        return NULL;
+    g_autofree char *plain = postern_address_to_string(address);
+    return g_strconcat(address->family == AF_INET6 ? "IPV6:" : "", plain, NULL);
+}
+
+static char *port_value(const PosternAddress *address)
+{
+    gboolean known = address->family != AF_UNSPEC && address->port != 0;
+    return known ? g_strdup_printf("%u", address->port) : NULL;
+}
+
+/* What is told of a name: itself, or that there is none, or none now. */
+static const char *name_value(const char *name, gboolean temporary)
+{
+    return name != NULL || !temporary ? name : "[TEMPUNAVAIL]";
+}
+
+/* How much is told: names are a stranger's words, and may be too long or not to the back-end's taste. */
+typedef enum {
+    TOLD_FULLY,
+    TOLD_WITHOUT_HELO, /* EHLO tells it anyway */
+    TOLD_WITHOUT_WORDS,
+} Telling;
+
+/* Lines of verb, of char *; empty if the back-end has announced nothing that there is to tell. */
+static GPtrArray *format_attributes(const char *verb, guint supported, const PosternBackendClient *client,
+                                    Telling telling)
 {
     const PosternEnvelope *envelope = client->envelope;
-    g_autofree char *address = NULL;
-    g_autofree char *port = NULL;
-    if (envelope->client.family != AF_UNSPEC) {
-        g_autofree char *plain = postern_address_to_string(&envelope->client);
-        /* XCLIENT_README, XFORWARD_README: an IPv6 address is written with the RFC 5321 4.1.3 tag. */
-        address = g_strconcat(envelope->client.family == AF_INET6 ? "IPV6:" : "", plain, NULL);
-        if (envelope->client.port != 0)
-            port = g_strdup_printf("%u", envelope->client.port);
-    }
-    const char *no_name = client->name_temporary ? "[TEMPUNAVAIL]" : NULL;
-    PosternClientAttributeValue values[] = {
+    gboolean words = telling != TOLD_WITHOUT_WORDS;
+    g_autofree char *address = address_value(&envelope->client);
+    g_autofree char *port = port_value(&envelope->client);
+    g_autofree char *server = address_value(&client->server);
+    g_autofree char *server_port = port_value(&client->server);
+    const char *name = name_value(envelope->client_name, client->name_temporary);
+    const char *reverse = name_value(client->reverse_name, client->reverse_temporary);
+    const PosternClientAttributeValue values[] = {
         {POSTERN_CLIENT_ADDR, address},
         {POSTERN_CLIENT_PORT, port},
         {POSTERN_CLIENT_PROTO, envelope->esmtp ? "ESMTP" : "SMTP"},
-        [NAME_PLACE] = {POSTERN_CLIENT_NAME, envelope->client_name != NULL ? envelope->client_name : no_name},
-        {POSTERN_CLIENT_LOGIN, envelope->login},
+        {POSTERN_CLIENT_NAME, words ? name : NULL},
+        {POSTERN_CLIENT_REVERSE_NAME, words ? reverse : NULL},
+        {POSTERN_CLIENT_LOGIN, words ? envelope->login : NULL},
+        {POSTERN_CLIENT_DESTADDR, server},
+        {POSTERN_CLIENT_DESTPORT, server_port},
         {POSTERN_CLIENT_IDENT, client->identifier != NULL ? client->identifier : envelope->session},
         /* Without it Postfix takes the mail for that of the machine that we run on, and mends its header. */
         {POSTERN_CLIENT_SOURCE, client->local ? "LOCAL" : "REMOTE"},
         {POSTERN_CLIENT_HELO, envelope->helo},
     };
-    gsize count = G_N_ELEMENTS(values);
-    /* XCLIENT must be one line: the second would come from the client's address. EHLO tells HELO anyway. */
-    if (expect == POSTERN_EXPECT_XCLIENT)
-        supported &= ~(guint)(POSTERN_CLIENT_HELO | POSTERN_CLIENT_IDENT | POSTERN_CLIENT_SOURCE);
-    g_autoptr(GPtrArray) lines = postern_client_attributes_format(verb, supported, values, count);
-    if (expect == POSTERN_EXPECT_XCLIENT && lines->len > 1) {
-        values[NAME_PLACE].value = NULL; /* no host has such a name: xtext has made it three times as long */
-        g_ptr_array_unref(lines);
-        lines = postern_client_attributes_format(verb, supported, values, count);
-    }
-    if (lines->len == 0 || (expect == POSTERN_EXPECT_XCLIENT && lines->len > 1)) {
-        postern_backend_fail(backend, FALSE, NULL, "the client cannot be told to the back-end in one %s",
-                             verb);
-        return;
-    }
-    for (guint i = 0; i < lines->len; i++)
-        postern_backend_enqueue(backend, expect, g_strdup(g_ptr_array_index(lines, i)), i + 1 == lines->len);
+    if (telling != TOLD_FULLY)
+        supported &= ~(guint)POSTERN_CLIENT_HELO;
+    return postern_client_attributes_format(verb, supported, values, G_N_ELEMENTS(values));
 }
 
-/* The client's own name for EHLO; a server in front may tell of one that no EHLO can hold. */
-static const char *client_helo(const PosternBackend *backend, const PosternEnvelope *envelope)
+/* The one line of an XCLIENT (a second would come from the client's address, which may not say it), or NULL.
+ */
+static char *xclient_line(guint supported, const PosternBackendClient *client, Telling telling)
 {
-    gboolean usable = envelope->helo != NULL && postern_helo_name_is_acceptable(envelope->helo);
-    return usable ? envelope->helo : backend->options.hostname;
+    g_autoptr(GPtrArray) lines = format_attributes("XCLIENT", supported, client, telling);
+    return lines->len == 1 ? g_strdup(g_ptr_array_index(lines, 0)) : NULL;
+}
+
+static void tell_xclient(PosternBackend *backend, const PosternBackendClient *client)
+{
+    /* XFORWARD's alone. */
+    guint supported =
+        backend->ehlo.xclient_attributes & ~(guint)(POSTERN_CLIENT_IDENT | POSTERN_CLIENT_SOURCE);
+    char *line = NULL;
+    for (Telling telling = TOLD_FULLY; line == NULL && telling <= TOLD_WITHOUT_WORDS; telling++)
+        line = xclient_line(supported, client, telling);
+    if (line == NULL) {
+        postern_backend_fail(backend, POSTERN_BACKEND_FAULT_LOST, NULL,
+                             "the client cannot be told to the back-end in one XCLIENT");
+        return;
+    }
+    g_free(backend->plain_xclient);
+    backend->plain_xclient = xclient_line(supported, client, TOLD_WITHOUT_WORDS);
+    postern_backend_enqueue(backend, POSTERN_EXPECT_XCLIENT, line, TRUE);
+}
+
+static void tell_xforward(PosternBackend *backend, const PosternBackendClient *client)
+{
+    g_autoptr(GPtrArray) lines =
+        format_attributes("XFORWARD", backend->ehlo.xforward_attributes, client, TOLD_FULLY);
+    for (guint i = 0; i < lines->len; i++)
+        postern_backend_enqueue(backend, POSTERN_EXPECT_XFORWARD, g_strdup(g_ptr_array_index(lines, i)),
+                                i + 1 == lines->len);
+}
+
+/* The client's own name; a server in front may tell of one that no EHLO can hold. */
+static void set_client_hello(PosternBackend *backend, const PosternBackendClient *client)
+{
+    const char *helo = client->envelope->helo;
+    gboolean usable = helo != NULL && postern_helo_name_is_acceptable(helo);
+    backend->client_esmtp = client->envelope->esmtp || client->extensions;
+    g_free(backend->client_hello);
+    backend->client_hello = g_strdup_printf("%s %s\r\n", backend->client_esmtp ? "EHLO" : "HELO",
+                                            usable ? helo : backend->options.hostname);
 }
 
 void postern_backend_identify(PosternBackend *backend, const PosternBackendClient *client, gint64 now)
@@ -69,17 +122,14 @@ void postern_backend_identify(PosternBackend *backend, const PosternBackendClien
         return;
     g_return_if_fail(backend->state == POSTERN_BACKEND_IDLE);
     postern_backend_set_state(backend, POSTERN_BACKEND_IDENTIFYING);
-    g_free(backend->client_helo);
-    backend->client_helo = g_strdup(client_helo(backend, client->envelope));
+    set_client_hello(backend, client);
     backend->logged_in = client->envelope->login != NULL;
     switch (backend->options.client_address) {
     case POSTERN_CLIENT_ADDRESS_XCLIENT:
-        enqueue_attributes(backend, "XCLIENT", POSTERN_EXPECT_XCLIENT, backend->ehlo.xclient_attributes,
-                           client);
+        tell_xclient(backend, client);
         break;
     case POSTERN_CLIENT_ADDRESS_XFORWARD:
-        enqueue_attributes(backend, "XFORWARD", POSTERN_EXPECT_XFORWARD, backend->ehlo.xforward_attributes,
-                           client);
+        tell_xforward(backend, client);
         break;
     case POSTERN_CLIENT_ADDRESS_NONE:
         postern_backend_set_state(backend, POSTERN_BACKEND_IDLE);

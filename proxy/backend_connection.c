@@ -275,9 +275,11 @@ static void judge_failure(PosternBackendConnection *connection, const PosternBac
     PosternProxyThread *thread = connection->thread;
     if (!postern_backend_connection_is_current(connection))
         return;
-    if (opening || event->configuration)
+    if (opening || event->fault == POSTERN_BACKEND_FAULT_SETUP)
         postern_thread_note_problem(thread, event->text);
-    if (event->configuration) {
+    if (event->fault == POSTERN_BACKEND_FAULT_DEMAND)
+        postern_relay_probe_schedule(thread, 1); /* whether it demands that of everybody */
+    if (event->fault == POSTERN_BACKEND_FAULT_SETUP) {
         postern_pool_set_standing(thread->pool, POSTERN_POOL_UNUSABLE, event->text, now);
         postern_relay_probe_schedule(thread, POSTERN_BACKEND_RETRY_MS);
     }
@@ -357,8 +359,8 @@ static void return_if_reset(PosternBackendConnection *connection, gint64 now)
     if (!connection->returning || postern_backend_state(connection->backend) != POSTERN_BACKEND_IDLE)
         return;
     connection->returning = FALSE;
-    gboolean reusable = postern_backend_is_reusable(connection->backend) &&
-                        postern_backend_connection_is_current(connection);
+    gboolean reusable =
+        postern_backend_is_reusable(connection->backend) && postern_backend_connection_is_current(connection);
     postern_pool_returned(thread->pool, connection->number, reusable, now);
 }
 

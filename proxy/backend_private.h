@@ -12,6 +12,7 @@ typedef enum {
     POSTERN_EXPECT_EHLO,
     POSTERN_EXPECT_XCLIENT,
     POSTERN_EXPECT_XCLIENT_EHLO,
+    POSTERN_EXPECT_XCLIENT_HELO,
     POSTERN_EXPECT_XFORWARD,
     POSTERN_EXPECT_MAIL,
     POSTERN_EXPECT_RCPT,
@@ -33,8 +34,10 @@ struct PosternBackend {
     PosternBackendState state;
     PosternEhlo ehlo;
     gboolean reusable;
-    char *client_helo;  /* while IDENTIFYING */
-    gboolean logged_in; /* the client that it was told of last */
+    char *client_hello;    /* while IDENTIFYING: the EHLO or HELO that follows XCLIENT, with CRLF */
+    gboolean client_esmtp; /* that is an EHLO */
+    char *plain_xclient;   /* while IDENTIFYING: what is said if the first one is not understood, or NULL */
+    gboolean logged_in;    /* the client that it was told of last */
     gint64 deadline;
     PosternReplyParser parser;
     GQueue unsent;    /* of PosternBackendCommand * */
@@ -59,7 +62,7 @@ void postern_backend_flush(PosternBackend *backend, gint64 now);
 void postern_backend_emit(PosternBackend *backend, PosternBackendEventKind kind, PosternReply *reply);
 
 /* FAILED with the reason, and CLOSED. reply (or NULL) is taken over. */
-void postern_backend_fail(PosternBackend *backend, gboolean configuration, PosternReply *reply,
+void postern_backend_fail(PosternBackend *backend, PosternBackendFault fault, PosternReply *reply,
                           const char *format, ...) G_GNUC_PRINTF(4, 5);
 
 /* One reply, which is taken over. */

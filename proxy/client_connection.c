@@ -118,15 +118,17 @@ static void on_name_answers(gpointer user_data)
 static void look_up_name(PosternClientConnection *client)
 {
     g_autofree char *name = NULL;
+    g_autofree char *reverse = NULL;
     gboolean temporary = FALSE;
     const PosternAddress *address = &client->name_address;
-    if (postern_dns_client_name(address->family, &address->ipv4, client->name_answers, &name, &temporary) ==
-        0) {
+    if (postern_dns_client_name(address->family, &address->ipv4, client->name_answers, &name, &reverse,
+                                &temporary) == 0) {
         client->name_ask =
             postern_resolver_ask(client->thread->resolver, client->name_answers, on_name_answers, client);
         return;
     }
     g_clear_pointer(&client->name_answers, postern_answers_unref);
+    postern_session_client_reverse_name(client->session, reverse);
     postern_session_client_name(client->session, name, temporary, postern_stream_now());
 }
 
@@ -140,6 +142,16 @@ static void begin_look_up(PosternClientConnection *client)
     look_up_name(client);
 }
 
+/* Where the client has connected to. */
+static PosternAddress address_of_socket(int socket)
+{
+    struct sockaddr_storage storage = {.ss_family = AF_UNSPEC};
+    socklen_t length = sizeof storage;
+    if (getsockname(socket, (struct sockaddr *)&storage, &length) < 0)
+        return (PosternAddress){.family = AF_UNSPEC};
+    return postern_address_from_sockaddr((const struct sockaddr *)&storage);
+}
+
 void postern_client_connection_new(PosternProxyThread *thread, int socket, const PosternAddress *address,
                                    gboolean submission)
 {
@@ -150,6 +162,8 @@ void postern_client_connection_new(PosternProxyThread *thread, int socket, const
     client->settings = postern_proxy_settings_ref(thread->settings);
     client->address = *address;
     client->session = postern_session_new(thread->settings, address, submission, now);
+    const PosternAddress server = address_of_socket(socket);
+    postern_session_set_server(client->session, &server);
     if (thread->capabilities_known)
         postern_session_set_capabilities(client->session, &thread->capabilities);
     if (!postern_proxy_settings_trusts(thread->settings, address)) {

@@ -123,7 +123,7 @@ void postern_relay_probe_event(PosternProxyThread *thread, PosternBackendConnect
         postern_backend_connection_return(connection);
         break;
     case POSTERN_BACKEND_FAILED:
-        if (event->configuration)
+        if (event->fault == POSTERN_BACKEND_FAULT_SETUP || event->fault == POSTERN_BACKEND_FAULT_DEMAND)
             condemn(thread, event->text);
         else
             postpone(thread, event->text);

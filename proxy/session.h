@@ -100,10 +100,18 @@ void postern_session_client_closed(PosternSession *session, gint64 now);
  * after each LOOK_UP_NAME: no back-end is told of a client before. */
 void postern_session_client_name(PosternSession *session, const char *name, gboolean temporary, gint64 now);
 
+/* What its client's address is called, verified or not, or NULL: nothing, or it could not be looked up. Just
+ * before client_name(). */
+void postern_session_client_reverse_name(PosternSession *session, const char *name);
+
+/* Where its client has connected to, for the back-end. Before any octet of it. */
+void postern_session_set_server(PosternSession *session, const PosternAddress *server);
+
 /* What its messages are charged to, instead of the settings' budget (a reference is taken). Before any. */
 void postern_session_set_budget(PosternSession *session, PosternBudget *budget);
 
-/* What the back-ends announce, for EHLO. Until the first call all that we can is announced. */
+/* What the back-ends announce, for EHLO. Until the first call only what needs none of them is announced, and
+ * 8BITMIME. */
 void postern_session_set_capabilities(PosternSession *session, const PosternEhlo *ehlo);
 
 /* backend (IDLE, owned by the caller, valid until RETURN, ABANDON or its FAILED event) serves this session;

@@ -152,9 +152,14 @@ static void open_envelope(PosternSession *session, gint64 now)
 static void identify(PosternSession *session, gint64 now)
 {
     const PosternClientIdentity *identity = postern_session_identity(session);
+    gboolean known = identity->reverse_known;
     const PosternBackendClient client = {
         .envelope = session->envelope,
         .name_temporary = identity->name_temporary,
+        .reverse_name = known ? identity->reverse_name : identity->name,
+        .reverse_temporary = known ? identity->reverse_temporary : identity->name_temporary,
+        .server = identity->server,
+        .extensions = postern_session_uses_extensions(session),
         .identifier = identity->queue,
         .local = identity->local,
     };
@@ -196,7 +201,8 @@ void postern_session_deliver(PosternSession *session, gint64 now)
 
 static void handle_identified(PosternSession *session, gint64 now)
 {
-    session->announced = *postern_backend_ehlo(session->backend);
+    if (postern_backend_ehlo(session->backend)->capabilities != 0) /* else the client said HELO */
+        session->announced = *postern_backend_ehlo(session->backend);
     g_autofree char *missing = postern_session_missing_capabilities(session);
     if (missing == NULL) {
         open_envelope(session, now);
@@ -277,12 +283,28 @@ static gboolean try_again(PosternSession *session, const PosternBackendEvent *ev
     PosternTransaction *transaction = session->transaction;
     gboolean early = event->during == POSTERN_BACKEND_IDLE || event->during == POSTERN_BACKEND_IDENTIFYING ||
                      event->during == POSTERN_BACKEND_ENVELOPE;
-    if (!early || event->configuration || transaction->attempts > 0)
+    if (!early || event->fault == POSTERN_BACKEND_FAULT_SETUP ||
+        event->fault == POSTERN_BACKEND_FAULT_DEMAND || transaction->attempts > 0)
         return FALSE;
     transaction->attempts++;
     transaction->data_sent = FALSE;
     postern_session_borrow(session, now);
     return TRUE;
+}
+
+/* The back-end does not want this client: it hears that in the back-end's words, for all it still asks. */
+static void refuse_client(PosternSession *session, const PosternReply *reply, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    postern_reply_free(transaction->mail_refusal);
+    transaction->mail_refusal = with_code(reply, reply->code);
+    if (session->state != POSTERN_SESSION_DELIVERING) {
+        answer_all(session, transaction->mail_refusal, now);
+        return;
+    }
+    g_autofree char *text = reply_for_client(reply);
+    transaction->delivery = POSTERN_DELIVERY_REFUSED;
+    postern_session_conclude(session, text, now);
 }
 
 static void handle_failure(PosternSession *session, const PosternBackendEvent *event, gint64 now)
@@ -298,8 +320,16 @@ static void handle_failure(PosternSession *session, const PosternBackendEvent *e
         answer_all(session, transaction->mail_refusal, now);
         return;
     }
+    if (event->fault == POSTERN_BACKEND_FAULT_CLIENT && event->reply->code != 421) {
+        refuse_client(session, event->reply, now);
+        return;
+    }
     if (try_again(session, event, now))
         return;
+    if (event->fault == POSTERN_BACKEND_FAULT_CLIENT) {
+        refuse_client(session, event->reply, now);
+        return;
+    }
     if (event->during == POSTERN_BACKEND_DATA_END) {
         transaction->delivery = POSTERN_DELIVERY_UNKNOWN;
         transaction->failure = g_strdup(event->text);

@@ -6,8 +6,9 @@
 
 /* XCLIENT_README, XFORWARD_README. */
 #define XCLIENT_ATTRIBUTES                                                                                   \
-    (POSTERN_CLIENT_NAME | POSTERN_CLIENT_ADDR | POSTERN_CLIENT_PORT | POSTERN_CLIENT_PROTO |                \
-     POSTERN_CLIENT_HELO | POSTERN_CLIENT_LOGIN | POSTERN_CLIENT_DESTADDR | POSTERN_CLIENT_DESTPORT)
+    (POSTERN_CLIENT_NAME | POSTERN_CLIENT_REVERSE_NAME | POSTERN_CLIENT_ADDR | POSTERN_CLIENT_PORT |         \
+     POSTERN_CLIENT_PROTO | POSTERN_CLIENT_HELO | POSTERN_CLIENT_LOGIN | POSTERN_CLIENT_DESTADDR |           \
+     POSTERN_CLIENT_DESTPORT)
 #define XFORWARD_ATTRIBUTES                                                                                  \
     (POSTERN_CLIENT_NAME | POSTERN_CLIENT_ADDR | POSTERN_CLIENT_PORT | POSTERN_CLIENT_PROTO |                \
      POSTERN_CLIENT_HELO | POSTERN_CLIENT_IDENT | POSTERN_CLIENT_SOURCE)
@@ -15,16 +16,18 @@
 static void identity_clear(PosternClientIdentity *identity)
 {
     g_free(identity->name);
+    g_free(identity->reverse_name);
     g_free(identity->helo);
     g_free(identity->login);
     g_free(identity->queue);
-    *identity = (PosternClientIdentity){.address.family = AF_UNSPEC};
+    *identity = (PosternClientIdentity){.address.family = AF_UNSPEC, .server.family = AF_UNSPEC};
 }
 
 static PosternClientIdentity identity_copy(const PosternClientIdentity *identity)
 {
     PosternClientIdentity copy = *identity;
     copy.name = g_strdup(identity->name);
+    copy.reverse_name = g_strdup(identity->reverse_name);
     copy.helo = g_strdup(identity->helo);
     copy.login = g_strdup(identity->login);
     copy.queue = g_strdup(identity->queue);
@@ -37,10 +40,17 @@ static void replace(char **text, const char *new_text)
     *text = g_strdup(new_text);
 }
 
+static void forget_reverse_name(PosternClientIdentity *identity)
+{
+    g_clear_pointer(&identity->reverse_name, g_free);
+    identity->reverse_known = identity->reverse_temporary = FALSE;
+}
+
 static void look_up_name(PosternSession *session)
 {
     PosternClientIdentity *own = &session->own;
     g_clear_pointer(&own->name, g_free);
+    forget_reverse_name(own);
     own->name_known = own->address.family == AF_UNSPEC;
     own->name_temporary = FALSE;
     postern_session_show_client(session);
@@ -54,12 +64,28 @@ void postern_session_client_init(PosternSession *session, const PosternAddress *
     session->trusted = postern_proxy_settings_trusts(session->settings, client);
     session->submission = submission;
     session->own.address = *client;
-    session->forwarded.address.family = AF_UNSPEC;
+    session->own.server.family = AF_UNSPEC;
+    session->forwarded.address.family = session->forwarded.server.family = AF_UNSPEC;
     postern_session_show_client(session);
     /* A server in front knows its clients' names; its own is of no interest. */
     session->own.name_known = postern_proxy_settings_is_filter(session->settings);
     if (!session->own.name_known)
         look_up_name(session);
+}
+
+void postern_session_set_server(PosternSession *session, const PosternAddress *server)
+{
+    session->own.server = *server;
+}
+
+void postern_session_client_reverse_name(PosternSession *session, const char *name)
+{
+    PosternClientIdentity *own = &session->own;
+    if (own->name_known)
+        return; /* another name was given in the meantime */
+    replace(&own->reverse_name, name);
+    own->reverse_known = name != NULL;
+    own->reverse_temporary = FALSE;
 }
 
 void postern_session_client_clear(PosternSession *session)
@@ -117,17 +143,21 @@ static const char *take_address(PosternAddress *address, const char *text)
 /* The problem, static text, or NULL. */
 static const char *take_attribute(PosternClientIdentity *identity, const PosternClientAttributeGiven *given)
 {
-    PosternAddress unused = {.family = AF_UNSPEC};
     switch (given->attribute) {
     case POSTERN_CLIENT_NAME:
         replace(&identity->name, given->value);
         identity->name_known = TRUE;
         identity->name_temporary = given->temporary;
         return NULL;
+    case POSTERN_CLIENT_REVERSE_NAME:
+        replace(&identity->reverse_name, given->value);
+        identity->reverse_known = TRUE;
+        identity->reverse_temporary = given->temporary;
+        return NULL;
     case POSTERN_CLIENT_ADDR:
         return take_address(&identity->address, given->value);
     case POSTERN_CLIENT_DESTADDR:
-        return take_address(&unused, given->value);
+        return take_address(&identity->server, given->value);
     case POSTERN_CLIENT_PORT:
         identity->address.port = given->value != NULL ? (guint16)g_ascii_strtoull(given->value, NULL, 10) : 0;
         return NULL;
@@ -147,6 +177,7 @@ static const char *take_attribute(PosternClientIdentity *identity, const Postern
         identity->local = given->value != NULL && g_ascii_strcasecmp(given->value, "LOCAL") == 0;
         return NULL;
     case POSTERN_CLIENT_DESTPORT:
+        identity->server.port = given->value != NULL ? (guint16)g_ascii_strtoull(given->value, NULL, 10) : 0;
         return NULL;
     }
     return NULL;
@@ -223,6 +254,8 @@ void postern_session_xclient(PosternSession *session, const PosternCommand *comm
     identity.esmtp = FALSE;
     if (is_given(attributes, POSTERN_CLIENT_ADDR))
         identity.address.port = 0;
+    if (is_given(attributes, POSTERN_CLIENT_ADDR) || is_given(attributes, POSTERN_CLIENT_NAME))
+        forget_reverse_name(&identity);
     const char *problem = take_attributes(&identity, attributes);
     if (problem != NULL) {
         identity_clear(&identity);

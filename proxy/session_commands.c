@@ -27,13 +27,14 @@ static void handle_hello(PosternSession *session, const PosternCommand *command,
         let_go_if_leaving(session, now);
         return;
     }
-    /* What we do ourselves is announced always; what the back-end must do, where it does. */
-    guint of_backend = POSTERN_CAPABILITY_8BITMIME | POSTERN_CAPABILITY_DSN;
+    /* What we do ourselves is announced always; what the back-end must do, if it does. Its replies are handed
+     * on word for word: they have codes only if it says so (RFC 2034 4). */
+    guint of_backend =
+        POSTERN_CAPABILITY_8BITMIME | POSTERN_CAPABILITY_DSN | POSTERN_CAPABILITY_ENHANCEDSTATUSCODES;
     if (postern_proxy_settings_is_filter(session->settings))
         of_backend |= POSTERN_CAPABILITY_SMTPUTF8;
     PosternEhlo ours = {
         .capabilities = POSTERN_CAPABILITY_PIPELINING | POSTERN_CAPABILITY_SIZE |
-                        POSTERN_CAPABILITY_ENHANCEDSTATUSCODES |
                         (session->announced.capabilities & of_backend),
         .size = postern_session_size_limit(session),
     };

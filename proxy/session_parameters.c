@@ -118,6 +118,12 @@ gboolean postern_session_take_recipient_parameters(PosternSession *session, cons
     return TRUE;
 }
 
+gboolean postern_session_uses_extensions(const PosternSession *session)
+{
+    const PosternTransaction *transaction = session->transaction;
+    return transaction->needed != 0 || transaction->declared_size > 0 || transaction->body_given;
+}
+
 /* The parameters of DSN, for a back-end that knows them. */
 static const char *dsn_for_backend(const PosternSession *session, const char *parameters)
 {

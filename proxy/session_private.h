@@ -33,7 +33,11 @@ typedef struct {
     char *name; /* verified, or NULL */
     gboolean name_known;
     gboolean name_temporary; /* it could not be looked up now */
-    char *helo;              /* or NULL */
+    char *reverse_name;      /* what the address is called, verified or not, or NULL */
+    gboolean reverse_known;  /* FALSE: of that we know no more than of name */
+    gboolean reverse_temporary;
+    PosternAddress server; /* where it has connected to; AF_UNSPEC: not known */
+    char *helo;            /* or NULL */
     gboolean esmtp;
     char *login; /* or NULL */
     char *queue; /* what the server in front calls the message, or NULL */
@@ -143,11 +147,11 @@ struct PosternSession {
     gboolean is_forwarded;           /* an XFORWARD has come */
     gint64 started;
     gint64 client_deadline;
-    PosternBudget *budget;   /* for its messages */
-    gint64 rate_deadline;    /* until so much more of a message must have come */
-    guint64 rate_octets;     /* that came since that began */
-    gint64 answer_deadline;  /* before_queue_filter: until the client must have its answer */
-    guint64 pace_octets;     /* of the message, since the silence was last reckoned from */
+    PosternBudget *budget;  /* for its messages */
+    gint64 rate_deadline;   /* until so much more of a message must have come */
+    guint64 rate_octets;    /* that came since that began */
+    gint64 answer_deadline; /* before_queue_filter: until the client must have its answer */
+    guint64 pace_octets;    /* of the message, since the silence was last reckoned from */
     PosternLineReader line;
     PosternCommand *held; /* a command that must wait for answers to those before it */
     GByteArray *decoded;
@@ -156,7 +160,7 @@ struct PosternSession {
     PosternLink link;
     PosternBackend *backend;
     PosternTransaction *transaction; /* from MAIL on, or NULL */
-    const char *leaving; /* static: why the client is let go after its message, or NULL */
+    const char *leaving;             /* static: why the client is let go after its message, or NULL */
     const char *ended; /* why, for the closing line; static. Before CLOSING: nobody hears what is said. */
     guint commands;
     guint commands_without_mail;
@@ -223,6 +227,8 @@ gboolean postern_session_take_mail_parameters(PosternSession *session, PosternTr
 /* Those of RCPT into recipient. FALSE: one is not for here. */
 gboolean postern_session_take_recipient_parameters(PosternSession *session, const PosternCommand *command,
                                                    PosternRecipient *recipient);
+/* TRUE if MAIL or RCPT had a parameter that the back-end gets. */
+gboolean postern_session_uses_extensions(const PosternSession *session);
 /* MAIL's parameters as the borrowed back-end takes them, with a leading space each; a new string. */
 char *postern_session_mail_parameters(const PosternSession *session);
 /* Those of a RCPT, likewise; owned by recipient. */

@@ -22,9 +22,9 @@ static gboolean is_temporary(const PosternAnswer *answer)
 }
 
 int postern_dns_client_name(int family, gconstpointer address, PosternAnswers *answers, char **ret_name,
-                            gboolean *ret_temporary)
+                            char **ret_reverse, gboolean *ret_temporary)
 {
-    *ret_name = NULL;
+    *ret_name = *ret_reverse = NULL;
     *ret_temporary = FALSE;
     if (family != AF_INET && family != AF_INET6)
         return 1;
@@ -37,6 +37,7 @@ int postern_dns_client_name(int family, gconstpointer address, PosternAnswers *a
         return 0;
     *ret_temporary = is_temporary(names);
     gboolean missing = FALSE;
+    g_autofree char *first = NULL;
     for (guint i = 0; i < MIN(names->records->len, NAMES_MAX); i++) {
         gsize size = 0;
         const char *octets = g_bytes_get_data(g_ptr_array_index(names->records, i), &size);
@@ -45,12 +46,18 @@ int postern_dns_client_name(int family, gconstpointer address, PosternAnswers *a
         if (forward == NULL) {
             missing = TRUE;
         } else if (has_address(forward, address, length)) {
+            *ret_reverse = g_strdup(name);
             *ret_name = g_steal_pointer(&name);
             *ret_temporary = FALSE;
             return 1;
         } else if (is_temporary(forward)) {
             *ret_temporary = TRUE;
         }
+        if (first == NULL)
+            first = g_steal_pointer(&name);
     }
-    return missing ? 0 : 1;
+    if (missing)
+        return 0;
+    *ret_reverse = g_steal_pointer(&first);
+    return 1;
 }

@@ -17,6 +17,7 @@ typedef enum {
     POSTERN_CLIENT_SOURCE = 1 << 7,
     POSTERN_CLIENT_DESTADDR = 1 << 8,
     POSTERN_CLIENT_DESTPORT = 1 << 9,
+    POSTERN_CLIENT_REVERSE_NAME = 1 << 10,
 } PosternClientAttribute;
 
 /* The mask of the attribute names in text, apart by spaces; unknown ones are passed over. */
@@ -34,7 +35,7 @@ typedef struct {
 typedef struct {
     PosternClientAttribute attribute;
     char *value;        /* decoded; NULL: [UNAVAILABLE] or [TEMPUNAVAIL] */
-    gboolean temporary; /* [TEMPUNAVAIL]; NAME alone */
+    gboolean temporary; /* [TEMPUNAVAIL]; NAME and REVERSE_NAME alone */
 } PosternClientAttributeGiven;
 
 /*
@@ -42,8 +43,8 @@ typedef struct {
  * and *ret_problem, static text for a 501 reply: one of them is not in supported, is no NAME=value, or has a
  * value that is none: it has to be xtext (where an '=' may stand as it is, for Postfix sends it so) of UTF-8,
  * at most 255 octets of it, with no control octet; PORT and DESTPORT a number up to 65535; PROTO at most 64
- * octets; NAME and PROTO without white space; SOURCE LOCAL or REMOTE. Whether an ADDR is an address is for
- * mail/envelope.h to say.
+ * octets; NAME, REVERSE_NAME and PROTO without white space; SOURCE LOCAL or REMOTE. Whether an ADDR is an
+ * address is for mail/envelope.h to say.
  */
 GPtrArray *postern_client_attributes_read(const char *text, guint supported, const char **ret_problem);
 

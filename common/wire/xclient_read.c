@@ -58,6 +58,8 @@ static const char *check_value(PosternClientAttribute attribute, const char *val
     switch (attribute) {
     case POSTERN_CLIENT_NAME:
         return strchr(value, ' ') == NULL ? NULL : "Bad NAME";
+    case POSTERN_CLIENT_REVERSE_NAME:
+        return strchr(value, ' ') == NULL ? NULL : "Bad REVERSE_NAME";
     case POSTERN_CLIENT_PORT:
     case POSTERN_CLIENT_DESTPORT:
         return is_port(value) ? NULL : "Bad port";
@@ -85,8 +87,8 @@ static const char *read_one(char *word, guint supported, PosternClientAttributeG
     given->value = decode(equals + 1);
     if (given->value == NULL)
         return "Attribute value is not xtext";
-    given->temporary =
-        given->attribute == POSTERN_CLIENT_NAME && g_ascii_strcasecmp(given->value, "[TEMPUNAVAIL]") == 0;
+    given->temporary = (given->attribute & (POSTERN_CLIENT_NAME | POSTERN_CLIENT_REVERSE_NAME)) != 0 &&
+                       g_ascii_strcasecmp(given->value, "[TEMPUNAVAIL]") == 0;
     if (given->temporary || g_ascii_strcasecmp(given->value, "[UNAVAILABLE]") == 0) {
         g_clear_pointer(&given->value, g_free);
         return NULL;

@@ -64,12 +64,13 @@ class ProxyEnvelopeTest(ProxyTestCase):
                 self.assertEqual(record.helo, f"x{source}.example")
                 self.assertEqual(record.xclient, {
                     "ADDR": source, "PORT": str(port), "PROTO": "ESMTP", "NAME": name,
-                    "LOGIN": "[UNAVAILABLE]"})
+                    "LOGIN": "[UNAVAILABLE]", "HELO": f"x{source}.example"})
 
     def test_helo_is_told_as_smtp(self):
         self.start()
         record = self.deliver(self.connect(hello="HELO old.example"))
-        self.assertEqual((record.helo, record.xclient["PROTO"]), ("old.example", "SMTP"))
+        self.assertEqual((record.helo, record.xclient["PROTO"], record.extended),
+                         ("old.example", "SMTP", False))
         record = self.deliver(self.connect(hello="EHLO [192.0.2.4]"))
         self.assertEqual((record.helo, record.xclient["PROTO"]), ("[192.0.2.4]", "ESMTP"))
 

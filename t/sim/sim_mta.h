@@ -194,6 +194,8 @@ static inline void mta_command(World *world, Mta *mta, const char *command)
         return;
     if (g_str_has_prefix(command, "EHLO ")) {
         mta_ehlo(world, mta);
+    } else if (g_str_has_prefix(command, "HELO ")) {
+        mta_say(world, mta, "250 mta\r\n", FALSE);
     } else if (g_str_has_prefix(command, "XCLIENT ")) {
         mta->overridden = TRUE;
         mta_told_client(world, mta, command, "220 mta ESMTP\r\n");

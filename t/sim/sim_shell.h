@@ -121,7 +121,7 @@ static inline void shell_backend_failed(World *world, Mta *mta, const PosternBac
     gboolean opening = event->during < POSTERN_BACKEND_IDLE;
     trace(world, "mta %d failed: %s", (int)mta->number, event->text);
     world->counts->killed++;
-    if (event->configuration)
+    if (event->fault == POSTERN_BACKEND_FAULT_SETUP)
         set_standing(world, POSTERN_POOL_UNUSABLE, event->text, 1000);
     postern_pool_closed(world->pool, mta->number, opening ? event->text : NULL, world->now);
     mta->gone = TRUE;

@@ -6,6 +6,11 @@
 #include "base/identifier.h"
 #include "base/limits.h"
 
+#define LOST POSTERN_BACKEND_FAULT_LOST
+#define SETUP POSTERN_BACKEND_FAULT_SETUP
+#define DEMAND POSTERN_BACKEND_FAULT_DEMAND
+#define CLIENT POSTERN_BACKEND_FAULT_CLIENT
+
 static void test_message(gsize piece)
 {
     Fixture fixture;
@@ -40,23 +45,24 @@ static void test_message(gsize piece)
 typedef struct {
     const char *greeting;
     const char *ehlo; /* NULL: EHLO is never sent */
-    gboolean configuration;
+    PosternBackendFault fault;
     const char *words;
 } Opening;
 
 static const Opening openings[] = {
-    {"554 5.7.1 go away\r\n", NULL, TRUE, "refused the connection*554"},
-    {"421 4.7.0 busy\r\n", NULL, FALSE, "refused the connection*421"},
-    {"450 later\r\n", NULL, FALSE, "refused the connection*450"},
-    {"354 what\r\n", NULL, FALSE, "refused the connection*354"},
-    {"HTTP/1.1 400 Bad Request\r\n", NULL, FALSE, "does not speak SMTP"},
-    {"\r\n", NULL, FALSE, "does not speak SMTP"},
-    {"220-mta\r\n250 mta\r\n", NULL, FALSE, "does not speak SMTP"},
-    {"220 mta\r\n", "502 what\r\n", TRUE, "refused EHLO"},
-    {"220 mta\r\n", "421 4.3.2 closing\r\n", FALSE, "refused EHLO"},
-    {"220 mta\r\n", "250 mta\r\n", TRUE, "does not offer XCLIENT ADDR"},
-    {"220 mta\r\n", "250-mta\r\n250 XCLIENT NAME PORT\r\n", TRUE, "does not offer XCLIENT ADDR"},
-    {"220 mta\r\n", "250-mta\r\n250 XFORWARD NAME ADDR\r\n", TRUE, "does not offer XCLIENT ADDR"},
+    {"554 5.7.1 go away\r\n", NULL, SETUP, "refused the connection*554"},
+    {"421 4.7.0 busy\r\n", NULL, LOST, "refused the connection*421"},
+    {"450 later\r\n", NULL, LOST, "refused the connection*450"},
+    {"354 what\r\n", NULL, LOST, "refused the connection*354"},
+    {"HTTP/1.1 400 Bad Request\r\n", NULL, LOST, "does not speak SMTP"},
+    {"\r\n", NULL, LOST, "does not speak SMTP"},
+    {"220-mta\r\n250 mta\r\n", NULL, LOST, "does not speak SMTP"},
+    {"220 mta\r\n", "502 what\r\n", SETUP, "refused EHLO"},
+    {"220 mta\r\n", "530 5.7.0 Must issue a STARTTLS command first\r\n", SETUP, "demands TLS"},
+    {"220 mta\r\n", "421 4.3.2 closing\r\n", LOST, "refused EHLO"},
+    {"220 mta\r\n", "250 mta\r\n", SETUP, "does not offer XCLIENT ADDR"},
+    {"220 mta\r\n", "250-mta\r\n250 XCLIENT NAME PORT\r\n", SETUP, "does not offer XCLIENT ADDR"},
+    {"220 mta\r\n", "250-mta\r\n250 XFORWARD NAME ADDR\r\n", SETUP, "does not offer XCLIENT ADDR"},
 };
 
 static void test_openings(gsize piece)
@@ -74,7 +80,7 @@ static void test_openings(gsize piece)
         }
         expect_events(&fixture, "failed");
         g_assert_true(g_pattern_match_simple(pattern, fixture.last->text));
-        g_assert_cmpint(fixture.last->configuration, ==, opening->configuration);
+        g_assert_cmpint(fixture.last->fault, ==, opening->fault);
         g_assert_cmpint(fixture.last->during, ==,
                         opening->ehlo != NULL ? POSTERN_BACKEND_EHLO : POSTERN_BACKEND_GREETING);
         expect_output(&fixture, "");
@@ -93,87 +99,220 @@ static void test_loop(gsize piece)
     postern_backend_connected(fixture.backend, fixture.now);
     say(&fixture, greeting);
     expect_events(&fixture, "failed");
-    g_assert_true(fixture.last->configuration);
+    g_assert_cmpint(fixture.last->fault, ==, SETUP);
     g_assert_nonnull(strstr(fixture.last->text, "this proxy itself"));
     finish(&fixture);
 }
 
+#define ALL " NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN DESTADDR DESTPORT"
+
+static const char ehlo_postfix[] = "250-mta\r\n250-PIPELINING\r\n250-XCLIENT" ALL "\r\n250 8BITMIME\r\n";
+
+/* What is known of a client, and what a Postfix and an old one are told. */
 static const struct {
     const char *address;
     const char *name;
+    const char *reverse;
+    const char *login;
+    const char *server;
     gboolean temporary;
-    gboolean esmtp;
+    gboolean helo; /* it said HELO */
+    gboolean extensions;
     const char *line;
+    const char *hello;
 } identities[] = {
-    {"192.0.2.7", NULL, FALSE, TRUE,
-     "XCLIENT ADDR=192.0.2.7 PORT=4711 PROTO=ESMTP NAME=[UNAVAILABLE] LOGIN=[UNAVAILABLE]\r\n"},
-    {"192.0.2.7", NULL, TRUE, FALSE,
-     "XCLIENT ADDR=192.0.2.7 PORT=4711 PROTO=SMTP NAME=[TEMPUNAVAIL] LOGIN=[UNAVAILABLE]\r\n"},
-    {"2001:db8::1", "c.test", FALSE, TRUE,
-     "XCLIENT ADDR=IPV6:2001:db8::1 PORT=4711 PROTO=ESMTP NAME=c.test LOGIN=[UNAVAILABLE]\r\n"},
+    {"192.0.2.7", NULL, NULL, NULL, NULL, FALSE, FALSE, FALSE,
+     "ADDR=192.0.2.7 PORT=4711 PROTO=ESMTP NAME=[UNAVAILABLE] REVERSE_NAME=[UNAVAILABLE] "
+     "LOGIN=[UNAVAILABLE] DESTADDR=[UNAVAILABLE] DESTPORT=[UNAVAILABLE] HELO=client.test",
+     "EHLO client.test"},
+    {"192.0.2.7", NULL, NULL, NULL, "192.0.2.25", TRUE, TRUE, FALSE,
+     "ADDR=192.0.2.7 PORT=4711 PROTO=SMTP NAME=[TEMPUNAVAIL] REVERSE_NAME=[TEMPUNAVAIL] "
+     "LOGIN=[UNAVAILABLE] DESTADDR=192.0.2.25 DESTPORT=25 HELO=client.test",
+     "HELO client.test"},
+    {"192.0.2.7", NULL, "r.test", NULL, "192.0.2.25", TRUE, TRUE, TRUE,
+     "ADDR=192.0.2.7 PORT=4711 PROTO=SMTP NAME=[TEMPUNAVAIL] REVERSE_NAME=r.test "
+     "LOGIN=[UNAVAILABLE] DESTADDR=192.0.2.25 DESTPORT=25 HELO=client.test",
+     "EHLO client.test"},
+    {"2001:db8::1", "c.test", "c.test", "a=b c", "2001:db8::25", FALSE, FALSE, FALSE,
+     "ADDR=IPV6:2001:db8::1 PORT=4711 PROTO=ESMTP NAME=c.test REVERSE_NAME=c.test LOGIN=a+3Db+20c "
+     "DESTADDR=IPV6:2001:db8::25 DESTPORT=25 HELO=client.test",
+     "EHLO client.test"},
 };
 
 static void test_xclient(gsize piece)
 {
-    Fixture fixture;
-    start(&fixture, POSTERN_CLIENT_ADDRESS_XCLIENT, piece);
-    greet_ready(&fixture, ehlo_xclient);
     for (gsize i = 0; i < G_N_ELEMENTS(identities); i++) {
         g_autoptr(PosternEnvelope) envelope = client_envelope(identities[i].address);
+        PosternBackendClient client = {.envelope = envelope,
+                                       .name_temporary = identities[i].temporary,
+                                       .reverse_name = identities[i].reverse,
+                                       .reverse_temporary = identities[i].temporary,
+                                       .extensions = identities[i].extensions};
+        g_autofree char *line = g_strdup_printf("XCLIENT %s\r\n", identities[i].line);
+        g_autofree char *hello = g_strdup_printf("%s\r\n", identities[i].hello);
+        gboolean is_helo = g_str_has_prefix(hello, "HELO");
+        Fixture fixture;
         envelope->client_name = g_strdup(identities[i].name);
-        envelope->esmtp = identities[i].esmtp;
-        identify(&fixture, envelope, identities[i].temporary);
+        envelope->login = g_strdup(identities[i].login);
+        envelope->esmtp = !identities[i].helo;
+        if (identities[i].server != NULL && postern_address_parse(&client.server, identities[i].server))
+            client.server.port = 25;
+        start(&fixture, POSTERN_CLIENT_ADDRESS_XCLIENT, piece);
+        greet_ready(&fixture, ehlo_postfix);
+        postern_backend_identify(fixture.backend, &client, fixture.now);
         expect_state(&fixture, POSTERN_BACKEND_IDENTIFYING);
-        expect_output(&fixture, identities[i].line);
+        expect_output(&fixture, line);
         say(&fixture, "220 mta ESMTP\r\n");
-        expect_output(&fixture, "EHLO client.test\r\n");
-        say(&fixture, ehlo_xclient);
+        expect_output(&fixture, hello);
+        say(&fixture, is_helo ? "250 mta\r\n" : ehlo_postfix);
         expect_events(&fixture, "identified");
-        g_assert_true(postern_backend_is_reusable(fixture.backend));
+        g_assert_cmpint(postern_backend_is_reusable(fixture.backend), ==,
+                        !is_helo && identities[i].login == NULL);
+        finish(&fixture);
     }
+}
+
+/* A back-end is told what it has asked for, and no more. */
+static void test_xclient_of_an_old_back_end(gsize piece)
+{
+    g_autoptr(PosternEnvelope) envelope = client_envelope("192.0.2.7");
+    Fixture fixture;
+    start(&fixture, POSTERN_CLIENT_ADDRESS_XCLIENT, piece);
+    greet_ready(&fixture, "250-mta\r\n250 XCLIENT ADDR NAME FUTURE IDENT SOURCE\r\n");
+    identify(&fixture, envelope, FALSE);
+    expect_output(&fixture, "XCLIENT ADDR=192.0.2.7 NAME=[UNAVAILABLE]\r\n");
     finish(&fixture);
 }
 
-/* Names that do not fit: a second XCLIENT would come from the client's address, so all goes into one or is
- * left out. */
-static void test_xclient_is_one_line(gsize piece)
+/* A HELO has no pipelining: each command waits for the answer to the one before. */
+static void test_helo_is_not_pipelined(gsize piece)
 {
-    g_autoptr(PosternEnvelope) envelope = client_envelope("2001:db8::1");
-    envelope->client_name = g_strnfill(250, '+');
+    g_autoptr(PosternEnvelope) envelope = client_envelope("192.0.2.7");
     Fixture fixture;
+    envelope->esmtp = FALSE;
     start(&fixture, POSTERN_CLIENT_ADDRESS_XCLIENT, piece);
     greet_ready(&fixture, ehlo_xclient);
     identify(&fixture, envelope, FALSE);
-    expect_output(
-        &fixture,
-        "XCLIENT ADDR=IPV6:2001:db8::1 PORT=4711 PROTO=ESMTP NAME=[UNAVAILABLE] LOGIN=[UNAVAILABLE]\r\n");
-    say(&fixture, "220 mta ESMTP\r\n");
-    expect_output(&fixture, "EHLO client.test\r\n");
-    say(&fixture, ehlo_xclient);
+    say(&fixture, "220 mta\r\n");
+    g_string_truncate(postern_backend_output(fixture.backend), 0);
+    say(&fixture, "250 mta\r\n");
     expect_events(&fixture, "identified");
+    g_assert_cmpuint(postern_backend_ehlo(fixture.backend)->capabilities, ==, 0);
+    postern_backend_mail(fixture.backend, "", "", fixture.now);
+    postern_backend_recipient(fixture.backend, "b@y.test", "", fixture.now);
+    expect_output(&fixture, "MAIL FROM:<>\r\n");
+    say(&fixture, "250 ok\r\n");
+    expect_output(&fixture, "RCPT TO:<b@y.test>\r\n");
     finish(&fixture);
+}
+
+/* What does not fit into one line is left out: a second XCLIENT would come from the client's address. */
+static void test_xclient_is_one_line(gsize piece)
+{
+    static const struct {
+        guint name;
+        guint helo;
+        const char *words; /* of the line */
+    } rows[] = {
+        {200, 250, "LOGIN=[UNAVAILABLE]\r\n"}, /* no HELO */
+        {250, 10, "NAME=[UNAVAILABLE] LOGIN=[UNAVAILABLE]\r\n"},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(PosternEnvelope) envelope = client_envelope("2001:db8::1");
+        Fixture fixture;
+        envelope->client_name = g_strnfill(rows[i].name, i == 0 ? 'a' : '+');
+        g_free(envelope->helo);
+        envelope->helo = g_strnfill(rows[i].helo, 'h');
+        start(&fixture, POSTERN_CLIENT_ADDRESS_XCLIENT, piece);
+        greet_ready(&fixture, ehlo_xclient);
+        identify(&fixture, envelope, FALSE);
+        const char *line = postern_backend_output(fixture.backend)->str;
+        g_assert_cmpuint(strlen(line), <=, 512);
+        g_assert_cmpuint(strcspn(line, "\n"), ==, strlen(line) - 1);
+        g_assert_true(g_str_has_suffix(line, rows[i].words));
+        finish(&fixture);
+    }
+}
+
+/* A name that the back-end does not like is one client's: it is told again, of numbers alone. Numbers that it
+ * does not like would be no client's. */
+static void test_xclient_not_understood(gsize piece)
+{
+    static const char *const then[] = {"220 mta\r\n", "501 5.5.4 Bad ADDR syntax\r\n",
+                                       "554 5.7.1 Client host rejected\r\n"};
+    for (gsize i = 0; i < G_N_ELEMENTS(then); i++) {
+        g_autoptr(PosternEnvelope) envelope = client_envelope("192.0.2.7");
+        Fixture fixture;
+        envelope->client_name = g_strdup("-bad.test");
+        start(&fixture, POSTERN_CLIENT_ADDRESS_XCLIENT, piece);
+        greet_ready(&fixture, ehlo_postfix);
+        identify(&fixture, envelope, FALSE);
+        g_string_truncate(postern_backend_output(fixture.backend), 0);
+        say(&fixture, "501 5.5.4 Bad NAME syntax: -bad.test\r\n");
+        expect_output(&fixture, "XCLIENT ADDR=192.0.2.7 PORT=4711 PROTO=ESMTP NAME=[UNAVAILABLE] "
+                                "REVERSE_NAME=[UNAVAILABLE] LOGIN=[UNAVAILABLE] DESTADDR=[UNAVAILABLE] "
+                                "DESTPORT=[UNAVAILABLE]\r\n");
+        say(&fixture, then[i]);
+        if (i == 0) {
+            expect_output(&fixture, "EHLO client.test\r\n");
+        } else {
+            expect_events(&fixture, "failed");
+            g_assert_cmpint(fixture.last->fault, ==, i == 1 ? SETUP : CLIENT);
+        }
+        finish(&fixture);
+    }
+}
+
+/* Whatever it answers with 530, it demands something of us that no client can mend. */
+static void test_demands(gsize piece)
+{
+    for (guint i = 0; i < 3; i++) {
+        Fixture fixture;
+        start_transaction(&fixture, piece, ehlo_slow);
+        if (i > 0)
+            open_envelope(&fixture, i > 1 ? 1 : 0);
+        if (i == 0)
+            postern_backend_mail(fixture.backend, "", "", fixture.now);
+        else if (i == 1)
+            postern_backend_recipient(fixture.backend, "b@y.test", "", fixture.now);
+        else
+            postern_backend_data(fixture.backend, fixture.now);
+        say(&fixture, "530 5.7.0 Must issue a STARTTLS command first\r\n");
+        expect_events(&fixture, "failed");
+        g_assert_cmpint(fixture.last->fault, ==, DEMAND);
+        g_assert_nonnull(strstr(fixture.last->text, "smtpd_tls_security_level=may"));
+        finish(&fixture);
+    }
 }
 
 typedef struct {
     const char *xclient;
     const char *ehlo;
-    gboolean configuration;
+    PosternBackendFault fault;
 } XclientRefusal;
 
 /* What may be about this client alone (its name, its EHLO, its address) says nothing about the back-end. */
 static const XclientRefusal xclient_refusals[] = {
-    {"550 5.7.0 insufficient authorization\r\n", NULL, TRUE},
-    {"500 what\r\n", NULL, TRUE},
-    {"502 what\r\n", NULL, TRUE},
-    {"501 5.5.4 Bad NAME syntax\r\n", NULL, FALSE},
-    {"554 5.7.1 Client host rejected\r\n", NULL, FALSE},
-    {"521 5.7.1 Client host rejected\r\n", NULL, FALSE},
-    {"450 4.7.1 later\r\n", NULL, FALSE},
-    {"421 4.7.1 later\r\n", NULL, FALSE},
-    {"250 ok\r\n", NULL, FALSE},
-    {"220 ok\r\n", "501 5.5.2 bad name\r\n", FALSE},
-    {"220 ok\r\n", "550 5.7.1 Helo command rejected\r\n", FALSE},
-    {"220 ok\r\n", "421 closing\r\n", FALSE},
+    {"550 5.7.0 Error: insufficient authorization\r\n", NULL, SETUP},
+    {"550 5.7.0 Insufficient authorization [0a1b]\r\n", NULL, SETUP},
+    {"550 insufficient authorization\r\n", NULL, SETUP},
+    {"500 what\r\n", NULL, SETUP},
+    {"502 what\r\n", NULL, SETUP},
+    {"550 5.7.1 Client host rejected: Access denied\r\n", NULL, CLIENT},
+    {"550 5.7.1 <x[192.0.2.7]>: Client host rejected: insufficient authorization\r\n", NULL, CLIENT},
+    {"554 5.7.0 Error: insufficient authorization\r\n", NULL, CLIENT},
+    {"554-5.7.1 Client host rejected\r\n554 5.7.1 see the list\r\n", NULL, CLIENT},
+    {"521 5.7.1 Client host rejected\r\n", NULL, CLIENT},
+    {"450 4.7.1 later\r\n", NULL, CLIENT},
+    {"421 4.7.1 later\r\n", NULL, CLIENT},
+    {"530 5.7.0 Must issue a STARTTLS command first\r\n", NULL, DEMAND},
+    {"250 ok\r\n", NULL, LOST},
+    {"354 ok\r\n", NULL, LOST},
+    {"220 ok\r\n", "501 5.5.2 bad name\r\n", CLIENT},
+    {"220 ok\r\n", "550 5.7.1 Helo command rejected\r\n", CLIENT},
+    {"220 ok\r\n", "421 closing\r\n", CLIENT},
+    {"220 ok\r\n", "530 5.7.0 Authentication required\r\n", DEMAND},
+    {"220 ok\r\n", "354 what\r\n", LOST},
 };
 
 static void test_xclient_refused(gsize piece)
@@ -190,7 +329,7 @@ static void test_xclient_refused(gsize piece)
             say(&fixture, refusal->ehlo);
         expect_events(&fixture, "failed");
         g_assert_cmpint(fixture.last->during, ==, POSTERN_BACKEND_IDENTIFYING);
-        g_assert_cmpint(fixture.last->configuration, ==, refusal->configuration);
+        g_assert_cmpint(fixture.last->fault, ==, refusal->fault);
         finish(&fixture);
     }
 }
@@ -240,7 +379,7 @@ static void test_xforward(gsize piece)
     say(&fixture, "250 ok\r\n");
     say(&fixture, "501 5.5.4 Bad HELO syntax\r\n");
     expect_events(&fixture, "failed");
-    g_assert_false(fixture.last->configuration);
+    g_assert_cmpint(fixture.last->fault, ==, LOST);
     finish(&fixture);
 }
 
@@ -250,7 +389,7 @@ static void test_xforward_not_offered(gsize piece)
     start(&fixture, POSTERN_CLIENT_ADDRESS_XFORWARD, piece);
     greet(&fixture, ehlo_xclient);
     expect_events(&fixture, "failed");
-    g_assert_true(fixture.last->configuration);
+    g_assert_cmpint(fixture.last->fault, ==, SETUP);
     g_assert_nonnull(strstr(fixture.last->text, "XFORWARD"));
     finish(&fixture);
 }
@@ -304,7 +443,11 @@ static const struct {
     {"/backend/openings", test_openings},
     {"/backend/loop", test_loop},
     {"/backend/xclient", test_xclient},
+    {"/backend/xclient-of-an-old-back-end", test_xclient_of_an_old_back_end},
+    {"/backend/helo-is-not-pipelined", test_helo_is_not_pipelined},
     {"/backend/xclient-is-one-line", test_xclient_is_one_line},
+    {"/backend/xclient-not-understood", test_xclient_not_understood},
+    {"/backend/demands", test_demands},
     {"/backend/xclient-refused", test_xclient_refused},
     {"/backend/xclient-only-once", test_xclient_only_once},
     {"/backend/xforward", test_xforward},

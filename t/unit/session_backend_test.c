@@ -67,9 +67,15 @@ static void test_our_own_is_refused(gsize piece)
         const char *step;
         const char *reply;
     } refusals[] = {
-        {"connect", "554 go away\r\n"},           {"EHLO mx.test", "550 no\r\n"},
-        {"EHLO mx.test", "250 mta\r\n"},          {"XCLIENT", "550 no\r\n"},
-        {"EHLO client.test", "501 bad name\r\n"},
+        {"connect", "554 go away\r\n"},
+        {"EHLO mx.test", "550 no\r\n"},
+        {"EHLO mx.test", "250 mta\r\n"},
+        {"XCLIENT", "550 5.7.0 Error: insufficient authorization\r\n"},
+        {"XCLIENT", "502 5.5.2 what\r\n"},
+        {"XCLIENT", "501 5.5.4 Bad XCLIENT attribute name: PORT\r\n"},
+        {"XCLIENT", "530 5.7.0 Must issue a STARTTLS command first\r\n"},
+        {"MAIL", "530 5.7.0 Authentication required\r\n"},
+        {"RCPT", "530 5.7.0 Must issue a STARTTLS command first\r\n"},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(refusals); i++) {
         Harness harness;
@@ -78,9 +84,59 @@ static void test_our_own_is_refused(gsize piece)
         harness_greet(&harness);
         harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\nQUIT\r\n");
         harness_expect(&harness, "250 451 451 221");
-        g_assert_null(strstr(harness.commands->str, "MAIL"));
+        if (i < 7)
+            g_assert_null(strstr(harness.commands->str, "MAIL"));
         harness_finish(&harness);
     }
+}
+
+/* The client is refused: it hears so word for word, for each recipient, and not that we are in trouble. */
+static void test_the_client_is_refused(gsize piece)
+{
+    static const struct {
+        const char *step;
+        const char *reply;
+        const char *heard;
+    } refusals[] = {
+        {"XCLIENT", "554 5.7.1 <c>: Client host rejected\r\n", "554 5.7.1 <c>: Client host rejected\r\n"},
+        {"XCLIENT", "550-5.7.1 blocked\r\n550 5.7.1 by us\r\n", "550-5.7.1 blocked\r\n550 5.7.1 by us\r\n"},
+        {"XCLIENT", "450 4.7.25 no name\r\n", "450 4.7.25 no name\r\n"},
+        {"XCLIENT", "421 4.7.0 too many of you\r\n", "451 4.7.0 too many of you\r\n"},
+        {"EHLO client.test", "501 bad name\r\n", "501 bad name\r\n"},
+        {"EHLO client.test", "550 5.7.1 Helo rejected\r\n", "550 5.7.1 Helo rejected\r\n"},
+        {"MAIL", "554 5.7.1 Sender rejected\r\n", "554 5.7.1 Sender rejected\r\n"},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(refusals); i++) {
+        Harness harness;
+        g_autofree char *heard = g_strconcat("250 2.1.0 Ok\r\n", refusals[i].heard, refusals[i].heard, NULL);
+        harness_start(&harness, "", piece);
+        harness_rule(&harness, refusals[i].step, refusals[i].reply, 0);
+        harness_greet(&harness);
+        harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nRCPT TO:<c@y.test>\r\n");
+        harness_expect_text(&harness, heard);
+        harness_say(&harness, "DATA\r\n");
+        harness_expect(&harness, "554");
+        harness_say(&harness, "QUIT\r\n");
+        harness_expect(&harness, "221");
+        harness_expect_log(&harness, "recipients_accepted=0");
+        harness_finish(&harness);
+    }
+}
+
+/* It was welcome at RCPT, and is no more when the message is to go out: the message's reply says so. */
+static void test_the_client_is_refused_at_delivery(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "", piece);
+    harness_rule(&harness, "DATA", HARNESS_CLOSE, 1);
+    harness_greet(&harness);
+    harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n");
+    harness_expect(&harness, "250 250");
+    harness_rule(&harness, "XCLIENT", "554 5.7.1 blocked since\r\n", 0);
+    harness_say(&harness, "DATA\r\n" MESSAGE);
+    harness_expect_text(&harness, "354 End data with <CR><LF>.<CR><LF>\r\n554 5.7.1 blocked since\r\n");
+    harness_expect_log(&harness, "delivery=refused");
+    harness_finish(&harness);
 }
 
 /* A connection of the pool may be gone when it is needed: a second one is tried, and no third. */
@@ -301,6 +357,8 @@ static const struct {
     {"/session-backend/repeat-refused", test_repeat_refused},
     {"/session-backend/borrow-failed", test_borrow_failed},
     {"/session-backend/our-own-is-refused", test_our_own_is_refused},
+    {"/session-backend/the-client-is-refused", test_the_client_is_refused},
+    {"/session-backend/the-client-is-refused-at-delivery", test_the_client_is_refused_at_delivery},
     {"/session-backend/second-try", test_second_try},
     {"/session-backend/lost-after-dot", test_lost_after_dot},
     {"/session-backend/lost-while-idle", test_lost_while_idle},

@@ -47,8 +47,8 @@ static void test_announced(gsize piece)
         Harness harness;
         harness_start_from(&harness, rows[i].configuration, "127.0.0.1", FALSE, piece);
         harness_say(&harness, "EHLO smtpd.test\r\n");
-        gboolean xclient = strstr(harness.replies->str,
-                                  "XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT\r\n") != NULL;
+        gboolean xclient = strstr(harness.replies->str, "XCLIENT NAME ADDR PORT PROTO HELO LOGIN "
+                                                        "DESTADDR DESTPORT REVERSE_NAME\r\n") != NULL;
         gboolean xforward =
             strstr(harness.replies->str, "XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n") != NULL;
         g_assert_cmpint(xclient, ==, rows[i].xclient);
@@ -181,7 +181,7 @@ static void test_xclient(gsize piece)
     harness_say(&harness, ENVELOPE "DATA\r\n" MESSAGE);
     harness_expect(&harness, "250 250 354 250");
     g_assert_nonnull(strstr(harness.commands->str, "XCLIENT ADDR=203.0.113.5 PORT=[UNAVAILABLE] PROTO=ESMTP "
-                                                   "NAME=c.test LOGIN=me\nEHLO he.lo\n"));
+                                                   "NAME=c.test LOGIN=me HELO=he.lo\nEHLO he.lo\n"));
     harness_expect_log(&harness, "client=203.0.113.5 peer=127.0.0.1 ");
     harness_expect_log(&harness, " name=c.test");
     harness_expect_log(&harness, "class=authenticated");

@@ -63,6 +63,7 @@ static inline const char *harness_default_reply(const char *command)
     } replies[] = {
         {"connect", "220 mta ESMTP\r\n"},
         {"EHLO", "250-mta\r\n250-PIPELINING\r\n250-SIZE 10000000\r\n250-8BITMIME\r\n250-DSN\r\n"
+                 "250-ENHANCEDSTATUSCODES\r\n"
                  "250-XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n"
                  "250 XCLIENT NAME ADDR PORT PROTO HELO LOGIN\r\n"},
         {"XCLIENT", "220 mta ESMTP\r\n"},
@@ -369,7 +370,8 @@ static inline void harness_start_from(Harness *harness, const char *text, const 
     PosternAddress client;
     g_assert_true(postern_address_parse(&client, address));
     harness->session = postern_session_new(harness->settings, &client, submission, harness->now);
-    const PosternEhlo ehlo = {.capabilities = POSTERN_CAPABILITY_8BITMIME | POSTERN_CAPABILITY_DSN};
+    const PosternEhlo ehlo = {.capabilities = POSTERN_CAPABILITY_8BITMIME | POSTERN_CAPABILITY_DSN |
+                                              POSTERN_CAPABILITY_ENHANCEDSTATUSCODES};
     postern_session_set_capabilities(harness->session, &ehlo);
     postern_session_client_name(harness->session, "client.test", FALSE, harness->now);
 }

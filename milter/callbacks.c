@@ -258,6 +258,7 @@ static PosternMilterJudgement *judge(SMFICTX *context, PosternMilterSession *ses
             filter, settings, postern_milter_filter_wait_of(session->transaction->choice.client_class)))
         return postern_milter_judgement_put_off(
             settings, "451 4.3.2 Too many messages at the same time, try again later");
+    postern_log_state("session", session->identifier.text, "body", "inspecting");
     postern_milter_ticket_finish(
         session->ticket, session->transaction->message,
         postern_milter_choice_checks(&session->transaction->choice, session->envelope));

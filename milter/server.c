@@ -177,10 +177,19 @@ static gboolean give_up_rights(Server *server, const char *user, GError **error)
     return TRUE;
 }
 
+static void report_dns(gboolean answers, const char *text, gpointer user_data)
+{
+    postern_log(answers ? POSTERN_LOG_NOTICE : POSTERN_LOG_WARNING, "%s", text);
+}
+
+/* Both end with the process. */
 static PosternResolver *make_resolver(Server *server, GError **error)
 {
-    return postern_resolver_from_configuration(server->loop, server->settings->configuration, server->answers,
-                                               1, error);
+    PosternResolver *resolver = postern_resolver_from_configuration(
+        server->loop, server->settings->configuration, server->answers, 1, error);
+    if (resolver != NULL)
+        postern_resolver_set_health(resolver, postern_resolver_health_new(report_dns, NULL));
+    return resolver;
 }
 
 static gpointer run_loop(gpointer data)

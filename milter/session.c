@@ -1,6 +1,7 @@
 #include "milter/session.h"
 
 #include "base/limits.h"
+#include "base/log.h"
 #include "milter/macros.h"
 
 PosternMilterSession *postern_milter_session_new(const PosternMilterOffer *offer)
@@ -31,6 +32,7 @@ void postern_milter_session_begin(PosternMilterSession *session, PosternMilterGa
                                   PosternMilterSettings *settings, char *sender, char *parameters)
 {
     postern_milter_session_reset(session);
+    postern_log_state("session", session->identifier.text, "idle", "envelope");
     session->messages++;
     session->envelope->sender = sender;
     session->envelope->sender_parameters = parameters;
@@ -76,6 +78,7 @@ void postern_milter_session_end_header(PosternMilterSession *session)
 {
     if (session->transaction->has_body)
         return;
+    postern_log_state("session", session->identifier.text, "header", "body");
     postern_milter_transaction_end_header(session->transaction);
     g_autoptr(PosternMessage) header = postern_milter_transaction_header(session->transaction);
     if (header == NULL)
@@ -88,6 +91,8 @@ void postern_milter_session_end_header(PosternMilterSession *session)
 
 void postern_milter_session_reset(PosternMilterSession *session)
 {
+    if (session->transaction != NULL)
+        postern_log_state("session", session->identifier.text, "message", "idle");
     g_clear_pointer(&session->ticket, postern_milter_ticket_free);
     g_clear_pointer(&session->transaction, postern_milter_transaction_free);
     g_clear_pointer(&session->queue, g_free);

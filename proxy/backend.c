@@ -4,6 +4,7 @@
 
 #include "base/escape.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "proxy/backend_private.h"
 
 const char *postern_backend_state_name(PosternBackendState state)
@@ -75,6 +76,8 @@ void postern_backend_free(PosternBackend *backend)
 
 void postern_backend_set_state(PosternBackend *backend, PosternBackendState state)
 {
+    postern_log_numbered_state("back-end connection", backend->options.number,
+                               postern_backend_state_name(backend->state), postern_backend_state_name(state));
     backend->state = state;
     if (state == POSTERN_BACKEND_CLOSED) {
         backend->deadline = G_MAXINT64;

@@ -70,6 +70,7 @@ void postern_backend_event_free(PosternBackendEvent *event);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternBackendEvent, postern_backend_event_free)
 
 typedef struct {
+    guint64 number;       /* of the connection, for the log */
     const char *hostname; /* for EHLO; outlives the back-end */
     PosternClientAddress client_address;
     guint connect_timeout_ms;

@@ -123,6 +123,7 @@ void postern_backend_connection_open(PosternProxyThread *thread, guint64 number)
     connection->number = number;
     connection->settings = postern_proxy_settings_ref(thread->settings);
     PosternBackendOptions options = {
+        .number = number,
         .hostname = configuration->proxy.hostname,
         .client_address = configuration->proxy.client_address,
         .connect_timeout_ms = configuration->proxy.backend_connect_timeout_ms,

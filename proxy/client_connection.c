@@ -181,6 +181,10 @@ void postern_client_connection_give(PosternClientConnection *client, PosternBack
 {
     client->backend = backend;
     postern_backend_connection_set_user(backend, client->number);
+    if (postern_log_enabled(POSTERN_LOG_DEBUG))
+        postern_log(POSTERN_LOG_DEBUG, "session %s: has back-end connection %" G_GUINT64_FORMAT,
+                    postern_session_identifier(client->session)->text,
+                    postern_backend_connection_number(backend));
     postern_session_borrowed(client->session, postern_backend_connection_backend(backend),
                              postern_stream_now());
 }

@@ -1,6 +1,7 @@
 #include "proxy/pool.h"
 
 #include "base/limits.h"
+#include "base/log.h"
 #include "proxy/pool_waiters.h"
 
 typedef enum {
@@ -127,9 +128,14 @@ static PosternPoolWaiter *take_user(PosternPool *pool, Connection *connection)
     return g_steal_pointer(&connection->user);
 }
 
+static const char *const state_names[] = {
+    [OPENING] = "opening", [IDLE] = "idle", [BUSY] = "in use", [ENDING] = "ending"};
+
 /* The one place where a connection's state changes. */
 static void set_state(PosternPool *pool, Connection *connection, ConnectionState state, gint64 now)
 {
+    postern_log_numbered_state("pooled connection", connection->number, state_names[connection->state],
+                               state_names[state]);
     if (connection->state == OPENING && state != OPENING)
         pool->opening--;
     if (connection->state == IDLE)

@@ -28,6 +28,7 @@ typedef struct {
     PosternClientTable *clients;
     PosternCapsuleStore *capsules; /* or NULL */
     PosternProblem *problem;
+    PosternResolverHealth *health;
     PosternInspectorProcess *inspector; /* a private one, or NULL */
     GPtrArray *threads;                 /* of PosternProxyThread * */
     GPtrArray *listeners;               /* [thread], until it has them */
@@ -121,6 +122,7 @@ static gboolean start_threads(Server *server, GError **error)
             .settings = server->settings,
             .clients = server->clients,
             .problem = server->problem,
+            .health = server->health,
             .inspector_path = path,
             .answers = server->answers,
             .listeners = g_ptr_array_index(server->listeners, i),
@@ -321,6 +323,7 @@ static void server_clear(Server *server)
     g_clear_pointer(&server->inspector, postern_inspector_process_free);
     g_clear_pointer(&server->clients, postern_client_table_free);
     g_clear_pointer(&server->problem, postern_problem_free);
+    g_clear_pointer(&server->health, postern_resolver_health_free);
     g_clear_pointer(&server->answers, postern_answers_file_unref);
     g_clear_pointer(&server->settings, postern_proxy_settings_unref);
     g_clear_pointer(&server->capsules, postern_capsule_store_free);
@@ -340,12 +343,18 @@ static void announce(const Server *server)
                     : "");
 }
 
+static void report_dns(gboolean answers, const char *text, gpointer user_data)
+{
+    postern_log(answers ? POSTERN_LOG_NOTICE : POSTERN_LOG_WARNING, "%s", text);
+}
+
 gboolean postern_server_run(PosternConfiguration *configuration, const char *path, GError **error)
 {
     Server server = {.path = path,
                      .threads = g_ptr_array_new(),
                      .clients = postern_client_table_new(),
-                     .problem = postern_problem_new()};
+                     .problem = postern_problem_new(),
+                     .health = postern_resolver_health_new(report_dns, NULL)};
     evthread_use_pthreads();
     signal(SIGPIPE, SIG_IGN);
     server.settings = postern_proxy_settings_new(configuration, NULL, error);

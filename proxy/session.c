@@ -120,9 +120,24 @@ static void restart_client_deadline(PosternSession *session, gint64 now)
 
 void postern_session_set_state(PosternSession *session, PosternSessionState state, gint64 now)
 {
+    postern_log_state("session", session->identifier.text, postern_session_state_name(session->state),
+                      postern_session_state_name(state));
     session->state = state;
     restart_client_deadline(session, now);
     postern_session_measure_rate(session, now);
+}
+
+void postern_session_set_link(PosternSession *session, PosternLink link)
+{
+    static const char *const names[] = {
+        [POSTERN_LINK_NONE] = "no back-end",
+        [POSTERN_LINK_BORROWING] = "waiting for a back-end",
+        [POSTERN_LINK_NAMING] = "waiting for the client's name",
+        [POSTERN_LINK_IDENTIFYING] = "telling the back-end of the client",
+        [POSTERN_LINK_OPEN] = "with a back-end",
+    };
+    postern_log_state("session", session->identifier.text, names[session->link], names[link]);
+    session->link = link;
 }
 
 void postern_session_expect_answer(PosternSession *session, gint64 now)

@@ -137,7 +137,7 @@ static void open_envelope(PosternSession *session, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
     g_autofree char *parameters = postern_session_mail_parameters(session);
-    session->link = POSTERN_LINK_OPEN;
+    postern_session_set_link(session, POSTERN_LINK_OPEN);
     transaction->repeats += transaction->accepted > 0;
     g_clear_pointer(&transaction->mail_refusal, postern_reply_free);
     postern_backend_mail(session->backend, session->envelope->sender, parameters, now);
@@ -163,7 +163,7 @@ static void identify(PosternSession *session, gint64 now)
         .identifier = identity->queue,
         .local = identity->local,
     };
-    session->link = POSTERN_LINK_IDENTIFYING;
+    postern_session_set_link(session, POSTERN_LINK_IDENTIFYING);
     postern_backend_identify(session->backend, &client, now);
 }
 
@@ -182,7 +182,7 @@ void postern_session_borrow_failed(PosternSession *session, const char *reason, 
 {
     if (session->link != POSTERN_LINK_BORROWING)
         return;
-    session->link = POSTERN_LINK_NONE;
+    postern_session_set_link(session, POSTERN_LINK_NONE);
     fail_transaction(session, reason, now);
 }
 

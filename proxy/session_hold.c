@@ -30,7 +30,7 @@ guint64 postern_session_client_number(const PosternSession *session)
 static void ask_for_one(PosternSession *session)
 {
     session->transaction->hold.name_deadline = POSTERN_NEVER;
-    session->link = POSTERN_LINK_BORROWING;
+    postern_session_set_link(session, POSTERN_LINK_BORROWING);
     postern_session_act(session, POSTERN_SESSION_BORROW, NULL, NULL);
 }
 
@@ -40,7 +40,7 @@ void postern_session_borrow(PosternSession *session, gint64 now)
         ask_for_one(session);
         return;
     }
-    session->link = POSTERN_LINK_NAMING;
+    postern_session_set_link(session, POSTERN_LINK_NAMING);
     session->transaction->hold.name_deadline = now + POSTERN_CLIENT_NAME_WAIT_MS;
 }
 
@@ -60,7 +60,7 @@ void postern_session_client_name(PosternSession *session, const char *name, gboo
 /* The back-end is no longer ours; what it was asked must be asked again. */
 void postern_session_unlink_backend(PosternSession *session)
 {
-    session->link = POSTERN_LINK_NONE;
+    postern_session_set_link(session, POSTERN_LINK_NONE);
     session->backend = NULL;
     PosternTransaction *transaction = session->transaction;
     if (transaction == NULL)

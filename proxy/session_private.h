@@ -178,6 +178,8 @@ struct PosternSession {
 /* session.c */
 /* The one place where the state changes. */
 void postern_session_set_state(PosternSession *session, PosternSessionState state, gint64 now);
+/* The one place where the link to the back-end changes. */
+void postern_session_set_link(PosternSession *session, PosternLink link);
 /* Queues an action; message (a reference is taken) and line (taken over) may be NULL. */
 void postern_session_act(PosternSession *session, PosternSessionActionKind kind, PosternMessage *message,
                          PosternLogLine *line);

@@ -285,10 +285,12 @@ static void add_listeners(PosternProxyThread *thread, const GArray *sockets, evc
     }
 }
 
-static gboolean make_resolver(PosternProxyThread *thread, GError **error)
+static gboolean make_resolver(PosternProxyThread *thread, PosternResolverHealth *health, GError **error)
 {
     thread->resolver = postern_resolver_from_configuration(thread->loop, thread->settings->configuration,
                                                            thread->answers, thread->settings->threads, error);
+    if (thread->resolver != NULL)
+        postern_resolver_set_health(thread->resolver, health);
     return thread->resolver != NULL;
 }
 
@@ -334,7 +336,7 @@ PosternProxyThread *postern_proxy_thread_new(const PosternProxyThreadOptions *op
         return NULL;
     }
     make_timers(thread);
-    if (!make_resolver(thread, error)) {
+    if (!make_resolver(thread, options->health, error)) {
         thread_free(thread);
         return NULL;
     }

@@ -7,6 +7,7 @@
 #include <glib.h>
 
 #include "dns/answers_file.h"
+#include "dns/resolver_health.h"
 #include "proxy/client_table.h"
 #include "proxy/problem.h"
 #include "proxy/settings.h"
@@ -15,6 +16,7 @@ typedef struct {
     PosternProxySettings *settings; /* a reference is taken */
     PosternClientTable *clients;    /* shared; outlives the threads */
     PosternProblem *problem;        /* likewise */
+    PosternResolverHealth *health;  /* of the DNS, likewise */
     const char *inspector_path;     /* NULL: nothing is inspected; copied */
     PosternAnswersFile *answers;    /* in place of the DNS (a reference is taken), or NULL */
     GArray *listeners;              /* of int: listening sockets, taken over */

@@ -62,6 +62,8 @@
 #define POSTERN_RESOLVER_DOMAIN_MAX 128     /* of them for one domain */
 #define POSTERN_RESOLVER_DOMAIN_SLOW_MAX 16 /* the same, while the oldest is older than this: */
 #define POSTERN_RESOLVER_SLOW_MS 1000
+#define POSTERN_RESOLVER_DEAD_QUESTIONS 10 /* that fail in a row: the DNS does not answer at all */
+#define POSTERN_RESOLVER_DEAD_SECONDS 5
 #define POSTERN_RESOLVER_QUESTIONS_MAX 16384 /* of one resolver, on their way, given up ones included */
 
 /* SPF, RFC 7208 4.6.4. */

@@ -14,6 +14,8 @@ struct PosternResolver {
     gpointer unknown_data;
     PosternResolverTurns *turns;
     struct event *turn; /* somebody who stood in line may go */
+    PosternResolverHealth *health; /* or NULL */
+    const void *departing; /* the flight that libunbound is asked for now: the cache answers at once */
     guint timeout_ms;
     GQueue asks;    /* of PosternResolverAsk */
     GQueue flights; /* of Flight, those without an ask included */
@@ -73,6 +75,9 @@ static void flight_free(Flight *flight)
 static void flight_end(Flight *flight, PosternAnswer *answer)
 {
     PosternResolverAsk *ask = flight->ask;
+    if (ask != NULL && flight != flight->resolver->departing)
+        postern_resolver_health_note(flight->resolver->health, flight->question->name,
+                                     answer->status != POSTERN_ANSWER_SERVFAIL, g_get_monotonic_time());
     event_active(flight->resolver->turn, EV_TIMEOUT, 0);
     answer->source = POSTERN_ANSWER_SOURCE_NETWORK;
     answer->milliseconds = (guint)((g_get_monotonic_time() - flight->started) / 1000);
@@ -103,8 +108,11 @@ static void flight_answered(void *user_data, int rcode, void *packet, int length
 
 static void flight_depart(Flight *flight)
 {
-    if (!postern_resolver_context_ask(flight->resolver->context, flight->question, flight_answered, flight))
+    PosternResolver *resolver = flight->resolver;
+    resolver->departing = flight;
+    if (!postern_resolver_context_ask(resolver->context, flight->question, flight_answered, flight))
         flight_end(flight, postern_answer_new(POSTERN_ANSWER_SERVFAIL));
+    resolver->departing = NULL;
 }
 
 static void flight_start(PosternResolverAsk *ask, const PosternQuestion *question)
@@ -160,6 +168,8 @@ static void ask_end(evutil_socket_t fd, short what, void *user_data)
         const Flight *flight = link->data;
         if (postern_answers_get(ask->answers, flight->question) != NULL)
             continue;
+        postern_resolver_health_note(ask->resolver->health, flight->question->name, FALSE,
+                                     g_get_monotonic_time());
         PosternAnswer *answer = postern_answer_new(POSTERN_ANSWER_TIMEOUT);
         answer->source = POSTERN_ANSWER_SOURCE_NETWORK;
         answer->milliseconds = ask->resolver->timeout_ms;
@@ -214,6 +224,11 @@ PosternResolver *postern_resolver_new_silent(struct event_base *loop, PosternRes
     resolver->unknown = unknown;
     resolver->unknown_data = user_data;
     return resolver;
+}
+
+void postern_resolver_set_health(PosternResolver *resolver, PosternResolverHealth *health)
+{
+    resolver->health = health;
 }
 
 void postern_resolver_free(PosternResolver *resolver)

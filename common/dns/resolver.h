@@ -10,6 +10,7 @@
 #include "base/configuration.h"
 #include "dns/answers.h"
 #include "dns/answers_file.h"
+#include "dns/resolver_health.h"
 
 typedef struct {
     /* NULL-terminated, of "ADDRESS" or "ADDRESS@PORT"; empty or NULL: full recursion. */
@@ -47,6 +48,9 @@ PosternResolver *postern_resolver_from_configuration(struct event_base *loop,
 typedef void (*PosternResolverUnknown)(const PosternQuestion *question, gpointer user_data);
 PosternResolver *postern_resolver_new_silent(struct event_base *loop, PosternResolverUnknown unknown,
                                              gpointer user_data);
+
+/* Tells health (NULL: nobody) of each question that went out; it outlives the resolver. */
+void postern_resolver_set_health(PosternResolver *resolver, PosternResolverHealth *health);
 
 /* Outstanding asks end without their callback. */
 void postern_resolver_free(PosternResolver *resolver);

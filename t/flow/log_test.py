@@ -5,9 +5,11 @@ import pathlib
 import pwd
 import signal
 import threading
+import time
 import unittest
 
 from support.milter import MilterTestCase
+from support.ports import free_port
 from support.proxy import Proxy, ProxyTestCase, closing_line, unprivileged_user
 from support.process import wait_until
 from support.smtp import Client, crlf
@@ -140,6 +142,57 @@ class EndTest(ProxyTestCase):
         self.assertEqual(line["delivery"], "unknown")
         self.assertEqual(len(server.closing_lines("session")), 1)
         self.assertIn("ending at once", server.log())
+
+
+class DebugTest(MilterTestCase):
+    """Level debug tells each change of state, by its name, with the session that it belongs to."""
+
+    def test_proxy(self):
+        server = self.proxy(self.backend(), log={"level": "debug"})
+        with Client(server.port) as client:
+            client.ehlo()
+            self.assertEqual(client.deliver(SENDER, [RECIPIENT], MESSAGE).code, 250)
+            client.quit()
+        identifier = server.wait_for_closing_lines("session", 1)[0]["session"]
+        for step in (f"session {identifier}: command -> data", f"session {identifier}: data -> delivering",
+                     f"session {identifier}: no back-end -> waiting for a back-end",
+                     f"session {identifier}: has back-end connection ",
+                     f"session {identifier}: command -> closing"):
+            server.program.wait_for_log(f": debug: {step}")
+        for step in (r"back-end connection \d+: ehlo -> idle",
+                     r"back-end connection \d+: sending -> data-end", r"pooled connection \d+: opening -> "):
+            server.program.wait_for_log(f": debug: {step}")
+
+    def test_milter(self):
+        milter = self.milter(log={"level": "debug"})
+        with milter.client() as client:
+            client.connect()
+            client.helo()
+            client.deliver(SENDER, [RECIPIENT], MESSAGE)
+        milter.program.wait_for_log(r": debug: session \S+: idle -> envelope")
+        milter.program.wait_for_log(r": debug: session \S+: body -> inspecting")
+
+
+class DeadDnsTest(ProxyTestCase):
+    def ask(self, domains):
+        """Mail from each domain: SPF needs its record."""
+        with Client(self.server.port, timeout=60) as client:
+            client.ehlo()
+            for domain in domains:
+                self.assertEqual(client.deliver(f"a@{domain}", [RECIPIENT], MESSAGE).code, 250)
+
+    def test_one_warning_a_change(self):
+        port = free_port()
+        self.server = self.proxy(self.backend(), dns={"answers": None, "servers": f"127.0.0.1@{port}",
+                                                      "timeout": "300ms"},
+                                 proxy={"inspect": "yes", "threads": 2},
+                                 virus={"database": self.signatures()})
+        for number in range(4):
+            self.ask(f"d{number}-{index}.example" for index in range(6))
+            time.sleep(1.5)
+        self.server.program.wait_for_log(": warning: the DNS does not answer: ")
+        self.ask(f"more{index}.example" for index in range(5))
+        self.assertEqual(self.server.log().count("the DNS "), 1)
 
 
 class FloodTest(ProxyTestCase):

@@ -23,6 +23,7 @@ struct PosternClientConnection {
     PosternAddress name_address;  /* whose name is looked up */
     PosternAnswers *name_answers; /* while it is */
     PosternResolverAsk *name_ask;
+    guint64 charged;      /* octets of the session's budget, for those that wait here */
     GList idle_link;      /* in the thread's idle clients; its data is NULL while it is not */
     gboolean input_ended; /* the client says no more */
     gboolean gone;        /* nothing reaches it any more */
@@ -37,6 +38,21 @@ PosternSession *postern_client_connection_session(PosternClientConnection *clien
 const PosternProxySettings *postern_client_connection_settings(const PosternClientConnection *client)
 {
     return client->settings;
+}
+
+/* What has come and is not taken, and what was said and is not sent, is charged as messages are. */
+static gboolean charge(PosternClientConnection *client)
+{
+    gsize input = 0;
+    (void)postern_stream_input(client->stream, &input);
+    guint64 held = input + postern_stream_unsent(client->stream);
+    PosternBudget *budget = postern_session_budget(client->session);
+    if (held > client->charged && !postern_budget_reserve(budget, held - client->charged))
+        return FALSE;
+    if (held < client->charged)
+        postern_budget_release(budget, client->charged - held);
+    client->charged = held;
+    return TRUE;
 }
 
 static void set_idle(PosternClientConnection *client, gboolean idle)
@@ -69,6 +85,7 @@ void postern_client_connection_free(PosternClientConnection *client)
     postern_resolver_cancel(client->name_ask);
     postern_answers_unref(client->name_answers);
     postern_inspection_free(client->inspection);
+    postern_budget_release(postern_session_budget(client->session), client->charged);
     postern_session_free(client->session);
     postern_stream_free(client->stream);
     postern_client_table_leave(client->thread->table, &client->address);
@@ -169,7 +186,8 @@ void postern_client_connection_new(PosternProxyThread *thread, int socket, const
     if (!postern_proxy_settings_trusts(thread->settings, address)) {
         g_autoptr(PosternBudget) share =
             postern_client_table_share(thread->table, address, thread->settings->budget,
-                                       postern_proxy_settings_client_share(thread->settings));
+                                       postern_proxy_settings_client_share(thread->settings),
+                                       postern_proxy_settings_client_assured(thread->settings));
         postern_session_set_budget(client->session, share);
     }
     client->stream = postern_stream_new(thread->loop, socket, on_stream, client);
@@ -380,6 +398,11 @@ void postern_client_connection_run(PosternClientConnection *client)
     run_actions(client, now);
     flush_output(client);
     feed(client, now);
+    if (!client->closing && !charge(client)) {
+        postern_session_end(client->session, "No room for what you have sent ahead", now);
+        run_actions(client, now);
+        flush_output(client);
+    }
     if (is_done(client)) {
         postern_stream_drop_input(client->stream);
         g_hash_table_remove(thread->clients, &client->number);

@@ -28,11 +28,11 @@ PosternClientAdmission postern_client_table_enter(PosternClientTable *table, con
 void postern_client_table_leave(PosternClientTable *table, const PosternAddress *client);
 
 /*
- * What the messages of an admitted client are charged to, all its connections together: a share of maximum
- * octets in budget, made at the first call. The caller's reference.
+ * What an admitted client's messages, recipients and octets that wait are charged to, all its connections
+ * together: a share of budget (base/budget.h), made at the first call. The caller's reference.
  */
 PosternBudget *postern_client_table_share(PosternClientTable *table, const PosternAddress *client,
-                                          PosternBudget *budget, guint64 maximum);
+                                          PosternBudget *budget, guint64 maximum, guint64 assured);
 
 /* Connections now, of all clients. */
 guint postern_client_table_total(PosternClientTable *table);

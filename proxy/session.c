@@ -87,9 +87,8 @@ void postern_session_free(PosternSession *session)
     PosternSessionAction action;
     while (postern_session_next_action(session, &action))
         postern_session_action_clear(&action);
-    g_clear_pointer(&session->transaction, postern_session_transaction_free);
+    postern_session_drop_transaction(session);
     g_clear_pointer(&session->held, postern_command_free);
-    g_clear_pointer(&session->decoded, g_byte_array_unref);
     postern_line_reader_clear(&session->line);
     postern_session_client_clear(session);
     postern_budget_unref(session->budget);
@@ -166,7 +165,7 @@ void postern_session_end_transaction(PosternSession *session, gint64 now)
     if (transaction->inspecting)
         postern_session_act(session, POSTERN_SESSION_INSPECT_CANCEL, NULL, NULL);
     postern_session_release_backend(session, now);
-    g_clear_pointer(&session->transaction, postern_session_transaction_free);
+    postern_session_drop_transaction(session);
     postern_envelope_reset(session->envelope);
     postern_session_forget_forwarded(session);
 }
@@ -294,6 +293,11 @@ void postern_session_set_budget(PosternSession *session, PosternBudget *budget)
 {
     postern_budget_unref(session->budget);
     session->budget = postern_budget_ref(budget);
+}
+
+PosternBudget *postern_session_budget(const PosternSession *session)
+{
+    return session->budget;
 }
 
 void postern_session_set_capabilities(PosternSession *session, const PosternEhlo *ehlo)

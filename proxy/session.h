@@ -107,8 +107,11 @@ void postern_session_client_reverse_name(PosternSession *session, const char *na
 /* Where its client has connected to, for the back-end. Before any octet of it. */
 void postern_session_set_server(PosternSession *session, const PosternAddress *server);
 
-/* What its messages are charged to, instead of the settings' budget (a reference is taken). Before any. */
+/* What its messages and recipients are charged to, instead of the settings' budget (a reference is taken).
+ * Before any. */
 void postern_session_set_budget(PosternSession *session, PosternBudget *budget);
+/* The same, owned by the session. */
+PosternBudget *postern_session_budget(const PosternSession *session);
 
 /* What the back-ends announce, for EHLO. Until the first call only what needs none of them is announced, and
  * 8BITMIME. */

@@ -4,23 +4,19 @@
 #include "mail/header.h"
 #include "proxy/session_private.h"
 
-/* Room that is taken before the first octet; more is taken as the message grows, for a size that is only
- * declared must not keep room from those that send. */
-#define FIRST_RESERVE_OCTETS (1024 * 1024)
+/* What a message of no declared size is taken for. */
+#define UNDECLARED_OCTETS 65536
 
-#define UNDECLARED_RESERVE_OCTETS 65536
-
+/* Room is taken as the message comes: a size that is only declared keeps none from those that send. */
 static gboolean start_message(PosternSession *session, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
     guint64 limit = postern_session_size_limit(session);
-    guint64 reserve = transaction->declared_size > 0 ? transaction->declared_size : UNDECLARED_RESERVE_OCTETS;
+    guint64 expected = transaction->declared_size > 0 ? transaction->declared_size : UNDECLARED_OCTETS;
     g_clear_pointer(&transaction->message, postern_message_unref);
-    transaction->message = postern_message_new(limit, session->budget, NULL);
-    if (transaction->message == NULL ||
-        !postern_message_reserve(transaction->message, MIN(MIN(reserve, FIRST_RESERVE_OCTETS), limit),
-                                 NULL)) {
-        g_clear_pointer(&transaction->message, postern_message_unref);
+    if (postern_budget_has_room(session->budget, MIN(expected, limit)))
+        transaction->message = postern_message_new(limit, session->budget, NULL);
+    if (transaction->message == NULL) {
         postern_session_reply(session, 452, "4.3.1", "No room for a message now, try again later");
         return FALSE;
     }
@@ -28,8 +24,6 @@ static gboolean start_message(PosternSession *session, gint64 now)
                                ? POSTERN_DATA_REPAIR_BARE
                                : POSTERN_DATA_REJECT_BARE;
     postern_data_decoder_init(&transaction->decoder, mode);
-    if (session->decoded == NULL)
-        session->decoded = g_byte_array_new();
     return TRUE;
 }
 
@@ -63,7 +57,6 @@ void postern_session_conclude(PosternSession *session, const char *reply, gint64
     g_autofree char *text = g_strdup(reply);
     postern_session_log_message(session, text, now);
     g_string_append(session->output, text);
-    g_clear_pointer(&session->decoded, g_byte_array_unref);
     session->commands_without_mail = 0;
     postern_session_set_state(session, POSTERN_SESSION_COMMAND, now);
     postern_session_end_transaction(session, now);
@@ -157,10 +150,9 @@ gsize postern_session_receive_data(PosternSession *session, const char *octets, 
 {
     gsize consumed = 0;
     gsize piece = MIN(length, POSTERN_MESSAGE_CHUNK_OCTETS);
-    g_byte_array_set_size(session->decoded, 0);
-    int result =
-        postern_data_decoder_next(&session->transaction->decoder, octets, piece, &consumed, session->decoded);
-    store(session, session->decoded);
+    g_autoptr(GByteArray) decoded = g_byte_array_sized_new((guint)piece);
+    int result = postern_data_decoder_next(&session->transaction->decoder, octets, piece, &consumed, decoded);
+    store(session, decoded);
     if (session->transaction->discard != POSTERN_DISCARD_NOT)
         session->transaction->discarded += consumed;
     postern_session_look_for_header(session);

@@ -14,7 +14,8 @@ static void recipient_free(gpointer data)
 }
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternRecipient, recipient_free)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternTransaction, postern_session_transaction_free)
+static void transaction_free(PosternTransaction *transaction);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternTransaction, transaction_free)
 
 PosternTransaction *postern_session_transaction_new(gint64 now)
 {
@@ -27,7 +28,7 @@ PosternTransaction *postern_session_transaction_new(gint64 now)
     return transaction;
 }
 
-void postern_session_transaction_free(PosternTransaction *transaction)
+static void transaction_free(PosternTransaction *transaction)
 {
     if (transaction == NULL)
         return;
@@ -43,6 +44,13 @@ void postern_session_transaction_free(PosternTransaction *transaction)
     g_free(transaction->problem);
     g_free(transaction->last_refusal);
     g_free(transaction);
+}
+
+void postern_session_drop_transaction(PosternSession *session)
+{
+    if (session->transaction != NULL && session->transaction->charged > 0)
+        postern_budget_release(session->budget, session->transaction->charged);
+    g_clear_pointer(&session->transaction, transaction_free);
 }
 
 void postern_session_mail(PosternSession *session, const PosternCommand *command, gint64 now)
@@ -110,6 +118,17 @@ static gboolean has_another_policy(const PosternSession *session, const PosternR
     return policy != NULL && policy != recipient->policy && splits_by_policy(session);
 }
 
+/* The path is kept twice: for the back-end, and in the envelope. */
+static gboolean charge_recipient(PosternSession *session, const PosternRecipient *recipient)
+{
+    guint64 octets =
+        POSTERN_RECIPIENT_CHARGE_OCTETS + 2 * strlen(recipient->path) + strlen(recipient->dsn_parameters);
+    if (!postern_budget_reserve(session->budget, octets))
+        return FALSE;
+    session->transaction->charged += octets;
+    return TRUE;
+}
+
 /* Why the back-end is not even asked; code 0: it is. */
 static Refusal refusal_of(PosternSession *session, const PosternCommand *command, PosternRecipient *recipient)
 {
@@ -139,7 +158,8 @@ static void refuse_recipient(PosternSession *session, PosternRecipient *recipien
 {
     PosternTransaction *transaction = session->transaction;
     gboolean mistake = refusal->code == 501 || refusal->code == 503 || refusal->code == 555;
-    if (transaction != NULL && !mistake && transaction->recipients->len < POSTERN_RECIPIENTS_MAX) {
+    if (transaction != NULL && !mistake && transaction->recipients->len < POSTERN_RECIPIENTS_MAX &&
+        charge_recipient(session, recipient)) {
         recipient->state = POSTERN_RECIPIENT_REFUSED;
         g_ptr_array_add(transaction->recipients, recipient);
         g_free(transaction->last_refusal);
@@ -194,6 +214,12 @@ gboolean postern_session_rcpt(PosternSession *session, const PosternCommand *com
         return FALSE;
     if (refusal.code != 0) {
         refuse_recipient(session, g_steal_pointer(&recipient), &refusal, now);
+        return TRUE;
+    }
+    if (!charge_recipient(session, recipient)) {
+        if (postern_session_awaits_answers(session))
+            return FALSE;
+        postern_session_reply(session, 452, "4.3.1", "No room for a recipient now, try again later");
         return TRUE;
     }
     PosternRecipient *asked = g_steal_pointer(&recipient);

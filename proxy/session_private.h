@@ -114,6 +114,7 @@ typedef struct {
     char *failure;                     /* why it can only end in 451, for the log */
     guint unanswered;                  /* recipients that the client awaits an answer for */
     guint attempts;                    /* back-ends lost before they had the message */
+    guint64 charged;                   /* octets of the budget, for recipients */
     PosternHold hold;
     guint repeats; /* times that MAIL and RCPT were told anew */
     gboolean data_sent;
@@ -154,7 +155,6 @@ struct PosternSession {
     guint64 pace_octets;    /* of the message, since the silence was last reckoned from */
     PosternLineReader line;
     PosternCommand *held; /* a command that must wait for answers to those before it */
-    GByteArray *decoded;
     GString *output;
     GQueue actions; /* of PosternSessionAction * */
     PosternLink link;
@@ -218,7 +218,8 @@ void postern_session_mail(PosternSession *session, const PosternCommand *command
 /* FALSE: it must wait (its answer would overtake those before it). */
 gboolean postern_session_rcpt(PosternSession *session, const PosternCommand *command, gint64 now);
 PosternTransaction *postern_session_transaction_new(gint64 now);
-void postern_session_transaction_free(PosternTransaction *transaction);
+/* Frees it, and gives back what it is charged; none is allowed. */
+void postern_session_drop_transaction(PosternSession *session);
 
 /* session_parameters.c */
 /* The largest message that is taken: ours, or the back-end's less room for our header fields. */

@@ -117,6 +117,15 @@ guint64 postern_proxy_settings_client_share(const PosternProxySettings *settings
     return MAX(share, configuration->proxy.message_size);
 }
 
+guint64 postern_proxy_settings_client_assured(const PosternProxySettings *settings)
+{
+    const PosternConfiguration *configuration = settings->configuration;
+    guint64 message = configuration->proxy.message_size;
+    if (configuration->proxy.message_memory_per_client > 0)
+        return postern_proxy_settings_client_share(settings);
+    return message > configuration->proxy.message_memory / 2 ? message : POSTERN_BUDGET_ASSURED_OCTETS;
+}
+
 gboolean postern_proxy_settings_is_filter(const PosternProxySettings *settings)
 {
     return settings->configuration->proxy.role == POSTERN_ROLE_BEFORE_QUEUE_FILTER;

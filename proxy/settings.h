@@ -34,6 +34,9 @@ PosternProxySettings *postern_proxy_settings_new(PosternConfiguration *configura
 gboolean postern_proxy_settings_trusts(const PosternProxySettings *settings, const PosternAddress *address);
 /* Octets that the messages of one client may take of the budget. */
 guint64 postern_proxy_settings_client_share(const PosternProxySettings *settings);
+/* Of these, those that it has whatever is left for others: one message that takes more than half, or what the
+ * administrator gives to each. */
+guint64 postern_proxy_settings_client_assured(const PosternProxySettings *settings);
 /* TRUE as smtpd_proxy_filter: between two smtpd of one Postfix. */
 gboolean postern_proxy_settings_is_filter(const PosternProxySettings *settings);
 /* Messages of sessions that go by settings may be kept in capsules (NULL: they may not). Before any does. */

@@ -4,6 +4,7 @@
 
 struct PosternBudget {
     guint64 maximum;
+    guint64 assured;
     _Atomic guint64 used;
     PosternBudget *parent; /* or NULL */
 };
@@ -16,9 +17,10 @@ PosternBudget *postern_budget_new(guint64 maximum)
     return budget;
 }
 
-PosternBudget *postern_budget_new_share(PosternBudget *parent, guint64 maximum)
+PosternBudget *postern_budget_new_share(PosternBudget *parent, guint64 maximum, guint64 assured)
 {
     PosternBudget *budget = postern_budget_new(maximum);
+    budget->assured = assured;
     budget->parent = postern_budget_ref(parent);
     return budget;
 }
@@ -58,14 +60,35 @@ static void give_back(PosternBudget *budget, guint64 octets)
     } while (!atomic_compare_exchange_weak(&budget->used, &used, used - octets));
 }
 
+/* More than is left for others, and more than is assured. Other threads may change both meanwhile: it is a
+ * rule of thumb, and the maximum of parent none. */
+static gboolean is_greedy(PosternBudget *budget)
+{
+    guint64 used = atomic_load(&budget->used);
+    return used > budget->assured && used > budget->parent->maximum - atomic_load(&budget->parent->used);
+}
+
 gboolean postern_budget_reserve(PosternBudget *budget, guint64 octets)
 {
     if (!take(budget, octets))
         return FALSE;
-    if (budget->parent == NULL || postern_budget_reserve(budget->parent, octets))
+    if (budget->parent == NULL)
         return TRUE;
+    if (postern_budget_reserve(budget->parent, octets)) {
+        if (octets == 0 || !is_greedy(budget))
+            return TRUE;
+        postern_budget_release(budget->parent, octets);
+    }
     give_back(budget, octets);
     return FALSE;
+}
+
+gboolean postern_budget_has_room(PosternBudget *budget, guint64 octets)
+{
+    if (!postern_budget_reserve(budget, octets))
+        return FALSE;
+    postern_budget_release(budget, octets);
+    return TRUE;
 }
 
 void postern_budget_release(PosternBudget *budget, guint64 octets)

@@ -10,14 +10,21 @@ typedef struct PosternBudget PosternBudget;
 
 /* A budget of maximum octets; one reference, the caller's. */
 PosternBudget *postern_budget_new(guint64 maximum);
-/* A share of parent (a reference is taken): what is taken out of it is taken out of both. */
-PosternBudget *postern_budget_new_share(PosternBudget *parent, guint64 maximum);
+/*
+ * A share of parent (a reference is taken): what is taken out of it is taken out of both. Never more than
+ * maximum, nor more than is then left in parent for all others, so that n shares that take all they can leave
+ * the n+1st part; but assured octets, as far as parent has them.
+ */
+PosternBudget *postern_budget_new_share(PosternBudget *parent, guint64 maximum, guint64 assured);
 PosternBudget *postern_budget_ref(PosternBudget *budget);
 void postern_budget_unref(PosternBudget *budget);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternBudget, postern_budget_unref)
 
 /* Takes octets out of the budget; FALSE, and nothing taken, where they are not there. Any thread. */
 gboolean postern_budget_reserve(PosternBudget *budget, guint64 octets);
+
+/* TRUE where so much could be reserved now. Any thread. */
+gboolean postern_budget_has_room(PosternBudget *budget, guint64 octets);
 
 /* Gives back what postern_budget_reserve took. Any thread. */
 void postern_budget_release(PosternBudget *budget, guint64 octets);

@@ -158,7 +158,9 @@ gboolean postern_message_append(PosternMessage *message, const void *octets, gsi
                     "message is larger than the limit of %" G_GUINT64_FORMAT " octets", message->maximum);
         return FALSE;
     }
-    if (!charge(message, message->size + length, POSTERN_MESSAGE_CHUNK_OCTETS, error))
+    gboolean small = message->size + length < POSTERN_MESSAGE_CHUNK_OCTETS;
+    if (!charge(message, message->size + length,
+                small ? POSTERN_MESSAGE_PAGE_OCTETS : POSTERN_MESSAGE_CHUNK_OCTETS, error))
         return FALSE;
     if (!write_at(message->descriptor, octets, length, message->size, error))
         return FALSE;

@@ -119,20 +119,32 @@ class Memory(Exhaustion):
             self.assertEqual(client.message(octets).code, 250)
         self.assertEqual(len(self._recorded()), 3)
 
-    def test_declared_sizes_fill_it(self):
+    def test_declared_sizes_take_none(self):
+        """What is only declared keeps no room from what comes; what could not come whole is not begun."""
         self._set_up(message_size="1M", message_memory="2M", message_memory_per_client="2M")
-        held = [self._with_recipient(f"held{number}@load.example", "SIZE=1000000") for number in range(2)]
-        late = self._with_recipient("late@load.example", "SIZE=1000000")
-        self.assertEqual([client.command("DATA").code for client in held], [354, 354])
-        reply = late.command("DATA")
+        held = [self._with_recipient(f"held{number}@load.example", "SIZE=1000000") for number in range(9)]
+        self.assertEqual([client.command("DATA").code for client in held], [354] * 9)
+        self.assertEqual(self._deliver("beside@load.example", message_of(990000)).code, 250)
+        for client in held[:2]:
+            client.send(message_of(800000))
+        reply = wait_until(self._data_is_refused, 5)
         self.assertEqual((reply.code, reply.enhanced), (452, "4.3.1"))
+        late = self._with_recipient("late@load.example", "SIZE=1000000")
         held[0].reset()
         reply = wait_until(lambda: (answer := late.command("DATA")).code == 354 and answer, 5)
-        for client, octets in ((late, message_of(900000)), (held[1], message_of(200000))):
-            client.send(smtp.stuffed(octets))
-            self.assertEqual(client.reply().code, 250)
-        self.assertEqual(self._recorded(), ["late@load.example", "held1@load.example"])
-        self.assertEqual(self._deliver("after@load.example", message_of(990000)).code, 250)
+        late.send(smtp.stuffed(message_of(900000)))
+        self.assertEqual(late.reply().code, 250)
+        held[1].send(b".\r\n")
+        self.assertEqual(held[1].reply().code, 250)
+        self.assertEqual(self._recorded(),
+                         ["beside@load.example", "late@load.example", "held1@load.example"])
+
+    def _data_is_refused(self):
+        """The reply to DATA of a client of its own, where it is a refusal."""
+        client = self._with_recipient("tries@load.example", "SIZE=1000000")
+        reply = client.command("DATA")
+        client.reset()
+        return reply if reply.code != 354 else None
 
     def test_growing_messages_fill_it(self):
         """A message that finds no room as it grows is taken to its end and refused for now; others go on."""

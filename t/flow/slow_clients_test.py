@@ -49,6 +49,21 @@ class SlowClients(proxies.ProxyTestCase):
         with crowd.Crowd(front.port, crowd.trickle, crowd.addresses(80), 80):
             self._expect_all_served(front)
 
+    def test_data_that_does_not_come(self):
+        front = self._front(message_memory="64M")
+        with crowd.Crowd(front.port, crowd.silent_data, crowd.addresses(5), 100):
+            self._expect_all_served(front)
+
+    def test_data_that_stays(self):
+        front = self._front(message_memory="64M")
+        with crowd.Crowd(front.port, crowd.hoard, crowd.addresses(5), 100):
+            self._expect_all_served(front)
+
+    def test_recipients_that_nobody_waits_for(self):
+        front = self._front(message_memory="8M", message_size="1M", max_refused_recipients="0")
+        with crowd.Crowd(front.port, crowd.ahead, crowd.addresses(5), 50):
+            self._expect_all_served(front)
+
     def test_idle_clients_fill_all_connections(self):
         front = self._front(max_connections=1000)
         with crowd.Crowd(front.port, crowd.idle, crowd.addresses(20), 1000):

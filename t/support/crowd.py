@@ -93,6 +93,23 @@ async def silent_data(peer, pause):
     await asyncio.sleep(pause)
 
 
+async def hoard(peer, pause):
+    """A megabyte at once, and then no more."""
+    await peer.envelope()
+    if await peer.command("DATA") == 354:
+        await peer.send(b"Subject: much\r\n\r\n" + (b"x" * 998 + b"\r\n") * 1024)
+        await asyncio.sleep(60)
+    await asyncio.sleep(pause)
+
+
+async def ahead(peer, pause):
+    """All that is taken, without a look at the answers."""
+    await peer.envelope()
+    for _ in range(100):
+        await peer.send(b"RCPT TO:<" + b"b" * 500 + b"@example.org>\r\n" * 100)
+    await asyncio.sleep(pause)
+
+
 async def idle(peer, pause):
     """It is there."""
     await peer.reply()

@@ -21,8 +21,8 @@ static void test_bounds(void)
 static void test_share(void)
 {
     g_autoptr(PosternBudget) whole = postern_budget_new(100);
-    g_autoptr(PosternBudget) share = postern_budget_new_share(whole, 60);
-    g_autoptr(PosternBudget) other = postern_budget_new_share(whole, 60);
+    g_autoptr(PosternBudget) share = postern_budget_new_share(whole, 60, 60);
+    g_autoptr(PosternBudget) other = postern_budget_new_share(whole, 60, 60);
     g_assert_true(postern_budget_reserve(share, 50));
     g_assert_cmpuint(postern_budget_used(whole), ==, 50);
     g_assert_false(postern_budget_reserve(share, 11)); /* over the share */
@@ -36,6 +36,49 @@ static void test_share(void)
     g_assert_true(postern_budget_reserve(other, 10));
     postern_budget_release(other, 60);
     g_assert_cmpuint(postern_budget_used(whole), ==, 0);
+}
+
+/* However many take all they can, one in one octet or in large pieces: the next finds room. */
+static void test_something_is_left(void)
+{
+    enum { WHOLE = 12000 };
+    static const guint64 pieces[] = {1, 7, 1000};
+    for (guint greedy = 1; greedy <= 20; greedy++) {
+        guint64 piece = pieces[greedy % G_N_ELEMENTS(pieces)];
+        g_autoptr(PosternBudget) whole = postern_budget_new(WHOLE);
+        g_autoptr(GPtrArray) shares = g_ptr_array_new_with_free_func((GDestroyNotify)postern_budget_unref);
+        for (guint i = 0; i < greedy; i++)
+            g_ptr_array_add(shares, postern_budget_new_share(whole, WHOLE, 10));
+        for (guint taken = 1; taken > 0;) {
+            taken = 0;
+            for (guint i = 0; i < greedy; i++)
+                taken += postern_budget_reserve(g_ptr_array_index(shares, i), piece);
+        }
+        guint64 left = WHOLE - postern_budget_used(whole);
+        g_assert_cmpuint(left, >=, WHOLE / (greedy + 1));
+        g_autoptr(PosternBudget) good = postern_budget_new_share(whole, WHOLE, 10);
+        g_assert_true(postern_budget_has_room(good, left / 2));
+        g_assert_cmpuint(postern_budget_used(whole), ==, WHOLE - left);
+        for (guint i = 0; i < greedy; i++) {
+            PosternBudget *share = g_ptr_array_index(shares, i);
+            postern_budget_release(share, postern_budget_used(share));
+        }
+        g_assert_cmpuint(postern_budget_used(whole), ==, 0);
+    }
+}
+
+/* What is assured is there for one that is the only one, and as far as there is any for many. */
+static void test_assured(void)
+{
+    g_autoptr(PosternBudget) whole = postern_budget_new(100);
+    g_autoptr(PosternBudget) share = postern_budget_new_share(whole, 100, 90);
+    g_autoptr(PosternBudget) other = postern_budget_new_share(whole, 100, 90);
+    g_assert_true(postern_budget_reserve(share, 90));
+    g_assert_false(postern_budget_reserve(share, 1));
+    g_assert_false(postern_budget_reserve(other, 11));
+    g_assert_true(postern_budget_reserve(other, 10));
+    postern_budget_release(share, 90);
+    postern_budget_release(other, 10);
 }
 
 static void test_extremes(void)
@@ -92,6 +135,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/budget/bounds", test_bounds);
     g_test_add_func("/budget/share", test_share);
+    g_test_add_func("/budget/something-is-left", test_something_is_left);
+    g_test_add_func("/budget/assured", test_assured);
     g_test_add_func("/budget/extremes", test_extremes);
     g_test_add_func("/budget/release-of-what-was-not-taken", test_release_of_what_was_not_taken);
     g_test_add_func("/budget/threads", test_threads);

@@ -33,7 +33,7 @@ static void test_share(void)
     for (gsize i = 0; i < G_N_ELEMENTS(clients); i++) {
         PosternAddress client = address(clients[i]);
         enter(table, clients[i], 9, 100, POSTERN_CLIENT_ADMITTED);
-        shares[i] = postern_client_table_share(table, &client, budget, 40);
+        shares[i] = postern_client_table_share(table, &client, budget, 40, 40);
     }
     g_assert_true(shares[1] == shares[2] && shares[0] != shares[1] && shares[1] != shares[3]);
     g_assert_true(postern_budget_reserve(shares[1], 30));
@@ -44,7 +44,7 @@ static void test_share(void)
     leave(table, clients[0]);
     enter(table, clients[0], 9, 100, POSTERN_CLIENT_ADMITTED);
     PosternAddress again = address(clients[0]);
-    g_autoptr(PosternBudget) anew = postern_client_table_share(table, &again, budget, 40);
+    g_autoptr(PosternBudget) anew = postern_client_table_share(table, &again, budget, 40, 40);
     g_assert_cmpuint(postern_budget_used(anew), ==, 0);
     postern_budget_release(shares[0], 30);
     postern_budget_release(shares[1], 30);

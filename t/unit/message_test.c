@@ -111,7 +111,7 @@ static void test_budget(void)
     PosternMessage *message = postern_message_new(1000000, budget, &error);
 
     g_assert_true(postern_message_append(message, octets, 10, &error));
-    g_assert_cmpuint(postern_budget_used(budget), ==, POSTERN_MESSAGE_CHUNK_OCTETS);
+    g_assert_cmpuint(postern_budget_used(budget), ==, POSTERN_MESSAGE_PAGE_OCTETS);
     g_assert_true(
         postern_message_append(message, octets, 90000, &error)); /* a whole step does not fit any more */
     g_assert_cmpuint(postern_budget_used(budget), ==, 90010);

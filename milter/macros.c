@@ -71,7 +71,8 @@ static char *path_of(const char *text)
     char *path = NULL;
     gsize consumed = 0;
     gsize length = strlen(text);
-    if (postern_path_parse(text, length, TRUE, &consumed, &path) == NULL && consumed == length)
+    if (postern_path_parse(text, length, POSTERN_PATH_UTF8 | POSTERN_PATH_TAKEN, &consumed, &path) == NULL &&
+        consumed == length)
         return path;
     g_free(path);
     gboolean brackets = length >= 2 && text[0] == '<' && text[length - 1] == '>';

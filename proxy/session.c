@@ -195,6 +195,7 @@ static gboolean refuse_line(PosternSession *session, PosternLineStatus status, g
         /* Not answered here: it must not overtake the answers to those before it. */
         PosternCommand *command = postern_command_parse("", 0, FALSE);
         command->problem = "Command line too long";
+        command->problem_code = "5.5.2";
         postern_session_run(session, command, now);
         return TRUE;
     }
@@ -211,6 +212,14 @@ static void note_progress(PosternSession *session, gint64 now)
     session->pace_octets = 0;
 }
 
+/* What a server in front has taken is taken; it may have announced SMTPUTF8 (RFC 6531) whatever we say. */
+static guint path_syntax(const PosternSession *session)
+{
+    if (postern_proxy_settings_is_filter(session->settings))
+        return POSTERN_PATH_UTF8 | POSTERN_PATH_LIBERAL | POSTERN_PATH_TAKEN;
+    return session->settings->configuration->proxy.strict_envelopes ? 0 : POSTERN_PATH_LIBERAL;
+}
+
 static gsize receive_line(PosternSession *session, const char *octets, gsize length, gint64 now)
 {
     gsize consumed = 0;
@@ -222,11 +231,9 @@ static gsize receive_line(PosternSession *session, const char *octets, gsize len
         return consumed;
     note_progress(session, now);
     session->commands++;
-    /* A server in front may have announced SMTPUTF8 (RFC 6531) whatever we say. */
-    gboolean utf8 = postern_proxy_settings_is_filter(session->settings);
     if (refuse_line(session, status, now))
         return consumed;
-    PosternCommand *command = postern_command_parse(line, line_length, utf8);
+    PosternCommand *command = postern_command_parse(line, line_length, path_syntax(session));
     command->foreign = command->verb == POSTERN_COMMAND_UNKNOWN && postern_line_is_foreign(line, line_length);
     postern_session_run(session, command, now);
     return consumed;

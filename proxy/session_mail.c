@@ -60,7 +60,7 @@ void postern_session_mail(PosternSession *session, const PosternCommand *command
         return;
     }
     if (command->problem != NULL) {
-        postern_session_error(session, now, 501, "5.1.7", command->problem);
+        postern_session_error(session, now, 501, command->problem_code, command->problem);
         return;
     }
     if (session->leaving != NULL) {
@@ -135,8 +135,8 @@ static Refusal refusal_of(PosternSession *session, const PosternCommand *command
     PosternTransaction *transaction = session->transaction;
     if (transaction == NULL)
         return (Refusal){503, "5.5.1", "MAIL must come first"};
-    if (command->problem != NULL || command->path == NULL || command->path[0] == '\0')
-        return (Refusal){501, "5.1.3", command->problem != NULL ? command->problem : "RCPT needs a path"};
+    if (command->problem != NULL)
+        return (Refusal){501, command->problem_code, command->problem};
     if (transaction->recipients->len >= session->settings->configuration->proxy.max_recipients)
         return (Refusal){452, "4.5.3", "Too many recipients"};
     if (!postern_session_take_recipient_parameters(session, command, recipient))

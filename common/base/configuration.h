@@ -77,6 +77,7 @@ typedef struct {
         guint max_refused_recipients; /* 0: any */
         gboolean relay_probe;
         guint bare_newline; /* PosternBareNewline */
+        gboolean strict_envelopes;
         guint role;         /* PosternProxyRole */
         char **submission_listen;
         char **trusted_clients;

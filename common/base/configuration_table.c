@@ -123,6 +123,8 @@ static const PosternOption options[] = {
      .reload = BACKEND},
     {"proxy", "bare_newline", CHOICE(proxy.bare_newline, bare_newlines), "reject",
      "A CR or LF that stands alone: the message is refused, or CRLF is put in its place."},
+    {"proxy", "strict_envelopes", BOOLEAN(proxy.strict_envelopes), "no",
+     "Whether addresses must be as RFC 5321 has them; no: forms that mail servers take are taken too."},
     {"proxy", "role", CHOICE(proxy.role, roles), "border",
      "border: in front of the mail server; before_queue_filter: a smtpd_proxy_filter between two smtpd.",
      .reload = THE_PROXY | RELAYING},

@@ -15,13 +15,14 @@ typedef struct {
     const char *name;
     const char *path_keyword; /* what stands before the path, or NULL where the command has none */
     const char *form;         /* the problem where it does not */
+    const char *path_code;    /* RFC 3463, of a path that is wrong */
 } Row;
 
 static const Row rows[] = {
     {POSTERN_COMMAND_HELO, "HELO", NULL, NULL},
     {POSTERN_COMMAND_EHLO, "EHLO", NULL, NULL},
-    {POSTERN_COMMAND_MAIL, "MAIL", "FROM:", "Syntax: MAIL FROM:<address>"},
-    {POSTERN_COMMAND_RCPT, "RCPT", "TO:", "Syntax: RCPT TO:<address>"},
+    {POSTERN_COMMAND_MAIL, "MAIL", "FROM:", "Syntax: MAIL FROM:<address>", "5.1.7"},
+    {POSTERN_COMMAND_RCPT, "RCPT", "TO:", "Syntax: RCPT TO:<address>", "5.1.3"},
     {POSTERN_COMMAND_DATA, "DATA", NULL, NULL},
     {POSTERN_COMMAND_BDAT, "BDAT", NULL, NULL},
     {POSTERN_COMMAND_RSET, "RSET", NULL, NULL},
@@ -105,25 +106,38 @@ static gboolean is_keyword(Span span)
     return TRUE;
 }
 
-static gboolean is_value(Span span, gboolean utf8)
+static gboolean is_value(Span span, guint syntax)
 {
+    gboolean taken = (syntax & POSTERN_PATH_TAKEN) != 0;
+    gboolean utf8 = (syntax & POSTERN_PATH_UTF8) != 0;
     gboolean wide = FALSE;
 
     for (gsize i = 0; i < span.length; i++) {
-        if (is_control(span.text[i]) || span.text[i] == ' ' || span.text[i] == '=')
+        if (is_control(span.text[i]) || span.text[i] == ' ' || (span.text[i] == '=' && !taken))
             return FALSE;
         wide = wide || (guchar)span.text[i] > 0x7f;
     }
-    return span.length > 0 && (!wide || (utf8 && g_utf8_validate_len(span.text, span.length, NULL)));
+    return (taken || span.length > 0) &&
+           (!wide || (utf8 && g_utf8_validate_len(span.text, span.length, NULL)));
 }
 
-static const char *add_parameter(PosternCommand *command, Span span, gboolean utf8)
+static void remove_parameter(PosternCommand *command, const char *keyword)
+{
+    const PosternParameter *before = postern_command_parameter(command, keyword);
+    guint place = 0;
+
+    if (before != NULL && g_ptr_array_find(command->parameters, before, &place))
+        g_ptr_array_remove_index(command->parameters, place);
+}
+
+/* Of what a server in front has taken twice it goes by the last. */
+static const char *add_parameter(PosternCommand *command, Span span, guint syntax)
 {
     const char *equals = memchr(span.text, '=', span.length);
     Span keyword = {span.text, equals != NULL ? (gsize)(equals - span.text) : span.length};
     PosternParameter *parameter;
 
-    if (!is_keyword(keyword) || (equals != NULL && !is_value(behind(span, keyword.length + 1), utf8)))
+    if (!is_keyword(keyword) || (equals != NULL && !is_value(behind(span, keyword.length + 1), syntax)))
         return "Bad parameter";
     if (command->parameters->len >= POSTERN_PARAMETERS_MAX)
         return "Too many parameters";
@@ -131,6 +145,8 @@ static const char *add_parameter(PosternCommand *command, Span span, gboolean ut
     parameter->keyword = g_strndup(keyword.text, keyword.length);
     if (equals != NULL)
         parameter->value = g_strndup(equals + 1, span.length - keyword.length - 1);
+    if ((syntax & POSTERN_PATH_TAKEN) != 0)
+        remove_parameter(command, parameter->keyword);
     if (postern_command_parameter(command, parameter->keyword) != NULL) {
         parameter_free(parameter);
         return "Parameter given twice";
@@ -139,64 +155,71 @@ static const char *add_parameter(PosternCommand *command, Span span, gboolean ut
     return NULL;
 }
 
-static const char *parse_parameters(PosternCommand *command, Span rest, gboolean utf8)
+static const char *parse_parameters(PosternCommand *command, Span rest, guint syntax)
 {
     const char *problem = NULL;
 
     while (problem == NULL && rest.length > 0) {
-        const char *space = memchr(rest.text, ' ', rest.length);
-        Span word = {rest.text, space != NULL ? (gsize)(space - rest.text) : rest.length};
+        Span word = {rest.text, 0};
 
-        problem = add_parameter(command, word, utf8);
+        while (word.length < rest.length && !is_blank(rest.text[word.length]))
+            word.length++;
+        problem = add_parameter(command, word, syntax);
         rest = behind(rest, word.length);
-        while (rest.length > 0 && rest.text[0] == ' ')
+        while (rest.length > 0 && is_blank(rest.text[0]))
             rest = behind(rest, 1);
     }
     return problem;
 }
 
-static const char *parse_path_and_parameters(PosternCommand *command, const Row *row, Span argument,
-                                             gboolean utf8)
+/* The null path is a sender's alone (RFC 5321 4.1.1.2, 4.1.1.3), and by RFC 5321 who has no domain is a
+ * postmaster and a recipient. */
+static const char *check_path(const PosternCommand *command, guint syntax)
 {
-    const char *problem;
-    Span rest;
-    gsize consumed;
+    gboolean strict = (syntax & (POSTERN_PATH_LIBERAL | POSTERN_PATH_TAKEN)) == 0;
 
-    if (!begins_with(argument, row->path_keyword))
-        return row->form;
-    rest = trim(behind(argument, strlen(row->path_keyword)));
-    if (rest.length == 0)
-        return row->form;
-    problem = postern_path_parse(rest.text, rest.length, utf8, &consumed, &command->path);
-    if (problem != NULL)
-        return problem;
-    rest = behind(rest, consumed);
-    if (rest.length > 0 && rest.text[0] != ' ')
-        return "Junk after address";
-    rest = trim(rest);
-    g_free(command->parameter_text);
-    command->parameter_text = g_strndup(rest.text, rest.length);
-    return parse_parameters(command, rest, utf8);
-}
-
-/* The null path is a sender's alone, the bare postmaster a recipient's alone (RFC 5321 4.1.1.2, 4.1.1.3). */
-static const char *check_path(const PosternCommand *command)
-{
     if (command->verb == POSTERN_COMMAND_RCPT && command->path[0] == '\0')
         return "Recipient address missing";
-    if (command->verb == POSTERN_COMMAND_MAIL && command->path[0] != '\0' &&
+    if (strict && command->verb == POSTERN_COMMAND_MAIL && command->path[0] != '\0' &&
         strchr(command->path, '@') == NULL)
         return "Domain missing in address";
     return NULL;
 }
 
-static void parse_argument(PosternCommand *command, const Row *row, Span argument, gboolean utf8)
+static void set_problem(PosternCommand *command, const char *problem, const char *code)
 {
+    command->problem = problem;
+    command->problem_code = problem != NULL ? code : NULL;
+}
+
+static void parse_argument(PosternCommand *command, const Row *row, Span argument, guint syntax)
+{
+    const char *problem = row->form;
+    Span rest = {NULL, 0};
+    gsize consumed = 0;
+
     command->parameter_text = g_strdup("");
     command->parameters = g_ptr_array_new_with_free_func(parameter_free);
-    command->problem = parse_path_and_parameters(command, row, argument, utf8);
-    if (command->problem == NULL)
-        command->problem = check_path(command);
+    if (begins_with(argument, row->path_keyword))
+        rest = trim(behind(argument, strlen(row->path_keyword)));
+    if (rest.length == 0) {
+        set_problem(command, problem, "5.5.4");
+        return;
+    }
+    syntax |= command->verb == POSTERN_COMMAND_RCPT ? POSTERN_PATH_RECIPIENT : 0;
+    problem = postern_path_parse(rest.text, rest.length, syntax, &consumed, &command->path);
+    if (problem == NULL)
+        problem = check_path(command, syntax);
+    rest = behind(rest, consumed);
+    if (problem == NULL && rest.length > 0 && !is_blank(rest.text[0]))
+        problem = "Junk after address";
+    set_problem(command, problem, row->path_code);
+    if (problem != NULL)
+        return;
+    rest = trim(rest);
+    g_free(command->parameter_text);
+    command->parameter_text = g_strdelimit(g_strndup(rest.text, rest.length), "\t", ' ');
+    set_problem(command, parse_parameters(command, rest, syntax), "5.5.4");
 }
 
 /* A tab may stand where a careless client has it for a space, and nowhere else. */
@@ -208,7 +231,7 @@ static gboolean has_control(Span argument, gboolean tab_allowed)
     return FALSE;
 }
 
-PosternCommand *postern_command_parse(const char *line, gsize length, gboolean utf8)
+PosternCommand *postern_command_parse(const char *line, gsize length, guint syntax)
 {
     PosternCommand *command = g_new0(PosternCommand, 1);
     Span verb = {line, 0};
@@ -219,9 +242,10 @@ PosternCommand *postern_command_parse(const char *line, gsize length, gboolean u
         verb.length++;
     argument = trim((Span){line + verb.length, length - verb.length});
     row = find_row(verb);
-    if (has_control(argument, row != NULL && row->path_keyword != NULL)) {
+    if (has_control(argument, row != NULL && row->path_keyword != NULL) &&
+        ((syntax & POSTERN_PATH_TAKEN) == 0 || row == NULL || row->path_keyword == NULL)) {
         command->argument = g_strdup("");
-        command->problem = "Control characters are not allowed in a command";
+        set_problem(command, "Control characters are not allowed in a command", "5.5.2");
         return command;
     }
     command->argument = g_strndup(argument.text, argument.length);
@@ -229,7 +253,7 @@ PosternCommand *postern_command_parse(const char *line, gsize length, gboolean u
         return command;
     command->verb = row->verb;
     if (row->path_keyword != NULL)
-        parse_argument(command, row, argument, utf8);
+        parse_argument(command, row, argument, syntax);
     return command;
 }
 

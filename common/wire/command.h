@@ -5,6 +5,8 @@
 
 #include <glib.h>
 
+#include "wire/path.h"
+
 typedef enum {
     POSTERN_COMMAND_UNKNOWN, /* not in the table, or a control octet in it: argument is "", problem says so */
     POSTERN_COMMAND_HELO,
@@ -36,23 +38,27 @@ typedef struct {
 typedef struct {
     PosternCommandVerb verb;
     char *argument; /* what follows the verb, outer white space taken off; "" where nothing does */
-    char *path;     /* MAIL, RCPT: between the brackets, a source route taken off (RFC 5321 C); NULL where
-                     * it cannot be parsed, and in other commands */
-    char *parameter_text;  /* MAIL, RCPT: the parameters as given; "" where there are none; else NULL */
+    char *path;     /* MAIL, RCPT: the address (wire/path.h), without brackets and source route; NULL if it
+                     * cannot be parsed, and in other commands */
+    char *parameter_text;  /* MAIL, RCPT: the parameters, with spaces between; else NULL */
     GPtrArray *parameters; /* MAIL, RCPT: of PosternParameter *, no keyword twice; else NULL */
     gboolean foreign;      /* another protocol's (wire/foreign.h); set by who asks for the command */
     const char *problem; /* what is wrong with path or parameters, static text for a 501 reply (UNKNOWN: for a
                           * 500); NULL: nothing */
+    const char
+        *problem_code; /* RFC 3463: "5.1.7", "5.1.3" of the path; "5.5.4" of what is around it; "5.5.2" */
 } PosternCommand;
 
 /*
  * Parses one line (no CRLF, no NUL inside). Always gives a command. MAIL and RCPT: `FROM:` / `TO:` with any
- * case, white space after the colon tolerated, path in brackets required (wire/path.h); the path is "" (MAIL
- * alone), "postmaster" in any case (RCPT alone), or local@domain with a dot-string or quoted local part, and
- * a domain or an address literal; octets over 0x7f only pass where utf8 is TRUE (RFC 6531 3.3). Control
- * octets never pass.
+ * case, white space after the colon tolerated, then a path as syntax has it (a mask of PosternPathSyntax;
+ * RECIPIENT is added for RCPT); "" is a sender's alone, and without LIBERAL and TAKEN "postmaster" a
+ * recipient's alone. Of what is said twice the
+ * last holds with TAKEN, and it is a problem without. Octets over 0x7f in parameters pass with
+ * POSTERN_PATH_UTF8 alone (RFC 6531 3.3), control octets in a path with POSTERN_PATH_TAKEN alone, and
+ * elsewhere never.
  */
-PosternCommand *postern_command_parse(const char *line, gsize length, gboolean utf8);
+PosternCommand *postern_command_parse(const char *line, gsize length, guint syntax);
 void postern_command_free(PosternCommand *command);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternCommand, postern_command_free)
 

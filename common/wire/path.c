@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "wire/path_liberal.h"
 
 typedef struct {
     const char *text;
@@ -35,11 +36,15 @@ static gboolean is_letter_or_digit(const Cursor *cursor, int octet)
     return octet >= 0 && (g_ascii_isalnum((char)octet) || octet == '_' || is_wide(cursor, octet));
 }
 
+gboolean postern_path_is_atom(guchar octet)
+{
+    return octet > 0 && octet <= 0x7f &&
+           (g_ascii_isalnum((char)octet) || strchr("!#$%&'*+-/=?^_`{|}~", octet) != NULL);
+}
+
 static gboolean is_atom(const Cursor *cursor, int octet)
 {
-    if (octet <= 0 || octet > 0x7f)
-        return is_wide(cursor, octet);
-    return g_ascii_isalnum((char)octet) || strchr("!#$%&'*+-/=?^_`{|}~", octet) != NULL;
+    return octet >= 0 && (postern_path_is_atom((guchar)octet) || is_wide(cursor, octet));
 }
 
 static gboolean take_dot_string(Cursor *cursor)
@@ -148,15 +153,34 @@ static const char *take_mailbox(Cursor *cursor)
     return take_domain(cursor) ? NULL : "Bad domain in address";
 }
 
-const char *postern_path_parse(const char *text, gsize length, gboolean utf8, gsize *ret_consumed,
-                               char **ret_path)
+gboolean postern_path_is_domain(const char *text, gsize length, gboolean utf8)
+{
+    Cursor cursor = {.text = text, .length = length, .utf8 = utf8};
+    gboolean is = peek(&cursor) == '[' ? take_address_literal(&cursor) : take_domain(&cursor);
+
+    return is && cursor.at == length && (!utf8 || g_utf8_validate_len(text, length, NULL));
+}
+
+gsize postern_path_source_route(const char *text, gsize length)
+{
+    Cursor cursor = {.text = text, .length = length};
+
+    return take_source_route(&cursor) ? cursor.at : 0;
+}
+
+/* What is glued to a bracket belongs to the address, for who reads more than RFC 5321. */
+static gboolean is_ended(const char *text, gsize length, gsize at)
+{
+    return at == length || text[at] == ' ' || text[at] == '\t';
+}
+
+static const char *parse_strictly(const char *text, gsize length, gboolean utf8, gsize *ret_consumed,
+                                  char **ret_path)
 {
     Cursor cursor = {.text = text, .length = MIN(length, POSTERN_PATH_MAX_OCTETS), .utf8 = utf8};
     const char *problem = NULL;
     gsize start;
 
-    *ret_path = NULL;
-    *ret_consumed = 0;
     if (!skip(&cursor, '<'))
         return "Address must be in angle brackets";
     if (peek(&cursor) == '@' && !take_source_route(&cursor))
@@ -175,4 +199,25 @@ const char *postern_path_parse(const char *text, gsize length, gboolean utf8, gs
     *ret_path = g_strndup(text + start, cursor.at - 1 - start);
     *ret_consumed = cursor.at;
     return NULL;
+}
+
+const char *postern_path_parse(const char *text, gsize length, guint syntax, gsize *ret_consumed,
+                               char **ret_path)
+{
+    const char *problem;
+    gsize consumed = 0;
+
+    *ret_path = NULL;
+    *ret_consumed = 0;
+    problem = parse_strictly(text, length, (syntax & POSTERN_PATH_UTF8) != 0, &consumed, ret_path);
+    if (problem == NULL && is_ended(text, length, consumed)) {
+        *ret_consumed = consumed;
+        return NULL;
+    }
+    if ((syntax & (POSTERN_PATH_LIBERAL | POSTERN_PATH_TAKEN)) == 0) {
+        *ret_consumed = problem == NULL ? consumed : 0;
+        return problem;
+    }
+    g_clear_pointer(ret_path, g_free);
+    return postern_path_parse_liberally(text, length, syntax, ret_consumed, ret_path);
 }

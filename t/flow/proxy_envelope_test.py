@@ -247,7 +247,7 @@ class ProxyEnvelopeTest(ProxyTestCase):
         client = self.connect(hello=None)
         for command, code in (("MAIL FROM:<x@y.example>", 503), ("EHLO", 501), ("EHLO a b", 501),
                               ("EHLO client.example", 250), ("RCPT TO:<b@example.org>", 503), ("DATA", 503),
-                              ("MAIL FROM:x", 501), ("MAIL FROM:<>", 250), ("MAIL FROM:<>", 503),
+                              ("MAIL FROM:<x@>", 501), ("MAIL FROM:<>", 250), ("MAIL FROM:<>", 503),
                               ("STARTTLS", 502), ("VRFY b", 252), ("NOOP", 250), ("HELP", 214)):
             self.assertEqual(client.command(command).code, code, command)
         self.assertEqual(client.command(f"RCPT TO:<{RECIPIENT}>").code, 250)

@@ -34,7 +34,7 @@ RECIPIENTS = (
     ("@elsewhere.example,@example.org:x@elsewhere.example", 554),
     ("x@[127.0.0.1]", 554),
     ("x@[192.0.2.1]", 554),
-    ("bob", 501),
+    ("bob", 554),
 )
 
 

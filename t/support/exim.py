@@ -1,0 +1,98 @@
+"""
+A real Exim, unpacked into the build folder, with a spool of its own. Nothing of it is installed. It takes
+mail for everybody into its spool and delivers none. Needs root.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import tempfile
+
+from support import packages, ports
+from support.process import Program
+from support.smtp import Client
+
+USER_ID = 64103
+CONFIGURATION = """\
+primary_hostname = exim.example
+exim_user = Debian-exim
+exim_group = Debian-exim
+spool_directory = {folder}/spool
+log_file_path = {folder}/log/%slog
+daemon_smtp_ports = {port}
+local_interfaces = 127.0.0.1
+queue_only = true
+acl_smtp_rcpt = accept
+acl_smtp_data = accept
+tls_advertise_hosts =
+keep_environment =
+host_lookup =
+rfc1413_hosts =
+smtp_accept_max = 100
+{lines}
+"""
+START = """
+mount --make-rprivate / && mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/group" /etc/group &&
+exec "$2/usr/sbin/exim4" -C "$1/exim.conf" -bdf
+"""
+
+
+class Unavailable(RuntimeError):
+    """No Exim can run here; the text says why."""
+
+
+class Exim:
+    """lines are of the main part of its configuration. Its daemon is on port of 127.0.0.1."""
+
+    def __init__(self, lines=""):
+        if os.geteuid() != 0:
+            raise Unavailable("Exim needs root: it changes users")
+        try:
+            self.programs = packages.unpack("exim4-daemon-light")
+        except packages.Unavailable as error:
+            raise Unavailable(str(error)) from None
+        self.port = ports.free_port()
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="postern-exim-"))
+        self.folder.chmod(0o755)
+        for name in ("spool", "log"):
+            (self.folder / name).mkdir()
+            os.chown(self.folder / name, USER_ID, USER_ID)
+        user = f"Debian-exim:x:{USER_ID}:{USER_ID}::/nonexistent:/usr/sbin/nologin\n"
+        for name, entry in (("passwd", user), ("group", f"Debian-exim:x:{USER_ID}:\n")):
+            (self.folder / name).write_text(entry + pathlib.Path("/etc", name).read_text())
+        (self.folder / "exim.conf").write_text(
+            CONFIGURATION.format(folder=self.folder, port=self.port, lines=lines))
+        self.program = None
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.close()
+
+    def start(self, seconds=30.0):
+        self.program = Program("unshare", "--mount", "/bin/sh", "-c", START, "sh", self.folder, self.programs,
+                               folder=self.folder, environment=packages.environment(self.programs),
+                               directory="/")
+        try:
+            self.program.wait_for_port(self.port, seconds=seconds)
+            Client(self.port, timeout=seconds).quit()
+        except (RuntimeError, OSError) as error:
+            self.program.stop(signal.SIGKILL)
+            raise Unavailable(f"{error}\n{self.program.log()}") from None
+        return self
+
+    def close(self):
+        """Ends it; all its folders go."""
+        if self.program is not None:
+            self.program.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def envelope(self, identifier):
+        """The sender and the recipients of a message in the spool, by the id that its 250 tells."""
+        text = (self.folder / "spool" / "input" / f"{identifier}-H").read_text("utf-8", "surrogateescape")
+        sender = re.search(r"^<(.*)>$", text, re.MULTILINE)[1]
+        match = re.search(r"^(\d+)\n((?:.*\n)*?)\n", text, re.MULTILINE)
+        return sender, match[2].splitlines()[:int(match[1])]

@@ -33,7 +33,7 @@ void postern_milter_choice_clear(PosternMilterChoice *choice)
 /* Without SPF, DMARC can still pass by DKIM; it never fails then (judge/dmarc.h). */
 static PosternChecks possible(guint checks, gboolean client_known)
 {
-    return (PosternChecks)(client_known ? checks : checks & ~(guint)POSTERN_CHECK_SPF);
+    return (PosternChecks)(client_known ? checks : checks & ~(guint)POSTERN_CHECKS_CLIENT);
 }
 
 PosternChecks postern_milter_choice_checks_begun(const PosternMilterChoice *choice,

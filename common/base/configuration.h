@@ -25,6 +25,7 @@ typedef struct {
     guint spf_fail;
     guint spf_softfail;
     guint spf_error;
+    guint spf_helo;
     guint dkim_fail;
     guint dkim_error;
     guint dmarc_reject;
@@ -39,6 +40,7 @@ typedef struct {
     gboolean sign;
     guint sign_error;
     char **allow_clients;
+    char **allow_senders;
     char **exempt_recipients;
 } PosternPolicyOptions;
 

@@ -15,6 +15,7 @@ static const struct {
     {"spf_fail", "accept"},
     {"spf_softfail", "accept"},
     {"spf_error", "accept"},
+    {"spf_helo", "accept"},
     {"dkim_fail", "accept"},
     {"dkim_error", "accept"},
     {"dmarc_reject", "accept"},

@@ -77,6 +77,10 @@ static void fill_missing(PosternInspection *inspection, const char *reason)
         findings->spf.result = POSTERN_SPF_TEMPERROR;
         replace(&findings->spf.problem, reason);
     }
+    if (inspection->missing & POSTERN_CHECK_SPF_HELO) {
+        findings->spf_helo.result = POSTERN_SPF_TEMPERROR;
+        replace(&findings->spf_helo.problem, reason);
+    }
     if (inspection->missing & POSTERN_CHECK_DKIM) {
         PosternDkimFinding *finding = postern_dkim_finding_new();
         finding->result = POSTERN_DKIM_TEMPERROR;
@@ -271,7 +275,7 @@ PosternInspection *postern_inspection_new(const PosternInspectionOptions *option
     inspection->early = evtimer_new(postern_inspector_client_loop(options->client), on_early, inspection);
     for (guint i = 0; i < TRACKS; i++)
         inspection->tracks[i].inspection = inspection;
-    track_start(inspection, TRACK_SPF, POSTERN_STAGE_ENVELOPE, inspection->missing & POSTERN_CHECK_SPF);
+    track_start(inspection, TRACK_SPF, POSTERN_STAGE_ENVELOPE, inspection->missing & POSTERN_CHECKS_CLIENT);
     return inspection;
 }
 
@@ -308,9 +312,9 @@ void postern_inspection_set_envelope(PosternInspection *inspection, const Poster
     g_clear_pointer(&inspection->envelope, postern_envelope_free);
     inspection->envelope = postern_envelope_copy(envelope);
     g_autoptr(PosternFindings) nothing = postern_findings_new();
-    postern_findings_take(inspection->findings, nothing, POSTERN_CHECK_SPF);
-    inspection->missing |= inspection->options.checks & POSTERN_CHECK_SPF;
-    track_start(inspection, TRACK_SPF, POSTERN_STAGE_ENVELOPE, inspection->missing & POSTERN_CHECK_SPF);
+    postern_findings_take(inspection->findings, nothing, POSTERN_CHECKS_CLIENT);
+    inspection->missing |= inspection->options.checks & POSTERN_CHECKS_CLIENT;
+    track_start(inspection, TRACK_SPF, POSTERN_STAGE_ENVELOPE, inspection->missing & POSTERN_CHECKS_CLIENT);
 }
 
 void postern_inspection_limit(PosternInspection *inspection, PosternChecks checks)

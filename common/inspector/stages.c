@@ -1,5 +1,7 @@
 #include "inspector/stages.h"
 
+#include <string.h>
+
 #include "base/error.h"
 
 typedef struct {
@@ -12,15 +14,41 @@ typedef struct {
 } Run;
 
 /* Each returns as the checks do: 1 complete, 0 waits for answers. */
-static int run_spf(Run *run)
+static int evaluate_spf(const Run *run, const PosternEnvelope *envelope, PosternFindings *findings)
 {
     const PosternRequest *request = run->request;
     PosternLibspf2Engine *libspf2 = run->resources->engines->libspf2;
     if (libspf2 != NULL)
-        return postern_check_spf_libspf2(libspf2, request->envelope, request->receiver, request->now,
-                                         request->answers, run->response->findings);
-    return postern_check_spf(request->envelope, request->receiver, request->now, request->answers,
-                             run->response->findings);
+        return postern_check_spf_libspf2(libspf2, envelope, request->receiver, request->now, request->answers,
+                                         findings);
+    return postern_check_spf(envelope, request->receiver, request->now, request->answers, findings);
+}
+
+static int run_spf(Run *run)
+{
+    return evaluate_spf(run, run->request->envelope, run->response->findings);
+}
+
+/* HELO is what is checked where there is no MAIL FROM (RFC 7208 2.4); without one, that has been done. */
+static int run_spf_helo(Run *run)
+{
+    const char *sender = run->request->envelope->sender;
+    const char *at = sender != NULL ? strrchr(sender, '@') : NULL;
+    if (at == NULL || at[1] == '\0')
+        return 1;
+    g_autoptr(PosternEnvelope) envelope = postern_envelope_copy(run->request->envelope);
+    g_autoptr(PosternFindings) found = postern_findings_new();
+    found->explain = run->request->explain;
+    g_free(envelope->sender);
+    envelope->sender = g_strdup("");
+    if (evaluate_spf(run, envelope, found) == 0)
+        return 0;
+    for (guint i = 0; i < found->steps->len; i++)
+        ((PosternStep *)g_ptr_array_index(found->steps, i))->check = POSTERN_CHECK_SPF_HELO;
+    found->spf_helo = found->spf;
+    found->spf = (PosternSpfFinding){POSTERN_SPF_NOT_CHECKED};
+    postern_findings_take(run->response->findings, found, POSTERN_CHECK_SPF_HELO);
+    return 1;
 }
 
 static int run_dkim(Run *run)
@@ -113,10 +141,12 @@ static const struct {
     int (*run)(Run *run);
 } steps[] = {
     {POSTERN_STAGE_ENVELOPE, POSTERN_CHECK_SPF, run_spf},
+    {POSTERN_STAGE_ENVELOPE, POSTERN_CHECK_SPF_HELO, run_spf_helo},
     {POSTERN_STAGE_HEADER, POSTERN_CHECK_DKIM, run_dkim_questions},
     {POSTERN_STAGE_HEADER, POSTERN_CHECK_ARC, run_arc_questions},
     {POSTERN_STAGE_HEADER, POSTERN_CHECK_DMARC, run_dmarc},
     {POSTERN_STAGE_WHOLE, POSTERN_CHECK_SPF, run_spf},
+    {POSTERN_STAGE_WHOLE, POSTERN_CHECK_SPF_HELO, run_spf_helo},
     {POSTERN_STAGE_WHOLE, POSTERN_CHECK_DKIM, run_dkim},
     {POSTERN_STAGE_WHOLE, POSTERN_CHECK_ARC, run_arc},
     {POSTERN_STAGE_WHOLE, POSTERN_CHECK_DMARC, run_dmarc},

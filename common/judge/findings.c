@@ -86,7 +86,8 @@ const char *postern_arc_result_name(PosternArcResult result)
 
 const char *postern_check_name(PosternChecks check)
 {
-    static const char *const names[] = {"spf", "dkim", "virus", "content", "dmarc", "arc", "sign"};
+    static const char *const names[] = {"spf",   "dkim", "virus", "content",
+                                        "dmarc", "arc",  "sign",  "spf_helo"};
 
     for (guint i = 0; i < G_N_ELEMENTS(names); i++)
         if ((guint)check == 1u << i)
@@ -106,10 +107,11 @@ GPtrArray *postern_findings_listed_signatures(const PosternFindings *findings)
     gboolean all = findings->dkim->len <= POSTERN_DKIM_SIGNATURES_LISTED_MAX;
 
     for (guint telling = 0; telling < 3; telling++)
-        for (guint i = 0; i < findings->dkim->len && listed->len < POSTERN_DKIM_SIGNATURES_LISTED_MAX; i++) {
+        for (guint i = 0; i < findings->dkim->len; i++) {
             PosternDkimFinding *finding = g_ptr_array_index(findings->dkim, i);
 
-            if (all ? telling == 0 : telling_of(finding) == telling)
+            if ((all ? telling == 0 : telling_of(finding) == telling) &&
+                listed->len < POSTERN_DKIM_SIGNATURES_LISTED_MAX)
                 g_ptr_array_add(listed, finding);
         }
     return listed;
@@ -218,6 +220,7 @@ void postern_findings_free(PosternFindings *findings)
     if (!findings)
         return;
     clear_spf(&findings->spf);
+    clear_spf(&findings->spf_helo);
     clear_virus(&findings->virus);
     g_ptr_array_unref(findings->dkim);
     g_ptr_array_unref(findings->attachments);
@@ -277,6 +280,7 @@ static void take_dmarc(PosternDmarcFinding *dmarc, PosternDmarcFinding *source)
     dmarc->ambiguous = source->ambiguous;
     dmarc->result = source->result;
     dmarc->decisive = source->decisive;
+    source->from_invalid = source->from_missing = source->no_author = FALSE;
     source->result = POSTERN_DMARC_NOT_CHECKED;
     source->ambiguous = FALSE;
     source->decisive = NULL;
@@ -303,13 +307,19 @@ static void take_steps(GPtrArray *steps, GPtrArray *source, guint checks)
             i++;
 }
 
+static void take_spf(PosternSpfFinding *spf, PosternSpfFinding *source)
+{
+    clear_spf(spf);
+    *spf = *source;
+    *source = (PosternSpfFinding){POSTERN_SPF_NOT_CHECKED};
+}
+
 void postern_findings_take(PosternFindings *findings, PosternFindings *source, PosternChecks checks)
 {
-    if (checks & POSTERN_CHECK_SPF) {
-        clear_spf(&findings->spf);
-        findings->spf = source->spf;
-        source->spf = (PosternSpfFinding){POSTERN_SPF_NOT_CHECKED};
-    }
+    if (checks & POSTERN_CHECK_SPF)
+        take_spf(&findings->spf, &source->spf);
+    if (checks & POSTERN_CHECK_SPF_HELO)
+        take_spf(&findings->spf_helo, &source->spf_helo);
     if (checks & POSTERN_CHECK_DKIM) {
         take_array(findings->dkim, source->dkim);
         findings->dkim_checked = source->dkim_checked;

@@ -175,6 +175,8 @@ typedef struct {
 
 typedef struct {
     PosternSpfFinding spf;
+    PosternSpfFinding
+        spf_helo;    /* HELO beside MAIL FROM; NOT_CHECKED where there is no MAIL FROM: spf is it */
     GPtrArray *dkim; /* of PosternDkimFinding *, in the order of the header; empty: no signature */
     gboolean dkim_checked;
     PosternVirusFinding virus;
@@ -227,15 +229,18 @@ typedef enum {
     POSTERN_CHECK_DMARC = 1 << 4, /* of no use without SPF and DKIM */
     POSTERN_CHECK_ARC = 1 << 5,
     POSTERN_CHECK_SIGN = 1 << 6, /* not a check: the message is one of ours and gets our signature */
+    POSTERN_CHECK_SPF_HELO = 1 << 7,
 } PosternChecks;
 #define POSTERN_CHECKS_ALL                                                                                   \
     (POSTERN_CHECK_SPF | POSTERN_CHECK_DKIM | POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT |                  \
-     POSTERN_CHECK_DMARC | POSTERN_CHECK_ARC | POSTERN_CHECK_SIGN)
+     POSTERN_CHECK_DMARC | POSTERN_CHECK_ARC | POSTERN_CHECK_SIGN | POSTERN_CHECK_SPF_HELO)
 /* All but SIGN: what a verdict on a message from elsewhere is made from. */
 #define POSTERN_CHECKS_VERDICT                                                                               \
     (POSTERN_CHECK_SPF | POSTERN_CHECK_DKIM | POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT |                  \
-     POSTERN_CHECK_DMARC | POSTERN_CHECK_ARC)
-/* "spf", "dkim", "virus", "content", "dmarc", "arc", "sign"; NULL for another number. */
+     POSTERN_CHECK_DMARC | POSTERN_CHECK_ARC | POSTERN_CHECK_SPF_HELO)
+/* Of no use where the client is not known. */
+#define POSTERN_CHECKS_CLIENT (POSTERN_CHECK_SPF | POSTERN_CHECK_SPF_HELO)
+/* "spf", "dkim", "virus", "content", "dmarc", "arc", "sign", "spf_helo"; NULL for another number. */
 const char *postern_check_name(PosternChecks check);
 void postern_findings_take(PosternFindings *findings, PosternFindings *source, PosternChecks checks);
 

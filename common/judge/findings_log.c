@@ -34,6 +34,8 @@ char **postern_findings_words(const PosternFindings *findings)
     const PosternDmarcAuthor *author = findings->dmarc.decisive;
 
     add(words, "spf", postern_spf_result_name(findings->spf.result), NULL);
+    if (findings->spf_helo.result != POSTERN_SPF_NOT_CHECKED)
+        add(words, "spf_helo", postern_spf_result_name(findings->spf_helo.result), NULL);
     add_signatures(words, findings);
     add(words, "dmarc", postern_dmarc_result_name(findings->dmarc.result),
         author != NULL ? author->domain : NULL);

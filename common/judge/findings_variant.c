@@ -165,6 +165,7 @@ GVariant *postern_findings_to_variant(const PosternFindings *findings)
 
     g_variant_builder_init(&builder, G_VARIANT_TYPE(POSTERN_FINDINGS_VARIANT));
     g_variant_builder_add(&builder, "{sv}", "spf", spf_to_variant(&findings->spf));
+    g_variant_builder_add(&builder, "{sv}", "spf_helo", spf_to_variant(&findings->spf_helo));
     g_variant_builder_add(
         &builder, "{sv}", "dkim",
         postern_findings_list(findings->dkim, POSTERN_DKIM_SIGNATURES_REPORTED_MAX, dkim_to_variant));
@@ -200,6 +201,7 @@ PosternFindings *postern_findings_from_variant(GVariant *variant, GError **error
 
     if (!postern_dictionary_is_acceptable(variant, "findings", error) ||
         !postern_findings_get_member(variant, "spf", spf_from_variant, &findings->spf, error) ||
+        !postern_findings_get_member(variant, "spf_helo", spf_from_variant, &findings->spf_helo, error) ||
         !postern_findings_get_list(variant, &dkim_list, findings->dkim, error) ||
         !postern_dictionary_get_boolean(variant, "dkim_checked", &findings->dkim_checked, error) ||
         !postern_findings_get_member(variant, "virus", virus_from_variant, &findings->virus, error) ||

@@ -79,6 +79,8 @@ static PosternChecks checks_of(const PosternConfiguration *configuration, const 
         checks &= ~(guint)POSTERN_CHECK_VIRUS;
     if (options->sign && configuration->sign.table[0] != '\0')
         checks |= POSTERN_CHECK_SIGN;
+    if ((checks & POSTERN_CHECK_SPF) && options->spf_helo != POSTERN_ACTION_ACCEPT)
+        checks |= POSTERN_CHECK_SPF_HELO;
     return (PosternChecks)checks;
 }
 
@@ -98,6 +100,7 @@ static void copy_actions(PosternPolicy *policy, const PosternPolicyOptions *opti
     policy->spf_fail = (PosternAction)options->spf_fail;
     policy->spf_softfail = (PosternAction)options->spf_softfail;
     policy->spf_error = (PosternAction)options->spf_error;
+    policy->spf_helo = (PosternAction)options->spf_helo;
     policy->dkim_fail = (PosternAction)options->dkim_fail;
     policy->dkim_error = (PosternAction)options->dkim_error;
     policy->dmarc_reject = (PosternAction)options->dmarc_reject;
@@ -129,6 +132,7 @@ PosternPolicy *postern_policy_from_group(const PosternConfiguration *configurati
     policy->authserv_id = authserv_id ? g_strdup(authserv_id) : own_name(configuration);
     policy->allowed_networks = g_array_new(FALSE, FALSE, sizeof(PosternNetwork));
     postern_networks_add(policy->allowed_networks, options->allow_clients);
+    policy->allowed_senders = lower_case_copy(options->allow_senders);
     policy->exempt_recipients = lower_case_copy(options->exempt_recipients);
     return policy;
 }
@@ -155,6 +159,7 @@ void postern_policy_free(PosternPolicy *policy)
     g_free(policy->authserv_id);
     g_ptr_array_unref(policy->trusted_sealers);
     g_array_unref(policy->allowed_networks);
+    g_ptr_array_unref(policy->allowed_senders);
     g_ptr_array_unref(policy->exempt_recipients);
     g_free(policy);
 }

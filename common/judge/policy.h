@@ -35,10 +35,11 @@ typedef struct {
     PosternAction unscannable; /* the scan could not see all, or could not be done */
     PosternAction spf_fail;
     PosternAction spf_softfail;
-    PosternAction spf_error;    /* temperror only; permerror is only reported */
-    PosternAction dkim_fail;    /* there are signatures, none passes, and at least one is fail or permerror */
-    PosternAction dkim_error;   /* there are signatures, none passes, and one is temperror */
-    PosternAction dmarc_reject; /* DMARC fails, and the policy that applies is p=reject */
+    PosternAction spf_helo;         /* fail only; ACCEPT: checks does not have SPF_HELO */
+    PosternAction spf_error;        /* temperror only; permerror is only reported */
+    PosternAction dkim_fail;        /* there are signatures, none passes, and at least one is fail */
+    PosternAction dkim_error;       /* there are signatures, none passes, and one is temperror */
+    PosternAction dmarc_reject;     /* DMARC fails, and the policy that applies is p=reject */
     PosternAction dmarc_quarantine; /* the same, p=quarantine; under p=none nothing is done */
     PosternAction dmarc_error;      /* temperror only */
     PosternAction from_invalid;
@@ -47,11 +48,13 @@ typedef struct {
     gboolean authentication_results; /* insert the header, and remove forged ones of our name */
     gboolean received_spf;           /* insert Received-SPF (RFC 7208 9.1) */
     char *subject_tag;               /* what marked and quarantined messages have in Subject; never NULL */
-    gboolean sign;            /* messages get our signature; checks has SIGN where there are keys too */
-    PosternAction sign_error; /* it could not be made */
-    gboolean observe;         /* pass everything unedited, say what would have been done */
-    char *authserv_id;        /* RFC 8601 2.2; never NULL */
-    GArray *allowed_networks; /* of PosternNetwork: clients that nothing is refused for but a virus */
+    gboolean sign;              /* messages get our signature; checks has SIGN where there are keys too */
+    PosternAction sign_error;   /* it could not be made */
+    gboolean observe;           /* pass everything unedited, say what would have been done */
+    char *authserv_id;          /* RFC 8601 2.2; never NULL */
+    GArray *allowed_networks;   /* of PosternNetwork: clients that nothing is refused for but a virus */
+    GPtrArray *allowed_senders; /* of char *: domains, lower case, that nothing but a virus is refused for,
+                                   where SPF or DKIM passes for one */
     GPtrArray
         *exempt_recipients; /* of char *: local parts, lower case, that nothing but a virus is refused for */
 } PosternPolicy;
@@ -64,7 +67,8 @@ PosternPolicy *postern_policy_new(void); /* the defaults of the configuration ta
  * allows nobody.
  *
  * checks: of [policy] checks; virus brings CONTENT with it, and stands for VIRUS only where [virus] scan is
- * yes. SIGN is there where sign is yes, and [sign] table is not empty.
+ * yes. SIGN is there where sign is yes, and [sign] table is not empty; SPF_HELO where SPF is, and spf_helo is
+ * not accept.
  */
 PosternPolicy *postern_policy_from_configuration(const PosternConfiguration *configuration,
                                                  const char *authserv_id);

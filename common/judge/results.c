@@ -18,6 +18,17 @@ static void add_spf(PosternAuthenticationResults *results, const PosternCase *fa
     postern_authentication_results_add_property(results, "smtp", spf->helo ? "helo" : "mailfrom", value);
 }
 
+/* HELO beside MAIL FROM. */
+static void add_spf_helo(PosternAuthenticationResults *results, const PosternCase *facts)
+{
+    const PosternSpfFinding *spf = &facts->findings->spf_helo;
+
+    if (spf->result == POSTERN_SPF_NOT_CHECKED)
+        return;
+    postern_authentication_results_add(results, "spf", postern_spf_result_name(spf->result), spf->problem);
+    postern_authentication_results_add_property(results, "smtp", "helo", spf->domain);
+}
+
 static void add_signature(PosternAuthenticationResults *results, const PosternDkimFinding *dkim)
 {
     gboolean skipped = dkim->result == POSTERN_DKIM_SKIPPED;
@@ -101,6 +112,8 @@ PosternAuthenticationResults *postern_results_of_case(const PosternCase *facts)
 
     if (checks & POSTERN_CHECK_SPF)
         add_spf(results, facts);
+    if (checks & POSTERN_CHECK_SPF_HELO)
+        add_spf_helo(results, facts);
     if (checks & POSTERN_CHECK_DKIM)
         add_dkim(results, facts);
     if (checks & POSTERN_CHECK_DMARC)

@@ -52,9 +52,35 @@ static gboolean recipients_are_exempt(const PosternCase *facts)
     return recipients->len > 0;
 }
 
+static gboolean is_allowed_sender(const PosternPolicy *policy, const char *domain)
+{
+    g_autofree char *lower = domain ? g_ascii_strdown(domain, -1) : NULL;
+
+    return lower && g_ptr_array_find_with_equal_func(policy->allowed_senders, lower, g_str_equal, NULL);
+}
+
+/* Never by what a message only says: From may be anybody's. */
+static gboolean sender_is_allowed(const PosternCase *facts)
+{
+    const PosternPolicy *policy = facts->policy;
+    const PosternFindings *findings = facts->findings;
+
+    if ((policy->checks & POSTERN_CHECK_SPF) && findings->spf.result == POSTERN_SPF_PASS &&
+        !findings->spf.helo && is_allowed_sender(policy, findings->spf.domain))
+        return TRUE;
+    for (guint i = 0; (policy->checks & POSTERN_CHECK_DKIM) && i < findings->dkim->len; i++) {
+        const PosternDkimFinding *dkim = g_ptr_array_index(findings->dkim, i);
+
+        if (dkim->result == POSTERN_DKIM_PASS && is_allowed_sender(policy, dkim->domain))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 gboolean postern_case_is_suspended(const PosternCase *facts)
 {
-    return postern_networks_contain(facts->policy->allowed_networks, &facts->envelope->client) ||
+    return sender_is_allowed(facts) ||
+           postern_networks_contain(facts->policy->allowed_networks, &facts->envelope->client) ||
            recipients_are_exempt(facts);
 }
 

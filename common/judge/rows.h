@@ -56,7 +56,8 @@ const PosternRow *postern_rows_decide_list(const PosternRow *rows, const Postern
  */
 gboolean postern_case_is_overridden(const PosternCase *facts, const char **ret_sealer);
 
-/* TRUE where facts->envelope's client is allowed, or all its recipients are exempt. */
+/* TRUE where facts->envelope's client is allowed, or all its recipients are exempt, or SPF or DKIM passes for
+ * a sender that is allowed. */
 gboolean postern_case_is_suspended(const PosternCase *facts);
 
 /* The reply for action, TEMPFAIL or REJECT: printable ASCII, at most POSTERN_REFUSAL_MAX_OCTETS; a new

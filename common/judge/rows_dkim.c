@@ -10,10 +10,11 @@ static gboolean has_signature(const PosternCase *facts, PosternDkimResult result
     return FALSE;
 }
 
+/* A signature that could not even be tried, for its key is gone or it is malformed, proves nothing: the
+ * message is as one without it (RFC 6376 6.1). */
 static gboolean dkim_fail_applies(const PosternCase *facts)
 {
-    return !has_signature(facts, POSTERN_DKIM_PASS) &&
-           (has_signature(facts, POSTERN_DKIM_FAIL) || has_signature(facts, POSTERN_DKIM_PERMERROR));
+    return !has_signature(facts, POSTERN_DKIM_PASS) && has_signature(facts, POSTERN_DKIM_FAIL);
 }
 
 static gboolean dkim_error_applies(const PosternCase *facts)
@@ -27,16 +28,15 @@ static gboolean some_key_is_missing(const PosternCase *facts)
     return has_signature(facts, POSTERN_DKIM_TEMPERROR);
 }
 
-/* The first signature with one of two results; there is one. */
-static const PosternDkimFinding *first_signature(const PosternCase *facts, PosternDkimResult one,
-                                                 PosternDkimResult other)
+/* The first signature with that result; there is one. */
+static const PosternDkimFinding *first_signature(const PosternCase *facts, PosternDkimResult result)
 {
     const GPtrArray *dkim = facts->findings->dkim;
 
     for (guint i = 0; i < dkim->len; i++) {
         const PosternDkimFinding *finding = g_ptr_array_index(dkim, i);
 
-        if (finding->result == one || finding->result == other)
+        if (finding->result == result)
             return finding;
     }
     return NULL;
@@ -44,7 +44,7 @@ static const PosternDkimFinding *first_signature(const PosternCase *facts, Poste
 
 static void describe_dkim_fail(const PosternCase *facts, gboolean inside, GString *text)
 {
-    const PosternDkimFinding *finding = first_signature(facts, POSTERN_DKIM_FAIL, POSTERN_DKIM_PERMERROR);
+    const PosternDkimFinding *finding = first_signature(facts, POSTERN_DKIM_FAIL);
 
     g_string_append(text, "No passing DKIM signature: ");
     if (finding && postern_row_has_text(finding->reason))
@@ -57,8 +57,7 @@ static void describe_dkim_fail(const PosternCase *facts, gboolean inside, GStrin
 
 static void describe_dkim_error(const PosternCase *facts, gboolean inside, GString *text)
 {
-    const PosternDkimFinding *finding =
-        first_signature(facts, POSTERN_DKIM_TEMPERROR, POSTERN_DKIM_TEMPERROR);
+    const PosternDkimFinding *finding = first_signature(facts, POSTERN_DKIM_TEMPERROR);
 
     g_string_append(text, "DKIM check: temporary error");
     postern_row_add_in_brackets(text, finding ? finding->reason : NULL);

@@ -21,6 +21,16 @@ static gboolean spf_error_applies(const PosternCase *facts)
     return facts->findings->spf.result == POSTERN_SPF_TEMPERROR;
 }
 
+static gboolean spf_helo_applies(const PosternCase *facts)
+{
+    return facts->findings->spf_helo.result == POSTERN_SPF_FAIL;
+}
+
+static gboolean spf_helo_is_uncertain(const PosternCase *facts)
+{
+    return facts->findings->spf_helo.uncertain;
+}
+
 static void append_who_sends_for_whom(const PosternCase *facts, const char *verb, GString *text)
 {
     g_autofree char *address = postern_address_to_string(&facts->envelope->client);
@@ -54,6 +64,19 @@ static void describe_spf_error(const PosternCase *facts, gboolean inside, GStrin
     postern_row_add_in_brackets(text, facts->findings->spf.problem);
 }
 
+static void describe_spf_helo(const PosternCase *facts, gboolean inside, GString *text)
+{
+    const PosternSpfFinding *spf = &facts->findings->spf_helo;
+    g_autofree char *address = postern_address_to_string(&facts->envelope->client);
+
+    g_string_append(text, "SPF check of HELO failed: ");
+    if (postern_row_has_text(spf->explanation))
+        g_string_append(text, spf->explanation);
+    else
+        g_string_append_printf(text, "%s is not allowed to call itself %s", address,
+                               postern_row_has_text(spf->domain) ? spf->domain : "so");
+}
+
 const PosternRow postern_rows_spf[] = {
     {"spf_fail", POSTERN_CHECK_SPF, spf_fail_applies, POSTERN_ROW_POLICY(spf_fail), TRUE, spf_is_uncertain,
      "550 5.7.23", "451 4.7.23", describe_spf_fail},
@@ -61,5 +84,7 @@ const PosternRow postern_rows_spf[] = {
      spf_is_uncertain, "550 5.7.23", "451 4.7.23", describe_spf_softfail},
     {"spf_error", POSTERN_CHECK_SPF, spf_error_applies, POSTERN_ROW_POLICY(spf_error), TRUE,
      postern_row_always, "451 4.7.24", "451 4.7.24", describe_spf_error},
+    {"spf_helo", POSTERN_CHECK_SPF_HELO, spf_helo_applies, POSTERN_ROW_POLICY(spf_helo), TRUE,
+     spf_helo_is_uncertain, "550 5.7.23", "451 4.7.23", describe_spf_helo},
     {NULL},
 };

@@ -6,10 +6,11 @@ static gboolean is_refusal(PosternAction action)
     return action == POSTERN_ACTION_TEMPFAIL || action == POSTERN_ACTION_REJECT;
 }
 
-/* What may keep a refusal from a recipient who is not known yet. */
+/* What may keep a refusal from a recipient, or by a signature, that is not known yet. */
 static gboolean may_be_spared(const PosternPolicy *policy)
 {
-    return policy->observe || policy->exempt_recipients->len > 0 || !(policy->checks & POSTERN_CHECK_SPF);
+    return policy->observe || policy->allowed_senders->len > 0 || policy->exempt_recipients->len > 0 ||
+           !(policy->checks & POSTERN_CHECK_SPF);
 }
 
 static gboolean refuses_at_mail(const GPtrArray *list, const PosternFindings *findings,
@@ -58,6 +59,7 @@ gboolean postern_policies_may_refuse_at_mail(const PosternPolicies *policies, Po
     g_autoptr(PosternFindings) findings = postern_findings_new();
     g_autoptr(PosternEnvelope) envelope = postern_envelope_new();
 
+    findings->spf_helo.result = POSTERN_SPF_FAIL;
     for (gsize i = 0; i < G_N_ELEMENTS(results); i++) {
         g_autofree char *reply = NULL;
 

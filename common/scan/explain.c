@@ -93,9 +93,9 @@ static void add_answers(GString *out, const PosternAnswers *answers)
 /* By check: the order in which they ended is chance. */
 static void add_steps(GString *out, const PosternFindings *findings)
 {
-    static const PosternChecks order[] = {POSTERN_CHECK_SPF,   POSTERN_CHECK_DKIM,    POSTERN_CHECK_ARC,
-                                          POSTERN_CHECK_DMARC, POSTERN_CHECK_CONTENT, POSTERN_CHECK_VIRUS,
-                                          POSTERN_CHECK_SIGN};
+    static const PosternChecks order[] = {POSTERN_CHECK_SPF,   POSTERN_CHECK_SPF_HELO, POSTERN_CHECK_DKIM,
+                                          POSTERN_CHECK_ARC,   POSTERN_CHECK_DMARC,    POSTERN_CHECK_CONTENT,
+                                          POSTERN_CHECK_VIRUS, POSTERN_CHECK_SIGN};
     for (guint i = 0; i < G_N_ELEMENTS(order); i++)
         for (guint j = 0; j < findings->steps->len; j++) {
             const PosternStep *step = g_ptr_array_index(findings->steps, j);
@@ -114,7 +114,7 @@ static void add_row(const PosternRowNote *note, gpointer user_data)
                                                   : g_strdup("always");
     g_autofree char *text =
         g_strdup_printf("%s: %s (%s)%s%s: %s", note->name, postern_action_name(note->action), option,
-                        note->suspended ? ", not for this client or these recipients" : "",
+                        note->suspended ? ", not for this client, sender or these recipients" : "",
                         note->decides ? ", which decides" : "", note->text);
     add_line(out, "Policy", text, POSTERN_LOG_VALUE_MAX_OCTETS * 2);
 }

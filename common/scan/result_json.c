@@ -18,9 +18,9 @@ static void add_number(JsonBuilder *builder, const char *name, gint64 number)
     json_builder_add_int_value(builder, number);
 }
 
-static void add_spf(JsonBuilder *builder, const PosternSpfFinding *spf)
+static void add_spf(JsonBuilder *builder, const char *name, const PosternSpfFinding *spf)
 {
-    json_builder_set_member_name(builder, "spf");
+    json_builder_set_member_name(builder, name);
     json_builder_begin_object(builder);
     add_text(builder, "result", postern_spf_result_name(spf->result));
     if (spf->result != POSTERN_SPF_NOT_CHECKED)
@@ -106,7 +106,9 @@ static void add_arc(JsonBuilder *builder, const PosternArcFinding *arc)
 
 static void add_findings(JsonBuilder *builder, const PosternFindings *findings, const PosternVerdict *verdict)
 {
-    add_spf(builder, &findings->spf);
+    add_spf(builder, "spf", &findings->spf);
+    if (findings->spf_helo.result != POSTERN_SPF_NOT_CHECKED)
+        add_spf(builder, "spf_helo", &findings->spf_helo);
     json_builder_set_member_name(builder, "dkim");
     json_builder_begin_array(builder);
     for (guint i = 0; i < findings->dkim->len; i++)

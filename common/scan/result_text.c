@@ -24,17 +24,23 @@ static void add_line(GString *out, const char *key, const char *text)
     g_string_append_c(out, '\n');
 }
 
-static void add_spf(GString *out, const PosternSpfFinding *spf)
+static void add_spf_result(GString *out, const PosternSpfFinding *spf)
 {
-    if (spf->result == POSTERN_SPF_NOT_CHECKED) {
-        add_line(out, "SPF", "not checked: the client is not known (--client, or a Received field)");
-        return;
-    }
     const char *detail = spf->explanation != NULL ? spf->explanation : spf->problem;
     g_autofree char *text = g_strdup_printf(
         "%s (%s %s)%s%s", postern_spf_result_name(spf->result), spf->helo ? "helo" : "mailfrom",
         spf->domain != NULL ? spf->domain : "-", detail != NULL ? ": " : "", detail != NULL ? detail : "");
     add_line(out, "SPF", text);
+}
+
+static void add_spf(GString *out, const PosternFindings *findings)
+{
+    if (findings->spf.result == POSTERN_SPF_NOT_CHECKED)
+        add_line(out, "SPF", "not checked: the client is not known (--client, or a Received field)");
+    else
+        add_spf_result(out, &findings->spf);
+    if (findings->spf_helo.result != POSTERN_SPF_NOT_CHECKED)
+        add_spf_result(out, &findings->spf_helo);
 }
 
 static void add_dkim(GString *out, const PosternFindings *findings)
@@ -149,7 +155,7 @@ char *postern_scan_result_to_text(const PosternScanResult *result, gboolean colo
                  verdict->would_reply != NULL ? verdict->would_reply : postern_action_name(verdict->would));
     add_line(out, "Decided by", verdict->check);
     add_line(out, "Client", result->client);
-    add_spf(out, &result->findings->spf);
+    add_spf(out, result->findings);
     add_dkim(out, result->findings);
     add_dmarc(out, &result->findings->dmarc, verdict);
     add_arc(out, &result->findings->arc);

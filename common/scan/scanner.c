@@ -164,7 +164,7 @@ static void inspect(Scan *scan)
     find_policy(scan);
     guint checks = scan->policy->checks & POSTERN_CHECKS_VERDICT;
     if (scan->envelope->client.family == AF_UNSPEC)
-        checks &= ~(guint)POSTERN_CHECK_SPF;
+        checks &= ~(guint)POSTERN_CHECKS_CLIENT;
     PosternInspectionOptions options = {
         .client = scanner->services.client,
         .resolver = scanner->services.resolver,

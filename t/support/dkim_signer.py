@@ -30,13 +30,16 @@ class Signer:
         parts = " ".join(f'"{text[start:start + 200]}"' for start in range(0, len(text), 200))
         return f"{self.selector}._domainkey.{self.domain} TXT {parts}\n"
 
-    def sign(self, message, names=("From", "To", "Subject")):
-        """message with a DKIM-Signature before it."""
+    def sign(self, message, names=("From", "To", "Subject"), length=None, tags="", name="b"):
+        """message with a DKIM-Signature before it: of length octets of the body (l=), with more tags, and
+        with b= written as name."""
         header, _, body = message.partition(b"\r\n\r\n")
         fields = re.split(rb"\r\n(?![ \t])", header)
-        body_hash = base64.b64encode(hashlib.sha256(body.rstrip(b"\r\n") + b"\r\n").digest()).decode()
+        signed = (body.rstrip(b"\r\n") + b"\r\n")[:length]
+        body_hash = base64.b64encode(hashlib.sha256(signed).digest()).decode()
+        tags += f" l={length};" if length is not None else ""
         empty = (f"DKIM-Signature: v=1; a=rsa-sha256; c=simple/simple; d={self.domain};\r\n"
-                 f"\ts={self.selector}; h={':'.join(names)}; bh={body_hash};\r\n\tb=").encode()
+                 f"\ts={self.selector}; h={':'.join(names)}; bh={body_hash};{tags}\r\n\t{name}=").encode()
         chosen = [next(field for field in fields if field.lower().startswith(name.lower().encode() + b":"))
                   for name in names]
         signature = self._signature(b"".join(field + b"\r\n" for field in chosen) + empty)

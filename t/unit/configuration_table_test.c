@@ -106,10 +106,10 @@ static void test_choices_are_the_enumerations(void)
         {POSTERN_ACTION_QUARANTINE, "quarantine"}, {POSTERN_ACTION_DISCARD, "discard"},
         {POSTERN_ACTION_TEMPFAIL, "tempfail"},     {POSTERN_ACTION_REJECT, "reject"},
     };
-    static const char *const rows[] = {
-        "virus",      "unscannable",  "spf_fail",         "spf_softfail", "spf_error",    "dkim_fail",
-        "dkim_error", "dmarc_reject", "dmarc_quarantine", "dmarc_error",  "from_invalid", "sign_error",
-        "header_ambiguous"};
+    static const char *const rows[] = {"virus",        "unscannable",      "spf_fail",    "spf_softfail",
+                                       "spf_error",    "spf_helo",         "dkim_fail",   "dkim_error",
+                                       "dmarc_reject", "dmarc_quarantine", "dmarc_error", "from_invalid",
+                                       "sign_error",   "header_ambiguous"};
 
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
         for (gsize j = 0; j < G_N_ELEMENTS(actions); j++)

@@ -34,6 +34,9 @@ static PosternFindings *sample(void)
     findings->spf.domain = g_strdup("example.com");
     findings->spf.explanation = g_strdup("why");
     findings->spf.problem = g_strdup("what");
+    findings->spf_helo.result = POSTERN_SPF_SOFTFAIL;
+    findings->spf_helo.domain = g_strdup("mx.example.com");
+    findings->dmarc.no_author = TRUE;
     pass->selector = g_strdup("s");
     pass->identity = g_strdup("@example.com");
     pass->algorithm = g_strdup("rsa-sha256");
@@ -74,6 +77,8 @@ static char *describe(const PosternFindings *findings)
                                dkim->identity, dkim->algorithm, dkim->signature_start, dkim->key_bits,
                                dkim->body_covered, dkim->body_unsigned, dkim->testing, dkim->reason);
     }
+    g_string_append_printf(text, "%s %s %d;", postern_spf_result_name(findings->spf_helo.result),
+                           findings->spf_helo.domain, findings->dmarc.no_author);
     g_string_append_printf(text, "%d;%s %s %s;", findings->dkim_checked,
                            postern_virus_result_name(findings->virus.result), findings->virus.name,
                            findings->virus.reason);
@@ -225,7 +230,7 @@ static void test_variant_limits(void)
 static void test_take(void)
 {
     static const PosternChecks each[] = {POSTERN_CHECK_SPF, POSTERN_CHECK_DKIM, POSTERN_CHECK_VIRUS,
-                                         POSTERN_CHECK_CONTENT, POSTERN_CHECK_DMARC};
+                                         POSTERN_CHECK_CONTENT, POSTERN_CHECK_SPF_HELO, POSTERN_CHECK_DMARC};
     g_autoptr(PosternFindings) expected = sample();
     g_autoptr(PosternFindings) source = sample();
     g_autoptr(PosternFindings) nothing = postern_findings_new();

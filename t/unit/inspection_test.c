@@ -108,7 +108,7 @@ static void answer_honestly(FakeInspector *fake, const PosternPacket *packet, Po
     g_assert_true((octets > 0) == (request->stage != POSTERN_STAGE_ENVELOPE));
     if ((request->checks & POSTERN_CHECK_SPF) && known(request, response, "example.com", POSTERN_DNS_TXT) &&
         known(request, response, "example.com", POSTERN_DNS_A)) {
-        response->complete |= POSTERN_CHECK_SPF;
+        response->complete |= request->checks & POSTERN_CHECKS_CLIENT;
         response->findings->spf.result = POSTERN_SPF_PASS;
     }
     if ((request->checks & POSTERN_CHECK_DKIM) &&

@@ -58,6 +58,8 @@ static void test_checks(void)
         {"[policy]\nchecks=", 0},
         {"[policy]\nchecks=SPF", POSTERN_CHECK_SPF},
         {"[policy]\nchecks=virus;dkim", content | POSTERN_CHECK_DKIM},
+        {"[policy]\nchecks=spf\nspf_helo=mark", POSTERN_CHECK_SPF | POSTERN_CHECK_SPF_HELO},
+        {"[policy]\nchecks=dkim\nspf_helo=mark", POSTERN_CHECK_DKIM},
         {"[policy]\nchecks=arc\nsign=yes\n[sign]\ntable=/keys", POSTERN_CHECK_ARC | POSTERN_CHECK_SIGN},
         {"[policy]\nchecks=arc\n[sign]\ntable=/keys", POSTERN_CHECK_ARC},
     };

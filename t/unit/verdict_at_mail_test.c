@@ -53,6 +53,10 @@ static const struct {
     {"[policy]\nspf_fail=reject\nallow_clients=192.0.2.0/24", FALSE, "spf=fail", NULL, TRUE},
     {"[policy]\nspf_fail=reject\nallow_clients=198.51.100.0/24", FALSE, "spf=fail", "550 5.7.23 " FAIL_TEXT,
      TRUE},
+    {"[policy]\nspf_fail=reject\nallow_senders=example.net", FALSE, "spf=fail", NULL, FALSE},
+    {"[policy]\nspf_helo=reject", FALSE, "spf=pass helo=fail",
+     "550 5.7.23 SPF check of HELO failed: 192.0.2.1 is not allowed to call itself mail.example.com", TRUE},
+    {"[policy]\nspf_helo=mark", FALSE, "spf=pass helo=fail", NULL, FALSE},
     /* A recipient's own policy is not passed over; one that nobody has does not count. */
     {"[policy]\nspf_fail=reject\n[policy other]\nspf_fail=mark", FALSE, "spf=fail", "550 5.7.23 " FAIL_TEXT,
      TRUE},

@@ -17,7 +17,7 @@ static inline PosternPolicy *new_policy(PosternAction action)
 
     policy->checks = POSTERN_CHECKS_ALL;
     policy->virus = policy->unscannable = action;
-    policy->spf_fail = policy->spf_softfail = policy->spf_error = action;
+    policy->spf_fail = policy->spf_softfail = policy->spf_error = policy->spf_helo = action;
     policy->dkim_fail = policy->dkim_error = policy->sign_error = action;
     policy->dmarc_reject = policy->dmarc_quarantine = policy->dmarc_error = policy->from_invalid = action;
     policy->header_ambiguous = action;
@@ -104,6 +104,10 @@ static inline void add_dmarc_word(PosternFindings *findings, const char *word)
         findings->signatures.problem = g_strdup("no key");
     } else if (strcmp(word, "arc=temperror") == 0) {
         findings->arc.result = POSTERN_ARC_TEMPERROR;
+    } else if (strcmp(word, "helo=fail") == 0) {
+        findings->spf_helo.result = POSTERN_SPF_FAIL;
+        findings->spf_helo.helo = TRUE;
+        findings->spf_helo.domain = g_strdup("mail.example.com");
     }
 }
 

@@ -23,6 +23,8 @@ static const RowCase row_cases[] = {
     {"dkim=temperror dkim=pass dkim=fail", NULL, NULL, NULL},
     {"dmarc=pass", NULL, NULL, NULL},
     {"dmarc=none", NULL, NULL, NULL},
+    {"dkim=permerror", NULL, NULL, NULL}, /* its key is gone: as if it were not signed */
+    {"dkim=permerror dkim=policy", NULL, NULL, NULL},
     {"p=none", NULL, NULL, NULL},
     {"arc=temperror", NULL, NULL, NULL},
     {"virus=infected", "virus", "550 5.7.1 Message refused: virus found (Eicar-Test-Signature)",
@@ -38,9 +40,17 @@ static const RowCase row_cases[] = {
      "try again later"},
     {"spf=temperror", "spf_error", "451 4.7.24 SPF check: temporary error, try again later",
      "451 4.7.24 SPF check: temporary error, try again later"},
+    {"helo=fail", "spf_helo",
+     "550 5.7.23 SPF check of HELO failed: 192.0.2.1 is not allowed to call itself mail.example.com",
+     "451 4.7.23 SPF check of HELO failed: 192.0.2.1 is not allowed to call itself mail.example.com, try "
+     "again later"},
+    {"helo=fail spf=pass dmarc=pass dkim=pass", "spf_helo",
+     "550 5.7.23 SPF check of HELO failed: 192.0.2.1 is not allowed to call itself mail.example.com",
+     "451 4.7.23 SPF check of HELO failed: 192.0.2.1 is not allowed to call itself mail.example.com, try "
+     "again later"},
     {"dkim=fail", "dkim_fail", "550 5.7.20 No passing DKIM signature: the reason",
      "451 4.7.20 No passing DKIM signature: the reason, try again later"},
-    {"dkim=skipped dkim=permerror", "dkim_fail", "550 5.7.20 No passing DKIM signature: the reason",
+    {"dkim=skipped dkim=fail", "dkim_fail", "550 5.7.20 No passing DKIM signature: the reason",
      "451 4.7.20 No passing DKIM signature: the reason, try again later"},
     {"dkim=temperror", "dkim_error", "451 4.4.3 DKIM check: temporary error (the reason), try again later",
      "451 4.4.3 DKIM check: temporary error (the reason), try again later"},
@@ -182,6 +192,7 @@ static void test_checks(void)
         {"spf=softfail", POSTERN_CHECK_SPF, "spf_softfail"},
         {"spf=temperror", POSTERN_CHECK_SPF, "spf_error"},
         {"dkim=fail", POSTERN_CHECK_DKIM, "dkim_fail"},
+        {"helo=fail", POSTERN_CHECK_SPF_HELO, "spf_helo"},
         {"dkim=temperror", POSTERN_CHECK_DKIM, "dkim_error"},
         {"p=reject", POSTERN_CHECK_DMARC, "dmarc_reject"},
         {"p=quarantine", POSTERN_CHECK_DMARC, "dmarc_quarantine"},
@@ -304,6 +315,47 @@ static void test_allowed_clients(void)
     g_assert_cmpstr(unscannable->check, ==, "unscannable");
 }
 
+/* A sender that is allowed is one that SPF or DKIM passes for, never one that only stands in From. */
+static void test_allowed_senders(void)
+{
+    static const struct {
+        const char *findings;
+        guint checks;
+        gboolean helo;
+        const char *allowed, *check;
+    } cases[] = {
+        {"p=reject", POSTERN_CHECKS_ALL, FALSE, "example.com", "dmarc_reject"},
+        {"p=reject dkim=pass", POSTERN_CHECKS_ALL, FALSE, "example.com", NULL},
+        {"p=reject dkim=pass", POSTERN_CHECKS_ALL, FALSE, "Example.com", "dmarc_reject"},
+        {"p=reject dkim=pass", POSTERN_CHECKS_ALL, FALSE, "com", "dmarc_reject"},
+        {"p=reject dkim=pass", POSTERN_CHECKS_ALL & ~POSTERN_CHECK_DKIM, FALSE, "example.com",
+         "dmarc_reject"},
+        {"p=reject dkim=policy dkim=permerror", POSTERN_CHECKS_ALL, FALSE, "example.com", "dmarc_reject"},
+        {"p=reject dkim=temperror", POSTERN_CHECKS_ALL, FALSE, "example.com", "dkim_error"},
+        {"p=reject spf=pass", POSTERN_CHECKS_ALL, FALSE, "example.com", NULL},
+        {"p=reject spf=pass", POSTERN_CHECKS_ALL, TRUE, "example.com", "dmarc_reject"},
+        {"p=reject spf=pass", POSTERN_CHECKS_ALL & ~POSTERN_CHECK_SPF, FALSE, "example.com", "dmarc_reject"},
+        {"spf=softfail dkim=pass dkim=fail", POSTERN_CHECKS_ALL, FALSE, "example.com", NULL},
+        {"spf=softfail", POSTERN_CHECKS_ALL, FALSE, "example.com", "spf_softfail"},
+        {"from=invalid spf=pass", POSTERN_CHECKS_ALL, FALSE, "example.com", NULL},
+        {"virus=infected spf=pass", POSTERN_CHECKS_ALL, FALSE, "example.com", "virus"},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(PosternPolicy) policy = new_policy(POSTERN_ACTION_QUARANTINE);
+        g_autoptr(PosternEnvelope) envelope = new_envelope();
+        g_autoptr(PosternFindings) findings = new_findings(cases[i].findings);
+
+        policy->checks = (PosternChecks)cases[i].checks;
+        findings->spf.helo = cases[i].helo;
+        g_ptr_array_add(policy->allowed_senders, g_strdup(cases[i].allowed));
+        g_autoptr(PosternVerdict) verdict = postern_verdict_decide(policy, findings, envelope, NULL);
+
+        g_test_message("%s %s", cases[i].findings, cases[i].allowed);
+        g_assert_cmpstr(verdict->check, ==, cases[i].check);
+    }
+}
+
 static void test_exempt_recipients(void)
 {
     static const struct {
@@ -372,6 +424,7 @@ int main(int argc, char **argv)
     g_test_add_func("/verdict/unscannable-in-quarantine", test_unscannable_in_quarantine);
     g_test_add_func("/verdict/allowed-clients", test_allowed_clients);
     g_test_add_func("/verdict/exempt-recipients", test_exempt_recipients);
+    g_test_add_func("/verdict/allowed-senders", test_allowed_senders);
     g_test_add_func("/verdict/replies-are-one-printable-line", test_replies_are_one_printable_line);
     return g_test_run();
 }

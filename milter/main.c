@@ -1,11 +1,13 @@
 #include "base/program.h"
+#include "inspect/spawn.h"
 #include "milter/settings.h"
 #include "milter/supervisor.h"
 
-static gboolean check(PosternConfiguration *configuration, GError **error)
+static gboolean check(PosternConfiguration *configuration, const char *path, GError **error)
 {
+    gboolean starts = configuration->inspector.socket[0] == '\0';
     g_autoptr(PosternMilterSettings) settings = postern_milter_settings_new(configuration, NULL, error);
-    return settings != NULL;
+    return settings != NULL && (!starts || postern_inspector_process_check_configuration(path, error));
 }
 
 int main(int argc, char **argv)

@@ -40,6 +40,9 @@ void postern_thread_set_capabilities(PosternProxyThread *thread, const PosternEh
 
 void postern_thread_note_problem(PosternProxyThread *thread, const char *problem)
 {
+    /* What ends now says nothing of the back-end. */
+    if (thread->draining)
+        return;
     postern_problem_note(thread->problem, thread->settings->configuration->proxy.backend, problem);
 }
 

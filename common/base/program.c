@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "base/build.h"
+#include "base/configuration_surroundings.h"
 #include "base/log.h"
 
 typedef struct {
@@ -51,7 +52,12 @@ static int fail(const PosternProgram *program, const GError *error, int status)
 static int check(const PosternProgram *program, PosternConfiguration *configuration, const char *path)
 {
     g_autoptr(GError) error = NULL;
-    if (!program->check(configuration, &error))
+    const char *name = path != NULL ? path : POSTERN_CONFIGURATION_FILE;
+    if (!postern_configuration_check_surroundings(configuration, program->name, name, &error)) {
+        postern_configuration_free(configuration);
+        return fail(program, error, EX_CONFIG);
+    }
+    if (!program->check(configuration, path, &error))
         return fail(program, error, EX_CONFIG);
     g_autofree char *approval = postern_configuration_approval(path);
     g_print("%s\n", approval);

@@ -10,8 +10,8 @@ typedef struct {
     const char *name;    /* "postern-proxy" */
     const char *summary; /* what --help says behind the usage */
 
-    /* Whether the program can go by configuration, which it takes over; else error. */
-    gboolean (*check)(PosternConfiguration *configuration, GError **error);
+    /* Whether the program can go by configuration, which it takes over; path as for run; else error. */
+    gboolean (*check)(PosternConfiguration *configuration, const char *path, GError **error);
 
     /*
      * Runs until it is told to end, with the log open. Takes over configuration; path is where it came from

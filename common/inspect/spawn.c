@@ -139,6 +139,27 @@ PosternInspectorProcess *postern_inspector_process_new(const char *configuration
     return g_steal_pointer(&process);
 }
 
+gboolean postern_inspector_process_check_configuration(const char *path, GError **error)
+{
+    g_autofree char *program = find_program(error);
+    g_autofree char *words = NULL;
+    int status = 0;
+    if (program == NULL)
+        return FALSE;
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    g_strv_builder_add_many(builder, program, "--check-config", NULL);
+    if (path != NULL)
+        g_strv_builder_add_many(builder, "--config", path, NULL);
+    g_auto(GStrv) arguments = g_strv_builder_end(builder);
+    if (!g_spawn_sync(NULL, arguments, NULL, G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL, NULL, &words, &status,
+                      error))
+        return FALSE;
+    if (g_spawn_check_wait_status(status, NULL))
+        return TRUE;
+    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, "%s", g_strchomp(words));
+    return FALSE;
+}
+
 const char *postern_inspector_process_path(const PosternInspectorProcess *process)
 {
     return process->path;

@@ -22,6 +22,12 @@ typedef struct PosternInspectorProcess PosternInspectorProcess;
 PosternInspectorProcess *postern_inspector_process_new(const char *configuration_path,
                                                        const char *const *extra_arguments, GError **error);
 
+/*
+ * What a private inspector says of the configuration at path (as above) with --check-config: of its keys and
+ * signatures nobody else can tell. FALSE, and error with its words, where it could not go by it.
+ */
+gboolean postern_inspector_process_check_configuration(const char *path, GError **error);
+
 /* The socket's path, for postern_inspector_client_new(). */
 const char *postern_inspector_process_path(const PosternInspectorProcess *process);
 

@@ -11,6 +11,7 @@
 
 #include "base/build.h"
 #include "base/configuration.h"
+#include "base/configuration_surroundings.h"
 #include "base/descriptor.h"
 #include "base/error.h"
 #include "base/limits.h"
@@ -275,6 +276,30 @@ static int fail(const GError *error, int status)
     return status;
 }
 
+/* What is only unwise goes to standard error. */
+static PosternSignEngine *load_keys(const char *table, GError **error)
+{
+    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+    PosternSignEngine *engine = postern_sign_engine_new(table, warnings, error);
+    for (guint i = 0; i < warnings->len; i++)
+        g_printerr(PROGRAM ": %s\n", (const char *)g_ptr_array_index(warnings, i));
+    return engine;
+}
+
+/* Whether this machine has what configuration names. */
+static gboolean check_surroundings(const Options *options, const PosternConfiguration *configuration,
+                                   GError **error)
+{
+    const char *path = options->configuration_path;
+    if (!postern_configuration_check_surroundings(configuration, PROGRAM,
+                                                  path != NULL ? path : POSTERN_CONFIGURATION_FILE, error))
+        return FALSE;
+    if (configuration->sign.table[0] == '\0')
+        return TRUE;
+    g_autoptr(PosternSignEngine) engine = load_keys(configuration->sign.table, error);
+    return engine != NULL;
+}
+
 static gboolean print_keys(const char *table, GError **error)
 {
     if (table == NULL || table[0] == '\0') {
@@ -282,10 +307,7 @@ static gboolean print_keys(const char *table, GError **error)
                             "[sign] table is empty: there are no keys");
         return FALSE;
     }
-    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(PosternSignEngine) engine = postern_sign_engine_new(table, warnings, error);
-    for (guint i = 0; i < warnings->len; i++)
-        g_printerr(PROGRAM ": %s\n", (const char *)g_ptr_array_index(warnings, i));
+    g_autoptr(PosternSignEngine) engine = load_keys(table, error);
     if (engine == NULL)
         return FALSE;
     g_autofree char *records = postern_sign_engine_records(engine);
@@ -298,6 +320,10 @@ static int show(const Options *options, const PosternConfiguration *configuratio
     g_autoptr(GError) error = NULL;
     g_autofree char *text = options->dump ? postern_configuration_dump(configuration) : g_strdup("");
     printf("%s", text);
+    if (options->check && !check_surroundings(options, configuration, &error)) {
+        g_printerr(PROGRAM ": %s\n", error->message);
+        return EX_CONFIG;
+    }
     if (options->check) {
         g_autofree char *approval = postern_configuration_approval(options->configuration_path);
         printf("%s\n", approval);

@@ -98,6 +98,52 @@ class OptionTest(BadInputTestCase):
                 self.assert_says(self.scan(*arguments), USAGE, text)
 
 
+class SurroundingsTest(BadInputTestCase):
+    """Values that are right by themselves, of what this machine has not: --check-config says it."""
+
+    PROGRAMS = ("postern-proxy", "postern-milter", "postern-inspector")
+
+    def check(self, program, groups):
+        path = self.folder / "surroundings.conf"
+        path.write_text(configuration_text({"dns": {"answers": self.answers}, **groups}))
+        return run_program(program, "--config", path, "--check-config")
+
+    def test_what_is_there(self):
+        keys = self.folder / "keys"
+        keys.write_text("")
+        for program in self.PROGRAMS:
+            with self.subTest(program):
+                result = self.check(program, {
+                    "log": {"destination": self.folder / "log"},
+                    "proxy": {"user": unprivileged_user()}, "milter": {"user": unprivileged_user()},
+                    "clients": {"recipients": keys}, "capsule": {"directory": self.folder / "capsules"},
+                    "virus": {"database": self.signatures()}})
+                self.assertEqual((result.returncode, result.stderr), (0, ""))
+
+    def test_what_is_missing(self):
+        missing, folder = self.folder / "missing", self.subfolder("folder")
+        bad_keys = self.folder / "bad-keys"
+        bad_keys.write_text("example.org\n")
+        cases = [(program, *case) for program in self.PROGRAMS for case in (
+            ("log", "destination", missing / "log"), ("dns", "answers", missing), ("dns", "answers", folder),
+            ("dns", "trust_anchor_file", missing), ("inspector", "user", "nobody-of-that-name"),
+            ("inspector", "socket", missing / "socket"), ("inspector", "temporary_directory", missing),
+            ("inspector", "temporary_directory", self.answers), ("clients", "recipients", missing),
+            ("clients", "recipients", folder), ("sign", "table", missing), ("sign", "table", folder),
+            ("sign", "table", bad_keys), ("capsule", "directory", missing / "capsules"))]
+        cases += [("postern-proxy", "proxy", "user", "nobody-of-that-name"),
+                  ("postern-milter", "milter", "user", "nobody-of-that-name"),
+                  ("postern-milter", "milter", "socket", f"unix:{missing}/socket"),
+                  ("postern-milter", "milter", "socket_group", "nobody-of-that-name")]
+        for program, group, key, value in cases:
+            with self.subTest(program=program, option=f"[{group}] {key}", value=value):
+                groups = {"virus": {"database": self.signatures()}}
+                result = self.check(program, {**groups, group: {key: value}})
+                self.assertEqual(result.returncode, CONFIGURATION, result)
+                named = str(bad_keys) if value == bad_keys else f"[{group}] {key}: "
+                self.assertIn(named, result.stderr)
+
+
 class ConfigurationTest(BadInputTestCase):
     def test_mistakes(self):
         for text, said in BAD_CONFIGURATIONS.items():

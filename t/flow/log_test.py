@@ -122,6 +122,13 @@ class ReaderTest(ProxyTestCase):
 
 
 class EndTest(ProxyTestCase):
+    def test_an_end_is_no_error(self):
+        """While the back-end is being tried, too."""
+        server = self.proxy(self.backend(pause={"greeting": 1}))
+        server.program.send_signal(signal.SIGTERM)
+        self.assertEqual(server.program.wait(), 0)
+        self.assertNotIn(": error: ", server.log())
+
     def test_what_is_cut_off_leaves_a_line(self):
         """Told twice to end, between the dot and the back-end's answer."""
         backend = self.backend(pause={"dot": 30})

@@ -1,0 +1,138 @@
+#include "base/configuration_surroundings.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/configuration_mistakes.h"
+#include "base/milter_socket.h"
+
+typedef enum {
+    NEEDS_FILE,
+    NEEDS_FOLDER,
+    NEEDS_FOLDER_ABOVE, /* a file or socket is made in it */
+    NEEDS_USER,
+    NEEDS_GROUP,
+    NEEDS_MILTER_SOCKET,
+} Need;
+
+/* program: the only one that needs it; NULL: all do. */
+static const struct {
+    const char *group;
+    const char *key;
+    Need need;
+    const char *program;
+} rows[] = {
+    {"log", "destination", NEEDS_FOLDER_ABOVE, NULL},
+    {"proxy", "user", NEEDS_USER, "postern-proxy"},
+    {"milter", "user", NEEDS_USER, "postern-milter"},
+    {"milter", "socket", NEEDS_MILTER_SOCKET, "postern-milter"},
+    {"milter", "socket_group", NEEDS_GROUP, "postern-milter"},
+    {"dns", "answers", NEEDS_FILE, NULL},
+    {"dns", "trust_anchor_file", NEEDS_FILE, NULL},
+    {"inspector", "socket", NEEDS_FOLDER_ABOVE, NULL},
+    {"inspector", "user", NEEDS_USER, NULL},
+    {"inspector", "temporary_directory", NEEDS_FOLDER, NULL},
+    {"clients", "recipients", NEEDS_FILE, NULL},
+    {"sign", "table", NEEDS_FILE, NULL},
+    {"capsule", "directory", NEEDS_FOLDER_ABOVE, NULL},
+};
+
+static const PosternOption *find_option(const char *group, const char *key)
+{
+    gsize length = 0;
+    const PosternOption *options = postern_configuration_options(&length);
+    for (gsize i = 0; i < length; i++)
+        if (strcmp(options[i].group, group) == 0 && strcmp(options[i].key, key) == 0)
+            return &options[i];
+    return NULL;
+}
+
+/* NULL: as it must be, or this process cannot see. */
+static const char *problem_of_file(const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return errno == EACCES && geteuid() != 0 ? NULL : g_strerror(errno);
+    if (S_ISDIR(status.st_mode))
+        return "is a folder; a file is meant";
+    return S_ISREG(status.st_mode) ? NULL : "is no file";
+}
+
+static const char *problem_of_folder(const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return errno == EACCES && geteuid() != 0 ? NULL : g_strerror(errno);
+    return S_ISDIR(status.st_mode) ? NULL : "is no folder";
+}
+
+static void add(PosternMistakes *mistakes, gsize row, const char *what, const char *problem)
+{
+    if (problem != NULL)
+        postern_mistakes_add(mistakes, rows[row].group, rows[row].key, "'%s': %s", what, problem);
+}
+
+static void check_folder_above(PosternMistakes *mistakes, gsize row, const char *path)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
+    if (g_path_is_absolute(path))
+        add(mistakes, row, folder, problem_of_folder(folder));
+}
+
+static void check_milter_socket(PosternMistakes *mistakes, gsize row, const char *text)
+{
+    g_autoptr(PosternMilterSocket) place = postern_milter_socket_parse(text, NULL);
+    if (place != NULL && place->path != NULL)
+        check_folder_above(mistakes, row, place->path);
+}
+
+/* The default user may be missing: a daemon that was never installed runs as nobody, and says so. */
+static void check_user(PosternMistakes *mistakes, gsize row, const char *user)
+{
+    const PosternOption *option = find_option(rows[row].group, rows[row].key);
+    if (strcmp(option->initial, user) != 0 && getpwnam(user) == NULL)
+        add(mistakes, row, user, "there is no such user on this machine");
+}
+
+static void check_row(PosternMistakes *mistakes, gsize row, const char *value)
+{
+    switch (rows[row].need) {
+    case NEEDS_FILE:
+        add(mistakes, row, value, problem_of_file(value));
+        break;
+    case NEEDS_FOLDER:
+        add(mistakes, row, value, problem_of_folder(value));
+        break;
+    case NEEDS_FOLDER_ABOVE:
+        check_folder_above(mistakes, row, value);
+        break;
+    case NEEDS_USER:
+        check_user(mistakes, row, value);
+        break;
+    case NEEDS_GROUP:
+        if (getgrnam(value) == NULL)
+            add(mistakes, row, value, "there is no such group on this machine");
+        break;
+    case NEEDS_MILTER_SOCKET:
+        check_milter_socket(mistakes, row, value);
+        break;
+    }
+}
+
+gboolean postern_configuration_check_surroundings(const PosternConfiguration *configuration,
+                                                  const char *program, const char *name, GError **error)
+{
+    g_autoptr(PosternMistakes) mistakes = postern_mistakes_new(name);
+    for (gsize row = 0; row < G_N_ELEMENTS(rows); row++) {
+        const PosternOption *option = find_option(rows[row].group, rows[row].key);
+        g_return_val_if_fail(option != NULL, FALSE);
+        const char *value = *(char *const *)postern_configuration_place(configuration, NULL, option);
+        if (value[0] != '\0' && (rows[row].program == NULL || strcmp(rows[row].program, program) == 0))
+            check_row(mistakes, row, value);
+    }
+    return postern_mistakes_none(mistakes, error);
+}

@@ -7,10 +7,11 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import tempfile
 import unittest
 
-from support import outcome, ports
+from support import outcome, packages, ports
 from support.demo_messages import RECIPIENT, infected
 from support.installed_root import InstalledRoot, Unavailable, enter_own_mounts
 from support.milter_servers import main_cf
@@ -115,6 +116,45 @@ class MachineTest(unittest.TestCase):
         delivered = postfix.wait_for_messages(1)[0]
         self.assertIn(b"Authentication-Results: mx.example;", delivered)
         self.assert_runs_as(program, "postern-milter", "postern")
+
+    def logrotate(self):
+        """A command that runs logrotate in the root."""
+        if (self.root.path / "usr/sbin/logrotate").exists():
+            return ["/usr/sbin/logrotate"]
+        try:
+            folder = packages.unpack("logrotate")
+        except packages.Unavailable as error:
+            self.skipTest(str(error))
+        variables = [f"{name}={value}" for name, value in packages.environment(folder).items()]
+        return ["env", *variables, folder / "usr/sbin/logrotate"]
+
+    def test_logrotate(self):
+        """The lines for logrotate that are installed; where there is no systemd, its command is ours."""
+        for name, port_of in (("postern-proxy", "proxy"), ("postern-milter", "milter")):
+            port = ports.free_port()
+            place = self.root.path / "var/log/postern"
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir()
+            groups = {"proxy": {"listen": f"127.0.0.1:{port}"}} if port_of == "proxy" else {
+                "milter": {"socket": f"inet:{port}@127.0.0.1"}}
+            program = self.start(name, port, log={"destination": "/var/log/postern/postern.log"}, **groups)
+            path, old = place / "postern.log", place / "postern.log.1"
+            wait_until(lambda: "postern-inspector[" in path.read_text(), 60, "lines of the inspector")
+            systemctl = self.root.path / "usr/local/sbin/systemctl"
+            systemctl.parent.mkdir(parents=True, exist_ok=True)
+            order = f"kill -USR1 {program.pid}"
+            systemctl.write_text(f'#!/bin/sh\ncase "$*" in *{name}.service) {order};; esac\n')
+            systemctl.chmod(0o755)
+            lines = self.root.path / "usr/share/doc/postern/logrotate/postern"
+            shutil.copy(lines, self.root.path / "etc/logrotate.postern")
+            self.root.run(*self.logrotate(), "--force", "--state", "/tmp/logrotate.state",
+                          "/etc/logrotate.postern")
+            program.send_signal(signal.SIGHUP)
+            for text in (f"{name}[", "postern-inspector["):
+                wait_until(lambda: text in path.read_text(), 20, f"{text} in the new file")
+            self.assertNotIn("was read again", old.read_text())
+            self.assertEqual(path.stat().st_uid, self.root.user("postern")[0])
+            self.stop(program)
 
     def test_scan_and_keys(self):
         self.root.configure(dns={"answers": "/etc/postern/answers"},

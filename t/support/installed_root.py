@@ -19,7 +19,7 @@ from support.proxy import configuration_text
 
 INSIDE = "POSTERN_TEST_MOUNTS"
 MNT_DETACH = 2
-ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR": "/tmp"}
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR": "/tmp"}
 _libc = ctypes.CDLL(None, use_errno=True)
 
 

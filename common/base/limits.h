@@ -56,9 +56,10 @@
 #define POSTERN_DOMAIN_NAME_MAX_OCTETS 253 /* RFC 1035 2.3.4, text form without the final dot */
 #define POSTERN_DOMAIN_LABEL_MAX_OCTETS 63 /* RFC 1035 2.3.4 */
 #define POSTERN_RECORDS_PER_ANSWER_MAX 256
-#define POSTERN_RECORD_MAX_OCTETS 65535 /* RFC 1035 3.2.1, RDLENGTH */
+#define POSTERN_RECORD_MAX_OCTETS 65535          /* RFC 1035 3.2.1, RDLENGTH */
 #define POSTERN_ANSWERS_MAX_OCTETS (1024 * 1024) /* of one message, without the small ones: */
-#define POSTERN_ANSWER_SMALL_OCTETS 2048 /* such answers always have room; records of DMARC and keys are so */
+#define POSTERN_ANSWER_SMALL_OCTETS 2048 /* such answers always have room; records of DMARC and keys are so  \
+                                          */
 #define POSTERN_ANSWERS_FILE_MAX_OCTETS (16 * 1024 * 1024)
 #define POSTERN_CNAME_CHAIN_MAX 8 /* RFC 1034 5.2.2: chains are followed, loops caught */
 #define POSTERN_RESOLVER_CACHE_MIN_OCTETS (64 * 1024)
@@ -137,6 +138,7 @@
 
 /* The inspector. */
 #define POSTERN_INSPECTOR_WORKERS_MAX 64
+#define POSTERN_INSPECTOR_LIGHT_WORKERS_MAX 4
 #define POSTERN_INSPECTOR_SIGNERS_MAX 2
 #define POSTERN_INSPECTOR_QUEUE_MAX 4096 /* requests that wait for a worker */
 #define POSTERN_INSPECTOR_CLIENTS_MAX 1024
@@ -146,15 +148,27 @@
 #define POSTERN_FINDING_TEXT_MAX_OCTETS 1024
 #define POSTERN_INSPECTOR_CRASHES_MAX 3 /* in the window below: the template is exec'd anew */
 #define POSTERN_INSPECTOR_CRASH_WINDOW_SECONDS 600
-#define POSTERN_INSPECTOR_ORIGINS_MAX 4096     /* clients whose mail crashed workers, remembered */
 #define POSTERN_INSPECTOR_REQUEST_DEATHS_MAX 2 /* workers that one request may kill */
-#define POSTERN_INSPECTOR_CLIENT_CRASHES_MAX                                                                 \
-    20 /* by one user's requests in that window: then it must pause */
+/* What is counted against the client whose mail it is */
+#define POSTERN_INSPECTOR_ACCOUNTS_MAX 16384    /* clients remembered */
+#define POSTERN_INSPECTOR_CLIENT_CRASHES_MAX 20 /* workers lost to it in that window: then it must pause */
 #define POSTERN_INSPECTOR_CLIENT_PAUSE_SECONDS 30
-#define POSTERN_INSPECTOR_WORKER_REQUESTS_MAX 1000 /* then a fresh one takes its place */
-#define POSTERN_INSPECTOR_WORKER_START_SECONDS 60  /* until a new worker must have proved itself */
-#define POSTERN_INSPECTOR_START_FAILURES_MAX 3     /* of workers in a row: the template is exec'd anew */
-#define POSTERN_INSPECTOR_UNAVAILABLE_SECONDS 5    /* that requests wait once no worker can be had */
+#define POSTERN_INSPECTOR_BUDGET_WINDOW_SECONDS 60
+#define POSTERN_INSPECTOR_BUDGET_MS 6000 /* of processor time in that window; over it a client is heavy: */
+#define POSTERN_INSPECTOR_HEAVY_NICE 10  /* its scans run behind others */
+#define POSTERN_INSPECTOR_HEAVY_WAITING_MAX 16  /* and so many of its requests may wait, for each worker */
+#define POSTERN_INSPECTOR_SLOW_MS 500           /* a scan that takes longer makes room for others */
+#define POSTERN_INSPECTOR_SPARE_IDLE_SECONDS 10 /* then a worker that took over from a slow one ends */
+/* Then a fresh worker takes its place */
+#define POSTERN_INSPECTOR_WORKER_SCANS_MAX 1000
+#define POSTERN_INSPECTOR_WORKER_LIGHT_REQUESTS_MAX 100000
+#define POSTERN_INSPECTOR_LIGHT_TIMEOUT_MS 10000
+#define POSTERN_INSPECTOR_WORKER_START_SECONDS 60    /* until a new worker must have proved itself */
+#define POSTERN_INSPECTOR_TEMPLATE_START_SECONDS 300 /* until a template must have loaded all signatures */
+#define POSTERN_INSPECTOR_TEMPLATE_END_MS 2000       /* that it has to end when it is bidden to */
+#define POSTERN_INSPECTOR_END_MS 4000                /* the same of an inspector that a program has started */
+#define POSTERN_INSPECTOR_START_FAILURES_MAX 3       /* of workers in a row: the template is exec'd anew */
+#define POSTERN_INSPECTOR_UNAVAILABLE_SECONDS 5      /* that requests wait once no worker can be had */
 
 /* Connections. */
 #define POSTERN_THREADS_MAX 64

@@ -43,7 +43,7 @@ struct PosternInspectorCall {
     guint sendings;
     int content;
     PosternMessage *message;
-    guint origin;
+    guint64 mail_client; /* whose mail it is */
     PosternRole role;
     gint64 deadline; /* monotonic */
     struct event *timer;
@@ -280,7 +280,7 @@ static int send_call(PosternInspectorClient *client, PosternInspectorCall *call)
     gint64 left_ms = MAX(1, (call->deadline - g_get_monotonic_time()) / 1000);
     PosternPacket packet = {.kind = POSTERN_PACKET_REQUEST,
                             .id = call->id,
-                            .value = call->origin,
+                            .value = call->mail_client,
                             .role = call->role,
                             .deadline_ms = (guint32)MIN(left_ms, G_MAXUINT32)};
     int descriptors[POSTERN_PACKET_DESCRIPTORS_MAX] = {call->content, -1};
@@ -348,14 +348,6 @@ struct event_base *postern_inspector_client_loop(const PosternInspectorClient *c
     return client->loop;
 }
 
-/* Whose mail it is, for the inspector's account of crashes: not an identity, only the same for the same
- * client. */
-static guint origin_of(const PosternRequest *request)
-{
-    g_autofree char *address = postern_address_to_string(&request->envelope->client);
-    return g_str_hash(address);
-}
-
 PosternInspectorCall *postern_inspector_client_send(PosternInspectorClient *client,
                                                     const PosternRequest *request, PosternMessage *message,
                                                     guint deadline_ms, PosternInspectorDone done,
@@ -369,8 +361,8 @@ PosternInspectorCall *postern_inspector_client_send(PosternInspectorClient *clie
     call->id = ++client->last_id;
     call->state = CALL_FAILED;
     call->deadline = g_get_monotonic_time() + (gint64)deadline_ms * 1000;
-    call->origin = origin_of(request);
-    call->role = request->stage == POSTERN_STAGE_SIGN ? POSTERN_ROLE_SIGN : POSTERN_ROLE_INSPECT;
+    call->mail_client = postern_address_client_number(&request->envelope->client);
+    call->role = postern_stage_role(request->stage);
     call->done = done;
     call->user_data = user_data;
     call->message = message != NULL ? postern_message_ref(message) : NULL;

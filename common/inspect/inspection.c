@@ -7,13 +7,14 @@
 #include "judge/dmarc.h"
 
 /*
- * Four things go on side by side, so that none waits for the other's DNS: SPF; what the header alone raises
- * questions for; the body, scanned once; and our own signature. At the dot the body takes over what stands
- * still.
+ * Several things go on side by side, so that none waits for the other's DNS: SPF; what the header alone
+ * raises questions for; the body, scanned once; and our own signature. At the dot the body takes over what
+ * needs it: DMARC does not, and never stands behind scans.
  */
 typedef enum {
     TRACK_SPF,
     TRACK_HEADER,
+    TRACK_DMARC, /* after the dot, while TRACK_HEADER waits for keys */
     TRACK_BODY,
     TRACK_SIGN,
     TRACKS,
@@ -69,10 +70,11 @@ static void replace(char **text, const char *new_text)
 }
 
 /* What no inspector could tell is a temporary error, never a pass. */
-static void fill_missing(PosternInspection *inspection, const char *reason)
+static void fill_missing(PosternInspection *inspection, const char *reason, PosternChecks of_dns)
 {
     PosternFindings *findings = inspection->findings;
     inspection->failed = inspection->missing;
+    findings->not_run |= (guint)(inspection->missing & ~of_dns);
     if (inspection->missing & POSTERN_CHECK_SPF) {
         findings->spf.result = POSTERN_SPF_TEMPERROR;
         replace(&findings->spf.problem, reason);
@@ -111,14 +113,18 @@ static void on_timer(evutil_socket_t descriptor, short what, void *data)
 {
     (void)descriptor, (void)what;
     PosternInspection *inspection = data;
-    for (guint i = 0; i < TRACKS; i++)
+    PosternChecks of_dns = 0; /* not done, but for want of an answer and not of an inspector */
+    for (guint i = 0; i < TRACKS; i++) {
+        if (inspection->tracks[i].ask != NULL)
+            of_dns |= inspection->tracks[i].checks;
         track_stop(&inspection->tracks[i]);
+    }
     if (inspection->missing != 0) {
         if (inspection->error == NULL) {
             g_set_error(&inspection->error, POSTERN_ERROR, POSTERN_ERROR_TIMEOUT,
                         "the inspection took longer than %u ms", inspection->options.deadline_ms);
         }
-        fill_missing(inspection, inspection->error->message);
+        fill_missing(inspection, inspection->error->message, of_dns);
     }
     if (inspection->options.checks & POSTERN_CHECK_DMARC)
         postern_dmarc_conclude(inspection->findings);
@@ -167,7 +173,8 @@ static void on_resolved(gpointer user_data)
     Track *track = user_data;
     PosternInspection *inspection = track->inspection;
     track->ask = NULL;
-    if (track == &inspection->tracks[TRACK_HEADER] && inspection->finished)
+    if (track == &inspection->tracks[TRACK_HEADER] && inspection->finished &&
+        track->checks != POSTERN_CHECK_DMARC)
         track->stage = POSTERN_STAGE_WHOLE;
     round_begin(track);
 }
@@ -343,6 +350,24 @@ void postern_inspection_header(PosternInspection *inspection, PosternMessage *he
     track_start(inspection, TRACK_HEADER, POSTERN_STAGE_HEADER, inspection->missing & HEADER_CHECKS);
 }
 
+/*
+ * The message is there. What waits for keys goes on with it once it has them; what is being looked at goes on
+ * for DMARC alone, and the body's track does the rest.
+ */
+static void split_header(PosternInspection *inspection)
+{
+    Track *header = &inspection->tracks[TRACK_HEADER];
+    PosternChecks dmarc = header->checks & inspection->missing & POSTERN_CHECK_DMARC;
+    if (header->ask != NULL && header->checks != dmarc) {
+        header->checks &= ~dmarc;
+        track_start(inspection, TRACK_DMARC, POSTERN_STAGE_HEADER, dmarc);
+    } else if (dmarc != 0) {
+        header->checks = dmarc;
+    } else {
+        track_stop(header);
+    }
+}
+
 void postern_inspection_finish(PosternInspection *inspection, PosternMessage *message,
                                PosternInspectionDone done, gpointer user_data)
 {
@@ -354,12 +379,11 @@ void postern_inspection_finish(PosternInspection *inspection, PosternMessage *me
     inspection->done = done;
     inspection->user_data = user_data;
     evtimer_add(inspection->timer, &deadline);
-    Track *header = &inspection->tracks[TRACK_HEADER];
-    if (header->ask == NULL)
-        track_stop(header);
+    split_header(inspection);
     track_start(inspection, TRACK_SIGN, POSTERN_STAGE_SIGN, inspection->missing & POSTERN_CHECK_SIGN);
-    PosternChecks elsewhere =
-        inspection->tracks[TRACK_SPF].checks | header->checks | inspection->tracks[TRACK_SIGN].checks;
+    PosternChecks elsewhere = 0;
+    for (guint i = 0; i < TRACKS; i++)
+        elsewhere |= inspection->tracks[i].checks;
     track_start(inspection, TRACK_BODY, POSTERN_STAGE_WHOLE, inspection->missing & ~elsewhere);
     finish_if_over(inspection);
 }

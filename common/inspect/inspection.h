@@ -18,9 +18,9 @@ typedef struct {
     const char *receiver; /* copied */
     PosternChecks checks; /* those wanted */
     guint64 scan_octets;
-    gint64 now;        /* seconds since 1970; 0: the clock */
-    guint deadline_ms; /* from finish to done */
-    gboolean explain;  /* findings->steps are wanted */
+    gint64 now;              /* seconds since 1970; 0: the clock */
+    guint deadline_ms;       /* from finish to done */
+    gboolean explain;        /* findings->steps are wanted */
     PosternAnswers *answers; /* what is known already, to be added to (a reference is taken); NULL: nothing */
 } PosternInspectionOptions;
 
@@ -59,8 +59,8 @@ void postern_inspection_header(PosternInspection *inspection, PosternMessage *he
 
 /*
  * From the loop, once, never from inside postern_inspection_finish. findings are the callee's; never NULL.
- * Where a check could not be done its finding says so (temperror, error) and error (owned by the caller) says
- * why; error is NULL where all went well.
+ * Where a check could not be done its finding says so (temperror, error), findings->not_run names it if that
+ * was for want of an inspector, and error (owned by the caller) says why; error is NULL where all went well.
  */
 typedef void (*PosternInspectionDone)(PosternFindings *findings, const GError *error, gpointer user_data);
 

@@ -13,13 +13,32 @@
 #include "base/error.h"
 
 /* Changes with every change of PosternPacket or of what its descriptors hold. */
-#define PACKET_MAGIC 0x50537402u
+#define PACKET_MAGIC 0x50537403u
 #define CONTENT_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 typedef union {
     struct cmsghdr header; /* for its alignment */
     char octets[CMSG_SPACE(sizeof(int) * POSTERN_PACKET_DESCRIPTORS_MAX)];
 } PacketControl;
+
+static const char *const role_names[POSTERN_ROLES] = {
+    [POSTERN_ROLE_SCAN] = "scan", [POSTERN_ROLE_LIGHT] = "light", [POSTERN_ROLE_SIGN] = "sign"};
+
+const char *postern_role_name(PosternRole role)
+{
+    return role_names[role];
+}
+
+gboolean postern_role_parse(PosternRole *ret_role, const char *name)
+{
+    for (guint i = 0; i < POSTERN_ROLES; i++) {
+        if (g_strcmp0(role_names[i], name) == 0) {
+            *ret_role = (PosternRole)i;
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
 
 void postern_packet_set_text(PosternPacket *packet, const char *text)
 {

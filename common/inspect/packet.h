@@ -26,12 +26,21 @@ typedef enum {
     POSTERN_FAILURE_INVALID,     /* the request breaks a rule */
 } PosternFailure;
 
-/* Who serves a request. Only a process whose role is SIGN has private keys, and it inspects nothing. */
+/*
+ * Who serves a request. LIGHT: envelope and header, which takes microseconds and must not stand behind scans.
+ * Only a process whose role is SIGN has private keys, and it inspects nothing.
+ */
 typedef enum {
-    POSTERN_ROLE_INSPECT,
-    POSTERN_ROLE_SIGN, /* requests of POSTERN_STAGE_SIGN */
+    POSTERN_ROLE_SCAN,  /* requests of POSTERN_STAGE_WHOLE */
+    POSTERN_ROLE_LIGHT, /* of POSTERN_STAGE_ENVELOPE and POSTERN_STAGE_HEADER */
+    POSTERN_ROLE_SIGN,  /* of POSTERN_STAGE_SIGN */
     POSTERN_ROLES,
 } PosternRole;
+
+/* "scan", "light", "sign". */
+const char *postern_role_name(PosternRole role);
+/* From such a name; FALSE: it is none, or NULL. */
+gboolean postern_role_parse(PosternRole *ret_role, const char *name);
 
 #define POSTERN_PACKET_TEXT_OCTETS 404
 #define POSTERN_PACKET_DESCRIPTORS_MAX 2
@@ -42,9 +51,10 @@ typedef struct {
     guint64 id;
     guint32 failure;
     guint32 deadline_ms; /* REQUEST: how long the client will wait; 0: the inspector's own deadline */
-    guint64 value; /* REQUEST: whose mail it is, for the account of crashes; FORKED: the worker's process id;
-                      READY of the template: its signatures, or keys */
-    guint32 role;  /* REQUEST: a PosternRole, for the pool reads no request */
+    guint64 value;       /* REQUEST: whose mail it is, for the account of its work (mail/envelope.h,
+                            postern_address_client_number()); FORKED: the worker's process id; READY of the
+                            template: its signatures, or keys */
+    guint32 role;        /* REQUEST: a PosternRole, for the pool reads no request */
     char text[POSTERN_PACKET_TEXT_OCTETS]; /* printable ASCII, NUL-terminated */
 } PosternPacket;
 

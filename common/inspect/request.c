@@ -13,6 +13,17 @@ G_STATIC_ASSERT(sizeof(POSTERN_ANSWERS_VARIANT) == sizeof("a(qyayaay)"));
 G_STATIC_ASSERT(sizeof(POSTERN_FINDINGS_VARIANT) == sizeof("a{sv}"));
 G_STATIC_ASSERT(sizeof(POSTERN_QUESTIONS_VARIANT) == sizeof("a(qay)"));
 
+PosternRole postern_stage_role(PosternStage stage)
+{
+    static const PosternRole roles[] = {
+        [POSTERN_STAGE_ENVELOPE] = POSTERN_ROLE_LIGHT,
+        [POSTERN_STAGE_HEADER] = POSTERN_ROLE_LIGHT,
+        [POSTERN_STAGE_WHOLE] = POSTERN_ROLE_SCAN,
+        [POSTERN_STAGE_SIGN] = POSTERN_ROLE_SIGN,
+    };
+    return roles[stage];
+}
+
 PosternRequest *postern_request_new(PosternStage stage, PosternChecks checks)
 {
     PosternRequest *request = g_new0(PosternRequest, 1);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "dns/answers.h"
+#include "inspect/packet.h"
 #include "judge/findings.h"
 #include "mail/envelope.h"
 #include "mail/message.h"
@@ -21,6 +22,9 @@ typedef enum {
     POSTERN_STAGE_WHOLE,
     POSTERN_STAGE_SIGN,
 } PosternStage;
+
+/* Whose request it is (inspect/packet.h). */
+PosternRole postern_stage_role(PosternStage stage);
 
 typedef struct {
     PosternStage stage;

@@ -16,6 +16,7 @@
 #include "base/build.h"
 #include "base/descriptor.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "inspect/directory.h"
 #include "inspect/execute.h"
@@ -24,7 +25,6 @@
 #define DIRECTORY_PREFIX "postern-socket-"
 #define SOCKET_NAME "socket"
 #define RESTART_US G_USEC_PER_SEC
-#define END_MS 2000
 #define BACKLOG 256
 
 struct PosternInspectorProcess {
@@ -224,7 +224,7 @@ static void end_process(PosternInspectorProcess *process)
     struct pollfd ended = {.fd = descriptor, .events = POLLIN};
     close_if_open(process->lifeline[1]);
     process->lifeline[1] = -1;
-    gboolean gone = descriptor >= 0 && poll(&ended, 1, END_MS) > 0;
+    gboolean gone = descriptor >= 0 && poll(&ended, 1, POSTERN_INSPECTOR_END_MS) > 0;
     if (gone || kill(process->process, SIGKILL) == 0) {
         while (waitpid(process->process, NULL, 0) < 0 && errno == EINTR) {
         }

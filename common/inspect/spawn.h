@@ -53,7 +53,8 @@ void postern_inspector_process_reopen(PosternInspectorProcess *process);
 /* Tells it to read its configuration and the signatures again, whichever user it runs as. */
 void postern_inspector_process_reload(PosternInspectorProcess *process);
 
-/* Ends the process (its lifeline is closed; SIGKILL after two seconds), waits for it, removes the directory.
+/* Ends the process (its lifeline is closed; SIGKILL after POSTERN_INSPECTOR_END_MS), waits for it, removes
+ * the directory.
  */
 void postern_inspector_process_free(PosternInspectorProcess *process);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternInspectorProcess, postern_inspector_process_free)

@@ -1,14 +1,15 @@
 #include "inspector/job.h"
 
-PosternJob *postern_job_new(PosternConnection *connection, const PosternPacket *request,
-                            const int *descriptors, guint count, guint default_ms)
+PosternJob *postern_job_new(PosternConnection *connection, PosternAccount *account,
+                            const PosternPacket *request, const int *descriptors, guint count,
+                            guint default_ms)
 {
     guint wanted = request->deadline_ms != 0 ? request->deadline_ms : default_ms;
     PosternJob *job = g_new0(PosternJob, 1);
     job->connection = connection;
     job->user = postern_connection_user(connection);
+    job->account = account;
     job->id = request->id;
-    job->origin = (guint)request->value ^ job->user;
     job->count = count;
     for (guint i = 0; i < count; i++)
         job->descriptors[i] = descriptors[i];
@@ -20,19 +21,68 @@ void postern_job_free(PosternJob *job)
 {
     if (job == NULL)
         return;
-    if (job->worker != NULL)
-        job->worker->job = NULL;
+    postern_job_leave(job);
     g_clear_pointer(&job->timer, event_free);
     postern_packet_close(job->descriptors, &job->count);
     g_free(job);
 }
 
-void postern_job_set_timer(PosternJob *job, guint maximum_ms)
+static void set_timer(PosternJob *job, gint64 at)
 {
-    gint64 left = MAX(1, job->deadline - g_get_monotonic_time());
-    gint64 wait = MIN(left, (gint64)maximum_ms * 1000);
+    gint64 wait = MAX(1000, at - g_get_monotonic_time());
     struct timeval time = {.tv_sec = wait / G_USEC_PER_SEC, .tv_usec = wait % G_USEC_PER_SEC};
-    evtimer_add(job->timer, &time);
+    if (job->timer != NULL)
+        evtimer_add(job->timer, &time);
+}
+
+void postern_job_wait(PosternJob *job)
+{
+    postern_job_leave(job);
+    job->place = POSTERN_JOB_WAITS;
+    job->account->waiting++;
+    set_timer(job, job->deadline);
+}
+
+void postern_job_run(PosternJob *job, PosternWorkerProcess *worker, guint maximum_ms, guint notice_ms)
+{
+    gint64 now = g_get_monotonic_time();
+    postern_job_leave(job);
+    job->place = POSTERN_JOB_RUNS;
+    job->worker = worker;
+    worker->job = job;
+    job->started = now;
+    job->slow = FALSE;
+    job->used_before = postern_worker_process_used(worker);
+    job->limit = MIN(job->deadline, now + (gint64)maximum_ms * 1000);
+    postern_account_begin(job->account, now);
+    set_timer(job, notice_ms != 0 ? MIN(job->limit, now + (gint64)notice_ms * 1000) : job->limit);
+}
+
+void postern_job_note_slow(PosternJob *job)
+{
+    job->slow = TRUE;
+    set_timer(job, job->limit);
+}
+
+/* Of a worker that is dead the time that it had is taken for what it used. */
+static gint64 used(const PosternJob *job, gint64 now)
+{
+    gint64 used_now = job->used_before >= 0 ? postern_worker_process_used(job->worker) : -1;
+    return used_now >= 0 ? MAX(0, used_now - job->used_before) : now - job->started;
+}
+
+void postern_job_leave(PosternJob *job)
+{
+    gint64 now = g_get_monotonic_time();
+    PosternJobPlace place = job->place;
+    job->place = POSTERN_JOB_NOWHERE;
+    if (place == POSTERN_JOB_WAITS) {
+        job->account->waiting--;
+    } else if (place == POSTERN_JOB_RUNS) {
+        postern_account_end(job->account, job->started, used(job, now), now);
+        job->worker->job = NULL;
+        job->worker = NULL;
+    }
 }
 
 void postern_job_fail(PosternJob *job, PosternFailure failure, const char *text)

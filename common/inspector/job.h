@@ -7,31 +7,51 @@
 #include <glib.h>
 
 #include "inspect/packet.h"
+#include "inspector/account.h"
 #include "inspector/connection.h"
 #include "inspector/worker_process.h"
+
+typedef enum {
+    POSTERN_JOB_NOWHERE,
+    POSTERN_JOB_WAITS,
+    POSTERN_JOB_RUNS,
+} PosternJobPlace;
 
 typedef struct {
     gpointer group;                /* of workers, that it is for */
     PosternConnection *connection; /* NULL: its client is gone */
     guint user;
-    guint origin; /* whose mail it is, as the user's program says */
-    guint64 id;   /* the client's */
+    PosternAccount *account; /* of the client whose mail it is */
+    guint64 id;              /* the client's */
     int descriptors[POSTERN_PACKET_DESCRIPTORS_MAX];
     guint count;
     gint64 deadline;              /* monotonic microseconds, of the client */
     guint deaths;                 /* workers that died of it */
-    PosternWorkerProcess *worker; /* NULL: it waits */
+    PosternJobPlace place;        /* set by the functions below alone */
+    PosternWorkerProcess *worker; /* RUNS: where */
+    gint64 started;               /* monotonic, in that worker */
+    gint64 limit;                 /* monotonic, there; at or before deadline */
+    gint64 used_before;           /* processor time of that worker when it began, or -1 */
+    gboolean slow;                /* it has been there for long */
     struct event *timer;
 } PosternJob;
 
-/* Takes the descriptors. Where the request names no deadline it is default_ms from now. */
-PosternJob *postern_job_new(PosternConnection *connection, const PosternPacket *request,
-                            const int *descriptors, guint count, guint default_ms);
-/* Takes it from its worker and closes all that it has. */
+/* Takes the descriptors. Where the request names no deadline it is default_ms from now. It does not count in
+ * account until it waits. */
+PosternJob *postern_job_new(PosternConnection *connection, PosternAccount *account,
+                            const PosternPacket *request, const int *descriptors, guint count,
+                            guint default_ms);
+/* Takes it from its worker, out of its account, and closes all that it has. */
 void postern_job_free(PosternJob *job);
 
-/* (Re)starts its timer: at its deadline, and no later than maximum_ms from now. */
-void postern_job_set_timer(PosternJob *job, guint maximum_ms);
+/* Where it is: in the queue; or in worker, for at most maximum_ms and, once it is slow, after notice_ms (0:
+ * none) a first call of its timer. What it has used of a worker is counted when it leaves it. */
+void postern_job_wait(PosternJob *job);
+void postern_job_run(PosternJob *job, PosternWorkerProcess *worker, guint maximum_ms, guint notice_ms);
+/* It has not been long enough in its worker for its limit: its timer goes on to that. */
+void postern_job_note_slow(PosternJob *job);
+/* It leaves the queue, or its worker. */
+void postern_job_leave(PosternJob *job);
 
 /* Tells the client, where it is still there. */
 void postern_job_fail(PosternJob *job, PosternFailure failure, const char *text);

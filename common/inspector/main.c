@@ -38,7 +38,8 @@ typedef struct {
     int listen_descriptor;
     int lifeline_descriptor;
     int log_descriptor;
-    gboolean quiet, check, dump, print_keys, version, template, sign;
+    gboolean quiet, check, dump, print_keys, version, template;
+    char *role;
 } Options;
 
 typedef struct {
@@ -54,6 +55,7 @@ static void options_clear(Options *options)
     g_free(options->configuration_path);
     g_free(options->socket);
     g_free(options->directory);
+    g_free(options->role);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
 
@@ -76,7 +78,7 @@ static gboolean parse_options(Options *options, int *argc, char ***argv, GError 
          "Print the DNS records of the keys that [sign] table names, and end", NULL},
         {"version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version, and end", NULL},
         {"template", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &options->template, NULL, NULL},
-        {"sign", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &options->sign, NULL, NULL},
+        {"role", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &options->role, NULL, NULL},
         {"directory", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &options->directory, NULL, NULL},
         {NULL},
     };
@@ -101,7 +103,8 @@ static int run_template(const Options *options)
     g_autoptr(GBytes) text =
         postern_sealed_memfd_read(TEMPLATE_CONFIGURATION, POSTERN_CONFIGURATION_FILE_MAX_OCTETS, &error);
     g_autoptr(PosternConfiguration) configuration = NULL;
-    if (text != NULL && options->directory != NULL) {
+    PosternRole role = POSTERN_ROLES;
+    if (text != NULL && options->directory != NULL && postern_role_parse(&role, options->role)) {
         gsize length = 0;
         const char *start = g_bytes_get_data(text, &length);
         configuration = postern_configuration_parse(start, length, "the pool's configuration", &error);
@@ -110,8 +113,7 @@ static int run_template(const Options *options)
         g_printerr(PROGRAM ": %s\n", error != NULL ? error->message : "--template is for its own use only");
         return EX_USAGE;
     }
-    return postern_template_run(options->sign ? POSTERN_ROLE_SIGN : POSTERN_ROLE_INSPECT, configuration,
-                                TEMPLATE_CONTROL, options->directory);
+    return postern_template_run(role, configuration, TEMPLATE_CONTROL, options->directory);
 }
 
 static const char *user_of(const PosternConfiguration *configuration)

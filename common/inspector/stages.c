@@ -166,10 +166,11 @@ static PosternChecks checks_of(PosternStage stage)
 /* The keys are where no stranger's mail is read, and nowhere else. */
 static gboolean is_for(PosternRole role, PosternStage stage, GError **error)
 {
-    if ((stage == POSTERN_STAGE_SIGN) == (role == POSTERN_ROLE_SIGN))
+    static const char *const work[POSTERN_ROLES] = {"scans", "reads envelopes and headers", "signs"};
+    if (postern_stage_role(stage) == role)
         return TRUE;
     g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "stage %u is not for a worker that %s", stage,
-                role == POSTERN_ROLE_SIGN ? "signs" : "inspects");
+                work[role]);
     return FALSE;
 }
 

@@ -70,20 +70,36 @@ static gboolean load_keys(Template *template, GError **error)
     return TRUE;
 }
 
+static void load_spf(Template *template)
+{
+    if (template->configuration->inspector.spf_engine == POSTERN_SPF_ENGINE_LIBSPF2)
+        template->engines.libspf2 = postern_libspf2_engine_new();
+}
+
+static gboolean load_light(Template *template, GError **error)
+{
+    load_spf(template);
+    if (!load_dkim(template, error))
+        return FALSE;
+    template->preload = postern_preload_new();
+    tell(template->control, POSTERN_PACKET_READY, 0, 0, NULL);
+    return TRUE;
+}
+
 static gboolean load_signatures(Template *template, GError **error)
 {
     const PosternConfiguration *configuration = template->configuration;
     const PosternVirusOptions options = {.database = configuration->virus.database,
                                          .scan_octets = configuration->virus.scan_octets,
                                          .scan_timeout_ms = configuration->inspector.scan_timeout_ms,
-                                         .workers = configuration->inspector.workers != 0
-                                                        ? configuration->inspector.workers
-                                                        : g_get_num_processors(),
+                                         /* as many spare ones */
+                                         .workers = 2 * (configuration->inspector.workers != 0
+                                                             ? configuration->inspector.workers
+                                                             : g_get_num_processors()),
                                          .temporary_directory = template->directory};
     guint signatures = 0;
     g_autofree char *warning = NULL;
-    if (configuration->inspector.spf_engine == POSTERN_SPF_ENGINE_LIBSPF2)
-        template->engines.libspf2 = postern_libspf2_engine_new();
+    load_spf(template);
     template->engines.content = postern_content_engine_new();
     template->engines.arc = postern_arc_engine_new();
     if (!load_dkim(template, error))
@@ -130,7 +146,7 @@ static gboolean send_forked(const Template *template, guint64 id, GPid process, 
 static gboolean fork_worker(Template *template, guint64 id, int socket, GError **error)
 {
     GPid parent = getpid();
-    gboolean has_directory = template->role != POSTERN_ROLE_SIGN;
+    gboolean has_directory = template->role == POSTERN_ROLE_SCAN;
     g_autofree char *directory =
         has_directory ? g_strdup_printf("%s/%" G_GUINT64_FORMAT, template->directory, id) : g_strdup("");
     if (has_directory && mkdir(directory, 0700) != 0) {
@@ -214,7 +230,7 @@ static gboolean serve(Template *template)
     return sources[0].revents == 0 || serve_pool(template);
 }
 
-/* What ends us is the control socket alone: a SIGTERM to the whole group must let the pool drain. */
+/* What ends us is the control socket, or the pool's death: a SIGTERM to the whole group must let it drain. */
 static gboolean take_signals(Template *template, GError **error)
 {
     static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
@@ -223,7 +239,8 @@ static gboolean take_signals(Template *template, GError **error)
         signal(ignored[i], SIG_IGN);
     sigemptyset(&ended);
     sigaddset(&ended, SIGCHLD);
-    if (sigprocmask(SIG_BLOCK, &ended, NULL) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+    if (sigprocmask(SIG_BLOCK, &ended, NULL) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
         return postern_error_set_system(error, errno, "setting up the template");
     template->signals = signalfd(-1, &ended, SFD_CLOEXEC | SFD_NONBLOCK);
     return template->signals >= 0 || postern_error_set_system(error, errno, "making a signalfd");
@@ -242,8 +259,12 @@ static void end_workers(Template *template)
 
 static gboolean load(Template *template, GError **error)
 {
-    return template->role == POSTERN_ROLE_SIGN ? load_keys(template, error)
-                                               : load_signatures(template, error);
+    static gboolean (*const loads[POSTERN_ROLES])(Template * template, GError * *error) = {
+        [POSTERN_ROLE_SCAN] = load_signatures,
+        [POSTERN_ROLE_LIGHT] = load_light,
+        [POSTERN_ROLE_SIGN] = load_keys,
+    };
+    return loads[template->role](template, error);
 }
 
 static void free_engines(PosternEngines *engines)

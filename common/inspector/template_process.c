@@ -11,11 +11,10 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "inspect/execute.h"
 #include "inspect/packet.h"
-
-#define END_MS 2000
 
 static void close_descriptor(int *descriptor)
 {
@@ -50,6 +49,8 @@ static void take_packet(PosternTemplateProcess *process, const PosternPacket *pa
     } else if (packet->kind == POSTERN_PACKET_READY) {
         process->loaded = TRUE;
         process->loaded_count = packet->value;
+        if (process->control >= 0)
+            evtimer_del(process->deadline);
         process->calls->ready(process, process->user_data);
     } else if (packet->kind == POSTERN_PACKET_FAILURE && packet->id == 0) {
         g_free(process->last_words);
@@ -81,6 +82,27 @@ static void on_readable(evutil_socket_t socket, short what, void *data)
     take_next(data);
 }
 
+/* It hangs: while it loads, or when it was bidden to end. */
+static void on_deadline(evutil_socket_t descriptor, short what, void *data)
+{
+    (void)descriptor, (void)what;
+    PosternTemplateProcess *process = data;
+    if (process->last_words == NULL && process->control >= 0) {
+        process->last_words =
+            g_strdup_printf("the template of role %s did not load within %d s",
+                            postern_role_name(process->role), POSTERN_INSPECTOR_TEMPLATE_START_SECONDS);
+    }
+    if (process->process != 0)
+        kill(process->process, SIGKILL);
+}
+
+static void set_deadline(PosternTemplateProcess *process, guint milliseconds)
+{
+    struct timeval time = {.tv_sec = milliseconds / 1000, .tv_usec = (milliseconds % 1000) * 1000};
+    process->end_by = g_get_monotonic_time() + (gint64)milliseconds * 1000;
+    evtimer_add(process->deadline, &time);
+}
+
 static void on_death(evutil_socket_t descriptor, short what, void *data)
 {
     (void)descriptor, (void)what;
@@ -95,8 +117,7 @@ static void on_death(evutil_socket_t descriptor, short what, void *data)
     g_autofree char *text =
         process->last_words != NULL
             ? g_strdup(process->last_words)
-            : g_strdup_printf("the process that holds the %s ended %s",
-                              process->role == POSTERN_ROLE_SIGN ? "keys" : "signatures", how);
+            : g_strdup_printf("the template of role %s ended %s", postern_role_name(process->role), how);
     process->calls->ended(process, text, process->user_data);
 }
 
@@ -114,9 +135,9 @@ static gboolean start(PosternTemplateProcess *process, const char *program,
     int sockets[2] = {-1, -1};
     int text = configuration_descriptor(configuration, error);
     g_autofree char *directory = g_strdup_printf("--directory=%s", process->directory);
-    char name[] = "postern-inspector", template[] = "--template", sign[] = "--sign";
-    char *const arguments[] = {name, template, directory, process->role == POSTERN_ROLE_SIGN ? sign : NULL,
-                               NULL};
+    g_autofree char *role = g_strconcat("--role=", postern_role_name(process->role), NULL);
+    char name[] = "postern-inspector", template[] = "--template";
+    char *const arguments[] = {name, template, directory, role, NULL};
     if (text < 0)
         return FALSE;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0) {
@@ -158,6 +179,8 @@ postern_template_process_new(struct event_base *loop, const char *program, Poste
         return NULL;
     }
     evutil_make_socket_nonblocking(process->control);
+    process->deadline = evtimer_new(loop, on_deadline, process);
+    set_deadline(process, POSTERN_INSPECTOR_TEMPLATE_START_SECONDS * 1000);
     process->readable = event_new(loop, process->control, EV_READ | EV_PERSIST, on_readable, process);
     process->death = event_new(loop, process->descriptor, EV_READ | EV_PERSIST, on_death, process);
     event_add(process->readable, NULL);
@@ -167,6 +190,8 @@ postern_template_process_new(struct event_base *loop, const char *program, Poste
 
 void postern_template_process_end(PosternTemplateProcess *process)
 {
+    if (process->control >= 0 && process->deadline != NULL)
+        set_deadline(process, POSTERN_INSPECTOR_TEMPLATE_END_MS);
     g_clear_pointer(&process->readable, event_free);
     close_descriptor(&process->control);
 }
@@ -179,7 +204,9 @@ void postern_template_process_free(PosternTemplateProcess *process)
     struct pollfd ended = {.fd = process->descriptor, .events = POLLIN};
     postern_template_process_end(process);
     g_clear_pointer(&process->death, event_free);
-    if (process->process != 0 && (process->descriptor < 0 || poll(&ended, 1, END_MS) <= 0))
+    g_clear_pointer(&process->deadline, event_free);
+    int left_ms = (int)(MAX(0, process->end_by - g_get_monotonic_time()) / 1000);
+    if (process->process != 0 && (process->descriptor < 0 || poll(&ended, 1, left_ms) <= 0))
         kill(process->process, SIGKILL);
     if (process->process != 0)
         wait_for(process, 0, &status);

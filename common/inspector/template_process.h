@@ -40,6 +40,8 @@ struct PosternTemplateProcess {
     char *last_words; /* why it could not load, or NULL */
     struct event *readable;
     struct event *death;
+    struct event *deadline; /* until it has loaded; or until it has ended, once it was bidden to */
+    gint64 end_by;          /* monotonic: the same */
     const PosternTemplateCalls *calls;
     gpointer user_data;
 };
@@ -52,10 +54,11 @@ PosternTemplateProcess *
 postern_template_process_new(struct event_base *loop, const char *program, PosternRole role, guint64 number,
                              const PosternConfiguration *configuration, const PosternDirectory *directory,
                              const PosternTemplateCalls *calls, gpointer user_data, GError **error);
-/* Ends it, with its workers, and waits for that: two seconds, then kills it. Removes its directory. */
+/* Ends it, with its workers, and waits for that: until POSTERN_INSPECTOR_TEMPLATE_END_MS after it was bidden
+ * to end, then kills it. Removes its directory. */
 void postern_template_process_free(PosternTemplateProcess *process);
 
-/* Bids it end, with its workers; ended will be called. */
+/* Bids it end, with its workers; ended will be called, and it is killed if it does not obey. */
 void postern_template_process_end(PosternTemplateProcess *process);
 
 /* Asks for a worker that has socket, which stays the caller's. FALSE: the process is gone. */

@@ -22,9 +22,14 @@ static const struct {
     const char *work;  /* what their workers do with a message */
     const char *ready;
     guint workers_max;
+    guint requests_max; /* of one worker */
 } roles[] = {
-    [POSTERN_ROLE_INSPECT] = {"signatures", "inspected", "ready", POSTERN_INSPECTOR_WORKERS_MAX},
-    [POSTERN_ROLE_SIGN] = {"keys", "signed", "ready to sign", POSTERN_INSPECTOR_SIGNERS_MAX},
+    [POSTERN_ROLE_SCAN] = {"signatures", "inspected", "ready", POSTERN_INSPECTOR_WORKERS_MAX,
+                           POSTERN_INSPECTOR_WORKER_SCANS_MAX},
+    [POSTERN_ROLE_LIGHT] = {"light checks", "read", "ready for envelopes and headers",
+                            POSTERN_INSPECTOR_LIGHT_WORKERS_MAX, POSTERN_INSPECTOR_WORKER_LIGHT_REQUESTS_MAX},
+    [POSTERN_ROLE_SIGN] = {"keys", "signed", "ready to sign", POSTERN_INSPECTOR_SIGNERS_MAX,
+                           POSTERN_INSPECTOR_WORKER_SCANS_MAX},
 };
 
 gboolean postern_worker_group_is_wanted(const PosternWorkerGroup *group, const char **ret_reason)
@@ -34,7 +39,7 @@ gboolean postern_worker_group_is_wanted(const PosternWorkerGroup *group, const c
     return group->role != POSTERN_ROLE_SIGN || (table != NULL && table[0] != '\0');
 }
 
-static guint workers_wanted(const PosternWorkerGroup *group)
+guint postern_worker_group_workers(const PosternWorkerGroup *group)
 {
     guint wanted = group->pool->configuration->inspector.workers;
     return CLAMP(wanted != 0 ? wanted : g_get_num_processors(), 1, roles[group->role].workers_max);
@@ -45,7 +50,7 @@ static guint count_workers(const PosternWorkerGroup *group, const PosternTemplat
     guint count = 0;
     for (guint i = 0; i < group->workers->len; i++) {
         const PosternWorkerProcess *worker = g_ptr_array_index(group->workers, i);
-        count += worker->template_process == process && !worker->leaving;
+        count += worker->template_process == process && !worker->leaving && !worker->spare;
     }
     return count;
 }
@@ -80,6 +85,8 @@ static void schedule(PosternWorkerGroup *group)
         const PosternWorkerProcess *worker = g_ptr_array_index(group->workers, i);
         if (worker->state == POSTERN_WORKER_STARTING)
             next = MIN(next, worker->started + START_US);
+        else if (worker->spare && worker->state == POSTERN_WORKER_IDLE)
+            next = MIN(next, worker->idle_since + POSTERN_WORKER_SPARE_IDLE_US);
     }
     if (next == G_MAXINT64) {
         evtimer_del(group->maintenance);
@@ -109,14 +116,14 @@ static void note_failure(PosternWorkerGroup *group, const char *text)
                 (double)pause / G_USEC_PER_SEC);
 }
 
-static void forget_worker(PosternWorkerGroup *group, PosternWorkerProcess *worker)
+void postern_worker_group_forget_worker(PosternWorkerGroup *group, PosternWorkerProcess *worker)
 {
     g_ptr_array_remove_fast(group->workers, worker);
 }
 
 void postern_worker_group_drop_worker(PosternWorkerGroup *group, PosternWorkerProcess *worker)
 {
-    forget_worker(group, worker);
+    postern_worker_group_forget_worker(group, worker);
     postern_worker_group_maintain(group);
 }
 
@@ -130,7 +137,7 @@ static void retire(PosternWorkerGroup *group, PosternTemplateProcess *process)
             continue;
         worker->leaving = TRUE;
         if (worker->state != POSTERN_WORKER_BUSY)
-            forget_worker(group, worker);
+            postern_worker_group_forget_worker(group, worker);
     }
 }
 
@@ -187,7 +194,7 @@ static void lose_worker(PosternWorkerGroup *group, PosternWorkerProcess *worker,
     } else if (!starting && !expected) {
         postern_log(POSTERN_LOG_WARNING, "worker %d died while it had nothing to do", (int)worker->process);
     }
-    forget_worker(group, worker);
+    postern_worker_group_forget_worker(group, worker);
     if (starting && !expected)
         start_failed(group, process, text != NULL ? text : "a new worker died before it could prove itself");
     else if (!with_template && (job != NULL || !expected))
@@ -207,8 +214,12 @@ static void on_worker_ended(PosternWorkerProcess *worker, const char *text, gpoi
 static void announce(PosternWorkerGroup *group, PosternTemplateProcess *process, gboolean confined)
 {
     process->announced = TRUE;
-    postern_log(POSTERN_LOG_NOTICE, "%s: %" G_GUINT64_FORMAT " %s, %u workers", roles[group->role].ready,
-                process->loaded_count, roles[group->role].stock, workers_wanted(group));
+    if (group->role == POSTERN_ROLE_LIGHT)
+        postern_log(POSTERN_LOG_NOTICE, "%s: %u workers", roles[group->role].ready,
+                    postern_worker_group_workers(group));
+    else
+        postern_log(POSTERN_LOG_NOTICE, "%s: %" G_GUINT64_FORMAT " %s, %u workers", roles[group->role].ready,
+                    process->loaded_count, roles[group->role].stock, postern_worker_group_workers(group));
     if (!confined && group->role == POSTERN_ROLE_SIGN) {
         postern_log(POSTERN_LOG_WARNING,
                     "this kernel has no Landlock: a worker that inspects may read the keys of [sign] table, "
@@ -248,11 +259,11 @@ static void on_worker_answered(PosternWorkerProcess *worker, const PosternPacket
                                gpointer user_data)
 {
     PosternWorkerGroup *group = user_data;
-    PosternJob *job = g_steal_pointer(&worker->job);
-    job->worker = NULL;
-    postern_worker_pool_answer(group->pool, job, packet, descriptor);
-    if (worker->leaving || worker->requests >= POSTERN_INSPECTOR_WORKER_REQUESTS_MAX)
+    postern_worker_pool_answer(group->pool, worker->job, packet, descriptor);
+    if (worker->leaving || worker->requests >= roles[group->role].requests_max)
         postern_worker_group_drop_worker(group, worker);
+    else if (worker->spare)
+        schedule(group);
     postern_worker_pool_dispatch(group);
 }
 
@@ -292,7 +303,7 @@ static void on_template_failed(PosternTemplateProcess *process, guint64 number, 
     PosternWorkerGroup *group = user_data;
     PosternWorkerProcess *worker = find_worker(group, number);
     if (worker != NULL) {
-        forget_worker(group, worker);
+        postern_worker_group_forget_worker(group, worker);
         start_failed(group, process, text);
         postern_worker_group_maintain(group);
     }
@@ -366,7 +377,8 @@ gboolean postern_worker_group_start(PosternWorkerGroup *group, GError **error)
     return start_template(group, &group->current, error);
 }
 
-static gboolean start_worker(PosternWorkerGroup *group, PosternTemplateProcess *process)
+gboolean postern_worker_group_start_worker(PosternWorkerGroup *group, PosternTemplateProcess *process,
+                                           gboolean spare)
 {
     int sockets[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0) {
@@ -377,12 +389,13 @@ static gboolean start_worker(PosternWorkerGroup *group, PosternTemplateProcess *
     PosternWorkerProcess *worker = postern_worker_process_new(group->pool->loop, ++group->pool->last_number,
                                                               sockets[0], &worker_calls, group);
     worker->template_process = process;
+    worker->spare = spare;
     g_ptr_array_add(group->workers, worker);
     gboolean asked = postern_template_process_fork(process, worker->number, sockets[1]);
     close(sockets[1]);
     if (!asked) {
         /* Its end is about to be told. */
-        forget_worker(group, worker);
+        postern_worker_group_forget_worker(group, worker);
     }
     return asked;
 }
@@ -390,8 +403,8 @@ static gboolean start_worker(PosternWorkerGroup *group, PosternTemplateProcess *
 static void start_workers(PosternWorkerGroup *group, PosternTemplateProcess *process)
 {
     while (process != NULL && process->loaded && !process->retired &&
-           count_workers(group, process) < workers_wanted(group))
-        if (!start_worker(group, process))
+           count_workers(group, process) < postern_worker_group_workers(group))
+        if (!postern_worker_group_start_worker(group, process, FALSE))
             return;
 }
 
@@ -416,7 +429,7 @@ static void drop_stuck(PosternWorkerGroup *group)
         PosternWorkerProcess *worker = g_ptr_array_index(group->workers, i - 1);
         if (worker->state == POSTERN_WORKER_STARTING && now - worker->started >= START_US) {
             PosternTemplateProcess *process = worker->template_process;
-            forget_worker(group, worker);
+            postern_worker_group_forget_worker(group, worker);
             start_failed(group, process, "a new worker did not prove itself in time");
             return;
         }
@@ -431,6 +444,7 @@ void postern_worker_group_maintain(PosternWorkerGroup *group)
     if (unavailable != NULL)
         postern_worker_pool_fail_waiting(group, POSTERN_FAILURE_UNAVAILABLE, unavailable);
     drop_stuck(group);
+    postern_worker_group_drop_idle_spares(group);
     if (!postern_worker_group_is_wanted(group, &reason)) {
         postern_worker_pool_fail_waiting(group, POSTERN_FAILURE_INVALID, reason);
     } else if (g_get_monotonic_time() >= group->not_before) {
@@ -464,14 +478,20 @@ PosternWorkerGroup *postern_worker_group_new(PosternWorkerPool *pool, PosternRol
     return group;
 }
 
+void postern_worker_group_end(PosternWorkerGroup *group)
+{
+    g_ptr_array_set_size(group->workers, 0);
+    for (guint i = 0; i < group->templates->len; i++)
+        postern_template_process_end(g_ptr_array_index(group->templates, i));
+}
+
 void postern_worker_group_free(PosternWorkerGroup *group)
 {
     if (group == NULL)
         return;
     postern_queue_free(group->queue);
+    postern_worker_group_end(group);
     g_ptr_array_unref(group->workers);
-    for (guint i = 0; i < group->templates->len; i++)
-        postern_template_process_end(g_ptr_array_index(group->templates, i));
     g_ptr_array_unref(group->templates);
     event_free(group->maintenance);
     g_free(group->failure_text);

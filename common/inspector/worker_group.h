@@ -28,19 +28,40 @@ typedef struct {
 
 /* Of at most waiting requests that wait. Nothing is started yet. */
 PosternWorkerGroup *postern_worker_group_new(PosternWorkerPool *pool, PosternRole role, guint waiting);
+/* Bids all its processes end. */
+void postern_worker_group_end(PosternWorkerGroup *group);
 /* Ends its processes and waits for them; its jobs must be gone. */
 void postern_worker_group_free(PosternWorkerGroup *group);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternWorkerGroup, postern_worker_group_free)
 
 /* TRUE: the configuration asks for such workers. Else why there are none, a static text. */
 gboolean postern_worker_group_is_wanted(const PosternWorkerGroup *group, const char **ret_reason);
+/* How many regular workers it is to have. */
+guint postern_worker_group_workers(const PosternWorkerGroup *group);
 /* Starts the first template. */
 gboolean postern_worker_group_start(PosternWorkerGroup *group, GError **error);
 /* Loads anew beside what is in use; ends all where they are not wanted any more. */
 void postern_worker_group_renew(PosternWorkerGroup *group);
 /* Brings what is up to what is wanted. */
 void postern_worker_group_maintain(PosternWorkerGroup *group);
+/* Asks process for a worker. FALSE: it is gone. */
+gboolean postern_worker_group_start_worker(PosternWorkerGroup *group, PosternTemplateProcess *process,
+                                           gboolean spare);
+/* Kills worker. */
+void postern_worker_group_forget_worker(PosternWorkerGroup *group, PosternWorkerProcess *worker);
 /* Kills worker, and brings up another. */
 void postern_worker_group_drop_worker(PosternWorkerGroup *group, PosternWorkerProcess *worker);
 /* Why no worker will come soon, or NULL. */
 const char *postern_worker_group_unavailable(const PosternWorkerGroup *group);
+
+/* worker_spares.c: spare workers, what they are for stands in worker_dispatch.c. */
+
+#define POSTERN_WORKER_SPARE_IDLE_US (POSTERN_INSPECTOR_SPARE_IDLE_SECONDS * G_USEC_PER_SEC)
+
+/* A spare worker is needed: one is started, unless one is starting or there are enough. */
+void postern_worker_group_add_spare(PosternWorkerGroup *group);
+/* worker, a regular one, is busy for long: it is a spare one from now on, if there is room, and another takes
+ * its place. */
+void postern_worker_group_replace_slow(PosternWorkerGroup *group, PosternWorkerProcess *worker);
+/* Kills those that have had nothing to do for a while. */
+void postern_worker_group_drop_idle_spares(PosternWorkerGroup *group);

@@ -12,14 +12,17 @@
 #define OWN_DESCRIPTORS 64
 #define DESCRIPTORS_A_REQUEST 3
 #define DESCRIPTORS_A_WORKER 4
-#define SIGN_SHARE 4 /* of what may wait, one in so many is to be signed */
+/* of what may wait, one in so many is to be signed, and as many to be read by light workers */
+#define SHARE 4
 
 /* What waits must fit into the descriptors that we may open. */
 static guint waiting_maximum(void)
 {
     guint64 limit = postern_privileges_raise_descriptors();
-    guint64 other = OWN_DESCRIPTORS + POSTERN_INSPECTOR_CLIENTS_MAX +
-                    DESCRIPTORS_A_WORKER * (POSTERN_INSPECTOR_WORKERS_MAX + POSTERN_INSPECTOR_SIGNERS_MAX);
+    guint64 other =
+        OWN_DESCRIPTORS + POSTERN_INSPECTOR_CLIENTS_MAX +
+        DESCRIPTORS_A_WORKER * (2 * POSTERN_INSPECTOR_WORKERS_MAX + POSTERN_INSPECTOR_LIGHT_WORKERS_MAX +
+                                POSTERN_INSPECTOR_SIGNERS_MAX);
     guint64 room = limit > other ? (limit - other) / DESCRIPTORS_A_REQUEST : 0;
     return (guint)CLAMP(room, 16, POSTERN_INSPECTOR_QUEUE_MAX);
 }
@@ -35,12 +38,13 @@ static void on_drained(evutil_socket_t descriptor, short what, void *data)
 static gboolean start_groups(PosternWorkerPool *pool, GError **error)
 {
     guint waiting = waiting_maximum();
-    guint to_sign = MAX(waiting / SIGN_SHARE, 1);
-    pool->groups[POSTERN_ROLE_INSPECT] =
-        postern_worker_group_new(pool, POSTERN_ROLE_INSPECT, waiting - to_sign);
-    pool->groups[POSTERN_ROLE_SIGN] = postern_worker_group_new(pool, POSTERN_ROLE_SIGN, to_sign);
-    if (!postern_worker_group_start(pool->groups[POSTERN_ROLE_INSPECT], error))
+    guint share = waiting / SHARE;
+    pool->groups[POSTERN_ROLE_SCAN] = postern_worker_group_new(pool, POSTERN_ROLE_SCAN, waiting - 2 * share);
+    pool->groups[POSTERN_ROLE_LIGHT] = postern_worker_group_new(pool, POSTERN_ROLE_LIGHT, share);
+    pool->groups[POSTERN_ROLE_SIGN] = postern_worker_group_new(pool, POSTERN_ROLE_SIGN, share);
+    if (!postern_worker_group_start(pool->groups[POSTERN_ROLE_SCAN], error))
         return FALSE;
+    postern_worker_group_maintain(pool->groups[POSTERN_ROLE_LIGHT]);
     postern_worker_group_maintain(pool->groups[POSTERN_ROLE_SIGN]);
     return TRUE;
 }
@@ -56,8 +60,8 @@ PosternWorkerPool *postern_worker_pool_new(const PosternWorkerPoolOptions *optio
     pool->user_data = options->user_data;
     pool->connections =
         g_hash_table_new_full(g_direct_hash, g_direct_equal, (GDestroyNotify)postern_connection_free, NULL);
-    pool->accounts = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
-    pool->origins = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
+    pool->users = g_hash_table_new(g_direct_hash, g_direct_equal);
+    pool->accounts = postern_accounts_new(POSTERN_INSPECTOR_ACCOUNTS_MAX);
     pool->jobs = g_hash_table_new_full(g_direct_hash, g_direct_equal, (GDestroyNotify)postern_job_free, NULL);
     pool->drained_event = evtimer_new(pool->loop, on_drained, pool);
     pool->directory =
@@ -79,8 +83,11 @@ void postern_worker_pool_free(PosternWorkerPool *pool)
     postern_worker_pool_close(pool);
     g_hash_table_unref(pool->jobs);
     g_hash_table_unref(pool->connections);
-    g_hash_table_unref(pool->accounts);
-    g_hash_table_unref(pool->origins);
+    g_hash_table_unref(pool->users);
+    postern_accounts_free(pool->accounts);
+    for (guint i = 0; i < POSTERN_ROLES; i++)
+        if (pool->groups[i] != NULL)
+            postern_worker_group_end(pool->groups[i]);
     for (guint i = 0; i < POSTERN_ROLES; i++)
         postern_worker_group_free(pool->groups[i]);
     postern_directory_free(pool->directory);

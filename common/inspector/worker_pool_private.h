@@ -1,10 +1,10 @@
 /*
  * What the parts of the pool share: worker_pool.c its life, worker_pool_requests.c clients and their
- * requests, worker_group.c templates and workers of each role.
+ * requests, worker_dispatch.c who serves whom, worker_group.c templates and workers of each role.
  */
 #pragma once
 
-#include "inspector/account.h"
+#include "inspector/accounts.h"
 #include "inspector/job.h"
 #include "inspector/worker_group.h"
 #include "inspector/worker_pool.h"
@@ -26,21 +26,28 @@ struct PosternWorkerPool {
     struct event *acceptable;
     struct event *accept_again; /* after descriptors ran out */
     GHashTable *connections;    /* set of PosternConnection * */
-    GHashTable *accounts;       /* user -> PosternAccount * */
-    GHashTable *origins;        /* origin -> PosternAccount, of those whose mail has crashed a worker */
-    GHashTable *jobs;           /* set of PosternJob * */
+    GHashTable *users;          /* user -> GUINT_TO_POINTER(connections) */
+    PosternAccounts *accounts;
+    GHashTable *jobs; /* set of PosternJob * */
 };
 
 /* Takes clients. */
 void postern_worker_pool_open(PosternWorkerPool *pool);
 /* Takes no more clients, and no more requests of those that are there. */
 void postern_worker_pool_close(PosternWorkerPool *pool);
-/* Gives waiting requests of the group to its idle workers. */
+/* worker_dispatch.c: gives waiting requests of the group to its idle workers. */
 void postern_worker_pool_dispatch(PosternWorkerGroup *group);
 /* The worker has answered job, or is dead; job is freed, or waits again. */
 void postern_worker_pool_answer(PosternWorkerPool *pool, PosternJob *job, const PosternPacket *packet,
                                 int descriptor);
 void postern_worker_pool_job_lost(PosternWorkerPool *pool, PosternJob *job, gboolean crashed);
+/* A timer of job, which is in a worker, has run off. */
+void postern_worker_pool_job_timer(PosternWorkerPool *pool, PosternJob *job);
+/* job is answered with failure, and forgotten. */
+void postern_worker_pool_job_fail(PosternWorkerPool *pool, PosternJob *job, PosternFailure failure,
+                                  const char *text);
+/* A worker was lost to job. */
+void postern_worker_pool_count_loss(PosternJob *job);
 /* All that waits in the group fails with text. */
 void postern_worker_pool_fail_waiting(PosternWorkerGroup *group, PosternFailure failure, const char *text);
 /* Tells the program where it drains, and nothing waits any more. */

@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "mail/envelope.h"
 
 static void on_job_timer(evutil_socket_t descriptor, short what, void *data);
 
@@ -21,7 +22,8 @@ static void job_end(PosternWorkerPool *pool, PosternJob *job)
     postern_worker_pool_check_drained(pool);
 }
 
-static void job_fail(PosternWorkerPool *pool, PosternJob *job, PosternFailure failure, const char *text)
+void postern_worker_pool_job_fail(PosternWorkerPool *pool, PosternJob *job, PosternFailure failure,
+                                  const char *text)
 {
     postern_job_fail(job, failure, text);
     job_end(pool, job);
@@ -37,40 +39,17 @@ static void refuse(PosternConnection *connection, const PosternPacket *request, 
     postern_connection_send(connection, &packet, -1);
 }
 
-static PosternAccount *account_of(PosternWorkerPool *pool, guint user)
+static guint connections_of(const PosternWorkerPool *pool, guint user)
 {
-    gpointer key = GUINT_TO_POINTER(user);
-    PosternAccount *account = g_hash_table_lookup(pool->accounts, key);
-    if (account == NULL) {
-        account = g_new0(PosternAccount, 1);
-        account->user = user;
-        g_hash_table_insert(pool->accounts, key, account);
-    }
-    return account;
+    return GPOINTER_TO_UINT(g_hash_table_lookup(pool->users, GUINT_TO_POINTER(user)));
 }
 
-static gboolean is_paused(PosternWorkerPool *pool, guint origin)
+static void set_connections_of(PosternWorkerPool *pool, guint user, guint connections)
 {
-    const PosternAccount *account = g_hash_table_lookup(pool->origins, GUINT_TO_POINTER(origin));
-    return account != NULL && postern_account_is_paused(account, g_get_monotonic_time());
-}
-
-static gboolean remembers_nothing(gpointer key, gpointer account, gpointer now)
-{
-    return postern_account_is_idle(account, *(const gint64 *)now);
-}
-
-/* Each crash costs a worker, so this table grows no faster than workers can be made. */
-static PosternAccount *origin_account(PosternWorkerPool *pool, guint origin, gint64 now)
-{
-    PosternAccount *account = g_hash_table_lookup(pool->origins, GUINT_TO_POINTER(origin));
-    if (account == NULL) {
-        if (g_hash_table_size(pool->origins) >= POSTERN_INSPECTOR_ORIGINS_MAX)
-            g_hash_table_foreach_remove(pool->origins, remembers_nothing, &now);
-        account = g_new0(PosternAccount, 1);
-        g_hash_table_insert(pool->origins, GUINT_TO_POINTER(origin), account);
-    }
-    return account;
+    if (connections == 0)
+        g_hash_table_remove(pool->users, GUINT_TO_POINTER(user));
+    else
+        g_hash_table_insert(pool->users, GUINT_TO_POINTER(user), GUINT_TO_POINTER(connections));
 }
 
 static void on_request(PosternConnection *connection, const PosternPacket *packet, const int *descriptors,
@@ -89,21 +68,29 @@ static void on_request(PosternConnection *connection, const PosternPacket *packe
         refuse(connection, packet, descriptors, count, POSTERN_FAILURE_UNAVAILABLE, unavailable);
         return;
     }
-    if (is_paused(pool, (guint)packet->value ^ user)) {
+    gint64 now = g_get_monotonic_time();
+    const PosternAccountKey key = {.user = user, .client = packet->value};
+    PosternAccount *account = postern_accounts_get(pool->accounts, &key, now);
+    if (postern_account_is_paused(account, now)) {
         refuse(connection, packet, descriptors, count, POSTERN_FAILURE_CRASHED,
                "too many requests for this client crashed a worker; it must pause");
         return;
     }
     guint timeout_ms = pool->configuration->inspector.scan_timeout_ms;
-    PosternJob *job = postern_job_new(connection, packet, descriptors, count, timeout_ms);
-    if (!postern_queue_push(group->queue, user, job)) {
-        postern_job_fail(job, POSTERN_FAILURE_OVERLOADED, "too many requests wait for a worker");
+    PosternJob *job = postern_job_new(connection, account, packet, descriptors, count, timeout_ms);
+    gboolean heavy = group->role == POSTERN_ROLE_SCAN && postern_account_is_heavy(account, now);
+    guint maximum =
+        heavy ? POSTERN_INSPECTOR_HEAVY_WAITING_MAX * postern_worker_group_workers(group) : G_MAXUINT;
+    if (!postern_queue_push(group->queue, user, account, maximum, job)) {
+        postern_job_fail(job, POSTERN_FAILURE_OVERLOADED,
+                         heavy ? "this client's mail takes too much time to scan; it must wait"
+                               : "too many requests wait for a worker");
         postern_job_free(job);
         return;
     }
     job->group = group;
     job->timer = evtimer_new(pool->loop, on_job_timer, job);
-    postern_job_set_timer(job, G_MAXUINT);
+    postern_job_wait(job);
     g_hash_table_add(pool->jobs, job);
     postern_worker_pool_dispatch(group);
 }
@@ -113,21 +100,19 @@ static void on_closed(PosternConnection *connection, gpointer user_data)
     PosternWorkerPool *pool = user_data;
     GHashTableIter iterator;
     gpointer key = NULL;
-    PosternAccount *account = account_of(pool, postern_connection_user(connection));
-    account->connections--;
+    guint user = postern_connection_user(connection);
+    set_connections_of(pool, user, connections_of(pool, user) - 1);
     g_hash_table_iter_init(&iterator, pool->jobs);
     while (g_hash_table_iter_next(&iterator, &key, NULL)) {
         PosternJob *job = key;
         if (job->connection != connection)
             continue;
         job->connection = NULL;
-        if (job->worker == NULL) {
-            postern_queue_remove(queue_of(job), job->user, job);
+        if (job->place == POSTERN_JOB_WAITS) {
+            postern_queue_remove(queue_of(job), job->user, job->account, job);
             g_hash_table_iter_remove(&iterator);
         }
     }
-    if (postern_account_is_idle(account, g_get_monotonic_time()))
-        g_hash_table_remove(pool->accounts, GUINT_TO_POINTER(account->user));
     g_hash_table_remove(pool->connections, connection);
     postern_worker_pool_check_drained(pool);
 }
@@ -139,45 +124,13 @@ static void on_job_timer(evutil_socket_t descriptor, short what, void *data)
     (void)descriptor, (void)what;
     PosternJob *job = data;
     PosternWorkerGroup *group = job->group;
-    PosternWorkerPool *pool = group->pool;
-    PosternWorkerProcess *worker = job->worker;
-    if (worker == NULL) {
-        postern_queue_remove(group->queue, job->user, job);
-        const char *why = group->failure_text != NULL ? group->failure_text : "no worker was free in time";
-        job_fail(pool, job, POSTERN_FAILURE_TIMEOUT, why);
+    if (job->place == POSTERN_JOB_RUNS) {
+        postern_worker_pool_job_timer(group->pool, job);
         return;
     }
-    postern_log(POSTERN_LOG_WARNING, "worker %d was killed: its request was over its time",
-                (int)worker->process);
-    job_fail(pool, job, POSTERN_FAILURE_TIMEOUT, "the inspection took too long");
-    postern_worker_group_drop_worker(group, worker);
-}
-
-static gboolean assign(PosternWorkerPool *pool, PosternWorkerProcess *worker, PosternJob *job)
-{
-    if (!postern_worker_process_send(worker, ++pool->last_number, job->descriptors, job->count))
-        return FALSE;
-    worker->job = job;
-    job->worker = worker;
-    postern_job_set_timer(job, pool->configuration->inspector.scan_timeout_ms);
-    return TRUE;
-}
-
-void postern_worker_pool_dispatch(PosternWorkerGroup *group)
-{
-    for (guint i = 0; i < group->workers->len; i++) {
-        PosternWorkerProcess *worker = g_ptr_array_index(group->workers, i);
-        if (worker->state != POSTERN_WORKER_IDLE || worker->leaving)
-            continue;
-        PosternJob *job = postern_queue_pop(group->queue);
-        if (job == NULL)
-            return;
-        if (!assign(group->pool, worker, job)) {
-            /* Its end will be told by its socket, and brings another. */
-            worker->leaving = TRUE;
-            postern_queue_push_back(group->queue, job);
-        }
-    }
+    postern_queue_remove(group->queue, job->user, job->account, job);
+    const char *why = group->failure_text != NULL ? group->failure_text : "no worker was free in time";
+    postern_worker_pool_job_fail(group->pool, job, POSTERN_FAILURE_TIMEOUT, why);
 }
 
 void postern_worker_pool_answer(PosternWorkerPool *pool, PosternJob *job, const PosternPacket *packet,
@@ -185,6 +138,7 @@ void postern_worker_pool_answer(PosternWorkerPool *pool, PosternJob *job, const 
 {
     PosternPacket answer = *packet;
     answer.id = job->id;
+    postern_job_leave(job);
     if (job->connection != NULL)
         postern_connection_send(job->connection, &answer, descriptor);
     else if (descriptor >= 0)
@@ -192,38 +146,44 @@ void postern_worker_pool_answer(PosternWorkerPool *pool, PosternJob *job, const 
     job_end(pool, job);
 }
 
+void postern_worker_pool_count_loss(PosternJob *job)
+{
+    PosternAccount *account = job->account;
+    if (!postern_account_note_crash(account, g_get_monotonic_time()))
+        return;
+    g_autofree char *client = postern_client_number_to_string(account->key.client);
+    postern_log(POSTERN_LOG_WARNING,
+                "mail of client %s, asked for by user %u, cost %d workers; it must pause for %d seconds",
+                client, job->user, POSTERN_INSPECTOR_CLIENT_CRASHES_MAX,
+                POSTERN_INSPECTOR_CLIENT_PAUSE_SECONDS);
+}
+
 void postern_worker_pool_job_lost(PosternWorkerPool *pool, PosternJob *job, gboolean crashed)
 {
-    gint64 now = g_get_monotonic_time();
-    job->worker->job = NULL;
-    job->worker = NULL;
+    postern_job_leave(job);
     job->deaths += crashed;
-    if (crashed && postern_account_note_crash(origin_account(pool, job->origin, now), now)) {
-        postern_log(
-            POSTERN_LOG_WARNING,
-            "one client's mail, asked for by user %u, crashed %d workers; it must pause for %d seconds",
-            job->user, POSTERN_INSPECTOR_CLIENT_CRASHES_MAX, POSTERN_INSPECTOR_CLIENT_PAUSE_SECONDS);
-    }
+    if (crashed)
+        postern_worker_pool_count_loss(job);
     if (job->deaths >= POSTERN_INSPECTOR_REQUEST_DEATHS_MAX) {
-        job_fail(pool, job, POSTERN_FAILURE_CRASHED, "two workers died of this request");
+        postern_worker_pool_job_fail(pool, job, POSTERN_FAILURE_CRASHED, "two workers died of this request");
     } else if (job->connection == NULL) {
         job_end(pool, job);
     } else {
         postern_queue_push_back(queue_of(job), job);
-        postern_job_set_timer(job, G_MAXUINT);
+        postern_job_wait(job);
     }
 }
 
 void postern_worker_pool_fail_waiting(PosternWorkerGroup *group, PosternFailure failure, const char *text)
 {
-    for (PosternJob *job = postern_queue_pop(group->queue); job != NULL;
-         job = postern_queue_pop(group->queue))
-        job_fail(group->pool, job, failure, text);
+    for (PosternJob *job = postern_queue_pop(group->queue, NULL, NULL); job != NULL;
+         job = postern_queue_pop(group->queue, NULL, NULL))
+        postern_worker_pool_job_fail(group->pool, job, failure, text);
 }
 
-static gboolean has_room(PosternWorkerPool *pool, const PosternAccount *account)
+static gboolean has_room(PosternWorkerPool *pool, guint user)
 {
-    return account->connections < POSTERN_INSPECTOR_CLIENTS_MAX / 2 &&
+    return connections_of(pool, user) < POSTERN_INSPECTOR_CLIENTS_MAX / 2 &&
            g_hash_table_size(pool->connections) < POSTERN_INSPECTOR_CLIENTS_MAX;
 }
 
@@ -232,12 +192,12 @@ static void add_client(PosternWorkerPool *pool, int socket)
     PosternConnection *connection = postern_connection_new(pool->loop, socket, &connection_calls, pool);
     if (connection == NULL)
         return;
-    PosternAccount *account = account_of(pool, postern_connection_user(connection));
-    if (!has_room(pool, account)) {
+    guint user = postern_connection_user(connection);
+    if (!has_room(pool, user)) {
         postern_connection_free(connection);
         return;
     }
-    account->connections++;
+    set_connections_of(pool, user, connections_of(pool, user) + 1);
     g_hash_table_add(pool->connections, connection);
 }
 

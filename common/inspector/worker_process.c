@@ -2,7 +2,11 @@
 
 #include <signal.h>
 #include <sys/pidfd.h>
+#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "base/limits.h"
 
 /* An answer that is not to the request under way is a worker that is no longer ours. */
 static gboolean is_answer(const PosternWorkerProcess *worker, const PosternPacket *packet, guint count)
@@ -10,6 +14,12 @@ static gboolean is_answer(const PosternWorkerProcess *worker, const PosternPacke
     return worker->state == POSTERN_WORKER_BUSY && packet->id == worker->request &&
            ((packet->kind == POSTERN_PACKET_RESPONSE && count == 1) ||
             (packet->kind == POSTERN_PACKET_FAILURE && count == 0));
+}
+
+static void set_idle(PosternWorkerProcess *worker)
+{
+    worker->state = POSTERN_WORKER_IDLE;
+    worker->idle_since = g_get_monotonic_time();
 }
 
 static void on_readable(evutil_socket_t socket, short what, void *data)
@@ -23,13 +33,13 @@ static void on_readable(evutil_socket_t socket, short what, void *data)
     if (received == 0)
         return;
     if (received > 0 && is_answer(worker, &packet, count)) {
-        worker->state = POSTERN_WORKER_IDLE;
+        set_idle(worker);
         worker->calls->answered(worker, &packet, count > 0 ? descriptors[0] : -1, worker->user_data);
         return;
     }
     gboolean starting = received > 0 && worker->state == POSTERN_WORKER_STARTING && count == 0;
     if (starting && packet.kind == POSTERN_PACKET_READY) {
-        worker->state = POSTERN_WORKER_IDLE;
+        set_idle(worker);
         worker->calls->ready(worker, packet.value != 0, worker->user_data);
         return;
     }
@@ -69,6 +79,25 @@ void postern_worker_process_adopt(PosternWorkerProcess *worker, GPid process, in
 {
     worker->process = process;
     worker->descriptor = descriptor;
+    if (worker->spare)
+        postern_worker_process_yield(worker);
+}
+
+gint64 postern_worker_process_used(const PosternWorkerProcess *worker)
+{
+    clockid_t clock;
+    struct timespec time;
+    if (worker->process == 0 || clock_getcpuclockid(worker->process, &clock) != 0 ||
+        clock_gettime(clock, &time) != 0)
+        return -1;
+    return (gint64)time.tv_sec * G_USEC_PER_SEC + time.tv_nsec / 1000;
+}
+
+void postern_worker_process_yield(PosternWorkerProcess *worker)
+{
+    worker->spare = TRUE;
+    if (worker->process != 0)
+        (void)setpriority(PRIO_PROCESS, (id_t)worker->process, POSTERN_INSPECTOR_HEAVY_NICE);
 }
 
 gboolean postern_worker_process_send(PosternWorkerProcess *worker, guint64 request, const int *descriptors,

@@ -32,11 +32,13 @@ struct PosternWorkerProcess {
     gpointer template_process; /* its maker, never followed here */
     GPid process;              /* 0: not known yet */
     PosternWorkerState state;
-    gboolean leaving; /* gets no more requests */
-    gpointer job;     /* BUSY: whose, the pool's own */
-    guint64 request;  /* BUSY: the id sent with it */
-    guint requests;   /* so far */
-    gint64 started;   /* monotonic */
+    gboolean leaving;  /* gets no more requests */
+    gboolean spare;    /* not for all clients (inspector/worker_dispatch.c) */
+    gpointer job;      /* BUSY: whose, the pool's own */
+    guint64 request;   /* BUSY: the id sent with it */
+    guint requests;    /* so far */
+    gint64 started;    /* monotonic */
+    gint64 idle_since; /* monotonic; IDLE */
     int socket;
     int descriptor; /* of the process; -1: not known yet */
     struct event *readable;
@@ -52,6 +54,12 @@ void postern_worker_process_free(PosternWorkerProcess *worker);
 
 /* The template has told of it; descriptor is taken. */
 void postern_worker_process_adopt(PosternWorkerProcess *worker, GPid process, int descriptor);
+
+/* The processor time that it has used, in microseconds; -1: not known. */
+gint64 postern_worker_process_used(const PosternWorkerProcess *worker);
+
+/* From now on it runs behind all others, and cannot be had back. */
+void postern_worker_process_yield(PosternWorkerProcess *worker);
 
 /* Gives it a request; the descriptors stay the caller's. FALSE: it is gone. */
 gboolean postern_worker_process_send(PosternWorkerProcess *worker, guint64 request, const int *descriptors,

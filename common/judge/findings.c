@@ -346,5 +346,7 @@ void postern_findings_take(PosternFindings *findings, PosternFindings *source, P
         take_text(&findings->signatures.domain, &source->signatures.domain);
         take_text(&findings->signatures.problem, &source->signatures.problem);
     }
+    findings->not_run = (findings->not_run & ~(guint)checks) | (source->not_run & (guint)checks);
+    source->not_run &= ~(guint)checks;
     take_steps(findings->steps, source->steps, checks);
 }

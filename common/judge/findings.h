@@ -186,6 +186,7 @@ typedef struct {
     PosternDmarcFinding dmarc;
     PosternArcFinding arc;
     PosternSignatures signatures;
+    guint not_run;    /* PosternChecks that no inspector ran; what stands above of them is no finding */
     gboolean explain; /* steps are wanted */
     GPtrArray *steps; /* of PosternStep *, in order, at most POSTERN_STEPS_MAX; never NULL */
 } PosternFindings;

@@ -175,6 +175,7 @@ GVariant *postern_findings_to_variant(const PosternFindings *findings)
                           postern_findings_list(findings->attachments, POSTERN_ATTACHMENTS_REPORTED_MAX,
                                                 attachment_to_variant));
     postern_findings_add_number(&builder, "attachment_count", findings->attachment_count);
+    postern_findings_add_number(&builder, "not_run", findings->not_run);
     postern_findings_add_texts(&builder, content_texts, findings);
     postern_findings_add_authentication(&builder, findings);
     return g_variant_builder_end(&builder);
@@ -208,6 +209,7 @@ PosternFindings *postern_findings_from_variant(GVariant *variant, GError **error
         !postern_findings_get_list(variant, &attachment_list, findings->attachments, error) ||
         !postern_dictionary_get_number(variant, "attachment_count", G_MAXUINT32, &findings->attachment_count,
                                        error) ||
+        !postern_dictionary_get_number(variant, "not_run", POSTERN_CHECKS_ALL, &findings->not_run, error) ||
         !postern_findings_get_texts(variant, content_texts, findings, error) ||
         !postern_findings_get_authentication(variant, findings, error))
         return NULL;

@@ -21,13 +21,24 @@ void postern_row_add_in_brackets(GString *text, const char *detail)
         g_string_append_printf(text, " (%s)", detail);
 }
 
+const PosternRow *const postern_rows_lists[] = {postern_rows_content,    postern_rows_spf,
+                                                postern_rows_dkim,       postern_rows_dmarc,
+                                                postern_rows_inspection, NULL};
+
+PosternAction postern_row_configured_action(const PosternRow *row, const PosternCase *facts)
+{
+    if (row->action_offset == POSTERN_ROW_ALWAYS_REJECT)
+        return POSTERN_ACTION_REJECT;
+    if (row->action_offset == POSTERN_ROW_ALWAYS_TEMPFAIL)
+        return POSTERN_ACTION_TEMPFAIL;
+    return *(const PosternAction *)(gconstpointer)((const char *)facts->policy + row->action_offset);
+}
+
 /* What rests on an error that passes is not refused, nor lost, for good. */
 static PosternAction row_action(const PosternRow *row, const PosternCase *facts)
 {
-    PosternAction action = POSTERN_ACTION_REJECT;
+    PosternAction action = postern_row_configured_action(row, facts);
 
-    if (row->action_offset != POSTERN_ROW_ALWAYS_REJECT)
-        action = *(const PosternAction *)(gconstpointer)((const char *)facts->policy + row->action_offset);
     if ((action == POSTERN_ACTION_REJECT || action == POSTERN_ACTION_DISCARD) && row->is_temporary &&
         row->is_temporary(facts))
         action = POSTERN_ACTION_TEMPFAIL;
@@ -116,13 +127,11 @@ const PosternRow *postern_rows_decide_list(const PosternRow *rows, const Postern
 
 const PosternRow *postern_rows_decide(const PosternCase *facts, PosternAction *ret_action)
 {
-    const PosternRow *const lists[] = {postern_rows_content, postern_rows_spf, postern_rows_dkim,
-                                       postern_rows_dmarc};
     const PosternRow *deciding = NULL;
 
     *ret_action = POSTERN_ACTION_ACCEPT;
-    for (gsize i = 0; i < G_N_ELEMENTS(lists); i++)
-        add_list(lists[i], facts, &deciding, ret_action);
+    for (gsize i = 0; postern_rows_lists[i]; i++)
+        add_list(postern_rows_lists[i], facts, &deciding, ret_action);
     return deciding;
 }
 

@@ -20,7 +20,7 @@ typedef struct {
     const char *name; /* NULL: the end of a list of rows */
     guint checks;     /* PosternChecks: it applies only where policy has one of them; 0: always */
     gboolean (*applies)(const PosternCase *facts);
-    gssize action_offset;                               /* in PosternPolicy; -1: always REJECT */
+    gssize action_offset;                               /* in PosternPolicy, or POSTERN_ROW_ALWAYS_… */
     gboolean suspendable;                               /* not for allowed clients and exempt recipients */
     gboolean (*is_temporary)(const PosternCase *facts); /* TRUE: at most TEMPFAIL; NULL: no */
     const char *refused;                                /* reply code and enhanced code, with REJECT */
@@ -31,6 +31,7 @@ typedef struct {
 
 /* For lists of rows. */
 #define POSTERN_ROW_ALWAYS_REJECT (-1)
+#define POSTERN_ROW_ALWAYS_TEMPFAIL (-2)
 #define POSTERN_ROW_POLICY(member) ((gssize)G_STRUCT_OFFSET(PosternPolicy, member))
 gboolean postern_row_always(const PosternCase *facts);
 gboolean postern_row_has_text(const char *text);
@@ -41,6 +42,14 @@ extern const PosternRow postern_rows_content[]; /* rows_content.c: virus, unscan
 extern const PosternRow postern_rows_spf[];     /* rows_spf.c */
 extern const PosternRow postern_rows_dkim[];    /* rows_dkim.c: those of strangers, and ours */
 extern const PosternRow postern_rows_dmarc[];   /* rows_dmarc.c */
+
+extern const PosternRow postern_rows_inspection[]; /* rows_inspection.c: what could not be found out */
+
+/* All of them, in order; NULL-terminated. */
+extern const PosternRow *const postern_rows_lists[];
+
+/* What policy has for row. */
+PosternAction postern_row_configured_action(const PosternRow *row, const PosternCase *facts);
 
 /* The row that decides, or NULL: none applies with more than ACCEPT. *ret_action is its action, or ACCEPT. */
 const PosternRow *postern_rows_decide(const PosternCase *facts, PosternAction *ret_action);

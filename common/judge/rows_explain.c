@@ -3,13 +3,6 @@
 #include "base/escape.h"
 #include "base/limits.h"
 
-static PosternAction configured_action(const PosternRow *row, const PosternCase *facts)
-{
-    if (row->action_offset == POSTERN_ROW_ALWAYS_REJECT)
-        return POSTERN_ACTION_REJECT;
-    return *(const PosternAction *)(gconstpointer)((const char *)facts->policy + row->action_offset);
-}
-
 /* What comes of row alone. */
 static PosternAction own_action(const PosternRow *row, const PosternCase *facts)
 {
@@ -32,8 +25,8 @@ static void note_row(const PosternRow *row, const PosternRow *deciding, const Po
     g_autofree char *safe = postern_escape_for_reply(g_string_free(text, FALSE));
     const PosternRowNote told = {
         .name = row->name,
-        .group = row->action_offset == POSTERN_ROW_ALWAYS_REJECT ? NULL : group,
-        .configured = configured_action(row, facts),
+        .group = row->action_offset < 0 ? NULL : group,
+        .configured = postern_row_configured_action(row, facts),
         .action = own_action(row, facts),
         .suspended = row->suspendable && postern_case_is_suspended(facts),
         .decides = row == deciding,
@@ -45,13 +38,11 @@ static void note_row(const PosternRow *row, const PosternRow *deciding, const Po
 
 void postern_rows_explain(const PosternCase *facts, PosternRowsExplain note, gpointer user_data)
 {
-    const PosternRow *const lists[] = {postern_rows_content, postern_rows_spf, postern_rows_dkim,
-                                       postern_rows_dmarc};
     PosternAction action;
     const PosternRow *deciding = postern_rows_decide(facts, &action);
 
-    for (gsize i = 0; i < G_N_ELEMENTS(lists); i++)
-        for (const PosternRow *row = lists[i]; row->name; row++)
+    for (gsize i = 0; postern_rows_lists[i]; i++)
+        for (const PosternRow *row = postern_rows_lists[i]; row->name; row++)
             if ((row->checks == 0 || (row->checks & facts->policy->checks)) && row->applies(facts))
                 note_row(row, deciding, facts, note, user_data);
 }

@@ -29,9 +29,10 @@ typedef struct {
  * Decides. header may be NULL (nothing known of the message: no forged fields are removed then, and Subject
  * stays). What was found by checks that policy->checks does not have is ignored. A finding that is
  * NOT_CHECKED decides nothing, except that virus NOT_CHECKED or ERROR counts as unscannable where
- * policy->checks has VIRUS. Replies carry RFC 3463 and RFC 7372 codes: 5.7.1 policy, virus and DMARC, 5.7.23
- * SPF, 5.7.20 DKIM, 4.7.24 SPF error, 4.4.3 for what DKIM and DMARC could not learn from the DNS, 4.3.0 for
- * what could not be signed, 4.7.1 for what could not be scanned.
+ * policy->checks has VIRUS. What no inspector ran (not_run) is TEMPFAIL where policy does more than mark for
+ * what that check might have found. Replies carry RFC 3463 and RFC 7372 codes: 5.7.1 policy, virus and
+ * DMARC, 5.7.23 SPF, 5.7.20 DKIM, 4.7.24 SPF error, 4.4.3 for what DKIM and DMARC could not learn from the
+ * DNS, 4.3.0 for what could not be signed, 4.7.1 for what could not be scanned.
  *
  * The most severe action of all rows that apply decides; of equal ones the first. What rests on a temporary
  * error of the DNS is at most TEMPFAIL, whatever policy says; that a chain of ARC could not be read is one

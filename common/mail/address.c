@@ -113,3 +113,23 @@ guint64 postern_address_client_number(const PosternAddress *address)
         number = number << 8 | address->ipv6.s6_addr[i];
     return number != 0 ? number : 1; /* ::1 is somebody */
 }
+
+char *postern_client_number_to_string(guint64 number)
+{
+    PosternAddress address = {.family = AF_UNSPEC};
+
+    if ((number & IPV4_PREFIX) == IPV4_PREFIX) {
+        address.family = AF_INET;
+        address.ipv4.s_addr = htonl((guint32)number);
+        return postern_address_to_string(&address);
+    }
+    if (number == 0)
+        return postern_address_to_string(&address);
+    address.family = AF_INET6;
+    for (gsize i = 0; i < sizeof number && number != 1; i++)
+        address.ipv6.s6_addr[i] = (guint8)(number >> (56 - 8 * i));
+
+    g_autofree char *text = postern_address_to_string(&address);
+
+    return g_strconcat(text, "/64", NULL);
+}

@@ -34,6 +34,8 @@ gboolean postern_address_is_loopback(const PosternAddress *address);
 
 /* A number that names the client for limits and shares: one address, of IPv6 one /64. 0 for AF_UNSPEC. */
 guint64 postern_address_client_number(const PosternAddress *address);
+/* Back to text: "192.0.2.1", "2001:db8::/64", "unknown" for 0; a new string. */
+char *postern_client_number_to_string(guint64 number);
 
 typedef struct {
     PosternAddress client;   /* who speaks to us, or of whom a trusted relay tells us */

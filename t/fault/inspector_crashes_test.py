@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import random
 import shutil
 import signal
 import subprocess
@@ -11,15 +10,8 @@ import time
 import unittest
 
 from support.inspector import (CLIENT, EICAR, Inspector, children, is_alive, kill, message, parse_results,
-                               run_client, with_attachment, zipped)
+                               run_client, slow_message, with_attachment, zipped)
 from support.process import Program, program_path, wait_until
-
-
-def slow_message():
-    """A message that takes a worker some seconds."""
-    generator = random.Random(5)
-    words = [bytes(generator.choices(range(97, 123), k=6)) for _ in range(5000)]
-    return with_attachment(b" ".join(generator.choices(words, k=5_000_000)), "words.txt")
 
 
 def left_over(inspector):
@@ -73,8 +65,7 @@ class CrashTest(unittest.TestCase):
         client = inspector.ask_later(inspector.save(self.slow), arguments=["--content-only"])
         killed = set()
         while len(killed) < 2:
-            worker, = wait_until(lambda: [pid for pid in inspector.workers() if pid not in killed], 20)
-            time.sleep(0.5)
+            worker = inspector.wait_for_busy_worker()
             self.assertIsNone(client.poll(), "the message is not slow enough for this test")
             os.kill(worker, signal.SIGABRT)
             killed.add(worker)
@@ -165,7 +156,7 @@ class CrashTest(unittest.TestCase):
     def test_too_many_requests(self):
         inspector = Inspector(workers=1)
         self.addCleanup(inspector.__exit__)
-        inspector.program = Program("prlimit", "--nofile=1400:1400", program_path("postern-inspector"),
+        inspector.program = Program("prlimit", "--nofile=1800:1800", program_path("postern-inspector"),
                                     "--config", inspector.configuration, "--socket", inspector.socket,
                                     folder=inspector.folder)
         inspector.wait_for_log("notice: ready: ")

@@ -26,11 +26,11 @@ def message_or_virus(identifier, chance):
 class InspectorTestCase(LoadTestCase):
     """A proxy with an inspector of its own, which finds EICAR."""
 
-    def _set_up(self, **options):
+    def _set_up(self, workers=2, **options):
         self.recorder = self.backend_program()
         self.front = self.proxy(
-            self.recorder.port, proxy={"threads": 2, "inspect": "yes", **options}, inspector={"workers": 2},
-            virus={"database": self.signatures()})
+            self.recorder.port, proxy={"threads": 2, "inspect": "yes", **options},
+            inspector={"workers": workers}, virus={"database": self.signatures()})
         self.inspector = InspectorProcesses(self.front.program)
         self._wait_ready()
 
@@ -101,48 +101,32 @@ class WorkerKill(InspectorTestCase):
 
     def _begin(self, octets):
         """
-        Sends a message, whose reply is left to come. All workers are stopped before its body, when what is
-        asked about envelope and header has been answered: there is one request, and it hangs.
+        Sends a message, whose reply is left to come. The worker is stopped before its body: the scan hangs,
+        and a second worker takes the place of the slow one.
         """
-        self._set_up()
-        self.inspector.wait_for("worker", 2)
+        self._set_up(workers=1)
         self.client = smtp.Client(self.front.port, timeout=30)
         self.addCleanup(self.client.close)
         self.client.ehlo()
         self.client.envelope("one@other.example", "bob@example.org")
         self.assertEqual(self.client.command("DATA").code, 354)
         header, blank, body = smtp.stuffed(octets).partition(b"\r\n\r\n")
-        self.client.send(header + blank)
-        time.sleep(0.5)
-        self.inspector.signal("worker", signal.SIGSTOP)
-        self.client.send(body)
+        holder, = self.inspector.of("worker")
+        kill(holder, signal.SIGSTOP)
+        self.client.send(header + blank + body)
+        self.inspector.wait_for("worker", 2)
         self.assertTrue(self.client.is_silent(0.5))
+        return holder
 
-    def _was_inspecting(self, pid):
-        """What the log says of a worker that was killed."""
-        return self.front.program.wait_for_log(
-            rf"worker {pid} died while it (inspected|had nothing)")[1] == "inspected"
-
-    def _kill_holder(self):
-        """Kills stopped workers until one had the message; those that come in their place are stopped too."""
-        for _ in range(4):
-            old = self.inspector.of("worker")
-            kill(old[0])
-            held = self._was_inspecting(old[0])
-            fresh = wait_until(lambda: set(self.inspector.of("worker")) - set(old), 20)
-            for pid in fresh:
-                kill(pid, signal.SIGSTOP)
-            if held:
-                return
-        self.fail("no worker had the message")
+    def _kill(self, holder):
+        kill(holder)
+        self.front.program.wait_for_log(rf"worker {holder} died while it inspected")
 
     def test_once(self):
         """The other worker gives the verdict."""
         for octets, code in ((GOOD, 250), (demo_messages.infected(), 550)):
             with self.subTest(code):
-                self._begin(octets)
-                self._kill_holder()
-                self.inspector.signal("worker", signal.SIGCONT)
+                self._kill(self._begin(octets))
                 self.assertEqual(self.client.reply().code, code)
                 self.front.stop()
 
@@ -150,12 +134,13 @@ class WorkerKill(InspectorTestCase):
         """A message that two workers have died of is refused for now; the next one is served."""
         for octets in (GOOD, demo_messages.infected()):
             with self.subTest(octets[:20]):
-                self._begin(octets)
+                holder = self._begin(octets)
                 recorded = self.recorder.count()
-                self._kill_holder()
-                self._kill_holder()
+                other, = set(self.inspector.of("worker")) - {holder}
+                kill(other, signal.SIGSTOP)
+                self._kill(holder)
+                self._kill(other)
                 self.assertEqual(self.client.reply().code, 451, self.front.log())
-                self.inspector.signal("worker", signal.SIGCONT)
                 self.assertEqual(self.recorder.count(), recorded)
                 self._wait_ready()
                 self.assertEqual(self._deliver().code, 250)

@@ -3,11 +3,13 @@
 import os
 import pathlib
 import pwd
+import random
 import re
 import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 from support.process import Program, build_folder, wait_until
 
@@ -58,12 +60,40 @@ def is_alive(pid):
         return False
 
 
-def signs(pid):
-    """Whether pid is a process of the inspector that has keys."""
+def role_of(pid):
+    """What a template or worker of the inspector is for: "scan", "light", "sign"; "" for other processes."""
     try:
-        return b"--sign" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        words = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")
     except OSError:
-        return False
+        return ""
+    return next((word.split("=", 1)[1] for word in words if word.startswith("--role=")), "")
+
+
+def slow_message():
+    """A message that takes a worker some seconds."""
+    generator = random.Random(5)
+    words = [bytes(generator.choices(range(97, 123), k=6)) for _ in range(5000)]
+    return with_attachment(b" ".join(generator.choices(words, k=5_000_000)), "words.txt")
+
+
+def bomb_message():
+    """A message of 3 kB that takes a worker some seconds; it ends as unscannable."""
+    import io
+    import zipfile
+    page, out = (b'<a href="http://x.example/">x</a><p><b>&#65;</b>' * 1_000_000)[:45_000_000], io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(4):
+            archive.writestr(f"{number}.html", page)
+    return with_attachment(zipped(out.getvalue(), "pages.zip"), "bomb.zip")
+
+
+def processor_time(pid):
+    """What a process has used, in ticks of the clock; 0: it is gone."""
+    try:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return int(fields[11]) + int(fields[12])
+    except OSError:
+        return 0
 
 
 class Inspector:
@@ -128,7 +158,18 @@ class Inspector:
 
     def templates(self):
         """The pids of its templates that hold signatures."""
-        return [pid for pid in children(self.program.pid) if not signs(pid)]
+        return self._templates("scan")
+
+    def wait_for_busy_worker(self):
+        """The pid of a worker that has been scanning for a while."""
+        def busy():
+            before = {pid: processor_time(pid) for pid in self.workers()}
+            time.sleep(0.2)
+            return [pid for pid, ticks in before.items() if processor_time(pid) >= ticks + 4]
+        return wait_until(busy, 30, "a worker that scans")[0]
+
+    def _templates(self, role):
+        return [pid for pid in children(self.program.pid) if role_of(pid) == role]
 
     def workers(self):
         """The pids of its workers that inspect."""
@@ -136,7 +177,11 @@ class Inspector:
 
     def key_templates(self):
         """The pids of its templates that hold keys."""
-        return [pid for pid in children(self.program.pid) if signs(pid)]
+        return self._templates("sign")
+
+    def light_workers(self):
+        """The pids of its workers that read envelopes and headers."""
+        return [worker for template in self._templates("light") for worker in children(template)]
 
     def signers(self):
         """The pids of its workers that sign."""

@@ -1,8 +1,8 @@
-"""The processes of a proxy's private inspector, by what they are: pool, template, workers."""
+"""The processes of a private inspector, by what they are: pool, template, workers."""
 
 import signal
 
-from support.inspector import children, kill
+from support.inspector import children, kill, role_of
 from support.process import wait_until
 
 ROLES = ("pool", "template", "worker")
@@ -15,11 +15,12 @@ class InspectorProcesses:
         self.program = program
 
     def of(self, role):
-        """The pids of a role; the pool is the program's child, each next role the child of that before."""
+        """The pids of a role; the pool is the program's child, each next role the child of that before. Of
+        templates and workers those that scan."""
         pids = [self.program.pid]
         for _ in range(ROLES.index(role) + 1):
             pids = [child for pid in pids for child in children(pid)]
-        return pids
+        return pids if role == "pool" else [pid for pid in pids if role_of(pid) == "scan"]
 
     def wait_for(self, role, count=1, seconds=20.0):
         """Waits until there are at least count of a role, and returns them."""

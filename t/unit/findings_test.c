@@ -55,6 +55,7 @@ static PosternFindings *sample(void)
     g_ptr_array_add(findings->attachments, attachment("\xc3\xa4.zip", G_MAXUINT64));
     g_ptr_array_add(findings->attachments, attachment(NULL, 0));
     findings->attachment_count = 7;
+    findings->not_run = POSTERN_CHECK_SPF;
     findings->mime_problem = g_strdup("too deep");
     findings->dmarc.ambiguous = TRUE;
     findings->dmarc.problem = g_strdup("no colon");
@@ -87,7 +88,8 @@ static char *describe(const PosternFindings *findings)
 
         g_string_append_printf(text, "%s %s %" G_GUINT64_FORMAT ";", item->name, item->type, item->size);
     }
-    g_string_append_printf(text, "%u %s", findings->attachment_count, findings->mime_problem);
+    g_string_append_printf(text, "%u %u %s", findings->attachment_count, findings->not_run,
+                           findings->mime_problem);
     g_string_append_printf(text, ";%d %d %s", findings->dmarc.from_invalid, findings->dmarc.ambiguous,
                            findings->dmarc.problem);
     return g_string_free(text, FALSE);
@@ -192,6 +194,7 @@ static void test_variant_of_stranger(void)
         "{'attachments': <[{'size': <uint32 1>}]>}",
         "{'attachments': <[{'name': <'x'>}]>}",
         "{'attachment_count': <-1>}",
+        "{'not_run': <uint32 0x80000000>}",
         "{'mime_problem': <'x'>}",
     };
 

@@ -174,6 +174,43 @@ static void test_while_it_arrives(Fixture *fixture, gconstpointer data)
     g_assert_cmpuint(fixture->stages[POSTERN_STAGE_WHOLE], ==, 1);
 }
 
+/* The dot comes before the header is looked at: DKIM goes with the body, DMARC needs no worker that scans. */
+static void test_dot_comes_at_once(Fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    g_autoptr(PosternMessage) header = message("Subject: x\r\n\r\n");
+    fixture->fake->answer = answer_honestly;
+    begin(fixture, POSTERN_CHECKS_ALL, 5000);
+    postern_inspection_header(fixture->inspection, header);
+    finish(fixture);
+    assert_all_found(fixture);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_HEADER], ==, 1);
+    g_assert_cmpuint(fixture->findings->not_run, ==, 0);
+}
+
+static void answer_light_alone(FakeInspector *fake, const PosternPacket *packet, PosternRequest *request,
+                               guint64 octets)
+{
+    g_assert_cmpuint(packet->role, ==, postern_stage_role(request->stage));
+    if (packet->role == POSTERN_ROLE_LIGHT)
+        answer_honestly(fake, packet, request, octets);
+}
+
+/* All workers that scan are busy for ever: what the others can find out is found out. */
+static void test_no_worker_that_scans(Fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    const guint light = POSTERN_CHECKS_CLIENT | POSTERN_CHECK_DMARC;
+    g_autoptr(PosternMessage) header = message("Subject: x\r\n\r\n");
+    fixture->fake->answer = answer_light_alone;
+    begin(fixture, POSTERN_CHECKS_ALL, 300);
+    postern_inspection_header(fixture->inspection, header);
+    finish(fixture);
+    g_assert_error(fixture->error, POSTERN_ERROR, POSTERN_ERROR_TIMEOUT);
+    g_assert_cmpint(fixture->findings->spf.result, ==, POSTERN_SPF_PASS);
+    g_assert_cmpuint(fixture->findings->not_run, ==, POSTERN_CHECKS_ALL & ~light);
+}
+
 static void test_some_checks(Fixture *fixture, gconstpointer data)
 {
     (void)data;
@@ -211,6 +248,7 @@ static void assert_nothing_found(const Fixture *fixture)
     g_assert_cmpint(fixture->findings->virus.result, ==, POSTERN_VIRUS_ERROR);
     g_assert_nonnull(fixture->findings->virus.reason);
     g_assert_nonnull(fixture->findings->mime_problem);
+    g_assert_cmpuint(fixture->findings->not_run, ==, POSTERN_CHECKS_ALL);
 }
 
 static void test_deadline(Fixture *fixture, gconstpointer data)
@@ -440,6 +478,8 @@ int main(int argc, char **argv)
     alarm(100);
     add("/inspection/at-once", test_at_once);
     add("/inspection/while-it-arrives", test_while_it_arrives);
+    add("/inspection/dot-comes-at-once", test_dot_comes_at_once);
+    add("/inspection/no-worker-that-scans", test_no_worker_that_scans);
     add("/inspection/some-checks", test_some_checks);
     add("/inspection/no-checks", test_no_checks);
     add("/inspection/deadline", test_deadline);

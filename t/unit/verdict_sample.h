@@ -112,7 +112,7 @@ static inline void add_dmarc_word(PosternFindings *findings, const char *word)
 }
 
 /* Findings from words: "spf=fail", "dkim=pass", "p=reject" for a failure of DMARC, "virus=infected" …; clean
- * where nothing is said of a virus. */
+ * where nothing is said of a virus. "spf=not_run", "dkim=not_run" …: no inspector ran that check. */
 static inline PosternFindings *new_findings(const char *words)
 {
     PosternFindings *findings = postern_findings_new();
@@ -133,6 +133,13 @@ static inline PosternFindings *new_findings(const char *words)
         for (int r = 0; g_str_has_prefix(*word, "virus=") && r <= POSTERN_VIRUS_ERROR; r++)
             if (strcmp(value + 1, postern_virus_result_name((PosternVirusResult)r)) == 0)
                 findings->virus.result = (PosternVirusResult)r;
+    }
+    for (guint i = 0; i < 32; i++) {
+        g_autofree char *not_run =
+            g_strdup_printf("%s=not_run", postern_check_name((PosternChecks)(1U << i)));
+
+        if (g_strv_contains((const char *const *)list, not_run))
+            findings->not_run |= 1U << i;
     }
     if (findings->virus.result == POSTERN_VIRUS_INFECTED)
         findings->virus.name = g_strdup("Eicar-Test-Signature");

@@ -72,6 +72,13 @@ static const RowCase row_cases[] = {
      "550 5.7.1 Header field From does not name one author domain (two From fields)",
      "451 4.7.1 Header field From does not name one author domain (two From fields), try again "
      "later"},
+    {"spf=not_run", "inspection", "451 4.3.0 Message could not be checked, try again later",
+     "451 4.3.0 Message could not be checked, try again later"},
+    {"dkim=not_run dmarc=pass", "inspection", "451 4.3.0 Message could not be checked, try again later",
+     "451 4.3.0 Message could not be checked, try again later"},
+    {"dmarc=not_run", "inspection", "451 4.3.0 Message could not be checked, try again later",
+     "451 4.3.0 Message could not be checked, try again later"},
+    {"arc=not_run virus=not_run content=not_run", NULL, NULL, NULL},
     {"sign=error", "sign_error", "451 4.3.0 Message could not be signed, try again later",
      "451 4.3.0 Message could not be signed, try again later"},
     {"virus=error", "unscannable", "451 4.7.1 Message could not be scanned for viruses, try again later",
@@ -155,6 +162,53 @@ static void test_observe(void)
         g_assert_cmpstr(verdict->would_reply, ==, real->reply);
         g_assert_cmpstr(verdict->check, ==, real->check);
         g_assert_cmpstr(verdict->authentication_results, ==, real->authentication_results);
+    }
+}
+
+/* What was not found out counts as what policy would do about it; a mere mark is worth no delay. */
+static void test_not_run(void)
+{
+    static const struct {
+        const char *findings;
+        PosternAction spf_fail, dkim_fail, dmarc_reject;
+        PosternAction expected;
+    } cases[] = {
+        {"spf=not_run spf=temperror", POSTERN_ACTION_REJECT, POSTERN_ACTION_MARK, POSTERN_ACTION_MARK,
+         POSTERN_ACTION_TEMPFAIL},
+        {"spf=not_run spf=temperror", POSTERN_ACTION_MARK, POSTERN_ACTION_REJECT, POSTERN_ACTION_MARK,
+         POSTERN_ACTION_ACCEPT},
+        {"spf=temperror", POSTERN_ACTION_REJECT, POSTERN_ACTION_REJECT, POSTERN_ACTION_REJECT,
+         POSTERN_ACTION_ACCEPT},
+        {"spf=not_run dmarc=temperror", POSTERN_ACTION_MARK, POSTERN_ACTION_MARK, POSTERN_ACTION_QUARANTINE,
+         POSTERN_ACTION_TEMPFAIL},
+        {"dkim=not_run dmarc=temperror", POSTERN_ACTION_MARK, POSTERN_ACTION_MARK, POSTERN_ACTION_REJECT,
+         POSTERN_ACTION_TEMPFAIL},
+        /* SPF has settled it. */
+        {"dkim=not_run dmarc=pass", POSTERN_ACTION_MARK, POSTERN_ACTION_MARK, POSTERN_ACTION_REJECT,
+         POSTERN_ACTION_ACCEPT},
+        {"dkim=not_run dmarc=none", POSTERN_ACTION_REJECT, POSTERN_ACTION_MARK, POSTERN_ACTION_REJECT,
+         POSTERN_ACTION_ACCEPT},
+        {"dkim=not_run p=reject", POSTERN_ACTION_MARK, POSTERN_ACTION_MARK, POSTERN_ACTION_REJECT,
+         POSTERN_ACTION_REJECT},
+        {"dkim=not_run spf=fail", POSTERN_ACTION_REJECT, POSTERN_ACTION_QUARANTINE, POSTERN_ACTION_MARK,
+         POSTERN_ACTION_REJECT},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(PosternPolicy) policy = new_policy(POSTERN_ACTION_MARK);
+
+        policy->spf_fail = cases[i].spf_fail;
+        policy->dkim_fail = cases[i].dkim_fail;
+        policy->dmarc_reject = cases[i].dmarc_reject;
+
+        g_autoptr(PosternVerdict) verdict = decide(policy, cases[i].findings);
+
+        g_assert_cmpint(verdict->action, ==, cases[i].expected);
+        policy->checks = POSTERN_CHECK_VIRUS;
+
+        g_autoptr(PosternVerdict) unchecked = decide(policy, cases[i].findings);
+
+        g_assert_cmpint(unchecked->action, ==, POSTERN_ACTION_ACCEPT);
     }
 }
 
@@ -418,6 +472,7 @@ int main(int argc, char **argv)
     g_test_add_func("/verdict/replies", test_replies);
     g_test_add_func("/verdict/observe", test_observe);
     g_test_add_func("/verdict/most-severe-wins", test_most_severe_wins);
+    g_test_add_func("/verdict/not-run", test_not_run);
     g_test_add_func("/verdict/checks", test_checks);
     g_test_add_func("/verdict/not-scanned", test_not_scanned);
     g_test_add_func("/verdict/unscannable", test_unscannable);

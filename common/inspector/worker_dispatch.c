@@ -1,0 +1,98 @@
+#include <signal.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "inspector/worker_pool_private.h"
+#include "mail/envelope.h"
+
+/*
+ * Who is served by which worker.
+ *
+ * A client that has used its budget of processor time is heavy. Its scans wait for spare workers, which run
+ * behind all others (nice), are started when they are needed and end when they are not; there are at most as
+ * many as regular ones. A scan that has run for long makes its worker a spare one, and a new regular worker
+ * takes its place. So the regular workers are free for everybody else after POSTERN_INSPECTOR_SLOW_MS at the
+ * latest, until there is no room for spare ones.
+ */
+
+static gboolean is_heavy(gpointer client, gpointer now)
+{
+    return postern_account_is_heavy(client, *(const gint64 *)now);
+}
+
+static gboolean is_not_heavy(gpointer client, gpointer now)
+{
+    return !is_heavy(client, now);
+}
+
+/* Once in a while, for people. */
+static void tell_if_heavy(PosternAccount *account, gint64 now)
+{
+    const gint64 window = POSTERN_INSPECTOR_BUDGET_WINDOW_SECONDS * G_USEC_PER_SEC;
+    if (!postern_account_is_heavy(account, now) || (account->told != 0 && now - account->told < window))
+        return;
+    account->told = now;
+    g_autofree char *client = postern_client_number_to_string(account->key.client);
+    postern_log(
+        POSTERN_LOG_NOTICE,
+        "mail of client %s, asked for by user %u, took more than %.1f s of processor time in %d s: its "
+        "scans run behind those of others",
+        client, account->key.user, POSTERN_INSPECTOR_BUDGET_MS / 1000.0,
+        POSTERN_INSPECTOR_BUDGET_WINDOW_SECONDS);
+}
+
+static gboolean assign(PosternWorkerGroup *group, PosternWorkerProcess *worker, PosternJob *job)
+{
+    PosternWorkerPool *pool = group->pool;
+    gboolean scans = group->role == POSTERN_ROLE_SCAN;
+    guint maximum_ms = group->role == POSTERN_ROLE_LIGHT ? POSTERN_INSPECTOR_LIGHT_TIMEOUT_MS
+                                                         : pool->configuration->inspector.scan_timeout_ms;
+    if (!postern_worker_process_send(worker, ++pool->last_number, job->descriptors, job->count))
+        return FALSE;
+    postern_job_run(job, worker, maximum_ms, scans ? POSTERN_INSPECTOR_SLOW_MS : 0);
+    if (scans)
+        tell_if_heavy(job->account, job->started);
+    return TRUE;
+}
+
+void postern_worker_pool_dispatch(PosternWorkerGroup *group)
+{
+    gint64 now = g_get_monotonic_time();
+    gboolean scans = group->role == POSTERN_ROLE_SCAN;
+    gboolean none[2] = {FALSE, FALSE}; /* for a regular worker, for a spare one */
+    for (guint i = 0; i < group->workers->len; i++) {
+        PosternWorkerProcess *worker = g_ptr_array_index(group->workers, i);
+        guint kind = worker->spare ? 1 : 0;
+        if (worker->state != POSTERN_WORKER_IDLE || worker->leaving || none[kind])
+            continue;
+        PosternQueueWants wants = worker->spare ? is_heavy : is_not_heavy;
+        PosternJob *job = postern_queue_pop(group->queue, scans ? wants : NULL, &now);
+        if (job == NULL) {
+            none[kind] = TRUE;
+        } else if (!assign(group, worker, job)) {
+            /* Its end will be told by its socket, and brings another. */
+            worker->leaving = TRUE;
+            postern_queue_push_back(group->queue, job);
+        }
+    }
+    if (scans && postern_queue_has(group->queue, is_heavy, &now))
+        postern_worker_group_add_spare(group);
+}
+
+void postern_worker_pool_job_timer(PosternWorkerPool *pool, PosternJob *job)
+{
+    PosternWorkerGroup *group = job->group;
+    PosternWorkerProcess *worker = job->worker;
+    if (g_get_monotonic_time() < job->limit) {
+        postern_job_note_slow(job);
+        postern_worker_group_replace_slow(group, worker);
+        return;
+    }
+    postern_log(POSTERN_LOG_WARNING, "worker %d was killed: its request was over its time",
+                (int)worker->process);
+    postern_job_leave(job);
+    postern_worker_pool_count_loss(job);
+    postern_worker_pool_job_fail(pool, job, POSTERN_FAILURE_TIMEOUT, "the inspection took too long");
+    postern_worker_group_drop_worker(group, worker);
+    postern_worker_pool_dispatch(group);
+}

@@ -230,17 +230,25 @@ static gboolean serve(Template *template)
     return sources[0].revents == 0 || serve_pool(template);
 }
 
-/* What ends us is the control socket, or the pool's death: a SIGTERM to the whole group must let it drain. */
+/* The closed control socket bids us end and tidy up; if we hang, the alarm's default action ends us. */
+static void on_pool_death(int number)
+{
+    (void)number;
+    alarm(POSTERN_INSPECTOR_TEMPLATE_END_MS / 1000);
+}
+
+/* What ends us is the control socket alone: a SIGTERM to the whole group must let the pool drain. */
 static gboolean take_signals(Template *template, GError **error)
 {
-    static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
+    static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGPIPE};
     sigset_t ended;
     for (gsize i = 0; i < G_N_ELEMENTS(ignored); i++)
         signal(ignored[i], SIG_IGN);
+    signal(SIGUSR2, on_pool_death);
     sigemptyset(&ended);
     sigaddset(&ended, SIGCHLD);
     if (sigprocmask(SIG_BLOCK, &ended, NULL) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
-        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+        prctl(PR_SET_PDEATHSIG, SIGUSR2, 0, 0, 0) != 0)
         return postern_error_set_system(error, errno, "setting up the template");
     template->signals = signalfd(-1, &ended, SFD_CLOEXEC | SFD_NONBLOCK);
     return template->signals >= 0 || postern_error_set_system(error, errno, "making a signalfd");

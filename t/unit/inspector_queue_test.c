@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/limits.h"
@@ -320,6 +321,45 @@ static void test_stale_directory(void)
     g_assert_cmpint(rmdir(living) | rmdir(other) | rmdir(parent), ==, 0);
 }
 
+#define STARTERS 20
+
+/* One of many programs that start, work and end at the same moment; its exit status. */
+static int start_and_end(const char *parent)
+{
+    for (guint i = 0; i < 50; i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(PosternDirectory) directory = postern_directory_new(parent, "postern-inspector-", &error);
+        if (directory == NULL)
+            return 1;
+        g_autofree char *file = g_build_filename(directory->path, "file", NULL);
+        if (!g_file_set_contents(file, "x", 1, NULL))
+            return 2;
+        if (!g_file_test(file, G_FILE_TEST_EXISTS))
+            return 3; /* another one has removed it */
+    }
+    return 0;
+}
+
+static void test_start_together(void)
+{
+    g_autofree char *parent = make_parent();
+    GPid processes[STARTERS];
+    for (guint i = 0; i < STARTERS; i++) {
+        processes[i] = fork();
+        if (processes[i] == 0)
+            _exit(start_and_end(parent));
+    }
+    for (guint i = 0; i < STARTERS; i++) {
+        int status = -1;
+        g_assert_cmpint(waitpid(processes[i], &status, 0), ==, processes[i]);
+        g_assert_cmpint(status, ==, 0);
+    }
+    /* What the last of two was about to remove may be left, but no more than that. */
+    PosternDirectory *directory = postern_directory_new(parent, "postern-inspector-", NULL);
+    postern_directory_free(directory);
+    g_assert_cmpint(rmdir(parent), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -337,5 +377,6 @@ int main(int argc, char **argv)
     g_test_add_func("/accounts/full", test_accounts_full);
     g_test_add_func("/directory", test_directory);
     g_test_add_func("/directory/stale", test_stale_directory);
+    g_test_add_func("/directory/start-together", test_start_together);
     return g_test_run();
 }

@@ -8,6 +8,7 @@ import re
 import unittest
 
 from flow import verdict_test as doors
+from support import outcome
 from support.demo_messages import DATA
 from support.milter import MilterTestCase
 from support.milter_client import split
@@ -138,4 +139,4 @@ class MilterVerdictTest(MilterTestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    outcome.main()

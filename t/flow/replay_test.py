@@ -14,6 +14,7 @@ except ImportError:
     yaml = None
 
 from flow import verdict_test as doors
+from support import outcome
 from support.demo_messages import DATA
 from support.inspector import with_attachment
 from support.process import program_path, shared_folder
@@ -262,4 +263,4 @@ def comparable(text):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    outcome.main()

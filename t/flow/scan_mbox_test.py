@@ -6,6 +6,7 @@ mailboxes larger than any memory, are scanned one by one.
 import json
 import unittest
 
+from support import outcome
 from support.process import shared_folder
 from support.scan import (ACCEPT, NO_INPUT, REJECT, ScanTestCase, as_mboxrd, own_messages, plain,
                           without_name)
@@ -141,4 +142,4 @@ class MailboxTest(ScanTestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    outcome.main()

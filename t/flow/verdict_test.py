@@ -8,6 +8,7 @@ import json
 import re
 import unittest
 
+from support import outcome
 from support.demo_messages import DATA, altered, eicar, infected, signed
 from support.process import shared_folder
 from support.proxy import ProxyTestCase, run_program
@@ -227,4 +228,4 @@ def unfolded(field):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    outcome.main()

@@ -35,8 +35,9 @@ def source_folder():
 
 
 def shared_folder():
-    """Published test data that is no part of the project, where it is there."""
-    return pathlib.Path(os.environ.get("POSTERN_SHARED", source_folder().parent / "shared" / "data"))
+    """Published test data that is no part of the project; else what of it contrib/unpack-suites has."""
+    beside = pathlib.Path(os.environ.get("POSTERN_SHARED", source_folder().parent / "shared" / "data"))
+    return beside if beside.exists() else build_folder() / "suites"
 
 
 def program_path(name):

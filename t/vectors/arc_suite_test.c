@@ -11,7 +11,7 @@
 #include "vectors/shared_data.h"
 
 #define SUITE "arc/arc-draft-validation-tests.yml"
-#define SUITE_CASES 171
+#define SUITE_CASES 170 /* 171 as published; Mail::DKIM's copy lacks one */
 
 #if __has_include(<yaml.h>)
 #include <yaml.h>

@@ -1,6 +1,6 @@
 /*
  * Finds published test data that is not part of the project: $POSTERN_SHARED, else ../shared/data beside the
- * source.
+ * source, else what contrib/unpack-suites made of Debian's packages in the build folder.
  */
 #pragma once
 
@@ -11,22 +11,31 @@
 
 #define SHARED_DATA_SKIP 77
 
+/* The path of part in folder below root (NULL: there is none), or NULL where it is not there. */
+static inline char *shared_data_below(const char *root, const char *folder, const char *part)
+{
+    g_autofree char *path = root != NULL ? g_build_filename(root, folder, part, NULL) : NULL;
+    return path != NULL && g_file_test(path, G_FILE_TEST_EXISTS) ? g_steal_pointer(&path) : NULL;
+}
+
 /* The path of part ("dkim/zone.json"), or NULL where it is not there. */
 static inline char *shared_data_path(const char *part)
 {
-    const char *folder = g_getenv("POSTERN_SHARED");
-    const char *source = g_getenv("POSTERN_SOURCE");
-    g_autofree char *beside = source != NULL ? g_build_filename(source, "..", "shared", "data", NULL) : NULL;
-    if (folder == NULL)
-        folder = beside;
-    g_autofree char *path = folder != NULL ? g_build_filename(folder, part, NULL) : NULL;
-    return path != NULL && g_file_test(path, G_FILE_TEST_EXISTS) ? g_steal_pointer(&path) : NULL;
+    char *path = shared_data_below(g_getenv("POSTERN_SHARED"), ".", part);
+    if (path == NULL && g_getenv("POSTERN_SHARED") == NULL)
+        path = shared_data_below(g_getenv("POSTERN_SOURCE"), "../shared/data", part);
+    return path != NULL ? path : shared_data_below(g_getenv("POSTERN_BUILD"), "suites", part);
 }
 
 /* What main returns without the data. */
 static inline int shared_data_skip(const char *part)
 {
-    printf("skipped: no %s in $POSTERN_SHARED or ../shared/data\n", part);
+    g_autofree char *path = shared_data_below(g_getenv("POSTERN_BUILD"), "suites", "missing");
+    g_autofree char *missing = NULL;
+    if (path != NULL)
+        (void)g_file_get_contents(path, &missing, NULL, NULL);
+    printf("skipped: no %s in $POSTERN_SHARED, ../shared/data or the build folder's suites\n%s", part,
+           missing != NULL ? missing : "contrib/unpack-suites was not run\n");
     return SHARED_DATA_SKIP;
 }
 

@@ -316,7 +316,9 @@ static void handle_failure(PosternSession *session, const PosternBackendEvent *e
     gboolean needed = session->state == POSTERN_SESSION_DELIVERING || postern_session_awaits_answers(session);
     if (!needed)
         return;
-    if (transaction->mail_refusal != NULL && transaction->mail_refusal->code != 421) {
+    /* Of a message that is on its way a part was accepted before: this is not the answer to it. */
+    if (transaction->mail_refusal != NULL && transaction->mail_refusal->code != 421 &&
+        session->state != POSTERN_SESSION_DELIVERING) {
         answer_all(session, transaction->mail_refusal, now);
         return;
     }

@@ -38,6 +38,29 @@ static void test_repeat_refused(gsize piece)
     }
 }
 
+/* A part was accepted, then the back-end did not want the client any more: its message has an answer too,
+ * whatever becomes of the next connection. */
+static void test_refused_in_between(gsize piece)
+{
+    static const char *const ends[] = {"554 5.7.1 blocked\r\n", "421 4.7.0 later\r\n", HARNESS_CLOSE};
+    for (gsize i = 0; i < G_N_ELEMENTS(ends); i++) {
+        Harness harness;
+        harness_start(&harness, "", piece);
+        harness_open_envelope(&harness);
+        harness_wait(&harness, POSTERN_BORROW_SILENCE_MS);
+        harness_rule(&harness, "XCLIENT", "554 5.7.1 blocked\r\n", 1);
+        harness_rule(&harness, "XCLIENT", ends[i], 0);
+        harness_say(&harness, "RCPT TO:<c@y.test>\r\n");
+        harness_expect(&harness, "554");
+        harness_say(&harness, "DATA\r\n" MESSAGE);
+        harness_expect(&harness, i == 0 ? "354 554" : "354 451");
+        g_assert_cmpuint(harness.messages, ==, 0);
+        harness_say(&harness, "NOOP\r\n");
+        harness_expect(&harness, "250");
+        harness_finish(&harness);
+    }
+}
+
 static void test_borrow_failed(gsize piece)
 {
     Harness harness;
@@ -355,6 +378,7 @@ static const struct {
     void (*test)(gsize piece);
 } cases[] = {
     {"/session-backend/repeat-refused", test_repeat_refused},
+    {"/session-backend/refused-in-between", test_refused_in_between},
     {"/session-backend/borrow-failed", test_borrow_failed},
     {"/session-backend/our-own-is-refused", test_our_own_is_refused},
     {"/session-backend/the-client-is-refused", test_the_client_is_refused},

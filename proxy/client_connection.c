@@ -141,7 +141,8 @@ static void look_up_name(PosternClientConnection *client)
     if (postern_dns_client_name(address->family, &address->ipv4, client->name_answers, &name, &reverse,
                                 &temporary) == 0) {
         client->name_ask =
-            postern_resolver_ask(client->thread->resolver, client->name_answers, on_name_answers, client);
+            postern_resolver_ask(client->thread->resolver, postern_address_client_number(address),
+                                 client->name_answers, on_name_answers, client);
         return;
     }
     g_clear_pointer(&client->name_answers, postern_answers_unref);

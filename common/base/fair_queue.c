@@ -150,6 +150,11 @@ guint postern_fair_queue_needy(const PosternFairQueue *queue)
     return queue->needy;
 }
 
+guint postern_fair_queue_lines(const PosternFairQueue *queue)
+{
+    return queue->ready.length;
+}
+
 guint postern_fair_queue_waiting_with(const PosternFairPlace *place)
 {
     return place->client->waiting.length;

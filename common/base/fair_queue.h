@@ -47,6 +47,8 @@ guint postern_fair_queue_waiting(const PosternFairQueue *queue);
 guint postern_fair_queue_admitted(const PosternFairQueue *queue);
 /* Clients that wait and have nothing: one that comes free would be for them, and for no other. */
 guint postern_fair_queue_needy(const PosternFairQueue *queue);
+/* Lines with somebody in them. */
+guint postern_fair_queue_lines(const PosternFairQueue *queue);
 /* Places WAITING in the line that place (not NONE) is of. */
 guint postern_fair_queue_waiting_with(const PosternFairPlace *place);
 /* TRUE where as many are admitted as may be. */

@@ -13,6 +13,7 @@ struct PosternResolver {
     PosternResolverUnknown unknown; /* neither context nor file does */
     gpointer unknown_data;
     PosternResolverTurns *turns;
+    PosternFairQueue *room; /* for questions on their way */
     struct event *turn; /* somebody who stood in line may go */
     PosternResolverHealth *health; /* or NULL */
     const void *departing; /* the flight that libunbound is asked for now: the cache answers at once */
@@ -24,6 +25,7 @@ struct PosternResolver {
 struct PosternResolverAsk {
     PosternResolver *resolver;
     GList in_resolver;
+    guint64 client;
     PosternAnswers *answers;
     PosternResolverDone done;
     gpointer user_data;
@@ -43,6 +45,7 @@ typedef struct {
     GList in_ask;
     PosternQuestion *question;
     PosternResolverTurn turn;
+    PosternFairPlace room;
     gint64 started; /* monotonic, microseconds */
 } Flight;
 
@@ -64,6 +67,7 @@ static Flight *flight_new(PosternResolverAsk *ask, const PosternQuestion *questi
 static void flight_free(Flight *flight)
 {
     postern_resolver_turns_end(flight->resolver->turns, &flight->turn);
+    postern_fair_queue_leave(flight->resolver->room, &flight->room);
     g_queue_unlink(&flight->resolver->flights, &flight->in_resolver);
     if (flight->ask != NULL)
         g_queue_unlink(&flight->ask->flights, &flight->in_ask);
@@ -129,12 +133,15 @@ static void flight_start(PosternResolverAsk *ask, const PosternQuestion *questio
         postern_answers_add(ask->answers, question, postern_answer_new(POSTERN_ANSWER_TIMEOUT));
         return;
     }
-    if (resolver->flights.length >= POSTERN_RESOLVER_QUESTIONS_MAX) {
+    Flight *flight = flight_new(ask, question);
+    postern_fair_queue_wait(resolver->room, &flight->room, ask->client, FALSE);
+    if (postern_fair_queue_admit(resolver->room) == NULL) {
         postern_answers_add(ask->answers, question, postern_answer_new(POSTERN_ANSWER_SERVFAIL));
+        flight_free(flight);
         return;
     }
-    Flight *flight = flight_new(ask, question);
-    if (postern_resolver_turns_begin(resolver->turns, &flight->turn, question->name, flight->started))
+    if (postern_resolver_turns_begin(resolver->turns, &flight->turn, flight->question->name, ask->client,
+                                     flight->started))
         flight_depart(flight);
 }
 
@@ -188,6 +195,7 @@ static PosternResolver *resolver_new(struct event_base *loop)
     g_queue_init(&resolver->asks);
     g_queue_init(&resolver->flights);
     resolver->turns = postern_resolver_turns_new();
+    resolver->room = postern_fair_queue_new(POSTERN_RESOLVER_QUESTIONS_MAX);
     resolver->turn = event_new(loop, -1, 0, on_turn, resolver);
     return resolver;
 }
@@ -242,16 +250,18 @@ void postern_resolver_free(PosternResolver *resolver)
     while (resolver->flights.head != NULL)
         flight_free(resolver->flights.head->data);
     postern_resolver_turns_free(resolver->turns);
+    postern_fair_queue_free(resolver->room);
     event_free(resolver->turn);
     postern_answers_file_unref(resolver->file);
     g_free(resolver);
 }
 
-static PosternResolverAsk *ask_new(PosternResolver *resolver, PosternAnswers *answers,
+static PosternResolverAsk *ask_new(PosternResolver *resolver, guint64 client, PosternAnswers *answers,
                                    PosternResolverDone done, gpointer user_data)
 {
     PosternResolverAsk *ask = g_new0(PosternResolverAsk, 1);
     ask->resolver = resolver;
+    ask->client = client;
     ask->in_resolver.data = ask;
     ask->answers = postern_answers_ref(answers);
     ask->done = done;
@@ -263,13 +273,13 @@ static PosternResolverAsk *ask_new(PosternResolver *resolver, PosternAnswers *an
     return ask;
 }
 
-PosternResolverAsk *postern_resolver_ask_these(PosternResolver *resolver, const GPtrArray *questions,
-                                               PosternAnswers *answers, PosternResolverDone done,
-                                               gpointer user_data)
+PosternResolverAsk *postern_resolver_ask_these(PosternResolver *resolver, guint64 client,
+                                               const GPtrArray *questions, PosternAnswers *answers,
+                                               PosternResolverDone done, gpointer user_data)
 {
     g_return_val_if_fail(resolver != NULL && answers != NULL && done != NULL, NULL);
 
-    PosternResolverAsk *ask = ask_new(resolver, answers, done, user_data);
+    PosternResolverAsk *ask = ask_new(resolver, client, answers, done, user_data);
 
     /* Answers that are known at once take their questions out of the array of those noted. */
     ask->asking = TRUE;
@@ -288,12 +298,13 @@ PosternResolverAsk *postern_resolver_ask_these(PosternResolver *resolver, const 
     return ask;
 }
 
-PosternResolverAsk *postern_resolver_ask(PosternResolver *resolver, PosternAnswers *answers,
+PosternResolverAsk *postern_resolver_ask(PosternResolver *resolver, guint64 client, PosternAnswers *answers,
                                          PosternResolverDone done, gpointer user_data)
 {
     g_return_val_if_fail(answers != NULL, NULL);
 
-    return postern_resolver_ask_these(resolver, postern_answers_questions(answers), answers, done, user_data);
+    return postern_resolver_ask_these(resolver, client, postern_answers_questions(answers), answers, done,
+                                      user_data);
 }
 
 void postern_resolver_cancel(PosternResolverAsk *ask)

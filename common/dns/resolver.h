@@ -8,6 +8,7 @@
 #include <glib.h>
 
 #include "base/configuration.h"
+#include "base/fair_queue.h"
 #include "dns/answers.h"
 #include "dns/answers_file.h"
 #include "dns/resolver_health.h"
@@ -66,17 +67,18 @@ typedef struct PosternResolverAsk PosternResolverAsk;
 
 /*
  * Asks all noted questions of answers (a reference is taken until done) at once; what has no answer after
- * timeout_ms is a TIMEOUT; what would be more than POSTERN_RESOLVER_QUESTIONS_MAX on their way is SERVFAIL.
- * The ask ends with its callback or with postern_resolver_cancel().
+ * timeout_ms is a TIMEOUT. client: whose mail they are for, so that nobody's questions hold up those of
+ * others (base/fair_queue.h); what would be more than its share of POSTERN_RESOLVER_QUESTIONS_MAX is
+ * SERVFAIL. The ask ends with its callback or with postern_resolver_cancel().
  */
-PosternResolverAsk *postern_resolver_ask(PosternResolver *resolver, PosternAnswers *answers,
+PosternResolverAsk *postern_resolver_ask(PosternResolver *resolver, guint64 client, PosternAnswers *answers,
                                          PosternResolverDone done, gpointer user_data);
 
 /* The same, of these questions (of PosternQuestion *, copied) alone: others that are noted in answers may be
  * on their way for another ask, which this one does not wait for. */
-PosternResolverAsk *postern_resolver_ask_these(PosternResolver *resolver, const GPtrArray *questions,
-                                               PosternAnswers *answers, PosternResolverDone done,
-                                               gpointer user_data);
+PosternResolverAsk *postern_resolver_ask_these(PosternResolver *resolver, guint64 client,
+                                               const GPtrArray *questions, PosternAnswers *answers,
+                                               PosternResolverDone done, gpointer user_data);
 
 /* Ends an ask without its callback; NULL is allowed. A late answer touches nothing of the caller's. */
 void postern_resolver_cancel(PosternResolverAsk *ask);

@@ -7,21 +7,23 @@
 
 typedef struct {
     char *name;
-    GQueue under_way; /* of PosternResolverTurn *, the oldest first */
-    GQueue waiting;
-    GList ready_link; /* its data is NULL while it is not in ready */
+    GQueue under_way;        /* of PosternResolverTurn *, the oldest first */
+    PosternFairQueue *aside; /* those that stand aside */
+    GList ready_link;        /* its data is NULL while it is not in ready */
 } Domain;
 
 struct PosternResolverTurns {
     GHashTable *domains; /* name to Domain * */
-    GQueue ready;        /* of Domain * that have somebody waiting, and may let him go */
-    guint under_way;
+    GQueue ready;        /* of Domain * with somebody aside, and perhaps room */
+    GQueue departing;    /* of PosternResolverTurn *, under way since the last look */
+    PosternFairQueue *clients;
 };
 
 static void domain_free(gpointer data)
 {
     Domain *domain = data;
 
+    postern_fair_queue_free(domain->aside);
     g_free(domain->name);
     g_free(domain);
 }
@@ -31,6 +33,7 @@ PosternResolverTurns *postern_resolver_turns_new(void)
     PosternResolverTurns *turns = g_new0(PosternResolverTurns, 1);
 
     turns->domains = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, domain_free);
+    turns->clients = postern_fair_queue_new(POSTERN_RESOLVER_UNDER_WAY_MAX);
     return turns;
 }
 
@@ -39,6 +42,7 @@ void postern_resolver_turns_free(PosternResolverTurns *turns)
     if (turns == NULL)
         return;
     g_hash_table_unref(turns->domains);
+    postern_fair_queue_free(turns->clients);
     g_free(turns);
 }
 
@@ -76,7 +80,7 @@ static Domain *domain_of(PosternResolverTurns *turns, const char *name)
         domain = g_new0(Domain, 1);
         domain->name = g_strdup(owner);
         g_queue_init(&domain->under_way);
-        g_queue_init(&domain->waiting);
+        domain->aside = postern_fair_queue_new(G_MAXUINT);
         g_hash_table_insert(turns->domains, domain->name, domain);
     }
     return domain;
@@ -89,14 +93,6 @@ static gboolean has_room(const Domain *domain, gint64 now)
     gboolean slow = oldest != NULL && now - oldest->started > POSTERN_RESOLVER_SLOW_MS * 1000;
 
     return domain->under_way.length < (slow ? POSTERN_RESOLVER_DOMAIN_SLOW_MAX : POSTERN_RESOLVER_DOMAIN_MAX);
-}
-
-static void go(PosternResolverTurns *turns, Domain *domain, PosternResolverTurn *turn, gint64 now)
-{
-    turn->under_way = TRUE;
-    turn->started = now;
-    g_queue_push_tail_link(&domain->under_way, &turn->link);
-    turns->under_way++;
 }
 
 static void set_ready(PosternResolverTurns *turns, Domain *domain, gboolean ready)
@@ -112,55 +108,112 @@ static void set_ready(PosternResolverTurns *turns, Domain *domain, gboolean read
     }
 }
 
-gboolean postern_resolver_turns_begin(PosternResolverTurns *turns, PosternResolverTurn *turn,
-                                      const char *name, gint64 now)
+static void drop_if_empty(PosternResolverTurns *turns, Domain *domain)
 {
-    Domain *domain = domain_of(turns, name);
-    gboolean room = has_room(domain, now);
+    if (domain->under_way.length > 0 || postern_fair_queue_waiting(domain->aside) > 0)
+        return;
+    set_ready(turns, domain, FALSE);
+    g_hash_table_remove(turns->domains, domain->name);
+}
 
+static void go(PosternResolverTurns *turns, Domain *domain, PosternResolverTurn *turn, gint64 now)
+{
+    turn->under_way = TRUE;
+    turn->started = now;
     turn->domain = domain;
-    turn->link.data = turn;
-    if (room && domain->waiting.length == 0 && turns->under_way < POSTERN_RESOLVER_UNDER_WAY_MAX) {
-        go(turns, domain, turn, now);
-        return TRUE;
+    g_queue_push_tail_link(&domain->under_way, &turn->link);
+    turn->departing_link.data = turn;
+    g_queue_push_tail_link(&turns->departing, &turn->departing_link);
+}
+
+/* Those whose clients' turns have come go, or stand aside. */
+static void admit(PosternResolverTurns *turns, gint64 now)
+{
+    PosternFairPlace *place;
+
+    while ((place = postern_fair_queue_admit(turns->clients)) != NULL) {
+        PosternResolverTurn *turn = place->data;
+        Domain *domain = domain_of(turns, turn->name);
+
+        if (has_room(domain, now)) {
+            go(turns, domain, turn, now);
+            continue;
+        }
+        postern_fair_queue_leave(turns->clients, place);
+        turn->domain = domain;
+        postern_fair_queue_wait(domain->aside, place, turn->client, FALSE);
     }
-    g_queue_push_tail_link(&domain->waiting, &turn->link);
-    if (room)
-        set_ready(turns, domain, TRUE);
-    return FALSE;
+}
+
+static void take_departing(PosternResolverTurns *turns, PosternResolverTurn *turn)
+{
+    if (turn->departing_link.data != NULL)
+        g_queue_unlink(&turns->departing, &turn->departing_link);
+    turn->departing_link.data = NULL;
+}
+
+gboolean postern_resolver_turns_begin(PosternResolverTurns *turns, PosternResolverTurn *turn,
+                                      const char *name, guint64 client, gint64 now)
+{
+    turn->name = name;
+    turn->client = client;
+    turn->link.data = turn->place.data = turn;
+    postern_fair_queue_wait(turns->clients, &turn->place, client, FALSE);
+    admit(turns, now);
+    take_departing(turns, turn);
+    return turn->under_way;
 }
 
 void postern_resolver_turns_end(PosternResolverTurns *turns, PosternResolverTurn *turn)
 {
     Domain *domain = turn->domain;
+    gboolean aside = domain != NULL && !turn->under_way;
 
+    if (turn->place.state == POSTERN_FAIR_PLACE_NONE)
+        return;
+    take_departing(turns, turn);
+    postern_fair_queue_leave(aside ? domain->aside : turns->clients, &turn->place);
+    turn->domain = NULL;
     if (domain == NULL)
         return;
-    turn->domain = NULL;
-    g_queue_unlink(turn->under_way ? &domain->under_way : &domain->waiting, &turn->link);
     if (turn->under_way)
-        turns->under_way--;
-    set_ready(turns, domain, domain->waiting.length > 0);
-    if (domain->under_way.length == 0 && domain->waiting.length == 0)
-        g_hash_table_remove(turns->domains, domain->name);
+        g_queue_unlink(&domain->under_way, &turn->link);
+    turn->under_way = FALSE;
+    set_ready(turns, domain, postern_fair_queue_waiting(domain->aside) > 0);
+    drop_if_empty(turns, domain);
+}
+
+/* One more of each client that stands aside is let back into its client's line, as long as there is room: who
+ * has no turn there takes none from the others. TRUE where one of them went. */
+static gboolean let_some_back(PosternResolverTurns *turns, Domain *domain, gint64 now)
+{
+    gboolean went = FALSE;
+
+    for (guint left = postern_fair_queue_lines(domain->aside); left > 0 && has_room(domain, now); left--) {
+        PosternFairPlace *place = postern_fair_queue_admit(domain->aside);
+        PosternResolverTurn *turn = place->data;
+
+        postern_fair_queue_leave(domain->aside, place);
+        turn->domain = NULL;
+        postern_fair_queue_wait(turns->clients, place, turn->client, TRUE);
+        admit(turns, now);
+        went = went || turn->under_way;
+    }
+    return went;
 }
 
 PosternResolverTurn *postern_resolver_turns_next(PosternResolverTurns *turns, gint64 now)
 {
-    while (turns->under_way < POSTERN_RESOLVER_UNDER_WAY_MAX) {
-        Domain *domain = g_queue_peek_head(&turns->ready);
-
-        if (domain == NULL)
-            return NULL;
+    for (Domain *domain; (domain = g_queue_peek_head(&turns->ready)) != NULL;) {
         set_ready(turns, domain, FALSE);
-        if (!has_room(domain, now))
-            continue;
-
-        PosternResolverTurn *turn = g_queue_pop_head_link(&domain->waiting)->data;
-
-        go(turns, domain, turn, now);
-        set_ready(turns, domain, domain->waiting.length > 0);
-        return turn;
+        while (let_some_back(turns, domain, now))
+            ;
+        drop_if_empty(turns, domain);
     }
-    return NULL;
+    admit(turns, now);
+    PosternResolverTurn *turn = g_queue_peek_head(&turns->departing);
+
+    if (turn != NULL)
+        take_departing(turns, turn);
+    return turn;
 }

@@ -1,19 +1,27 @@
 /*
  * Which questions may be on their way at the same time. libunbound asks a bounded number of servers at once
- * and lets the rest stand in line, so that one domain whose servers are dead would make all others wait. Here
- * each domain has its own line: what is slow waits for itself alone. Pure.
+ * and lets the rest stand in line, so that one domain whose servers are dead would make all others wait, and
+ * so would one client that asks for many such domains. Here each client has its line and its share
+ * (base/fair_queue.h); and what is asked of a domain that has its share under way stands aside, in that
+ * domain's own line. What is slow waits for itself alone. Pure.
  */
 #pragma once
 
 #include <glib.h>
+
+#include "base/fair_queue.h"
 
 typedef struct PosternResolverTurns PosternResolverTurns;
 
 /* A question's place; a member of what it belongs to, zeroed at first, with data set. */
 typedef struct {
     gpointer data;
-    GList link; /* in the line, or among those under way, of its domain; data is the turn */
-    gpointer domain;
+    const char *name;
+    guint64 client;
+    gpointer domain;        /* while it is under way or stands aside, else NULL */
+    PosternFairPlace place; /* in the client's line, or the domain's; data is the turn */
+    GList link;             /* under way: among those of its domain; data is the turn */
+    GList departing_link;   /* under way, and not returned yet; its data is NULL else */
     gint64 started;
     gboolean under_way;
 } PosternResolverTurn;
@@ -23,14 +31,14 @@ PosternResolverTurns *postern_resolver_turns_new(void);
 void postern_resolver_turns_free(PosternResolverTurns *turns);
 
 /*
- * turn's question is about name (normalised). TRUE: it is under way; FALSE: it stands in line. now is
- * monotonic, in microseconds, here and below.
+ * turn's question is about name (normalised, and outlives the turn), and client's: as for a fair queue. TRUE:
+ * it is under way; FALSE: it stands in line. now is monotonic, in microseconds, here and below.
  */
 gboolean postern_resolver_turns_begin(PosternResolverTurns *turns, PosternResolverTurn *turn,
-                                      const char *name, gint64 now);
+                                      const char *name, guint64 client, gint64 now);
 
 /* It was answered, or nobody waits for it any more: under way, in line or neither. */
 void postern_resolver_turns_end(PosternResolverTurns *turns, PosternResolverTurn *turn);
 
-/* One that stood in line and is under way now, domain by domain; or NULL: none may. */
+/* One that stood in line and is under way now, or NULL: none may. */
 PosternResolverTurn *postern_resolver_turns_next(PosternResolverTurns *turns, gint64 now);

@@ -197,8 +197,9 @@ static void ask_questions(Track *track, const PosternResponse *response)
         if (postern_answers_look_up(inspection->answers, question->name, question->type) == NULL)
             g_ptr_array_add(unknown, question);
     }
-    track->ask = postern_resolver_ask_these(inspection->options.resolver, unknown, inspection->answers,
-                                            on_resolved, track);
+    guint64 client = postern_address_client_number(&inspection->envelope->client);
+    track->ask = postern_resolver_ask_these(inspection->options.resolver, client, unknown,
+                                            inspection->answers, on_resolved, track);
 }
 
 static void on_response(PosternResponse *received, const GError *error, gpointer user_data)

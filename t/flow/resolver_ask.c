@@ -93,7 +93,7 @@ static gboolean ask_once(PosternResolver *resolver, Run *run, gboolean last)
         return FALSE;
     gint64 start = g_get_monotonic_time();
     run->done = FALSE;
-    run->ask = postern_resolver_ask(resolver, answers, asked, run);
+    run->ask = postern_resolver_ask(resolver, POSTERN_FAIR_QUEUE_NOBODY, answers, asked, run);
     run_for(run->loop, cancel_ms >= 0 ? cancel_ms : timeout_ms + 10000);
     gint64 end = g_get_monotonic_time();
     gboolean cancelled = !run->done;

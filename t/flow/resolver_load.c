@@ -57,7 +57,7 @@ static void ask_dead(Load *load, guint count)
             name_dead(name, sizeof name, first + i);
             postern_answers_look_up(dead->answers, name, POSTERN_DNS_TXT);
         }
-        postern_resolver_ask(load->resolver, dead->answers, on_dead, dead);
+        postern_resolver_ask(load->resolver, POSTERN_FAIR_QUEUE_NOBODY, dead->answers, on_dead, dead);
     }
 }
 
@@ -84,7 +84,7 @@ static void measure(Load *load, const char *label, guint count)
         g_snprintf(name, sizeof name, "n%u.live.test", load->number++);
         postern_answers_look_up(answers, name, POSTERN_DNS_A);
         gint64 start = g_get_monotonic_time();
-        postern_resolver_ask(load->resolver, answers, on_live, load->loop);
+        postern_resolver_ask(load->resolver, POSTERN_FAIR_QUEUE_NOBODY, answers, on_live, load->loop);
         event_base_dispatch(load->loop);
         times[i] = g_get_monotonic_time() - start;
         const PosternAnswer *answer = postern_answers_look_up(answers, name, POSTERN_DNS_A);

@@ -2,12 +2,30 @@
 
 import unittest
 
-from support import crowd
+from support import crowd, dns
 from support import proxy as proxies
 
 
 def setUpModule():
     crowd.allow_many_descriptors()
+
+
+def answer_of(query):
+    """Records of good senders take two more questions; those of the crowd ten that nobody answers."""
+    if query.name.endswith(".attack.test"):
+        number = query.name.split(".")[0]
+        terms = " ".join(f"a:n{term}.{number}x{term}.test" for term in range(10))
+        return query.answer(text_record(f"v=spf1 {terms} -all")) if query.kind == "TXT" else query.answer()
+    if not query.name.endswith(".example"):
+        return query.answer(rcode=dns.NXDOMAIN) if query.name.endswith(".arpa") else None
+    if query.kind == "TXT":
+        return query.answer(text_record(f"v=spf1 a:one.{query.name} a:two.{query.name} ?all"))
+    address = dns.record(b"\xc0\x0c", "A", bytes([192, 0, 2, 1]))
+    return query.answer(address) if query.kind == "A" else query.answer()
+
+
+def text_record(text):
+    return dns.record(b"\xc0\x0c", "TXT", bytes([len(text)]) + text.encode())
 
 
 class SlowClients(proxies.ProxyTestCase):
@@ -69,6 +87,21 @@ class SlowClients(proxies.ProxyTestCase):
         with crowd.Crowd(front.port, crowd.idle, crowd.addresses(20), 1000):
             self._expect_all_served(front, rounds=3)
         self.assertIn("let-go", [line["ended"] for line in front.closing_lines("session")])
+
+    def test_names_that_nobody_answers_for(self):
+        """What others ask the DNS for makes no good mail's result uncertain."""
+        with dns.Server(answer_of) as server:
+            self.recorder = self.backend()
+            front = self.proxy(self.recorder, virus={"scan": "no"}, proxy={"threads": 1, "inspect": "yes"},
+                               policy={"checks": "spf"}, dns={"answers": None, "servers": server.address})
+            with crowd.Crowd(front.port, crowd.lame, crowd.addresses(8), 200):
+                self._expect_all_served(front, rounds=3)
+            asked = {query.name for query in server.queries if query.name.startswith("n")}
+            self.assertGreater(len(asked), 500)
+        results = [line["spf"] for line in front.closing_lines("message")
+                   if line["from"].startswith("<good@")]
+        self.assertEqual(len(results), 60)
+        self.assertEqual({result.split()[0] for result in results}, {"neutral"}, results)
 
     def test_one_connection(self):
         """However few there are."""

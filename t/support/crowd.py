@@ -5,6 +5,7 @@ beside it. All of it on the loopback, bounded in number and time.
 
 import asyncio
 import dataclasses
+import itertools
 import resource
 import threading
 import time
@@ -50,11 +51,11 @@ class Peer:
         await self.send(text.encode() + b"\r\n")
         return await self.reply()
 
-    async def envelope(self, parameters=""):
+    async def envelope(self, parameters="", sender="crowd@load.example"):
         """Up to one RCPT; its code."""
         await self.reply()
         await self.command("EHLO crowd.example")
-        await self.command(f"MAIL FROM:<crowd@load.example>{parameters}")
+        await self.command(f"MAIL FROM:<{sender}>{parameters}")
         return await self.command("RCPT TO:<bob@example.org>")
 
 
@@ -107,6 +108,15 @@ async def ahead(peer, pause):
     await peer.envelope()
     for _ in range(100):
         await peer.send(b"RCPT TO:<" + b"b" * 500 + b"@example.org>\r\n" * 100)
+    await asyncio.sleep(pause)
+
+
+async def lame(peer, pause, numbers=itertools.count()):
+    """A sender whose SPF record asks for 10 names that no server answers for, in 10 domains."""
+    await peer.envelope(sender=f"a@d{next(numbers)}.attack.test")
+    if await peer.command("DATA") == 354:
+        await peer.send(b"Subject: lame\r\n\r\nx\r\n.\r\n")
+        await peer.reply()
     await asyncio.sleep(pause)
 
 

@@ -29,7 +29,7 @@ static void test_silent_resolver(void)
     guint done = 0;
     postern_answers_look_up(answers, "one.example", POSTERN_DNS_TXT);
     postern_answers_look_up(answers, "two.example", POSTERN_DNS_A);
-    postern_resolver_ask(resolver, answers, count, &done);
+    postern_resolver_ask(resolver, POSTERN_FAIR_QUEUE_NOBODY, answers, count, &done);
     g_assert_cmpuint(done, ==, 0);
     event_base_dispatch(loop);
     g_assert_cmpuint(done, ==, 1);
@@ -48,7 +48,7 @@ static void test_file(void)
     g_autoptr(PosternAnswers) answers = postern_answers_new();
     guint done = 0;
     postern_answers_look_up(answers, "one.example", POSTERN_DNS_TXT);
-    postern_resolver_ask(resolver, answers, count, &done);
+    postern_resolver_ask(resolver, POSTERN_FAIR_QUEUE_NOBODY, answers, count, &done);
     event_base_dispatch(loop);
     g_assert_cmpint(get(answers, "one.example")->source, ==, POSTERN_ANSWER_SOURCE_FILE);
     postern_answers_set_source(answers, POSTERN_ANSWER_SOURCE_CAPSULE);

@@ -113,7 +113,8 @@ static void done(gpointer user_data)
 static void ask(Fixture *fixture)
 {
     fixture->inside = TRUE;
-    fixture->ask = postern_resolver_ask(fixture->resolver, fixture->answers, done, fixture);
+    fixture->ask =
+        postern_resolver_ask(fixture->resolver, POSTERN_FAIR_QUEUE_NOBODY, fixture->answers, done, fixture);
     fixture->inside = FALSE;
 }
 
@@ -239,7 +240,8 @@ static void test_ask_these(Fixture *fixture, gconstpointer unused)
     ask(fixture);
     run_until(fixture, &fixture->server.asked, 1);
     postern_answers_look_up(fixture->answers, "quick.test", POSTERN_DNS_A);
-    postern_resolver_ask_these(fixture->resolver, questions, fixture->answers, count_done, &ended);
+    postern_resolver_ask_these(fixture->resolver, POSTERN_FAIR_QUEUE_NOBODY, questions, fixture->answers,
+                               count_done, &ended);
     run_until(fixture, &fixture->server.asked, 2);
     server_answer(&fixture->server, 3);
     run_until(fixture, &ended, 1);
@@ -281,7 +283,7 @@ static void test_question_limit(Fixture *fixture, gconstpointer unused)
             g_autofree char *name = g_strdup_printf("n%u.test", j);
             postern_answers_look_up(answers, name, POSTERN_DNS_A);
         }
-        postern_resolver_ask(fixture->resolver, answers, count_done, &ended);
+        postern_resolver_ask(fixture->resolver, POSTERN_FAIR_QUEUE_NOBODY, answers, count_done, &ended);
     }
     for (guint i = 0; i < asks; i++)
         refused += postern_answers_count(tables->pdata[i]);
@@ -328,7 +330,7 @@ static gpointer make_and_free(gpointer address)
         g_autoptr(PosternAnswers) answers = postern_answers_new();
         guint ended = 0;
         postern_answers_look_up(answers, "localhost", POSTERN_DNS_A);
-        postern_resolver_ask(resolver, answers, count_done, &ended);
+        postern_resolver_ask(resolver, POSTERN_FAIR_QUEUE_NOBODY, answers, count_done, &ended);
         while (ended == 0)
             g_assert_cmpint(event_base_loop(loop, EVLOOP_ONCE), ==, 0);
         postern_resolver_free(resolver);

@@ -142,8 +142,8 @@ gboolean postern_log_give(const char *user, GError **error)
     const Log *log = the_log();
     struct stat status;
     uid_t uid = 0;
-    if (geteuid() != 0 || log->path == NULL || fstat(log->descriptor, &status) != 0 ||
-        !S_ISREG(status.st_mode))
+    /* lstat: what a link points to stays whose it is. */
+    if (geteuid() != 0 || log->path == NULL || lstat(log->path, &status) != 0 || !S_ISREG(status.st_mode))
         return TRUE;
     if (!postern_privileges_user_id(user, &uid, error))
         return FALSE;

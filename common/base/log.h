@@ -49,7 +49,7 @@ void postern_log_finish(void);
  */
 int postern_log_descriptor(void);
 
-/* Makes the destination file, where it is a plain file and this process is root, user's; its group stays. */
+/* Makes the destination user's if it is a plain file, no link, and this process is root; its group stays. */
 gboolean postern_log_give(const char *user, GError **error);
 
 /* Opens the destination file again, after a rotation; nothing for what has no path. */

@@ -233,6 +233,18 @@ static void assert_opened(const char *path)
     close(descriptor);
 }
 
+/* The log at path is given to nobody: who owns file then. */
+static void assert_owner_after_giving(const char *path, const char *file, uid_t owner)
+{
+    g_autoptr(GError) error = NULL;
+    struct stat status;
+    g_assert_true(postern_log_open("test", path, POSTERN_LOG_INFO, &error));
+    g_assert_true(postern_log_give("nobody", &error));
+    g_assert_true(postern_log_open("test", "stderr", POSTERN_LOG_INFO, &error));
+    g_assert_cmpint(stat(file, &status), ==, 0);
+    g_assert_cmpuint(status.st_uid, ==, owner);
+}
+
 /* What another user puts where root writes its log. */
 static void test_file_of_root(void)
 {
@@ -251,6 +263,8 @@ static void test_file_of_root(void)
     assert_opened(secret);
     g_assert_cmpint(symlink("secret", link), ==, 0);
     assert_opened(link); /* root's own, in a directory of root */
+    assert_owner_after_giving(link, secret, 0);
+    assert_owner_after_giving("/dev/null", "/dev/null", 0);
     g_assert_cmpint(chmod(directory, 0775), ==, 0);
     assert_not_opened(link);
     g_assert_cmpint(chmod(directory, 0755), ==, 0);
@@ -267,7 +281,8 @@ static void test_file_of_root(void)
     assert_not_opened(hard);
     assert_not_opened(directory);
     assert_opened("/dev/null");
-    const char *const paths[] = {secret, link, hard, fifo, dangling};
+    assert_owner_after_giving(made, made, 65534);
+    const char *const paths[] = {secret, link, hard, fifo, dangling, made};
     for (guint i = 0; i < G_N_ELEMENTS(paths); i++)
         g_unlink(paths[i]);
     g_rmdir(directory);

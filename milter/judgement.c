@@ -13,16 +13,12 @@ PosternMilterJudgement *postern_milter_judgement_put_off(const PosternMilterSett
     return judgement;
 }
 
-static void call_unscannable(PosternFindings *findings, const char *reason)
+static void call_unscannable(PosternFindings *findings, PosternVirusKind kind, const char *reason)
 {
     g_ptr_array_set_size(findings->signatures.fields, 0);
     g_free(findings->signatures.problem);
     findings->signatures.problem = g_strdup(reason);
-    if (findings->virus.result == POSTERN_VIRUS_INFECTED)
-        return;
-    findings->virus.result = POSTERN_VIRUS_UNSCANNABLE;
-    g_free(findings->virus.reason);
-    findings->virus.reason = g_strdup(reason);
+    postern_virus_finding_note(&findings->virus, kind, reason);
 }
 
 /*
@@ -36,7 +32,7 @@ static void reduce_to_beginning(PosternFindings *findings)
     postern_dmarc_conclude(findings);
     if (findings->dmarc.result != POSTERN_DMARC_PASS)
         postern_findings_take(findings, unfit, POSTERN_CHECK_DMARC);
-    call_unscannable(findings, "the message is larger than [milter] message_size");
+    call_unscannable(findings, POSTERN_VIRUS_TOO_LARGE, "the message is larger than [milter] message_size");
 }
 
 PosternMilterJudgement *postern_milter_judgement_at_mail(const PosternMilterSession *session,
@@ -73,7 +69,7 @@ PosternMilterJudgement *postern_milter_judgement_new(const PosternMilterSession 
     judgement->problem = problem;
     judgement->findings = findings != NULL ? findings : postern_findings_new();
     if (findings == NULL)
-        call_unscannable(judgement->findings, "the inspection did not end in time");
+        call_unscannable(judgement->findings, POSTERN_VIRUS_SCAN_ERROR, "the inspection did not end in time");
     else if (transaction->extent == POSTERN_MILTER_TOO_BIG)
         reduce_to_beginning(judgement->findings);
     const PosternPolicy policy = postern_milter_choice_policy(choice);

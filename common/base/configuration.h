@@ -18,10 +18,20 @@
  * otherwise. [policy submission] always exists, and begins with checks = virus, sign = yes,
  * authentication_results = no, and accept for all that SPF, DKIM and DMARC find; the rest as in [policy].
  */
+/* An action of [policy] that is what unscannable says; behind the last of PosternAction. */
+#define POSTERN_CONFIGURATION_AS_UNSCANNABLE 6
+
 typedef struct {
     char **checks; /* names of checks that are wanted */
     guint virus;
     guint unscannable;
+    guint scan_error; /* this and the next four: or POSTERN_CONFIGURATION_AS_UNSCANNABLE */
+    guint ambiguous;
+    guint encrypted;
+    guint too_large;
+    guint unknown_container;
+    guint heuristic;
+    guint no_signatures;
     guint spf_fail;
     guint spf_softfail;
     guint spf_error;
@@ -36,6 +46,7 @@ typedef struct {
     char **trusted_sealers;
     gboolean authentication_results;
     gboolean received_spf;
+    gboolean virus_status;
     char *subject_tag;
     gboolean sign;
     guint sign_error;
@@ -121,8 +132,9 @@ typedef struct {
     } inspector;
     struct {
         gboolean scan;
-        char *database;
+        char *database; /* "": base/signature_files.h */
         guint64 scan_octets;
+        guint self_check_ms; /* 0: never */
     } virus;
     struct {
         char **own_networks;

@@ -170,6 +170,19 @@ gboolean postern_configuration_check_unscannable_action(const char *value, GErro
                "would pass in silence what nobody has looked at: use mark, quarantine, tempfail or reject");
 }
 
+gboolean postern_configuration_check_scan_error_action(const char *value, GError **error)
+{
+    return postern_configuration_check_error_action(value, error) &&
+           postern_configuration_check_unscannable_action(value, error);
+}
+
+gboolean postern_configuration_check_kind_action(const char *value, GError **error)
+{
+    return postern_configuration_check_unscannable_action(value, error) &&
+           require(strcmp(value, "tempfail") != 0, error, value,
+                   "would be said for ever, as the message stays what it is: use mark, quarantine or reject");
+}
+
 gboolean postern_configuration_check_check(const char *value, GError **error)
 {
     static const char *const checks[] = {"spf", "dkim", "dmarc", "arc", "virus", NULL};

@@ -38,9 +38,12 @@ gboolean postern_configuration_check_network(const char *value, GError **error);
 /* A local part (RFC 5321 4.1.2) without quotes. */
 gboolean postern_configuration_check_local_part(const char *value, GError **error);
 
-/* Actions of [policy]: those after a temporary error; those for the unscanned. */
+/* Actions of [policy]: those after a temporary error; those for the unscanned; those for both; those for what
+ * stays unscanned at every retry. */
 gboolean postern_configuration_check_error_action(const char *value, GError **error);
 gboolean postern_configuration_check_unscannable_action(const char *value, GError **error);
+gboolean postern_configuration_check_scan_error_action(const char *value, GError **error);
+gboolean postern_configuration_check_kind_action(const char *value, GError **error);
 
 /* One of the checks of [policy] checks. */
 gboolean postern_configuration_check_check(const char *value, GError **error);

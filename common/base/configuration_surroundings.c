@@ -9,6 +9,7 @@
 
 #include "base/configuration_mistakes.h"
 #include "base/milter_socket.h"
+#include "base/signature_files.h"
 
 typedef enum {
     NEEDS_FILE,
@@ -123,6 +124,14 @@ static void check_row(PosternMistakes *mistakes, gsize row, const char *value)
     }
 }
 
+static void check_signatures(PosternMistakes *mistakes, const PosternConfiguration *configuration)
+{
+    g_autofree char *path = NULL, *problem = NULL;
+    if (configuration->virus.scan && postern_signature_files_look(configuration->virus.database, &path,
+                                                                  &problem) == POSTERN_SIGNATURES_UNUSABLE)
+        postern_mistakes_add(mistakes, "virus", "database", "%s", problem);
+}
+
 gboolean postern_configuration_check_surroundings(const PosternConfiguration *configuration,
                                                   const char *program, const char *name, GError **error)
 {
@@ -134,5 +143,6 @@ gboolean postern_configuration_check_surroundings(const PosternConfiguration *co
         if (value[0] != '\0' && (rows[row].program == NULL || strcmp(rows[row].program, program) == 0))
             check_row(mistakes, row, value);
     }
+    check_signatures(mistakes, configuration);
     return postern_mistakes_none(mistakes, error);
 }

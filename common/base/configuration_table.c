@@ -37,6 +37,9 @@ static const char *const actions[] = {"accept", "mark", "quarantine", "discard",
 #define BACKEND POSTERN_RELOAD_TRIES_BACKEND
 #define RELAYING (POSTERN_RELOAD_ENDS_SESSIONS | POSTERN_RELOAD_TRIES_BACKEND)
 
+static const char *const kind_actions[] = {"accept",   "mark",   "quarantine",  "discard",
+                                           "tempfail", "reject", "unscannable", NULL};
+
 static const char *const roles[] = {"border", "before_queue_filter", NULL};
 static const char *const spf_engines[] = {"postern", "libspf2", NULL};
 static const char *const capsule_choices[] = {"refused", "all", NULL};
@@ -220,9 +223,11 @@ static const PosternOption options[] = {
      "Whether a DKIM signature of only the beginning of the body (l=) passes; no: it counts for nothing."},
 
     {"virus", "scan", BOOLEAN(virus.scan), "yes", "Whether messages are scanned for viruses."},
-    {"virus", "database", STRING(virus.database, 1, TEXT), "/var/lib/clamav",
-     "The signatures of ClamAV: a directory or a file, by its absolute path.",
+    {"virus", "database", STRING(virus.database, 0, TEXT), "",
+     "The signatures of ClamAV: a directory or a file, by its absolute path; empty: /var/lib/clamav.",
      postern_configuration_check_path},
+    {"virus", "self_check", DURATION(virus.self_check_ms, 0), "1m",
+     "How often the inspector looks for new signatures, to load them beside the old ones; 0: never."},
     {"virus", "scan_size", OCTETS(virus.scan_octets, KIBIBYTE, POSTERN_MESSAGE_MAX_OCTETS), "50M",
      "The most that is scanned of one message, unpacked; what is larger counts as unscannable."},
 
@@ -247,8 +252,28 @@ static const PosternOption options[] = {
     {"policy", "virus", CHOICE(policy.virus, actions), "reject",
      "What is done when a virus was found; discard, here and below, is for the milter alone."},
     {"policy", "unscannable", CHOICE(policy.unscannable, actions), "tempfail",
-     "What is done when the scan could not see all of a message, or could not be done.",
+     "What is done when a scan could not be done, or not see all; the next five say more.",
      postern_configuration_check_unscannable_action},
+    {"policy", "scan_error", CHOICE(policy.scan_error, kind_actions), "unscannable",
+     "What is done when a scan could not be done for now; unscannable: as that option says.",
+     postern_configuration_check_scan_error_action},
+    {"policy", "ambiguous", CHOICE(policy.ambiguous, kind_actions), "unscannable",
+     "When readers may see another message than was scanned; unscannable: as that says, or quarantine.",
+     postern_configuration_check_kind_action},
+    {"policy", "encrypted", CHOICE(policy.encrypted, kind_actions), "unscannable",
+     "When something in a message is encrypted; unscannable: as that says, or mark where it is tempfail.",
+     postern_configuration_check_kind_action},
+    {"policy", "too_large", CHOICE(policy.too_large, kind_actions), "unscannable",
+     "When it is over a limit of the scan; unscannable: as that says, or mark where it is tempfail.",
+     postern_configuration_check_kind_action},
+    {"policy", "unknown_container", CHOICE(policy.unknown_container, kind_actions), "unscannable",
+     "When an archive cannot be opened here; unscannable: as that says, or mark where it is tempfail.",
+     postern_configuration_check_kind_action},
+    {"policy", "heuristic", CHOICE(policy.heuristic, actions), "mark",
+     "When a heuristic of ClamAV, such as that on phishing, and no signature found something."},
+    {"policy", "no_signatures", CHOICE(policy.no_signatures, actions), "mark",
+     "When there are no signatures, so that nothing but the EICAR test can be found.",
+     postern_configuration_check_error_action},
     {"policy", "spf_fail", CHOICE(policy.spf_fail, actions), "mark", "What is done when SPF says fail."},
     {"policy", "spf_softfail", CHOICE(policy.spf_softfail, actions), "mark",
      "What is done when SPF says softfail."},
@@ -280,6 +305,8 @@ static const PosternOption options[] = {
      "Whether Authentication-Results is added (RFC 8601), and forged ones of our name are removed."},
     {"policy", "received_spf", BOOLEAN(policy.received_spf), "no",
      "Whether Received-SPF is added too (RFC 7208 9.1)."},
+    {"policy", "virus_status", BOOLEAN(policy.virus_status), "yes",
+     "Whether X-Virus-Status is added to what is passed on although it was not found clean."},
     {"policy", "subject_tag", STRING(policy.subject_tag, 0, NAME), "",
      "What is put before the Subject of messages that are marked or quarantined; empty: nothing.",
      postern_configuration_check_subject_tag},

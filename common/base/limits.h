@@ -131,10 +131,12 @@
 
 /* The virus scan. */
 #define POSTERN_VIRUS_UNPACKED_FACTOR 4 /* so many times the largest message is unpacked in all */
-#define POSTERN_VIRUS_MESSAGES_MAX 1000 /* enclosed messages that are scanned apart */
+#define POSTERN_VIRUS_SCANS_MAX 20000   /* files and enclosed messages of one that are scanned apart */
 #define POSTERN_VIRUS_ROOM_MIN_OCTETS (1024 * 1024)
 #define POSTERN_VIRUS_ROOM_DESCRIPTORS 64                   /* 17 levels of archive hold at most 3 each */
 #define POSTERN_VIRUS_ROOM_MEMORY_OCTETS (64 * 1024 * 1024) /* beside what is unpacked */
+
+#define POSTERN_SIGNATURES_SETTLE_MS 2000 /* new files are loaded once they have not changed for so long */
 
 /* The inspector. */
 #define POSTERN_INSPECTOR_WORKERS_MAX 64

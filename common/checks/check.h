@@ -156,7 +156,8 @@ int postern_check_content(PosternContentEngine *engine, const char *octets, gsiz
 typedef struct PosternVirusEngine PosternVirusEngine;
 
 typedef struct {
-    const char *database;  /* directory of signatures; NULL, missing or empty: the EICAR signature alone */
+    const char *database; /* absolute path of a directory of signatures, or of a file of them; NULL: none */
+    PosternContentEngine *content; /* which must outlive it; NULL: libclamav's own reading of MIME is all */
     guint64 scan_octets;   /* largest message looked into; a file in it may unpack to twice, all to four times
                               as much */
     guint scan_timeout_ms; /* the library's own bound; the pool's deadline stands behind it */
@@ -165,8 +166,8 @@ typedef struct {
 } PosternVirusOptions;
 
 /*
- * Loads. *ret_signatures: how many; *ret_warning (a new string or NULL): what an administrator must be told,
- * such as that there is no database and how freshclam fetches one.
+ * Loads. *ret_signatures: how many, with that of the EICAR test; *ret_warning (a new string or NULL): what an
+ * administrator must be told: that there are none. NULL and error: they could not be loaded all; what to do.
  */
 PosternVirusEngine *postern_virus_engine_new(const PosternVirusOptions *options, guint *ret_signatures,
                                              char **ret_warning, GError **error);
@@ -176,15 +177,27 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternVirusEngine, postern_virus_engine_free)
 /*
  * Scans the message of length octets, one at a time in a process. Temporary files go to temporary_directory,
  * best a tmpfs: with less room there than four times scan_octets, twice, for each worker, less is unpacked
- * and large archives are UNSCANNABLE. Fills *finding (which must be zeroed).
+ * and large archives are TOO_LARGE. Fills *finding (which must be zeroed).
  *
  * CLEAN is said only where libclamav said it, looked at the message, wrote no warning and no error, raised no
- * alert, and files, descriptors and memory lasted; what was not looked into (encrypted, over a limit, a RAR
- * archive without libclamunrar) is UNSCANNABLE, a scan that could not be done is ERROR. A virus is INFECTED
- * whatever else was wrong.
+ * alert, there are signatures, and files, descriptors and memory lasted; else see PosternVirusKind. A virus
+ * is INFECTED whatever else was wrong.
  */
 void postern_check_virus(PosternVirusEngine *engine, const char *octets, gsize length,
                          const char *temporary_directory, PosternVirusFinding *finding);
+
+/* What the scan of the last message took; all of it is at most a few times the message and what it unpacks
+ * to. */
+typedef struct {
+    guint scans;             /* of the message, enclosed ones and files, each begun anew */
+    guint layers;            /* that libclamav looked into, in all of them */
+    guint64 octets;          /* given to it */
+    guint64 unpacked_octets; /* that it scanned, by its own count */
+    guint64 line_octets;     /* looked at for lines */
+} PosternVirusWork;
+
+/* Of the last message. */
+PosternVirusWork postern_virus_engine_work(const PosternVirusEngine *engine);
 
 /*
  * The proof that a worker scans: EICAR in a zip in a MIME message, made in memory, must be found. FALSE and

@@ -4,7 +4,7 @@
 
 #include "base/limits.h"
 #include "checks/content_engine.h"
-#include "checks/content_part.h"
+#include "checks/content_leaves.h"
 
 /*
  * The structure is walked here, line by line with a stack of bounded depth, and not by GMime's parser, which
@@ -31,12 +31,15 @@ typedef enum {
 typedef struct {
     PosternContentEngine *engine;
     PosternFindings *findings;
+    GArray *leaves;          /* of PosternContentLeaf, or NULL: they are not wanted */
+    PosternContentLeaf leaf; /* the part at hand, once its body has begun */
     Level levels[POSTERN_MIME_DEPTH_MAX];
     guint depth;
     Place place;
     PosternContentPart part;
     PosternAttachment *attachment; /* the part at hand, borrowed, or NULL: it is none or there are enough */
     guint parts;
+    gsize length;   /* of the message */
     gsize offset;   /* where the line at hand begins */
     guint last_end; /* octets of the end of the line before it */
 } Walk;
@@ -120,10 +123,19 @@ static void begin_part(Walk *walk)
     walk->parts++;
 }
 
+/* Its octets end before the line at hand. */
+static void add_leaf(Walk *walk, gboolean bounded)
+{
+    gsize end = walk->offset - (bounded ? MIN(walk->last_end, walk->offset - walk->leaf.start) : 0);
+    walk->leaf.length = end - walk->leaf.start;
+    if (walk->leaves != NULL && walk->leaf.length > 0)
+        g_array_append_val(walk->leaves, walk->leaf);
+}
+
 static void end_part(Walk *walk, gboolean bounded)
 {
-    if (walk->part.problem != NULL && walk->findings->mime_problem == NULL)
-        walk->findings->mime_problem = g_strdup(walk->part.problem);
+    if (walk->place == IN_BODY)
+        add_leaf(walk, bounded);
     if (walk->attachment != NULL && walk->place == IN_BODY)
         walk->attachment->size = postern_content_part_size(&walk->part, bounded);
     postern_content_part_clear(&walk->part);
@@ -152,6 +164,16 @@ static void open_multipart(Walk *walk, const PosternContentHeader *header)
         walk->place = IN_NOTHING;
 }
 
+static PosternLeafKind kind_of(const PosternContentHeader *header)
+{
+    if (is_message(header->type))
+        return POSTERN_LEAF_MESSAGE;
+    if (strcmp(header->type, "message/partial") == 0)
+        return POSTERN_LEAF_PIECE;
+    return strcmp(header->type, "text/plain") == 0 && !is_attachment(header) ? POSTERN_LEAF_TEXT
+                                                                             : POSTERN_LEAF_FILE;
+}
+
 /* next: where the part's body begins. */
 static void end_header(Walk *walk, gsize next)
 {
@@ -162,7 +184,8 @@ static void end_header(Walk *walk, gsize next)
     postern_content_part_header_end(&walk->part);
     postern_content_engine_read(walk->engine, type, disposition, default_type, &header);
     walk->place = IN_BODY;
-    walk->part.plain_text = strcmp(header.type, "text/plain") == 0 && !is_attachment(&header);
+    walk->leaf = (PosternContentLeaf){
+        .kind = kind_of(&header), .encoding = walk->part.decoding, .start = MIN(next, walk->length)};
     add_attachment(walk, &header);
     if (header.boundary != NULL && *header.boundary != '\0') {
         open_multipart(walk, &header);
@@ -226,32 +249,45 @@ static void explain(const Walk *walk)
         postern_findings_step(findings, POSTERN_CHECK_CONTENT, "problem: %s", findings->mime_problem);
 }
 
-int postern_check_content(PosternContentEngine *engine, const char *octets, gsize length,
-                          PosternFindings *findings)
+static void walk_message(Walk *walk, const char *octets)
 {
-    Walk walk = {.engine = engine, .findings = findings};
-    begin_part(&walk);
-    while (walk.offset < length) {
-        const char *line = octets + walk.offset;
-        const char *newline = memchr(line, '\n', length - walk.offset);
-        gsize text = newline != NULL ? (gsize)(newline - line) : length - walk.offset;
+    begin_part(walk);
+    while (walk->offset < walk->length) {
+        const char *line = octets + walk->offset;
+        const char *newline = memchr(line, '\n', walk->length - walk->offset);
+        gsize text = newline != NULL ? (gsize)(newline - line) : walk->length - walk->offset;
         guint end = newline != NULL ? 1 : 0;
         if (end == 1 && text > 0 && line[text - 1] == '\r') {
             text--;
             end++;
         }
-        take_line(&walk, line, text, end);
-        walk.offset += text + end;
-        walk.last_end = end;
-        if (walk.parts > POSTERN_MIME_PARTS_MAX) {
-            note_problem(&walk, "MIME parts", POSTERN_MIME_PARTS_MAX);
+        take_line(walk, line, text, end);
+        walk->offset += text + end;
+        walk->last_end = end;
+        if (walk->parts > POSTERN_MIME_PARTS_MAX) {
+            note_problem(walk, "MIME parts", POSTERN_MIME_PARTS_MAX);
             break;
         }
     }
-    if (walk.place == IN_HEADER)
-        end_header(&walk, walk.offset);
-    end_part(&walk, FALSE);
-    pop_to(&walk, 0, FALSE);
+    if (walk->place == IN_HEADER)
+        end_header(walk, walk->offset);
+    end_part(walk, FALSE);
+    pop_to(walk, 0, FALSE);
+}
+
+int postern_check_content(PosternContentEngine *engine, const char *octets, gsize length,
+                          PosternFindings *findings)
+{
+    Walk walk = {.engine = engine, .findings = findings, .length = length};
+    walk_message(&walk, octets);
     explain(&walk);
     return 1;
+}
+
+char *postern_content_leaves(PosternContentEngine *engine, const char *octets, gsize length, GArray *leaves)
+{
+    g_autoptr(PosternFindings) findings = postern_findings_new();
+    Walk walk = {.engine = engine, .findings = findings, .leaves = leaves, .length = length};
+    walk_message(&walk, octets);
+    return g_steal_pointer(&findings->mime_problem);
 }

@@ -73,8 +73,12 @@ static void copy_charset(PosternContentEngine *engine, GString *out, const char 
     g_string_append(out, g_hash_table_contains(engine->known, lower) ? lower : "iso-8859-1");
 }
 
+/* What can end the name in an encoded word (RFC 2047 2), and in a parameter (RFC 2231 4). */
+static const char *const charset_ends[] = {"? \t", "'; \t"};
+
 static char *keep_to_known_charsets(PosternContentEngine *engine, const char *value)
 {
+    const char *ends[] = {value, value}; /* the next such end, looked for once however many names begin */
     GString *out = g_string_new(NULL);
     while (*value != '\0') {
         gboolean word = g_str_has_prefix(value, "=?");
@@ -88,10 +92,12 @@ static char *keep_to_known_charsets(PosternContentEngine *engine, const char *va
             g_string_append_len(out, value, (gssize)quoted);
             value += quoted;
         }
-        gsize length = strcspn(value, word ? "? \t" : "'; \t");
-        if (value[length] == (word ? '?' : '\'') && length > 0) {
-            copy_charset(engine, out, value, length);
-            value += length;
+        const char **end = &ends[word ? 0 : 1];
+        if (*end <= value)
+            *end = value + strcspn(value, charset_ends[word ? 0 : 1]);
+        if (**end == (word ? '?' : '\'') && *end > value) {
+            copy_charset(engine, out, value, (gsize)(*end - value));
+            value = *end;
         }
     }
     return g_string_free(out, FALSE);

@@ -60,32 +60,20 @@ void postern_content_part_header_end(PosternContentPart *part)
         part->decoding = POSTERN_CONTENT_QUOTED_PRINTABLE;
 }
 
-static guint64 count_base64(PosternContentPart *part, const char *line, gsize length)
+static guint64 count_base64(const char *line, gsize length)
 {
     guint64 count = 0;
-    for (gsize i = 0; i < length; i++) {
-        gboolean counts = g_ascii_isalnum(line[i]) || line[i] == '+' || line[i] == '/';
-        count += counts;
-        if (counts && part->padded)
-            part->problem = "base64 that goes on behind its padding";
-        part->padded = part->padded || line[i] == '=';
-    }
+    for (gsize i = 0; i < length; i++)
+        count += g_ascii_isalnum(line[i]) || line[i] == '+' || line[i] == '/';
     return count;
 }
 
-/*
- * RFC 2045 6.7. A soft line break takes the line end with it: *end_length becomes 0. White space behind its
- * '=' is to be deleted, which not all readers do, nor libclamav.
- */
-static guint64 count_quoted_printable(PosternContentPart *part, const char *line, gsize length,
-                                      guint *end_length)
+/* RFC 2045 6.7. A soft line break takes the line end with it: *end_length becomes 0. */
+static guint64 count_quoted_printable(const char *line, gsize length, guint *end_length)
 {
     guint64 count = 0;
-    gsize whole = length;
     while (length > 0 && ((guchar)line[length - 1] <= ' ' || line[length - 1] == 0x7f))
         length--;
-    if (length > 0 && length < whole && line[length - 1] == '=' && !part->plain_text)
-        part->problem = "a soft line break of quoted-printable with white space behind it";
     for (gsize i = 0; i < length; i++) {
         if (line[i] == '=' && i + 1 == length) {
             *end_length = 0;
@@ -103,12 +91,12 @@ void postern_content_part_body_line(PosternContentPart *part, const char *line, 
                                     guint end_length)
 {
     if (part->decoding == POSTERN_CONTENT_BASE64) {
-        part->characters += count_base64(part, line, length);
+        part->characters += count_base64(line, length);
         return;
     }
     part->octets += part->pending;
     if (part->decoding == POSTERN_CONTENT_QUOTED_PRINTABLE)
-        part->octets += count_quoted_printable(part, line, length, &end_length);
+        part->octets += count_quoted_printable(line, length, &end_length);
     else
         part->octets += length;
     part->pending = end_length;

@@ -17,12 +17,9 @@ typedef struct {
     GString *encoding;    /* Content-Transfer-Encoding */
     GString *current;     /* which of them goes on, or NULL */
     PosternContentEncoding decoding;
-    gboolean plain_text; /* which is shown, not opened; set by who reads the type */
-    guint64 characters;  /* of base64 */
-    guint64 octets;      /* decoded; of base64 from characters */
-    gboolean padded;     /* base64: a '=' was seen */
-    const char *problem; /* why readers differ on what it decodes to; static, or NULL: they do not */
-    guint pending;       /* octets of the last line's end, which may belong to a boundary */
+    guint64 characters; /* of base64 */
+    guint64 octets;     /* decoded; of base64 from characters */
+    guint pending;      /* octets of the last line's end, which may belong to a boundary */
 } PosternContentPart;
 
 /* A line of the header, without its end; the empty line is not one. */

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/signature_files.h"
 #include "checks/virus_sample.h"
 #include "checks/virus_scan.h"
 
@@ -18,7 +19,7 @@ static gboolean set_library_error(GError **error, cl_error_t status, const char 
 }
 
 static const struct cl_scan_options scan_options = {
-    .general = CL_SCAN_GENERAL_HEURISTICS,
+    .general = CL_SCAN_GENERAL_HEURISTICS | CL_SCAN_GENERAL_ALLMATCHES, /* all names are wanted */
     .parse = G_MAXUINT32, /* every parser, those of later versions too */
     .heuristic =
         CL_SCAN_HEURISTIC_EXCEEDS_MAX | CL_SCAN_HEURISTIC_ENCRYPTED_ARCHIVE | CL_SCAN_HEURISTIC_ENCRYPTED_DOC,
@@ -61,7 +62,7 @@ static gboolean load_eicar(struct cl_engine *library, const char *directory, gui
         g_build_filename(directory != NULL ? directory : g_get_tmp_dir(), "postern-XXXXXX", NULL);
     if (g_mkdtemp(folder) == NULL)
         return postern_error_set_system(error, errno, "cannot make %s", folder);
-    g_autofree char *path = g_build_filename(folder, "eicar.ndb", NULL);
+    g_autofree char *path = g_build_filename(folder, "eicar.ldb", NULL);
     g_autofree char *signature = postern_virus_sample_signature();
     gboolean loaded = g_file_set_contents(path, signature, -1, error);
     if (loaded) {
@@ -73,20 +74,33 @@ static gboolean load_eicar(struct cl_engine *library, const char *directory, gui
     return loaded;
 }
 
+/* All of them or an error: signatures that are missing in silence are viruses that pass in silence. */
 static gboolean load_database(struct cl_engine *library, const char *database, guint *count,
                               char **ret_warning, GError **error)
 {
-    unsigned int there = 0;
-    if (database != NULL && g_file_test(database, G_FILE_TEST_IS_DIR) &&
-        cl_countsigs(database, CL_COUNTSIGS_ALL, &there) == CL_SUCCESS && there > 0) {
-        cl_error_t status = cl_load(database, library, count, CL_DB_STDOPT);
-        return status == CL_SUCCESS || set_library_error(error, status, database);
+    g_autofree char *path = NULL, *problem = NULL;
+    guint before = *count;
+    switch (postern_signature_files_look(database, &path, &problem)) {
+    case POSTERN_SIGNATURES_THERE:
+        break;
+    case POSTERN_SIGNATURES_NONE:
+        *ret_warning = g_strdup_printf(
+            "no virus signatures in %s: only the EICAR test is found; freshclam (Debian: package "
+            "clamav-freshclam) fetches them",
+            path != NULL ? path : POSTERN_SIGNATURES_DEFAULT);
+        return TRUE;
+    default:
+        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE, "[virus] database: %s", problem);
+        return FALSE;
     }
-    *ret_warning =
-        g_strdup_printf("no virus signatures in %s: only the EICAR test is found; freshclam (Debian: package "
-                        "clamav-freshclam) fetches them",
-                        database != NULL ? database : "any folder, none is configured");
-    return TRUE;
+    cl_error_t status = cl_load(path, library, count, CL_DB_STDOPT);
+    if (status == CL_SUCCESS && *count > before)
+        return TRUE;
+    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE,
+                "[virus] database: the signatures in %s cannot be loaded: %s; find the damaged file with "
+                "clamscan -d FILE, and fetch it again with freshclam",
+                path, status == CL_SUCCESS ? "there are none in it" : cl_strerror(status));
+    return FALSE;
 }
 
 static int is_unrar(struct dl_phdr_info *info, size_t size, void *data)
@@ -108,6 +122,7 @@ PosternVirusEngine *postern_virus_engine_new(const PosternVirusOptions *options,
     g_autoptr(PosternVirusEngine) engine = g_new0(PosternVirusEngine, 1);
     engine->library = cl_engine_new();
     engine->scan = scan_options;
+    engine->content = options->content;
     engine->scan_octets = options->scan_octets;
     engine->scan_timeout_ms = options->scan_timeout_ms;
     engine->workers = MAX(options->workers, 1);
@@ -122,6 +137,8 @@ PosternVirusEngine *postern_virus_engine_new(const PosternVirusOptions *options,
         return NULL;
     }
     cl_engine_set_clcb_file_inspection(engine->library, postern_virus_scan_layer);
+    cl_engine_set_clcb_virus_found(engine->library, postern_virus_scan_name);
+    engine->signatures = count > 1 ? count - 1 : 0;
     *ret_signatures = count;
     *ret_warning = g_steal_pointer(&warning);
     return g_steal_pointer(&engine);

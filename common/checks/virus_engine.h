@@ -9,9 +9,12 @@
 
 struct PosternVirusEngine {
     struct cl_engine *library;
+    PosternContentEngine *content; /* not owned; NULL: leaves are not decoded here */
     struct cl_scan_options scan;
     guint64 scan_octets;
     guint scan_timeout_ms;
     guint workers;
-    gboolean unrar; /* the plugin that opens RAR archives is there */
+    guint signatures;      /* beside EICAR */
+    gboolean unrar;        /* the plugin that opens RAR archives is there */
+    PosternVirusWork work; /* of the last message */
 };

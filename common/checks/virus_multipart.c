@@ -73,50 +73,79 @@ static gboolean is_passed_over(const GString *kind)
     return FALSE;
 }
 
-/* The next place behind at where a line begins, or length. */
-static gsize next_line(const char *octets, gsize length, gsize at)
+/* Octets that are read line by line; a line ends at CR LF, LF or CR. */
+typedef struct {
+    const char *octets;
+    gsize length;
+    gsize at;      /* where the line at hand begins */
+    gsize newline; /* the next LF at or behind it, or length */
+    guint64 work;  /* octets that were looked at, each time that they were */
+} Lines;
+
+static gsize find_octet(Lines *lines, char octet, gsize start, gsize end)
 {
-    const char *newline = memchr(octets + at, '\n', length - at);
-    gsize line = newline != NULL ? (gsize)(newline - octets) + 1 - at : length - at;
-    const char *bare = memchr(octets + at, '\r', line);
-    return bare != NULL ? (gsize)(bare - octets) + 1 : at + line;
+    const char *found = memchr(lines->octets + start, octet, end - start);
+    gsize place = found != NULL ? (gsize)(found - lines->octets) : end;
+    lines->work += place - start;
+    return place;
 }
 
-/* The next kind to be renamed at or behind *at, a line's begin, as *at is left; its octets, or 0: there is
- * none. */
-static gsize find_next(const char *octets, gsize length, gsize *at, gsize *ret_start)
+/* On to the next place behind start where a line begins. The LF is looked for once, however many CR come
+ * before it. */
+static void next_line(Lines *lines, gsize start)
+{
+    if (lines->newline < start || lines->at == 0)
+        lines->newline = find_octet(lines, '\n', start, lines->length);
+    gsize end = MIN(lines->newline + 1, lines->length);
+    gsize bare = find_octet(lines, '\r', start, end);
+    lines->at = bare < end ? bare + 1 : end;
+}
+
+/* The next kind to be renamed in or behind the line at hand, which becomes the one behind it; its octets, or
+ * 0: there is none. */
+static gsize find_next(Lines *lines, gsize *ret_start)
 {
     g_autoptr(GString) kind = g_string_new(NULL);
+    const char *octets = lines->octets;
+    gsize length = lines->length;
     gsize found = 0;
-    while (*at < length && found == 0) {
-        gsize value = find_value(octets + *at, length - *at);
-        *ret_start = *at + value;
-        if (value > 0 && !read_kind(octets + *ret_start, length - *ret_start, TRUE, kind, &found))
-            (void)read_kind(octets + *ret_start, length - *ret_start, FALSE, kind, &found);
+    while (lines->at < length && found == 0) {
+        gsize value = find_value(octets + lines->at, length - lines->at);
+        gsize start = *ret_start = lines->at + value;
+        if (value > 0 && !read_kind(octets + start, length - start, TRUE, kind, &found)) {
+            lines->work += found;
+            (void)read_kind(octets + start, length - start, FALSE, kind, &found);
+        }
+        lines->work += value + found;
         if (found > 0 && !is_passed_over(kind))
             found = 0;
-        *at = next_line(octets, length, *ret_start);
+        next_line(lines, start);
     }
     return found;
 }
 
-gboolean postern_virus_multipart_rename(char *octets, gsize length)
+gboolean postern_virus_multipart_rename(char *octets, gsize length, guint64 *work)
 {
+    Lines lines = {.octets = octets, .length = length, .newline = length};
     gboolean any = FALSE;
-    gsize at = 0;
     gsize start = 0;
     gsize kind;
-    while ((kind = find_next(octets, length, &at, &start)) > 0) {
+    while ((kind = find_next(&lines, &start)) > 0) {
         memset(octets + start, ' ', kind);
         memcpy(octets + start, unheard_of, strlen(unheard_of));
         any = TRUE;
     }
+    if (work != NULL)
+        *work += lines.work;
     return any;
 }
 
-gboolean postern_virus_multipart_is_hidden(const char *octets, gsize length)
+gboolean postern_virus_multipart_is_hidden(const char *octets, gsize length, guint64 *work)
 {
-    gsize at = 0;
+    Lines lines = {.octets = octets, .length = length, .newline = length};
     gsize start = 0;
-    return find_next(octets, length, &at, &start) > 0;
+    gboolean hidden = find_next(&lines, &start) > 0;
+    if (work != NULL)
+        *work += lines.work;
+    return hidden;
 }

@@ -10,9 +10,10 @@
 
 /*
  * Renames such kinds in all fields Content-Type, in place and with the length kept: wherever a line begins
- * one, for what has the header of an enclosed message is not known here. TRUE: there was one.
+ * one, for what has the header of an enclosed message is not known here. TRUE: there was one. *work (or NULL)
+ * grows by the octets looked at, at most a few times length whatever they are.
  */
-gboolean postern_virus_multipart_rename(char *octets, gsize length);
+gboolean postern_virus_multipart_rename(char *octets, gsize length, guint64 *work);
 
 /* TRUE where there is one to rename. */
-gboolean postern_virus_multipart_is_hidden(const char *octets, gsize length);
+gboolean postern_virus_multipart_is_hidden(const char *octets, gsize length, guint64 *work);

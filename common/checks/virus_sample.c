@@ -10,13 +10,15 @@ char *postern_virus_sample_eicar(void)
     return g_strreverse(g_strdup(eicar_backwards));
 }
 
+/* As it is defined: the 68 octets begin a file, which has at most 128, and only white space behind them. Text
+ * that quotes it is no such file. */
 char *postern_virus_sample_signature(void)
 {
     g_autofree char *eicar = postern_virus_sample_eicar();
-    GString *line = g_string_new("Eicar-Test-Signature:0:*:");
+    GString *line = g_string_new("Eicar-Test-Signature;Engine:81-255,FileSize:68-128,Target:0;0&1;0:");
     for (const char *place = eicar; *place != '\0'; place++)
         g_string_append_printf(line, "%02x", (guint)*place);
-    g_string_append_c(line, '\n');
+    g_string_append(line, ";0/^.{68}[ \\t\\r\\n\\x1a]*$/s\n");
     return g_string_free(line, FALSE);
 }
 

@@ -9,7 +9,7 @@
 /* The test file, 68 octets, a new string. */
 char *postern_virus_sample_eicar(void);
 
-/* Its signature as a line of a libclamav .ndb file, a new string. */
+/* Its signature as a line of a libclamav .ldb file, a new string. */
 char *postern_virus_sample_signature(void);
 
 /* A zip archive (stored) of one file called name. */

@@ -1,50 +1,233 @@
 #include "checks/virus_scan.h"
 
+#include <openssl/evp.h>
 #include <string.h>
 
 #include "base/limits.h"
+#include "checks/content_decode.h"
+#include "checks/virus_container.h"
 #include "checks/virus_multipart.h"
+#include "checks/virus_names.h"
 
 /* ("From " would make it a mailbox, which a line of the body can divide.) */
 static const char mail_mark[] = "Received: by localhost\r\n";
 
-static const char zip_mark[] = {'P', 'K', 3, 4};
-#define ZIP_HEADER_OCTETS 30
-#define ZIP_VERSION_MAX 63
-#define ZIP_NAME_MAX_OCTETS 4096
 /* What one round of unpacking may stay below the limit. */
 #define CUT_SLACK_OCTETS 65536
+#define DIGEST_OCTETS 32
+/* libclamav scans no file of so few. */
+#define FILE_MIN_OCTETS 6
 
-void postern_virus_scan_note(PosternVirusScan *scan, const char *problem)
+static void note(PosternVirusScan *scan, PosternVirusKind kind, const char *text)
 {
-    if (scan->problem == NULL)
-        scan->problem = g_strstrip(g_strdup(problem));
+    postern_virus_finding_note(scan->finding, kind, text);
 }
 
-void postern_virus_scan_queue(PosternVirusScan *scan, const char *octets, gsize length)
+void postern_virus_scan_init(PosternVirusScan *scan, const PosternVirusEngine *engine,
+                             const PosternVirusRoom *room, PosternVirusFinding *finding)
 {
-    gsize mark = strlen(mail_mark);
-    if (scan->files >= POSTERN_VIRUS_MESSAGES_MAX || length > scan->room->scan_octets - scan->octets) {
-        postern_virus_scan_note(scan, "too many enclosed messages");
-        return;
-    }
-    char *copy = g_try_malloc(mark + length);
-    if (copy == NULL) {
-        postern_virus_scan_note(scan, "no memory for a copy of the message");
-        return;
-    }
-    memcpy(copy, mail_mark, mark);
-    memcpy(copy + mark, octets, length);
-    (void)postern_virus_multipart_rename(copy + mark, length);
-    scan->files++;
-    scan->octets += length;
-    g_queue_push_tail(&scan->queue, g_bytes_new_take(copy, mark + length));
+    gint64 now = g_get_monotonic_time();
+    *scan = (PosternVirusScan){.engine = engine, .room = room, .finding = finding, .queue = G_QUEUE_INIT};
+    /* (libclamav breaks long lines: a message may grow.) */
+    scan->file_octets = MIN(engine->scan_octets * 2, room->scan_octets);
+    scan->end = engine->scan_timeout_ms != 0 ? now + (gint64)engine->scan_timeout_ms * 1000 : 0;
+    scan->queued = g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, NULL);
+    scan->seen = g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, NULL);
 }
 
 void postern_virus_scan_clear(PosternVirusScan *scan)
 {
     g_queue_clear_full(&scan->queue, (GDestroyNotify)g_bytes_unref);
-    g_clear_pointer(&scan->problem, g_free);
+    g_hash_table_unref(scan->queued);
+    g_hash_table_unref(scan->seen);
+}
+
+/* Which octets they are: no stranger can make two that are alike (SHA-256). NULL: no memory. */
+static GBytes *digest_of(const char *octets, gsize length)
+{
+    guchar digest[DIGEST_OCTETS];
+    unsigned int size = sizeof digest;
+    if (EVP_Digest(octets, length, digest, &size, EVP_sha256(), NULL) != 1)
+        return NULL;
+    return g_bytes_new(digest, size);
+}
+
+/* TRUE: they were not in set. */
+static gboolean add_digest(GHashTable *set, const char *octets, gsize length)
+{
+    GBytes *digest = digest_of(octets, length);
+    return digest == NULL || g_hash_table_add(set, digest);
+}
+
+static gboolean is_seen(const PosternVirusScan *scan, GBytes *octets)
+{
+    g_autoptr(GBytes) digest = digest_of(g_bytes_get_data(octets, NULL), g_bytes_get_size(octets));
+    return digest != NULL && g_hash_table_contains(scan->seen, digest);
+}
+
+/* Takes length octets from what may be scanned in all. */
+static gboolean allow(PosternVirusScan *scan, gsize length)
+{
+    if (scan->work.scans >= POSTERN_VIRUS_SCANS_MAX || length > scan->room->scan_octets ||
+        scan->work.octets > scan->room->scan_octets - length) {
+        note(scan, POSTERN_VIRUS_TOO_LARGE, "too many files and enclosed messages");
+        return FALSE;
+    }
+    scan->work.scans++;
+    scan->work.octets += length;
+    return TRUE;
+}
+
+/* A message with the line in front, and between that octets of between. NULL is noted. */
+static GBytes *with_mark(PosternVirusScan *scan, const char *between, const char *octets, gsize length)
+{
+    gsize mark = strlen(mail_mark), more = strlen(between);
+    char *copy = g_try_malloc(mark + more + length);
+    if (copy == NULL) {
+        note(scan, POSTERN_VIRUS_SCAN_ERROR, "no memory for a copy of the message");
+        return NULL;
+    }
+    memcpy(copy, mail_mark, mark);
+    memcpy(copy + mark, between, more);
+    memcpy(copy + mark + more, octets, length);
+    (void)postern_virus_multipart_rename(copy + mark, more + length, &scan->work.line_octets);
+    return g_bytes_new_take(copy, mark + more + length);
+}
+
+void postern_virus_scan_queue(PosternVirusScan *scan, const char *octets, gsize length)
+{
+    if (!add_digest(scan->queued, octets, length) || !allow(scan, length))
+        return;
+    GBytes *message = with_mark(scan, "", octets, length);
+    if (message != NULL)
+        g_queue_push_tail(&scan->queue, message);
+}
+
+gboolean postern_virus_scan_is_over(PosternVirusScan *scan)
+{
+    if (scan->finding->result == POSTERN_VIRUS_INFECTED)
+        return TRUE;
+    if (scan->end != 0 && g_get_monotonic_time() > scan->end) {
+        note(scan, POSTERN_VIRUS_SCAN_ERROR, "the scan took too long");
+        return TRUE;
+    }
+    if (scan->work.unpacked_octets / 2 > scan->room->scan_octets) {
+        note(scan, POSTERN_VIRUS_TOO_LARGE, "unpacked it is larger than what is scanned");
+        return TRUE;
+    }
+    return FALSE;
+}
+
+/*
+ * CLEAN is the last thing to be believed. Where libclamav cannot begin, for its folder cannot be made, it
+ * says CL_CLEAN of a message that it never looked at.
+ */
+static void judge(PosternVirusScan *scan, cl_error_t status, const char *name)
+{
+    const char *problem = postern_virus_room_problem(scan->room);
+    if (problem != NULL)
+        note(scan, POSTERN_VIRUS_SCAN_ERROR, problem);
+    if (status == CL_VIRUS && name != NULL)
+        postern_virus_scan_name(-1, name, scan);
+    else if (status != CL_CLEAN && status != CL_VIRUS)
+        note(scan, postern_virus_names_status(status), cl_strerror(status));
+    if (scan->layers == 0)
+        note(scan, POSTERN_VIRUS_SCAN_ERROR, "libclamav did not look at the message");
+}
+
+void postern_virus_scan_octets(PosternVirusScan *scan, const char *octets, gsize length,
+                               gboolean whole_message)
+{
+    unsigned long scanned = 0;
+    const char *name = NULL;
+    struct cl_scan_options options = scan->engine->scan;
+    cl_fmap_t *map = cl_fmap_open_memory(octets, length);
+    if (map == NULL) {
+        note(scan, POSTERN_VIRUS_SCAN_ERROR, "libclamav cannot map the message");
+        return;
+    }
+    scan->layers = 0;
+    scan->depth = 0;
+    scan->mail_in_part = FALSE;
+    scan->whole_message = whole_message;
+    cl_error_t status =
+        cl_scanmap_callback(map, NULL, &name, &scanned, scan->engine->library, &options, scan);
+    scan->work.unpacked_octets += (guint64)scanned * CL_COUNT_PRECISION;
+    judge(scan, status, name);
+    cl_fmap_close(map);
+}
+
+static void scan_file(PosternVirusScan *scan, GBytes *file)
+{
+    gsize length = 0;
+    const char *octets = g_bytes_get_data(file, &length);
+    if (length >= FILE_MIN_OCTETS && !postern_virus_scan_is_over(scan) &&
+        add_digest(scan->seen, octets, length) && allow(scan, length))
+        postern_virus_scan_octets(scan, octets, length, FALSE);
+}
+
+/* Text in which libclamav has not looked for files (uuencode, yEnc): it does so in mail alone. */
+static void scan_text(PosternVirusScan *scan, GBytes *text)
+{
+    gsize length = 0;
+    const char *octets = g_bytes_get_data(text, &length);
+    g_autoptr(GBytes) message = NULL;
+    if (postern_virus_scan_is_over(scan) || !allow(scan, length))
+        return;
+    message = with_mark(scan, "\r\n", octets, length);
+    if (message != NULL)
+        postern_virus_scan_octets(scan, g_bytes_get_data(message, NULL), g_bytes_get_size(message), TRUE);
+}
+
+static gboolean any_is_seen(const PosternVirusScan *scan, GBytes *const *readings, guint count)
+{
+    for (guint i = 0; i < count; i++)
+        if (is_seen(scan, readings[i]))
+            return TRUE;
+    return FALSE;
+}
+
+/* What is shown as text is nothing that line ends could make another file of. */
+static void scan_leaf(PosternVirusScan *scan, PosternLeafKind kind, GBytes *const *readings, guint count,
+                      gboolean mail_in_part)
+{
+    if (kind == POSTERN_LEAF_PIECE)
+        note(scan, POSTERN_VIRUS_AMBIGUOUS,
+             "a piece of a message, whose rest is elsewhere (message/partial)");
+    if (kind == POSTERN_LEAF_TEXT && any_is_seen(scan, readings, count))
+        return;
+    for (guint i = 0; i < count; i++) {
+        if (kind == POSTERN_LEAF_MESSAGE)
+            postern_virus_scan_queue(scan, g_bytes_get_data(readings[i], NULL),
+                                     g_bytes_get_size(readings[i]));
+        else if (kind == POSTERN_LEAF_TEXT && mail_in_part)
+            scan_text(scan, readings[i]);
+        scan_file(scan, readings[i]);
+    }
+}
+
+void postern_virus_scan_leaves(PosternVirusScan *scan, const char *octets, gsize length)
+{
+    g_autoptr(GArray) leaves = g_array_new(FALSE, FALSE, sizeof(PosternContentLeaf));
+    gboolean mail_in_part = scan->mail_in_part;
+    if (scan->engine->content == NULL)
+        return;
+    /* Only the first limit that was met is told of: what lies behind it is not known to be whole. */
+    if (mail_in_part)
+        g_hash_table_remove_all(scan->seen);
+    g_autofree char *problem = postern_content_leaves(scan->engine->content, octets, length, leaves);
+    if (problem != NULL)
+        note(scan, POSTERN_VIRUS_TOO_LARGE, problem);
+    for (guint i = 0; i < leaves->len && !postern_virus_scan_is_over(scan); i++) {
+        const PosternContentLeaf *leaf = &g_array_index(leaves, PosternContentLeaf, i);
+        GBytes *readings[POSTERN_CONTENT_READINGS_MAX];
+        guint count = 0;
+        if (!postern_content_decode(leaf->encoding, octets + leaf->start, leaf->length, readings, &count))
+            note(scan, POSTERN_VIRUS_SCAN_ERROR, "no memory for a file of the message");
+        scan_leaf(scan, leaf->kind, readings, count, mail_in_part);
+        for (guint j = 0; j < count; j++)
+            g_bytes_unref(readings[j]);
+    }
 }
 
 static gboolean begins_with(const char *line, gsize length, const char *prefix)
@@ -80,52 +263,37 @@ gboolean postern_virus_scan_looks_like_mail(const char *octets, gsize length)
 void postern_virus_scan_message(enum cl_msg severity, const char *full, const char *text, void *context)
 {
     PosternVirusScan *scan = context;
-    if (scan != NULL && severity >= CL_MSG_WARN)
-        postern_virus_scan_note(scan, text);
+    PosternVirusKind kind = POSTERN_VIRUS_SCAN_ERROR;
+    if (scan == NULL || severity < CL_MSG_WARN)
+        return;
+    g_autofree char *line = g_strstrip(g_strdup(text));
+    if (!postern_virus_names_message(line, &kind))
+        note(scan, kind, line);
+    else if (scan->whole_message)
+        scan->mail_in_part = TRUE;
+    else
+        note(scan, POSTERN_VIRUS_AMBIGUOUS, line);
 }
 
-static guint number_at(const char *octets)
+/* A limit on levels that no archive has met is one on those of mail. */
+static gboolean is_of_mail(const PosternVirusScan *scan, const char *name)
 {
-    return (guint)(guchar)octets[0] | (guint)(guchar)octets[1] << 8;
-}
-
-/* Methods of APPNOTE 4.4.5 that libclamav unpacks; what is packed otherwise it passes over in silence. */
-static gboolean is_unpacked(guint method)
-{
-    static const guint known[] = {0, 6, 8, 9, 12};
-    for (gsize i = 0; i < G_N_ELEMENTS(known); i++)
-        if (known[i] == method)
-            return TRUE;
-    return FALSE;
-}
-
-/* A local header of a zip (APPNOTE 4.3.7), and not four octets that happen to look like one. */
-static gboolean is_local_header(const char *octets, gsize length)
-{
-    return length >= ZIP_HEADER_OCTETS && number_at(octets + 4) % 256 <= ZIP_VERSION_MAX &&
-           number_at(octets + 26) > 0 && number_at(octets + 26) <= ZIP_NAME_MAX_OCTETS;
-}
-
-static gboolean holds_unknown_packing(const char *octets, gsize length)
-{
-    const char *end = octets + length;
-    const char *at = octets;
-    if (length < ZIP_HEADER_OCTETS || memcmp(octets, zip_mark, sizeof zip_mark) != 0)
+    long long levels = cl_engine_get_num(scan->engine->library, CL_ENGINE_MAX_RECURSION, NULL);
+    if (!scan->whole_message || scan->engine->content == NULL)
         return FALSE;
-    while ((at = memmem(at, (gsize)(end - at), zip_mark, sizeof zip_mark)) != NULL) {
-        if (is_local_header(at, (gsize)(end - at)) && !is_unpacked(number_at(at + 8)))
-            return TRUE;
-        at += sizeof zip_mark;
-    }
-    return FALSE;
+    return postern_virus_names_is_mail_limit(name, (long long)scan->depth + 1 < levels);
 }
 
-/* Without its directory (APPNOTE 4.3.12) other programs still unpack it; libclamav does not. */
-static gboolean is_zip_without_directory(const char *octets, gsize length)
+void postern_virus_scan_name(int descriptor, const char *name, void *context)
 {
-    static const char directory_mark[] = {'P', 'K', 1, 2};
-    return length >= ZIP_HEADER_OCTETS && memcmp(octets, zip_mark, sizeof zip_mark) == 0 &&
-           memmem(octets, length, directory_mark, sizeof directory_mark) == NULL;
+    PosternVirusScan *scan = context;
+    PosternVirusKind kind;
+    if (is_of_mail(scan, name))
+        scan->mail_in_part = TRUE;
+    else if (postern_virus_names_kind(name, &kind))
+        note(scan, kind, name);
+    else
+        postern_virus_finding_infected(scan->finding, name);
 }
 
 static void note_what_is_not_seen(PosternVirusScan *scan, const char *octets, gsize size)
@@ -133,18 +301,18 @@ static void note_what_is_not_seen(PosternVirusScan *scan, const char *octets, gs
     /* A file that unpacks to more than the limit is cut there, and the part is scanned as if it were the
      * whole. */
     if (size + CUT_SLACK_OCTETS >= scan->file_octets)
-        postern_virus_scan_note(scan, "a file in the message is larger than what is scanned");
-    if (octets != NULL && is_zip_without_directory(octets, size))
-        postern_virus_scan_note(scan, "a zip archive without its directory");
-    if (octets != NULL && holds_unknown_packing(octets, size))
-        postern_virus_scan_note(scan, "a zip archive whose packing libclamav does not know");
+        note(scan, POSTERN_VIRUS_TOO_LARGE, "a file in the message is larger than what is scanned");
+    const char *problem = octets != NULL ? postern_virus_container_problem(octets, size) : NULL;
+    if (problem != NULL)
+        note(scan, POSTERN_VIRUS_UNKNOWN_CONTAINER, problem);
 }
 
 /* Mail that libclamav does not take for mail, or not for all that it is. */
-static gboolean is_seen_in_part(const char *kind, const char *octets, gsize size)
+static gboolean is_seen_in_part(PosternVirusScan *scan, const char *kind, const char *octets, gsize size)
 {
-    return strcmp(kind, "CL_TYPE_MAIL") == 0 ? postern_virus_multipart_is_hidden(octets, size)
-                                             : postern_virus_scan_looks_like_mail(octets, size);
+    if (strcmp(kind, "CL_TYPE_MAIL") != 0)
+        return postern_virus_scan_looks_like_mail(octets, size);
+    return postern_virus_multipart_is_hidden(octets, size, &scan->work.line_octets);
 }
 
 cl_error_t postern_virus_scan_layer(int descriptor, const char *type, const char **ancestors,
@@ -155,15 +323,19 @@ cl_error_t postern_virus_scan_layer(int descriptor, const char *type, const char
     const char *problem = postern_virus_room_problem(scan->room);
     const char *kind = type != NULL ? type : "";
     scan->layers++;
+    scan->work.layers++;
+    scan->depth = MAX(scan->depth, depth);
     if (problem != NULL)
-        postern_virus_scan_note(scan, problem);
+        note(scan, POSTERN_VIRUS_SCAN_ERROR, problem);
     if (!scan->engine->unrar && g_str_has_prefix(kind, "CL_TYPE_RAR"))
-        postern_virus_scan_note(scan, "a RAR archive, and libclamunrar is not installed");
+        note(scan, POSTERN_VIRUS_UNKNOWN_CONTAINER, "a RAR archive, and libclamunrar is not installed");
     note_what_is_not_seen(scan, octets, size);
     if (octets == NULL && size > 0)
-        postern_virus_scan_note(scan, "libclamav could not read a file in the message");
-    else if (octets != NULL && (attributes & LAYER_ATTRIBUTES_NORMALIZED) == 0 &&
-             is_seen_in_part(kind, octets, size))
+        note(scan, POSTERN_VIRUS_SCAN_ERROR, "libclamav could not read a file in the message");
+    if (octets == NULL || (attributes & LAYER_ATTRIBUTES_NORMALIZED) != 0)
+        return CL_CLEAN;
+    (void)add_digest(scan->seen, octets, size);
+    if (is_seen_in_part(scan, kind, octets, size))
         postern_virus_scan_queue(scan, octets, size);
     return CL_CLEAN;
 }

@@ -92,10 +92,8 @@ static void fill_missing(PosternInspection *inspection, const char *reason, Post
         g_ptr_array_add(findings->dkim, finding);
         findings->dkim_checked = TRUE;
     }
-    if (inspection->missing & POSTERN_CHECK_VIRUS) {
-        findings->virus.result = POSTERN_VIRUS_ERROR;
-        replace(&findings->virus.reason, reason);
-    }
+    if (inspection->missing & POSTERN_CHECK_VIRUS)
+        postern_virus_finding_note(&findings->virus, POSTERN_VIRUS_SCAN_ERROR, reason);
     if (inspection->missing & POSTERN_CHECK_CONTENT)
         replace(&findings->mime_problem, reason);
     if (inspection->missing & POSTERN_CHECK_DMARC)

@@ -38,6 +38,7 @@ typedef struct {
     int listen_descriptor;
     int lifeline_descriptor;
     int log_descriptor;
+    gint64 in_use;
     gboolean quiet, check, dump, print_keys, version, template;
     char *role;
 } Options;
@@ -80,6 +81,7 @@ static gboolean parse_options(Options *options, int *argc, char ***argv, GError 
         {"template", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &options->template, NULL, NULL},
         {"role", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &options->role, NULL, NULL},
         {"directory", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &options->directory, NULL, NULL},
+        {"in-use", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT64, &options->in_use, NULL, NULL},
         {NULL},
     };
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
@@ -113,7 +115,8 @@ static int run_template(const Options *options)
         g_printerr(PROGRAM ": %s\n", error != NULL ? error->message : "--template is for its own use only");
         return EX_USAGE;
     }
-    return postern_template_run(role, configuration, TEMPLATE_CONTROL, options->directory);
+    return postern_template_run(role, configuration, TEMPLATE_CONTROL, options->directory,
+                                (guint64)MAX(options->in_use, 0));
 }
 
 static const char *user_of(const PosternConfiguration *configuration)
@@ -317,6 +320,23 @@ static gboolean print_keys(const char *table, GError **error)
     return TRUE;
 }
 
+/* Loads them, as a template would: nothing less says that none is damaged. Started as root, as the user who
+ * will load them. */
+static gboolean check_signatures(const PosternConfiguration *configuration, GError **error)
+{
+    const PosternVirusOptions options = {.database = configuration->virus.database,
+                                         .scan_octets = configuration->virus.scan_octets};
+    g_autofree char *warning = NULL;
+    guint signatures = 0;
+    const char *user = postern_privileges_user("inspector", configuration->inspector.user);
+    if (!postern_privileges_drop(user, error))
+        return FALSE;
+    g_autoptr(PosternVirusEngine) engine = postern_virus_engine_new(&options, &signatures, &warning, error);
+    if (warning != NULL)
+        printf("%s\n", warning);
+    return engine != NULL;
+}
+
 static int show(const Options *options, const PosternConfiguration *configuration)
 {
     g_autoptr(GError) error = NULL;
@@ -326,13 +346,17 @@ static int show(const Options *options, const PosternConfiguration *configuratio
         g_printerr(PROGRAM ": %s\n", error->message);
         return EX_CONFIG;
     }
-    if (options->check) {
-        g_autofree char *approval = postern_configuration_approval(options->configuration_path);
-        printf("%s\n", approval);
-    }
     if (options->print_keys && !print_keys(configuration->sign.table, &error)) {
         g_printerr(PROGRAM ": %s\n", error->message);
         return EX_CONFIG;
+    }
+    if (options->check && configuration->virus.scan && !check_signatures(configuration, &error)) {
+        g_printerr(PROGRAM ": %s\n", error->message);
+        return EX_CONFIG;
+    }
+    if (options->check) {
+        g_autofree char *approval = postern_configuration_approval(options->configuration_path);
+        printf("%s\n", approval);
     }
     return 0;
 }

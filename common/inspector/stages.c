@@ -85,46 +85,44 @@ static int run_content(Run *run)
                                  run->response->findings);
 }
 
-/* Where a reader of mail may see other octets than the scanner saw, clean is not known. */
-static void note_other_reading(PosternFindings *findings)
-{
-    if (findings->virus.result != POSTERN_VIRUS_CLEAN || findings->mime_problem == NULL)
-        return;
-    findings->virus.result = POSTERN_VIRUS_UNSCANNABLE;
-    findings->virus.reason = g_strdup(findings->mime_problem);
-}
-
 static void explain_virus(const Run *run)
 {
     PosternFindings *findings = run->response->findings;
     const PosternVirusFinding *finding = &findings->virus;
     const char *detail = finding->name != NULL ? finding->name : finding->reason;
-    if (run->resources->engines->virus != NULL)
+    if (run->resources->engines->virus != NULL && finding->result != POSTERN_VIRUS_NOT_CHECKED) {
+        PosternVirusWork work = postern_virus_engine_work(run->resources->engines->virus);
         postern_findings_step(findings, POSTERN_CHECK_VIRUS,
                               "%" G_GSIZE_FORMAT
                               " octets were given to libclamav, of at most %" G_GUINT64_FORMAT
-                              " ([virus] scan_size)",
-                              run->length, run->request->scan_octets);
+                              " ([virus] scan_size); in all %u scans of %u files",
+                              run->length, run->request->scan_octets, work.scans, work.layers);
+    }
     postern_findings_step(findings, POSTERN_CHECK_VIRUS, "%s%s%s", postern_virus_result_name(finding->result),
                           detail != NULL ? ": " : "", detail != NULL ? detail : "");
+    for (guint i = 0; i < POSTERN_VIRUS_KINDS; i++)
+        if (finding->kinds[i] != NULL)
+            postern_findings_step(findings, POSTERN_CHECK_VIRUS, "%s: %s",
+                                  postern_virus_kind_name((PosternVirusKind)i), finding->kinds[i]);
 }
 
 static int run_virus(Run *run)
 {
     PosternVirusFinding *finding = &run->response->findings->virus;
     if (run->resources->engines->virus == NULL) {
-        finding->result = POSTERN_VIRUS_ERROR;
-        finding->reason = g_strdup("the inspector's configuration has [virus] scan = no");
+        const char *problem = run->resources->engines->virus_problem;
+        postern_virus_finding_note(finding, POSTERN_VIRUS_SCAN_ERROR,
+                                   problem != NULL ? problem
+                                                   : "the inspector's configuration has [virus] scan = no");
     } else if (run->length > run->request->scan_octets) {
-        finding->result = POSTERN_VIRUS_UNSCANNABLE;
-        finding->reason =
+        g_autofree char *text =
             g_strdup_printf("%" G_GSIZE_FORMAT " octets are over [virus] scan_size, %" G_GUINT64_FORMAT,
                             run->length, run->request->scan_octets);
+        postern_virus_finding_note(finding, POSTERN_VIRUS_TOO_LARGE, text);
     } else {
         postern_check_virus(run->resources->engines->virus, run->octets, run->length,
                             run->resources->temporary_directory, finding);
     }
-    note_other_reading(run->response->findings);
     explain_virus(run);
     return 1;
 }

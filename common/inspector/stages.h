@@ -14,6 +14,7 @@ typedef struct {
     PosternArcEngine *arc;
     PosternContentEngine *content;
     PosternVirusEngine *virus; /* NULL: this inspector does not scan; the finding is then ERROR */
+    char *virus_problem;       /* why there is none although it should, or NULL */
     PosternSignEngine *sign;   /* role SIGN alone; it has no other engine but dkim, for its own proof */
 } PosternEngines;
 

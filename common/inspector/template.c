@@ -25,6 +25,7 @@ typedef struct {
     int control;
     int signals;
     const char *directory;
+    guint64 in_use;
     PosternEngines engines;
     PosternPreload *preload;
     GHashTable *workers; /* process id -> char *, its directory, or "": it has none */
@@ -86,10 +87,23 @@ static gboolean load_light(Template *template, GError **error)
     return TRUE;
 }
 
-static gboolean load_signatures(Template *template, GError **error)
+/* What must not become worse than what is in use now: see template.h. */
+static gboolean is_good_enough(const Template *template, guint signatures, GError **error)
+{
+    if (template->in_use <= 1 || signatures > 1)
+        return TRUE;
+    g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE,
+                        "[virus] database has no signatures any more");
+    return FALSE;
+}
+
+/* The whole of them, or else none and why: what else a worker checks it checks without them. */
+static gboolean load_signatures(Template *template, guint *ret_count, GError **error)
 {
     const PosternConfiguration *configuration = template->configuration;
+    PosternEngines *engines = &template->engines;
     const PosternVirusOptions options = {.database = configuration->virus.database,
+                                         .content = engines->content,
                                          .scan_octets = configuration->virus.scan_octets,
                                          .scan_timeout_ms = configuration->inspector.scan_timeout_ms,
                                          /* as many spare ones */
@@ -97,22 +111,40 @@ static gboolean load_signatures(Template *template, GError **error)
                                                              ? configuration->inspector.workers
                                                              : g_get_num_processors()),
                                          .temporary_directory = template->directory};
-    guint signatures = 0;
     g_autofree char *warning = NULL;
+    g_autoptr(GError) problem = NULL;
+    engines->virus = postern_virus_engine_new(&options, ret_count, &warning, &problem);
+    if (engines->virus == NULL && template->in_use == 0) {
+        g_autofree char *text = g_strdup_printf(
+            "NO MESSAGE CAN BE SCANNED FOR VIRUSES, and [policy] scan_error holds for each: %s",
+            problem->message);
+        tell(template->control, POSTERN_PACKET_LOG, 0, POSTERN_LOG_ERROR, text);
+        engines->virus_problem = g_strdup(problem->message);
+        *ret_count = 0;
+        return TRUE;
+    }
+    if (engines->virus == NULL) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    if (warning != NULL)
+        tell(template->control, POSTERN_PACKET_LOG, 0, POSTERN_LOG_WARNING, warning);
+    return is_good_enough(template, *ret_count, error) &&
+           postern_virus_engine_prove(engines->virus, template->directory, error);
+}
+
+static gboolean load_scan(Template *template, GError **error)
+{
+    const PosternConfiguration *configuration = template->configuration;
+    guint signatures = 0;
     load_spf(template);
     template->engines.content = postern_content_engine_new();
     template->engines.arc = postern_arc_engine_new();
     if (!load_dkim(template, error))
         return FALSE;
     template->preload = postern_preload_new();
-    if (configuration->virus.scan) {
-        template->engines.virus = postern_virus_engine_new(&options, &signatures, &warning, error);
-        if (template->engines.virus == NULL ||
-            !postern_virus_engine_prove(template->engines.virus, template->directory, error))
-            return FALSE;
-    }
-    if (warning != NULL)
-        tell(template->control, POSTERN_PACKET_LOG, 0, POSTERN_LOG_WARNING, warning);
+    if (configuration->virus.scan && !load_signatures(template, &signatures, error))
+        return FALSE;
     tell(template->control, POSTERN_PACKET_READY, 0, signatures, NULL);
     return TRUE;
 }
@@ -268,7 +300,7 @@ static void end_workers(Template *template)
 static gboolean load(Template *template, GError **error)
 {
     static gboolean (*const loads[POSTERN_ROLES])(Template * template, GError * *error) = {
-        [POSTERN_ROLE_SCAN] = load_signatures,
+        [POSTERN_ROLE_SCAN] = load_scan,
         [POSTERN_ROLE_LIGHT] = load_light,
         [POSTERN_ROLE_SIGN] = load_keys,
     };
@@ -283,16 +315,18 @@ static void free_engines(PosternEngines *engines)
     postern_libspf2_engine_free(engines->libspf2);
     postern_arc_engine_free(engines->arc);
     postern_sign_engine_free(engines->sign);
+    g_free(engines->virus_problem);
 }
 
 int postern_template_run(PosternRole role, const PosternConfiguration *configuration, int control,
-                         const char *directory)
+                         const char *directory, guint64 in_use)
 {
     Template template = {.role = role,
                          .configuration = configuration,
                          .control = control,
                          .signals = -1,
-                         .directory = directory};
+                         .directory = directory,
+                         .in_use = in_use};
     g_autoptr(GError) error = NULL;
     int status = 0;
     template.workers = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);

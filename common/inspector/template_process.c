@@ -129,15 +129,16 @@ static int configuration_descriptor(const PosternConfiguration *configuration, G
     return postern_sealed_memfd_new("postern-configuration", octets, error);
 }
 
-static gboolean start(PosternTemplateProcess *process, const char *program,
+static gboolean start(PosternTemplateProcess *process, const char *program, guint64 in_use,
                       const PosternConfiguration *configuration, int lock, GError **error)
 {
     int sockets[2] = {-1, -1};
     int text = configuration_descriptor(configuration, error);
     g_autofree char *directory = g_strdup_printf("--directory=%s", process->directory);
     g_autofree char *role = g_strconcat("--role=", postern_role_name(process->role), NULL);
+    g_autofree char *used = g_strdup_printf("--in-use=%" G_GUINT64_FORMAT, in_use);
     char name[] = "postern-inspector", template[] = "--template";
-    char *const arguments[] = {name, template, directory, role, NULL};
+    char *const arguments[] = {name, template, directory, role, used, NULL};
     if (text < 0)
         return FALSE;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0) {
@@ -157,10 +158,12 @@ static gboolean start(PosternTemplateProcess *process, const char *program,
            postern_error_set_system(error, errno, "watching process %d", (int)started);
 }
 
-PosternTemplateProcess *
-postern_template_process_new(struct event_base *loop, const char *program, PosternRole role, guint64 number,
-                             const PosternConfiguration *configuration, const PosternDirectory *directory,
-                             const PosternTemplateCalls *calls, gpointer user_data, GError **error)
+PosternTemplateProcess *postern_template_process_new(struct event_base *loop, const char *program,
+                                                     PosternRole role, guint64 number, guint64 in_use,
+                                                     const PosternConfiguration *configuration,
+                                                     const PosternDirectory *directory,
+                                                     const PosternTemplateCalls *calls, gpointer user_data,
+                                                     GError **error)
 {
     PosternTemplateProcess *process = g_new0(PosternTemplateProcess, 1);
     process->role = role;
@@ -174,7 +177,7 @@ postern_template_process_new(struct event_base *loop, const char *program, Poste
         postern_template_process_free(process);
         return NULL;
     }
-    if (!start(process, program, configuration, directory->lock, error)) {
+    if (!start(process, program, in_use, configuration, directory->lock, error)) {
         postern_template_process_free(process);
         return NULL;
     }

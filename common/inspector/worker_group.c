@@ -218,18 +218,12 @@ static void announce(PosternWorkerGroup *group, PosternTemplateProcess *process,
         postern_log(POSTERN_LOG_NOTICE, "%s: %u workers", roles[group->role].ready,
                     postern_worker_group_workers(group));
     else
-        postern_log(POSTERN_LOG_NOTICE, "%s: %" G_GUINT64_FORMAT " %s, %u workers", roles[group->role].ready,
-                    process->loaded_count, roles[group->role].stock, postern_worker_group_workers(group));
-    if (!confined && group->role == POSTERN_ROLE_SIGN) {
-        postern_log(POSTERN_LOG_WARNING,
-                    "this kernel has no Landlock: a worker that inspects may read the keys of [sign] table, "
-                    "too; use a kernel of 5.13 or later with Landlock enabled, or sign elsewhere");
-    } else if (!confined) {
-        postern_log(POSTERN_LOG_WARNING,
-                    "this kernel has no Landlock: a worker may read what user %u may; "
-                    "use a kernel of 5.13 or later with Landlock enabled",
-                    (guint)geteuid());
-    }
+        postern_log(
+            POSTERN_LOG_NOTICE, "%s%s: %" G_GUINT64_FORMAT " %s, %u workers", roles[group->role].ready,
+            postern_worker_group_lacks_signatures(group, process) ? ", but not to scan for viruses" : "",
+            process->loaded_count, roles[group->role].stock, postern_worker_group_workers(group));
+    if (!confined)
+        postern_worker_group_warn_unconfined(group);
 }
 
 static void on_worker_ready(PosternWorkerProcess *worker, gboolean confined, gpointer user_data)
@@ -332,8 +326,11 @@ static gboolean start_template(PosternWorkerGroup *group, PosternTemplateProcess
                                GError **error)
 {
     PosternWorkerPool *pool = group->pool;
+    guint64 in_use = group->current != NULL ? group->current->loaded_count : 0;
+    if (group->watch != NULL)
+        postern_signature_watch_begin(group->watch, pool->configuration);
     PosternTemplateProcess *process =
-        postern_template_process_new(pool->loop, pool->program, group->role, ++pool->last_number,
+        postern_template_process_new(pool->loop, pool->program, group->role, ++pool->last_number, in_use,
                                      pool->configuration, pool->directory, &template_calls, group, error);
     if (process != NULL)
         g_ptr_array_add(group->templates, process);
@@ -475,6 +472,7 @@ PosternWorkerGroup *postern_worker_group_new(PosternWorkerPool *pool, PosternRol
     group->templates = g_ptr_array_new_with_free_func((GDestroyNotify)postern_template_process_free);
     group->workers = g_ptr_array_new_with_free_func((GDestroyNotify)postern_worker_process_free);
     group->maintenance = evtimer_new(pool->loop, on_maintenance, group);
+    postern_worker_group_watch_signatures(group);
     return group;
 }
 
@@ -494,6 +492,7 @@ void postern_worker_group_free(PosternWorkerGroup *group)
     g_ptr_array_unref(group->workers);
     g_ptr_array_unref(group->templates);
     event_free(group->maintenance);
+    postern_signature_watch_free(group->watch);
     g_free(group->failure_text);
     g_free(group);
 }

@@ -7,6 +7,7 @@
 #include "inspector/crashes.h"
 #include "inspector/job.h"
 #include "inspector/queue.h"
+#include "inspector/signature_watch.h"
 #include "inspector/template_process.h"
 #include "inspector/worker_pool.h"
 
@@ -24,6 +25,7 @@ typedef struct {
     gint64 failed_since; /* monotonic; 0: there is a worker, or hope for one */
     gint64 not_before;   /* monotonic: the next attempt */
     struct event *maintenance;
+    PosternSignatureWatch *watch; /* role SCAN, or NULL */
 } PosternWorkerGroup;
 
 /* Of at most waiting requests that wait. Nothing is started yet. */
@@ -65,3 +67,11 @@ void postern_worker_group_add_spare(PosternWorkerGroup *group);
 void postern_worker_group_replace_slow(PosternWorkerGroup *group, PosternWorkerProcess *worker);
 /* Kills those that have had nothing to do for a while. */
 void postern_worker_group_drop_idle_spares(PosternWorkerGroup *group);
+
+/* worker_group_notices.c: from now on signatures that have changed are loaded; role SCAN alone. */
+void postern_worker_group_watch_signatures(PosternWorkerGroup *group);
+/* TRUE: process should have signatures, and could load none. */
+gboolean postern_worker_group_lacks_signatures(const PosternWorkerGroup *group,
+                                               const PosternTemplateProcess *process);
+/* Its workers may read files, for this kernel has no Landlock: says so. */
+void postern_worker_group_warn_unconfined(const PosternWorkerGroup *group);

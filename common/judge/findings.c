@@ -33,19 +33,6 @@ const char *postern_dkim_result_name(PosternDkimResult result)
     return (gsize)result < G_N_ELEMENTS(names) ? names[result] : "unknown";
 }
 
-const char *postern_virus_result_name(PosternVirusResult result)
-{
-    static const char *const names[] = {
-        [POSTERN_VIRUS_NOT_CHECKED] = "not_checked",
-        [POSTERN_VIRUS_CLEAN] = "clean",
-        [POSTERN_VIRUS_INFECTED] = "infected",
-        [POSTERN_VIRUS_UNSCANNABLE] = "unscannable",
-        [POSTERN_VIRUS_ERROR] = "error",
-    };
-
-    return (gsize)result < G_N_ELEMENTS(names) ? names[result] : "unknown";
-}
-
 const char *postern_dmarc_result_name(PosternDmarcResult result)
 {
     static const char *const names[] = {
@@ -208,20 +195,13 @@ static void clear_spf(PosternSpfFinding *spf)
     *spf = (PosternSpfFinding){POSTERN_SPF_NOT_CHECKED};
 }
 
-static void clear_virus(PosternVirusFinding *virus)
-{
-    g_free(virus->name);
-    g_free(virus->reason);
-    *virus = (PosternVirusFinding){POSTERN_VIRUS_NOT_CHECKED};
-}
-
 void postern_findings_free(PosternFindings *findings)
 {
     if (!findings)
         return;
     clear_spf(&findings->spf);
     clear_spf(&findings->spf_helo);
-    clear_virus(&findings->virus);
+    postern_virus_finding_clear(&findings->virus);
     g_ptr_array_unref(findings->dkim);
     g_ptr_array_unref(findings->attachments);
     g_free(findings->mime_problem);
@@ -326,7 +306,7 @@ void postern_findings_take(PosternFindings *findings, PosternFindings *source, P
         source->dkim_checked = FALSE;
     }
     if (checks & POSTERN_CHECK_VIRUS) {
-        clear_virus(&findings->virus);
+        postern_virus_finding_clear(&findings->virus);
         findings->virus = source->virus;
         source->virus = (PosternVirusFinding){POSTERN_VIRUS_NOT_CHECKED};
     }

@@ -30,8 +30,9 @@ typedef enum {
 } PosternDkimResult;
 
 /*
- * CLEAN is said only when the scan ended without any error. UNSCANNABLE: the scanner could not see all of it
- * (limits, encryption, an error message of the library). ERROR: the scan itself could not be done.
+ * CLEAN is said only when the scan ended without any error, with signatures, and saw all of the message. The
+ * others are told apart by PosternVirusKind: ERROR has the kind SCAN_ERROR, HEURISTIC and NO_SIGNATURES those
+ * of the same name, UNSCANNABLE one or more of the rest.
  */
 typedef enum {
     POSTERN_VIRUS_NOT_CHECKED,
@@ -39,7 +40,21 @@ typedef enum {
     POSTERN_VIRUS_INFECTED,
     POSTERN_VIRUS_UNSCANNABLE,
     POSTERN_VIRUS_ERROR,
+    POSTERN_VIRUS_HEURISTIC,
+    POSTERN_VIRUS_NO_SIGNATURES,
 } PosternVirusResult;
+
+/* Why a message is not CLEAN, although no virus was found. Several may hold. In order of gravity. */
+typedef enum {
+    POSTERN_VIRUS_SCAN_ERROR,        /* the scan could not be done, by no fault of the message: this passes */
+    POSTERN_VIRUS_AMBIGUOUS,         /* readers of mail would see what the scan did not */
+    POSTERN_VIRUS_ENCRYPTED,         /* something in it is */
+    POSTERN_VIRUS_TOO_LARGE,         /* over a limit: octets, unpacked octets, files, levels, parts */
+    POSTERN_VIRUS_UNKNOWN_CONTAINER, /* an archive that cannot be opened here */
+    POSTERN_VIRUS_SUSPICIOUS,        /* a heuristic of ClamAV, such as that on phishing, and no signature */
+    POSTERN_VIRUS_UNARMED,           /* there are no signatures but that of the EICAR test */
+} PosternVirusKind;
+#define POSTERN_VIRUS_KINDS 7
 
 /* RFC 9989 5.3; TEMPERROR: the DNS failed, PERMERROR: From names no author that could be asked for. */
 typedef enum {
@@ -71,6 +86,9 @@ typedef enum {
 const char *postern_spf_result_name(PosternSpfResult result);
 const char *postern_dkim_result_name(PosternDkimResult result);
 const char *postern_virus_result_name(PosternVirusResult result);
+/* The name of the row and option of policy: "scan_error", "ambiguous", "encrypted", "too_large",
+ * "unknown_container", "heuristic", "no_signatures". */
+const char *postern_virus_kind_name(PosternVirusKind kind);
 const char *postern_dmarc_result_name(PosternDmarcResult result);
 const char *postern_dmarc_policy_name(PosternDmarcPolicy policy);
 const char *postern_arc_result_name(PosternArcResult result);
@@ -161,10 +179,12 @@ typedef struct {
     char *text;  /* one line, printable ASCII */
 } PosternStep;
 
+/* Written by postern_virus_finding_infected(), _note() and _clean() alone. */
 typedef struct {
     PosternVirusResult result;
-    char *name;   /* INFECTED: the signature's name */
-    char *reason; /* UNSCANNABLE, ERROR: why */
+    char *name;                       /* INFECTED: the signature's name */
+    char *reason;                     /* neither INFECTED nor CLEAN: why, the text of the gravest kind */
+    char *kinds[POSTERN_VIRUS_KINDS]; /* by PosternVirusKind: what of it, for people, or NULL: not so */
 } PosternVirusFinding;
 
 typedef struct {
@@ -201,6 +221,18 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternFindings, postern_findings_free)
  * PosternDkimFinding *, borrowed.
  */
 GPtrArray *postern_findings_listed_signatures(const PosternFindings *findings);
+
+/* A virus was found; of several names the first stays. What else was found stays in kinds. */
+void postern_virus_finding_infected(PosternVirusFinding *finding, const char *name);
+/* Notes a kind; of several texts the first stays, cut at POSTERN_FINDING_TEXT_MAX_OCTETS; NULL is "". */
+void postern_virus_finding_note(PosternVirusFinding *finding, PosternVirusKind kind, const char *text);
+/* The scan has ended: CLEAN where nothing was found. */
+void postern_virus_finding_clean(PosternVirusFinding *finding);
+/* Frees what it holds: NOT_CHECKED. */
+void postern_virus_finding_clear(PosternVirusFinding *finding);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PosternVirusFinding, postern_virus_finding_clear)
+/* "RESULT", "infected:NAME" or "RESULT:KIND,KIND", for the log; a new string. */
+char *postern_virus_finding_word(const PosternVirusFinding *finding);
 
 PosternDkimFinding *postern_dkim_finding_new(void); /* body_covered -1, all else zero */
 void postern_dkim_finding_free(PosternDkimFinding *finding);

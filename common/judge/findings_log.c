@@ -32,6 +32,7 @@ char **postern_findings_words(const PosternFindings *findings)
 {
     g_autoptr(GStrvBuilder) words = g_strv_builder_new();
     const PosternDmarcAuthor *author = findings->dmarc.decisive;
+    g_autofree char *virus = postern_virus_finding_word(&findings->virus);
 
     add(words, "spf", postern_spf_result_name(findings->spf.result), NULL);
     if (findings->spf_helo.result != POSTERN_SPF_NOT_CHECKED)
@@ -40,7 +41,7 @@ char **postern_findings_words(const PosternFindings *findings)
     add(words, "dmarc", postern_dmarc_result_name(findings->dmarc.result),
         author != NULL ? author->domain : NULL);
     add(words, "arc", postern_arc_result_name(findings->arc.result), NULL);
-    add(words, "virus", postern_virus_result_name(findings->virus.result), findings->virus.name);
+    add(words, "virus", virus, NULL);
     if (findings->signatures.fields->len > 0 && findings->signatures.domain != NULL)
         add(words, "signed", findings->signatures.domain, NULL);
     return g_strv_builder_end(words);

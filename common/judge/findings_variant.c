@@ -112,18 +112,50 @@ static GVariant *virus_to_variant(const PosternVirusFinding *virus)
     g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
     postern_findings_add_number(&builder, "result", virus->result);
     postern_findings_add_texts(&builder, virus_texts, virus);
+    for (guint i = 0; i < POSTERN_VIRUS_KINDS; i++)
+        postern_dictionary_add_text(&builder, postern_virus_kind_name((PosternVirusKind)i), virus->kinds[i],
+                                    POSTERN_FINDING_TEXT_MAX_OCTETS);
     return g_variant_builder_end(&builder);
 }
 
+static gboolean get_kinds(GVariant *dictionary, PosternVirusFinding *virus, gboolean *ret_any, GError **error)
+{
+    for (guint i = 0; i < POSTERN_VIRUS_KINDS; i++) {
+        g_autofree char *text = NULL;
+
+        if (!postern_dictionary_get_text(dictionary, postern_virus_kind_name((PosternVirusKind)i),
+                                         POSTERN_FINDING_TEXT_MAX_OCTETS, &text, error))
+            return FALSE;
+        if (text == NULL)
+            continue;
+        *ret_any = TRUE;
+        postern_virus_finding_note(virus, (PosternVirusKind)i, text);
+    }
+    return TRUE;
+}
+
+/* The result is made of what was found, and not believed; a result without kinds is that of a capsule from
+ * before they were told apart. */
 static gboolean virus_from_variant(GVariant *dictionary, gpointer structure, GError **error)
 {
     PosternVirusFinding *virus = structure;
     guint32 result = POSTERN_VIRUS_NOT_CHECKED;
+    gboolean any = FALSE;
+    g_auto(PosternVirusFinding) told = {POSTERN_VIRUS_NOT_CHECKED};
 
-    if (!postern_dictionary_get_number(dictionary, "result", POSTERN_VIRUS_ERROR, &result, error))
+    if (!postern_dictionary_get_number(dictionary, "result", POSTERN_VIRUS_NO_SIGNATURES, &result, error) ||
+        !postern_findings_get_texts(dictionary, virus_texts, &told, error) ||
+        !get_kinds(dictionary, virus, &any, error))
         return FALSE;
-    virus->result = (PosternVirusResult)result;
-    return postern_findings_get_texts(dictionary, virus_texts, virus, error);
+    if (result == POSTERN_VIRUS_INFECTED)
+        postern_virus_finding_infected(virus, told.name);
+    else if (result == POSTERN_VIRUS_CLEAN)
+        postern_virus_finding_clean(virus);
+    else if (result != POSTERN_VIRUS_NOT_CHECKED && !any)
+        postern_virus_finding_note(
+            virus, result == POSTERN_VIRUS_ERROR ? POSTERN_VIRUS_SCAN_ERROR : POSTERN_VIRUS_AMBIGUOUS,
+            told.reason);
+    return TRUE;
 }
 
 static GVariant *attachment_to_variant(gconstpointer structure)

@@ -93,10 +93,31 @@ static GPtrArray *lower_case_copy(char *const *items)
     return copy;
 }
 
+/* What unscannable stands for, where the option of the kind says so. TEMPFAIL there is for what passes: what
+ * will be the same at every retry has an action of its own then. */
+static PosternAction action_of_kind(const PosternPolicyOptions *options, guint action, PosternAction lasting)
+{
+    PosternAction unscannable = (PosternAction)options->unscannable;
+
+    if (action != POSTERN_CONFIGURATION_AS_UNSCANNABLE)
+        return (PosternAction)action;
+    return unscannable == POSTERN_ACTION_TEMPFAIL ? lasting : unscannable;
+}
+
+static void copy_actions_of_kinds(PosternPolicy *policy, const PosternPolicyOptions *options)
+{
+    policy->scan_error = action_of_kind(options, options->scan_error, POSTERN_ACTION_TEMPFAIL);
+    policy->ambiguous = action_of_kind(options, options->ambiguous, POSTERN_ACTION_QUARANTINE);
+    policy->encrypted = action_of_kind(options, options->encrypted, POSTERN_ACTION_MARK);
+    policy->too_large = action_of_kind(options, options->too_large, POSTERN_ACTION_MARK);
+    policy->unknown_container = action_of_kind(options, options->unknown_container, POSTERN_ACTION_MARK);
+    policy->heuristic = (PosternAction)options->heuristic;
+    policy->no_signatures = (PosternAction)options->no_signatures;
+}
+
 static void copy_actions(PosternPolicy *policy, const PosternPolicyOptions *options)
 {
     policy->virus = (PosternAction)options->virus;
-    policy->unscannable = (PosternAction)options->unscannable;
     policy->spf_fail = (PosternAction)options->spf_fail;
     policy->spf_softfail = (PosternAction)options->spf_softfail;
     policy->spf_error = (PosternAction)options->spf_error;
@@ -123,9 +144,11 @@ PosternPolicy *postern_policy_from_group(const PosternConfiguration *configurati
     policy->name = g_strdup(name);
     policy->checks = checks_of(configuration, options);
     copy_actions(policy, options);
+    copy_actions_of_kinds(policy, options);
     policy->trusted_sealers = lower_case_copy(options->trusted_sealers);
     policy->authentication_results = options->authentication_results;
     policy->received_spf = options->received_spf;
+    policy->virus_status = options->virus_status;
     policy->subject_tag = g_strdup(options->subject_tag);
     policy->sign = options->sign;
     policy->observe = configuration->proxy.mode == POSTERN_MODE_OBSERVE;

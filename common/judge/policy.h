@@ -29,10 +29,16 @@ typedef struct {
 } PosternNetwork;
 
 typedef struct {
-    char *name;                /* NAME of [policy NAME], "" of [policy]; never NULL */
-    PosternChecks checks;      /* what this policy goes by; all else that was found is ignored */
-    PosternAction virus;       /* a virus was found */
-    PosternAction unscannable; /* the scan could not see all, or could not be done */
+    char *name;               /* NAME of [policy NAME], "" of [policy]; never NULL */
+    PosternChecks checks;     /* what this policy goes by; all else that was found is ignored */
+    PosternAction virus;      /* a virus was found */
+    PosternAction scan_error; /* the scan could not be done */
+    PosternAction ambiguous;  /* here and below: by PosternVirusKind */
+    PosternAction encrypted;
+    PosternAction too_large;
+    PosternAction unknown_container;
+    PosternAction heuristic;
+    PosternAction no_signatures;
     PosternAction spf_fail;
     PosternAction spf_softfail;
     PosternAction spf_helo;         /* fail only; ACCEPT: checks does not have SPF_HELO */
@@ -43,11 +49,12 @@ typedef struct {
     PosternAction dmarc_quarantine; /* the same, p=quarantine; under p=none nothing is done */
     PosternAction dmarc_error;      /* temperror only */
     PosternAction from_invalid;
-    PosternAction header_ambiguous; /* not all programs read the header alike */
+    PosternAction header_ambiguous;  /* not all programs read the header alike */
     GPtrArray *trusted_sealers;      /* of char *: domains, lower case; never NULL */
     gboolean authentication_results; /* insert the header, and remove forged ones of our name */
     gboolean received_spf;           /* insert Received-SPF (RFC 7208 9.1) */
-    char *subject_tag;               /* what marked and quarantined messages have in Subject; never NULL */
+    gboolean virus_status;      /* insert X-Virus-Status where a message is passed on that is not clean */
+    char *subject_tag;          /* what marked and quarantined messages have in Subject; never NULL */
     gboolean sign;              /* messages get our signature; checks has SIGN where there are keys too */
     PosternAction sign_error;   /* it could not be made */
     gboolean observe;           /* pass everything unedited, say what would have been done */

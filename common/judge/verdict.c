@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/escape.h"
 #include "base/limits.h"
 #include "judge/received_spf.h"
 #include "judge/results.h"
@@ -12,13 +13,25 @@
 #define QUARANTINE_FIELD "Postern-Quarantine"
 #define RECEIVED_SPF_FIELD "Received-SPF"
 #define SIGNATURE_FIELD "DKIM-Signature"
+#define VIRUS_STATUS_FIELD "X-Virus-Status"
+/* Of one kind, in X-Virus-Status */
+#define STATUS_TEXT_MAX_OCTETS 200
 /* The fields above, and Subject. */
-#define INSERTED_MAX (4 + POSTERN_SIGN_FIELDS_MAX)
+#define INSERTED_MAX (5 + POSTERN_SIGN_FIELDS_MAX)
 
 /* Where we add results, or our signature, forged ones of our name must not stand beside them. */
-static gboolean claims_authentication(const PosternPolicy *policy)
+static gboolean claims_authentication(const PosternCase *facts)
 {
-    return policy->authentication_results || (policy->checks & POSTERN_CHECK_SIGN);
+    return facts->policy->authentication_results || (facts->policy->checks & POSTERN_CHECK_SIGN);
+}
+
+/* A message that is passed on as it is although it was not found clean says so. */
+static gboolean tells_virus_status(const PosternCase *facts)
+{
+    PosternVirusResult result = facts->findings->virus.result;
+
+    return facts->policy->virus_status && (facts->policy->checks & POSTERN_CHECK_VIRUS) &&
+           result != POSTERN_VIRUS_CLEAN;
 }
 
 static gboolean always(const char *value, gsize length, const PosternPolicy *policy)
@@ -41,23 +54,26 @@ static gboolean received_spf_is_ours(const char *value, gsize length, const Post
 /* Fields that only we may write. */
 static const struct {
     const char *name;
+    gboolean (*is_told)(const PosternCase *facts); /* by us, in this message */
     gboolean (*is_ours)(const char *value, gsize length, const PosternPolicy *policy);
 } own_fields[] = {
-    {RESULTS_FIELD, results_are_ours},
-    {RECEIVED_SPF_FIELD, received_spf_is_ours},
-    {QUARANTINE_FIELD, always},
+    {RESULTS_FIELD, claims_authentication, results_are_ours},
+    {RECEIVED_SPF_FIELD, claims_authentication, received_spf_is_ours},
+    {QUARANTINE_FIELD, claims_authentication, always},
+    {VIRUS_STATUS_FIELD, tells_virus_status, always},
 };
 
 /* TRUE if line, however it is written, is a forged field to somebody. */
-static gboolean is_forged(const PosternHeaderField *line, const PosternPolicy *policy)
+static gboolean is_forged(const PosternHeaderField *line, const PosternCase *facts)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(own_fields); i++) {
         const char *value = line->value;
         gsize length = line->value_length;
 
-        if ((postern_header_field_is(line, own_fields[i].name) ||
+        if (own_fields[i].is_told(facts) &&
+            (postern_header_field_is(line, own_fields[i].name) ||
              postern_header_line_hides(line, own_fields[i].name, &value, &length)) &&
-            own_fields[i].is_ours(value, length, policy))
+            own_fields[i].is_ours(value, length, facts->policy))
             return TRUE;
     }
     return FALSE;
@@ -77,17 +93,43 @@ static gboolean remove_field(PosternEdits *edits, const PosternHeader *header, g
 
 /* Adds to edits the removal of fields that only we may write. FALSE: there may be more of them than can be
  * removed. */
-static gboolean remove_forged(PosternEdits *edits, const PosternHeader *header, const PosternPolicy *policy)
+static gboolean remove_forged(PosternEdits *edits, const PosternHeader *header, const PosternCase *facts)
 {
+    if (!claims_authentication(facts) && !tells_virus_status(facts))
+        return TRUE;
     for (guint i = 0; i < header->fields->len; i++)
-        if (is_forged(&g_array_index(header->fields, PosternHeaderField, i), policy) &&
+        if (is_forged(&g_array_index(header->fields, PosternHeaderField, i), facts) &&
             !remove_field(edits, header, i))
             return FALSE;
     for (guint i = 0; i < header->odd_lines->len; i++)
-        if (is_forged(&g_array_index(header->odd_lines, PosternHeaderField, i), policy) &&
+        if (is_forged(&g_array_index(header->odd_lines, PosternHeaderField, i), facts) &&
             !postern_edits_remove_odd_line(edits, i))
             return FALSE;
     return !header->too_many && edits->list->len + INSERTED_MAX <= POSTERN_HEADER_EDITS_MAX;
+}
+
+/* "infected (NAME)", or "KIND (what), KIND (what)"; each text has a bound, and no line of it is long. */
+static void insert_virus_status(PosternEdits *edits, const PosternCase *facts)
+{
+    const PosternVirusFinding *virus = &facts->findings->virus;
+    g_autoptr(GString) value = g_string_new(NULL);
+
+    if (virus->result == POSTERN_VIRUS_INFECTED || virus->reason == NULL) {
+        g_string_append(value, postern_virus_result_name(virus->result));
+        postern_row_add_in_brackets(value, virus->name);
+    }
+    for (guint i = 0; i < POSTERN_VIRUS_KINDS; i++) {
+        if (virus->kinds[i] == NULL)
+            continue;
+
+        g_autofree char *text = g_strndup(virus->kinds[i], STATUS_TEXT_MAX_OCTETS);
+
+        g_string_append_printf(value, "%s%s", value->len > 0 ? ",\r\n\t" : "",
+                               postern_virus_kind_name((PosternVirusKind)i));
+        postern_row_add_in_brackets(value,
+                                    i != POSTERN_VIRUS_SCAN_ERROR ? postern_escape_for_reply(text) : NULL);
+    }
+    postern_edits_insert(edits, VIRUS_STATUS_FIELD, value->str);
 }
 
 static gboolean insert_signatures(PosternEdits *edits, const PosternCase *facts)
@@ -110,6 +152,8 @@ static void change(PosternEdits *edits, const PosternCase *facts, const PosternR
 
     if (suspect && header && *facts->policy->subject_tag && !is_signed)
         postern_subject_tag(edits, header, facts->policy->subject_tag);
+    if (tells_virus_status(facts))
+        insert_virus_status(edits, facts);
     if (action == POSTERN_ACTION_QUARANTINE) {
         g_autofree char *value = postern_row_quarantine(row, facts);
 
@@ -178,14 +222,14 @@ PosternVerdict *postern_verdict_decide(const PosternPolicy *policy, const Poster
                                        const PosternEnvelope *envelope, const PosternHeader *header)
 {
     g_autoptr(PosternEdits) edits = postern_edits_new();
-    gboolean cleaned =
-        !claims_authentication(policy) || !header || remove_forged(edits, header, policy);
     PosternVerdict *verdict = g_new0(PosternVerdict, 1);
 
     verdict->header_problem = header ? postern_header_problem(header) : NULL;
 
-    PosternCase facts = {policy, findings, envelope, !cleaned, verdict->header_problem};
+    PosternCase facts = {policy, findings, envelope, FALSE, verdict->header_problem};
     PosternAction action;
+
+    facts.header_unsafe = header && !remove_forged(edits, header, &facts);
     const PosternRow *row = postern_rows_decide(&facts, &action);
 
     verdict->policy = g_strdup(policy->name);

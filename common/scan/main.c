@@ -10,6 +10,7 @@
 #include "base/escape.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/signature_files.h"
 #include "scan/progress.h"
 #include "scan/replayer.h"
 #include "scan/scanner.h"
@@ -138,6 +139,11 @@ static int run(const PosternScanOptions *options)
     if (options->dump_configuration) {
         g_autofree char *text = postern_configuration_dump(configuration);
         g_print("%s", text);
+    }
+    if (options->check_configuration && configuration->virus.scan &&
+        !postern_signature_files_check(configuration->virus.database, &error)) {
+        g_printerr("postern-scan: %s\n", error->message);
+        return POSTERN_SCAN_USAGE;
     }
     if (options->check_configuration) {
         g_autofree char *approval = postern_configuration_approval(options->configuration);

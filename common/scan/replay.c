@@ -150,7 +150,9 @@ static void take_recorded(PosternReplay *replay, PosternFindings *findings, Post
 
 static gboolean same_virus(const PosternVirusFinding *one, const PosternVirusFinding *other)
 {
-    return one->result == other->result && g_strcmp0(one->name, other->name) == 0;
+    g_autofree char *first = postern_virus_finding_word(one);
+    g_autofree char *second = postern_virus_finding_word(other);
+    return g_str_equal(first, second);
 }
 
 /* The verdict that today's scan leads to, all else being as it was. */

@@ -104,6 +104,20 @@ static void add_arc(JsonBuilder *builder, const PosternArcFinding *arc)
     json_builder_end_object(builder);
 }
 
+static void add_virus(JsonBuilder *builder, const PosternVirusFinding *virus)
+{
+    add_text(builder, "result", postern_virus_result_name(virus->result));
+    add_text(builder, "name", virus->name);
+    add_text(builder, "reason", virus->reason);
+    if (virus->reason == NULL)
+        return;
+    json_builder_set_member_name(builder, "kinds");
+    json_builder_begin_object(builder);
+    for (guint i = 0; i < POSTERN_VIRUS_KINDS; i++)
+        add_text(builder, postern_virus_kind_name((PosternVirusKind)i), virus->kinds[i]);
+    json_builder_end_object(builder);
+}
+
 static void add_findings(JsonBuilder *builder, const PosternFindings *findings, const PosternVerdict *verdict)
 {
     add_spf(builder, "spf", &findings->spf);
@@ -118,9 +132,7 @@ static void add_findings(JsonBuilder *builder, const PosternFindings *findings, 
     add_arc(builder, &findings->arc);
     json_builder_set_member_name(builder, "virus");
     json_builder_begin_object(builder);
-    add_text(builder, "result", postern_virus_result_name(findings->virus.result));
-    add_text(builder, "name", findings->virus.name);
-    add_text(builder, "reason", findings->virus.reason);
+    add_virus(builder, &findings->virus);
     json_builder_end_object(builder);
     json_builder_set_member_name(builder, "attachments");
     json_builder_begin_array(builder);
@@ -155,9 +167,7 @@ static void add_today(JsonBuilder *builder, const PosternScanResult *result)
     json_builder_begin_object(builder);
     json_builder_set_member_name(builder, "differs");
     json_builder_add_boolean_value(builder, result->today_differs);
-    add_text(builder, "result", postern_virus_result_name(result->today->virus.result));
-    add_text(builder, "name", result->today->virus.name);
-    add_text(builder, "reason", result->today->virus.reason);
+    add_virus(builder, &result->today->virus);
     add_text(builder, "action", postern_action_name(result->today_verdict->action));
     add_text(builder, "reply", result->today_verdict->reply);
     json_builder_end_object(builder);

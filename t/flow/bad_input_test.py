@@ -258,23 +258,43 @@ class MachineTest(BadInputTestCase):
         self.start(f"cannot open the log file {self.folder}/none/log", "[log] destination")
 
     def test_no_signatures(self):
-        for folder in (self.subfolder("empty"), self.folder / "none"):
-            with self.subTest(folder):
-                self.configure(virus={"database": folder}, proxy={"listen": f"127.0.0.1:{free_port()}"})
-                self.message.write_bytes(infected())
-                result = self.scan(self.message)
-                self.assert_says(result, REJECT, "warning", f"no virus signatures in {folder}", "freshclam")
-                self.assertIn("Eicar", result.stdout)
-                self.message.write_bytes(MESSAGE)
-                self.assert_says(self.scan(self.message), ACCEPT, "freshclam")
-                recorder = self.backend()
-                server = self.proxy(recorder, proxy={"inspect": "yes"}, virus={"database": folder})
-                server.program.wait_for_log("warning: no virus signatures in .*freshclam", 30)
-                with Client(server.port, timeout=60) as client:
-                    client.ehlo()
-                    self.assertEqual(client.deliver("", ["b@example.org"], infected()).code, 550)
-                    self.assertEqual(client.deliver("", ["b@example.org"], MESSAGE).code, 250)
-                self.assertEqual(len(recorder.messages()), 1)
+        folder = self.subfolder("empty")
+        self.configure(virus={"database": folder}, proxy={"listen": f"127.0.0.1:{free_port()}"})
+        self.message.write_bytes(infected())
+        result = self.scan(self.message)
+        self.assert_says(result, REJECT, "warning", f"no virus signatures in {folder}", "freshclam")
+        self.assertIn("Eicar", result.stdout)
+        self.message.write_bytes(MESSAGE)
+        result = self.scan(self.message)
+        self.assert_says(result, ACCEPT, "freshclam")
+        self.assertIn("no_signatures", result.stdout)
+        recorder = self.backend()
+        server = self.proxy(recorder, proxy={"inspect": "yes"}, virus={"database": folder})
+        server.program.wait_for_log("warning: no virus signatures in .*freshclam", 30)
+        with Client(server.port, timeout=60) as client:
+            client.ehlo()
+            self.assertEqual(client.deliver("", ["b@example.org"], infected()).code, 550)
+            self.assertEqual(client.deliver("", ["b@example.org"], MESSAGE).code, 250)
+        passed, = recorder.messages()
+        self.assertIn(b"X-Virus-Status: no_signatures", passed.octets)
+
+    def test_no_folder_of_signatures(self):
+        """What is named must be there: nothing passes that nobody has scanned."""
+        folder = self.folder / "none"
+        self.configure(virus={"database": folder}, proxy={"listen": f"127.0.0.1:{free_port()}"})
+        self.message.write_bytes(MESSAGE)
+        self.assert_says(self.scan(self.message), TEMPFAIL, f"{folder} does not exist", "freshclam")
+        for program in ("postern-proxy", "postern-milter", "postern-scan", "postern-inspector"):
+            result = run_program(program, "--config", self.configuration, "--check-config")
+            self.assertNotEqual(result.returncode, 0, program)
+            self.assertIn(f"{folder} does not exist", result.stderr, program)
+        recorder = self.backend()
+        server = self.proxy(recorder, proxy={"inspect": "yes"}, virus={"database": folder})
+        server.program.wait_for_log("error: NO MESSAGE CAN BE SCANNED FOR VIRUSES.*freshclam", 30)
+        with Client(server.port, timeout=60) as client:
+            client.ehlo()
+            self.assertEqual(client.deliver("", ["b@example.org"], MESSAGE).code, 451)
+        self.assertEqual(recorder.messages(), [])
 
     def test_broken_signatures(self):
         folder = self.subfolder("broken")

@@ -122,11 +122,11 @@ class CapsuleTest(MilterTestCase):
         print(f"milter: {count} messages kept, each replayed as logged", flush=True)
 
     def test_milter_keeps_what_is_too_big(self):
-        milter = self.start_milter(milter={"message_size": "2K"})
+        milter = self.start_milter(milter={"message_size": "2K"}, policy={"too_large": "reject"})
         octets = doors.own_messages()["own/signed"] + b"x\r\n" * 2000
         self.deliver(milter, octets, "a@pass.example")
         lines = milter.wait_for_closing_lines("message", 1)
-        self.assertEqual(lines[0]["action"], "tempfail")
+        self.assertEqual((lines[0]["action"], lines[0]["check"]), ("reject", "too_large"))
         self.assert_replayed_as_logged(lines)
 
     def test_observing_keeps_what_would_be_refused(self):

@@ -135,7 +135,7 @@ class MilterOperationTest(MilterTestCase):
         self.assertGreaterEqual(outcome.progress, 1)
         self.assertEqual(outcome.code // 100, 4, outcome)
         line = milter.closing_lines("message")[-1]
-        self.assertEqual((line["action"], line["check"]), ("tempfail", "unscannable"))
+        self.assertEqual((line["action"], line["check"]), ("tempfail", "scan_error"))
         wait_until(lambda: client.deliver(SENDER, [RECIPIENT], mail.CLEAN).is_accepted, 30, "service again")
 
     def test_who_waits_holds_up_nobody(self):

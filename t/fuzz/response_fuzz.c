@@ -23,8 +23,7 @@ static GBytes *sample(void)
     response->findings->spf.result = POSTERN_SPF_FAIL;
     response->findings->spf.domain = g_strdup("example.com");
     response->findings->spf.explanation = g_strdup("no");
-    response->findings->virus.result = POSTERN_VIRUS_INFECTED;
-    response->findings->virus.name = g_strdup("Eicar");
+    postern_virus_finding_infected(&response->findings->virus, "Eicar");
     response->complete = POSTERN_CHECKS_ALL;
     g_ptr_array_add(response->questions, postern_question_new("s._domainkey.example.com", POSTERN_DNS_TXT));
     return postern_response_serialise(response);
@@ -34,19 +33,16 @@ static GBytes *sample(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static GBytes *good;
-    if (good == NULL) {
+    if (good == NULL)
         good = sample();
-    }
     g_autoptr(GBytes) octets = overlay_read("(ua{sv}a(qay))", good, data, size);
     g_autoptr(GError) error = NULL;
-    if (octets == NULL) {
+    if (octets == NULL)
         return 0;
-    }
     g_autoptr(PosternResponse) response = postern_response_parse(octets, &error);
     g_assert_true((response == NULL) == (error != NULL));
-    if (response == NULL) {
+    if (response == NULL)
         return 0;
-    }
     g_assert_cmpuint(response->complete & ~(guint)POSTERN_CHECKS_ALL, ==, 0);
     g_assert_cmpuint(response->questions->len, <=, POSTERN_QUESTIONS_PER_MESSAGE_MAX);
     g_autoptr(GBytes) first = postern_response_serialise(response);

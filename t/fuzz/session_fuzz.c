@@ -265,7 +265,13 @@ static void inspected(Fuzz *fuzz)
     if (!fuzz->inspecting)
         return;
     g_autoptr(PosternFindings) findings = postern_findings_new();
-    findings->virus.result = (PosternVirusResult)(take(fuzz) % 5);
+    guint kind = take(fuzz) % (POSTERN_VIRUS_KINDS + 3);
+    if (kind < POSTERN_VIRUS_KINDS)
+        postern_virus_finding_note(&findings->virus, (PosternVirusKind)kind, "kind");
+    else if (kind == POSTERN_VIRUS_KINDS)
+        postern_virus_finding_infected(&findings->virus, "Eicar");
+    else if (kind > POSTERN_VIRUS_KINDS + 1)
+        postern_virus_finding_clean(&findings->virus);
     fuzz->inspecting = FALSE;
     postern_session_inspected(fuzz->session, findings, NULL, fuzz->now);
 }

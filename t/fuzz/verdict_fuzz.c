@@ -53,11 +53,24 @@ static const PosternConfiguration *defaults(void)
 static PosternPolicy *take_policy(Input *input)
 {
     PosternPolicy *policy = postern_policy_from_configuration(defaults(), OURS);
-    PosternAction *const actions[] = {&policy->virus,        &policy->unscannable,  &policy->spf_fail,
-                                      &policy->spf_softfail, &policy->spf_error,    &policy->dkim_fail,
-                                      &policy->dkim_error,   &policy->dmarc_reject, &policy->dmarc_quarantine,
-                                      &policy->dmarc_error,  &policy->from_invalid, &policy->sign_error,
-                                      &policy->header_ambiguous};
+    PosternAction *const actions[] = {&policy->virus,
+                                      &policy->scan_error,
+                                      &policy->spf_fail,
+                                      &policy->spf_softfail,
+                                      &policy->spf_error,
+                                      &policy->dkim_fail,
+                                      &policy->dkim_error,
+                                      &policy->dmarc_reject,
+                                      &policy->dmarc_quarantine,
+                                      &policy->dmarc_error,
+                                      &policy->from_invalid,
+                                      &policy->sign_error,
+                                      &policy->header_ambiguous,
+                                      &policy->ambiguous,
+                                      &policy->encrypted,
+                                      &policy->too_large,
+                                      &policy->heuristic,
+                                      &policy->no_signatures};
     guint flags = take_number(input, 256);
     guint more = take_number(input, 256);
 
@@ -139,9 +152,19 @@ static PosternFindings *take_findings(Input *input)
     findings->spf.domain = take_text(input);
     findings->spf.explanation = take_text(input);
     findings->spf.problem = take_text(input);
-    findings->virus.result = (PosternVirusResult)take_number(input, POSTERN_VIRUS_ERROR + 1);
-    findings->virus.name = take_text(input);
-    findings->virus.reason = take_text(input);
+    guint kinds = take_number(input, 256);
+    for (guint i = 0; i < POSTERN_VIRUS_KINDS; i++) {
+        g_autofree char *text = (kinds & 1U << i) != 0 ? take_text(input) : NULL;
+
+        if ((kinds & 1U << i) != 0)
+            postern_virus_finding_note(&findings->virus, (PosternVirusKind)i, text);
+    }
+    if ((kinds & 128) != 0) {
+        g_autofree char *name = take_text(input);
+
+        postern_virus_finding_infected(&findings->virus, name);
+    }
+    postern_virus_finding_clean(&findings->virus);
     findings->dkim_checked = TRUE;
     for (guint i = 0; i < signatures; i++) {
         PosternDkimFinding *finding = postern_dkim_finding_new();

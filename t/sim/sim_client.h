@@ -106,8 +106,7 @@ static inline void append_body_line(World *world, GString *body)
 
 static inline void client_new_message(World *world, Client *client)
 {
-    static const PosternVirusResult results[] = {POSTERN_VIRUS_INFECTED, POSTERN_VIRUS_ERROR,
-                                                 POSTERN_VIRUS_UNSCANNABLE};
+    static const PosternVirusResult results[] = {POSTERN_VIRUS_INFECTED, POSTERN_VIRUS_ERROR};
     static const char *const bare[] = {"a\nb\r\n",
                                        "\n.\r\nMAIL FROM:<m1@c.test>\r\n",
                                        "\r.\r\n",

@@ -261,8 +261,11 @@ static inline void shell_inspect(World *world, Client *client)
     const Message *message = message_of_sender(world, postern_session_envelope(client->session)->sender);
     postern_findings_free(client->findings);
     client->findings = postern_findings_new();
-    client->findings->virus.result = message->virus;
-    client->findings->virus.name = g_strdup("Test.Virus");
+    if (message->virus == POSTERN_VIRUS_INFECTED)
+        postern_virus_finding_infected(&client->findings->virus, "Test.Virus");
+    else if (message->virus == POSTERN_VIRUS_ERROR)
+        postern_virus_finding_note(&client->findings->virus, POSTERN_VIRUS_SCAN_ERROR, "a test");
+    postern_virus_finding_clean(&client->findings->virus);
     client->findings->spf.result = (PosternSpfResult)any_of(world, POSTERN_SPF_PERMERROR + 1);
     client->inspect_at = world->now + (percent(world, 80) ? any_of(world, 50) : any_of(world, 5000));
 }

@@ -115,6 +115,9 @@ class Inspector:
         self.more = more  # groups of the configuration
         self.database = self.folder / "database"
         self.database.mkdir(mode=0o755)
+        (self.database / "own.ndb").write_text("Test.Own:0:*:6e6f206f6e652077726974657320746869732e\n")
+        os.chmod(self.database / "own.ndb", 0o644)
+        self.virus = {"database": self.database}
         self.configure()
         self.program = None
 
@@ -123,7 +126,7 @@ class Inspector:
         self.options.update(options)
         lines = ["[log]", "level = debug", "[inspector]"]
         lines += [f"{key} = {value}" for key, value in self.options.items()]
-        lines += ["[virus]", f"database = {self.database}"]
+        lines += ["[virus]"] + [f"{key} = {value}" for key, value in self.virus.items()]
         self.configuration.write_text("\n".join(lines) + "\n" + self.more)
         os.chmod(self.configuration, 0o644)
 

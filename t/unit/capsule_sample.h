@@ -27,8 +27,7 @@ static inline PosternFindings *capsule_sample_findings(void)
     findings->explain = TRUE;
     findings->spf.result = POSTERN_SPF_FAIL;
     findings->spf.domain = g_strdup("example.com");
-    findings->virus.result = POSTERN_VIRUS_UNSCANNABLE;
-    findings->virus.reason = g_strdup("encrypted");
+    postern_virus_finding_note(&findings->virus, POSTERN_VIRUS_ENCRYPTED, "a zip");
     findings->dkim_checked = TRUE;
     postern_findings_step(findings, POSTERN_CHECK_SPF, "a step");
     return findings;

@@ -49,9 +49,8 @@ static PosternFindings *sample(void)
     g_ptr_array_add(findings->dkim, pass);
     g_ptr_array_add(findings->dkim, signature(POSTERN_DKIM_SKIPPED, NULL));
     findings->dkim_checked = TRUE;
-    findings->virus.result = POSTERN_VIRUS_INFECTED;
-    findings->virus.name = g_strdup("Eicar-Test-Signature");
-    findings->virus.reason = g_strdup("");
+    postern_virus_finding_note(&findings->virus, POSTERN_VIRUS_ENCRYPTED, "");
+    postern_virus_finding_infected(&findings->virus, "Eicar-Test-Signature");
     g_ptr_array_add(findings->attachments, attachment("\xc3\xa4.zip", G_MAXUINT64));
     g_ptr_array_add(findings->attachments, attachment(NULL, 0));
     findings->attachment_count = 7;
@@ -82,7 +81,7 @@ static char *describe(const PosternFindings *findings)
                            findings->spf_helo.domain, findings->dmarc.no_author);
     g_string_append_printf(text, "%d;%s %s %s;", findings->dkim_checked,
                            postern_virus_result_name(findings->virus.result), findings->virus.name,
-                           findings->virus.reason);
+                           findings->virus.kinds[POSTERN_VIRUS_ENCRYPTED]);
     for (guint i = 0; i < findings->attachments->len; i++) {
         const PosternAttachment *item = g_ptr_array_index(findings->attachments, i);
 
@@ -144,6 +143,7 @@ static void test_variant_cuts(void)
 {
     g_autoptr(PosternFindings) findings = postern_findings_new();
 
+    findings->virus.result = POSTERN_VIRUS_INFECTED;
     findings->virus.name = g_strnfill(2 * POSTERN_FINDING_TEXT_MAX_OCTETS, 'v');
     for (guint i = 0; i < 2 * POSTERN_DKIM_SIGNATURES_REPORTED_MAX; i++)
         g_ptr_array_add(findings->dkim, signature(POSTERN_DKIM_FAIL, "example.com"));
@@ -189,7 +189,8 @@ static void test_variant_of_stranger(void)
         "{'dkim': <[{'result': <uint32 8>}]>}",
         "{'dkim': <[{'body_covered': <uint32 0xffffffff>}]>}",
         "{'dkim_checked': <uint32 1>}",
-        "{'virus': <{'result': <uint32 5>}>}",
+        "{'virus': <{'result': <uint32 7>}>}",
+        "{'virus': <{'encrypted': <uint32 1>}>}",
         "{'virus': <{'name': <1.5>}>}",
         "{'attachments': <[{'size': <uint32 1>}]>}",
         "{'attachments': <[{'name': <'x'>}]>}",

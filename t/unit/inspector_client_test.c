@@ -45,12 +45,10 @@ static void on_done(PosternResponse *response, const GError *error, gpointer use
     g_ptr_array_add(fixture->names, response != NULL ? g_strdup(response->findings->virus.name) : NULL);
     g_clear_error(&fixture->error);
     fixture->error = error != NULL ? g_error_copy(error) : NULL;
-    if (fixture->free_client) {
+    if (fixture->free_client)
         g_clear_pointer(&fixture->client, postern_inspector_client_free);
-    }
-    if (++fixture->done == fixture->wanted) {
+    if (++fixture->done == fixture->wanted)
         event_base_loopbreak(fixture->loop);
-    }
 }
 
 static PosternInspectorCall *ask(Fixture *fixture, const char *receiver, guint deadline_ms)
@@ -79,8 +77,7 @@ static void run_until(Fixture *fixture, guint wanted)
 static void echo(FakeInspector *fake, guint64 id, const char *name)
 {
     g_autoptr(PosternResponse) response = postern_response_new();
-    response->findings->virus.result = POSTERN_VIRUS_INFECTED;
-    response->findings->virus.name = g_strdup(name);
+    postern_virus_finding_infected(&response->findings->virus, name);
     fake_respond(fake, id, response);
 }
 
@@ -128,11 +125,10 @@ static void test_any_order(Fixture *fixture, gconstpointer data)
 static void answer_second_connection(FakeInspector *fake, const PosternPacket *packet,
                                      PosternRequest *request, guint64 octets)
 {
-    if (fake->connections == 1) {
+    if (fake->connections == 1)
         fake_hang_up(fake);
-    } else {
+    else
         echo(fake, packet->id, request->receiver);
-    }
 }
 
 static void test_sent_once_more(Fixture *fixture, gconstpointer data)
@@ -221,11 +217,10 @@ static void answer_unsealed(FakeInspector *fake, const PosternPacket *packet, Po
 {
     PosternPacket bad = {.kind = POSTERN_PACKET_RESPONSE, .id = packet->id};
     int descriptor = memfd_create("unsealed", MFD_CLOEXEC);
-    if (fake->requests == 1) {
+    if (fake->requests == 1)
         postern_packet_send(fake->socket, &bad, &descriptor, 1, NULL);
-    } else {
+    else
         echo(fake, packet->id, "good");
-    }
     close(descriptor);
 }
 

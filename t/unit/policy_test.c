@@ -26,7 +26,13 @@ static void test_defaults(void)
     g_autoptr(PosternPolicy) policy = postern_policy_new();
 
     g_assert_cmpint(policy->virus, ==, POSTERN_ACTION_REJECT);
-    g_assert_cmpint(policy->unscannable, ==, POSTERN_ACTION_TEMPFAIL);
+    g_assert_cmpint(policy->scan_error, ==, POSTERN_ACTION_TEMPFAIL);
+    g_assert_cmpint(policy->ambiguous, ==, POSTERN_ACTION_QUARANTINE);
+    g_assert_cmpint(policy->encrypted, ==, POSTERN_ACTION_MARK);
+    g_assert_cmpint(policy->too_large, ==, POSTERN_ACTION_MARK);
+    g_assert_cmpint(policy->unknown_container, ==, POSTERN_ACTION_MARK);
+    g_assert_cmpint(policy->heuristic, ==, POSTERN_ACTION_MARK);
+    g_assert_cmpint(policy->no_signatures, ==, POSTERN_ACTION_MARK);
     g_assert_cmpint(policy->spf_fail, ==, POSTERN_ACTION_MARK);
     g_assert_true(policy->authentication_results);
     g_assert_false(policy->observe);
@@ -110,7 +116,8 @@ static void test_actions(void)
                   "authentication_results = no\n");
 
     g_assert_cmpint(policy->virus, ==, POSTERN_ACTION_TEMPFAIL);
-    g_assert_cmpint(policy->unscannable, ==, POSTERN_ACTION_MARK);
+    g_assert_cmpint(policy->scan_error, ==, POSTERN_ACTION_MARK);
+    g_assert_cmpint(policy->encrypted, ==, POSTERN_ACTION_MARK);
     g_assert_cmpint(policy->spf_fail, ==, POSTERN_ACTION_REJECT);
     g_assert_cmpint(policy->spf_softfail, ==, POSTERN_ACTION_QUARANTINE);
     g_assert_cmpint(policy->spf_error, ==, POSTERN_ACTION_TEMPFAIL);
@@ -119,6 +126,33 @@ static void test_actions(void)
     g_assert_false(policy->authentication_results);
     g_assert_true(policy->observe);
     g_assert_cmpstr(policy->authserv_id, ==, "mx.example.org");
+}
+
+/* unscannable stands for the kinds that say nothing themselves; what lasts is never put off for ever. */
+static void test_kinds(void)
+{
+    static const struct {
+        const char *text;
+        PosternAction scan_error, ambiguous, encrypted;
+    } cases[] = {
+        {"unscannable=tempfail", POSTERN_ACTION_TEMPFAIL, POSTERN_ACTION_QUARANTINE, POSTERN_ACTION_MARK},
+        {"unscannable=reject", POSTERN_ACTION_REJECT, POSTERN_ACTION_REJECT, POSTERN_ACTION_REJECT},
+        {"unscannable=mark", POSTERN_ACTION_MARK, POSTERN_ACTION_MARK, POSTERN_ACTION_MARK},
+        {"unscannable=reject\nencrypted=mark\nscan_error=quarantine", POSTERN_ACTION_QUARANTINE,
+         POSTERN_ACTION_REJECT, POSTERN_ACTION_MARK},
+        {"encrypted=reject", POSTERN_ACTION_TEMPFAIL, POSTERN_ACTION_QUARANTINE, POSTERN_ACTION_REJECT},
+        {"encrypted=unscannable\nunscannable=quarantine", POSTERN_ACTION_QUARANTINE,
+         POSTERN_ACTION_QUARANTINE, POSTERN_ACTION_QUARANTINE},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *text = g_strconcat("[policy]\n", cases[i].text, "\n", NULL);
+        g_autoptr(PosternPolicy) policy = policy_of(text);
+
+        g_assert_cmpint(policy->scan_error, ==, cases[i].scan_error);
+        g_assert_cmpint(policy->ambiguous, ==, cases[i].ambiguous);
+        g_assert_cmpint(policy->encrypted, ==, cases[i].encrypted);
+    }
 }
 
 static void test_lists(void)
@@ -180,6 +214,7 @@ int main(int argc, char **argv)
     g_test_add_func("/policy/checks", test_checks);
     g_test_add_func("/policy/groups", test_groups);
     g_test_add_func("/policy/actions", test_actions);
+    g_test_add_func("/policy/kinds", test_kinds);
     g_test_add_func("/policy/lists", test_lists);
     g_test_add_func("/policy/bad-networks", test_bad_networks);
     return g_test_run();

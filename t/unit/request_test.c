@@ -27,8 +27,7 @@ static PosternResponse *sample_response(void)
     PosternResponse *response = postern_response_new();
     response->complete = POSTERN_CHECK_SPF | POSTERN_CHECK_VIRUS;
     response->findings->spf.result = POSTERN_SPF_SOFTFAIL;
-    response->findings->virus.result = POSTERN_VIRUS_INFECTED;
-    response->findings->virus.name = g_strdup("Eicar");
+    postern_virus_finding_infected(&response->findings->virus, "Eicar");
     g_ptr_array_add(response->questions, postern_question_new("s._domainkey.example.com", POSTERN_DNS_TXT));
     return response;
 }
@@ -78,9 +77,8 @@ static void damage(GBytes *octets, Parse parse, GDestroyNotify destroy)
         g_autoptr(GBytes) part = g_bytes_new(start, cut);
         gpointer value = parse(part, &error);
         g_assert_true((value == NULL) == (error != NULL));
-        if (value != NULL) {
+        if (value != NULL)
             destroy(value);
-        }
     }
     for (gsize at = 0; at < length; at++) {
         g_autoptr(GError) error = NULL;
@@ -89,9 +87,8 @@ static void damage(GBytes *octets, Parse parse, GDestroyNotify destroy)
         g_autoptr(GBytes) changed = g_bytes_new(copy, length);
         gpointer value = parse(changed, &error);
         g_assert_true((value == NULL) == (error != NULL));
-        if (value != NULL) {
+        if (value != NULL)
             destroy(value);
-        }
     }
 }
 

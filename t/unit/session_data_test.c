@@ -178,6 +178,20 @@ static void test_header_too_big(gsize piece)
     harness_finish(&harness);
 }
 
+/* What the inspection will find: INFECTED by name, encrypted, or an error. */
+static void find_virus(Harness *harness, PosternVirusResult result, const char *name)
+{
+    PosternVirusFinding *virus = &harness->findings->virus;
+    postern_virus_finding_clear(virus);
+    if (result == POSTERN_VIRUS_INFECTED)
+        postern_virus_finding_infected(virus, name);
+    if (result == POSTERN_VIRUS_CLEAN)
+        postern_virus_finding_clean(virus);
+    else if (result != POSTERN_VIRUS_NOT_CHECKED)
+        postern_virus_finding_note(
+            virus, result == POSTERN_VIRUS_ERROR ? POSTERN_VIRUS_SCAN_ERROR : POSTERN_VIRUS_ENCRYPTED, name);
+}
+
 static const struct {
     const char *configuration;
     PosternVirusResult virus;
@@ -187,9 +201,10 @@ static const struct {
 } verdicts[] = {
     {"", POSTERN_VIRUS_CLEAN, "250", 1, "action=accept"},
     {"", POSTERN_VIRUS_INFECTED, "550", 0, "action=reject check=virus"},
-    {"", POSTERN_VIRUS_UNSCANNABLE, "451", 0, "action=tempfail check=unscannable"},
-    {"", POSTERN_VIRUS_ERROR, "451", 0, "action=tempfail check=unscannable"},
-    {"", POSTERN_VIRUS_NOT_CHECKED, "451", 0, "action=tempfail check=unscannable"},
+    {"", POSTERN_VIRUS_UNSCANNABLE, "250", 1, "action=accept check=encrypted"},
+    {"[policy]\nencrypted = reject", POSTERN_VIRUS_UNSCANNABLE, "550", 0, "action=reject check=encrypted"},
+    {"", POSTERN_VIRUS_ERROR, "451", 0, "action=tempfail check=scan_error"},
+    {"", POSTERN_VIRUS_NOT_CHECKED, "451", 0, "action=tempfail check=scan_error"},
     {"[virus]\nscan = no", POSTERN_VIRUS_NOT_CHECKED, "250", 1, "action=accept"},
     {"mode = observe", POSTERN_VIRUS_INFECTED, "250", 1, "would=reject"},
     {"mode = observe", POSTERN_VIRUS_ERROR, "250", 1, "would=tempfail"},
@@ -202,9 +217,7 @@ static void test_verdicts(gsize piece)
     for (gsize i = 0; i < G_N_ELEMENTS(verdicts); i++) {
         Harness harness;
         open_data(&harness, verdicts[i].configuration, piece);
-        harness.findings->virus.result = verdicts[i].virus;
-        if (verdicts[i].virus == POSTERN_VIRUS_INFECTED)
-            harness.findings->virus.name = g_strdup("Eicar-Test\r\n250 ok");
+        find_virus(&harness, verdicts[i].virus, "Eicar-Test\r\n250 ok");
         harness_say(&harness, "A: b\r\n\r\nx\r\n.\r\nNOOP\r\n");
         g_autofree char *codes = g_strconcat(verdicts[i].codes, " 250", NULL);
         harness_expect(&harness, codes);
@@ -222,8 +235,7 @@ static void test_refusal_names_session(gsize piece)
 {
     Harness harness;
     open_data(&harness, "", piece);
-    harness.findings->virus.result = POSTERN_VIRUS_INFECTED;
-    harness.findings->virus.name = g_strdup("Eicar");
+    find_virus(&harness, POSTERN_VIRUS_INFECTED, "Eicar");
     harness_say(&harness, "A: b\r\n\r\nx\r\n.\r\n");
     g_assert_true(g_str_has_prefix(harness.replies->str, "550 5.7.1 "));
     g_assert_nonnull(strstr(harness.replies->str, postern_session_identifier(harness.session)->text));

@@ -366,7 +366,7 @@ static inline void harness_start_from(Harness *harness, const char *text, const 
         *strings[i] = g_string_new(NULL);
     smtp_peer_init(&harness->peer);
     harness->findings = postern_findings_new();
-    harness->findings->virus.result = POSTERN_VIRUS_CLEAN;
+    postern_virus_finding_clean(&harness->findings->virus);
     PosternAddress client;
     g_assert_true(postern_address_parse(&client, address));
     harness->session = postern_session_new(harness->settings, &client, submission, harness->now);

@@ -16,7 +16,8 @@ static inline PosternPolicy *new_policy(PosternAction action)
     PosternPolicy *policy = postern_policy_new();
 
     policy->checks = POSTERN_CHECKS_ALL;
-    policy->virus = policy->unscannable = action;
+    policy->virus = policy->scan_error = policy->ambiguous = policy->encrypted = action;
+    policy->too_large = policy->unknown_container = policy->heuristic = policy->no_signatures = action;
     policy->spf_fail = policy->spf_softfail = policy->spf_error = policy->spf_helo = action;
     policy->dkim_fail = policy->dkim_error = policy->sign_error = action;
     policy->dmarc_reject = policy->dmarc_quarantine = policy->dmarc_error = policy->from_invalid = action;
@@ -111,14 +112,14 @@ static inline void add_dmarc_word(PosternFindings *findings, const char *word)
     }
 }
 
-/* Findings from words: "spf=fail", "dkim=pass", "p=reject" for a failure of DMARC, "virus=infected" …; clean
- * where nothing is said of a virus. "spf=not_run", "dkim=not_run" …: no inspector ran that check. */
+/* Findings from words: "spf=fail", "dkim=pass", "p=reject" for a failure of DMARC, "virus=infected",
+ * "virus=encrypted" …; clean where nothing is said of a virus. "spf=not_run", "dkim=not_run" …: no inspector
+ * ran that check. */
 static inline PosternFindings *new_findings(const char *words)
 {
     PosternFindings *findings = postern_findings_new();
     g_auto(GStrv) list = g_strsplit(words, " ", -1);
 
-    findings->virus.result = POSTERN_VIRUS_CLEAN;
     findings->spf.domain = g_strdup("example.com");
     for (char **word = list; *word; word++) {
         const char *value = strchr(*word, '=');
@@ -130,9 +131,11 @@ static inline PosternFindings *new_findings(const char *words)
         for (int r = 0; g_str_has_prefix(*word, "dkim=") && r <= POSTERN_DKIM_SKIPPED; r++)
             if (strcmp(value + 1, postern_dkim_result_name((PosternDkimResult)r)) == 0)
                 add_signature(findings, (PosternDkimResult)r, r == POSTERN_DKIM_PASS ? NULL : "the reason");
-        for (int r = 0; g_str_has_prefix(*word, "virus=") && r <= POSTERN_VIRUS_ERROR; r++)
-            if (strcmp(value + 1, postern_virus_result_name((PosternVirusResult)r)) == 0)
-                findings->virus.result = (PosternVirusResult)r;
+        for (int k = 0; g_str_has_prefix(*word, "virus=") && k < POSTERN_VIRUS_KINDS; k++)
+            if (strcmp(value + 1, postern_virus_kind_name((PosternVirusKind)k)) == 0)
+                postern_virus_finding_note(&findings->virus, (PosternVirusKind)k, "what it was");
+        if (strcmp(*word, "virus=infected") == 0)
+            postern_virus_finding_infected(&findings->virus, "Eicar-Test-Signature");
     }
     for (guint i = 0; i < 32; i++) {
         g_autofree char *not_run =
@@ -141,8 +144,7 @@ static inline PosternFindings *new_findings(const char *words)
         if (g_strv_contains((const char *const *)list, not_run))
             findings->not_run |= 1U << i;
     }
-    if (findings->virus.result == POSTERN_VIRUS_INFECTED)
-        findings->virus.name = g_strdup("Eicar-Test-Signature");
+    postern_virus_finding_clean(&findings->virus);
     return findings;
 }
 

@@ -29,7 +29,29 @@ static const RowCase row_cases[] = {
     {"arc=temperror", NULL, NULL, NULL},
     {"virus=infected", "virus", "550 5.7.1 Message refused: virus found (Eicar-Test-Signature)",
      "451 4.7.1 Message refused: virus found (Eicar-Test-Signature), try again later"},
-    {"virus=unscannable", "unscannable", "550 5.7.1 Message could not be scanned for viruses",
+    {"virus=encrypted", "encrypted",
+     "550 5.7.1 Message refused: it holds what is encrypted, which cannot be scanned for viruses (what it "
+     "was)",
+     "451 4.7.1 Message refused: it holds what is encrypted, which cannot be scanned for viruses (what it "
+     "was),"
+     " try again later"},
+    {"virus=too_large", "too_large",
+     "550 5.7.1 Message refused: too large, or too deeply packed, to be scanned for viruses (what it was)",
+     "451 4.7.1 Message refused: too large, or too deeply packed, to be scanned for viruses (what it was), "
+     "try again later"},
+    {"virus=ambiguous", "ambiguous",
+     "550 5.7.1 Message refused: it can be read in several ways, or not as a whole (what it was)",
+     "451 4.7.1 Message refused: it can be read in several ways, or not as a whole (what it was), try again "
+     "later"},
+    {"virus=unknown_container", "unknown_container",
+     "550 5.7.1 Message refused: it holds an archive that cannot be scanned for viruses (what it was)",
+     "451 4.7.1 Message refused: it holds an archive that cannot be scanned for viruses (what it was), try "
+     "again later"},
+    {"virus=heuristic", "heuristic",
+     "550 5.7.1 Message refused: it looks like one that does harm (what it was)",
+     "451 4.7.1 Message refused: it looks like one that does harm (what it was), try again later"},
+    {"virus=no_signatures", "no_signatures",
+     "451 4.7.1 Message could not be scanned for viruses, try again later",
      "451 4.7.1 Message could not be scanned for viruses, try again later"},
     {"spf=fail", "spf_fail",
      "550 5.7.23 SPF check failed: 192.0.2.1 is not allowed to send mail from example.com",
@@ -81,7 +103,7 @@ static const RowCase row_cases[] = {
     {"arc=not_run virus=not_run content=not_run", NULL, NULL, NULL},
     {"sign=error", "sign_error", "451 4.3.0 Message could not be signed, try again later",
      "451 4.3.0 Message could not be signed, try again later"},
-    {"virus=error", "unscannable", "451 4.7.1 Message could not be scanned for viruses, try again later",
+    {"virus=scan_error", "scan_error", "451 4.7.1 Message could not be scanned for viruses, try again later",
      "451 4.7.1 Message could not be scanned for viruses, try again later"},
     /* Ties: the order of the table. */
     {"p=reject spf=fail", "spf_fail",
@@ -254,8 +276,9 @@ static void test_checks(void)
         {"from=invalid", POSTERN_CHECK_DMARC, "from_invalid"},
         {"sign=error", POSTERN_CHECK_SIGN, "sign_error"},
         {"virus=infected", POSTERN_CHECK_VIRUS, "virus"},
-        {"virus=unscannable", POSTERN_CHECK_VIRUS, "unscannable"},
-        {"virus=error", POSTERN_CHECK_VIRUS, "unscannable"},
+        {"virus=encrypted", POSTERN_CHECK_VIRUS, "encrypted"},
+        {"virus=scan_error", POSTERN_CHECK_VIRUS, "scan_error"},
+        {"virus=no_signatures", POSTERN_CHECK_VIRUS, "no_signatures"},
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -274,7 +297,7 @@ static void test_checks(void)
     }
 }
 
-/* What nobody scanned is unscannable where a scan is wanted. */
+/* What nobody scanned could not be scanned, where a scan is wanted. */
 static void test_not_scanned(void)
 {
     g_autoptr(PosternPolicy) policy = new_policy(POSTERN_ACTION_TEMPFAIL);
@@ -286,58 +309,8 @@ static void test_not_scanned(void)
 
     g_autoptr(PosternVerdict) unwanted = postern_verdict_decide(policy, findings, envelope, NULL);
 
-    g_assert_cmpstr(wanted->check, ==, "unscannable");
+    g_assert_cmpstr(wanted->check, ==, "scan_error");
     g_assert_null(unwanted->check);
-}
-
-static void test_unscannable(void)
-{
-    static const struct {
-        PosternVirusResult result;
-        PosternAction policy;
-        const char *reply;
-    } cases[] = {
-        {POSTERN_VIRUS_ERROR, POSTERN_ACTION_TEMPFAIL,
-         "451 4.7.1 Message could not be scanned for viruses, try again later"},
-        {POSTERN_VIRUS_ERROR, POSTERN_ACTION_REJECT,
-         "451 4.7.1 Message could not be scanned for viruses, try again later"},
-        {POSTERN_VIRUS_NOT_CHECKED, POSTERN_ACTION_REJECT,
-         "451 4.7.1 Message could not be scanned for viruses, try again later"},
-        {POSTERN_VIRUS_UNSCANNABLE, POSTERN_ACTION_REJECT,
-         "550 5.7.1 Message could not be scanned for viruses"},
-    };
-    g_autoptr(PosternPolicy) policy = new_policy(POSTERN_ACTION_TEMPFAIL);
-    g_autoptr(PosternEnvelope) envelope = new_envelope();
-    g_autoptr(PosternFindings) findings = postern_findings_new();
-
-    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-        findings->virus.result = cases[i].result;
-        policy->unscannable = cases[i].policy;
-
-        g_autoptr(PosternVerdict) verdict = postern_verdict_decide(policy, findings, envelope, NULL);
-
-        g_assert_cmpstr(verdict->check, ==, "unscannable");
-        g_assert_cmpstr(verdict->reply, ==, cases[i].reply);
-    }
-}
-
-static void test_unscannable_in_quarantine(void)
-{
-    g_autoptr(PosternPolicy) policy = new_policy(POSTERN_ACTION_TEMPFAIL);
-    g_autoptr(PosternEnvelope) envelope = new_envelope();
-    g_autoptr(PosternFindings) findings = postern_findings_new();
-
-    findings->virus.result = POSTERN_VIRUS_ERROR;
-    findings->virus.reason = g_strdup("inspector crashed twice");
-    policy->unscannable = POSTERN_ACTION_QUARANTINE;
-
-    g_autoptr(PosternVerdict) kept = postern_verdict_decide(policy, findings, envelope, NULL);
-    const PosternEdit *edit = g_ptr_array_index(kept->edits->list, 0);
-
-    g_assert_cmpint(kept->action, ==, POSTERN_ACTION_QUARANTINE);
-    g_assert_cmpstr(edit->name, ==, "Postern-Quarantine");
-    g_assert_cmpstr(edit->value, ==,
-                    "unscannable: Message could not be scanned for viruses (inspector crashed twice)");
 }
 
 static void add_network(PosternPolicy *policy, const char *address, guint bits)
@@ -361,12 +334,12 @@ static void test_allowed_clients(void)
 
     g_autoptr(PosternVerdict) friend_of_ours = decide(policy, "spf=fail dkim=fail");
     g_autoptr(PosternVerdict) virus = decide(policy, "spf=fail virus=infected");
-    g_autoptr(PosternVerdict) unscannable = decide(policy, "virus=unscannable");
+    g_autoptr(PosternVerdict) encrypted = decide(policy, "virus=encrypted");
 
     g_assert_null(friend_of_ours->check);
     g_assert_cmpint(friend_of_ours->action, ==, POSTERN_ACTION_ACCEPT);
     g_assert_cmpint(virus->action, ==, POSTERN_ACTION_REJECT);
-    g_assert_cmpstr(unscannable->check, ==, "unscannable");
+    g_assert_cmpstr(encrypted->check, ==, "encrypted");
 }
 
 /* A sender that is allowed is one that SPF or DKIM passes for, never one that only stands in From. */
@@ -475,8 +448,6 @@ int main(int argc, char **argv)
     g_test_add_func("/verdict/not-run", test_not_run);
     g_test_add_func("/verdict/checks", test_checks);
     g_test_add_func("/verdict/not-scanned", test_not_scanned);
-    g_test_add_func("/verdict/unscannable", test_unscannable);
-    g_test_add_func("/verdict/unscannable-in-quarantine", test_unscannable_in_quarantine);
     g_test_add_func("/verdict/allowed-clients", test_allowed_clients);
     g_test_add_func("/verdict/exempt-recipients", test_exempt_recipients);
     g_test_add_func("/verdict/allowed-senders", test_allowed_senders);

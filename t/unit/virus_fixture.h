@@ -15,14 +15,21 @@
 
 typedef struct {
     PosternVirusEngine *engine;
-    char *folder;
+    PosternContentEngine *content;
+    char *folder;     /* for temporary files */
+    char *signatures; /* a file of one, besides EICAR */
 } VirusFixture;
 
-static inline PosternVirusEngine *virus_engine(const char *database, guint *signatures, char **warning)
+/* What no message of ours has in it, and what they have. */
+#define VIRUS_SIGNATURE "Own-Test:0:*:6f776e2d746573742d6d61726b\n"
+#define VIRUS_MARK "own-test-mark"
+
+static inline PosternVirusEngine *virus_engine(const char *database, PosternContentEngine *content,
+                                               guint *signatures, char **warning)
 {
     g_autoptr(GError) error = NULL;
     PosternVirusOptions options = {
-        .database = database, .scan_octets = VIRUS_SCAN_OCTETS, .scan_timeout_ms = 60000};
+        .database = database, .content = content, .scan_octets = VIRUS_SCAN_OCTETS, .scan_timeout_ms = 60000};
     PosternVirusEngine *engine = postern_virus_engine_new(&options, signatures, warning, &error);
     g_assert_no_error(error);
     return engine;
@@ -33,22 +40,23 @@ static inline void virus_set_up(VirusFixture *fixture, gconstpointer data)
     g_autofree char *warning = NULL;
     guint signatures;
     g_autoptr(GError) error = NULL;
-    fixture->engine = virus_engine(NULL, &signatures, &warning);
     fixture->folder = g_dir_make_tmp("postern-test-XXXXXX", &error);
     g_assert_no_error(error);
+    fixture->signatures = g_strconcat(fixture->folder, ".ndb", NULL);
+    g_assert_true(g_file_set_contents(fixture->signatures, VIRUS_SIGNATURE, -1, &error));
+    fixture->content = postern_content_engine_new();
+    fixture->engine = virus_engine(fixture->signatures, fixture->content, &signatures, &warning);
+    g_assert_null(warning);
 }
 
 static inline void virus_tear_down(VirusFixture *fixture, gconstpointer data)
 {
     postern_virus_engine_free(fixture->engine);
+    postern_content_engine_free(fixture->content);
+    g_assert_cmpint(g_unlink(fixture->signatures), ==, 0);
     g_assert_cmpint(g_rmdir(fixture->folder), ==, 0);
     g_free(fixture->folder);
-}
-
-static inline void virus_finding_clear(PosternVirusFinding *finding)
-{
-    g_clear_pointer(&finding->name, g_free);
-    g_clear_pointer(&finding->reason, g_free);
+    g_free(fixture->signatures);
 }
 
 /* EICAR in a zip in a message. */

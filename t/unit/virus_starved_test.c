@@ -258,8 +258,8 @@ static void test_recovers(VirusFixture *fixture, gconstpointer data)
         postern_check_virus(fixture->engine, message, strlen(message), fixture->folder, &fed);
         g_assert_cmpint(starved.result, ==, POSTERN_VIRUS_ERROR);
         g_assert_cmpint(fed.result, ==, POSTERN_VIRUS_INFECTED);
-        virus_finding_clear(&starved);
-        virus_finding_clear(&fed);
+        postern_virus_finding_clear(&starved);
+        postern_virus_finding_clear(&fed);
     }
     signal(SIGXFSZ, handler);
 }

@@ -12,11 +12,11 @@ static void expect(VirusFixture *fixture, const char *octets, gsize length, Post
     if (finding.result != wanted)
         g_error("%s (%s), wanted %s, for:\n%.*s", postern_virus_result_name(finding.result), said,
                 postern_virus_result_name(wanted), (int)MIN(length, 400), octets);
-    if (text != NULL && strstr(said, text) == NULL)
+    if (text != NULL && (said == NULL || strstr(said, text) == NULL))
         g_error("'%s', wanted '%s'", said, text);
     g_assert_true((finding.name != NULL) == (wanted == POSTERN_VIRUS_INFECTED));
     g_assert_true((finding.reason != NULL) == (wanted >= POSTERN_VIRUS_UNSCANNABLE));
-    virus_finding_clear(&finding);
+    postern_virus_finding_clear(&finding);
 }
 
 static void test_prove(VirusFixture *fixture, gconstpointer data)
@@ -190,37 +190,6 @@ static void test_again(VirusFixture *fixture, gconstpointer data)
     }
 }
 
-static void test_database(VirusFixture *fixture, gconstpointer data)
-{
-    g_autoptr(GError) error = NULL;
-    g_autofree char *path = g_build_filename(fixture->folder, "own.ndb", NULL);
-    g_autofree char *missing = NULL, *empty = NULL, *none = NULL;
-    guint count = 0;
-    postern_virus_engine_free(virus_engine("/nonexistent", &count, &missing));
-    g_assert_cmpuint(count, ==, 1);
-    g_assert_nonnull(strstr(missing, "freshclam"));
-    postern_virus_engine_free(virus_engine(fixture->folder, &count, &empty));
-    g_assert_nonnull(strstr(empty, fixture->folder));
-
-    g_assert_true(g_file_set_contents(path, "Own-Test:0:*:6f776e2d746573742d6d61726b\n", -1, &error));
-    g_autoptr(PosternVirusEngine) engine = virus_engine(fixture->folder, &count, &none);
-    g_assert_null(none);
-    g_assert_cmpuint(count, ==, 2);
-    PosternVirusFinding finding = {POSTERN_VIRUS_NOT_CHECKED};
-    postern_check_virus(engine, "A: b\r\n\r\nown-test-mark\r\n", 23, fixture->folder, &finding);
-    g_assert_cmpstr(finding.name, ==, "Own-Test.UNOFFICIAL");
-    virus_finding_clear(&finding);
-    g_assert_true(postern_virus_engine_prove(engine, fixture->folder, &error));
-
-    g_assert_true(
-        g_file_set_contents(path, "Own-Test:0:*:6f776e2d746573742d6d61726b\nnot a signature\n", -1, &error));
-    PosternVirusOptions options = {.database = fixture->folder, .scan_octets = VIRUS_SCAN_OCTETS};
-    g_autofree char *warning = NULL;
-    g_assert_null(postern_virus_engine_new(&options, &count, &warning, &error));
-    g_assert_nonnull(error);
-    g_unlink(path);
-}
-
 /* Without the plugin a RAR archive is not looked into, and libclamav does not say so. */
 static void test_rar(VirusFixture *fixture, gconstpointer data)
 {
@@ -244,17 +213,11 @@ int main(int argc, char **argv)
         const char *path;
         void (*run)(VirusFixture *fixture, gconstpointer data);
     } tests[] = {
-        {"/virus/prove", test_prove},
-        {"/virus/messages", test_messages},
-        {"/virus/multiparts", test_multiparts},
-        {"/virus/size", test_size},
-        {"/virus/encrypted", test_encrypted},
-        {"/virus/packing", test_packing},
-        {"/virus/limits", test_limits},
-        {"/virus/virus-beside-limit", test_virus_beside_limit},
-        {"/virus/again", test_again},
-        {"/virus/database", test_database},
-        {"/virus/rar", test_rar},
+        {"/virus/prove", test_prove},           {"/virus/messages", test_messages},
+        {"/virus/multiparts", test_multiparts}, {"/virus/size", test_size},
+        {"/virus/encrypted", test_encrypted},   {"/virus/packing", test_packing},
+        {"/virus/limits", test_limits},         {"/virus/virus-beside-limit", test_virus_beside_limit},
+        {"/virus/again", test_again},           {"/virus/rar", test_rar},
     };
     g_test_init(&argc, &argv, NULL);
     for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)

@@ -6,7 +6,9 @@
 
 #include <glib/gstdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "unit/virus_fixture.h"
 #include "vectors/shared_data.h"
 
 #define NOW G_GINT64_CONSTANT(1750000000)
@@ -16,7 +18,8 @@ typedef struct {
     PosternDkimEngine *dkim;
     PosternContentEngine *content;
     char *temporary;
-    guint results[5]; /* by PosternVirusResult */
+    char *signatures_file;
+    guint results[POSTERN_VIRUS_NO_SIGNATURES + 1]; /* by PosternVirusResult */
     guint messages;
     guint signatures;
     guint attachments;
@@ -28,12 +31,17 @@ static Checks set_up(void)
     g_autoptr(GError) error = NULL;
     g_autofree char *warning = NULL;
     guint count;
-    PosternVirusOptions options = {.scan_octets = 64 * 1024 * 1024, .scan_timeout_ms = 60000};
+    checks.signatures_file = g_strdup_printf("%s/postern-mail-test-%d.ndb", g_get_tmp_dir(), (int)getpid());
+    g_assert_true(g_file_set_contents(checks.signatures_file, VIRUS_SIGNATURE, -1, &error));
+    checks.content = postern_content_engine_new();
+    PosternVirusOptions options = {.database = checks.signatures_file,
+                                   .content = checks.content,
+                                   .scan_octets = 64 * 1024 * 1024,
+                                   .scan_timeout_ms = 60000};
     checks.virus = postern_virus_engine_new(&options, &count, &warning, &error);
     g_assert_no_error(error);
     checks.dkim = postern_dkim_engine_new(&error);
     g_assert_no_error(error);
-    checks.content = postern_content_engine_new();
     checks.temporary = g_dir_make_tmp("postern-test-XXXXXX", &error);
     g_assert_no_error(error);
     return checks;
@@ -45,7 +53,9 @@ static void tear_down(Checks *checks)
     postern_dkim_engine_free(checks->dkim);
     postern_content_engine_free(checks->content);
     g_assert_cmpint(g_rmdir(checks->temporary), ==, 0);
+    g_assert_cmpint(g_unlink(checks->signatures_file), ==, 0);
     g_free(checks->temporary);
+    g_free(checks->signatures_file);
 }
 
 /* DKIM where the DNS knows nothing. */

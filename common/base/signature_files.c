@@ -1,0 +1,131 @@
+#include "base/signature_files.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+#define WHAT_TO_DO                                                                                           \
+    "freshclam (Debian: package clamav-freshclam) fetches signatures to " POSTERN_SIGNATURES_DEFAULT         \
+    "; [virus] scan = no does without"
+
+/* Suffixes of what libclamav loads. */
+static const char *const suffixes[] = {
+    "cvd", "cld", "cud",  "hdb", "hdu",  "hsb", "hsu", "mdb",  "mdu", "msb", "msu", "ndb", "ndu",
+    "ldb", "ldu", "idb",  "cdb", "cbc",  "db",  "fp",  "sfp",  "gdb", "pdb", "wdb", "ftm", "crb",
+    "cat", "ign", "ign2", "yar", "yara", "ioc", "imp", "pwdb", "sdb", "zmd", "rmd", "cfg", "info",
+};
+
+static gboolean is_signatures(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    for (gsize i = 0; dot != NULL && i < G_N_ELEMENTS(suffixes); i++)
+        if (g_ascii_strcasecmp(dot + 1, suffixes[i]) == 0)
+            return TRUE;
+    return FALSE;
+}
+
+/* What freshclam has in the folder before it has fetched anything, and a file system in its root. */
+static gboolean is_no_matter(const char *name)
+{
+    return name[0] == '.' || g_str_has_prefix(name, "tmp.") || g_str_equal(name, "lost+found") ||
+           g_str_equal(name, "freshclam.dat") || g_str_equal(name, "mirrors.dat");
+}
+
+static PosternSignatureFiles unusable(const char *path, const char *what, char **ret_problem)
+{
+    *ret_problem = g_strdup_printf("%s %s; " WHAT_TO_DO, path, what);
+    return POSTERN_SIGNATURES_UNUSABLE;
+}
+
+static PosternSignatureFiles look_at_folder(const char *path, char **ret_problem)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GDir) folder = g_dir_open(path, 0, &error);
+    guint files = 0, others = 0;
+    const char *name;
+    if (folder == NULL || access(path, R_OK | X_OK) != 0)
+        return unusable(path, "cannot be read", ret_problem);
+    while ((name = g_dir_read_name(folder)) != NULL) {
+        g_autofree char *file = g_build_filename(path, name, NULL);
+        gboolean counts = is_signatures(name);
+        files += counts;
+        others += !counts && !is_no_matter(name);
+        if (counts && access(file, R_OK) != 0)
+            return unusable(file, "cannot be read", ret_problem);
+    }
+    if (files == 0 && others > 0)
+        return unusable(path, "holds files, and no signatures among them: is it the right folder?",
+                        ret_problem);
+    return files > 0 ? POSTERN_SIGNATURES_THERE : POSTERN_SIGNATURES_NONE;
+}
+
+PosternSignatureFiles postern_signature_files_look(const char *database, char **ret_path, char **ret_problem)
+{
+    gboolean named = database != NULL && database[0] != '\0';
+    const char *path = named ? database : POSTERN_SIGNATURES_DEFAULT;
+    struct stat status;
+    gboolean there = stat(path, &status) == 0;
+    int number = errno;
+    *ret_path = NULL;
+    *ret_problem = NULL;
+    if (!named && !there && number == ENOENT)
+        return POSTERN_SIGNATURES_NONE;
+    *ret_path = g_strdup(path);
+    if (!there)
+        return unusable(path, number == ENOENT ? "does not exist" : "cannot be read", ret_problem);
+    if (S_ISDIR(status.st_mode))
+        return look_at_folder(path, ret_problem);
+    if (!S_ISREG(status.st_mode))
+        return unusable(path, "is neither a folder nor a file", ret_problem);
+    if (access(path, R_OK) != 0)
+        return unusable(path, "cannot be read", ret_problem);
+    return POSTERN_SIGNATURES_THERE;
+}
+
+gboolean postern_signature_files_check(const char *database, GError **error)
+{
+    g_autofree char *path = NULL, *problem = NULL;
+    if (postern_signature_files_look(database, &path, &problem) != POSTERN_SIGNATURES_UNUSABLE)
+        return TRUE;
+    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, "[virus] database: %s", problem);
+    return FALSE;
+}
+
+static char *print_file(const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return g_strdup_printf("%s ?\n", path);
+    return g_strdup_printf(
+        "%s %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %" G_GINT64_FORMAT " %" G_GINT64_FORMAT ".%09ld %u\n",
+        path, (guint64)status.st_dev, (guint64)status.st_ino, (gint64)status.st_size,
+        (gint64)status.st_mtim.tv_sec, (long)status.st_mtim.tv_nsec, (guint)status.st_mode);
+}
+
+static int compare_lines(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+char *postern_signature_files_print(const char *database)
+{
+    const char *path = database != NULL && database[0] != '\0' ? database : POSTERN_SIGNATURES_DEFAULT;
+    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+    g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
+    const char *name;
+    if (folder == NULL)
+        g_ptr_array_add(lines, print_file(path));
+    while (folder != NULL && (name = g_dir_read_name(folder)) != NULL) {
+        g_autofree char *file = g_build_filename(path, name, NULL);
+        if (is_signatures(name))
+            g_ptr_array_add(lines, print_file(file));
+    }
+    g_ptr_array_sort(lines, compare_lines);
+    for (guint i = 0; i < lines->len; i++)
+        g_checksum_update(sum, g_ptr_array_index(lines, i), -1);
+    return g_strdup(g_checksum_get_string(sum));
+}

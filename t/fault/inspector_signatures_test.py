@@ -1,0 +1,202 @@
+"""
+Signatures that are missing, damaged or new: what cannot be loaded is never scanned with as if it were, what
+is in use stays, and what freshclam fetches is loaded without a signal and without a pause.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+import unittest
+
+from support.inspector import EICAR, READY, Inspector, message, with_attachment, zipped
+from support.process import program_path, wait_until
+
+PATTERN = b"a very particular text"
+SIGNATURE = f"Test.Particular:0:*:{PATTERN.hex()}\n"
+CONTENT = ["--content-only"]
+
+
+class SignaturesTest(unittest.TestCase):
+    def inspector(self, **options):
+        inspector = Inspector(workers=1, **options)
+        self.addCleanup(inspector.__exit__)
+        return inspector
+
+    def put(self, inspector, name, text, mode=0o644):
+        """A file of the database, in one step, as freshclam does it."""
+        path = inspector.database / name
+        new = inspector.folder / "new"
+        new.write_text(text)
+        os.chmod(new, mode)
+        os.rename(new, path)
+        return path
+
+    def empty(self, inspector):
+        for path in inspector.database.iterdir():
+            path.unlink()
+
+    def check_configuration(self, inspector):
+        return subprocess.run([program_path("postern-inspector"), "--check-config", "--config",
+                               str(inspector.configuration)], capture_output=True, text=True, check=False)
+
+    # Each makes the database unusable, by what an administrator or a full disk does.
+
+    def missing(self, inspector):
+        shutil.rmtree(inspector.database)
+
+    def mistyped(self, inspector):
+        inspector.virus["database"] = "/usr/share"
+        inspector.configure()
+
+    def unreadable(self, inspector):
+        os.chmod(inspector.database, 0o700)
+
+    def unreadable_file(self, inspector):
+        self.put(inspector, "more.ndb", SIGNATURE, 0o600)
+
+    def damaged(self, inspector):
+        self.put(inspector, "daily.cvd", "ClamAV-VDB:cut")
+
+    def damaged_file(self, inspector):
+        inspector.virus["database"] = self.put(inspector, "one.ndb", "no signature\n")
+        inspector.configure()
+
+    def cases(self):
+        cases = {"missing": self.missing, "mistyped": self.mistyped, "damaged": self.damaged,
+                 "a damaged file": self.damaged_file}
+        if os.geteuid() == 0:
+            cases.update({"unreadable": self.unreadable, "an unreadable file": self.unreadable_file})
+        return cases
+
+    def test_at_start(self):
+        for case, spoil in self.cases().items():
+            with self.subTest(case):
+                inspector = self.inspector()
+                spoil(inspector)
+                inspector.start(ready=False)
+                said = inspector.wait_for_log("error: NO MESSAGE CAN BE SCANNED FOR VIRUSES.*")
+                self.assertIn("freshclam", inspector.log(), said)
+                self.assertIn("[virus] database", inspector.log())
+                inspector.wait_for_log("notice: ready, but not to scan for viruses")
+                for data in message(), with_attachment(EICAR):
+                    result, = inspector.ask(data)
+                    self.assertEqual(result.virus, "error", result)
+                    self.assertIn("[virus] database", result.reason)
+                    self.assertEqual(result.spf, "none", "what needs no signatures is done")
+                done = self.check_configuration(inspector)
+                self.assertEqual(done.returncode, 78, done)
+                self.assertIn("[virus] database", done.stderr)
+                inspector.program.stop()
+
+    def test_at_reload(self):
+        cases = {**self.cases(), "emptied": self.empty}
+        for case, spoil in cases.items():
+            with self.subTest(case):
+                inspector = self.inspector()
+                self.put(inspector, "test.ndb", SIGNATURE)
+                inspector.start()
+                spoil(inspector)
+                inspector.program.send_signal(signal.SIGHUP)
+                inspector.wait_for_log("the new signatures cannot serve, those in use stay: .*database")
+                result, = inspector.ask(message(PATTERN), arguments=CONTENT)
+                self.assertEqual(result.virus, "infected", result)
+                inspector.program.stop()
+
+    def test_empty_folder(self):
+        """The one case that goes on without: but nothing is called clean."""
+        inspector = self.inspector()
+        self.empty(inspector)
+        inspector.start()
+        inspector.wait_for_log(f"warning: no virus signatures in {inspector.database}.*freshclam")
+        plain, infected = inspector.ask(message(), with_attachment(EICAR), arguments=CONTENT)
+        self.assertEqual((plain.virus, infected.virus), ("no_signatures", "infected"))
+        done = self.check_configuration(inspector)
+        self.assertEqual(done.returncode, 0, done)
+        self.assertIn("no virus signatures", done.stdout)
+
+    def test_a_file(self):
+        inspector = self.inspector()
+        inspector.virus["database"] = self.put(inspector, "one.ndb", SIGNATURE)
+        inspector.configure()
+        inspector.start()
+        found, clean = inspector.ask(message(PATTERN), message(), arguments=CONTENT)
+        self.assertEqual((found.virus, clean.virus), ("infected", "clean"))
+        self.assertEqual(self.check_configuration(inspector).returncode, 0)
+
+    def test_default_that_is_not_there(self):
+        """Nobody named a folder, and ClamAV is not installed: as an empty one."""
+        if os.path.exists("/var/lib/clamav"):
+            self.skipTest("ClamAV has signatures on this machine")
+        inspector = self.inspector()
+        inspector.virus["database"] = ""
+        inspector.configure()
+        inspector.start()
+        inspector.wait_for_log("warning: no virus signatures in /var/lib/clamav")
+        result, = inspector.ask(message(), arguments=CONTENT)
+        self.assertEqual(result.virus, "no_signatures")
+
+    def test_noticed(self):
+        """New files are loaded without a signal; a damaged one is told of once, and changes nothing."""
+        inspector = self.inspector()
+        inspector.virus["self_check"] = "200ms"
+        inspector.configure()
+        inspector.start()
+        self.assertEqual(inspector.ask(message(PATTERN), arguments=CONTENT)[0].virus, "clean")
+        self.put(inspector, "test.ndb", SIGNATURE)
+        inspector.wait_for_log("the files of .virus. database have changed")
+        wait_until(lambda: inspector.log().count(READY) == 2, 30, "the new signatures")
+        self.assertEqual(inspector.ask(message(PATTERN), arguments=CONTENT)[0].virus, "infected")
+        self.put(inspector, "bad.ndb", "no signature\n")
+        inspector.wait_for_log("the new signatures cannot serve, those in use stay")
+        time.sleep(1)
+        self.assertEqual(inspector.log().count("those in use stay"), 1)
+        self.assertEqual(inspector.ask(message(PATTERN), arguments=CONTENT)[0].virus, "infected")
+        (inspector.database / "bad.ndb").unlink()
+        wait_until(lambda: inspector.log().count(READY) == 3, 30, "the mended signatures")
+
+    def test_noticed_after_a_start_without(self):
+        inspector = self.inspector()
+        inspector.virus["self_check"] = "200ms"
+        shutil.rmtree(inspector.database)
+        inspector.configure()
+        inspector.start(ready=False)
+        inspector.wait_for_log("ready, but not to scan")
+        inspector.database.mkdir(mode=0o755)
+        self.put(inspector, "test.ndb", SIGNATURE)
+        inspector.wait_for_log(READY, 30)
+        self.assertEqual(inspector.ask(message(PATTERN), arguments=CONTENT)[0].virus, "infected")
+
+    def test_serves_while_it_loads(self):
+        """A template that takes long to load, here one that is stopped, is waited for by nobody."""
+        inspector = self.inspector()
+        inspector.virus["self_check"] = "200ms"
+        inspector.configure()
+        inspector.start()
+        old, = inspector.templates()
+        stopped = []
+
+        def stop_the_new_one():
+            new = [pid for pid in inspector.templates() if pid != old]
+            for pid in new:
+                os.kill(pid, signal.SIGSTOP)
+                stopped.append(pid)
+            return new
+
+        watcher = threading.Thread(target=lambda: wait_until(stop_the_new_one, 20))
+        watcher.start()
+        self.put(inspector, "test.ndb", SIGNATURE)
+        watcher.join()
+        for _ in range(5):
+            result, = inspector.ask(with_attachment(zipped(EICAR)), arguments=CONTENT)
+            self.assertEqual(result.virus, "infected", result)
+        self.assertEqual(inspector.log().count(READY), 1)
+        os.kill(stopped[0], signal.SIGCONT)
+        wait_until(lambda: inspector.log().count(READY) == 2, 60, "the new signatures")
+        self.assertEqual(inspector.ask(message(PATTERN), arguments=CONTENT)[0].virus, "infected")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -278,8 +278,10 @@ static void judge_failure(PosternBackendConnection *connection, const PosternBac
         return;
     if (opening || event->fault == POSTERN_BACKEND_FAULT_SETUP)
         postern_thread_note_problem(thread, event->text);
-    if (event->fault == POSTERN_BACKEND_FAULT_DEMAND)
-        postern_relay_probe_schedule(thread, 1); /* whether it demands that of everybody */
+    if (event->fault == POSTERN_BACKEND_FAULT_DEMAND) {
+        postern_thread_warn_of_backend(thread, event->text);
+        postern_relay_probe_hurry(thread); /* whether it demands that of everybody */
+    }
     if (event->fault == POSTERN_BACKEND_FAULT_SETUP) {
         postern_pool_set_standing(thread->pool, POSTERN_POOL_UNUSABLE, event->text, now);
         postern_relay_probe_schedule(thread, POSTERN_BACKEND_RETRY_MS);

@@ -54,6 +54,11 @@ static gboolean suits(PosternClientConnection *client, const PosternBackendConne
                                                 postern_backend_connection_settings(connection));
 }
 
+void postern_thread_warn_of_backend(PosternProxyThread *thread, const char *warning)
+{
+    postern_problem_warn(thread->problem, thread->settings->configuration->proxy.backend, warning);
+}
+
 static void give(PosternProxyThread *thread, const PosternPoolAction *action, gint64 now)
 {
     PosternBackendConnection *connection = g_hash_table_lookup(thread->backends, &action->connection);

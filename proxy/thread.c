@@ -197,6 +197,7 @@ static void take_settings(PosternProxyThread *thread, PosternProxySettings *sett
     if (!same_backend) {
         postern_pool_set_standing(thread->pool, POSTERN_POOL_UNPROVED, NULL, postern_stream_now());
         postern_pool_end_idle(thread->pool, postern_stream_now());
+        postern_relay_probe_forget(thread);
     }
     if (!same_relaying)
         for_each_session(thread, outdate_session);
@@ -248,6 +249,7 @@ static void thread_free(PosternProxyThread *thread)
     g_clear_pointer(&thread->inspector, postern_inspector_client_free);
     g_clear_pointer(&thread->resolver, postern_resolver_free);
     g_clear_pointer(&thread->pool, postern_pool_free);
+    postern_relay_probe_clear(&thread->probe);
     struct event **events[] = {&thread->commands_ready, &thread->pool_timer, &thread->probe_timer,
                                &thread->drain_timer, &thread->resume_timer};
     for (guint i = 0; i < G_N_ELEMENTS(events); i++)

@@ -20,6 +20,20 @@
 typedef struct PosternClientConnection PosternClientConnection;
 typedef struct PosternBackendConnection PosternBackendConnection;
 
+/* Where the relay probe stands (relay_probe.c). */
+typedef struct {
+    gboolean busy;  /* it waits for a connection, or speaks on one */
+    gboolean again; /* it was wanted while busy */
+    gboolean known; /* the back-end of these settings was found out: it does not relay */
+    guint attempt;  /* of those that one probe makes, as another client each */
+    guint unclear;  /* probes in a row that found out nothing */
+    gint64 hurried; /* when it was last wanted at once */
+    PosternReply *mail;
+    GPtrArray *recipients; /* of PosternRelayRecipient *, of this attempt, or NULL */
+    guint answered;        /* of recipients */
+    char *reason;          /* what the first attempt heard, or NULL */
+} PosternRelayProbe;
+
 struct PosternProxyThread {
     GThread *thread;
     struct event_base *loop;
@@ -39,6 +53,7 @@ struct PosternProxyThread {
     PosternResolver *resolver;
     PosternInspectorClient *inspector;
     PosternPool *pool;
+    PosternRelayProbe probe;
     PosternEhlo capabilities; /* the back-end's, once known */
     gboolean capabilities_known;
     gboolean draining;
@@ -60,6 +75,8 @@ void postern_thread_mark_backend(PosternProxyThread *thread, guint64 number);
 void postern_thread_set_capabilities(PosternProxyThread *thread, const PosternEhlo *ehlo);
 /* Logs what is wrong with the back-end, once while it stays the same; NULL: nothing any more. */
 void postern_thread_note_problem(PosternProxyThread *thread, const char *problem);
+/* The same for what does not put it out of service. */
+void postern_thread_warn_of_backend(PosternProxyThread *thread, const char *warning);
 
 /* client_connection.c */
 /* A client has connected on socket, which is taken over; submission as for a session. */
@@ -111,8 +128,14 @@ void postern_backend_connection_send_message(PosternBackendConnection *connectio
 /* relay_probe.c */
 /* Asks the pool for a connection for the probe, now or in wait_ms. */
 void postern_relay_probe_schedule(PosternProxyThread *thread, guint wait_ms);
+/* Soon, and not too often: a client has met what may be of all. */
+void postern_relay_probe_hurry(PosternProxyThread *thread);
 /* The timer's callback. */
 void postern_relay_probe_start(PosternProxyThread *thread);
+/* The back-end is another one now: what was found out is no more known. */
+void postern_relay_probe_forget(PosternProxyThread *thread);
+/* Frees what the probe holds. */
+void postern_relay_probe_clear(PosternRelayProbe *probe);
 void postern_relay_probe_given(PosternProxyThread *thread, PosternBackendConnection *connection);
 void postern_relay_probe_refused(PosternProxyThread *thread, const char *reason);
 /* An event of the probe's back-end. */

@@ -89,6 +89,8 @@ typedef struct {
         guint max_recipients;
         guint max_refused_recipients; /* 0: any */
         gboolean relay_probe;
+        char *relay_probe_client;    /* an address, or "" */
+        char *relay_probe_recipient; /* a mailbox, or "" */
         guint bare_newline; /* PosternBareNewline */
         gboolean strict_envelopes;
         guint role;         /* PosternProxyRole */

@@ -198,3 +198,20 @@ gboolean postern_configuration_check_subject_tag(const char *value, GError **err
         valid = valid && g_ascii_isprint(*octet);
     return require(valid, error, value, "is not printable ASCII, as a header field needs it");
 }
+
+gboolean postern_configuration_check_address(const char *value, GError **error)
+{
+    struct in6_addr address;
+    return require(inet_pton(AF_INET, value, &address) == 1 || inet_pton(AF_INET6, value, &address) == 1,
+                   error, value, "is not an IP address");
+}
+
+gboolean postern_configuration_check_mailbox(const char *value, GError **error)
+{
+    const char *at = strrchr(value, '@');
+    gsize length = at != NULL ? (gsize)(at - value) : 0;
+    gboolean valid = length > 0 && length <= LOCAL_PART_MAX_OCTETS && is_domain(at + 1);
+    for (gsize i = 0; valid && i < length; i++)
+        valid = g_ascii_isalnum(value[i]) || strchr("!#$%&'*+-/=?^_`{|}~.", value[i]) != NULL;
+    return require(valid, error, value, "is not a mailbox: a local part without quotes, '@' and a domain");
+}

@@ -34,6 +34,10 @@ gboolean postern_configuration_check_dns_server(const char *value, GError **erro
 
 /* "ADDRESS" or "ADDRESS/BITS", no bit set behind the first BITS. */
 gboolean postern_configuration_check_network(const char *value, GError **error);
+/* An IPv4 or IPv6 address, without port and brackets. */
+gboolean postern_configuration_check_address(const char *value, GError **error);
+/* local@domain, as RCPT has it without its brackets; no quoted local part. */
+gboolean postern_configuration_check_mailbox(const char *value, GError **error);
 
 /* A local part (RFC 5321 4.1.2) without quotes. */
 gboolean postern_configuration_check_local_part(const char *value, GError **error);

@@ -122,7 +122,9 @@ class ToldTest(ClientTest):
 
     def test_restrictions_on_names(self):
         for restriction, refused in (
-                ("reject_unknown_reverse_client_hostname", ("127.0.0.9", "127.0.0.10", "127.0.0.12")),):
+                ("reject_unknown_reverse_client_hostname", ("127.0.0.9", "127.0.0.10", "127.0.0.12")),
+                ("reject_unknown_client_hostname", ("127.0.0.8", "127.0.0.9", "127.0.0.10", "127.0.0.11",
+                                                    "127.0.0.12"))):
             server = self.front(self.postfix(smtpd_client_restrictions=f"permit_mynetworks, {restriction}"))
             for source in NAMES:
                 with self.subTest(restriction, source=source):

@@ -97,6 +97,7 @@ class RelayTest(ProxyTestCase):
             replies = client.envelope(SENDER, RECIPIENT)
             self.assertEqual(replies[-1].enhanced, "4.3.0")
             self.assertEqual(client.command("DATA").code, 451)
+        server.program.wait_for_log(": error: ")
         errors = [line for line in server.log().splitlines() if ": error: " in line]
         self.assertEqual(len(errors), 1, errors)
         self.assertIn(reason, errors[0])
@@ -199,7 +200,7 @@ class RelayTest(ProxyTestCase):
                     self.assertEqual(reply.code, code, reply)
             asked = {command for command in recorder.commands() if command.startswith("RCPT")}
             passed = {f"RCPT TO:<{path}>" for path, code in RECIPIENTS if code == 250}
-            self.assertEqual(asked - {"RCPT TO:<relay-probe@example.com>"}, passed)
+            self.assertEqual({command for command in asked if "relay-probe" not in command}, passed)
 
     def test_domains_must_be_given_where_the_back_end_cannot_judge(self):
         for way in ("none", "xforward"):

@@ -7,10 +7,32 @@
 #define RESTARTS                                                                                             \
     (POSTERN_RELOAD_RESTARTS_PROXY | POSTERN_RELOAD_RESTARTS_MILTER | POSTERN_RELOAD_RESTARTS_INSPECTOR)
 
-static const char *const samples[] = {
-    "yes", "no", "3", "600ms", "2M", "600M", "0600", "inet:1@127.0.0.1", "192.0.2.7", "other.example",
-    "/other/place", "127.0.0.1:7", "xforward", "before_queue_filter", "observe", "repair", "other", "warning",
-    "libspf2", "all", "abuse", "spf", "accept", "tempfail", "reject"};
+static const char *const samples[] = {"yes",
+                                      "no",
+                                      "3",
+                                      "600ms",
+                                      "2M",
+                                      "600M",
+                                      "0600",
+                                      "inet:1@127.0.0.1",
+                                      "192.0.2.7",
+                                      "other.example",
+                                      "joe@other.example",
+                                      "/other/place",
+                                      "127.0.0.1:7",
+                                      "xforward",
+                                      "before_queue_filter",
+                                      "observe",
+                                      "repair",
+                                      "other",
+                                      "warning",
+                                      "libspf2",
+                                      "all",
+                                      "abuse",
+                                      "spf",
+                                      "accept",
+                                      "tempfail",
+                                      "reject"};
 
 /* Another value than the default, of those that the row takes. */
 static void change(PosternConfiguration *configuration, const PosternOption *option)
@@ -70,8 +92,7 @@ static void test_same(void)
     g_autoptr(PosternConfiguration) running = postern_configuration_new();
     g_autoptr(PosternConfiguration) wanted = postern_configuration_new();
     g_assert_true(postern_configuration_can_reload(running, wanted, RESTARTS, NULL));
-    g_assert_false(
-        postern_configuration_differs(running, wanted, RESTARTS | POSTERN_RELOAD_ENDS_SESSIONS));
+    g_assert_false(postern_configuration_differs(running, wanted, RESTARTS | POSTERN_RELOAD_ENDS_SESSIONS));
 }
 
 /* What a program reads at its start alone. */

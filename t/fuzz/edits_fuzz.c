@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* One unit of the header as the model sees it: a field with its folds, or one line that is none. */
+/* One unit of the header as the model sees it: a field, or a line that is none, with its folds. */
 typedef struct {
     GString *text;
     GString *name; /* NULL: no field */
@@ -59,7 +59,7 @@ static gsize split(GArray *units, const char *octets, gsize length)
 
         Unit *last = units->len > 0 ? &g_array_index(units, Unit, units->len - 1) : NULL;
 
-        if ((line->str[0] == ' ' || line->str[0] == '\t') && last && last->name) {
+        if ((line->str[0] == ' ' || line->str[0] == '\t') && last) {
             g_string_append_len(last->text, line->str, (gssize)line->len);
             g_string_free(line, TRUE);
         } else {
@@ -71,7 +71,7 @@ static gsize split(GArray *units, const char *octets, gsize length)
     return at;
 }
 
-/* How many of its name stand above it. */
+/* How many of its name, or without one, stand above it. */
 static guint occurrence_of(const GArray *units, guint index)
 {
     const Unit *unit = &g_array_index(units, Unit, index);
@@ -80,7 +80,7 @@ static guint occurrence_of(const GArray *units, guint index)
     for (guint i = 0; i < index; i++) {
         const Unit *other = &g_array_index(units, Unit, i);
 
-        occurrence += other->name && g_string_equal(other->name, unit->name);
+        occurrence += unit->name ? other->name && g_string_equal(other->name, unit->name) : !other->name;
     }
     return occurrence;
 }
@@ -89,14 +89,15 @@ static guint occurrence_of(const GArray *units, guint index)
 static const PosternEdit *edit_of(const PosternEdits *edits, const GArray *units, guint index)
 {
     const Unit *unit = &g_array_index(units, Unit, index);
-    guint occurrence = unit->name ? occurrence_of(units, index) : 0;
+    guint occurrence = occurrence_of(units, index);
     const PosternEdit *found = NULL;
 
-    for (guint i = 0; unit->name && i < edits->list->len; i++) {
+    for (guint i = 0; i < edits->list->len; i++) {
         const PosternEdit *edit = g_ptr_array_index(edits->list, i);
+        gboolean odd = edit->kind == POSTERN_EDIT_REMOVE_ODD_LINE;
 
-        if (edit->kind != POSTERN_EDIT_INSERT && edit->occurrence == occurrence &&
-            g_ascii_strcasecmp(edit->name, unit->name->str) == 0 &&
+        if (edit->kind != POSTERN_EDIT_INSERT && edit->occurrence == occurrence && odd == !unit->name &&
+            (odd || g_ascii_strcasecmp(edit->name, unit->name->str) == 0) &&
             (!found || found->kind == POSTERN_EDIT_CHANGE))
             found = edit;
     }
@@ -135,6 +136,15 @@ static void insert(GString *out, const PosternEdits *edits)
     }
 }
 
+/* White space, or the line of a mailbox. */
+static gboolean stays_first(const Unit *unit)
+{
+    const char *text = unit->text->str;
+
+    return *text == ' ' || *text == '\t' || g_str_has_prefix(text, "From ") ||
+           g_str_has_prefix(text, ">From ");
+}
+
 static GString *model(const PosternEdits *edits, const char *octets, gsize length)
 {
     g_autoptr(GArray) units = g_array_new(FALSE, FALSE, sizeof(Unit));
@@ -147,7 +157,7 @@ static GString *model(const PosternEdits *edits, const char *octets, gsize lengt
     for (guint i = 0; i < units->len; i++) {
         const Unit *unit = &g_array_index(units, Unit, i);
 
-        if (!inserted && unit->text->str[0] != ' ' && unit->text->str[0] != '\t') {
+        if (!inserted && (i > 0 || !stays_first(unit))) {
             insert(out, edits);
             inserted = TRUE;
         }
@@ -174,8 +184,8 @@ static GString *read_all(PosternMessage *message, const PosternEdits *edits, gsi
     return out;
 }
 
-/* Edits, a line each: '+' NAME '=' VALUE (with '|' for a fold), '*' OCCURRENCE NAME '=' VALUE, or '-'
- * OCCURRENCE NAME; "\n\n" ends them. */
+/* Edits, a line each: '+' NAME '=' VALUE (with '|' for a fold), '*' OCCURRENCE NAME '=' VALUE, '-'
+ * OCCURRENCE NAME, or '?' OCCURRENCE for an odd line; "\n\n" ends them. */
 static gsize parse_edits(PosternEdits *edits, const char *octets, gsize length)
 {
     gsize at = 0;
@@ -195,6 +205,8 @@ static gsize parse_edits(PosternEdits *edits, const char *octets, gsize length)
                 postern_edits_insert(edits, line + 1, folded->str);
             else
                 postern_edits_change(edits, line + 2, (guint)(line[1] - '0') % 4, folded->str);
+        } else if (line[0] == '?') {
+            postern_edits_remove_odd_line(edits, (guint)(guchar)line[1] % 4);
         } else if (line[0] == '-' && line[1]) {
             postern_edits_remove(edits, line + 2, (guint)(line[1] - '0') % 4);
         }

@@ -33,6 +33,42 @@ static void check_field(const PosternHeader *header, const char *octets, guint i
     g_assert(postern_header_find(header, name, occurrence) == field);
 }
 
+static void check_odd_line(const PosternHeader *header, const char *octets, guint index)
+{
+    const PosternHeaderField *line = &g_array_index(header->odd_lines, PosternHeaderField, index);
+    const PosternHeaderField *before = index > 0 ? line - 1 : NULL;
+    const char *value;
+    gsize length;
+
+    g_assert(line->name == octets + line->offset && line->name_length == 0 && line->value == line->name);
+    g_assert(line->offset + line->length <= header->header_length && line->value_length <= line->length);
+    g_assert(!before || before->offset + before->length <= line->offset);
+    if (postern_header_line_hides(line, "From", &value, &length)) {
+        g_assert(value > line->value && value + length == line->value + line->value_length);
+        g_assert(value[-1] == ':' && postern_header_hides(header, "From"));
+    }
+}
+
+/* A header that all read alike is fields from its first octet to its last, each colon at its name. */
+static void check_ambiguity(const PosternHeader *header, const char *octets)
+{
+    g_autofree char *problem = postern_header_problem(header);
+    gsize end = 0;
+
+    g_assert((problem == NULL) == (header->ambiguity == POSTERN_HEADER_CLEAR));
+    g_assert(!problem || header->ambiguous_offset < header->header_length);
+    if (problem || header->fields->len == 0 || header->too_many)
+        return;
+    g_assert(header->odd_lines->len == 0 && !memchr(octets, '\0', header->header_length));
+    for (guint i = 0; i < header->fields->len; i++) {
+        const PosternHeaderField *field = &g_array_index(header->fields, PosternHeaderField, i);
+
+        g_assert(field->offset == end && field->name[field->name_length] == ':');
+        end += field->length;
+    }
+    g_assert(end == header->header_length);
+}
+
 static void check_growth(const PosternHeader *header, const char *octets, gsize length)
 {
     g_autoptr(PosternMessage) message = postern_message_new(length, NULL, NULL);
@@ -55,6 +91,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_assert(header->body_offset - header->header_length <= 2);
     for (guint i = 0; i < MIN(header->fields->len, 200u); i++)
         check_field(header, octets, i);
+    for (guint i = 0; i < MIN(header->odd_lines->len, 200u); i++)
+        check_odd_line(header, octets, i);
+    check_ambiguity(header, octets);
     if (size < 500)
         check_growth(header, octets, size);
     return 0;

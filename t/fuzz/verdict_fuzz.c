@@ -295,6 +295,8 @@ static void check_fields(const PosternHeader *before, const PosternHeader *after
     guint removed = count_edits(verdict->edits, POSTERN_EDIT_REMOVE);
 
     g_assert(after->fields->len == before->fields->len - removed + inserted);
+    g_assert(after->odd_lines->len ==
+             before->odd_lines->len - count_edits(verdict->edits, POSTERN_EDIT_REMOVE_ODD_LINE));
     g_assert(inserted <= 4 + POSTERN_SIGN_FIELDS_MAX);
     check_inserted(after, verdict->edits);
     for (guint i = 0; i < after->fields->len && policy->authentication_results; i++) {
@@ -305,6 +307,20 @@ static void check_fields(const PosternHeader *before, const PosternHeader *after
                      (i == 0));
         if (has_name(field, QUARANTINE_FIELD))
             g_assert(quarantined && i < inserted);
+    }
+}
+
+/* Nor does a line that is no field, to anybody who takes it for one. */
+static void check_odd_lines(const PosternHeader *after, const PosternPolicy *policy)
+{
+    for (guint i = 0; i < after->odd_lines->len && policy->authentication_results; i++) {
+        const PosternHeaderField *line = &g_array_index(after->odd_lines, PosternHeaderField, i);
+        const char *value;
+        gsize length;
+
+        g_assert(!postern_header_line_hides(line, QUARANTINE_FIELD, &value, &length));
+        g_assert(!postern_header_line_hides(line, RESULTS_FIELD, &value, &length) ||
+                 !postern_authentication_results_is_of(value, length, OURS));
     }
 }
 
@@ -347,6 +363,7 @@ static void check_edits(const PosternVerdict *verdict, const PosternPolicy *poli
     g_assert(edited->len - after->body_offset == body);
     g_assert(body == 0 || memcmp(edited->str + after->body_offset, octets + before->body_offset, body) == 0);
     check_fields(before, after, policy, verdict);
+    check_odd_lines(after, policy);
     check_subject(before, after, policy, verdict);
 }
 

@@ -1,4 +1,4 @@
-"""Signs messages with DKIM, simple/simple (RFC 6376 3.4.1, 3.4.3), by a small RSA key made here."""
+"""Signs messages with DKIM (RFC 6376 3.4; the body simple), by a small RSA key made here."""
 
 import base64
 import hashlib
@@ -30,19 +30,29 @@ class Signer:
         parts = " ".join(f'"{text[start:start + 200]}"' for start in range(0, len(text), 200))
         return f"{self.selector}._domainkey.{self.domain} TXT {parts}\n"
 
-    def sign(self, message, names=("From", "To", "Subject"), length=None, tags="", name="b"):
-        """message with a DKIM-Signature before it: of length octets of the body (l=), with more tags, and
-        with b= written as name."""
+    def sign(self, message, names=("From", "To", "Subject"), length=None, tags="", name="b", relaxed=False):
+        """
+        message with a DKIM-Signature before it: of length octets of the body (l=), with more tags, with b=
+        written as name, its header relaxed. A name of names that is there more often than its field says
+        that there are no more of it.
+        """
         header, _, body = message.partition(b"\r\n\r\n")
         fields = re.split(rb"\r\n(?![ \t])", header)
+        form = "relaxed" if relaxed else "simple"
         signed = (body.rstrip(b"\r\n") + b"\r\n")[:length]
         body_hash = base64.b64encode(hashlib.sha256(signed).digest()).decode()
         tags += f" l={length};" if length is not None else ""
-        empty = (f"DKIM-Signature: v=1; a=rsa-sha256; c=simple/simple; d={self.domain};\r\n"
+        empty = (f"DKIM-Signature: v=1; a=rsa-sha256; c={form}/simple; d={self.domain};\r\n"
                  f"\ts={self.selector}; h={':'.join(names)}; bh={body_hash};{tags}\r\n\t{name}=").encode()
-        chosen = [next(field for field in fields if field.lower().startswith(name.lower().encode() + b":"))
-                  for name in names]
-        signature = self._signature(b"".join(field + b"\r\n" for field in chosen) + empty)
+        chosen, left = [], fields[::-1]
+        for wanted in names:
+            found = [field for field in left if field.lower().startswith(wanted.lower().encode() + b":")]
+            if found:
+                left.remove(found[0])
+                chosen.append(found[0])
+        canonical = _relaxed if relaxed else bytes
+        header = b"".join(canonical(field) + b"\r\n" for field in chosen)
+        signature = self._signature(header + canonical(empty))
         return empty + base64.b64encode(signature) + b"\r\n" + message
 
     def _signature(self, octets):
@@ -50,6 +60,11 @@ class Signer:
         digest = DIGEST_INFO + hashlib.sha256(octets).digest()
         padded = b"\0\1" + b"\xff" * (length - len(digest) - 3) + b"\0" + digest
         return pow(int.from_bytes(padded, "big"), self.secret, self.modulus).to_bytes(length, "big")
+
+
+def _relaxed(field):
+    name, _, value = field.partition(b":")
+    return name.strip().lower() + b":" + b" ".join(value.split())
 
 
 def _prime(bits, chance):

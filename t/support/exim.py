@@ -11,7 +11,7 @@ import signal
 import tempfile
 
 from support import packages, ports
-from support.process import Program
+from support.process import Program, wait_until
 from support.smtp import Client
 
 USER_ID = 64103
@@ -37,10 +37,28 @@ START = """
 mount --make-rprivate / && mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/group" /etc/group &&
 exec "$2/usr/sbin/exim4" -C "$1/exim.conf" -bdf
 """
+FIELD = re.compile(rb"(\d{3,})(.) ")
+TRACE = re.compile(rb"\AReceived: [^\n]*\n(?:[ \t][^\n]*\n)*")
 
 
 class Unavailable(RuntimeError):
     """No Exim can run here; the text says why."""
+
+
+class Spooled:
+    """A message in the spool: its envelope sender, and its octets with LF, without the trace of Exim."""
+
+    def __init__(self, path):
+        text = path.read_bytes()
+        self.sender = text.split(b"\n", 3)[2].strip(b"<>").decode()
+        left, fields = text.split(b"\n\n", 1)[1], []
+        while match := FIELD.match(left):
+            end = match.end() + int(match[1])
+            if match[2] != b"*":  # that is one which Exim has replaced
+                fields.append(left[match.end():end])
+            left = left[end:]
+        body = path.with_name(f"{path.name[:-2]}-D").read_bytes().partition(b"\n")[2]
+        self.octets = TRACE.sub(b"", b"".join(fields)) + b"\n" + body
 
 
 class Exim:
@@ -96,3 +114,15 @@ class Exim:
         sender = re.search(r"^<(.*)>$", text, re.MULTILINE)[1]
         match = re.search(r"^(\d+)\n((?:.*\n)*?)\n", text, re.MULTILINE)
         return sender, match[2].splitlines()[:int(match[1])]
+
+    def take(self, count, seconds=20.0):
+        """Waits for count messages in the spool, returns them and empties it."""
+        folder = self.folder / "spool" / "input"
+        wait_until(lambda: len(list(folder.glob("**/*-H"))) >= count, seconds,
+                   f"{count} messages in the spool")
+        paths = list(folder.glob("**/*-H"))
+        messages = [Spooled(path) for path in paths]
+        for path in paths:
+            path.with_name(f"{path.name[:-2]}-D").unlink()
+            path.unlink()
+        return messages

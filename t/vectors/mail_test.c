@@ -1,6 +1,6 @@
 /*
- * All checks over published mail: wanted messages are never a virus and never unscannable, the EICAR messages
- * are found, and nothing crashes.
+ * All checks over published mail: wanted messages are never a virus, never unscannable, and never have an
+ * ambiguous header; the EICAR messages are found, and nothing crashes.
  */
 #include "checks/check.h"
 
@@ -77,6 +77,18 @@ static void check_signatures(Checks *checks, const GString *message, PosternFind
     }
 }
 
+/* Below the "From " line that a mailbox has before each message. */
+static void check_header(const char *path, const GString *message)
+{
+    const char *start = message->str;
+    if (g_str_has_prefix(start, "From "))
+        start = strchr(start, '\n') + 1;
+    g_autoptr(PosternHeader) header = postern_header_parse(start, message->len - (gsize)(start - message->str));
+    g_autofree char *problem = postern_header_problem(header);
+    if (problem != NULL)
+        g_error("%s: %s", path, problem);
+}
+
 static PosternVirusResult check_file(Checks *checks, const char *path)
 {
     GString *message = shared_data_message(path);
@@ -84,6 +96,8 @@ static PosternVirusResult check_file(Checks *checks, const char *path)
     postern_check_virus(checks->virus, message->str, message->len, checks->temporary, &findings->virus);
     postern_check_content(checks->content, message->str, message->len, findings);
     check_signatures(checks, message, findings);
+    if (strstr(path, "LICENSE") == NULL)
+        check_header(path, message);
     if (findings->virus.result > POSTERN_VIRUS_CLEAN)
         g_test_message("%s: %s %s %s", path, postern_virus_result_name(findings->virus.result),
                        findings->virus.name, findings->virus.reason);

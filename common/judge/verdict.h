@@ -32,7 +32,8 @@ typedef struct {
  * policy->checks has VIRUS. What no inspector ran (not_run) is TEMPFAIL where policy does more than mark for
  * what that check might have found. Replies carry RFC 3463 and RFC 7372 codes: 5.7.1 policy, virus and
  * DMARC, 5.7.23 SPF, 5.7.20 DKIM, 4.7.24 SPF error, 4.4.3 for what DKIM and DMARC could not learn from the
- * DNS, 4.3.0 for what could not be signed, 4.7.1 for what could not be scanned.
+ * DNS, 4.3.0 for what could not be signed, 4.7.1 for what could not be scanned,
+ * 5.6.0 for an ambiguous header.
  *
  * The most severe action of all rows that apply decides; of equal ones the first. What rests on a temporary
  * error of the DNS is at most TEMPFAIL, whatever policy says; that a chain of ARC could not be read is one
@@ -42,8 +43,10 @@ typedef struct {
  * good where authentication_results is on.
  *
  * Edits, from the top: Authentication-Results, where that is on, in place of those that claim to be ours;
- * Received-SPF, where received_spf is on; `Postern-Quarantine: CHECK: text` with QUARANTINE, and any other
- * removed where authentication_results is on; our DKIM-Signature fields, where checks has SIGN; Subject with
+ * Received-SPF, where received_spf is on, and those removed that name us, or then nobody, where
+ * authentication_results is on; `Postern-Quarantine: CHECK: text` with QUARANTINE, and any other removed
+ * where authentication_results is on. However they are spelt, lines that some program would take for such a
+ * field go too (mail/header.h). Then our DKIM-Signature fields, where checks has SIGN; Subject with
  * subject_tag, where a row says mark or quarantine, but not where we sign, for Subject is signed. There are
  * none where the message is not passed on, nor with observe.
  */

@@ -225,7 +225,8 @@ static void check_reply(const PosternVerdict *verdict, const PosternPolicy *poli
     if (!reply)
         return;
     check_line(reply, POSTERN_REFUSAL_MAX_OCTETS);
-    g_assert(g_str_has_prefix(reply, refused ? "550 5.7." : "451 4."));
+    gboolean ambiguous = strcmp(verdict->check, "header_ambiguous") == 0;
+    g_assert(g_str_has_prefix(reply, !refused ? "451 4." : ambiguous ? "550 5.6.0 " : "550 5.7."));
     if (!refused)
         return;
     g_assert(!g_str_has_suffix(verdict->check, "_error"));

@@ -325,6 +325,18 @@ static void check_odd_lines(const PosternHeader *after, const PosternPolicy *pol
     }
 }
 
+/* One that hides a field of ours behind a CR has gone. */
+static gboolean subject_is_removed(const PosternEdits *edits)
+{
+    for (guint i = 0; i < edits->list->len; i++) {
+        const PosternEdit *edit = g_ptr_array_index(edits->list, i);
+
+        if (edit->kind == POSTERN_EDIT_REMOVE && g_ascii_strcasecmp(edit->name, "Subject") == 0)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 /* A tagged message has the tag before its first Subject, once. */
 static void check_subject(const PosternHeader *before, const PosternHeader *after,
                           const PosternPolicy *policy, const PosternVerdict *verdict)
@@ -333,6 +345,8 @@ static void check_subject(const PosternHeader *before, const PosternHeader *afte
     guint changed = count_edits(verdict->edits, POSTERN_EDIT_CHANGE);
 
     g_assert(changed <= 1);
+    if (subject_is_removed(verdict->edits))
+        return;
     if (verdict->action == POSTERN_ACTION_QUARANTINE && *policy->subject_tag && !before->too_many &&
         !postern_header_find(after, "DKIM-Signature", 0))
         g_assert(subject);

@@ -200,8 +200,8 @@ class LimitTest(OperationTestCase):
 
     def test_connections_of_all_clients(self):
         self.start(proxy={"max_connections": 4})
-        for number in range(4):
-            self.connect(source=f"127.0.0.{10 + number}")
+        for number in range(4):  # each holds something: those that do not would make room
+            self.connect(source=f"127.0.0.{10 + number}").envelope(SENDER, RECIPIENT)
         self.assertEqual(self.refused("127.0.0.20")[0], 421)
         self.assertIn("limit=max_connections\n", self.server.log())
 

@@ -21,7 +21,7 @@ struct PosternBackendConnection {
     gboolean returning; /* its user is done; the pool gets it when it is reset */
     gboolean overdue;   /* it has not answered in time */
     gboolean abandoned; /* nothing is said any more; the peer's end is awaited */
-    gboolean ending;    /* abandoned, and the peer has been told */
+    gint64 ended_at;    /* abandoned, and the peer has been told; or 0 */
     gsize discarded;    /* octets that came since */
     char *failure;      /* why it never opened, for those who wait for it; or NULL */
     gboolean gone;
@@ -97,16 +97,14 @@ static void on_stream(PosternStream *stream, PosternStreamEvent event, gpointer 
         postern_backend_closed(connection->backend, NULL, now);
         break;
     case POSTERN_STREAM_FAILED:
-        connection->gone = TRUE;
+        connection->gone = postern_stream_peer_is_gone(stream);
         postern_backend_closed(connection->backend, postern_stream_error(stream), now);
         break;
     case POSTERN_STREAM_DEADLINE:
-        if (connection->abandoned) {
-            connection->gone = TRUE;
-        } else {
-            postern_backend_timer(connection->backend, now);
-            connection->overdue = postern_backend_state(connection->backend) == POSTERN_BACKEND_CLOSED;
-        }
+        if (connection->abandoned)
+            break;
+        postern_backend_timer(connection->backend, now);
+        connection->overdue = postern_backend_state(connection->backend) == POSTERN_BACKEND_CLOSED;
         break;
     }
     postern_thread_mark_backend(thread, connection->number);
@@ -325,19 +323,38 @@ static void run_events(PosternBackendConnection *connection, gint64 now)
     }
 }
 
-/* Closed on our side; the slot is free when the peer has seen it and closed, or has had its time. */
+static void begin_to_end(PosternBackendConnection *connection, gint64 now)
+{
+    connection->ended_at = now;
+    postern_backend_closed(connection->backend, NULL, now);
+    postern_stream_shutdown(connection->stream);
+    postern_stream_set_reading(connection->stream, TRUE);
+}
+
+/* Closed on our side; the slot is free when the peer has closed too. One that is there and does not read is
+ * told by a reset. One that is out of reach, or does not come to it, may have the connection still: it has
+ * its time, if we do not stop. */
+static void wait_for_end(PosternBackendConnection *connection, gint64 now)
+{
+    gint64 first = connection->ended_at + POSTERN_BACKEND_QUIT_TIMEOUT_MS;
+    gint64 last =
+        connection->thread->draining
+            ? first
+            : connection->ended_at + connection->settings->configuration->proxy.backend_lost_timeout_ms;
+    gboolean deaf = now >= first && postern_stream_is_stuck(connection->stream, now - connection->ended_at);
+    connection->gone = deaf || now >= last;
+    postern_stream_set_deadline(connection->stream, now < first ? MIN(first, last) : last);
+}
+
 static void run_abandoned(PosternBackendConnection *connection, gint64 now)
 {
-    if (connection->stream != NULL && !connection->gone) {
-        if (!connection->ending) {
-            connection->ending = TRUE;
-            postern_backend_closed(connection->backend, NULL, now);
-            postern_stream_shutdown(connection->stream);
-            postern_stream_set_reading(connection->stream, TRUE);
-            postern_stream_set_deadline(connection->stream, now + POSTERN_BACKEND_QUIT_TIMEOUT_MS);
-        }
+    gboolean open = connection->stream != NULL && !connection->gone;
+    if (open && connection->ended_at == 0)
+        begin_to_end(connection, now);
+    if (open)
+        wait_for_end(connection, now);
+    if (open && !connection->gone)
         return;
-    }
     if (connection->stream != NULL)
         postern_stream_abort(connection->stream);
     postern_pool_closed(connection->thread->pool, connection->number, connection->failure, now);

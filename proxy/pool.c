@@ -414,14 +414,29 @@ void postern_pool_drain(PosternPool *pool, gint64 now)
     end_idle(pool, G_MAXINT64, now);
 }
 
+/* Why nobody came to have one in time. */
+static const char *reason_for_none(const PosternPool *pool)
+{
+    gboolean any_of_use = FALSE;
+    GHashTableIter iterator;
+    gpointer connection;
+    if (pool->standing == POSTERN_POOL_UNPROVED)
+        return "the back-end has not been proved to refuse relaying yet";
+    g_hash_table_iter_init(&iterator, pool->connections);
+    while (!any_of_use && g_hash_table_iter_next(&iterator, NULL, &connection))
+        any_of_use = ((const Connection *)connection)->state != ENDING;
+    return any_of_use || g_hash_table_size(pool->connections) == 0
+               ? "no connection to the back-end became free in time"
+               : "connections to the back-end were lost, and it may have them still ([proxy] "
+                 "backend_lost_timeout)";
+}
+
 void postern_pool_timer(PosternPool *pool, gint64 now)
 {
     end_idle(pool, now, now);
     const PosternPoolWaiter *first;
     while ((first = postern_pool_waiters_first(&pool->waiters)) != NULL && first->deadline <= now) {
-        refuse_first(pool, pool->standing == POSTERN_POOL_UNPROVED
-                               ? "the back-end has not been proved to refuse relaying yet"
-                               : "no connection to the back-end became free in time");
+        refuse_first(pool, reason_for_none(pool));
     }
     dispatch(pool, now);
 }

@@ -1,6 +1,7 @@
 #include "proxy/stream.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -279,6 +280,17 @@ void postern_stream_shutdown(PosternStream *stream)
     apply_shutdown(stream);
 }
 
+gboolean postern_stream_is_stuck(const PosternStream *stream, gint64 milliseconds)
+{
+    struct tcp_info info = {0};
+    socklen_t length = sizeof info;
+    int unsent = 0;
+    if (stream->error != 0 || ioctl(stream->socket, SIOCOUTQ, &unsent) < 0 ||
+        getsockopt(stream->socket, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
+        return FALSE;
+    return (unsent > 0 || stream->output != NULL) && info.tcpi_last_ack_recv < milliseconds;
+}
+
 void postern_stream_abort(PosternStream *stream)
 {
     struct linger at_once = {.l_onoff = 1, .l_linger = 0};
@@ -299,6 +311,11 @@ void postern_stream_set_deadline(PosternStream *stream, gint64 deadline)
         evtimer_add(stream->timer, &time);
     }
     stream->deadline = deadline;
+}
+
+gboolean postern_stream_peer_is_gone(const PosternStream *stream)
+{
+    return stream->connecting || stream->error == ECONNRESET || stream->error == EPIPE;
 }
 
 const char *postern_stream_error(const PosternStream *stream)

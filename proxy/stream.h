@@ -57,6 +57,9 @@ gboolean postern_stream_is_connecting(const PosternStream *stream);
 
 /* Says to the peer that nothing more comes, once all is sent. */
 void postern_stream_shutdown(PosternStream *stream);
+/* TRUE where octets wait to be sent, here or in the system, although the peer has been heard of in the last
+ * milliseconds: it is there, and does not read. */
+gboolean postern_stream_is_stuck(const PosternStream *stream, gint64 milliseconds);
 /* What waits to be sent, here or in the system, is dropped when the stream is freed; the peer sees a reset.
  */
 void postern_stream_abort(PosternStream *stream);
@@ -64,6 +67,9 @@ void postern_stream_abort(PosternStream *stream);
 /* DEADLINE comes at that monotonic time in milliseconds; G_MAXINT64: never. */
 void postern_stream_set_deadline(PosternStream *stream, gint64 deadline);
 
+/* After FAILED: TRUE where the peer has no connection any more; FALSE where it may not have heard of its end.
+ */
+gboolean postern_stream_peer_is_gone(const PosternStream *stream);
 /* After FAILED: the system's words, static. */
 const char *postern_stream_error(const PosternStream *stream);
 

@@ -181,6 +181,12 @@ static void drain(PosternProxyThread *thread, guint timeout_ms)
     evtimer_del(thread->probe_timer);
     evtimer_add(thread->drain_timer, &time);
     for_each_session(thread, drain_session);
+    /* Those that are lost are not waited for as long as before. */
+    GHashTableIter iterator;
+    gpointer number;
+    g_hash_table_iter_init(&iterator, thread->backends);
+    while (g_hash_table_iter_next(&iterator, &number, NULL))
+        postern_thread_mark_backend(thread, *(const guint64 *)number);
 }
 
 /* settings is taken over. A back-end of which anything is new is a stranger until it has proved itself, and a

@@ -76,6 +76,7 @@ typedef struct {
         guint backend_wait_ms;
         guint backend_connect_timeout_ms;
         guint backend_timeout_ms;
+        guint backend_lost_timeout_ms;
         guint backend_idle_ms;
         guint backend_data_end_timeout_ms;
         guint client_timeout_ms;

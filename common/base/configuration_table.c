@@ -95,6 +95,8 @@ static const PosternOption options[] = {
      "Until a connection to the back-end has to be there."},
     {"proxy", "backend_timeout", DURATION(proxy.backend_timeout_ms, 1), "5m",
      "Until the back-end has to answer a command (RFC 5321 4.5.3.2)."},
+    {"proxy", "backend_lost_timeout", DURATION(proxy.backend_lost_timeout_ms, 0), "5m",
+     "How long a lost connection counts as one of the back-end's, if the back-end may not know."},
     {"proxy", "backend_idle", DURATION(proxy.backend_idle_ms, 0), "30s",
      "How long an unused connection to the back-end is kept."},
     {"proxy", "backend_data_end_timeout", DURATION(proxy.backend_data_end_timeout_ms, 1), "10m",

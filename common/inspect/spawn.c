@@ -147,7 +147,7 @@ gboolean postern_inspector_process_check_configuration(const char *path, GError 
     if (program == NULL)
         return FALSE;
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
-    g_strv_builder_add_many(builder, program, "--check-config", NULL);
+    g_strv_builder_add_many(builder, program, "--check-keys", NULL);
     if (path != NULL)
         g_strv_builder_add_many(builder, "--config", path, NULL);
     g_auto(GStrv) arguments = g_strv_builder_end(builder);

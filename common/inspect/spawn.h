@@ -23,8 +23,8 @@ PosternInspectorProcess *postern_inspector_process_new(const char *configuration
                                                        const char *const *extra_arguments, GError **error);
 
 /*
- * What a private inspector says of the configuration at path (as above) with --check-config: of its keys and
- * signatures nobody else can tell. FALSE, and error with its words, where it could not go by it.
+ * What a private inspector says of the configuration at path (as above), whose keys nobody else can read. It
+ * loads no signatures, which may take long. FALSE, and error with its words, if it could not go by it.
  */
 gboolean postern_inspector_process_check_configuration(const char *path, GError **error);
 

@@ -39,7 +39,7 @@ typedef struct {
     int lifeline_descriptor;
     int log_descriptor;
     gint64 in_use;
-    gboolean quiet, check, dump, print_keys, version, template;
+    gboolean quiet, check, check_keys, dump, print_keys, version, template;
     char *role;
 } Options;
 
@@ -78,6 +78,7 @@ static gboolean parse_options(Options *options, int *argc, char ***argv, GError 
         {"print-keys", 0, 0, G_OPTION_ARG_NONE, &options->print_keys,
          "Print the DNS records of the keys that [sign] table names, and end", NULL},
         {"version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version, and end", NULL},
+        {"check-keys", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &options->check_keys, NULL, NULL},
         {"template", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &options->template, NULL, NULL},
         {"role", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &options->role, NULL, NULL},
         {"directory", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &options->directory, NULL, NULL},
@@ -342,7 +343,7 @@ static int show(const Options *options, const PosternConfiguration *configuratio
     g_autoptr(GError) error = NULL;
     g_autofree char *text = options->dump ? postern_configuration_dump(configuration) : g_strdup("");
     printf("%s", text);
-    if (options->check && !check_surroundings(options, configuration, &error)) {
+    if ((options->check || options->check_keys) && !check_surroundings(options, configuration, &error)) {
         g_printerr(PROGRAM ": %s\n", error->message);
         return EX_CONFIG;
     }
@@ -382,7 +383,7 @@ int main(int argc, char **argv)
         g_printerr(PROGRAM ": %s\n", error->message);
         return EX_CONFIG;
     }
-    if (options.check || options.dump || options.print_keys) {
+    if (options.check || options.check_keys || options.dump || options.print_keys) {
         int status = show(&options, configuration);
         postern_configuration_free(configuration);
         return status;

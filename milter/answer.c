@@ -4,7 +4,7 @@
 
 sfsistat postern_milter_answer_reply(SMFICTX *context, const PosternMilterSession *session, const char *text)
 {
-    g_autoptr(PosternMilterReply) reply = postern_milter_reply_new(text, session->identifier.text);
+    g_autoptr(PosternMilterReply) reply = postern_milter_reply_new(text, postern_milter_session_id(session));
     if (reply == NULL)
         return SMFIS_TEMPFAIL;
     /* A server without reply codes of ours still refuses, in its own words. */
@@ -41,7 +41,7 @@ static gboolean hold(SMFICTX *context, const PosternMilterSession *session, cons
     if (!session->offer.quarantine)
         return TRUE;
     g_autofree char *reason =
-        postern_milter_quarantine_reason(verdict->edits, verdict->check, session->identifier.text);
+        postern_milter_quarantine_reason(verdict->edits, verdict->check, postern_milter_session_id(session));
     return smfi_quarantine(context, reason) == MI_SUCCESS;
 }
 

@@ -122,7 +122,7 @@ static sfsistat put_off(SMFICTX *context, PosternMilterSession *session, Postern
                         const char *reply)
 {
     g_autoptr(PosternMilterJudgement) judgement = postern_milter_judgement_put_off(settings, reply);
-    session->messages_refused++;
+    session->messages_refused += judgement->reply != NULL;
     postern_milter_judgement_log(judgement, session, NULL);
     if (judgement->reply == NULL)
         return SMFIS_ACCEPT;
@@ -169,6 +169,7 @@ static sfsistat on_mail(SMFICTX *context, char **arguments)
     PosternMilterSession *session = session_of(context);
     g_autoptr(PosternMilterSettings) settings = postern_milter_filter_settings(filter);
     forget(session);
+    postern_milter_session_name_message(session);
     g_free(session->tls);
     session->tls = postern_milter_macros_tls(macro, context);
     char *sender =
@@ -197,11 +198,11 @@ static sfsistat on_mail(SMFICTX *context, char **arguments)
 static sfsistat on_recipient(SMFICTX *context, char **arguments)
 {
     PosternMilterSession *session = session_of(context);
-    if (session->transaction == NULL ||
-        postern_milter_session_add_recipient(
-            session, postern_milter_macros_path(arguments != NULL ? arguments[0] : NULL, "{rcpt_addr}", macro,
-                                                context)))
+    g_autofree char *recipient =
+        postern_milter_macros_path(arguments != NULL ? arguments[0] : NULL, "{rcpt_addr}", macro, context);
+    if (session->transaction == NULL || postern_milter_session_add_recipient(session, g_strdup(recipient)))
         return go_on(session, SMFIP_NR_RCPT);
+    postern_milter_refusal_log(session, recipient, OTHER_POLICY);
     return postern_milter_answer_reply(context, session, OTHER_POLICY);
 }
 

@@ -7,6 +7,8 @@ static void add_session(PosternLogLine *line, const PosternMilterSession *sessio
 {
     g_autofree char *address = postern_address_to_string(&session->envelope->client);
     postern_log_line_add(line, "session", session->identifier.text);
+    if (session->message.text[0] != '\0')
+        postern_log_line_add(line, "message", session->message.text);
     postern_log_line_add(line, "client", address);
     postern_log_line_add(line, "name", session->envelope->client_name);
     postern_log_line_add(line, "helo", session->envelope->helo);
@@ -57,6 +59,10 @@ static void add_refusal(PosternLogLine *line, const PosternMilterJudgement *judg
     if (judgement->reply != NULL)
         action = judgement->reply[0] == '5' ? POSTERN_ACTION_REJECT : POSTERN_ACTION_TEMPFAIL;
     postern_log_line_add(line, "action", postern_action_name(action));
+    if (judgement->put_off && judgement->reply == NULL) {
+        postern_log_line_add(line, "would", postern_action_name(POSTERN_ACTION_TEMPFAIL));
+        postern_log_line_add(line, "would_reply", judgement->problem);
+    }
     postern_log_line_add(line, "check", judgement->check);
 }
 
@@ -67,6 +73,8 @@ void postern_milter_judgement_log(const PosternMilterJudgement *judgement,
     const char *problem = judgement->problem;
     add_session(line, session);
     add_envelope(line, session);
+    postern_log_line_add(line, "message_id", judgement->message_id);
+    postern_log_line_add(line, "header_from", judgement->header_from);
     g_auto(GStrv) words = judgement->findings != NULL ? postern_findings_words(judgement->findings) : NULL;
     postern_findings_log(words, line);
     if (problem == NULL && judgement->findings != NULL)
@@ -81,6 +89,19 @@ void postern_milter_judgement_log(const PosternMilterJudgement *judgement,
     if (session->transaction != NULL)
         postern_log_line_add_number(line, "milliseconds",
                                     (g_get_monotonic_time() - session->transaction->started) / 1000);
+    postern_log_line_write(line, POSTERN_LOG_INFO);
+}
+
+void postern_milter_refusal_log(const PosternMilterSession *session, const char *recipient, const char *reply)
+{
+    PosternLogLine *line = postern_log_line_new("recipient");
+    g_autofree char *from = g_strdup_printf("<%s>", session->envelope->sender);
+    g_autofree char *to = g_strdup_printf("<%s>", recipient);
+    add_session(line, session);
+    postern_log_line_add(line, "from", from);
+    postern_log_line_add(line, "to", to);
+    postern_log_line_add(line, "refused_by", "milter");
+    postern_log_line_add(line, "reply", reply);
     postern_log_line_write(line, POSTERN_LOG_INFO);
 }
 

@@ -66,6 +66,10 @@ PosternMilterJudgement *postern_milter_judgement_new(const PosternMilterSession 
     g_autoptr(PosternHeader) header = octets != NULL ? postern_header_parse(octets, length) : NULL;
     PosternMilterJudgement *judgement = g_new0(PosternMilterJudgement, 1);
 
+    if (header != NULL) {
+        judgement->message_id = postern_header_text(header, "Message-ID");
+        judgement->header_from = postern_header_text(header, "From");
+    }
     judgement->problem = problem;
     judgement->findings = findings != NULL ? findings : postern_findings_new();
     if (findings == NULL)
@@ -86,5 +90,7 @@ void postern_milter_judgement_free(PosternMilterJudgement *judgement)
     g_clear_pointer(&judgement->verdict, postern_verdict_free);
     g_free(judgement->reply);
     g_free(judgement->problem);
+    g_free(judgement->message_id);
+    g_free(judgement->header_from);
     g_free(judgement);
 }

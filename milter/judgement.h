@@ -10,8 +10,10 @@ typedef struct {
     PosternFindings *findings; /* NULL: none were waited for */
     PosternVerdict *verdict;   /* NULL: refused at MAIL, or put off, for the reason that reply names */
     const char *check;         /* the row that decided at MAIL; static; or NULL */
-    char *reply;      /* "451 4.3.2 text" what the client is told, without session id; or NULL: accepted */
+    char *reply;      /* "451 4.3.2 text" what the client is told, without id; or NULL: accepted */
     char *problem;    /* what could not be checked and why, or NULL */
+    char *message_id; /* of the header, for the log; or NULL */
+    char *header_from;
     gboolean put_off; /* this message was not judged: trouble of ours, that passes */
 } PosternMilterJudgement;
 
@@ -39,6 +41,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternMilterJudgement, postern_milter_judgement_f
 /* Writes the closing line of session's message. failure: why it did not come to the MTA, or NULL. */
 void postern_milter_judgement_log(const PosternMilterJudgement *judgement,
                                   const PosternMilterSession *session, const char *failure);
+
+/* Writes the line of a recipient of session's message that is refused with reply. */
+void postern_milter_refusal_log(const PosternMilterSession *session, const char *recipient,
+                                const char *reply);
 
 /* Writes the closing line of session. */
 void postern_milter_session_log(const PosternMilterSession *session);

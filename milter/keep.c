@@ -35,11 +35,11 @@ void postern_milter_keep(const PosternMilterSession *session, const PosternMilte
             capsule_without_inspection(transaction, postern_milter_choice_checks(choice, session->envelope));
     if (transaction->extent == POSTERN_MILTER_TOO_BIG)
         limit_to_beginning(capsule);
-    capsule->name = g_strdup(session->identifier.text);
+    capsule->name = g_strdup(postern_milter_session_id(session));
     capsule->message = postern_message_ref(transaction->message);
     capsule->envelope = postern_envelope_copy(postern_milter_choice_envelope(choice, session->envelope));
     capsule->problem = g_strdup(judgement->problem);
     const PosternPolicy policy = postern_milter_choice_policy(choice);
     postern_capsule_set_verdict(capsule, &policy, settings->dump, judgement->findings, judgement->verdict);
-    postern_capsule_store_put(settings->capsules, capsule, session->identifier.text);
+    postern_capsule_store_put(settings->capsules, capsule, postern_milter_session_id(session));
 }

@@ -10,7 +10,7 @@
 typedef struct {
     char *code;     /* "550" */
     char *enhanced; /* "5.7.1" */
-    char *text;     /* with the session id in brackets; '%' doubled, as smfi_setreply() wants it */
+    char *text;     /* with an id in brackets; '%' doubled, as smfi_setreply() wants it */
 } PosternMilterReply;
 
 /* From "550 5.7.1 text". NULL where it is no such reply: that is an error of ours. */

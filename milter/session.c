@@ -16,6 +16,18 @@ PosternMilterSession *postern_milter_session_new(const PosternMilterOffer *offer
     return session;
 }
 
+const char *postern_milter_session_id(const PosternMilterSession *session)
+{
+    return session->message.text[0] != '\0' ? session->message.text : session->identifier.text;
+}
+
+void postern_milter_session_name_message(PosternMilterSession *session)
+{
+    session->message = postern_identifier_new();
+    g_free(session->envelope->session);
+    session->envelope->session = g_strdup(session->message.text);
+}
+
 void postern_milter_session_free(PosternMilterSession *session)
 {
     if (session == NULL)
@@ -31,7 +43,6 @@ void postern_milter_session_free(PosternMilterSession *session)
 void postern_milter_session_begin(PosternMilterSession *session, PosternMilterGateway *gateway,
                                   PosternMilterSettings *settings, char *sender, char *parameters)
 {
-    postern_milter_session_reset(session);
     postern_log_state("session", session->identifier.text, "idle", "envelope");
     session->messages++;
     session->envelope->sender = sender;
@@ -39,9 +50,9 @@ void postern_milter_session_begin(PosternMilterSession *session, PosternMilterGa
     session->transaction = postern_milter_transaction_new(settings);
     PosternMilterChoice *choice = &session->transaction->choice;
     postern_milter_choice_begin(choice, settings, session->envelope, session->local, session->server);
-    session->ticket = postern_milter_ticket_new(
-        gateway, settings, session->envelope, choice->receiver,
-        postern_milter_choice_checks_begun(choice, session->envelope));
+    session->ticket =
+        postern_milter_ticket_new(gateway, settings, session->envelope, choice->receiver,
+                                  postern_milter_choice_checks_begun(choice, session->envelope));
 }
 
 /* Where no reply to RCPT is awaited the recipient is the message's, and at its end all of them are put off.
@@ -97,4 +108,7 @@ void postern_milter_session_reset(PosternMilterSession *session)
     g_clear_pointer(&session->transaction, postern_milter_transaction_free);
     g_clear_pointer(&session->queue, g_free);
     postern_envelope_reset(session->envelope);
+    session->message.text[0] = '\0';
+    g_free(session->envelope->session);
+    session->envelope->session = g_strdup(session->identifier.text);
 }

@@ -12,6 +12,7 @@
 
 typedef struct {
     PosternIdentifier identifier;
+    PosternIdentifier message; /* of the message, from MAIL on; before, its text is empty */
     PosternMilterOffer offer;
     PosternEnvelope *envelope;
     PosternMilterTransaction *transaction; /* from MAIL to the end of the message, else NULL */
@@ -28,10 +29,12 @@ typedef struct {
 } PosternMilterSession;
 
 PosternMilterSession *postern_milter_session_new(const PosternMilterOffer *offer);
+/* The id of the message, or of the session if there is none; owned by session. */
+const char *postern_milter_session_id(const PosternMilterSession *session);
 void postern_milter_session_free(PosternMilterSession *session);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternMilterSession, postern_milter_session_free)
 
-/* MAIL came: begins a message. A message that was under way is forgotten. */
+/* MAIL came, the message has its name, and none is under way: begins it. */
 void postern_milter_session_begin(PosternMilterSession *session, PosternMilterGateway *gateway,
                                   PosternMilterSettings *settings, char *sender, char *parameters);
 
@@ -46,6 +49,9 @@ gboolean postern_milter_session_add_recipient(PosternMilterSession *session, cha
  * body still comes. Calls after the first do nothing.
  */
 void postern_milter_session_end_header(PosternMilterSession *session);
+
+/* MAIL has come: from here on replies and lines have an id of the message. */
+void postern_milter_session_name_message(PosternMilterSession *session);
 
 /* Forgets the message: it is over, or was aborted. */
 void postern_milter_session_reset(PosternMilterSession *session);

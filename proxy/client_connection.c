@@ -293,8 +293,8 @@ static void keep(PosternClientConnection *client, PosternSessionAction *action)
     if (client->inspection == NULL)
         return;
     postern_capsule_set_inspection(action->capsule, client->inspection);
-    postern_capsule_store_put(client->settings->capsules, g_steal_pointer(&action->capsule),
-                              postern_session_identifier(client->session)->text);
+    g_autofree char *name = g_strdup(action->capsule->name);
+    postern_capsule_store_put(client->settings->capsules, g_steal_pointer(&action->capsule), name);
 }
 
 static void act(PosternClientConnection *client, PosternSessionAction *action, gint64 now)

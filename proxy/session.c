@@ -160,13 +160,15 @@ void postern_session_end_transaction(PosternSession *session, gint64 now)
     }
     if (dot_is_out(session) && transaction->delivery == POSTERN_DELIVERY_NONE)
         transaction->delivery = POSTERN_DELIVERY_UNKNOWN;
-    if (!transaction->logged && transaction->recipients->len > 0)
+    if (!transaction->logged && (transaction->recipients->len > 0 || transaction->told))
         postern_session_log_message(session, transaction->last_refusal, now);
     if (transaction->inspecting)
         postern_session_act(session, POSTERN_SESSION_INSPECT_CANCEL, NULL, NULL);
     postern_session_release_backend(session, now);
     postern_session_drop_transaction(session);
     postern_envelope_reset(session->envelope);
+    g_free(session->envelope->session);
+    session->envelope->session = g_strdup(session->identifier.text);
     postern_session_forget_forwarded(session);
 }
 

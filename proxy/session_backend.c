@@ -43,6 +43,8 @@ void postern_session_answer_recipient(PosternSession *session, PosternRecipient 
         session->refused_recipients += postern_reply_class(reply) == 5;
         g_free(transaction->last_refusal);
         transaction->last_refusal = g_strdup(text);
+        postern_session_log_refusal(session, recipient, NULL,
+                                    transaction->failure != NULL ? "proxy" : "backend", text);
     }
     g_string_append(session->output, text);
     session->answer_deadline = G_MAXINT64;

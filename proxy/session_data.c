@@ -91,13 +91,16 @@ static void store(PosternSession *session, const GByteArray *octets)
                                                                               : POSTERN_DISCARD_NO_ROOM);
 }
 
-static gboolean header_is_too_big(PosternMessage *message)
+/* What the log tells of the header; TRUE: it is too big. */
+static gboolean read_header(PosternTransaction *transaction)
 {
     gsize length = 0;
-    const char *octets = postern_message_octets(message, &length, NULL);
+    const char *octets = postern_message_octets(transaction->message, &length, NULL);
     if (octets == NULL)
         return FALSE;
     g_autoptr(PosternHeader) header = postern_header_parse(octets, length);
+    transaction->message_id = postern_header_text(header, "Message-ID");
+    transaction->header_from = postern_header_text(header, "From");
     return header->too_many;
 }
 
@@ -116,7 +119,7 @@ static void end_of_data(PosternSession *session, gint64 now)
     } else if (!postern_message_seal(transaction->message, NULL)) {
         postern_session_conclude_with(session, 451, "4.3.0",
                                       "The message could not be kept in memory, try again later", now);
-    } else if (header_is_too_big(transaction->message)) {
+    } else if (read_header(transaction)) {
         postern_session_conclude_with(session, 552, "5.3.4", "The header of the message is too big", now);
     } else if (!session->settings->configuration->proxy.inspect) {
         postern_session_set_state(session, POSTERN_SESSION_DELIVERING, now);

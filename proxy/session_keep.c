@@ -9,7 +9,7 @@ void postern_session_keep(PosternSession *session, const PosternFindings *findin
     if (!postern_capsule_store_wants(settings->capsules, transaction->verdict))
         return;
     PosternCapsule *capsule = postern_capsule_new();
-    capsule->name = g_strdup(session->identifier.text);
+    capsule->name = g_strdup(transaction->identifier.text);
     capsule->message = postern_message_ref(transaction->message);
     capsule->envelope = postern_envelope_copy(envelope);
     capsule->problem = g_strdup(problem);

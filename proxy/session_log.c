@@ -11,6 +11,11 @@ static const char *const delivery_names[] = {
     [POSTERN_DELIVERY_UNKNOWN] = "unknown",
 };
 
+const char *postern_session_id(const PosternSession *session)
+{
+    return session->transaction != NULL ? session->transaction->identifier.text : session->identifier.text;
+}
+
 char *postern_session_format_reply(PosternSession *session, guint code, const char *enhanced,
                                    const char *text)
 {
@@ -18,7 +23,9 @@ char *postern_session_format_reply(PosternSession *session, guint code, const ch
     session->refusals += code >= 400;
     if (code < 400)
         return g_strdup_printf("%u %s %s\r\n", code, enhanced, safe);
-    return g_strdup_printf("%u %s %s [%s]\r\n", code, enhanced, safe, session->identifier.text);
+    if (session->transaction != NULL)
+        session->transaction->told = TRUE;
+    return g_strdup_printf("%u %s %s [%s]\r\n", code, enhanced, safe, postern_session_id(session));
 }
 
 void postern_session_reply(PosternSession *session, guint code, const char *enhanced, const char *format, ...)
@@ -35,6 +42,11 @@ void postern_session_error(PosternSession *session, gint64 now, guint code, cons
                            const char *text)
 {
     postern_session_reply(session, code, enhanced, "%s", text);
+    postern_session_count_error(session, now);
+}
+
+void postern_session_count_error(PosternSession *session, gint64 now)
+{
     if (++session->errors < POSTERN_ERRORS_MAX)
         return;
     postern_session_reply(session, 421, "4.7.0", "Too many errors");
@@ -61,6 +73,8 @@ static void add_client(PosternLogLine *line, const PosternSession *session)
     const PosternEnvelope *client =
         transaction != NULL && transaction->origin != NULL ? transaction->origin : relay;
     postern_log_line_add(line, "session", session->identifier.text);
+    if (transaction != NULL)
+        postern_log_line_add(line, "message", transaction->identifier.text);
     add_address(line, "client", &client->client);
     if (client != relay)
         add_address(line, "relay", &relay->client);
@@ -71,14 +85,38 @@ static void add_client(PosternLogLine *line, const PosternSession *session)
     postern_log_line_add(line, "login", client->login);
 }
 
+void postern_session_log_refusal(PosternSession *session, const PosternRecipient *recipient,
+                                 const char *argument, const char *by, const char *reply)
+{
+    PosternTransaction *transaction = session->transaction;
+    if (transaction == NULL || transaction->refusals_logged >= POSTERN_REFUSED_RECIPIENTS_LOGGED_MAX)
+        return;
+    transaction->refusals_logged++;
+    transaction->told = TRUE;
+    PosternLogLine *line = postern_log_line_new("recipient");
+    g_autofree char *from = g_strdup_printf("<%s>", session->envelope->sender);
+    g_autofree char *to =
+        recipient->path != NULL ? g_strdup_printf("<%s>", recipient->path) : g_strdup(argument);
+    g_autofree char *text = g_strchomp(g_strdup(reply));
+    add_client(line, session);
+    postern_log_line_add(line, "from", from);
+    postern_log_line_add(line, "to", to);
+    postern_log_line_add(line, "refused_by", by);
+    postern_log_line_add(line, "reply", text);
+    postern_session_act(session, POSTERN_SESSION_LOG, NULL, line);
+}
+
+/* Those that were refused have lines of their own. */
 static void add_recipients(PosternLogLine *line, const PosternTransaction *transaction)
 {
     g_autoptr(GString) text = g_string_new(NULL);
     for (guint i = 0; i < transaction->recipients->len && text->len < POSTERN_LOG_VALUE_MAX_OCTETS; i++) {
         const PosternRecipient *recipient = g_ptr_array_index(transaction->recipients, i);
-        g_string_append_printf(text, "%s<%s>", i > 0 ? "," : "", recipient->path);
+        if (recipient->state != POSTERN_RECIPIENT_REFUSED)
+            g_string_append_printf(text, "%s<%s>", text->len > 0 ? "," : "", recipient->path);
     }
-    postern_log_line_add(line, "to", text->str);
+    if (text->len > 0)
+        postern_log_line_add(line, "to", text->str);
     postern_log_line_add_number(line, "recipients", transaction->recipients->len);
     postern_log_line_add_number(line, "recipients_accepted", transaction->accepted);
 }
@@ -110,6 +148,8 @@ void postern_session_log_message(PosternSession *session, const char *reply, gin
     postern_log_line_add(line, "queue", session->forwarded.queue);
     postern_log_line_add(line, "from", from);
     add_recipients(line, transaction);
+    postern_log_line_add(line, "message_id", transaction->message_id);
+    postern_log_line_add(line, "header_from", transaction->header_from);
     if (transaction->message != NULL)
         postern_log_line_add_number(line, "size", (gint64)postern_message_size(transaction->message));
     postern_findings_log(transaction->findings, line);

@@ -20,6 +20,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternTransaction, transaction_free)
 PosternTransaction *postern_session_transaction_new(gint64 now)
 {
     PosternTransaction *transaction = g_new0(PosternTransaction, 1);
+    transaction->identifier = postern_identifier_new();
     transaction->started = now;
     transaction->recipients = g_ptr_array_new_with_free_func(recipient_free);
     transaction->dsn_parameters = g_string_new(NULL);
@@ -43,6 +44,8 @@ static void transaction_free(PosternTransaction *transaction)
     g_strfreev(transaction->findings);
     g_free(transaction->problem);
     g_free(transaction->last_refusal);
+    g_free(transaction->message_id);
+    g_free(transaction->header_from);
     g_free(transaction);
 }
 
@@ -76,6 +79,8 @@ void postern_session_mail(PosternSession *session, const PosternCommand *command
         session->submission ? POSTERN_CLIENT_AUTHENTICATED
                             : postern_policies_client_class(session->settings->policies, session->envelope);
     session->transaction = g_steal_pointer(&transaction);
+    g_free(session->envelope->session);
+    session->envelope->session = g_strdup(postern_session_id(session));
     postern_session_begin_inspection(session);
     postern_session_reply(session, 250, "2.1.0", "Ok");
 }
@@ -153,26 +158,27 @@ static Refusal refusal_of(PosternSession *session, const PosternCommand *command
 }
 
 /* recipient is taken over. */
-static void refuse_recipient(PosternSession *session, PosternRecipient *recipient, const Refusal *refusal,
-                             gint64 now)
+static void refuse_recipient(PosternSession *session, PosternRecipient *recipient, const char *argument,
+                             const Refusal *refusal, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
+    g_autofree char *reply =
+        postern_session_format_reply(session, refusal->code, refusal->enhanced, refusal->text);
+    postern_session_log_refusal(session, recipient, argument, "proxy", reply);
     gboolean mistake = refusal->code == 501 || refusal->code == 503 || refusal->code == 555;
     if (transaction != NULL && !mistake && transaction->recipients->len < POSTERN_RECIPIENTS_MAX &&
         charge_recipient(session, recipient)) {
         recipient->state = POSTERN_RECIPIENT_REFUSED;
         g_ptr_array_add(transaction->recipients, recipient);
         g_free(transaction->last_refusal);
-        transaction->last_refusal =
-            postern_session_format_reply(session, refusal->code, refusal->enhanced, refusal->text);
+        transaction->last_refusal = g_strdup(reply);
     } else {
         recipient_free(recipient);
     }
     /* A relay attempt counts as a mistake too: ten of them, and the client goes. */
+    g_string_append(session->output, reply);
     if (refusal->code >= 500)
-        postern_session_error(session, now, refusal->code, refusal->enhanced, refusal->text);
-    else
-        postern_session_reply(session, refusal->code, refusal->enhanced, "%s", refusal->text);
+        postern_session_count_error(session, now);
 }
 
 static PosternRecipient *recipient_new(const PosternSession *session, const PosternCommand *command)
@@ -213,7 +219,7 @@ gboolean postern_session_rcpt(PosternSession *session, const PosternCommand *com
         (answer_now && postern_session_awaits_answers(session)))
         return FALSE;
     if (refusal.code != 0) {
-        refuse_recipient(session, g_steal_pointer(&recipient), &refusal, now);
+        refuse_recipient(session, g_steal_pointer(&recipient), command->argument, &refusal, now);
         return TRUE;
     }
     if (!charge_recipient(session, recipient)) {

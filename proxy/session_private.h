@@ -98,6 +98,7 @@ typedef enum {
 } PosternDiscard;
 
 typedef struct {
+    PosternIdentifier identifier; /* of the message, in its replies, its log lines and its capsule */
     gint64 started;
     GPtrArray *recipients; /* of PosternRecipient * */
     guint accepted;
@@ -130,6 +131,10 @@ typedef struct {
     char **findings; /* for the closing line (judge/findings_log.h) */
     char *problem;
     char *last_refusal; /* what the client heard last of a refused recipient */
+    guint refusals_logged; /* lines of refused recipients */
+    char *message_id;      /* of the header, for the log; or NULL */
+    char *header_from;
+    gboolean told; /* the client has heard its identifier: there has to be a line of it */
     gboolean logged;
     PosternDelivery delivery;
 } PosternTransaction;
@@ -297,7 +302,9 @@ gboolean postern_session_has_repeated_enough(const PosternSession *session);
 void postern_session_keep(PosternSession *session, const PosternFindings *findings, const char *problem);
 
 /* session_log.c */
-/* "CODE X.Y.Z text\r\n"; a 4xx or 5xx gets the session id. */
+/* The id of the message, or of the session if there is no transaction; owned by session. */
+const char *postern_session_id(const PosternSession *session);
+/* "CODE X.Y.Z text\r\n"; a 4xx or 5xx gets that id. */
 void postern_session_reply(PosternSession *session, guint code, const char *enhanced, const char *format, ...)
     G_GNUC_PRINTF(4, 5);
 /* What postern_session_reply() would say; a new string. */
@@ -306,5 +313,11 @@ char *postern_session_format_reply(PosternSession *session, guint code, const ch
 /* The same for a mistake of the client's: counted, and too many end the session. */
 void postern_session_error(PosternSession *session, gint64 now, guint code, const char *enhanced,
                            const char *text);
+/* Counts a mistake that was answered already. */
+void postern_session_count_error(PosternSession *session, gint64 now);
+/* The line of a recipient that was refused with reply by "proxy" or "backend"; argument: that of RCPT, if no
+ * path could be read. */
+void postern_session_log_refusal(PosternSession *session, const PosternRecipient *recipient,
+                                 const char *argument, const char *by, const char *reply);
 void postern_session_log_message(PosternSession *session, const char *reply, gint64 now);
 void postern_session_log_end(PosternSession *session, gint64 now);

@@ -125,7 +125,7 @@ void postern_session_inspected(PosternSession *session, const PosternFindings *f
     case POSTERN_ACTION_REJECT:
     case POSTERN_ACTION_TEMPFAIL: {
         g_autofree char *reply =
-            g_strdup_printf("%s [%s]\r\n", transaction->verdict->reply, session->identifier.text);
+            g_strdup_printf("%s [%s]\r\n", transaction->verdict->reply, transaction->identifier.text);
         postern_session_conclude(session, reply, now);
         break;
     }

@@ -1,5 +1,5 @@
 /*
- * Session ids: in every log line, every refusal and in what the back-end is told. 16 characters of
+ * Ids of sessions and messages: in log lines, refusals and in what the back-end is told. 16 characters of
  * [0-9A-Za-z]: 4 that name this run of the program (random at start), then 12 of a counter and randomness,
  * so ids never repeat within a run, and a back-end that is ourselves is known by the first four (a loop).
  */

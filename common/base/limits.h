@@ -22,7 +22,7 @@
 #define POSTERN_REPLY_LINE_MAX_OCTETS 2048 /* RFC 5321 4.5.3.1.5 asks for 512 */
 #define POSTERN_REPLY_LINES_MAX 64
 #define POSTERN_REPLY_MAX_OCTETS 16384
-/* A reply of ours that names a check; the session id follows */
+/* A reply of ours that names a check; the id of the message follows */
 #define POSTERN_REFUSAL_MAX_OCTETS 400
 
 /* Messages. */
@@ -197,6 +197,7 @@
 /* Log and configuration. */
 #define POSTERN_LOG_LINE_MAX_OCTETS 4096
 #define POSTERN_LOG_PREFIX_MAX_OCTETS 160 /* of it: time stamp, program, process, level */
+#define POSTERN_REFUSED_RECIPIENTS_LOGGED_MAX 100 /* of one message, a line each; the rest is counted */
 #define POSTERN_LOG_VALUE_MAX_OCTETS 512 /* one peer-supplied value, before escapes */
 #define POSTERN_LOG_QUEUE_MAX_OCTETS (4 * 1024 * 1024) /* lines that wait for a slow reader of the log */
 #define POSTERN_LOG_FINISH_MS 2000                     /* that they have to get out when the program ends */

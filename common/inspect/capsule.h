@@ -22,7 +22,7 @@
 #define POSTERN_CAPSULE_SUFFIX ".capsule"
 
 typedef struct {
-    char *name;              /* what the message is called: its file's name, or the session id */
+    char *name;              /* what the message is called: its file's name, or a daemon's id of it */
     PosternMessage *message; /* sealed; a reference */
     char *client;            /* whose address was checked and who says so, for people, or NULL */
     PosternEnvelope *envelope;

@@ -12,7 +12,7 @@
 
 typedef struct {
     PosternAction action; /* never MARK: that is ACCEPT with edits */
-    char *reply;       /* REJECT, TEMPFAIL: "550 5.7.1 text", printable ASCII, no session id yet; else NULL */
+    char *reply;       /* REJECT, TEMPFAIL: "550 5.7.1 text", printable ASCII, no id yet; else NULL */
     const char *check; /* the row that decided: "virus", "spf_fail" …, or "header"; NULL: none. Static. */
     PosternAction would;          /* observe: what would have been done; else the same as action */
     char *would_reply;            /* observe: the reply that would have been given, or NULL */

@@ -46,7 +46,7 @@ typedef struct {
     char *sender;            /* reverse path without brackets; "" is the null sender; NULL: no MAIL yet */
     char *sender_parameters; /* ESMTP parameters of MAIL as given, or NULL */
     GPtrArray *recipients;   /* of char *: forward paths without brackets, in order; never NULL */
-    char *session;           /* session id, or NULL */
+    char *session;           /* id of the session, of the message from MAIL on; or NULL */
 } PosternEnvelope;
 
 PosternEnvelope *postern_envelope_new(void);

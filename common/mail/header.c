@@ -203,3 +203,16 @@ char *postern_header_field_unfold(const PosternHeaderField *field)
     }
     return g_strstrip(g_string_free(text, FALSE));
 }
+
+char *postern_header_text(const PosternHeader *header, const char *name)
+{
+    const PosternHeaderField *field = postern_header_find(header, name, 0);
+
+    if (!field)
+        return NULL;
+
+    PosternHeaderField start = *field;
+
+    start.value_length = MIN(start.value_length, (gsize)POSTERN_LOG_VALUE_MAX_OCTETS);
+    return postern_header_field_unfold(&start);
+}

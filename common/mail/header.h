@@ -75,6 +75,10 @@ gboolean postern_header_line_hides(const PosternHeaderField *line, const char *n
 /* TRUE if any line of header hides a field of that name. */
 gboolean postern_header_hides(const PosternHeader *header, const char *name);
 
+/* The value of the first field of that name for the log, unfolded and cut to POSTERN_LOG_VALUE_MAX_OCTETS, a
+ * new string; NULL: there is none. */
+char *postern_header_text(const PosternHeader *header, const char *name);
+
 /* The value of a field unfolded (RFC 5322 2.2.3) and without outer white space, a new string; NUL octets
  * become '?'. */
 char *postern_header_field_unfold(const PosternHeaderField *field);

@@ -272,8 +272,10 @@ static char *write_path(const Flat *flat, gsize local, gsize local_length, gsize
 {
     const char *octets = flat->octets->str;
     g_autoptr(GString) out = g_string_new(NULL);
+    guint dots = 0;
 
-    if (domain_length > 1 && octets[domain + domain_length - 1] == '.')
+    while (domain_length > 1 && octets[domain + domain_length - 1] == '.' &&
+           (dots++ == 0 || is_taken(syntax)))
         domain_length--;
     if (!is_taken(syntax) && memchr(flat->literal->str + domain, '\1', domain_length) != NULL)
         return NULL;

@@ -74,7 +74,7 @@ class BeforeQueueFilterTest(MilterTestCase):
             self.assertEqual((line["client"], line["peer"], line["helo"], line["class"], line["delivery"]),
                              (address, "127.0.0.1", "he.lo.example", "other", "accepted"))
             # Of the smtpd behind; in the log our session stands for the message in front.
-            self.assertIn(f"orig_queue_id={line['session']}, orig_client=unknown[{address}]",
+            self.assertIn(f"orig_queue_id={line['message']}, orig_client=unknown[{address}]",
                           self.postfix.log())
             literal = f"IPv6:{address}" if ":" in address else address
             self.assertIn(f"from he.lo.example (unknown [{literal}])".encode(), delivered)
@@ -90,7 +90,7 @@ class BeforeQueueFilterTest(MilterTestCase):
             reply = client.deliver(SENDER, [RECIPIENT], octets)
             line = self.server.closing_lines("message")[-1]
             self.assertEqual((reply.code, reply.enhanced), (550, "5.7.1"), reply)
-            self.assertRegex(reply.text, rf"\[{line['session']}\]$")
+            self.assertRegex(reply.text, rf"\[{line['message']}\]$")
         self.assertEqual(client.deliver(SENDER, [RECIPIENT], mail.CLEAN).code, 250)
         self.postfix.wait_for_messages(before + 1)
         self.assertEqual(self.settle(), before + 1)

@@ -69,12 +69,12 @@ class CapsuleTest(MilterTestCase):
 
     def assert_replayed_as_logged(self, lines):
         """Each closing line has its capsule, whose replay says the same."""
-        by_session = {line["session"]: line for line in lines}
+        by_message = {line["message"]: line for line in lines}
         paths = self.kept(len(lines))
         for path in paths:
-            session = NAME.fullmatch(path.name)[1]
-            line, said = by_session.pop(session), self.replay(path)
-            self.assertEqual(said["file"], session)
+            message = NAME.fullmatch(path.name)[1]
+            line, said = by_message.pop(message), self.replay(path)
+            self.assertEqual(said["file"], message)
             self.assertEqual((said["action"], said.get("check")), (line["action"], line.get("check")))
             self.assertEqual((said.get("would"), said.get("would_reply")),
                              (line.get("would"), line.get("would_reply")))
@@ -82,7 +82,7 @@ class CapsuleTest(MilterTestCase):
                              (line["spf"], line["virus"].partition(":")[0]))
             if said["action"] in ("reject", "tempfail"):
                 self.assertEqual(said["reply"], re.sub(r" \[\w+\]\Z", "", line["reply"]))
-        self.assertEqual(by_session, {})
+        self.assertEqual(by_message, {})
 
     def assert_private(self):
         """Nobody but the daemon's user can read what is kept."""

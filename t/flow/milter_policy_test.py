@@ -146,7 +146,7 @@ class PolicyTest(MilterTestCase):
         self.assertEqual((letter, text[:10]), (b"y", b"550 5.7.23"))
         line = milter.wait_for_closing_lines("message", 1)[0]
         self.assertEqual((line["action"], line["check"], line["spf"]), ("reject", "spf_fail", "fail"))
-        self.assertIn(line["session"].encode(), text)
+        self.assertIn(line["message"].encode(), text)
         self.assertEqual(client.mail("a@softfail.example")[0], b"c")
         client.recipient(RECIPIENT)
         self.assertTrue(self.end(client).is_accepted)

@@ -21,7 +21,7 @@ from support.smtp import Client
 class PostfixMilterTest(PostfixTestCase):
     def assert_refused(self, reply, code, enhanced, log):
         self.assertEqual((reply.code, reply.enhanced), (code, enhanced), reply)
-        self.assertRegex(reply.text, rf"\[{log['session']}\]$")
+        self.assertRegex(reply.text, rf"\[{log['message']}\]$")
 
     def test_lines_fit_the_default_configuration(self):
         dump = run_program("postern-milter", "--dump-config").stdout

@@ -36,7 +36,7 @@ class SendmailMilterTest(SendmailTestCase):
             reply = self.deliver(octets)
             self.assertEqual((reply.code, reply.enhanced), (550, enhanced), reply)
             line = milter.wait_for_closing_lines("message", count + 1)[-1]
-            self.assertRegex(reply.text, rf"\[{line['session']}\]$")
+            self.assertRegex(reply.text, rf"\[{line['message']}\]$")
         self.assertEqual(self.sendmail.queued(), [])
 
     def test_name_is_that_of_the_server(self):

@@ -33,6 +33,7 @@ def handed_over(octets):
 class MilterVerdictTest(MilterTestCase):
     def setUp(self):
         super().setUp()
+        self.judged = 0
         self.findings = {finding: {} for finding in FINDINGS}
         answers = ANSWERS + (DATA / "answers").read_text()
         for name in ("zone.json", "corpus-zone.json"):
@@ -90,7 +91,8 @@ class MilterVerdictTest(MilterTestCase):
 
     def compare_findings(self, names, verdicts):
         """What the log says was found in the last messages, refused or not; counts it."""
-        lines = self.server.closing_lines("message")[-len(names):] if names else []
+        self.judged += len(names)
+        lines = self.server.wait_for_closing_lines("message", self.judged)[self.judged - len(names):]
         for name, line in zip(names, lines):
             found = {finding: line[finding].partition(":")[0] for finding in FINDINGS}
             said = {finding: verdicts[name][finding]["result"] for finding in FINDINGS}

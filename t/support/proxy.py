@@ -19,7 +19,7 @@ from support.recording_backend import RecordingBackend
 READY_SECONDS = 60
 MEMORY = pathlib.Path("/dev/shm")  # the back-end synchronises each message: costs nothing there
 PAIR = re.compile(r' ([a-z_]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"\\=]+))')
-CLOSING_LINE = re.compile(r"(?:message|session|refused|repeated)(?:" + PAIR.pattern + ")*")
+CLOSING_LINE = re.compile(r"(?:message|session|recipient|refused|repeated)(?:" + PAIR.pattern + ")*")
 ESCAPE = re.compile(r'\\(?:x([0-9a-f]{2})|(["\\]))')
 
 

@@ -82,6 +82,7 @@ static const struct {
     {"<\\", NULL, NULL, NULL, NULL},
     {"<a@x.example>junk", "a@x.example", SAME, SAME, SAME},
     {"<a b@x.example>", NULL, NULL, NULL, "\"a b\"@x.example"},
+    {"<a@x.example..>", NULL, NULL, NULL, "a@x.example"},
     {"<a@x..example>", NULL, NULL, NULL, "a@x..example"},
     {"<\"a\"b@x.example>", NULL, NULL, NULL, "ab@x.example"},
     {"<a@\"x\".example>", NULL, NULL, NULL, "a@x.example"},

@@ -230,15 +230,30 @@ static void test_verdicts(gsize piece)
     }
 }
 
-/* A refusal of ours says which session, so that the log can be found. */
-static void test_refusal_names_session(gsize piece)
+/* A refusal of ours says which message, so that it can be found in the log: each has an id of its own. */
+static void test_refusal_names_message(gsize piece)
 {
     Harness harness;
+    g_autofree char *before = NULL;
     open_data(&harness, "", piece);
     find_virus(&harness, POSTERN_VIRUS_INFECTED, "Eicar");
-    harness_say(&harness, "A: b\r\n\r\nx\r\n.\r\n");
-    g_assert_true(g_str_has_prefix(harness.replies->str, "550 5.7.1 "));
-    g_assert_nonnull(strstr(harness.replies->str, postern_session_identifier(harness.session)->text));
+    for (guint i = 0; i < 2; i++) {
+        if (i > 0)
+            harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\n");
+        g_string_truncate(harness.replies, 0);
+        harness_say(&harness, "Message-ID: <1@x.test>\r\nFrom: A\r\n <a@x.test>\r\n\r\nx\r\n.\r\n");
+        g_assert_true(g_str_has_prefix(harness.replies->str, "550 5.7.1 "));
+        g_autofree char *identifier = harness_id_of(harness.replies->str);
+        g_assert_cmpstr(identifier, !=, postern_session_identifier(harness.session)->text);
+        g_assert_cmpstr(identifier, !=, before);
+        g_autofree char *words = g_strdup_printf(
+            "message session=%s message=%s ", postern_session_identifier(harness.session)->text, identifier);
+        g_assert_cmpuint(harness_count_log(&harness, words), ==, 1);
+        g_free(before);
+        before = g_steal_pointer(&identifier);
+    }
+    harness_expect_log(&harness, "message_id=<1@x.test>");
+    harness_expect_log(&harness, "header_from=\"A <a@x.test>\"");
     harness_finish(&harness);
 }
 
@@ -438,7 +453,7 @@ static const struct {
     {"/session-data/no-room", test_no_room},
     {"/session-data/header-too-big", test_header_too_big},
     {"/session-data/verdicts", test_verdicts},
-    {"/session-data/refusal-names-session", test_refusal_names_session},
+    {"/session-data/refusal-names-message", test_refusal_names_message},
     {"/session-data/not-inspected", test_not_inspected},
     {"/session-data/data-timeout", test_data_timeout},
     {"/session-data/no-recipients", test_no_recipients},

@@ -222,6 +222,31 @@ static void test_relay_attempts_end(gsize piece)
     harness_finish(&harness);
 }
 
+/* Which recipient, with which reply, by whom; also of a message that comes to nothing else. */
+static void test_refused_recipients_are_told_apart(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "recipient_domains = y.test", piece);
+    harness_rule(&harness, "RCPT TO:<no@", "550 5.1.1 unknown\r\n", 0);
+    harness_greet(&harness);
+    harness_say(&harness, "MAIL FROM:<a@x.test>\r\n");
+    g_string_truncate(harness.replies, 0);
+    harness_say(&harness, "RCPT TO:<broken@>\r\n");
+    g_autofree char *identifier = harness_id_of(harness.replies->str);
+    harness_say(&harness, "RCPT TO:<c@else.where>\r\nRCPT TO:<no@y.test>\r\nRCPT TO:<b@y.test>\r\nRSET\r\n");
+    harness_expect(&harness, "501 554 550 250 250");
+    g_autofree char *lines = g_strdup_printf("recipient session=%s message=%s ",
+                                             postern_session_identifier(harness.session)->text, identifier);
+    g_assert_cmpuint(harness_count_log(&harness, lines), ==, 3);
+    harness_expect_log(&harness, "to=TO:<broken@> refused_by=proxy reply=\"501 5.1.3 ");
+    harness_expect_log(&harness, "to=<c@else.where> refused_by=proxy reply=\"554 5.7.1 ");
+    harness_expect_log(&harness, "to=<no@y.test> refused_by=backend reply=\"550 5.1.1 unknown\"");
+    harness_expect_log(&harness, " to=<b@y.test> recipients=3 recipients_accepted=1");
+    harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<broken@>\r\nRSET\r\n");
+    g_assert_cmpuint(harness_count_log(&harness, "recipients=0"), ==, 1);
+    harness_finish(&harness);
+}
+
 static void test_max_recipients(gsize piece)
 {
     Harness harness;
@@ -308,6 +333,7 @@ static const struct {
     {"/session-envelope/421-is-451", test_421_is_451},
     {"/session-envelope/recipient-domains", test_recipient_domains},
     {"/session-envelope/relay-attempts-end", test_relay_attempts_end},
+    {"/session-envelope/refused-recipients", test_refused_recipients_are_told_apart},
     {"/session-envelope/max-recipients", test_max_recipients},
     {"/session-envelope/parameters", test_parameters},
     {"/session-envelope/back-end-lacks", test_back_end_lacks},

@@ -419,12 +419,23 @@ static inline void harness_expect(Harness *harness, const char *codes)
     g_string_truncate(harness->replies, 0);
 }
 
-/* The replies since the last look, whole; every "[id]" of a session as "[id]". */
+/* The id that stands in brackets at the end of reply, a new string. */
+static inline char *harness_id_of(const char *reply)
+{
+    const char *bracket = strrchr(reply, '[');
+    g_assert_nonnull(bracket);
+    g_assert_cmpuint(strcspn(bracket + 1, "]"), ==, POSTERN_IDENTIFIER_LENGTH);
+    return g_strndup(bracket + 1, POSTERN_IDENTIFIER_LENGTH);
+}
+
+/* The replies since the last look, whole; every id of a session or message in brackets as "[id]". */
 static inline void harness_expect_text(Harness *harness, const char *text)
 {
-    const char *identifier = postern_session_identifier(harness->session)->text;
-    g_string_replace(harness->replies, identifier, "id", 0);
-    g_assert_cmpstr(harness->replies->str, ==, text);
+    g_autoptr(GRegex) identifier = g_regex_new("\\[[0-9A-Za-z]{16}\\]", 0, 0, NULL);
+    g_string_replace(harness->replies, postern_session_identifier(harness->session)->text, "id", 0);
+    g_autofree char *replies =
+        g_regex_replace_literal(identifier, harness->replies->str, -1, 0, "[id]", 0, NULL);
+    g_assert_cmpstr(replies, ==, text);
     g_string_truncate(harness->replies, 0);
 }
 

@@ -114,6 +114,11 @@
 /* of a message that are signed; libopendkim cuts h= at 4,096 octets */
 #define POSTERN_SIGN_HEADER_FIELDS_MAX 100
 #define POSTERN_SIGN_HEADER_FIELD_MAX_OCTETS 65536 /* one of them */
+/* Lines that are longer, CRLF not counted, are broken on the way: those of the body by Postfix at 998 (RFC
+ * 5322 2.1.1); fields are folded to less, for Sendmail breaks its lines at 990 */
+#define POSTERN_SIGN_BODY_LINE_MAX_OCTETS 998
+#define POSTERN_SIGN_LINE_MAX_OCTETS 980
+#define POSTERN_SIGN_FOLDS_MAX 16 /* fields of one message with longer lines, that are folded */
 #define POSTERN_SIGN_TABLE_MAX_OCTETS (1024 * 1024)
 #define POSTERN_SIGN_KEY_FILE_MAX_OCTETS 65536
 #define POSTERN_SIGN_WARNINGS_MAX 20 /* about the files of keys that one load logs */

@@ -7,49 +7,8 @@
 #include "checks/sign_engine.h"
 #include "checks/spf_domain.h"
 #include "mail/edits.h"
+#include "mail/signed_field.h"
 #include "wire/mailbox.h"
-
-/*
- * RFC 6376 5.4.1, and what makes one body look like another (Content-*, MIME-Version), the name that replies
- * refer to, and what RFC 8058 4 wants signed. Fields that are not there are not named, so that who adds one
- * on the way does no harm; but From and Subject.
- */
-static const char *const signed_names[] = {
-    "From",
-    "Sender",
-    "Reply-To",
-    "Subject",
-    "Date",
-    "Message-ID",
-    "To",
-    "Cc",
-    "MIME-Version",
-    "Content-Type",
-    "Resent-Date",
-    "Content-Transfer-Encoding",
-    "Resent-From",
-    "Resent-To",
-    "Resent-Cc",
-    "In-Reply-To",
-    "References",
-    "List-Id",
-    "List-Help",
-    "List-Subscribe",
-    "List-Unsubscribe",
-    "List-Post",
-    "List-Owner",
-    "List-Unsubscribe-Post",
-    "List-Archive",
-};
-
-static gboolean is_signed(const PosternHeaderField *field)
-{
-    for (gsize i = 0; i < G_N_ELEMENTS(signed_names); i++)
-        if (field->name_length == strlen(signed_names[i]) &&
-            g_ascii_strncasecmp(field->name, signed_names[i], field->name_length) == 0)
-            return TRUE;
-    return FALSE;
-}
 
 /* Verifiers, and MTAs on the way, do not agree on where such a line ends. */
 static gboolean has_odd_line_ends(const PosternHeaderField *field)
@@ -65,10 +24,32 @@ static gboolean has_odd_line_ends(const PosternHeaderField *field)
     return FALSE;
 }
 
+/* A line that is too long is folded when the field is passed on (judge/verdict.c). */
+static gboolean can_be_folded(const PosternHeaderField *field)
+{
+    g_autofree char *folded = postern_signed_field_fold(field);
+    return folded != NULL;
+}
+
+/* Why field cannot be signed as it stands, or NULL; *folds counts those that are to be folded. */
+static const char *field_problem(const PosternHeaderField *field, guint *folds)
+{
+    if (field->length > POSTERN_SIGN_HEADER_FIELD_MAX_OCTETS)
+        return "a field that would have to be signed is too long";
+    if (has_odd_line_ends(field))
+        return "a field that would have to be signed has a CR or LF that is no line end";
+    if (!postern_signed_field_is_long(field))
+        return NULL;
+    if (!can_be_folded(field))
+        return "a field that would have to be signed has a word longer than a line";
+    return ++*folds > POSTERN_SIGN_FOLDS_MAX ? "too many fields have lines that are too long" : NULL;
+}
+
 /* The fields to sign; NULL and *ret_reason where the header cannot be signed as it stands. */
 static GPtrArray *choose_fields(const PosternHeader *header, const char **ret_reason)
 {
     g_autoptr(GPtrArray) fields = g_ptr_array_new();
+    guint folds = 0;
     *ret_reason = NULL;
     if (header->too_many)
         *ret_reason = "the header is too large";
@@ -76,15 +57,12 @@ static GPtrArray *choose_fields(const PosternHeader *header, const char **ret_re
         *ret_reason = "not all programs would read the header alike";
     for (guint i = 0; i < header->fields->len && *ret_reason == NULL; i++) {
         const PosternHeaderField *field = &g_array_index(header->fields, PosternHeaderField, i);
-        if (!is_signed(field))
+        if (!postern_signed_field_is(field))
             continue;
         g_ptr_array_add(fields, (gpointer)(gsize)field);
+        *ret_reason = field_problem(field, &folds);
         if (fields->len > POSTERN_SIGN_HEADER_FIELDS_MAX)
             *ret_reason = "the header has too many fields that would have to be signed";
-        else if (field->length > POSTERN_SIGN_HEADER_FIELD_MAX_OCTETS)
-            *ret_reason = "a field that would have to be signed is too long";
-        else if (has_odd_line_ends(field))
-            *ret_reason = "a field that would have to be signed has a CR or LF that is no line end";
     }
     return *ret_reason == NULL ? g_steal_pointer(&fields) : NULL;
 }
@@ -125,14 +103,27 @@ static GPtrArray *find_keys(const PosternSignEngine *engine, const char *domain)
     return NULL;
 }
 
-/* libopendkim signs no such body: its last line ends with a bare LF. */
-static gboolean ends_oddly(const char *body, gsize length)
+/* What a mail server on the way would change in the body: why, or NULL. */
+static const char *body_problem(const char *body, gsize length)
 {
-    return length > 0 && body[length - 1] == '\n' && (length == 1 || body[length - 2] != '\r');
+    for (gsize at = 0; at < length;) {
+        const char *newline = memchr(body + at, '\n', length - at);
+        gsize line = newline != NULL ? (gsize)(newline - body) - at : length - at;
+        const char *end = line > 0 ? memchr(body + at, '\r', line) : NULL;
+        if (newline != NULL ? end != newline - 1 : end != NULL && end != body + length - 1)
+            return "the body has a CR or LF that is no line end";
+        if (line > POSTERN_SIGN_BODY_LINE_MAX_OCTETS + (newline != NULL ? 1 : 0))
+            return "a line of the body is longer than " G_STRINGIFY(
+                POSTERN_SIGN_BODY_LINE_MAX_OCTETS) " octets, and mail servers break such lines";
+        at += line + 1;
+    }
+    return memchr(body, '\0', length) != NULL ? "the body has a NUL octet" : NULL;
 }
 
-static void say(PosternFindings *findings, const char *reason)
+/* Told whoever runs this: there is a key, and yet no signature. */
+static void refuse(PosternFindings *findings, const char *reason)
 {
+    findings->signatures.unsigned_reason = g_strdup(reason);
     postern_findings_step(findings, POSTERN_CHECK_SIGN, "not signed: %s", reason);
 }
 
@@ -142,7 +133,7 @@ static gboolean add_signature(PosternFindings *findings, const PosternSignKey *k
     g_autoptr(PosternEdits) probe = postern_edits_new();
     if (!postern_edits_insert(probe, "DKIM-Signature", value)) {
         findings->signatures.problem = g_strdup("libopendkim made no header field");
-        say(findings, findings->signatures.problem);
+        refuse(findings, findings->signatures.problem);
         return FALSE;
     }
     g_ptr_array_add(findings->signatures.fields, g_strdup(value));
@@ -156,7 +147,7 @@ static void note_failure(PosternFindings *findings, const GError *error)
 {
     if (!g_error_matches(error, POSTERN_ERROR, POSTERN_ERROR_INPUT))
         findings->signatures.problem = g_strdup(error->message);
-    say(findings, error->message);
+    refuse(findings, error->message);
 }
 
 static void sign_with(PosternSignEngine *engine, GPtrArray *keys, GPtrArray *fields, const char *body,
@@ -182,25 +173,20 @@ int postern_check_sign(PosternSignEngine *engine, const char *octets, gsize leng
                        const PosternHeader *header, gint64 now, PosternFindings *findings)
 {
     const char *reason = NULL;
-    g_autofree char *author = author_domain(header, &reason);
-    g_autoptr(GPtrArray) fields = author != NULL ? choose_fields(header, &reason) : NULL;
-    if (fields == NULL) {
-        say(findings, reason);
-        return 1;
-    }
     const char *body = octets + header->body_offset;
     gsize body_length = length - header->body_offset;
-    if (ends_oddly(body, body_length)) {
-        say(findings, "its last line ends with LF, not CRLF");
-        return 1;
-    }
-    GPtrArray *keys = find_keys(engine, author);
-    if (keys == NULL) {
+    g_autofree char *author = author_domain(header, &reason);
+    GPtrArray *keys = author != NULL ? find_keys(engine, author) : NULL;
+    g_autoptr(GPtrArray) fields = keys != NULL ? choose_fields(header, &reason) : NULL;
+    if (fields != NULL)
+        reason = body_problem(body, body_length);
+    if (author != NULL && keys == NULL)
         postern_findings_step(findings, POSTERN_CHECK_SIGN,
                               "not signed: [sign] table has no key for %s, nor for a domain above it",
                               author);
-        return 1;
-    }
-    sign_with(engine, keys, fields, body, body_length, now, findings);
+    else if (reason != NULL)
+        refuse(findings, reason);
+    else
+        sign_with(engine, keys, fields, body, body_length, now, findings);
     return 1;
 }

@@ -213,6 +213,7 @@ void postern_findings_free(PosternFindings *findings)
     g_ptr_array_unref(findings->signatures.fields);
     g_free(findings->signatures.domain);
     g_free(findings->signatures.problem);
+    g_free(findings->signatures.unsigned_reason);
     g_ptr_array_unref(findings->steps);
     g_free(findings);
 }
@@ -325,6 +326,7 @@ void postern_findings_take(PosternFindings *findings, PosternFindings *source, P
         take_array(findings->signatures.fields, source->signatures.fields);
         take_text(&findings->signatures.domain, &source->signatures.domain);
         take_text(&findings->signatures.problem, &source->signatures.problem);
+        take_text(&findings->signatures.unsigned_reason, &source->signatures.unsigned_reason);
     }
     findings->not_run = (findings->not_run & ~(guint)checks) | (source->not_run & (guint)checks);
     source->not_run &= ~(guint)checks;

@@ -171,6 +171,9 @@ typedef struct {
     GPtrArray *fields; /* of char *: values, folded with CRLF and white space; never NULL */
     char *domain;      /* d= of them, or NULL: no key is for this author */
     char *problem;     /* why it could not be signed, or NULL */
+    char
+        *unsigned_reason; /* why it has no signature though there is a key: problem, or that the message would
+                             not reach the next server as it is signed; NULL: it is signed, or has no key */
 } PosternSignatures;
 
 /* A step of a check, told where the request asked for an explanation. */

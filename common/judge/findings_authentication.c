@@ -37,6 +37,7 @@ static const PosternFindingText arc_texts[] = {TEXT(PosternArcFinding, reason), 
 static const PosternFindingText signature_texts[] = {
     TEXT(PosternSignatures, domain),
     TEXT(PosternSignatures, problem),
+    TEXT(PosternSignatures, unsigned_reason),
     {NULL},
 };
 

@@ -44,6 +44,8 @@ char **postern_findings_words(const PosternFindings *findings)
     add(words, "virus", virus, NULL);
     if (findings->signatures.fields->len > 0 && findings->signatures.domain != NULL)
         add(words, "signed", findings->signatures.domain, NULL);
+    if (findings->signatures.unsigned_reason != NULL)
+        add(words, "unsigned", findings->signatures.unsigned_reason, NULL);
     return g_strv_builder_end(words);
 }
 

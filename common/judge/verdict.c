@@ -8,6 +8,7 @@
 #include "judge/results.h"
 #include "judge/rows.h"
 #include "judge/subject.h"
+#include "mail/signed_field.h"
 
 #define RESULTS_FIELD "Authentication-Results"
 #define QUARANTINE_FIELD "Postern-Quarantine"
@@ -105,7 +106,9 @@ static gboolean remove_forged(PosternEdits *edits, const PosternHeader *header, 
         if (is_forged(&g_array_index(header->odd_lines, PosternHeaderField, i), facts) &&
             !postern_edits_remove_odd_line(edits, i))
             return FALSE;
-    return !header->too_many && edits->list->len + INSERTED_MAX <= POSTERN_HEADER_EDITS_MAX;
+    guint folds = facts->policy->checks & POSTERN_CHECK_SIGN ? POSTERN_SIGN_FOLDS_MAX : 0;
+
+    return !header->too_many && edits->list->len + INSERTED_MAX + folds <= POSTERN_HEADER_EDITS_MAX;
 }
 
 /* "infected (NAME)", or "KIND (what), KIND (what)"; each text has a bound, and no line of it is long. */
@@ -143,6 +146,25 @@ static gboolean insert_signatures(PosternEdits *edits, const PosternCase *facts)
     return count > 0;
 }
 
+/* The fields that our signature covers, in the form that it was made for (mail/signed_field.h). */
+static void fold_signed(PosternEdits *edits, const PosternHeader *header)
+{
+    for (guint i = 0; i < header->fields->len; i++) {
+        const PosternHeaderField *field = &g_array_index(header->fields, PosternHeaderField, i);
+
+        if (!postern_signed_field_is(field) || !postern_signed_field_is_long(field))
+            continue;
+        g_autofree char *name = g_strndup(field->name, field->name_length);
+        g_autofree char *value = postern_signed_field_fold(field);
+        guint occurrence = 0;
+
+        while (postern_header_find(header, name, occurrence) != field)
+            occurrence++;
+        if (value)
+            postern_edits_change(edits, name, occurrence, value);
+    }
+}
+
 /* All but what is inserted on top of all. A Subject that our signature covers stays. */
 static void change(PosternEdits *edits, const PosternCase *facts, const PosternRow *row, PosternAction action,
                    const PosternHeader *header)
@@ -150,6 +172,8 @@ static void change(PosternEdits *edits, const PosternCase *facts, const PosternR
     gboolean is_signed = insert_signatures(edits, facts);
     gboolean suspect = action == POSTERN_ACTION_MARK || action == POSTERN_ACTION_QUARANTINE;
 
+    if (is_signed && header)
+        fold_signed(edits, header);
     if (suspect && header && *facts->policy->subject_tag && !is_signed)
         postern_subject_tag(edits, header, facts->policy->subject_tag);
     if (tells_virus_status(facts))

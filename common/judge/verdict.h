@@ -46,9 +46,10 @@ typedef struct {
  * Received-SPF, where received_spf is on, and those removed that name us, or then nobody, where
  * authentication_results is on; `Postern-Quarantine: CHECK: text` with QUARANTINE, and any other removed
  * where authentication_results is on. However they are spelt, lines that some program would take for such a
- * field go too (mail/header.h). Then our DKIM-Signature fields, where checks has SIGN; Subject with
- * subject_tag, where a row says mark or quarantine, but not where we sign, for Subject is signed. There are
- * none where the message is not passed on, nor with observe.
+ * field go too (mail/header.h). Then our DKIM-Signature fields, where checks has SIGN, and the fields that
+ * they cover folded, where their lines are long (mail/signed_field.h); Subject with subject_tag, where a row
+ * says mark or quarantine, but not where we sign, for Subject is signed. There are none where the message is
+ * not passed on, nor with observe.
  */
 PosternVerdict *postern_verdict_decide(const PosternPolicy *policy, const PosternFindings *findings,
                                        const PosternEnvelope *envelope, const PosternHeader *header);

@@ -118,8 +118,21 @@ static void add_virus(JsonBuilder *builder, const PosternVirusFinding *virus)
     json_builder_end_object(builder);
 }
 
+/* Of a capsule: a scan signs nothing. */
+static void add_signing(JsonBuilder *builder, const PosternSignatures *signatures)
+{
+    if (signatures->domain == NULL && signatures->unsigned_reason == NULL)
+        return;
+    json_builder_set_member_name(builder, "signing");
+    json_builder_begin_object(builder);
+    add_text(builder, "domain", signatures->domain);
+    add_text(builder, "unsigned", signatures->unsigned_reason);
+    json_builder_end_object(builder);
+}
+
 static void add_findings(JsonBuilder *builder, const PosternFindings *findings, const PosternVerdict *verdict)
 {
+    add_signing(builder, &findings->signatures);
     add_spf(builder, "spf", &findings->spf);
     if (findings->spf_helo.result != POSTERN_SPF_NOT_CHECKED)
         add_spf(builder, "spf_helo", &findings->spf_helo);

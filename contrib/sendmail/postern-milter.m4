@@ -9,4 +9,6 @@ dnl Mail that is submitted on this machine comes from 127.0.0.1 (submit.cf), or 
 dnl first belongs to [clients] own_networks in postern.conf. Users who log in need nothing here: the milter is
 dnl told of them.
 dnl
+dnl Sendmail breaks lines of 990 octets and more, and our signature with them, where RFC 5322 allows 998:
+define(`SMTP_MAILER_LL', `1000')dnl
 INPUT_MAIL_FILTER(`postern', `S=inet:8891@127.0.0.1, F=T, T=C:30s;S:30s;R:30s;E:5m')dnl

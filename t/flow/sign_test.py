@@ -23,7 +23,7 @@ MESSAGES = {
     "empty body": AUTHOR + b"Subject: nothing\r\n\r\n",
     "no body at all": AUTHOR + b"Subject: nothing\r\n",
     "trailing blanks": AUTHOR + b"\r\na \t \r\n  b\r\n \r\n\r\n\r\n",
-    "long line": AUTHOR + b"\r\n" + b"x y\t" * 20000 + b"\r\n",
+    "long lines": AUTHOR + (b"\r\n" + b"x y\t" * 249 + b"xy") * 1000 + b"\r\n",
     "8 bit": AUTHOR + "Subject: für\r\n\r\nGrüße\r\n".encode() + b"\xff\xfe\x80\r\n",
     "no last line end": AUTHOR + b"\r\nno end",
     "repeated fields": AUTHOR + b"Resent-To: a@x.example\r\nResent-To: b@x.example\r\n"

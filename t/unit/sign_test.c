@@ -136,14 +136,50 @@ static void test_what_cannot_be_signed(void)
     expect_unsigned("From: a@example.org\r\nno field\r\n\r\n", "would read the header alike");
     expect_unsigned("From: a@example.org\r\nSubject: a\rb\r\n\r\n", "would read the header alike");
     expect_unsigned("From: a@example.org\r\nSubject: a\n b\r\n\r\n", "CR or LF");
-    expect_unsigned("From: a@example.org\r\n\r\nbody\n", "ends with LF");
-    expect_unsigned("From: a@example.org\r\n\r\n\n", "ends with LF");
+    expect_unsigned("From: a@example.org\r\n\r\nbody\n", "no line end");
+    expect_unsigned("From: a@example.org\r\n\r\n\n", "no line end");
+    expect_unsigned("From: a@example.org\r\n\r\na\nb\r\n", "no line end");
+    expect_unsigned("From: a@example.org\r\n\r\na\rb\r\n", "no line end");
+    expect_unsigned("From: a@example.org\r\n\r\na\r\r\n", "no line end");
     expect_unsigned("From: a@example.org\r\nSubject\t: a\r\n\r\n", "would read the header alike");
     expect_unsigned(long_field, "too long");
     expect_unsigned(many->str, "too many fields");
     static const char nul[] = "From: a@example.org\r\nX-Other: a\0b\r\n\r\n";
     g_autoptr(PosternFindings) findings = sign_octets(engine, nul, sizeof nul - 1);
     g_assert_cmpuint(findings->signatures.fields->len, ==, 0);
+    static const char body_nul[] = "From: a@example.org\r\n\r\na\0b\r\n";
+    g_autoptr(PosternFindings) body = sign_octets(engine, body_nul, sizeof body_nul - 1);
+    g_assert_cmpstr(body->signatures.unsigned_reason, ==, "the body has a NUL octet");
+}
+
+/* RFC 6376 5.3: lines that a mail server breaks are folded, or the message is not signed, and it is said. */
+static void test_long_lines(void)
+{
+    g_autofree char *word = g_strnfill(POSTERN_SIGN_BODY_LINE_MAX_OCTETS + 1, 'w');
+    const char *fits = word + 1;
+    g_autoptr(GString) words = g_string_new(NULL);
+    for (guint i = 0; i < 300; i++)
+        g_string_append_printf(words, "<%u@example.org> ", i);
+    g_autofree char *longest = g_strdup_printf("From: a@example.org\r\n\r\n%s\r\n%s", fits, fits);
+    g_autofree char *body = g_strdup_printf("From: a@example.org\r\n\r\n%s\r\n", word);
+    g_autofree char *cut = g_strdup_printf("From: a@example.org\r\n\r\n%s", word);
+    g_autofree char *subject = g_strdup_printf("From: a@example.org\r\nSubject: %s\r\n\r\n", word);
+    g_autofree char *other = g_strdup_printf("From: a@example.org\r\nX-Other: %s\r\n\r\n", word);
+    g_autofree char *foldable = g_strdup_printf("From: a@example.org\r\nReferences: %s\r\n\r\n", words->str);
+    g_autofree char *elsewhere = g_strdup_printf("From: a@example.biz\r\n\r\n%s\r\n", word);
+    expect_unsigned(body, "longer than 998 octets");
+    expect_unsigned(cut, "longer than 998 octets");
+    expect_unsigned(subject, "a word longer than a line");
+    const char *const good[] = {longest, other, foldable};
+    for (gsize i = 0; i < G_N_ELEMENTS(good); i++) {
+        g_autoptr(PosternFindings) findings = sign(good[i]);
+        g_assert_cmpuint(findings->signatures.fields->len, ==, 2);
+        g_assert_null(findings->signatures.unsigned_reason);
+    }
+    g_autoptr(PosternFindings) said = sign(body);
+    g_assert_nonnull(strstr(said->signatures.unsigned_reason, "longer than 998 octets"));
+    g_autoptr(PosternFindings) keyless = sign(elsewhere);
+    g_assert_null(keyless->signatures.unsigned_reason);
 }
 
 /* Whoever adds a second From or Subject breaks the signature; other additions do not. */
@@ -210,7 +246,7 @@ static void append_body(GRand *random, GString *out, guint number)
 {
     guint lines = number % 10 == 0 ? 0 : (guint)g_rand_int_range(random, 1, 30);
     for (guint i = 0; i < lines; i++) {
-        append_words(random, out, (guint)g_rand_int_range(random, 0, number % 7 == 0 ? 400 : 12));
+        append_words(random, out, (guint)g_rand_int_range(random, 0, number % 7 == 0 ? 60 : 12));
         g_string_append(out, g_rand_int_range(random, 0, 4) == 0 ? "  \t\r\n" : "\r\n");
     }
     for (guint i = 0; i < number % 4; i++)
@@ -245,13 +281,15 @@ static void test_round_trip(void)
 
 static void test_large_messages(void)
 {
-    g_autofree char *line = g_strnfill(100000, 'x');
-    g_autofree char *subject = g_strnfill(60000, 's');
+    g_autofree char *line = g_strnfill(POSTERN_SIGN_BODY_LINE_MAX_OCTETS, 'x');
+    g_autoptr(GString) subject = g_string_new(NULL);
+    while (subject->len < 60000)
+        g_string_append(subject, "subject ");
     g_autoptr(GString) message = g_string_new("From: a@example.org\r\n");
     for (guint i = 0; i < POSTERN_SIGN_HEADER_FIELDS_MAX - 2; i++)
         g_string_append(message, "Content-Transfer-Encoding: 8bit\r\n");
-    g_string_append_printf(message, "Subject: %s\r\n\r\n", subject);
-    for (guint i = 0; i < 100; i++)
+    g_string_append_printf(message, "Subject: %s\r\n\r\n", subject->str);
+    for (guint i = 0; i < 10000; i++)
         g_string_append_printf(message, "%s\r\n\r\n", line);
     g_autoptr(PosternFindings) findings = sign_octets(engine, message->str, message->len);
     g_assert_cmpuint(findings->signatures.fields->len, ==, 2);
@@ -334,6 +372,7 @@ int main(int argc, char **argv)
     g_test_add_func("/sign/tags", test_tags);
     g_test_add_func("/sign/whose_key", test_whose_key);
     g_test_add_func("/sign/what_cannot_be_signed", test_what_cannot_be_signed);
+    g_test_add_func("/sign/long_lines", test_long_lines);
     g_test_add_func("/sign/oversigning", test_oversigning);
     g_test_add_func("/sign/round_trip", test_round_trip);
     g_test_add_func("/sign/large_messages", test_large_messages);

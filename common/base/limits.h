@@ -21,7 +21,8 @@
 /* SMTP, what a back-end sends. */
 #define POSTERN_REPLY_LINE_MAX_OCTETS 2048 /* RFC 5321 4.5.3.1.5 asks for 512 */
 #define POSTERN_REPLY_LINES_MAX 64
-#define POSTERN_REPLY_MAX_OCTETS 16384
+#define POSTERN_REPLY_MAX_OCTETS 16384           /* of one that are kept; the rest of it is passed over */
+#define POSTERN_REPLY_SKIPPED_MAX_OCTETS 1048576 /* of one in all */
 /* A reply of ours that names a check; the id of the message follows */
 #define POSTERN_REFUSAL_MAX_OCTETS 400
 

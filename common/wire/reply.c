@@ -73,7 +73,7 @@ void postern_reply_parser_clear(PosternReplyParser *parser)
 {
     postern_line_reader_clear(&parser->line);
     g_clear_pointer(&parser->partial, postern_reply_free);
-    parser->octets = 0;
+    parser->octets = parser->kept = 0;
 }
 
 /* The code of a line, or 0 where it is none of SMTP (RFC 5321 4.2.1; a client never asked for a 1yz). */
@@ -87,6 +87,7 @@ static guint parse_code(const char *line, gsize length)
     return (guint)((line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0'));
 }
 
+/* What is too much is passed over, so that a refusal stays one however long it is. */
 static const char *take_line(PosternReplyParser *parser, const char *line, gsize length)
 {
     guint code = parse_code(line, length);
@@ -97,10 +98,16 @@ static const char *take_line(PosternReplyParser *parser, const char *line, gsize
         parser->partial = reply_of_code(code);
     if (parser->partial->code != code)
         return "a reply with different codes";
-    if (parser->partial->lines->len >= POSTERN_REPLY_LINES_MAX)
-        return "a reply of too many lines";
-    g_ptr_array_add(parser->partial->lines, g_strdup(length > CODE_DIGITS ? line + CODE_DIGITS + 1 : ""));
+    parser->kept += length;
+    if (parser->partial->lines->len < POSTERN_REPLY_LINES_MAX && parser->kept <= POSTERN_REPLY_MAX_OCTETS)
+        g_ptr_array_add(parser->partial->lines, g_strdup(length > CODE_DIGITS ? line + CODE_DIGITS + 1 : ""));
     return NULL;
+}
+
+/* A line without end that is none of SMTP, to be known before it ends. */
+static gboolean is_endless_nonsense(const PosternReplyParser *parser)
+{
+    return parser->line.too_long && parse_code(parser->line.partial->str, parser->line.partial->len) == 0;
 }
 
 /* One line: 1 where it was the last of its reply, 0 where not, -1 with *ret_problem. */
@@ -115,10 +122,10 @@ static int next_line(PosternReplyParser *parser, const char *data, gsize length,
 
     parser->octets += *ret_consumed;
     *ret_problem = NULL;
-    if (parser->line.too_long)
-        *ret_problem = "a reply line too long";
-    else if (parser->octets > POSTERN_REPLY_MAX_OCTETS)
+    if (parser->octets > POSTERN_REPLY_SKIPPED_MAX_OCTETS)
         *ret_problem = "a reply too long";
+    else if (is_endless_nonsense(parser))
+        *ret_problem = "not an SMTP reply";
     else if (result == 1)
         *ret_problem = take_line(parser, line, line_length);
     if (*ret_problem != NULL)
@@ -140,7 +147,7 @@ int postern_reply_parser_next(PosternReplyParser *parser, const char *data, gsiz
     }
     if (result == 1) {
         *ret_reply = g_steal_pointer(&parser->partial);
-        parser->octets = 0;
+        parser->octets = parser->kept = 0;
         postern_line_reader_clear(&parser->line);
     }
     return result;

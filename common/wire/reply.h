@@ -30,7 +30,8 @@ char *postern_reply_to_text(const PosternReply *reply);
 typedef struct {
     PosternLineReader line;
     PosternReply *partial;
-    gsize octets;
+    gsize octets; /* of the reply that comes in */
+    gsize kept;   /* of these in partial */
 } PosternReplyParser;
 
 void postern_reply_parser_init(PosternReplyParser *parser);
@@ -38,10 +39,11 @@ void postern_reply_parser_init(PosternReplyParser *parser);
 void postern_reply_parser_clear(PosternReplyParser *parser);
 
 /*
- * 1: *ret_reply is the next reply, the caller's. 0: all was taken, more needed. -1: not SMTP, a line too long
- * (POSTERN_REPLY_LINE_MAX_OCTETS), too many lines (POSTERN_REPLY_LINES_MAX) or octets, or lines of one reply
- * with different codes; *ret_problem (static) says which; the connection is of no more use. *ret_consumed
- * octets were taken. Lines that end in a bare LF are taken (real back-ends exist that do).
+ * 1: *ret_reply is the next reply, the caller's. 0: all was taken, more needed. -1: not SMTP, lines of one
+ * reply with different codes, or more than POSTERN_REPLY_SKIPPED_MAX_OCTETS; *ret_problem (static) says
+ * which; the connection is of no more use. *ret_consumed octets were taken. A line is cut at
+ * POSTERN_REPLY_LINE_MAX_OCTETS, a reply at POSTERN_REPLY_LINES_MAX lines and POSTERN_REPLY_MAX_OCTETS: what
+ * it says is its code. Lines that end in a bare LF are taken (real back-ends exist that do).
  */
 int postern_reply_parser_next(PosternReplyParser *parser, const char *data, gsize length, gsize *ret_consumed,
                               PosternReply **ret_reply, const char **ret_problem);

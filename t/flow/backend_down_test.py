@@ -23,7 +23,6 @@ OPENING_TROUBLE = {
     "EHLO refused for now": ({"refuse": {"ehlo": "451 4.3.0 Later"}}, "refused EHLO: 451 4.3.0 Later"),
     "garbage for a greeting": ({"form": {"greeting": "garbage"}}, "does not speak SMTP"),
     "garbage for EHLO": ({"form": {"ehlo": "garbage"}}, "does not speak SMTP"),
-    "overlong greeting": ({"form": {"greeting": "overlong"}}, "does not speak SMTP"),
     "endless greeting": ({"form": {"greeting": "endless"}}, "does not speak SMTP"),
     "endless EHLO": ({"form": {"ehlo": "endless"}}, "does not speak SMTP"),
     "cut at the greeting": ({"drop": {"greeting"}}, "closed the connection"),
@@ -165,7 +164,7 @@ class BackendDownTest(ProxyTestCase):
 
     def test_mad_replies_in_a_transaction(self):
         for step in ("xclient", "mail", "rcpt", "data", "dot"):
-            for form in ("garbage", "overlong"):
+            for form in ("garbage", "endless"):
                 with self.subTest(step, form=form):
                     backend = self.backend()
                     server = self.proxy(backend, proxy={"threads": 1})
@@ -178,11 +177,30 @@ class BackendDownTest(ProxyTestCase):
                     self.assertEqual(client.deliver(SENDER, [RECIPIENT], MESSAGE).code, 250)
                     server.stop()
 
+    def test_a_long_refusal_stays_one(self):
+        """However much a back-end has to say: its code counts, and the client hears a part."""
+        for step, reply in (("rcpt", "550 5.1.1 No"), ("data", "554 5.7.1 No"), ("dot", "550 5.7.1 No"),
+                            ("dot", "452 4.3.1 No"), ("mail", "550 5.7.1 No"), ("xclient", "554 5.7.1 No")):
+            for form in ("long", "overlong"):
+                with self.subTest(step, form=form):
+                    backend = self.backend()
+                    server = self.proxy(backend, proxy={"threads": 1})
+                    self.wait_for_service(server)
+                    backend.options.refuse[step] = reply
+                    backend.options.form[step] = form
+                    with Client(server.port) as client:
+                        client.ehlo()
+                        heard = client.deliver(SENDER, [RECIPIENT], MESSAGE)
+                    self.assertEqual(f"{heard.code} {heard.text[:8]}", reply)
+                    self.assertLess(len(heard.raw), 2100)
+                    server.stop()
+
     def test_odd_but_right_replies(self):
-        for form in ("multiline", "split", "code", "newline", "long"):
+        for form in ("multiline", "split", "code", "newline", "long", "overlong"):
             with self.subTest(form):
                 backend = self.backend(form={"*": form, "ehlo": "plain" if form == "code" else form})
-                server = self.proxy(backend)
+                # Codes without a word do not say that it was relaying that they refused.
+                server = self.proxy(backend, proxy={"relay_probe": "no"} if form == "code" else {})
                 self.assertEqual(self.deliver(server), 250)
                 self.assertEqual(backend.messages()[0].octets, MESSAGE)
                 server.stop()

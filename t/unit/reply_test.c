@@ -138,13 +138,17 @@ static void test_nul(void)
     }
 }
 
-static void check_limit(const char *input, gboolean accepted)
+/* kept: octets that are handed on; 0: it is none. */
+static void check_limit(const char *input, gsize kept)
 {
     for (gsize j = 0; j < G_N_ELEMENTS(trickle_pieces); j++) {
         Parsing parsing;
 
         parse(&parsing, input, strlen(input), trickle_pieces[j]);
-        g_assert_cmpint(parsing.result, ==, accepted ? 1 : -1);
+        g_assert_cmpint(parsing.result, ==, kept > 0 ? 1 : -1);
+        g_assert_cmpuint(parsing.count, ==, kept > 0 ? 1 : 0);
+        g_assert_cmpuint(parsing.replies->len, ==, kept);
+        g_assert_true(kept == 0 || g_str_has_prefix(parsing.replies->str, "550"));
         parsing_clear(&parsing);
     }
 }
@@ -152,10 +156,10 @@ static void check_limit(const char *input, gboolean accepted)
 static char *lines(guint count, gsize octets)
 {
     GString *input = g_string_new(NULL);
-    g_autofree char *text = g_strnfill(octets - strlen("250-\r\n"), 'a');
+    g_autofree char *text = g_strnfill(octets - strlen("550-\r\n"), 'a');
 
     for (guint i = 0; i < count; i++)
-        g_string_append_printf(input, "250%c%s\r\n", i + 1 < count ? '-' : ' ', text);
+        g_string_append_printf(input, "550%c%s\r\n", i + 1 < count ? '-' : ' ', text);
     return g_string_free(input, FALSE);
 }
 
@@ -164,20 +168,26 @@ static void test_limits(void)
     static const struct {
         guint lines;
         gsize octets; /* of each, with CRLF */
-        gboolean accepted;
+        gsize kept;
     } rows[] = {
-        {1, POSTERN_REPLY_LINE_MAX_OCTETS, TRUE},
-        {1, POSTERN_REPLY_LINE_MAX_OCTETS + 1, FALSE},
-        {POSTERN_REPLY_LINES_MAX, 10, TRUE},
-        {POSTERN_REPLY_LINES_MAX + 1, 10, FALSE},
-        {POSTERN_REPLY_MAX_OCTETS / POSTERN_REPLY_LINE_MAX_OCTETS, POSTERN_REPLY_LINE_MAX_OCTETS, TRUE},
-        {POSTERN_REPLY_MAX_OCTETS / POSTERN_REPLY_LINE_MAX_OCTETS + 1, POSTERN_REPLY_LINE_MAX_OCTETS, FALSE},
+        {1, POSTERN_REPLY_LINE_MAX_OCTETS, POSTERN_REPLY_LINE_MAX_OCTETS},
+        {1, POSTERN_REPLY_LINE_MAX_OCTETS + 1, POSTERN_REPLY_LINE_MAX_OCTETS},
+        {1, 500000, POSTERN_REPLY_LINE_MAX_OCTETS},
+        {POSTERN_REPLY_LINES_MAX, 10, POSTERN_REPLY_LINES_MAX * 10},
+        {POSTERN_REPLY_LINES_MAX + 1, 10, POSTERN_REPLY_LINES_MAX * 10},
+        {10000, 10, POSTERN_REPLY_LINES_MAX * 10},
+        {8, POSTERN_REPLY_LINE_MAX_OCTETS, 8 * POSTERN_REPLY_LINE_MAX_OCTETS},
+        {9, POSTERN_REPLY_LINE_MAX_OCTETS, 8 * POSTERN_REPLY_LINE_MAX_OCTETS},
+        {60, 10000, 8 * POSTERN_REPLY_LINE_MAX_OCTETS},
+        {1, POSTERN_REPLY_SKIPPED_MAX_OCTETS, POSTERN_REPLY_LINE_MAX_OCTETS},
+        {1, POSTERN_REPLY_SKIPPED_MAX_OCTETS + 1, 0},
+        {120000, 10, 0},
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autofree char *input = lines(rows[i].lines, rows[i].octets);
 
-        check_limit(input, rows[i].accepted);
+        check_limit(input, rows[i].kept);
     }
 }
 
@@ -185,7 +195,7 @@ static void test_endless_line_ends(void)
 {
     g_autofree char *input = g_strnfill(POSTERN_REPLY_LINE_MAX_OCTETS, '2');
 
-    check_limit(input, FALSE);
+    check_limit(input, 0);
 }
 
 static void test_parser_is_used_again(void)

@@ -40,9 +40,13 @@ gboolean postern_session_next_action(PosternSession *session, PosternSessionActi
     if (action == NULL)
         return FALSE;
     *ret_action = *action;
-    if (action->kind == POSTERN_SESSION_SEND_MESSAGE && session->transaction != NULL &&
-        session->transaction->verdict != NULL)
-        ret_action->edits = session->transaction->verdict->edits;
+    const PosternTransaction *transaction = session->transaction;
+    if (action->kind != POSTERN_SESSION_SEND_MESSAGE || transaction == NULL)
+        return TRUE;
+    if (transaction->edits != NULL)
+        ret_action->edits = transaction->edits;
+    else if (transaction->verdict != NULL)
+        ret_action->edits = transaction->verdict->edits;
     return TRUE;
 }
 

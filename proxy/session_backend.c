@@ -257,6 +257,7 @@ static void handle_rcpt_reply(PosternSession *session, const PosternReply *reply
 static void handle_data_reply(PosternSession *session, const PosternReply *reply, gint64 now)
 {
     if (reply->code == 354) {
+        postern_session_trace(session);
         postern_session_act(session, POSTERN_SESSION_SEND_MESSAGE, session->transaction->message, NULL);
         return;
     }

@@ -40,6 +40,7 @@ static void transaction_free(PosternTransaction *transaction)
     postern_reply_free(transaction->mail_refusal);
     postern_message_unref(transaction->message);
     postern_verdict_free(transaction->verdict);
+    postern_edits_free(transaction->edits);
     g_free(transaction->failure);
     g_strfreev(transaction->findings);
     g_free(transaction->problem);

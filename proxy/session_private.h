@@ -10,6 +10,7 @@
  *   session_verdict.c     inspection and verdict
  *   session_hold.c        how long a back-end is borrowed
  *   session_backend.c     what it is asked, its answers, delivery
+ *   session_trace.c       the Received field
  *   session_keep.c        capsules of messages
  *   session_log.c         replies and closing lines
  */
@@ -128,6 +129,7 @@ typedef struct {
     gboolean origin_sought;
     gboolean inspecting; /* an inspection of the shell's runs */
     PosternVerdict *verdict;
+    PosternEdits *edits; /* the verdict's, and our trace, or NULL: the verdict's alone */
     char **findings; /* for the closing line (judge/findings_log.h) */
     char *problem;
     char *last_refusal; /* what the client heard last of a refused recipient */
@@ -296,6 +298,11 @@ void postern_session_watch_hold(PosternSession *session, gint64 now);
 void postern_session_judge_hold(PosternSession *session, gint64 now);
 /* TRUE where the envelope has been told so often that no more may be added to it. */
 gboolean postern_session_has_repeated_enough(const PosternSession *session);
+
+/* session_trace.c */
+/* The message goes out: with a Received field of ours (RFC 5321 4.4), if the back-end's does not name the
+ * client. */
+void postern_session_trace(PosternSession *session);
 
 /* session_keep.c */
 /* The verdict is there: a capsule of the message, where one is wanted. */

@@ -218,9 +218,9 @@ static inline void mta_command(World *world, Mta *mta, const char *command)
 }
 
 /* Takes the field that the proxy has inserted out of the message, with its folds. */
-static inline void remove_inserted_field(GString *got)
+static inline void remove_inserted_field(GString *got, const char *begin)
 {
-    const char *start = strstr(got->str, "Authentication-Results: mx.test;");
+    const char *start = strstr(got->str, begin);
     g_assert_nonnull(start);
     const char *end = start;
     do {
@@ -231,13 +231,16 @@ static inline void remove_inserted_field(GString *got)
     g_string_erase(got, start - got->str, end - start);
 }
 
-/* The octets are the client's, the field that policy wants aside. */
+/* The octets are the client's, the fields that policy and the trace want aside. */
 static inline void check_octets(const World *world, const Message *message, GString *got)
 {
     const PosternConfiguration *configuration = world->settings->configuration;
     if (configuration->policy.authentication_results && configuration->proxy.inspect &&
         configuration->proxy.mode == POSTERN_MODE_ENFORCE)
-        remove_inserted_field(got);
+        remove_inserted_field(got, "Authentication-Results: mx.test;");
+    if (configuration->proxy.role == POSTERN_ROLE_BORDER &&
+        configuration->proxy.client_address != POSTERN_CLIENT_ADDRESS_XCLIENT)
+        remove_inserted_field(got, "Received: from ");
     g_autoptr(GString) meant = g_string_new_len(message->octets->str, (gssize)message->octets->len);
     if (meant->len > 0 && !g_str_has_suffix(meant->str, "\r\n"))
         g_string_append(meant, "\r\n");

@@ -4,6 +4,7 @@
 
 #include "checks/arc_results.h"
 #include "checks/dkim_tags.h"
+#include "checks/spf_domain.h"
 #include "dns/question.h"
 
 #define RESULTS_FIELD "ARC-Authentication-Results"
@@ -136,6 +137,15 @@ static void find_question(PosternArcChain *chain, PosternArcSignature *signature
         signature->question = g_strdup(question->name);
 }
 
+/* A tag that is a domain name: U-labels as A-labels, as in DKIM (RFC 8616 4); "" if there is none. */
+static char *take_name(const PosternTagList *tags, const char *name)
+{
+    g_autofree char *value = postern_dkim_collapse(postern_tag_list_get(tags, name));
+    char *ascii = g_str_is_ascii(value) ? NULL : postern_spf_domain_to_ascii(value);
+
+    return ascii != NULL ? ascii : g_steal_pointer(&value);
+}
+
 /* What seal and signature have in common (RFC 8617 4.1.2, 4.1.3). */
 static void read_signature(PosternArcChain *chain, PosternArcSignature *signature, const char *what,
                            guint instance)
@@ -145,8 +155,8 @@ static void read_signature(PosternArcChain *chain, PosternArcSignature *signatur
     const char *time = postern_tag_list_get(tags, "t");
     gint64 number = 0;
 
-    signature->domain = postern_dkim_collapse(postern_tag_list_get(tags, "d"));
-    signature->selector = postern_dkim_collapse(postern_tag_list_get(tags, "s"));
+    signature->domain = take_name(tags, "d");
+    signature->selector = take_name(tags, "s");
     signature->algorithm = g_strdup(algorithm);
     signature->signature = decode(postern_tag_list_get(tags, "b"));
     if (algorithm == NULL ||

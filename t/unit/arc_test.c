@@ -19,6 +19,7 @@ typedef struct {
     EVP_PKEY *key;
     const char *algorithm;
     const char *form; /* c= */
+    const char *domain;
     char *record;
 } Key;
 
@@ -30,6 +31,8 @@ static char *encode(const guint8 *octets, gsize length)
 static Key make_key(gboolean rsa)
 {
     Key key = {.algorithm = rsa ? "rsa-sha256" : "ed25519-sha256", .form = "c=relaxed/relaxed; "};
+
+    key.domain = "sealer.example";
     guint8 *der = NULL;
     guint8 raw[32];
     gsize length = sizeof raw;
@@ -101,11 +104,10 @@ static void add_set(GString *message, GString *seals, const Key *key, guint inst
     g_autofree char *hash = body_hash();
     g_autofree char *aar = g_strdup_printf("ARC-Authentication-Results: i=%u; %s", instance, results);
     g_autofree char *ams = g_strdup_printf("ARC-Message-Signature: i=%u; a=%s; %s"
-                                           "d=sealer.example; s=s; h=%s; bh=%s; b=",
-                                           instance, key->algorithm, key->form, names, hash);
-    g_autofree char *seal =
-        g_strdup_printf("ARC-Seal: i=%u; a=%s; cv=%s; d=sealer.example; s=s; t=1; b=", instance,
-                        key->algorithm, instance == 1 ? "none" : "pass");
+                                           "d=%s; s=s; h=%s; bh=%s; b=",
+                                           instance, key->algorithm, key->form, key->domain, names, hash);
+    g_autofree char *seal = g_strdup_printf("ARC-Seal: i=%u; a=%s; cv=%s; d=%s; s=s; t=1; b=", instance,
+                                            key->algorithm, instance == 1 ? "none" : "pass", key->domain);
     g_autoptr(GString) octets = g_string_new(NULL);
 
     if (strstr(names, "from") != NULL)
@@ -147,8 +149,9 @@ static void answer_others(PosternAnswers *answers, const PosternQuestion *ours)
     }
 }
 
-/* status: of the answer where it has no record. */
-static PosternFindings *check(const GString *message, const char *record, PosternAnswerStatus status)
+/* status: of the answer where it has no record. Either may be NULL. */
+static PosternFindings *check_records(const GString *message, const char *record, const char *more,
+                                      PosternAnswerStatus status)
 {
     g_autoptr(PosternArcEngine) engine = postern_arc_engine_new();
     g_autoptr(PosternAnswers) answers = postern_answers_new();
@@ -159,6 +162,8 @@ static PosternFindings *check(const GString *message, const char *record, Poster
 
     if (record != NULL)
         postern_answer_add(answer, record, strlen(record));
+    if (more != NULL)
+        postern_answer_add(answer, more, strlen(more));
     if (postern_check_arc(engine, message->str, message->len, header, answers, findings) == 0) {
         g_assert_cmpint(findings->arc.result, ==, POSTERN_ARC_NOT_CHECKED);
         answer_others(answers, question);
@@ -168,6 +173,11 @@ static PosternFindings *check(const GString *message, const char *record, Poster
     }
     postern_answer_free(answer);
     return findings;
+}
+
+static PosternFindings *check(const GString *message, const char *record, PosternAnswerStatus status)
+{
+    return check_records(message, record, NULL, status);
 }
 
 #define SAYS "mx.example; dmarc=pass header.from=Author.Example"
@@ -189,6 +199,44 @@ static void test_pass(gconstpointer rsa)
     g_assert_cmpstr(newest->sealer, ==, "sealer.example");
     g_assert_cmpstr(newest->dmarc, ==, "pass");
     g_assert_cmpstr(newest->dmarc_domain, ==, "author.example");
+}
+
+/* l= counts only if it counts all of the body. */
+static void test_body_length(void)
+{
+    g_auto(Key) key = make_key(FALSE);
+
+    for (gint more = -1; more <= 1; more++) {
+        g_autofree char *form =
+            g_strdup_printf("c=relaxed/relaxed; l=%d; ", (gint)strlen(RELAXED_BODY) + more);
+        key.form = form;
+        g_autoptr(GString) message = make_chain(&key, 1, "from", SAYS);
+        g_autoptr(PosternFindings) findings = check(message, key.record, POSTERN_ANSWER_NODATA);
+        g_assert_cmpint(findings->arc.result, ==, more == 0 ? POSTERN_ARC_PASS : POSTERN_ARC_FAIL);
+        g_string_append(message, "What was added.\r\n");
+        g_autoptr(PosternFindings) longer = check(message, key.record, POSTERN_ANSWER_NODATA);
+        g_assert_cmpint(longer->arc.result, ==, POSTERN_ARC_FAIL);
+    }
+}
+
+/* Each of several keys is tried, and U-labels in d= are A-labels in the DNS, as for DKIM. */
+static void test_keys_and_names(void)
+{
+    g_auto(Key) key = make_key(TRUE);
+    g_auto(Key) other = make_key(TRUE);
+
+    key.domain = "\xef\xbd\x93"
+                 "ealer.example";
+    g_autoptr(GString) message = make_chain(&key, 2, "from", SAYS);
+    g_autoptr(PosternFindings) first =
+        check_records(message, key.record, other.record, POSTERN_ANSWER_NODATA);
+    g_autoptr(PosternFindings) last = check_records(message, other.record, key.record, POSTERN_ANSWER_NODATA);
+    g_autoptr(PosternFindings) none = check_records(message, other.record, NULL, POSTERN_ANSWER_NODATA);
+
+    g_assert_cmpint(first->arc.result, ==, POSTERN_ARC_PASS);
+    g_assert_cmpint(last->arc.result, ==, POSTERN_ARC_PASS);
+    g_assert_cmpint(none->arc.result, ==, POSTERN_ARC_FAIL);
+    g_assert_cmpstr(((PosternArcSet *)g_ptr_array_index(last->arc.sets, 0))->sealer, ==, "sealer.example");
 }
 
 /* Any octet of what is sealed that is another one breaks the chain. */
@@ -371,6 +419,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_data_func("/arc/pass/rsa", GINT_TO_POINTER(1), test_pass);
     g_test_add_data_func("/arc/pass/ed25519", NULL, test_pass);
+    g_test_add_func("/arc/body-length", test_body_length);
+    g_test_add_func("/arc/keys-and-names", test_keys_and_names);
     g_test_add_func("/arc/altered", test_altered);
     g_test_add_func("/arc/dns", test_dns);
     g_test_add_func("/arc/uncovered-from", test_uncovered_from);

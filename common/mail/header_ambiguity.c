@@ -4,14 +4,21 @@
 
 #include "base/limits.h"
 
-/* What people are shown of a message, or what decides how its body is read. Of From, checks/author.h has more
- * to say: two of them are an error whatever they say. */
+/*
+ * What people are shown of a message, or what decides how its body is read. Of From, checks/author.h has more
+ * to say: two of them are an error whatever they say. Mailing lists add a second Sender or Reply-To to wanted
+ * mail.
+ */
 static const struct {
     const char *name;
     gboolean once; /* two that differ are read in different ways (RFC 5322 3.6, RFC 2045 3) */
 } shown[] = {
-    {"From", FALSE},        {"Sender", TRUE},       {"Reply-To", TRUE},
-    {"Subject", TRUE},      {"Content-Type", TRUE}, {"Content-Transfer-Encoding", TRUE},
+    {"From", FALSE},
+    {"Sender", FALSE},
+    {"Reply-To", FALSE},
+    {"Subject", TRUE},
+    {"Content-Type", TRUE},
+    {"Content-Transfer-Encoding", TRUE},
     {"Content-Disposition", TRUE},
 };
 

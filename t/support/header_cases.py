@@ -159,8 +159,8 @@ class View:
 
 def python_view(octets):
     message = email.parser.BytesHeaderParser(policy=email.policy.compat32).parsebytes(octets)
-    return View([(_octets(name), _octets(value)) for name, value in message.raw_items()],
-                _octets(message.get_payload()))
+    body = message._payload  # as it came: get_payload() decodes it, or fails to
+    return View([(_octets(name), _octets(value)) for name, value in message.raw_items()], _octets(body))
 
 
 def _octets(text):

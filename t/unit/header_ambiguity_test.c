@@ -32,6 +32,7 @@ static const Case cases[] = {
      POSTERN_HEADER_CLEAR, 0},
     {TEXT(GOOD "Subject: a  b\r\n c\r\nsubject:a b c \r\n" END), POSTERN_HEADER_CLEAR, 0},
     {TEXT(GOOD "From: b@example.com\r\n" END), POSTERN_HEADER_CLEAR, 0},
+    {TEXT(GOOD "Reply-To: b\r\nReply-To: c\r\nSender: d\r\nSender: e" END), POSTERN_HEADER_CLEAR, 0},
     /* Without a single field all of it is body to everybody. */
     {TEXT("no header\r\n\r\nmore"), POSTERN_HEADER_CLEAR, 0},
     {TEXT(" Subject: x" END), POSTERN_HEADER_CLEAR, 0},
@@ -63,7 +64,8 @@ static const Case cases[] = {
     {TEXT(GOOD "Subject: x\r\nTo: b\r\nSUBJECT: y" END), POSTERN_HEADER_FIELDS_DISAGREE, 4},
     {TEXT("Content-Type: text/plain\r\n" GOOD "Content-Type: text/html" END),
      POSTERN_HEADER_FIELDS_DISAGREE, 3},
-    {TEXT(GOOD "Reply-To: b\r\nReply-To:" END), POSTERN_HEADER_FIELDS_DISAGREE, 3},
+    {TEXT(GOOD "Content-Transfer-Encoding: 8bit\r\nContent-Transfer-Encoding:" END),
+     POSTERN_HEADER_FIELDS_DISAGREE, 3},
     /* The first is told. */
     {TEXT(GOOD "a\r\n: b\r\nSubject : c" END), POSTERN_HEADER_NO_COLON, 2},
     {TEXT("Subject: x\r\nSubject: y\r\n" GOOD "a\r\n" END), POSTERN_HEADER_FIELDS_DISAGREE, 2},

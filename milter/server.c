@@ -15,6 +15,7 @@
 #include "base/privileges.h"
 #include "dns/answers_file.h"
 #include "inspect/confinement.h"
+#include "inspect/monitor.h"
 #include "milter/filter.h"
 #include "milter/place.h"
 
@@ -32,6 +33,7 @@ typedef struct {
     PosternMilterSettings *settings;
     PosternCapsuleStore *capsules; /* or NULL */
     PosternAnswersFile *answers;
+    PosternInspectorMonitor *monitor;
     struct event *orders;
     struct event *tick; /* while draining */
     gint64 drain_until; /* monotonic, microseconds */
@@ -210,6 +212,20 @@ static void start_loop(Server *server)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+/* Ready is said once messages can be inspected. */
+static void watch_inspector(Server *server)
+{
+    const PosternConfiguration *configuration = server->settings->configuration;
+    g_autofree char *rest = g_strdup_printf("on %s%s", configuration->milter.socket,
+                                            configuration->milter.mode == POSTERN_MODE_OBSERVE
+                                                ? ", observing only: nothing is refused by policy"
+                                                : "");
+    g_autofree char *ready = g_strconcat("postern-milter " POSTERN_VERSION " is ready ", rest, NULL);
+    postern_log(POSTERN_LOG_NOTICE,
+                "postern-milter " POSTERN_VERSION " listens %s; it is ready once its inspector is", rest);
+    server->monitor = postern_inspector_monitor_new(server->loop, server->options->inspector_path, ready);
+}
+
 static gboolean start(Server *server, GError **error)
 {
     server->loop = event_base_new();
@@ -228,6 +244,7 @@ static gboolean start(Server *server, GError **error)
     server->orders =
         event_new(server->loop, server->options->orders, EV_READ | EV_PERSIST, on_orders, server);
     event_add(server->orders, NULL);
+    watch_inspector(server);
     start_loop(server);
     postern_capsule_store_start(server->capsules);
     return TRUE;
@@ -256,11 +273,6 @@ gboolean postern_milter_server_run(const PosternMilterServerOptions *options, GE
         !open_capsules(&server, user, error) || !give_up_rights(&server, user, error) ||
         !start(&server, error))
         return FALSE;
-    postern_log(POSTERN_LOG_NOTICE, "postern-milter " POSTERN_VERSION " is ready on %s%s",
-                options->configuration->milter.socket,
-                options->configuration->milter.mode == POSTERN_MODE_OBSERVE
-                    ? ", observing only: nothing is refused by policy"
-                    : "");
     (void)!write(options->ready, "", 1);
     (void)smfi_main();
     g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_SYSTEM,

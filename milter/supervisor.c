@@ -192,7 +192,8 @@ static void check_server(Supervisor *supervisor)
 static void check_inspector(Supervisor *supervisor)
 {
     g_autofree char *text = NULL;
-    if (supervisor->inspector != NULL && postern_inspector_process_check(supervisor->inspector, &text))
+    if (supervisor->inspector != NULL && postern_inspector_process_check(supervisor->inspector, &text) &&
+        text != NULL)
         postern_log(POSTERN_LOG_ERROR, "postern-inspector has ended (%s) and is started again", text);
 }
 

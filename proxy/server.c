@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/privileges.h"
 #include "inspect/confinement.h"
+#include "inspect/monitor.h"
 #include "inspect/spawn.h"
 #include "proxy/listener.h"
 #include "proxy/thread.h"
@@ -30,6 +31,7 @@ typedef struct {
     PosternProblem *problem;
     PosternResolverHealth *health;
     PosternInspectorProcess *inspector; /* a private one, or NULL */
+    PosternInspectorMonitor *monitor;   /* or NULL: nothing is inspected */
     GPtrArray *threads;                 /* of PosternProxyThread * */
     GPtrArray *listeners;               /* [thread], until it has them */
     GPtrArray *submission_listeners;
@@ -71,7 +73,9 @@ static gboolean start_inspector(Server *server, GError **error)
     const PosternConfiguration *configuration = server->settings->configuration;
     if (!configuration->proxy.inspect || configuration->inspector.socket[0] != '\0')
         return TRUE;
-    server->inspector = postern_inspector_process_new(server->path, NULL, error);
+    /* Once we are not root any more, who starts it again has to have stayed so: it becomes its own user. */
+    static const char *const keep[] = {"--keep", NULL};
+    server->inspector = postern_inspector_process_new(server->path, geteuid() == 0 ? keep : NULL, error);
     if (server->inspector == NULL)
         return FALSE;
     return geteuid() != 0 ||
@@ -109,13 +113,18 @@ static void check_descriptors(const PosternConfiguration *configuration)
                     configuration->proxy.max_connections, wanted, available);
 }
 
+static const char *inspector_path(const Server *server)
+{
+    return server->inspector != NULL ? postern_inspector_process_path(server->inspector)
+                                     : server->settings->configuration->inspector.socket;
+}
+
 static gboolean start_threads(Server *server, GError **error)
 {
     const PosternConfiguration *configuration = server->settings->configuration;
     const char *path = NULL;
     if (configuration->proxy.inspect)
-        path = server->inspector != NULL ? postern_inspector_process_path(server->inspector)
-                                         : configuration->inspector.socket;
+        path = inspector_path(server);
     server->inspects = path != NULL;
     for (guint i = 0; i < server->settings->threads; i++) {
         PosternProxyThreadOptions options = {
@@ -155,8 +164,8 @@ static gboolean start_threads_without_signals(Server *server, GError **error)
  */
 static gboolean can_reload(const Server *server, const PosternConfiguration *wanted, GError **error)
 {
-    guint programs = POSTERN_RELOAD_RESTARTS_PROXY |
-                     (server->inspector != NULL ? POSTERN_RELOAD_RESTARTS_INSPECTOR : 0);
+    guint programs =
+        POSTERN_RELOAD_RESTARTS_PROXY | (server->inspector != NULL ? POSTERN_RELOAD_RESTARTS_INSPECTOR : 0);
     if (!postern_configuration_can_reload(server->settings->configuration, wanted, programs, error))
         return FALSE;
     if (!wanted->proxy.inspect || server->inspects)
@@ -236,7 +245,7 @@ static void check_inspector(Server *server)
 {
     g_autofree char *text = NULL;
     if (server->inspector != NULL && !server->draining &&
-        postern_inspector_process_check(server->inspector, &text))
+        postern_inspector_process_check(server->inspector, &text) && text != NULL)
         postern_log(POSTERN_LOG_ERROR, "postern-inspector has ended (%s) and is started again", text);
 }
 
@@ -320,6 +329,7 @@ static void server_clear(Server *server)
     g_ptr_array_unref(server->threads);
     g_clear_pointer(&server->listeners, g_ptr_array_unref);
     g_clear_pointer(&server->submission_listeners, g_ptr_array_unref);
+    g_clear_pointer(&server->monitor, postern_inspector_monitor_free);
     g_clear_pointer(&server->inspector, postern_inspector_process_free);
     g_clear_pointer(&server->clients, postern_client_table_free);
     g_clear_pointer(&server->problem, postern_problem_free);
@@ -330,17 +340,25 @@ static void server_clear(Server *server)
     g_clear_pointer(&server->loop, event_base_free);
 }
 
-static void announce(const Server *server)
+/* Ready is said when messages can be accepted: where they are inspected, once that can be done. */
+static void announce(Server *server)
 {
     const PosternConfiguration *configuration = server->settings->configuration;
+    gboolean inspects = configuration->proxy.inspect;
     g_autofree char *listen = g_strjoinv(" ", configuration->proxy.listen);
-    postern_log(POSTERN_LOG_NOTICE,
-                "postern-proxy " POSTERN_VERSION " is ready on %s for back-end %s, %u threads%s%s", listen,
-                configuration->proxy.backend, server->settings->threads,
-                configuration->proxy.inspect ? "" : ", inspecting nothing",
-                configuration->proxy.mode == POSTERN_MODE_OBSERVE
-                    ? ", observing only: nothing is refused by policy"
-                    : "");
+    g_autofree char *rest = g_strdup_printf(
+        "on %s for back-end %s, %u threads%s%s", listen, configuration->proxy.backend,
+        server->settings->threads, inspects ? "" : ", inspecting nothing",
+        configuration->proxy.mode == POSTERN_MODE_OBSERVE ? ", observing only: nothing is refused by policy"
+                                                          : "");
+    g_autofree char *ready = g_strconcat("postern-proxy " POSTERN_VERSION " is ready ", rest, NULL);
+    if (inspects) {
+        postern_log(POSTERN_LOG_NOTICE,
+                    "postern-proxy " POSTERN_VERSION " listens %s; it is ready once its inspector is", rest);
+        server->monitor = postern_inspector_monitor_new(server->loop, inspector_path(server), ready);
+    } else {
+        postern_log(POSTERN_LOG_NOTICE, "%s", ready);
+    }
 }
 
 static void report_dns(gboolean answers, const char *text, gpointer user_data)

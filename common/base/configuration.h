@@ -124,6 +124,7 @@ typedef struct {
     } dns;
     struct {
         char *socket;
+        char *socket_group; /* "": that of [proxy] user */
         char *user;
         guint workers; /* 0: one for each core */
         guint scan_timeout_ms;

@@ -32,6 +32,7 @@ static const struct {
     {"milter", "user", NEEDS_USER, "postern-milter"},
     {"milter", "socket", NEEDS_MILTER_SOCKET, "postern-milter"},
     {"milter", "socket_group", NEEDS_GROUP, "postern-milter"},
+    {"inspector", "socket_group", NEEDS_GROUP, "postern-inspector"},
     {"dns", "answers", NEEDS_FILE, NULL},
     {"dns", "trust_anchor_file", NEEDS_FILE, NULL},
     {"inspector", "socket", NEEDS_FOLDER_ABOVE, NULL},

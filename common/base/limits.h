@@ -175,6 +175,7 @@
 #define POSTERN_INSPECTOR_TEMPLATE_START_SECONDS 300 /* until a template must have loaded all signatures */
 #define POSTERN_INSPECTOR_TEMPLATE_END_MS 2000       /* that it has to end when it is bidden to */
 #define POSTERN_INSPECTOR_END_MS 4000                /* the same of an inspector that a program has started */
+#define POSTERN_RESTART_PAUSE_MAX_MS 60000 /* before an inspector that keeps ending is started again */
 #define POSTERN_INSPECTOR_START_FAILURES_MAX 3       /* of workers in a row: the template is exec'd anew */
 #define POSTERN_INSPECTOR_UNAVAILABLE_SECONDS 5      /* that requests wait once no worker can be had */
 

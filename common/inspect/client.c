@@ -13,18 +13,24 @@
 #define PAUSE_FIRST_MS 20
 #define PAUSE_MAX_MS 1000
 #define PAUSE_FULL_MS 10 /* the socket takes nothing now */
+#define GREETING_CHECK_MS 500
 #define DOWN_MAX_US (3 * G_USEC_PER_SEC)
 #define SENDINGS_MAX 2
 
 struct PosternInspectorClient {
     struct event_base *loop;
     char *path;
-    int socket; /* -1: not connected */
+    int socket;       /* -1: not connected */
+    gboolean greeted; /* on this connection: somebody is there */
+    gboolean ready;   /* and can inspect; else there is a reason in down_text, or it starts */
     struct event *readable;
     struct event *retry; /* connect, or send what waits */
     guint pause_ms;
-    gint64 down_since; /* monotonic; 0: not down */
+    gint64 down_since; /* monotonic: nobody has greeted since; 0: somebody is there */
     char *down_text;
+    PosternInspectorState state;
+    PosternInspectorChanged changed; /* or NULL */
+    gpointer changed_data;
     guint64 last_id;
     GHashTable *calls; /* all: guint64 * in the call -> PosternInspectorCall *, owned */
     GQueue waiting;    /* of PosternInspectorCall *, to be sent */
@@ -101,7 +107,7 @@ static void on_call_timer(evutil_socket_t descriptor, short what, void *data)
 static GError *down_error(const PosternInspectorClient *client)
 {
     return g_error_new(POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE, "no inspector at %s: %s", client->path,
-                       client->down_text != NULL ? client->down_text : "its connection broke twice");
+                       client->down_text != NULL ? client->down_text : "it does not answer");
 }
 
 static int compare_ids(gconstpointer a, gconstpointer b, gpointer user_data)
@@ -117,12 +123,43 @@ static void retry_after(PosternInspectorClient *client, guint milliseconds)
     evtimer_add(client->retry, &pause);
 }
 
+static void set_down_text(PosternInspectorClient *client, const char *text)
+{
+    char *copy = g_strdup(text);
+    g_free(client->down_text);
+    client->down_text = copy;
+}
+
+static gboolean is_down(const PosternInspectorClient *client)
+{
+    return client->down_since != 0 && g_get_monotonic_time() - client->down_since >= DOWN_MAX_US;
+}
+
+static void update_state(PosternInspectorClient *client)
+{
+    PosternInspectorState state = POSTERN_INSPECTOR_STARTING;
+    if (is_down(client) || (client->greeted && !client->ready && client->down_text != NULL))
+        state = POSTERN_INSPECTOR_DOWN;
+    else if (client->greeted && client->ready)
+        state = POSTERN_INSPECTOR_UP;
+    if (state == client->state)
+        return;
+    client->state = state;
+    if (client->changed != NULL)
+        client->changed(state, state == POSTERN_INSPECTOR_DOWN ? client->down_text : NULL,
+                        client->changed_data);
+}
+
 /* What was sent waits again, once; the second time it fails. */
 static void disconnect(PosternInspectorClient *client)
 {
     g_clear_pointer(&client->readable, event_free);
     close(client->socket);
     client->socket = -1;
+    client->greeted = client->ready = FALSE;
+    if (client->down_since == 0)
+        client->down_since = g_get_monotonic_time();
+    set_down_text(client, "its connection broke");
     GHashTableIter iterator;
     gpointer value = NULL;
     g_hash_table_iter_init(&iterator, client->calls);
@@ -161,9 +198,27 @@ static GError *failure_error(const PosternPacket *packet)
                        "inspector: %s", packet->text[0] != '\0' ? packet->text : "gave no reason");
 }
 
+static void flush(PosternInspectorClient *client);
+
+static void greet(PosternInspectorClient *client, const PosternPacket *packet)
+{
+    client->greeted = TRUE;
+    client->ready = packet->value != 0;
+    client->down_since = 0;
+    client->pause_ms = PAUSE_FIRST_MS;
+    set_down_text(client, !client->ready && packet->text[0] != '\0' ? packet->text : NULL);
+    evtimer_del(client->retry);
+    update_state(client);
+    flush(client);
+}
+
 /* One answer; the client may be gone when this returns. Takes the descriptors. */
 static void answer(PosternInspectorClient *client, const PosternPacket *packet, int *descriptors, guint count)
 {
+    if (packet->kind == POSTERN_PACKET_READY && count == 0) {
+        greet(client, packet);
+        return;
+    }
     PosternInspectorCall *call = g_hash_table_lookup(client->calls, &packet->id);
     gboolean response = packet->kind == POSTERN_PACKET_RESPONSE && count == 1;
     gboolean failure = packet->kind == POSTERN_PACKET_FAILURE && count == 0;
@@ -253,23 +308,21 @@ gboolean postern_inspector_client_probe(const char *path, GError **error)
     return descriptor >= 0;
 }
 
+/* Once connected, an inspector that is alive greets: its socket may be there without it. */
 static void connect_or_pause(PosternInspectorClient *client)
 {
     g_autoptr(GError) error = NULL;
+    if (client->down_since == 0)
+        client->down_since = g_get_monotonic_time();
     client->socket = connect_to(client->path, &error);
     if (client->socket >= 0) {
-        client->down_since = 0;
-        g_clear_pointer(&client->down_text, g_free);
+        set_down_text(client, "nobody answers at its socket");
         client->readable = event_new(client->loop, client->socket, EV_READ | EV_PERSIST, on_readable, client);
         event_add(client->readable, NULL);
+        retry_after(client, GREETING_CHECK_MS);
         return;
     }
-    gint64 now = g_get_monotonic_time();
-    client->down_since = client->down_since != 0 ? client->down_since : now;
-    g_free(client->down_text);
-    client->down_text = g_strdup(error->message);
-    if (now - client->down_since >= DOWN_MAX_US)
-        fail_waiting(client);
+    set_down_text(client, error->message);
     retry_after(client, client->pause_ms);
     client->pause_ms = MIN(client->pause_ms * 2, PAUSE_MAX_MS);
 }
@@ -292,7 +345,7 @@ static int send_call(PosternInspectorClient *client, PosternInspectorCall *call)
 
 static void flush(PosternInspectorClient *client)
 {
-    while (client->socket >= 0 && !g_queue_is_empty(&client->waiting)) {
+    while (client->greeted && !g_queue_is_empty(&client->waiting)) {
         PosternInspectorCall *call = g_queue_peek_head(&client->waiting);
         int sent = send_call(client, call);
         if (sent == 0) {
@@ -311,9 +364,24 @@ static void on_retry(evutil_socket_t descriptor, short what, void *data)
 {
     (void)descriptor, (void)what;
     PosternInspectorClient *client = data;
-    if (client->socket < 0 && !g_queue_is_empty(&client->waiting))
+    if (client->socket < 0)
         connect_or_pause(client);
-    flush(client);
+    if (is_down(client))
+        fail_waiting(client);
+    else if (client->greeted)
+        flush(client);
+    else if (client->socket >= 0)
+        retry_after(client, GREETING_CHECK_MS);
+    update_state(client);
+}
+
+void postern_inspector_client_watch(PosternInspectorClient *client, PosternInspectorChanged changed,
+                                    gpointer user_data)
+{
+    client->changed = changed;
+    client->changed_data = user_data;
+    if (client->socket < 0 && !evtimer_pending(client->retry, NULL))
+        connect_or_pause(client);
 }
 
 PosternInspectorClient *postern_inspector_client_new(struct event_base *loop, const char *path)
@@ -374,8 +442,7 @@ PosternInspectorCall *postern_inspector_client_send(PosternInspectorClient *clie
         call_fail_later(call, error);
         return call;
     }
-    if (client->socket < 0 && client->down_since != 0 &&
-        g_get_monotonic_time() - client->down_since >= DOWN_MAX_US && evtimer_pending(client->retry, NULL)) {
+    if (is_down(client) && (client->socket >= 0 || evtimer_pending(client->retry, NULL))) {
         call_fail_later(call, down_error(client));
         return call;
     }

@@ -1,7 +1,8 @@
 /*
  * The client's side of postern-inspector, on one event loop: many requests under way, each with a deadline.
- * Connects, and connects again with growing pauses, by itself; while it could not for three seconds, requests
- * are UNAVAILABLE at once. Speaks only with an inspector that root or our own user runs.
+ * Connects, and connects again with growing pauses, by itself. An inspector tells first how it is; if none
+ * has for three seconds, requests are UNAVAILABLE at once until one does. Speaks only with an inspector that
+ * root or our own user runs.
  */
 #pragma once
 
@@ -17,6 +18,19 @@ typedef struct PosternInspectorClient PosternInspectorClient;
 PosternInspectorClient *postern_inspector_client_new(struct event_base *loop, const char *path);
 /* Whether an inspector that may be trusted takes connections at path, now. FALSE and error: why not. */
 gboolean postern_inspector_client_probe(const char *path, GError **error);
+typedef enum {
+    POSTERN_INSPECTOR_STARTING, /* not known, or it loads its signatures: requests wait */
+    POSTERN_INSPECTOR_UP,
+    POSTERN_INSPECTOR_DOWN, /* requests fail at once */
+} PosternInspectorState;
+
+/* From the loop, at each change. reason: why it is DOWN, only during the call; else NULL. */
+typedef void (*PosternInspectorChanged)(PosternInspectorState state, const char *reason, gpointer user_data);
+
+/* Keeps client connected from now on, and tells how the inspector is; it is STARTING at first. Once. */
+void postern_inspector_client_watch(PosternInspectorClient *client, PosternInspectorChanged changed,
+                                    gpointer user_data);
+
 /* The loop it was made with. */
 struct event_base *postern_inspector_client_loop(const PosternInspectorClient *client);
 /* Requests under way end without their callback. */

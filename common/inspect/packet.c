@@ -13,7 +13,7 @@
 #include "base/error.h"
 
 /* Changes with every change of PosternPacket or of what its descriptors hold. */
-#define PACKET_MAGIC 0x50537403u
+#define PACKET_MAGIC 0x50537404u
 #define CONTENT_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 typedef union {

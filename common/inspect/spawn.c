@@ -20,11 +20,11 @@
 #include "base/log.h"
 #include "inspect/directory.h"
 #include "inspect/execute.h"
+#include "inspect/restart.h"
 
 #define PROGRAM "postern-inspector"
 #define DIRECTORY_PREFIX "postern-socket-"
 #define SOCKET_NAME "socket"
-#define RESTART_US G_USEC_PER_SEC
 #define BACKLOG 256
 
 struct PosternInspectorProcess {
@@ -35,7 +35,7 @@ struct PosternInspectorProcess {
     int listening;
     int lifeline[2]; /* a socket pair: its end is ours, and orders go through it */
     GPid process;    /* 0: down */
-    gint64 started;  /* monotonic */
+    PosternRestart restart;
 };
 
 static char *find_program(GError **error)
@@ -100,7 +100,7 @@ static gboolean start(PosternInspectorProcess *process, GError **error)
 {
     int log = postern_log_descriptor();
     const int descriptors[] = {process->listening, process->lifeline[0], log >= 0 ? log : STDERR_FILENO};
-    process->started = g_get_monotonic_time();
+    postern_restart_note_start(&process->restart, g_get_monotonic_time());
     GPid started = postern_execute(process->program, (char *const *)process->arguments->pdata, descriptors,
                                    G_N_ELEMENTS(descriptors), error);
     process->process = started > 0 ? started : 0;
@@ -189,26 +189,44 @@ gboolean postern_inspector_process_give_to(PosternInspectorProcess *process, con
     return TRUE;
 }
 
+/* What the log is told of an end: not each one of a process that keeps ending. */
+static char *tell(PosternInspectorProcess *process, const char *what)
+{
+    if (!postern_restart_note_end(&process->restart, g_get_monotonic_time()))
+        return NULL;
+    return postern_restart_keeps_failing(&process->restart)
+               ? g_strdup_printf("%s; it keeps ending, and is tried again with pauses of up to %d s", what,
+                                 POSTERN_RESTART_PAUSE_MAX_MS / 1000)
+               : g_strdup(what);
+}
+
 gboolean postern_inspector_process_check(PosternInspectorProcess *process, char **ret_text)
 {
     int status = 0;
+    gboolean over = FALSE;
     g_autofree char *text = NULL;
     if (process->process != 0) {
         GPid ended = waitpid(process->process, &status, WNOHANG);
         if (ended == 0 || (ended < 0 && errno == EINTR))
             return FALSE;
         g_autofree char *how = ended > 0 ? postern_wait_status_describe(status) : g_strdup("unnoticed");
-        text = g_strdup_printf("process %d ended %s", (int)process->process, how);
+        g_autofree char *what = g_strdup_printf("process %d ended %s", (int)process->process, how);
         process->process = 0;
+        over = TRUE;
+        text = tell(process, what);
     }
-    if (g_get_monotonic_time() - process->started >= RESTART_US) {
+    if (postern_restart_is_due(&process->restart, g_get_monotonic_time())) {
         g_autoptr(GError) error = NULL;
-        if (!start(process, &error) && text == NULL)
-            text = g_strdup(error->message);
+        if (!start(process, &error)) {
+            g_autofree char *why = tell(process, error->message);
+            over = TRUE;
+            if (text == NULL)
+                text = g_steal_pointer(&why);
+        }
     }
-    if (text != NULL && ret_text != NULL)
-        *ret_text = g_strdup(text);
-    return text != NULL;
+    if (ret_text != NULL)
+        *ret_text = g_steal_pointer(&text);
+    return over;
 }
 
 static void close_if_open(int descriptor)

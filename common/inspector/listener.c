@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pwd.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -125,14 +126,31 @@ void postern_listener_free(PosternListener *listener)
     g_free(listener);
 }
 
-gboolean postern_listener_give_to(PosternListener *listener, const char *user, GError **error)
+static gboolean find_group(const char *name, const char *asking, gid_t *ret_group, GError **error)
 {
+    const struct group *group = name[0] != '\0' ? getgrnam(name) : NULL;
+    const struct passwd *entry = getpwnam(asking);
+    if (name[0] != '\0' && group == NULL) {
+        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
+                    "there is no group '%s' ([inspector] socket_group)", name);
+        return FALSE;
+    }
+    *ret_group = group != NULL ? group->gr_gid : entry != NULL ? entry->pw_gid : getegid();
+    return TRUE;
+}
+
+gboolean postern_listener_give_to(PosternListener *listener, const char *user, const char *group,
+                                  const char *asking, GError **error)
+{
+    const struct passwd *entry = getpwnam(user);
+    uid_t owner = entry != NULL ? entry->pw_uid : (uid_t)-1;
+    gid_t of = 0;
     if (!listener->own || geteuid() != 0)
         return TRUE;
-    const struct passwd *entry = getpwnam(user);
-    if (entry != NULL && lchown(listener->path, entry->pw_uid, entry->pw_gid) != 0)
-        return postern_error_set_system(error, errno, "giving %s to user %s", listener->path, user);
-    return TRUE;
+    if (!find_group(group, asking, &of, error))
+        return FALSE;
+    return lchown(listener->path, owner, of) == 0 ||
+           postern_error_set_system(error, errno, "giving %s to user %s", listener->path, user);
 }
 
 void postern_listener_remove(PosternListener *listener)

@@ -22,8 +22,12 @@ PosternListener *postern_listener_new(int descriptor, const char *path, GError *
 void postern_listener_free(PosternListener *listener);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternListener, postern_listener_free)
 
-/* Makes the socket user's and its group's, where it is our own and we are root. */
-gboolean postern_listener_give_to(PosternListener *listener, const char *user, GError **error);
+/*
+ * Makes the socket user's and group's ("": the group of the user asking, who is to ask), where it is our own
+ * and we are root.
+ */
+gboolean postern_listener_give_to(PosternListener *listener, const char *user, const char *group,
+                                  const char *asking, GError **error);
 
 /* The program that handed it over is gone: removes the socket, and the directory that was made for it. */
 void postern_listener_remove(PosternListener *listener);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 #include "inspect/execute.h"
 #include "inspect/packet.h"
 #include "inspect/spawn.h"
+#include "inspector/keeper.h"
 #include "inspector/listener.h"
 #include "inspector/template.h"
 #include "inspector/worker_pool.h"
@@ -39,8 +41,9 @@ typedef struct {
     int lifeline_descriptor;
     int log_descriptor;
     gint64 in_use;
-    gboolean quiet, check, check_keys, dump, print_keys, version, template;
+    gboolean quiet, check, check_keys, dump, print_keys, version, template, keep;
     char *role;
+    char *worker_user;
 } Options;
 
 typedef struct {
@@ -48,6 +51,8 @@ typedef struct {
     struct event_base *loop;
     PosternListener *listener;
     PosternWorkerPool *pool;
+    const char *program; /* ourselves */
+    const char *worker_user;
     gboolean draining;
 } Daemon;
 
@@ -57,6 +62,7 @@ static void options_clear(Options *options)
     g_free(options->socket);
     g_free(options->directory);
     g_free(options->role);
+    g_free(options->worker_user);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
 
@@ -80,6 +86,8 @@ static gboolean parse_options(Options *options, int *argc, char ***argv, GError 
         {"version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version, and end", NULL},
         {"check-keys", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &options->check_keys, NULL, NULL},
         {"template", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &options->template, NULL, NULL},
+        {"keep", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &options->keep, NULL, NULL},
+        {"worker-user", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &options->worker_user, NULL, NULL},
         {"role", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &options->role, NULL, NULL},
         {"directory", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &options->directory, NULL, NULL},
         {"in-use", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT64, &options->in_use, NULL, NULL},
@@ -116,8 +124,8 @@ static int run_template(const Options *options)
         g_printerr(PROGRAM ": %s\n", error != NULL ? error->message : "--template is for its own use only");
         return EX_USAGE;
     }
-    return postern_template_run(role, configuration, TEMPLATE_CONTROL, options->directory,
-                                (guint64)MAX(options->in_use, 0));
+    return postern_template_run(role, configuration, options->worker_user, TEMPLATE_CONTROL,
+                                options->directory, (guint64)MAX(options->in_use, 0));
 }
 
 static const char *user_of(const PosternConfiguration *configuration)
@@ -129,12 +137,48 @@ static const char *user_of(const PosternConfiguration *configuration)
     return user;
 }
 
-static gboolean drop_privileges(PosternListener *listener, const PosternConfiguration *configuration,
-                                GError **error)
+/*
+ * TRUE where user can run program, with all the libraries that it needs. Built below a folder that is closed
+ * to others, as /root is, it cannot be.
+ */
+static gboolean can_be_run_by(const char *program, const char *user)
+{
+    int status = 0;
+    GPid process = fork();
+    if (process == 0) {
+        int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+        char *const arguments[] = {(char[]){PROGRAM}, (char[]){"--version"}, NULL};
+        (void)dup2(nothing, STDOUT_FILENO);
+        (void)dup2(nothing, STDERR_FILENO);
+        if (postern_privileges_drop(user, NULL))
+            execv(program, arguments);
+        _exit(EX_OSERR);
+    }
+    while (process > 0 && waitpid(process, &status, 0) < 0 && errno == EINTR) {
+    }
+    return process > 0 && status == 0;
+}
+
+/* *ret_worker_user: who workers become, for we could not; or NULL. */
+static gboolean drop_privileges(const Daemon *daemon, const PosternConfiguration *configuration,
+                                const char **ret_worker_user, GError **error)
 {
     const char *user = user_of(configuration);
-    if (!postern_listener_give_to(listener, user, error) || !postern_privileges_drop(user, error))
+    const char *asking = postern_privileges_user("proxy", configuration->proxy.user);
+    if (!postern_listener_give_to(daemon->listener, user, configuration->inspector.socket_group, asking,
+                                  error))
         return FALSE;
+    if (geteuid() == 0 && !can_be_run_by(daemon->program, user)) {
+        postern_log(
+            POSTERN_LOG_WARNING,
+            "user '%s' cannot run %s, for a folder above it is closed to others: only the workers, which "
+            "read mail, become that user, and the processes that start them stay root's; install it, or "
+            "open the folder",
+            user, daemon->program);
+        *ret_worker_user = user;
+    } else if (!postern_privileges_drop(user, error)) {
+        return FALSE;
+    }
     return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 ||
            postern_error_set_system(error, errno, "refusing to be traced");
 }
@@ -224,22 +268,17 @@ static void add_events(Daemon *daemon, GPtrArray *events)
 
 static gboolean serve(Daemon *daemon, PosternConfiguration *configuration, GError **error)
 {
-    g_autofree char *program = g_file_read_link("/proc/self/exe", error);
     g_autoptr(GPtrArray) events = g_ptr_array_new_with_free_func((GDestroyNotify)event_free);
     PosternWorkerPoolOptions options = {.loop = daemon->loop,
-                                        .program = program,
+                                        .program = daemon->program,
+                                        .worker_user = daemon->worker_user,
                                         .configuration = configuration,
-                                        .listening = -1,
+                                        .listening = g_steal_fd(&daemon->listener->descriptor),
                                         .drained = end_loop,
                                         .user_data = daemon};
     signal(SIGPIPE, SIG_IGN);
     add_events(daemon, events);
-    if (program != NULL) {
-        options.listening = g_steal_fd(&daemon->listener->descriptor);
-        daemon->pool = postern_worker_pool_new(&options, error);
-    } else {
-        postern_configuration_free(configuration);
-    }
+    daemon->pool = postern_worker_pool_new(&options, error);
     if (daemon->pool == NULL)
         return FALSE;
     event_base_dispatch(daemon->loop);
@@ -262,18 +301,59 @@ static gboolean run(const Options *options, PosternConfiguration *configuration,
     if (options->quiet)
         configuration->log.level = MIN(configuration->log.level, POSTERN_LOG_WARNING);
     const char *path = options->socket != NULL ? options->socket : configuration->inspector.socket;
+    g_autofree char *program = g_file_read_link("/proc/self/exe", error);
     g_autoptr(PosternListener) listener = NULL;
-    if (open_log(options, configuration, error))
-        listener = postern_listener_new(options->listen_descriptor, path, error);
-    if (listener == NULL || !drop_privileges(listener, configuration, error)) {
+    Daemon daemon = {.options = options, .program = program};
+    if (program != NULL && open_log(options, configuration, error))
+        daemon.listener = listener = postern_listener_new(options->listen_descriptor, path, error);
+    if (listener == NULL || !drop_privileges(&daemon, configuration, &daemon.worker_user, error)) {
         postern_configuration_free(configuration);
         return FALSE;
     }
-    Daemon daemon = {.options = options, .listener = listener, .loop = event_base_new()};
+    daemon.loop = event_base_new();
     postern_log_start();
     gboolean served = serve(&daemon, configuration, error);
     event_base_free(daemon.loop);
     return served;
+}
+
+/* The arguments of the inspector that a keeper starts: its own, without --keep. */
+static char **arguments_of_kept(char **argv)
+{
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    for (; *argv != NULL; argv++)
+        if (!g_str_equal(*argv, "--keep"))
+            g_strv_builder_add(builder, *argv);
+    return g_strv_builder_end(builder);
+}
+
+static gboolean keep(const Options *options, const PosternConfiguration *configuration, char **arguments,
+                     GError **error)
+{
+    g_autofree char *program = g_file_read_link("/proc/self/exe", error);
+    g_autoptr(PosternListener) listener = NULL;
+    if (program != NULL && open_log(options, configuration, error))
+        listener = postern_listener_new(options->listen_descriptor, NULL, error);
+    if (listener == NULL)
+        return FALSE;
+    const PosternKeeperOptions kept = {.program = program,
+                                       .arguments = arguments,
+                                       .listener = listener,
+                                       .lifeline = options->lifeline_descriptor};
+    fcntl(kept.lifeline, F_SETFD, FD_CLOEXEC);
+    postern_keeper_run(&kept);
+    return TRUE;
+}
+
+/* Takes configuration. */
+static gboolean run_or_keep(const Options *options, PosternConfiguration *configuration, char **arguments,
+                            GError **error)
+{
+    if (!options->keep)
+        return run(options, configuration, error);
+    gboolean kept = keep(options, configuration, arguments, error);
+    postern_configuration_free(configuration);
+    return kept;
 }
 
 static int fail(const GError *error, int status)
@@ -367,6 +447,7 @@ int main(int argc, char **argv)
     g_auto(Options) options = {.listen_descriptor = -1, .lifeline_descriptor = -1, .log_descriptor = -1};
     g_autoptr(GError) error = NULL;
     setlocale(LC_ALL, "C.UTF-8");
+    g_auto(GStrv) kept = arguments_of_kept(argv);
     if (!parse_options(&options, &argc, &argv, &error)) {
         g_printerr(PROGRAM ": %s%s\n", error->message,
                    strstr(error->message, "--help") != NULL ? "" : "; see --help");
@@ -388,7 +469,7 @@ int main(int argc, char **argv)
         postern_configuration_free(configuration);
         return status;
     }
-    int status = run(&options, configuration, &error) ? 0 : fail(error, EX_UNAVAILABLE);
+    int status = run_or_keep(&options, configuration, kept, &error) ? 0 : fail(error, EX_UNAVAILABLE);
     postern_log_finish();
     return status;
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
@@ -22,6 +23,7 @@
 typedef struct {
     PosternRole role;
     const PosternConfiguration *configuration;
+    const char *worker_user; /* whom workers become, or NULL */
     int control;
     int signals;
     const char *directory;
@@ -155,6 +157,7 @@ static void run_worker(const Template *template, int socket, const char *directo
     const PosternWorkerOptions options = {.role = template->role,
                                           .socket = socket,
                                           .directory = directory[0] != '\0' ? directory : NULL,
+                                          .user = template->worker_user,
                                           .engines = &template->engines,
                                           .memory_octets = configuration->inspector.worker_memory,
                                           .temporary_octets = configuration->inspector.temporary_octets,
@@ -174,6 +177,14 @@ static gboolean send_forked(const Template *template, guint64 id, GPid process, 
     return sent == 1;
 }
 
+static gboolean make_directory(const Template *template, const char *directory)
+{
+    const struct passwd *entry = template->worker_user != NULL ? getpwnam(template->worker_user) : NULL;
+    if (mkdir(directory, 0700) != 0)
+        return FALSE;
+    return entry == NULL || chown(directory, entry->pw_uid, entry->pw_gid) == 0;
+}
+
 /* Takes socket. */
 static gboolean fork_worker(Template *template, guint64 id, int socket, GError **error)
 {
@@ -181,7 +192,7 @@ static gboolean fork_worker(Template *template, guint64 id, int socket, GError *
     gboolean has_directory = template->role == POSTERN_ROLE_SCAN;
     g_autofree char *directory =
         has_directory ? g_strdup_printf("%s/%" G_GUINT64_FORMAT, template->directory, id) : g_strdup("");
-    if (has_directory && mkdir(directory, 0700) != 0) {
+    if (has_directory && !make_directory(template, directory)) {
         postern_error_set_system(error, errno, "making a worker's directory %s", directory);
         close(socket);
         return FALSE;
@@ -318,11 +329,12 @@ static void free_engines(PosternEngines *engines)
     g_free(engines->virus_problem);
 }
 
-int postern_template_run(PosternRole role, const PosternConfiguration *configuration, int control,
-                         const char *directory, guint64 in_use)
+int postern_template_run(PosternRole role, const PosternConfiguration *configuration, const char *worker_user,
+                         int control, const char *directory, guint64 in_use)
 {
     Template template = {.role = role,
                          .configuration = configuration,
+                         .worker_user = worker_user,
                          .control = control,
                          .signals = -1,
                          .directory = directory,

@@ -9,7 +9,8 @@
 #include "inspect/packet.h"
 
 /*
- * Serves the pool on control until that is closed; directory is its own. Then ends its workers and removes
+ * Serves the pool on control until that is closed; directory is its own. Workers become
+ * worker_user, if that is not NULL. Then ends its workers and removes
  * directory. Returns the exit status.
  *
  * in_use: the signatures of the template that this one will take the place of, as that told; 0: there is
@@ -17,5 +18,5 @@
  * the template gives up, so that those in use stay, and over 1 (the EICAR test alone) it does so too where
  * there are none any more.
  */
-int postern_template_run(PosternRole role, const PosternConfiguration *configuration, int control,
-                         const char *directory, guint64 in_use);
+int postern_template_run(PosternRole role, const PosternConfiguration *configuration, const char *worker_user,
+                         int control, const char *directory, guint64 in_use);

@@ -130,7 +130,8 @@ static int configuration_descriptor(const PosternConfiguration *configuration, G
 }
 
 static gboolean start(PosternTemplateProcess *process, const char *program, guint64 in_use,
-                      const PosternConfiguration *configuration, int lock, GError **error)
+                      const char *worker_user, const PosternConfiguration *configuration, int lock,
+                      GError **error)
 {
     int sockets[2] = {-1, -1};
     int text = configuration_descriptor(configuration, error);
@@ -138,7 +139,8 @@ static gboolean start(PosternTemplateProcess *process, const char *program, guin
     g_autofree char *role = g_strconcat("--role=", postern_role_name(process->role), NULL);
     g_autofree char *used = g_strdup_printf("--in-use=%" G_GUINT64_FORMAT, in_use);
     char name[] = "postern-inspector", template[] = "--template";
-    char *const arguments[] = {name, template, directory, role, used, NULL};
+    g_autofree char *user = worker_user != NULL ? g_strconcat("--worker-user=", worker_user, NULL) : NULL;
+    char *const arguments[] = {name, template, directory, role, used, user, NULL};
     if (text < 0)
         return FALSE;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0) {
@@ -158,12 +160,11 @@ static gboolean start(PosternTemplateProcess *process, const char *program, guin
            postern_error_set_system(error, errno, "watching process %d", (int)started);
 }
 
-PosternTemplateProcess *postern_template_process_new(struct event_base *loop, const char *program,
-                                                     PosternRole role, guint64 number, guint64 in_use,
-                                                     const PosternConfiguration *configuration,
-                                                     const PosternDirectory *directory,
-                                                     const PosternTemplateCalls *calls, gpointer user_data,
-                                                     GError **error)
+PosternTemplateProcess *
+postern_template_process_new(struct event_base *loop, const char *program, PosternRole role, guint64 number,
+                             guint64 in_use, const PosternConfiguration *configuration,
+                             const char *worker_user, const PosternDirectory *directory,
+                             const PosternTemplateCalls *calls, gpointer user_data, GError **error)
 {
     PosternTemplateProcess *process = g_new0(PosternTemplateProcess, 1);
     process->role = role;
@@ -172,12 +173,13 @@ PosternTemplateProcess *postern_template_process_new(struct event_base *loop, co
     process->calls = calls;
     process->user_data = user_data;
     process->directory = g_strdup_printf("%s/template-%" G_GUINT64_FORMAT, directory->path, number);
-    if (mkdir(process->directory, 0700) != 0) {
+    if (mkdir(process->directory, 0700) != 0 ||
+        (worker_user != NULL && chmod(process->directory, 0711) != 0)) {
         postern_error_set_system(error, errno, "making the directory %s", process->directory);
         postern_template_process_free(process);
         return NULL;
     }
-    if (!start(process, program, in_use, configuration, directory->lock, error)) {
+    if (!start(process, program, in_use, worker_user, configuration, directory->lock, error)) {
         postern_template_process_free(process);
         return NULL;
     }

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/privileges.h"
 #include "inspect/directory.h"
 #include "inspect/packet.h"
 #include "inspector/sandbox.h"
@@ -43,6 +44,9 @@ static gboolean become_worker(const PosternWorkerOptions *options, gboolean *ret
                                            .file_octets = options->directory != NULL
                                                               ? options->temporary_octets
                                                               : POSTERN_INSPECTOR_RESPONSE_MAX_OCTETS};
+    if (options->user != NULL && !postern_privileges_drop(options->user, error))
+        return FALSE;
+    /* Who becomes another user loses that signal. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != options->parent) {
         g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE, "the template is gone");
         return FALSE;

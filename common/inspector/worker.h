@@ -12,6 +12,7 @@ typedef struct {
     PosternRole role;
     int socket;            /* to the pool; all other descriptors but standard error are closed */
     const char *directory; /* its own, empty; NULL: it uses no files at all */
+    const char *user;      /* whom it becomes; NULL: nobody else */
     const PosternEngines *engines;
     guint64 memory_octets;
     guint64 temporary_octets;

@@ -55,7 +55,7 @@ static guint count_workers(const PosternWorkerGroup *group, const PosternTemplat
     return count;
 }
 
-static gboolean has_proved_worker(const PosternWorkerGroup *group)
+gboolean postern_worker_group_has_proved_worker(const PosternWorkerGroup *group)
 {
     for (guint i = 0; i < group->workers->len; i++) {
         const PosternWorkerProcess *worker = g_ptr_array_index(group->workers, i);
@@ -110,7 +110,7 @@ static void note_failure(PosternWorkerGroup *group, const char *text)
     char *copy = g_strdup(text);
     g_free(group->failure_text);
     group->failure_text = copy;
-    if (group->failed_since == 0 && !has_proved_worker(group))
+    if (group->failed_since == 0 && !postern_worker_group_has_proved_worker(group))
         group->failed_since = now;
     postern_log(POSTERN_LOG_ERROR, "no worker could be started: %s; the next attempt is in %.1f s", text,
                 (double)pause / G_USEC_PER_SEC);
@@ -329,9 +329,9 @@ static gboolean start_template(PosternWorkerGroup *group, PosternTemplateProcess
     guint64 in_use = group->current != NULL ? group->current->loaded_count : 0;
     if (group->watch != NULL)
         postern_signature_watch_begin(group->watch, pool->configuration);
-    PosternTemplateProcess *process =
-        postern_template_process_new(pool->loop, pool->program, group->role, ++pool->last_number, in_use,
-                                     pool->configuration, pool->directory, &template_calls, group, error);
+    PosternTemplateProcess *process = postern_template_process_new(
+        pool->loop, pool->program, group->role, ++pool->last_number, in_use, pool->configuration,
+        pool->worker_user, pool->directory, &template_calls, group, error);
     if (process != NULL)
         g_ptr_array_add(group->templates, process);
     *ret_process = process;
@@ -454,6 +454,7 @@ void postern_worker_group_maintain(PosternWorkerGroup *group)
     }
     end_retired(group);
     schedule(group);
+    postern_worker_pool_tell_state(group);
 }
 
 static void on_maintenance(evutil_socket_t descriptor, short what, void *data)

@@ -1,5 +1,6 @@
 #include "inspector/worker_pool.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/configuration_reload.h"
@@ -54,6 +55,7 @@ PosternWorkerPool *postern_worker_pool_new(const PosternWorkerPoolOptions *optio
     PosternWorkerPool *pool = g_new0(PosternWorkerPool, 1);
     pool->loop = options->loop;
     pool->program = g_strdup(options->program);
+    pool->worker_user = g_strdup(options->worker_user);
     pool->configuration = options->configuration;
     pool->listening = options->listening;
     pool->drained = options->drained;
@@ -68,6 +70,9 @@ PosternWorkerPool *postern_worker_pool_new(const PosternWorkerPoolOptions *optio
         postern_directory_new(pool->configuration->inspector.temporary_directory, DIRECTORY_PREFIX, error);
     if (pool->directory == NULL)
         g_prefix_error(error, "[inspector] temporary_directory: ");
+    /* Workers of another user have their own directories below it. */
+    if (pool->directory != NULL && pool->worker_user != NULL)
+        (void)chmod(pool->directory->path, 0711);
     if (pool->directory == NULL || !start_groups(pool, error)) {
         postern_worker_pool_free(pool);
         return NULL;
@@ -94,6 +99,8 @@ void postern_worker_pool_free(PosternWorkerPool *pool)
     event_free(pool->drained_event);
     postern_configuration_free(pool->configuration);
     g_free(pool->program);
+    g_free(pool->worker_user);
+    g_free(pool->not_ready);
     g_free(pool);
 }
 

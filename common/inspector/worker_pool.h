@@ -15,6 +15,7 @@ typedef struct PosternWorkerPool PosternWorkerPool;
 typedef struct {
     struct event_base *loop;
     const char *program;                 /* postern-inspector itself, for templates; copied */
+    const char *worker_user;             /* whom workers become, who cannot run program; copied; or NULL */
     PosternConfiguration *configuration; /* taken over */
     int listening;                       /* taken over; non-blocking, SOCK_SEQPACKET */
     /* From the loop, once: all that was asked before postern_worker_pool_drain() has been answered. */

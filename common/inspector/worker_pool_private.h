@@ -12,6 +12,7 @@
 struct PosternWorkerPool {
     struct event_base *loop;
     char *program;
+    char *worker_user; /* or NULL */
     PosternConfiguration *configuration;
     PosternDirectory *directory;
     guint64 last_number; /* of templates, workers and requests to workers */
@@ -26,11 +27,15 @@ struct PosternWorkerPool {
     struct event *acceptable;
     struct event *accept_again; /* after descriptors ran out */
     GHashTable *connections;    /* set of PosternConnection * */
+    gboolean ready;             /* as clients were told: it can inspect */
+    char *not_ready;            /* as they were told: why it cannot, or NULL: it starts */
     GHashTable *users;          /* user -> GUINT_TO_POINTER(connections) */
     PosternAccounts *accounts;
     GHashTable *jobs; /* set of PosternJob * */
 };
 
+/* Tells clients whether messages can be inspected, if that has changed. */
+void postern_worker_pool_tell_state(PosternWorkerGroup *group);
 /* Takes clients. */
 void postern_worker_pool_open(PosternWorkerPool *pool);
 /* Takes no more clients, and no more requests of those that are there. */

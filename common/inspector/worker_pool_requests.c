@@ -181,6 +181,40 @@ void postern_worker_pool_fail_waiting(PosternWorkerGroup *group, PosternFailure 
         postern_worker_pool_job_fail(group->pool, job, failure, text);
 }
 
+static void tell(const PosternWorkerPool *pool, PosternConnection *connection)
+{
+    PosternPacket packet = {.kind = POSTERN_PACKET_READY, .value = pool->ready};
+    postern_packet_set_text(&packet, pool->not_ready);
+    postern_connection_send(connection, &packet, -1);
+}
+
+static void tell_all(PosternWorkerPool *pool, gboolean ready, const char *reason)
+{
+    GHashTableIter iterator;
+    gpointer key = NULL;
+    if (ready == pool->ready && g_strcmp0(reason, pool->not_ready) == 0)
+        return;
+    char *copy = g_strdup(reason);
+    g_free(pool->not_ready);
+    pool->not_ready = copy;
+    pool->ready = ready;
+    g_hash_table_iter_init(&iterator, pool->connections);
+    while (g_hash_table_iter_next(&iterator, &key, NULL))
+        tell(pool, key);
+}
+
+/* A worker that is between two others is no reason to say that there is none. */
+void postern_worker_pool_tell_state(PosternWorkerGroup *group)
+{
+    const char *unavailable = postern_worker_group_unavailable(group);
+    if (group->role != POSTERN_ROLE_SCAN)
+        return;
+    if (unavailable != NULL)
+        tell_all(group->pool, FALSE, unavailable);
+    else if (postern_worker_group_has_proved_worker(group))
+        tell_all(group->pool, TRUE, NULL);
+}
+
 static gboolean has_room(PosternWorkerPool *pool, guint user)
 {
     return connections_of(pool, user) < POSTERN_INSPECTOR_CLIENTS_MAX / 2 &&
@@ -199,6 +233,7 @@ static void add_client(PosternWorkerPool *pool, int socket)
     }
     set_connections_of(pool, user, connections_of(pool, user) + 1);
     g_hash_table_add(pool->connections, connection);
+    tell(pool, connection);
 }
 
 static void on_acceptable(evutil_socket_t listening, short what, void *data)

@@ -80,6 +80,7 @@ gboolean postern_scan_services_check(PosternScanServices *services, GError **err
     if (++services->restarts < RESTARTS_MAX)
         return TRUE;
     g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE,
-                "postern-inspector keeps ending (%s): what it says above tells why", text);
+                "postern-inspector keeps ending%s%s: what it says above tells why", text != NULL ? ": " : "",
+                text != NULL ? text : "");
     return FALSE;
 }

@@ -151,7 +151,7 @@ static void on_watch(evutil_socket_t descriptor, short what, void *data)
     (void)descriptor, (void)what;
     g_autofree char *text = NULL;
     if (postern_inspector_process_check(data, &text)) {
-        printf("inspector %s\n", text);
+        printf("inspector %s\n", text != NULL ? text : "has ended again");
         fflush(stdout);
     }
 }

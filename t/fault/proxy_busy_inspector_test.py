@@ -7,7 +7,7 @@ import signal
 import threading
 import unittest
 
-from support.inspector import bomb_message, children, kill, role_of
+from support.inspector import bomb_message, children, kill, pools, role_of
 from support.process import wait_until
 from support.proxy import ProxyTestCase
 from support.smtp import Client, crlf
@@ -41,7 +41,7 @@ class BusyInspectorTest(ProxyTestCase):
 
     def stop_workers(self, *roles):
         """Stops the workers of these roles, and the templates, so that no others take their place."""
-        templates = [pid for pool in children(self.server.program.pid) for pid in children(pool)
+        templates = [pid for pool in pools(self.server.program.pid) for pid in children(pool)
                      if role_of(pid) in roles]
         self.assertEqual(len(templates), len(roles))
         for template in templates:

@@ -60,6 +60,15 @@ def is_alive(pid):
         return False
 
 
+def pools(pid):
+    """The pids of the inspectors that a program has started, behind their keepers or not."""
+    found = []
+    for child in children(pid):
+        words = pathlib.Path(f"/proc/{child}/cmdline").read_text().split("\0")
+        found += children(child) if "--keep" in words else [child]
+    return found
+
+
 def role_of(pid):
     """What a template or worker of the inspector is for: "scan", "light", "sign"; "" for other processes."""
     try:

@@ -2,7 +2,7 @@
 
 import signal
 
-from support.inspector import children, kill, role_of
+from support.inspector import children, kill, pools, role_of
 from support.process import wait_until
 
 ROLES = ("pool", "template", "worker")
@@ -15,10 +15,9 @@ class InspectorProcesses:
         self.program = program
 
     def of(self, role):
-        """The pids of a role; the pool is the program's child, each next role the child of that before. Of
-        templates and workers those that scan."""
-        pids = [self.program.pid]
-        for _ in range(ROLES.index(role) + 1):
+        """The pids of a role; each is the child of the role before. Templates, workers: those that scan."""
+        pids = pools(self.program.pid)
+        for _ in range(ROLES.index(role)):
             pids = [child for pid in pids for child in children(pid)]
         return pids if role == "pool" else [pid for pid in pids if role_of(pid) == "scan"]
 

@@ -12,6 +12,8 @@ typedef struct {
     guint done, wanted;
     GPtrArray *names; /* of the virus found, in the order of done */
     GError *error;    /* the last one */
+    PosternInspectorState state;
+    GString *states; /* as they were told */
     gboolean free_client;
     gboolean sending;
 } Fixture;
@@ -24,6 +26,7 @@ static void set_up(Fixture *fixture, gconstpointer data)
     fixture->fake->user_data = fixture;
     fixture->client = postern_inspector_client_new(fixture->loop, fixture->fake->path);
     fixture->names = g_ptr_array_new_with_free_func(g_free);
+    fixture->states = g_string_new(NULL);
 }
 
 static void tear_down(Fixture *fixture, gconstpointer data)
@@ -33,6 +36,7 @@ static void tear_down(Fixture *fixture, gconstpointer data)
     fake_free(fixture->fake);
     event_base_free(fixture->loop);
     g_ptr_array_unref(fixture->names);
+    g_string_free(fixture->states, TRUE);
     g_clear_error(&fixture->error);
 }
 
@@ -49,6 +53,16 @@ static void on_done(PosternResponse *response, const GError *error, gpointer use
         g_clear_pointer(&fixture->client, postern_inspector_client_free);
     if (++fixture->done == fixture->wanted)
         event_base_loopbreak(fixture->loop);
+}
+
+static void note_state(PosternInspectorState state, const char *reason, gpointer user_data)
+{
+    static const char *const names[] = {"starting", "up", "down"};
+    Fixture *fixture = user_data;
+    fixture->state = state;
+    g_assert_true((reason != NULL) == (state == POSTERN_INSPECTOR_DOWN));
+    g_string_append_printf(fixture->states, "%s%s%s;", names[state], reason != NULL ? " " : "",
+                           reason != NULL ? reason : "");
 }
 
 static PosternInspectorCall *ask(Fixture *fixture, const char *receiver, guint deadline_ms)
@@ -182,6 +196,61 @@ static void test_no_inspector(Fixture *fixture, gconstpointer data)
     g_assert_nonnull(strstr(fixture->error->message, "No such file"));
 }
 
+/* The socket is there, and nobody behind it: each request is told so soon, the second one at once. */
+static void test_nobody_greets(Fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    event_del(fixture->fake->acceptable);
+    ask(fixture, "", 60000);
+    run_until(fixture, 1);
+    g_assert_error(fixture->error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE);
+    g_assert_nonnull(strstr(fixture->error->message, "nobody answers"));
+    ask(fixture, "", 60000);
+    run_until(fixture, 2);
+    g_assert_error(fixture->error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE);
+    /* It comes: on the connection that waits for it. */
+    fixture->fake->answer = answer_echo;
+    event_add(fixture->fake->acceptable, NULL);
+    postern_inspector_client_watch(fixture->client, note_state, fixture);
+    while (fixture->state != POSTERN_INSPECTOR_UP)
+        event_base_loop(fixture->loop, EVLOOP_ONCE);
+    ask(fixture, "up", 5000);
+    run_until(fixture, 3);
+    g_assert_no_error(fixture->error);
+    g_assert_cmpuint(fixture->fake->connections, ==, 1);
+}
+
+static void wait_for_state(Fixture *fixture, PosternInspectorState state)
+{
+    while (fixture->state != state)
+        event_base_loop(fixture->loop, EVLOOP_ONCE);
+}
+
+static void test_states(Fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    fixture->fake->answer = answer_echo;
+    fixture->fake->silent = TRUE;
+    postern_inspector_client_watch(fixture->client, note_state, fixture);
+    while (fixture->fake->socket < 0)
+        event_base_loop(fixture->loop, EVLOOP_ONCE);
+    fake_greet(fixture->fake, FALSE, NULL); /* it loads its signatures: requests wait, and are served */
+    ask(fixture, "early", 5000);
+    run_until(fixture, 1);
+    g_assert_no_error(fixture->error);
+    g_assert_cmpuint(fixture->states->len, ==, 0);
+    fake_greet(fixture->fake, TRUE, NULL);
+    wait_for_state(fixture, POSTERN_INSPECTOR_UP);
+    fake_greet(fixture->fake, FALSE, "no signatures");
+    wait_for_state(fixture, POSTERN_INSPECTOR_DOWN);
+    fixture->fake->silent = FALSE;
+    fake_hang_up(fixture->fake); /* and connects again by itself */
+    wait_for_state(fixture, POSTERN_INSPECTOR_UP);
+    g_autofree char *told = g_strdup(fixture->states->str);
+    g_assert_true(g_str_has_prefix(told, "up;down no signatures;"));
+    g_assert_true(g_str_has_suffix(told, "up;"));
+}
+
 static const struct {
     PosternFailure failure;
     PosternError code;
@@ -258,13 +327,15 @@ static void test_cancelled(Fixture *fixture, gconstpointer data)
 {
     (void)data;
     fixture->fake->answer = answer_echo;
+    ask(fixture, "first", 5000);
+    run_until(fixture, 1);
     PosternInspectorCall *cancelled = ask(fixture, "no", 5000);
     ask(fixture, "yes", 5000);
     postern_inspector_client_cancel(cancelled);
     postern_inspector_client_cancel(NULL);
-    run_until(fixture, 1);
-    g_assert_cmpuint(fixture->fake->requests, ==, 2);
-    g_assert_cmpstr(g_ptr_array_index(fixture->names, 0), ==, "yes");
+    run_until(fixture, 2);
+    g_assert_cmpuint(fixture->fake->requests, ==, 3);
+    g_assert_cmpstr(g_ptr_array_index(fixture->names, 1), ==, "yes");
 }
 
 static void test_freed_in_callback(Fixture *fixture, gconstpointer data)
@@ -291,6 +362,8 @@ int main(int argc, char **argv)
     add("/client/broken-twice", test_broken_twice);
     add("/client/deadline", test_deadline);
     add("/client/no-inspector", test_no_inspector);
+    add("/client/nobody-greets", test_nobody_greets);
+    add("/client/states", test_states);
     add("/client/failures", test_failures);
     add("/client/unsealed", test_unsealed);
     add("/client/never-asked", test_never_asked);

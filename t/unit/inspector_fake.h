@@ -23,6 +23,7 @@ struct FakeInspector {
     char *directory, *path;
     int listening, socket; /* one client at a time; -1: none */
     struct event *acceptable, *readable;
+    gboolean silent; /* does not greet */
     guint connections, requests;
     /* request is NULL where it could not be read. octets: of the message, 0 where there is none. */
     void (*answer)(FakeInspector *fake, const PosternPacket *packet, PosternRequest *request, guint64 octets);
@@ -50,6 +51,13 @@ static inline void fake_fail(FakeInspector *fake, guint64 id, PosternFailure fai
 {
     PosternPacket packet = {.kind = POSTERN_PACKET_FAILURE, .id = id, .failure = failure};
     postern_packet_set_text(&packet, text);
+    g_assert_cmpint(postern_packet_send(fake->socket, &packet, NULL, 0, NULL), ==, 1);
+}
+
+static inline void fake_greet(FakeInspector *fake, gboolean ready, const char *reason)
+{
+    PosternPacket packet = {.kind = POSTERN_PACKET_READY, .value = ready};
+    postern_packet_set_text(&packet, reason);
     g_assert_cmpint(postern_packet_send(fake->socket, &packet, NULL, 0, NULL), ==, 1);
 }
 
@@ -91,6 +99,8 @@ static inline void fake_acceptable(evutil_socket_t listening, short what, void *
     fake->connections++;
     fake->readable = event_new(fake->loop, fake->socket, EV_READ | EV_PERSIST, fake_readable, fake);
     event_add(fake->readable, NULL);
+    if (!fake->silent)
+        fake_greet(fake, TRUE, NULL);
 }
 
 static inline FakeInspector *fake_new(struct event_base *loop)

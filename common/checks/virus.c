@@ -8,13 +8,11 @@ static void scan_all(PosternVirusEngine *engine, const char *octets, gsize lengt
 {
     PosternVirusScan scan;
     postern_virus_scan_init(&scan, engine, room, finding);
-    postern_virus_scan_queue(&scan, octets, length);
+    g_autoptr(GBytes) message = g_bytes_new_static(octets, length);
+    postern_virus_scan_queue(&scan, message);
     while (!g_queue_is_empty(&scan.queue) && !postern_virus_scan_is_over(&scan)) {
         g_autoptr(GBytes) next = g_queue_pop_head(&scan.queue);
-        gsize size = 0;
-        const char *message = g_bytes_get_data(next, &size);
-        postern_virus_scan_octets(&scan, message, size, TRUE);
-        postern_virus_scan_leaves(&scan, message, size);
+        postern_virus_scan_whole(&scan, next);
     }
     engine->work = scan.work;
     if (engine->signatures == 0)

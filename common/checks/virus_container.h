@@ -1,9 +1,13 @@
 /*
- * Archives that other programs open and libclamav passes over in silence.
+ * Archives that other programs open and libclamav passes over in silence, and documents whose encryption it
+ * does not see.
  */
 #pragma once
 
-#include <glib.h>
+#include "judge/findings.h"
 
-/* Why octets, a zip archive, are not all seen by libclamav (static), or NULL: they are, or are no zip. */
-const char *postern_virus_container_problem(const char *octets, gsize length);
+/*
+ * Why octets are not all seen by libclamav (static), with *ret_kind, or NULL: they are, or nothing is known
+ * of them. One pass over octets at most for each kind of file.
+ */
+const char *postern_virus_container_problem(const char *octets, gsize length, PosternVirusKind *ret_kind);

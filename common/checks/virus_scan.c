@@ -8,6 +8,7 @@
 #include "checks/virus_container.h"
 #include "checks/virus_multipart.h"
 #include "checks/virus_names.h"
+#include "checks/virus_uuencode.h"
 
 /* ("From " would make it a mailbox, which a line of the body can divide.) */
 static const char mail_mark[] = "Received: by localhost\r\n";
@@ -70,7 +71,7 @@ static gboolean allow(PosternVirusScan *scan, gsize length)
 {
     if (scan->work.scans >= POSTERN_VIRUS_SCANS_MAX || length > scan->room->scan_octets ||
         scan->work.octets > scan->room->scan_octets - length) {
-        note(scan, POSTERN_VIRUS_TOO_LARGE, "too many files and enclosed messages");
+        note(scan, POSTERN_VIRUS_TOO_LARGE, "more files and enclosed messages than are scanned");
         return FALSE;
     }
     scan->work.scans++;
@@ -91,16 +92,16 @@ static GBytes *with_mark(PosternVirusScan *scan, const char *between, const char
     memcpy(copy + mark, between, more);
     memcpy(copy + mark + more, octets, length);
     (void)postern_virus_multipart_rename(copy + mark, more + length, &scan->work.line_octets);
+    postern_virus_uuencode_hide(copy + mark, more + length, &scan->work.line_octets);
     return g_bytes_new_take(copy, mark + more + length);
 }
 
-void postern_virus_scan_queue(PosternVirusScan *scan, const char *octets, gsize length)
+void postern_virus_scan_queue(PosternVirusScan *scan, GBytes *message)
 {
-    if (!add_digest(scan->queued, octets, length) || !allow(scan, length))
-        return;
-    GBytes *message = with_mark(scan, "", octets, length);
-    if (message != NULL)
-        g_queue_push_tail(&scan->queue, message);
+    gsize length = 0;
+    const char *octets = g_bytes_get_data(message, &length);
+    if (add_digest(scan->queued, octets, length) && allow(scan, length))
+        g_queue_push_tail(&scan->queue, g_bytes_ref(message));
 }
 
 gboolean postern_virus_scan_is_over(PosternVirusScan *scan)
@@ -135,8 +136,7 @@ static void judge(PosternVirusScan *scan, cl_error_t status, const char *name)
         note(scan, POSTERN_VIRUS_SCAN_ERROR, "libclamav did not look at the message");
 }
 
-void postern_virus_scan_octets(PosternVirusScan *scan, const char *octets, gsize length,
-                               gboolean whole_message)
+static void scan_octets(PosternVirusScan *scan, const char *octets, gsize length, gboolean whole_message)
 {
     unsigned long scanned = 0;
     const char *name = NULL;
@@ -163,7 +163,7 @@ static void scan_file(PosternVirusScan *scan, GBytes *file)
     const char *octets = g_bytes_get_data(file, &length);
     if (length >= FILE_MIN_OCTETS && !postern_virus_scan_is_over(scan) &&
         add_digest(scan->seen, octets, length) && allow(scan, length))
-        postern_virus_scan_octets(scan, octets, length, FALSE);
+        scan_octets(scan, octets, length, FALSE);
 }
 
 /* Text in which libclamav has not looked for files (uuencode, yEnc): it does so in mail alone. */
@@ -176,7 +176,7 @@ static void scan_text(PosternVirusScan *scan, GBytes *text)
         return;
     message = with_mark(scan, "\r\n", octets, length);
     if (message != NULL)
-        postern_virus_scan_octets(scan, g_bytes_get_data(message, NULL), g_bytes_get_size(message), TRUE);
+        scan_octets(scan, g_bytes_get_data(message, NULL), g_bytes_get_size(message), TRUE);
 }
 
 static gboolean any_is_seen(const PosternVirusScan *scan, GBytes *const *readings, guint count)
@@ -187,29 +187,36 @@ static gboolean any_is_seen(const PosternVirusScan *scan, GBytes *const *reading
     return FALSE;
 }
 
-/* What is shown as text is nothing that line ends could make another file of. */
-static void scan_leaf(PosternVirusScan *scan, PosternLeafKind kind, GBytes *const *readings, guint count,
-                      gboolean mail_in_part)
+/*
+ * What is shown as text is nothing that line ends could make another file of. A message that is not encoded
+ * is a leaf where the walk met its limit on levels, which is noted: it is not walked again from there.
+ */
+static void scan_leaf(PosternVirusScan *scan, const PosternContentLeaf *leaf, GBytes *const *readings,
+                      guint count, gboolean mail_in_part)
 {
-    if (kind == POSTERN_LEAF_PIECE)
+    gboolean encoded = leaf->encoding != POSTERN_CONTENT_IDENTITY;
+    if (leaf->kind == POSTERN_LEAF_PIECE)
         note(scan, POSTERN_VIRUS_AMBIGUOUS,
              "a piece of a message, whose rest is elsewhere (message/partial)");
-    if (kind == POSTERN_LEAF_TEXT && any_is_seen(scan, readings, count))
-        return;
+    if (leaf->kind == POSTERN_LEAF_TEXT) {
+        if (any_is_seen(scan, readings, count))
+            return;
+        count = MIN(count, 1);
+    }
+    if (leaf->kind == POSTERN_LEAF_TEXT && mail_in_part && count > 0)
+        scan_text(scan, readings[0]);
     for (guint i = 0; i < count; i++) {
-        if (kind == POSTERN_LEAF_MESSAGE)
-            postern_virus_scan_queue(scan, g_bytes_get_data(readings[i], NULL),
-                                     g_bytes_get_size(readings[i]));
-        else if (kind == POSTERN_LEAF_TEXT && mail_in_part)
-            scan_text(scan, readings[i]);
+        if (leaf->kind == POSTERN_LEAF_MESSAGE && encoded)
+            postern_virus_scan_queue(scan, readings[i]);
+        scan->beyond_limit = leaf->kind == POSTERN_LEAF_MESSAGE && !encoded;
         scan_file(scan, readings[i]);
+        scan->beyond_limit = FALSE;
     }
 }
 
-void postern_virus_scan_leaves(PosternVirusScan *scan, const char *octets, gsize length)
+static void scan_leaves(PosternVirusScan *scan, const char *octets, gsize length, gboolean mail_in_part)
 {
     g_autoptr(GArray) leaves = g_array_new(FALSE, FALSE, sizeof(PosternContentLeaf));
-    gboolean mail_in_part = scan->mail_in_part;
     if (scan->engine->content == NULL)
         return;
     /* Only the first limit that was met is told of: what lies behind it is not known to be whole. */
@@ -224,10 +231,27 @@ void postern_virus_scan_leaves(PosternVirusScan *scan, const char *octets, gsize
         guint count = 0;
         if (!postern_content_decode(leaf->encoding, octets + leaf->start, leaf->length, readings, &count))
             note(scan, POSTERN_VIRUS_SCAN_ERROR, "no memory for a file of the message");
-        scan_leaf(scan, leaf->kind, readings, count, mail_in_part);
+        scan_leaf(scan, leaf, readings, count, mail_in_part);
         for (guint j = 0; j < count; j++)
             g_bytes_unref(readings[j]);
     }
+}
+
+/* Where a kind of multipart had to be renamed, readers may read the field either way: both are walked. */
+void postern_virus_scan_whole(PosternVirusScan *scan, GBytes *message)
+{
+    gsize length = 0, marked_length = 0;
+    const char *octets = g_bytes_get_data(message, &length);
+    gboolean hidden = postern_virus_multipart_is_hidden(octets, length, &scan->work.line_octets);
+    g_autoptr(GBytes) marked = with_mark(scan, "", octets, length);
+    if (marked == NULL)
+        return;
+    const char *marked_octets = g_bytes_get_data(marked, &marked_length);
+    scan_octets(scan, marked_octets, marked_length, TRUE);
+    gboolean mail_in_part = scan->mail_in_part;
+    scan_leaves(scan, octets, length, mail_in_part);
+    if (hidden)
+        scan_leaves(scan, marked_octets, marked_length, mail_in_part);
 }
 
 static gboolean begins_with(const char *line, gsize length, const char *prefix)
@@ -302,9 +326,10 @@ static void note_what_is_not_seen(PosternVirusScan *scan, const char *octets, gs
      * whole. */
     if (size + CUT_SLACK_OCTETS >= scan->file_octets)
         note(scan, POSTERN_VIRUS_TOO_LARGE, "a file in the message is larger than what is scanned");
-    const char *problem = octets != NULL ? postern_virus_container_problem(octets, size) : NULL;
+    PosternVirusKind kind = POSTERN_VIRUS_UNKNOWN_CONTAINER;
+    const char *problem = octets != NULL ? postern_virus_container_problem(octets, size, &kind) : NULL;
     if (problem != NULL)
-        note(scan, POSTERN_VIRUS_UNKNOWN_CONTAINER, problem);
+        note(scan, kind, problem);
 }
 
 /* Mail that libclamav does not take for mail, or not for all that it is. */
@@ -313,6 +338,18 @@ static gboolean is_seen_in_part(PosternVirusScan *scan, const char *kind, const 
     if (strcmp(kind, "CL_TYPE_MAIL") != 0)
         return postern_virus_scan_looks_like_mail(octets, size);
     return postern_virus_multipart_is_hidden(octets, size, &scan->work.line_octets);
+}
+
+static void queue_copy(PosternVirusScan *scan, const char *octets, gsize length)
+{
+    char *copy = g_try_malloc(length);
+    if (copy == NULL) {
+        note(scan, POSTERN_VIRUS_SCAN_ERROR, "no memory for a copy of an enclosed message");
+        return;
+    }
+    memcpy(copy, octets, length);
+    g_autoptr(GBytes) message = g_bytes_new_take(copy, length);
+    postern_virus_scan_queue(scan, message);
 }
 
 cl_error_t postern_virus_scan_layer(int descriptor, const char *type, const char **ancestors,
@@ -335,7 +372,7 @@ cl_error_t postern_virus_scan_layer(int descriptor, const char *type, const char
     if (octets == NULL || (attributes & LAYER_ATTRIBUTES_NORMALIZED) != 0)
         return CL_CLEAN;
     (void)add_digest(scan->seen, octets, size);
-    if (is_seen_in_part(scan, kind, octets, size))
-        postern_virus_scan_queue(scan, octets, size);
+    if (!scan->beyond_limit && is_seen_in_part(scan, kind, octets, size))
+        queue_copy(scan, octets, size);
     return CL_CLEAN;
 }

@@ -23,7 +23,7 @@ typedef struct {
     PosternVirusFinding *finding;
     guint64 file_octets; /* libclamav's limit for one file */
     gint64 end;          /* monotonic: no scan begins after it; 0: never */
-    GQueue queue;        /* of GBytes *: messages to be scanned, with the line in front */
+    GQueue queue;        /* of GBytes *: messages to be scanned */
     GHashTable *queued;  /* digests of all that were ever queued */
     GHashTable *seen;    /* digests of what libclamav has looked into */
     PosternVirusWork work;
@@ -31,6 +31,7 @@ typedef struct {
     guint layers;           /* looked into: the file itself, and those in it */
     guint depth;            /* of the deepest of them */
     gboolean whole_message; /* it is of a message, as mail */
+    gboolean beyond_limit;  /* it is of what lies behind our own limit on levels */
     gboolean mail_in_part;  /* libclamav did not go into all parts of the mail */
 } PosternVirusScan;
 
@@ -39,17 +40,13 @@ void postern_virus_scan_init(PosternVirusScan *scan, const PosternVirusEngine *e
                              const PosternVirusRoom *room, PosternVirusFinding *finding);
 void postern_virus_scan_clear(PosternVirusScan *scan);
 
-/* Queues octets, a message, with the line in front, unless they have been before. Where there are too many
- * already, TOO_LARGE is noted. */
-void postern_virus_scan_queue(PosternVirusScan *scan, const char *octets, gsize length);
+/* Queues a message, unless it has been before; holds a reference. Where there are too many already, that is
+ * noted. */
+void postern_virus_scan_queue(PosternVirusScan *scan, GBytes *message);
 
-/* Scans octets as they stand: a message of the queue, or a file. */
-void postern_virus_scan_octets(PosternVirusScan *scan, const char *octets, gsize length,
-                               gboolean whole_message);
-
-/* Decodes the leaves of a message and scans those that libclamav has not looked into. octets: of the message,
- * with the line in front. */
-void postern_virus_scan_leaves(PosternVirusScan *scan, const char *octets, gsize length);
+/* Scans a message of the queue, with the line in front, and then decodes its leaves, as it stands, and scans
+ * those that libclamav has not looked into. */
+void postern_virus_scan_whole(PosternVirusScan *scan, GBytes *message);
 
 /* TRUE: no more is to be scanned: a virus was found, or the time or what may be unpacked is used up, which is
  * noted. */

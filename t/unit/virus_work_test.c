@@ -1,0 +1,205 @@
+/*
+ * The work of a scan, counted and not timed: whatever the shape of a message, twice as much of it is at most
+ * about twice the work, and all of it a few times its octets.
+ */
+#include "checks/check.h"
+
+#include "checks/virus_container.h"
+#include "checks/virus_multipart.h"
+#include "checks/virus_uuencode.h"
+#include "unit/virus_fixture.h"
+
+static const char *const shapes[] = {
+    "\r",
+    "\n",
+    "\r\n",
+    "\r\r\n",
+    "Content-Type: multipart/signed; boundary=x\r",
+    "Content-Type: (\r\n",
+    "Content-Type: (\r\n ",
+    "Content-Type\r",
+    "begin 644 x\r\n",
+    "begin 644 x\r\n#86)C\r\n",
+    "--x\r\n",
+    "-",
+    "=?=?",
+    "*=",
+    "From \r\n",
+    "a",
+};
+
+static GString *repeated(const char *text, gsize octets)
+{
+    GString *out = g_string_new(NULL);
+    while (out->len < octets)
+        g_string_append(out, text);
+    return out;
+}
+
+/* Octets looked at for lines in so many. */
+static guint64 work_of(const char *shape, gsize octets)
+{
+    GString *text = repeated(shape, octets);
+    guint64 work = 0;
+    (void)postern_virus_multipart_is_hidden(text->str, text->len, &work);
+    (void)postern_virus_multipart_rename(text->str, text->len, &work);
+    postern_virus_uuencode_hide(text->str, text->len, &work);
+    g_string_free(text, TRUE);
+    return work;
+}
+
+static void test_lines(VirusFixture *fixture, gconstpointer data)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(shapes); i++) {
+        guint64 once = work_of(shapes[i], 100000), twice = work_of(shapes[i], 200000);
+        if (twice > 10 * 200000 || twice > 2 * once + 1000)
+            g_error("%" G_GUINT64_FORMAT " and %" G_GUINT64_FORMAT " octets for %s", once, twice, shapes[i]);
+    }
+}
+
+static PosternVirusWork scan(VirusFixture *fixture, const GString *message, gsize *ret_length)
+{
+    g_auto(PosternVirusFinding) finding = {POSTERN_VIRUS_NOT_CHECKED};
+    postern_check_virus(fixture->engine, message->str, message->len, fixture->folder, &finding);
+    *ret_length = message->len;
+    return postern_virus_engine_work(fixture->engine);
+}
+
+static void assert_bounded(const char *what, PosternVirusWork work, gsize length)
+{
+    if (work.octets > 16 * (length + 1000) || work.line_octets > 80 * (length + 1000))
+        g_error("%s: %u scans of %" G_GUINT64_FORMAT " octets, %" G_GUINT64_FORMAT
+                " looked at for lines, of %" G_GSIZE_FORMAT,
+                what, work.scans, work.octets, work.line_octets, length);
+}
+
+static void test_shapes(VirusFixture *fixture, gconstpointer data)
+{
+    static const char *const headers[] = {
+        "Subject: x\r\n\r\n", "", "Content-Type: multipart/mixed; boundary=x\r\n\r\n",
+        "Content-Transfer-Encoding: base64\r\n\r\n",
+        "Content-Type: a/b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"};
+    for (gsize i = 0; i < G_N_ELEMENTS(shapes) * G_N_ELEMENTS(headers); i++) {
+        const char *shape = shapes[i % G_N_ELEMENTS(shapes)];
+        guint64 octets[2];
+        for (gsize k = 0; k < G_N_ELEMENTS(octets); k++) {
+            g_autoptr(GString) message = repeated(shape, (k + 1) * 20000);
+            gsize length;
+            g_string_prepend(message, headers[i / G_N_ELEMENTS(shapes)]);
+            PosternVirusWork work = scan(fixture, message, &length);
+            assert_bounded(shape, work, length);
+            octets[k] = work.octets + work.line_octets;
+        }
+        if (octets[1] > octets[0] * 5 / 2 + 10000)
+            g_error("%" G_GUINT64_FORMAT " and %" G_GUINT64_FORMAT " octets for %s", octets[0], octets[1],
+                    shape);
+    }
+}
+
+/* Messages in messages: each is scanned once, however often it is come by. */
+static void test_nested(VirusFixture *fixture, gconstpointer data)
+{
+    static const char *const outer[] = {
+        "Content-Type: message/rfc822\r\n\r\n", "X-A: b\r\nContent-Type: message/rfc822\r\n\r\n",
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: "
+        "message/rfc822\r\n\r\n"};
+    for (gsize i = 0; i < G_N_ELEMENTS(outer); i++) {
+        g_autoptr(GString) message = repeated(outer[i], 200000);
+        gsize length;
+        PosternVirusWork work = scan(fixture, message, &length);
+        g_assert_cmpuint(work.scans, <, 10);
+        assert_bounded(outer[i], work, length);
+    }
+    g_autoptr(GString) inner = g_string_new("Subject: innermost\r\n\r\nText.\r\n");
+    for (guint i = 0; i < 25; i++) {
+        g_autofree char *text = g_base64_encode((const guchar *)inner->str, inner->len);
+        g_string_assign(inner, "X-A: b\r\nMIME-Version: 1.0\r\nContent-Type: message/rfc822\r\n"
+                               "Content-Transfer-Encoding: base64\r\n\r\n");
+        g_string_append(inner, text);
+    }
+    gsize length;
+    PosternVirusWork work = scan(fixture, inner, &length);
+    g_assert_cmpuint(work.scans, <=, 60);
+    assert_bounded("messages in base64", work, length);
+    g_autoptr(GString) alike = g_string_new("Content-Type: multipart/mixed; boundary=b\r\n\r\n");
+    for (guint i = 0; i < 200; i++)
+        g_string_append_printf(alike,
+                               "--b\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: base64"
+                               "\r\n\r\nU3ViamVjdDogeA0KDQpUZXh0IG9mIG9uZSBtZXNzYWdlLg0K\r\n");
+    work = scan(fixture, alike, &length);
+    g_assert_cmpuint(work.scans, <=, 5);
+}
+
+static void test_uuencode(VirusFixture *fixture, gconstpointer data)
+{
+    static const struct {
+        const char *before, *after;
+    } texts[] = {
+        {"", ""},
+        {"begin 644 x\n#86)C\n`\nend\n", "begin 644 x\n#86)C\n`\nend\n"},
+        {"begin 644 x\r\n#86)C\r\nbegin 644 y\r\n\r\n", "begin 644 x\r\n#86)C\r\nBegin 644 y\r\n\r\n"},
+        {"bEGIN 644 x\nend\nbegin 644 x", "BEGIN 644 x\nend\nBegin 644 x"},
+        {"We begin 644 times.\nbegins\n", "We begin 644 times.\nbegins\n"},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(texts); i++) {
+        g_autofree char *text = g_strdup(texts[i].before);
+        postern_virus_uuencode_hide(text, strlen(text), NULL);
+        g_assert_cmpstr(text, ==, texts[i].after);
+    }
+}
+
+static void test_containers(VirusFixture *fixture, gconstpointer data)
+{
+    static const struct {
+        const char *octets;
+        gsize length;
+        int kind; /* -1: nothing is said */
+    } files[] = {
+        {"", 0, -1},
+        {"\x1f\x9d\x90", 3, POSTERN_VIRUS_UNKNOWN_CONTAINER},
+        {"\x1f\x8b\x08", 3, -1},
+        {"LZIP\1", 5, POSTERN_VIRUS_UNKNOWN_CONTAINER},
+        {"\x28\xb5\x2f\xfd\x04", 5, POSTERN_VIRUS_UNKNOWN_CONTAINER},
+        {"!<arch>\ndebian-binary", 21, POSTERN_VIRUS_UNKNOWN_CONTAINER},
+        {"\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0\1", 15, POSTERN_VIRUS_UNKNOWN_CONTAINER},
+        {"] is what a line of text may begin with", 39, -1},
+        {"\x60\xea\x1e\0\x1e\1\1\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 42,
+         POSTERN_VIRUS_ENCRYPTED},
+        {"\x60\xea\xff\xff\x1e\1\1\0\1\0\0\0", 12, -1},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
+        g_autofree char *copy = g_memdup2(files[i].octets, MAX(files[i].length, 1));
+        PosternVirusKind kind;
+        const char *problem = postern_virus_container_problem(copy, files[i].length, &kind);
+        if ((problem != NULL) != (files[i].kind >= 0) || (problem != NULL && (int)kind != files[i].kind))
+            g_error("file %" G_GSIZE_FORMAT ": %s", i, problem);
+    }
+    g_autofree char *document = g_malloc0(2048);
+    PosternVirusKind kind;
+    memcpy(document, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 8);
+    g_assert_null(postern_virus_container_problem(document, 2048, &kind));
+    memcpy(document + 1024, "E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e\0", 32);
+    g_assert_nonnull(postern_virus_container_problem(document, 2048, &kind));
+    memset(document + 1024, 0, 32);
+    memcpy(document + 512, "\x09\x08\x10\x00\x00\x06\x05\x00", 8);
+    g_assert_null(postern_virus_container_problem(document, 2048, &kind));
+    document[532] = 0x2f;
+    g_assert_nonnull(postern_virus_container_problem(document, 2048, &kind));
+    g_assert_cmpint(kind, ==, POSTERN_VIRUS_ENCRYPTED);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *path;
+        void (*run)(VirusFixture *fixture, gconstpointer data);
+    } tests[] = {
+        {"/virus-work/lines", test_lines},           {"/virus-work/shapes", test_shapes},
+        {"/virus-work/nested", test_nested},         {"/virus-work/uuencode", test_uuencode},
+        {"/virus-work/containers", test_containers},
+    };
+    g_test_init(&argc, &argv, NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
+        g_test_add(tests[i].path, VirusFixture, NULL, virus_set_up, tests[i].run, virus_tear_down);
+    return g_test_run();
+}

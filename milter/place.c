@@ -1,6 +1,7 @@
 #include "milter/place.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -53,6 +54,18 @@ static gboolean find_group(const char *name, const char *user, gid_t *ret_group,
     return TRUE;
 }
 
+/* Its directory may be the user's, who could put a link in its place: root gives nothing else away. */
+static int open_socket_itself(const char *path)
+{
+    struct stat status;
+    int descriptor = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (descriptor < 0 || (fstat(descriptor, &status) == 0 && S_ISSOCK(status.st_mode)))
+        return descriptor;
+    close(descriptor);
+    errno = ENOTSOCK;
+    return -1;
+}
+
 static gboolean set_rights(const PosternMilterSocket *place, const PosternConfiguration *configuration,
                            const char *user, GError **error)
 {
@@ -62,10 +75,16 @@ static gboolean set_rights(const PosternMilterSocket *place, const PosternConfig
     gboolean given = geteuid() == 0 || configuration->milter.socket_group[0] != '\0';
     if (given && !find_group(configuration->milter.socket_group, user, &group, error))
         return FALSE;
-    if (given && chown(place->path, entry != NULL ? entry->pw_uid : (uid_t)-1, group) != 0)
-        return postern_error_set_system(error, errno, "giving %s to its group", place->path);
-    return chmod(place->path, (mode_t)mode) == 0 ||
-           postern_error_set_system(error, errno, "setting the rights of %s", place->path);
+    uid_t owner = entry != NULL ? entry->pw_uid : (uid_t)-1;
+    int descriptor = open_socket_itself(place->path);
+    g_autofree char *itself = g_strdup_printf("/proc/self/fd/%d", descriptor);
+    gboolean done = descriptor >= 0 &&
+                    (!given || fchownat(descriptor, "", owner, group, AT_EMPTY_PATH) == 0) &&
+                    chmod(itself, (mode_t)mode) == 0;
+    int number = errno;
+    if (descriptor >= 0)
+        close(descriptor);
+    return done || postern_error_set_system(error, number, "setting owner and rights of %s", place->path);
 }
 
 static gboolean listen_there(const PosternMilterSocket *place, GError **error)

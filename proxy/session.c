@@ -67,7 +67,6 @@ PosternSession *postern_session_new(PosternProxySettings *settings, const Poster
     session->envelope->session = g_strdup(session->identifier.text);
     session->started = now;
     session->answer_deadline = G_MAXINT64;
-    session->rate_deadline = G_MAXINT64;
     session->budget = postern_budget_ref(settings->budget);
     session->output = g_string_new(NULL);
     session->announced.capabilities = POSTERN_CAPABILITY_8BITMIME;
@@ -256,7 +255,6 @@ static gsize receive_data(PosternSession *session, const char *octets, gsize len
 {
     gsize consumed = postern_session_receive_data(session, octets, length, now);
     session->pace_octets += consumed;
-    session->rate_octets += consumed;
     if (session->pace_octets >= POSTERN_BORROW_PACE_OCTETS)
         note_progress(session, now);
     else
@@ -340,7 +338,7 @@ void postern_session_timer(PosternSession *session, gint64 now)
         session->answer_deadline = G_MAXINT64;
         postern_session_give_up_answer(session, now);
     }
-    if (now >= session->rate_deadline)
+    if (session->transaction != NULL && now >= session->transaction->rate.deadline)
         postern_session_judge_rate(session, now);
     if (now < session->client_deadline)
         return;
@@ -355,10 +353,11 @@ void postern_session_timer(PosternSession *session, gint64 now)
 
 gint64 postern_session_deadline(const PosternSession *session)
 {
-    gint64 client = MIN(session->client_deadline, session->rate_deadline);
-    gint64 hold = session->transaction != NULL ? postern_session_hold_deadline(&session->transaction->hold)
-                                               : POSTERN_NEVER;
-    return MIN(MIN(client, session->answer_deadline), hold);
+    const PosternTransaction *transaction = session->transaction;
+    gint64 client = MIN(session->client_deadline, session->answer_deadline);
+    if (transaction == NULL)
+        return client;
+    return MIN(client, MIN(transaction->rate.deadline, postern_session_hold_deadline(&transaction->hold)));
 }
 
 gboolean postern_session_is_idle(const PosternSession *session)

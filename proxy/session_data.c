@@ -132,21 +132,38 @@ static void end_of_data(PosternSession *session, gint64 now)
 /* A server in front holds its clients to a time of its own. */
 void postern_session_measure_rate(PosternSession *session, gint64 now)
 {
-    gboolean measured = session->state == POSTERN_SESSION_DATA && !session->trusted &&
-                        session->settings->configuration->proxy.min_data_rate > 0;
-    session->rate_octets = 0;
-    session->rate_deadline = measured ? now + POSTERN_DATA_RATE_SECONDS * 1000 : G_MAXINT64;
+    if (session->transaction == NULL)
+        return;
+    gboolean measured = session->state == POSTERN_SESSION_DATA && !session->trusted;
+    session->transaction->rate = (PosternRate){
+        .deadline = measured ? now + POSTERN_DATA_CROWDED_SECONDS * 1000 : POSTERN_NEVER,
+        .minute_end = now + POSTERN_DATA_RATE_SECONDS * 1000,
+    };
+}
+
+/* Who holds room that others need has to go on with it. */
+static gboolean is_in_the_way(const PosternSession *session)
+{
+    const PosternTransaction *transaction = session->transaction;
+    guint64 held = transaction->message != NULL ? postern_message_size(transaction->message) : 0;
+    return held > POSTERN_BUDGET_ASSURED_OCTETS && postern_budget_is_crowded(session->budget) &&
+           transaction->rate.octets < held / POSTERN_DATA_RATE_SECONDS * POSTERN_DATA_CROWDED_SECONDS;
 }
 
 void postern_session_judge_rate(PosternSession *session, gint64 now)
 {
+    PosternRate *rate = &session->transaction->rate;
     guint64 minimum = session->settings->configuration->proxy.min_data_rate * POSTERN_DATA_RATE_SECONDS;
-    if (session->rate_octets >= minimum) {
+    gboolean minute_is_over = now >= rate->minute_end;
+    if (is_in_the_way(session) || (minute_is_over && rate->minute_octets < minimum)) {
+        postern_session_reply(session, 421, "4.4.2", "The message comes too slowly");
+        postern_session_finish(session, "too-slow", now);
+    } else if (minute_is_over) {
         postern_session_measure_rate(session, now);
-        return;
+    } else {
+        rate->octets = 0;
+        rate->deadline = MIN(now + POSTERN_DATA_CROWDED_SECONDS * 1000, rate->minute_end);
     }
-    postern_session_reply(session, 421, "4.4.2", "The message comes too slowly");
-    postern_session_finish(session, "too-slow", now);
 }
 
 gsize postern_session_receive_data(PosternSession *session, const char *octets, gsize length, gint64 now)
@@ -156,6 +173,8 @@ gsize postern_session_receive_data(PosternSession *session, const char *octets, 
     g_autoptr(GByteArray) decoded = g_byte_array_sized_new((guint)piece);
     int result = postern_data_decoder_next(&session->transaction->decoder, octets, piece, &consumed, decoded);
     store(session, decoded);
+    session->transaction->rate.octets += consumed;
+    session->transaction->rate.minute_octets += consumed;
     if (session->transaction->discard != POSTERN_DISCARD_NOT)
         session->transaction->discarded += consumed;
     postern_session_look_for_header(session);

@@ -26,6 +26,7 @@ PosternTransaction *postern_session_transaction_new(gint64 now)
     transaction->dsn_parameters = g_string_new(NULL);
     g_queue_init(&transaction->asked);
     postern_session_hold_init(&transaction->hold);
+    transaction->rate.deadline = POSTERN_NEVER;
     return transaction;
 }
 

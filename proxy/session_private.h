@@ -63,6 +63,14 @@ typedef enum {
 
 #define POSTERN_NEVER G_MAXINT64
 
+/* How fast a message comes. */
+typedef struct {
+    gint64 deadline; /* when it is judged next, or POSTERN_NEVER */
+    gint64 minute_end;
+    guint64 octets; /* since it was judged last */
+    guint64 minute_octets;
+} PosternRate;
+
 /* How long a borrowed back-end has waited for its client, or for the verdict on what came from it. */
 typedef struct {
     gint64 name_deadline;    /* when one is borrowed although the client's name is not known yet */
@@ -118,6 +126,7 @@ typedef struct {
     guint attempts;                    /* back-ends lost before they had the message */
     guint64 charged;                   /* octets of the budget, for recipients */
     PosternHold hold;
+    PosternRate rate;
     guint repeats; /* times that MAIL and RCPT were told anew */
     gboolean data_sent;
     PosternMessage *message;
@@ -156,8 +165,6 @@ struct PosternSession {
     gint64 started;
     gint64 client_deadline;
     PosternBudget *budget;  /* for its messages */
-    gint64 rate_deadline;   /* until so much more of a message must have come */
-    guint64 rate_octets;    /* that came since that began */
     gint64 answer_deadline; /* before_queue_filter: until the client must have its answer */
     guint64 pace_octets;    /* of the message, since the silence was last reckoned from */
     PosternLineReader line;
@@ -253,9 +260,9 @@ gsize postern_session_receive_data(PosternSession *session, const char *octets, 
 /* The message's end: its closing line, its reply (with CRLF) to the client, and on to the next. */
 void postern_session_conclude(PosternSession *session, const char *reply, gint64 now);
 
-/* min_data_rate: begins a minute that is measured, or ends it where no message comes in. */
+/* Begins a minute that is measured, or ends it where no message comes in. */
 void postern_session_measure_rate(PosternSession *session, gint64 now);
-/* Such a minute is over: the client goes, or is measured anew. */
+/* It is time to judge: the client goes, or is measured on. */
 void postern_session_judge_rate(PosternSession *session, gint64 now);
 /* "CODE X.Y.Z text" ends the message. */
 void postern_session_conclude_with(PosternSession *session, guint code, const char *enhanced,

@@ -91,6 +91,13 @@ gboolean postern_budget_has_room(PosternBudget *budget, guint64 octets)
     return TRUE;
 }
 
+gboolean postern_budget_is_crowded(PosternBudget *budget)
+{
+    if (budget->parent != NULL)
+        return postern_budget_is_crowded(budget->parent);
+    return atomic_load(&budget->used) > budget->maximum / 2;
+}
+
 void postern_budget_release(PosternBudget *budget, guint64 octets)
 {
     give_back(budget, octets);

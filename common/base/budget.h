@@ -26,6 +26,9 @@ gboolean postern_budget_reserve(PosternBudget *budget, guint64 octets);
 /* TRUE where so much could be reserved now. Any thread. */
 gboolean postern_budget_has_room(PosternBudget *budget, guint64 octets);
 
+/* TRUE while more than half of all is in use: of the parent, for a share. Any thread. */
+gboolean postern_budget_is_crowded(PosternBudget *budget);
+
 /* Gives back what postern_budget_reserve took. Any thread. */
 void postern_budget_release(PosternBudget *budget, guint64 octets);
 

@@ -197,6 +197,9 @@
 /* a back-end is not borrowed before the client's name is known or was looked for so long */
 #define POSTERN_CLIENT_NAME_WAIT_MS 3000
 #define POSTERN_DATA_RATE_SECONDS 60    /* that [proxy] min_data_rate is an average of */
+/* while memory for messages is crowded: in that time so much must come that what a message holds would come
+ * in POSTERN_DATA_RATE_SECONDS */
+#define POSTERN_DATA_CROWDED_SECONDS 5
 #define POSTERN_BORROW_PACE_OCTETS 1024 /* of a message in that time: who sends fewer counts as silent */
 #define POSTERN_BACKEND_RETRY_MS 1000   /* after a connection that could not be opened */
 #define POSTERN_BACKEND_QUIT_TIMEOUT_MS 5000

@@ -364,85 +364,10 @@ static void test_rate(gsize piece)
     }
 }
 
-/* What is doomed is not kept. */
-static void test_doomed_is_not_kept(gsize piece)
-{
-    g_autofree char *more = g_strnfill(300000, 'y');
-    Harness harness;
-    open_data(&harness, "", piece);
-    guint64 recipients = postern_budget_used(harness.settings->budget);
-    harness_say(&harness, "A: b\r\n\r\nx\ny");
-    g_assert_cmpuint(postern_budget_used(harness.settings->budget), ==, recipients);
-    harness_say(&harness, more);
-    g_assert_cmpuint(postern_budget_used(harness.settings->budget), ==, recipients);
-    harness_say(&harness, "\r\n.\r\n");
-    harness_expect(&harness, "550");
-    harness_finish(&harness);
-}
-
-/* A client that has used up its share is put off, while others find room. */
-static void test_share(gsize piece)
-{
-    Harness harness;
-    harness_start(&harness, "message_memory = 10M\nmessage_size = 1M", piece);
-    g_autoptr(PosternBudget) share = postern_budget_new_share(harness.settings->budget, 200000, 200000);
-    g_assert_true(postern_budget_reserve(share, 190000));
-    postern_session_set_budget(harness.session, share);
-    harness_open_envelope(&harness);
-    harness_say(&harness, "DATA\r\n");
-    harness_expect(&harness, "452");
-    postern_budget_release(share, 190000);
-    harness_say(&harness, "DATA\r\nA: b\r\n\r\nx\r\n.\r\n");
-    harness_expect(&harness, "354 250");
-    harness_finish(&harness);
-}
-
-/* Room is taken by what comes, whatever was declared. */
-static void test_room_for_what_comes(gsize piece)
-{
-    g_autofree char *octets = g_strnfill(10000, 'x');
-    Harness harness;
-    harness_start(&harness, "message_memory = 10M\nmessage_size = 5M", piece);
-    harness_greet(&harness);
-    harness_say(&harness, "MAIL FROM:<a@x.test> SIZE=5000000\r\nRCPT TO:<b@y.test>\r\n");
-    guint64 before = postern_budget_used(harness.settings->budget);
-    harness_say(&harness, "DATA\r\n");
-    harness_expect(&harness, "250 250 354");
-    g_assert_cmpuint(postern_budget_used(harness.settings->budget), ==, before);
-    harness_say(&harness, octets);
-    guint64 taken = postern_budget_used(harness.settings->budget) - before;
-    g_assert_cmpuint(taken, >=, 10000);
-    g_assert_cmpuint(taken, <, 10000 + POSTERN_MESSAGE_PAGE_OCTETS);
-    harness_finish(&harness);
-}
-
-/* Recipients are charged as messages are, and refused for now where there is no room. */
-static void test_recipients_are_charged(gsize piece)
-{
-    g_autofree char *local = g_strnfill(900, 'b');
-    g_autofree char *line = g_strdup_printf("RCPT TO:<%s@y.test>\r\n", local);
-    g_autoptr(GString) lines = g_string_new(NULL);
-    for (guint i = 0; i < 100; i++)
-        g_string_append(lines, line);
-    Harness harness;
-    harness_start(&harness, "message_memory = 100K\nmessage_size = 90K", piece);
-    harness_greet(&harness);
-    harness_say(&harness, "MAIL FROM:<a@x.test>\r\n");
-    harness_say(&harness, lines->str);
-    g_assert_true(g_str_has_prefix(harness.replies->str, "250 2.1.0 Ok\r\n250 2.1.5 "));
-    g_assert_nonnull(strstr(harness.replies->str, "\r\n452 4.3.1 "));
-    g_assert_cmpuint(postern_budget_used(harness.settings->budget), >, 90 * 1024);
-    harness_say(&harness, "RSET\r\n");
-    g_assert_cmpuint(postern_budget_used(harness.settings->budget), ==, 0);
-    harness_finish(&harness);
-}
-
 static const struct {
     const char *name;
     void (*test)(gsize piece);
 } cases[] = {
-    {"/session-data/room-for-what-comes", test_room_for_what_comes},
-    {"/session-data/recipients-are-charged", test_recipients_are_charged},
     {"/session-data/octets", test_octets},
     {"/session-data/several-messages", test_several_messages},
     {"/session-data/edits", test_edits},
@@ -459,8 +384,6 @@ static const struct {
     {"/session-data/no-recipients", test_no_recipients},
     {"/session-data/final-replies", test_final_replies},
     {"/session-data/rate", test_rate},
-    {"/session-data/doomed-is-not-kept", test_doomed_is_not_kept},
-    {"/session-data/share", test_share},
 };
 
 /* Whole, then one octet at a time, of the client and of the MTA. */

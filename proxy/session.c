@@ -196,16 +196,12 @@ static gboolean refuse_line(PosternSession *session, PosternLineStatus status, g
     gboolean too_long = status == POSTERN_LINE_TOO_LONG || (repair && session->line.too_long);
     if (!too_long && (status == POSTERN_LINE_OK || (status == POSTERN_LINE_BARE && repair)))
         return FALSE;
-    if (too_long) {
-        /* Not answered here: it must not overtake the answers to those before it. */
-        PosternCommand *command = postern_command_parse("", 0, FALSE);
-        command->problem = "Command line too long";
-        command->problem_code = "5.5.2";
-        postern_session_run(session, command, now);
-        return TRUE;
-    }
-    postern_session_reply(session, 521, "5.5.2", "Lines must end in CRLF, and hold no other CR, LF or NUL");
-    postern_session_finish(session, "bare-newline", now);
+    /* Not answered here: it must not overtake the answers to those before it. */
+    PosternCommand *command = postern_command_parse("", 0, FALSE);
+    command->bare = !too_long;
+    command->problem = "Command line too long";
+    command->problem_code = "5.5.2";
+    postern_session_run(session, command, now);
     return TRUE;
 }
 

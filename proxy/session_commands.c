@@ -106,6 +106,12 @@ static void handle_unknown(PosternSession *session, const PosternCommand *comman
         postern_session_finish(session, "not-smtp", now);
         return;
     }
+    if (command->bare) {
+        postern_session_reply(session, 521, "5.5.2",
+                              "Lines must end in CRLF, and hold no other CR, LF or NUL");
+        postern_session_finish(session, "bare-newline", now);
+        return;
+    }
     const char *text = command->problem != NULL ? command->problem : "Command not recognised";
     postern_session_error(session, now, 500, "5.5.2", text);
 }

@@ -43,6 +43,7 @@ typedef struct {
     char *parameter_text;  /* MAIL, RCPT: the parameters, with spaces between; else NULL */
     GPtrArray *parameters; /* MAIL, RCPT: of PosternParameter *, no keyword twice; else NULL */
     gboolean foreign;      /* another protocol's (wire/foreign.h); set by who asks for the command */
+    gboolean bare;         /* its line was none (RFC 5321 2.3.8); set likewise */
     const char *problem; /* what is wrong with path or parameters, static text for a 501 reply (UNKNOWN: for a
                           * 500); NULL: nothing */
     const char

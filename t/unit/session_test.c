@@ -221,6 +221,25 @@ static void test_nul_in_command(gsize piece)
     harness_finish(&harness);
 }
 
+/* What ends the session waits for the answers to what came before it. */
+static void test_nothing_overtakes_an_answer(gsize piece)
+{
+    static const char *const ends[] = {"NOOP\n", "BDAT 5 LAST\r\n", "GET / HTTP/1.1\r\n", "QUIT\r\n"};
+    static const char *const codes[] = {"550 521", "550 521", "550 521", "550 221"};
+    for (gsize i = 0; i < G_N_ELEMENTS(ends); i++) {
+        Harness harness;
+        harness_start(&harness, "", piece);
+        harness_rule(&harness, "RCPT", HARNESS_SILENCE, 1);
+        harness_say(&harness, "EHLO client.test\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n");
+        harness_say(&harness, ends[i]);
+        harness_expect(&harness, "220 250 250");
+        harness_mta_says(&harness, "550 5.1.1 no\r\n");
+        harness_run(&harness);
+        harness_expect(&harness, codes[i]);
+        harness_finish(&harness);
+    }
+}
+
 static void test_bare_newline_repaired(gsize piece)
 {
     Harness harness;
@@ -375,6 +394,7 @@ static const struct {
     {"/session/long-lines", test_long_lines},
     {"/session/bare-newlines", test_bare_newlines},
     {"/session/nul-in-command", test_nul_in_command},
+    {"/session/nothing-overtakes-an-answer", test_nothing_overtakes_an_answer},
     {"/session/bare-newline-repaired", test_bare_newline_repaired},
     {"/session/reset", test_reset},
     {"/session/client-timeout", test_client_timeout},

@@ -250,25 +250,48 @@ void postern_relay_probe_given(PosternProxyThread *thread, PosternBackendConnect
     postern_backend_identify(postern_backend_connection_backend(connection), &client, now);
 }
 
+static void add_recipient(PosternRelayProbe *probe, const char *path, PosternRelayRole role)
+{
+    g_ptr_array_add(probe->recipients, postern_relay_recipient_new(path, role));
+}
+
+static void add_own(PosternProxyThread *thread)
+{
+    const char *own = thread->settings->configuration->proxy.relay_probe_recipient;
+    if (own[0] != '\0')
+        add_recipient(&thread->probe, own, POSTERN_RELAY_MAILBOX);
+    else
+        add_recipient(&thread->probe, POSTMASTER, POSTERN_RELAY_POSTMASTER);
+}
+
+/* In turn its own recipient is the last or the first: some servers leave after a refusal, some take only one.
+ */
+static void choose_recipients(PosternProxyThread *thread)
+{
+    PosternRelayProbe *probe = &thread->probe;
+    const PosternAddress *backend = &thread->settings->backend;
+    /* RFC 5321 4.1.3: the back-end's own address is its own domain, if it takes literals at all. */
+    g_autofree char *address = postern_address_to_string(backend);
+    g_autofree char *guess =
+        g_strdup_printf("relay-probe@[%s%s]", backend->family == AF_INET6 ? "IPv6:" : "", address);
+    gboolean own_first = probe->attempt % 2 == 1;
+    probe->recipients = g_ptr_array_new_with_free_func(free_recipient);
+    if (own_first)
+        add_own(thread);
+    for (gsize i = 0; i < G_N_ELEMENTS(foreign_recipients); i++)
+        add_recipient(probe, foreign_recipients[i], POSTERN_RELAY_FOREIGN);
+    if (!own_first)
+        add_own(thread);
+    add_recipient(probe, guess, POSTERN_RELAY_GUESS);
+}
+
 static void ask(PosternProxyThread *thread, PosternBackend *backend, gint64 now)
 {
-    const PosternConfiguration *configuration = thread->settings->configuration;
     PosternRelayProbe *probe = &thread->probe;
-    const char *own = configuration->proxy.relay_probe_recipient;
-    g_autofree char *postmaster = g_strdup_printf(POSTMASTER "@%s", configuration->proxy.hostname);
     const char *sender = clients[probe->attempt].sender;
-    g_autofree char *address = postern_address_to_string(&thread->settings->backend);
-    /* RFC 5321 4.1.3: the back-end's own address is its own domain, if it takes literals at all. */
-    g_autofree char *guess = g_strdup_printf(
-        "relay-probe@[%s%s]", thread->settings->backend.family == AF_INET6 ? "IPv6:" : "", address);
-    probe->recipients = g_ptr_array_new_with_free_func(free_recipient);
-    for (gsize i = 0; i < G_N_ELEMENTS(foreign_recipients); i++)
-        g_ptr_array_add(probe->recipients,
-                        postern_relay_recipient_new(foreign_recipients[i], POSTERN_RELAY_FOREIGN));
-    g_ptr_array_add(probe->recipients,
-                    own[0] != '\0' ? postern_relay_recipient_new(own, POSTERN_RELAY_MAILBOX)
-                                   : postern_relay_recipient_new(POSTMASTER, POSTERN_RELAY_POSTMASTER));
-    g_ptr_array_add(probe->recipients, postern_relay_recipient_new(guess, POSTERN_RELAY_GUESS));
+    g_autofree char *postmaster =
+        g_strdup_printf(POSTMASTER "@%s", thread->settings->configuration->proxy.hostname);
+    choose_recipients(thread);
     postern_backend_mail(backend, sender != NULL ? sender : postmaster, "", now);
     for (guint i = 0; i < probe->recipients->len; i++) {
         const PosternRelayRecipient *recipient = g_ptr_array_index(probe->recipients, i);

@@ -124,11 +124,16 @@ static gboolean is_said_of_its_own(const GPtrArray *recipients, const char *word
     return FALSE;
 }
 
-static gboolean is_answered(const GPtrArray *recipients)
+/* Without an answer to its own recipient there is nothing to compare with. */
+static gboolean is_own_answered(const GPtrArray *recipients)
 {
-    for (guint i = 0; i < recipients->len; i++)
-        if (((const PosternRelayRecipient *)g_ptr_array_index(recipients, i))->reply == NULL)
+    for (guint i = 0; i < recipients->len; i++) {
+        const PosternRelayRecipient *recipient = g_ptr_array_index(recipients, i);
+        gboolean own =
+            recipient->role == POSTERN_RELAY_POSTMASTER || recipient->role == POSTERN_RELAY_MAILBOX;
+        if (own && recipient->reply == NULL)
             return FALSE;
+    }
     return TRUE;
 }
 
@@ -182,6 +187,6 @@ PosternRelayState postern_relay_proof_judge(const PosternReply *mail, const GPtr
             return POSTERN_RELAY_OPEN;
         proof = proof || is_proof(recipients, recipient, &controls);
     }
-    gboolean whole = mail != NULL && postern_reply_class(mail) == 2 && is_answered(recipients);
-    return proof && whole ? POSTERN_RELAY_SAFE : POSTERN_RELAY_UNCLEAR;
+    gboolean comparable = mail != NULL && postern_reply_class(mail) == 2 && is_own_answered(recipients);
+    return proof && comparable ? POSTERN_RELAY_SAFE : POSTERN_RELAY_UNCLEAR;
 }

@@ -53,6 +53,8 @@ SAFE = {
     "known domains first": {"smtpd_relay_restrictions": "", "smtpd_recipient_restrictions":
                             "reject_unknown_recipient_domain, reject_unauth_destination"},
     "exempt postmaster": EXEMPT_POSTMASTER,
+    "one error and out": {"smtpd_hard_error_limit": "1"},
+    "one recipient": {"smtpd_recipient_limit": "1"},
 }
 # It takes what is foreign from strangers, whatever it refuses besides.
 OPEN = {
@@ -68,6 +70,7 @@ OPEN = {
     "not that domain": {**OPEN_RELAY, "smtpd_recipient_restrictions":
                         "check_recipient_access inline:{ {example.com = 556 5.1.10 nullMX} }"},
     "exempt postmaster": {**OPEN_RELAY, **EXEMPT_POSTMASTER},
+    "one error and out": {**OPEN_RELAY, "smtpd_hard_error_limit": "1"},
 }
 
 

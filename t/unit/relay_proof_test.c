@@ -67,6 +67,8 @@ static const struct {
     {NO_RELAY_FOR_YOU, NO_RELAY_FOR_YOU, OK, UNCLEAR, UNCLEAR},
     {GREY, GREY, OK, UNCLEAR, UNCLEAR},
     /* It left before the end. */
+    {DENIED, "421 4.7.0 Too many errors", OK, SAFE, SAFE},
+    {DENIED, NULL, OK, SAFE, SAFE},
     {DENIED, DENIED, NULL, UNCLEAR, UNCLEAR},
     {DENIED, NULL, NULL, UNCLEAR, UNCLEAR},
     {"421 4.7.0 Too many errors", NULL, NULL, UNCLEAR, UNCLEAR},
@@ -132,7 +134,7 @@ static void test_guess(void)
         {DENIED, REJECT, SAFE},
         {CUSTOM, OK, UNCLEAR},
         {NO_NAME, OK, UNCLEAR},
-        {DENIED, NULL, UNCLEAR},
+        {DENIED, NULL, SAFE},
         {OK, OK, OPEN},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(guesses); i++) {

@@ -16,6 +16,7 @@ ANSWERS = f"""
 example.com TXT "v=spf1 ip4:192.0.2.1 -all"
 _dmarc.example.com TXT "v=DMARC1; p=reject"
 _dmarc.twice.example TXT "v=DMARC1; p=reject; p=reject"
+_dmarc.dead.example TXT !TIMEOUT
 elsewhere.example TXT "v=spf1 -all"
 {HELO} TXT "v=spf1 -all"
 """
@@ -112,6 +113,13 @@ class AuthenticationTest(ScanTestCase):
     def test_record_with_a_tag_twice(self):
         status, said = self.judge(message("a@twice.example"))
         self.assertEqual((status, said["dmarc"]["result"]), (ACCEPT, "none"))
+        self.assertNotIn("policy.dmarc", said["authentication_results"])
+
+    def test_policy_that_is_not_known(self):
+        """What the DNS did not say is not told as p=none."""
+        status, said = self.judge(message("a@dead.example"))
+        self.assertEqual((status, said["dmarc"]["result"]), (ACCEPT, "temperror"))
+        self.assertNotIn("policy", said["dmarc"])
         self.assertNotIn("policy.dmarc", said["authentication_results"])
 
     def test_allowed_senders(self):

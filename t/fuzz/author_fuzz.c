@@ -61,7 +61,13 @@ static void check_header(const char *octets, gsize length)
     g_autofree char *problem = NULL;
     g_autoptr(GPtrArray) domains = postern_author_domains(header, &problem);
 
-    require((problem == NULL) <= (domains->len == 1));
+    require(problem != NULL || domains->len <= 1);
+    if (problem == NULL && domains->len == 0) { /* RFC 6854: it says that there is no author */
+        const PosternHeaderField *from = postern_header_find(header, "From", 0);
+
+        require(memchr(from->value, '@', from->value_length) == NULL);
+        require(memchr(from->value, ';', from->value_length) != NULL);
+    }
     for (guint i = 0; i < domains->len; i++) {
         const char *domain = g_ptr_array_index(domains, i);
 

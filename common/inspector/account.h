@@ -33,6 +33,7 @@ typedef struct {
     gint64 told;        /* when the log was told that it is heavy; 0: never */
     guint waiting;      /* requests in a queue */
     guint running;      /* requests in a worker */
+    guint slow;         /* of them, those that have run for long */
     gint64 started_sum; /* of when those began */
 } PosternAccount;
 

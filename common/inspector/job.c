@@ -51,7 +51,6 @@ void postern_job_run(PosternJob *job, PosternWorkerProcess *worker, guint maximu
     job->worker = worker;
     worker->job = job;
     job->started = now;
-    job->slow = FALSE;
     job->used_before = postern_worker_process_used(worker);
     job->limit = MIN(job->deadline, now + (gint64)maximum_ms * 1000);
     postern_account_begin(job->account, now);
@@ -60,6 +59,8 @@ void postern_job_run(PosternJob *job, PosternWorkerProcess *worker, guint maximu
 
 void postern_job_note_slow(PosternJob *job)
 {
+    if (!job->slow)
+        job->account->slow++;
     job->slow = TRUE;
     set_timer(job, job->limit);
 }
@@ -79,6 +80,8 @@ void postern_job_leave(PosternJob *job)
     if (place == POSTERN_JOB_WAITS) {
         job->account->waiting--;
     } else if (place == POSTERN_JOB_RUNS) {
+        job->account->slow -= job->slow ? 1 : 0;
+        job->slow = FALSE;
         postern_account_end(job->account, job->started, used(job, now), now);
         job->worker->job = NULL;
         job->worker = NULL;

@@ -8,16 +8,18 @@
 /*
  * Who is served by which worker.
  *
- * A client that has used its budget of processor time is heavy. Its scans wait for spare workers, which run
- * behind all others (nice), are started when they are needed and end when they are not; there are at most as
- * many as regular ones. A scan that has run for long makes its worker a spare one, and a new regular worker
- * takes its place. So the regular workers are free for everybody else after POSTERN_INSPECTOR_SLOW_MS at the
- * latest, until there is no room for spare ones.
+ * A client that has used its budget of processor time, or has a slow scan under way, is heavy. Its scans wait
+ * for spare workers, which run behind all others (nice), are started when they are needed and end when they
+ * are not; there are at most as many as regular ones. A scan that has run for long makes its worker a spare
+ * one, and a new regular worker takes its place. So the regular workers are free for everybody else after
+ * POSTERN_INSPECTOR_SLOW_MS at the latest, until there is no room for spare ones.
  */
 
+/* One that has a slow scan under way is not known to send no more of them: it may hold one regular worker. */
 static gboolean is_heavy(gpointer client, gpointer now)
 {
-    return postern_account_is_heavy(client, *(const gint64 *)now);
+    const PosternAccount *account = client;
+    return account->slow > 0 || postern_account_is_heavy(account, *(const gint64 *)now);
 }
 
 static gboolean is_not_heavy(gpointer client, gpointer now)

@@ -11,7 +11,7 @@ gboolean postern_virus_engine_prove(PosternVirusEngine *engine, const char *temp
     g_autofree char *eicar = postern_virus_sample_eicar();
     g_autoptr(GByteArray) zip = postern_virus_sample_zip("eicar.com", eicar, strlen(eicar));
     g_autofree char *message = postern_virus_sample_message("eicar.zip", zip->data, zip->len);
-    PosternVirusFinding finding = {POSTERN_VIRUS_NOT_CHECKED};
+    g_auto(PosternVirusFinding) finding = {POSTERN_VIRUS_NOT_CHECKED};
     postern_check_virus(engine, message, strlen(message), temporary_directory, &finding);
     gboolean found = finding.result == POSTERN_VIRUS_INFECTED;
     if (!found)
@@ -19,7 +19,5 @@ gboolean postern_virus_engine_prove(PosternVirusEngine *engine, const char *temp
                     "the scanner finds the EICAR test in a zip in a message %s (%s) and would miss viruses",
                     postern_virus_result_name(finding.result),
                     finding.reason != NULL ? finding.reason : "no reason");
-    g_free(finding.name);
-    g_free(finding.reason);
     return found;
 }

@@ -148,6 +148,8 @@ static void test_uuencode(VirusFixture *fixture, gconstpointer data)
     }
 }
 
+#define OCTETS(text) text, sizeof text - 1
+
 static void test_containers(VirusFixture *fixture, gconstpointer data)
 {
     static const struct {
@@ -155,17 +157,17 @@ static void test_containers(VirusFixture *fixture, gconstpointer data)
         gsize length;
         int kind; /* -1: nothing is said */
     } files[] = {
-        {"", 0, -1},
-        {"\x1f\x9d\x90", 3, POSTERN_VIRUS_UNKNOWN_CONTAINER},
-        {"\x1f\x8b\x08", 3, -1},
-        {"LZIP\1", 5, POSTERN_VIRUS_UNKNOWN_CONTAINER},
-        {"\x28\xb5\x2f\xfd\x04", 5, POSTERN_VIRUS_UNKNOWN_CONTAINER},
-        {"!<arch>\ndebian-binary", 21, POSTERN_VIRUS_UNKNOWN_CONTAINER},
-        {"\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0\1", 15, POSTERN_VIRUS_UNKNOWN_CONTAINER},
-        {"] is what a line of text may begin with", 39, -1},
-        {"\x60\xea\x1e\0\x1e\1\1\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 42,
+        {OCTETS(""), -1},
+        {OCTETS("\x1f\x9d\x90"), POSTERN_VIRUS_UNKNOWN_CONTAINER},
+        {OCTETS("\x1f\x8b\x08"), -1},
+        {OCTETS("LZIP\1"), POSTERN_VIRUS_UNKNOWN_CONTAINER},
+        {OCTETS("\x28\xb5\x2f\xfd\x04"), POSTERN_VIRUS_UNKNOWN_CONTAINER},
+        {OCTETS("!<arch>\ndebian-binary"), POSTERN_VIRUS_UNKNOWN_CONTAINER},
+        {OCTETS("\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0\1"), POSTERN_VIRUS_UNKNOWN_CONTAINER},
+        {OCTETS("] is what a line of text may begin with"), -1},
+        {OCTETS("\x60\xea\x1e\0\x1e\1\1\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
          POSTERN_VIRUS_ENCRYPTED},
-        {"\x60\xea\xff\xff\x1e\1\1\0\1\0\0\0", 12, -1},
+        {OCTETS("\x60\xea\xff\xff\x1e\1\1\0\1\0\0\0"), -1},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
         g_autofree char *copy = g_memdup2(files[i].octets, MAX(files[i].length, 1));

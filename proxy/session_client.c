@@ -23,6 +23,13 @@ static void identity_clear(PosternClientIdentity *identity)
     *identity = (PosternClientIdentity){.address.family = AF_UNSPEC, .server.family = AF_UNSPEC};
 }
 
+static void drop_forwarded(PosternSession *session)
+{
+    if (session->forwarded != NULL)
+        identity_clear(session->forwarded);
+    g_clear_pointer(&session->forwarded, g_free);
+}
+
 static PosternClientIdentity identity_copy(const PosternClientIdentity *identity)
 {
     PosternClientIdentity copy = *identity;
@@ -65,7 +72,6 @@ void postern_session_client_init(PosternSession *session, const PosternAddress *
     session->submission = submission;
     session->own.address = *client;
     session->own.server.family = AF_UNSPEC;
-    session->forwarded.address.family = session->forwarded.server.family = AF_UNSPEC;
     postern_session_show_client(session);
     /* A server in front knows its clients' names; its own is of no interest. */
     session->own.name_known = postern_proxy_settings_is_filter(session->settings);
@@ -91,12 +97,12 @@ void postern_session_client_reverse_name(PosternSession *session, const char *na
 void postern_session_client_clear(PosternSession *session)
 {
     identity_clear(&session->own);
-    identity_clear(&session->forwarded);
+    drop_forwarded(session);
 }
 
 PosternClientIdentity *postern_session_identity(PosternSession *session)
 {
-    return session->is_forwarded ? &session->forwarded : &session->own;
+    return session->forwarded != NULL ? session->forwarded : &session->own;
 }
 
 void postern_session_show_client(PosternSession *session)
@@ -112,10 +118,9 @@ void postern_session_show_client(PosternSession *session)
 
 void postern_session_forget_forwarded(PosternSession *session)
 {
-    if (!session->is_forwarded)
+    if (session->forwarded == NULL)
         return;
-    session->is_forwarded = FALSE;
-    identity_clear(&session->forwarded);
+    drop_forwarded(session);
     postern_session_show_client(session);
 }
 
@@ -218,7 +223,8 @@ void postern_session_xforward(PosternSession *session, const PosternCommand *com
     if (attributes == NULL)
         return;
     /* The first sets all others to not available: what is of the connection is never mixed in. */
-    PosternClientIdentity identity = identity_copy(&session->forwarded);
+    PosternClientIdentity nobody = {.address.family = AF_UNSPEC, .server.family = AF_UNSPEC};
+    PosternClientIdentity identity = identity_copy(session->forwarded != NULL ? session->forwarded : &nobody);
     identity.name_known = TRUE;
     const char *problem = take_attributes(&identity, attributes);
     if (problem != NULL) {
@@ -226,9 +232,8 @@ void postern_session_xforward(PosternSession *session, const PosternCommand *com
         postern_session_error(session, now, 501, "5.5.4", problem);
         return;
     }
-    identity_clear(&session->forwarded);
-    session->forwarded = identity;
-    session->is_forwarded = TRUE;
+    drop_forwarded(session);
+    session->forwarded = g_memdup2(&identity, sizeof identity);
     postern_session_show_client(session);
     postern_session_reply(session, 250, "2.0.0", "Ok");
 }

@@ -20,8 +20,8 @@ gint64 postern_session_hold_deadline(const PosternHold *hold)
 guint64 postern_session_client_number(const PosternSession *session)
 {
     const PosternClientIdentity *own = &session->own;
-    if (session->is_forwarded)
-        return postern_address_client_number(&session->forwarded.address);
+    if (session->forwarded != NULL)
+        return postern_address_client_number(&session->forwarded->address);
     guint64 number = postern_address_client_number(&own->address);
     gboolean tells_of_nobody = session->trusted && number == postern_address_client_number(&session->peer);
     return tells_of_nobody ? POSTERN_FAIR_QUEUE_NOBODY : number;

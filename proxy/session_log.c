@@ -145,7 +145,8 @@ void postern_session_log_message(PosternSession *session, const char *reply, gin
     postern_log_line_add(line, "class", postern_client_class_name(transaction->client_class));
     if (transaction->policy != NULL && transaction->policy->name[0] != '\0')
         postern_log_line_add(line, "policy", transaction->policy->name);
-    postern_log_line_add(line, "queue", session->forwarded.queue);
+    if (session->forwarded != NULL)
+        postern_log_line_add(line, "queue", session->forwarded->queue);
     postern_log_line_add(line, "from", from);
     add_recipients(line, transaction);
     postern_log_line_add(line, "message_id", transaction->message_id);

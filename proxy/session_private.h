@@ -160,8 +160,7 @@ struct PosternSession {
     gboolean trusted;                /* it may say XCLIENT, and before_queue_filter XFORWARD */
     gboolean submission;             /* its mail is that of users who have logged in */
     PosternClientIdentity own;       /* the peer, or whom it has named by XCLIENT */
-    PosternClientIdentity forwarded; /* of the next or this transaction, by XFORWARD */
-    gboolean is_forwarded;           /* an XFORWARD has come */
+    PosternClientIdentity *forwarded; /* of the next or this transaction, by XFORWARD; or NULL */
     gint64 started;
     gint64 client_deadline;
     PosternBudget *budget;  /* for its messages */

@@ -12,14 +12,15 @@ from support import proxy as proxies
 
 ROUNDS = 5
 GRAIN = 0.05  # seconds: what the interpreter's threads take of each other
+MEMORY = {"message_memory": "64M", "message_size": "8M"}
 CROWDS = [  # name, what it does, addresses, peers, options, whether judged
     ("recipients, 2 addresses", crowd.recipients, 2, 80, {}, True),
     ("recipients, 60 addresses, 10 connections", crowd.recipients, 60, 60, {"backend_connections": 10},
      False),
     ("NOOP, 250 addresses", crowd.noops, 250, 250, {}, False),
     ("DATA at 2.7 kB/s, 2 addresses", crowd.trickle, 2, 80, {}, True),
-    ("DATA without a message, 5 addresses", crowd.silent_data, 5, 100, {"message_memory": "64M"}, True),
-    ("DATA that stays, 5 addresses", crowd.hoard, 5, 100, {"message_memory": "64M"}, True),
+    ("DATA without a message, 5 addresses", crowd.silent_data, 5, 100, MEMORY, True),
+    ("DATA that stays, 5 addresses", crowd.hoard, 5, 100, MEMORY, True),
     ("idle, 20 addresses", crowd.idle, 20, 1000, {"max_connections": 1000}, True),
 ]
 

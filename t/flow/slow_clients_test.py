@@ -68,12 +68,12 @@ class SlowClients(proxies.ProxyTestCase):
             self._expect_all_served(front)
 
     def test_data_that_does_not_come(self):
-        front = self._front(message_memory="64M")
+        front = self._front(message_memory="64M", message_size="8M")
         with crowd.Crowd(front.port, crowd.silent_data, crowd.addresses(5), 100):
             self._expect_all_served(front)
 
     def test_data_that_stays(self):
-        front = self._front(message_memory="64M")
+        front = self._front(message_memory="64M", message_size="8M")
         with crowd.Crowd(front.port, crowd.hoard, crowd.addresses(5), 100):
             self._expect_all_served(front)
 

@@ -33,7 +33,7 @@ typedef struct {
 typedef struct {
     int values[TAGS];
     gboolean reporting; /* rua= has an address */
-    GHashTable *names;  /* of char *, those that were read, as a set */
+    GHashTable *names;  /* of GBytes *, those that were read, as a set */
 } Tags;
 
 static gboolean is_blank(char octet)
@@ -128,7 +128,7 @@ static gboolean read_tag(Tags *found, Span name, Span value)
     for (Tag tag = 0; tag < TAGS; tag++)
         if (equals(name, tags[tag].name))
             found->values[tag] = find_value(tag, value);
-    return g_hash_table_add(found->names, g_strndup(name.text, name.length));
+    return g_hash_table_add(found->names, g_bytes_new(name.text, name.length));
 }
 
 /* Splits `name = value`; FALSE: there is no '='. */
@@ -179,15 +179,20 @@ static void fill(const Tags *found, PosternDmarcRecord *record)
     record->strict_spf = value_or(found, TAG_ASPF, 0) == 1;
 }
 
+static void bytes_free(gpointer bytes)
+{
+    g_bytes_unref(bytes);
+}
+
 gboolean postern_dmarc_record_parse(const char *octets, gsize length, PosternDmarcRecord *ret_record)
 {
     Span rest = {octets, length};
-    g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GHashTable) names = g_hash_table_new_full(g_bytes_hash, g_bytes_equal, bytes_free, NULL);
     Tags found = {.names = names};
 
     if (length > POSTERN_DMARC_RECORD_MAX_OCTETS || !is_version(cut(&rest, ';')))
         return FALSE;
-    g_hash_table_add(names, g_strdup("v"));
+    g_hash_table_add(names, g_bytes_new_static("v", 1));
     for (Tag tag = 0; tag < TAGS; tag++)
         found.values[tag] = ABSENT;
     while (rest.length > 0) {

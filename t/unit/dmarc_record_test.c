@@ -129,6 +129,10 @@ static void test_nul_and_length(void)
     g_autofree char *beside = describe(inside, sizeof inside - 1);
     g_autoptr(GString) large = g_string_new("v=DMARC1;p=reject;x=");
 
+    static const char names[] = "v=DMARC1;p=reject;x=1;x\0y=2";
+    g_autofree char *apart = describe(names, sizeof names - 1);
+
+    g_assert_cmpstr(apart, ==, "reject reject reject u");
     g_assert_cmpstr(cut, ==, "unusable");
     g_assert_cmpstr(beside, ==, "reject reject reject u");
     while (large->len < POSTERN_DMARC_RECORD_MAX_OCTETS)

@@ -11,9 +11,9 @@ int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
 {
     GBytes *readings[POSTERN_CONTENT_READINGS_MAX];
     guint count = 0;
-    if (size == 0)
+    if (size < 2)
         return 0;
-    g_autofree char *copy = g_memdup2(data + 1, MAX(size - 1, 1));
+    g_autofree char *copy = g_memdup2(data + 1, size - 1);
     if (!postern_content_decode((PosternContentEncoding)(data[0] % 3), copy, size - 1, readings, &count) ||
         count == 0)
         abort();

@@ -94,6 +94,7 @@ void postern_session_free(PosternSession *session)
     g_clear_pointer(&session->held, postern_command_free);
     postern_line_reader_clear(&session->line);
     postern_session_client_clear(session);
+    g_free(session->would_reply);
     postern_budget_unref(session->budget);
     postern_envelope_free(session->envelope);
     g_string_free(session->output, TRUE);
@@ -188,14 +189,20 @@ void postern_session_finish(PosternSession *session, const char *why, gint64 now
     postern_session_act(session, POSTERN_SESSION_CLOSE, NULL, NULL);
 }
 
+static const char bare_line_text[] = "Lines must end in CRLF, and hold no other CR, LF or NUL";
+
 /* A line that is no line: RFC 5321 2.3.8 knows CRLF only, and a peer that differs may differ on where mail
  * ends. */
 static gboolean refuse_line(PosternSession *session, PosternLineStatus status, gint64 now)
 {
-    gboolean repair = session->settings->configuration->proxy.bare_newline == POSTERN_BARE_NEWLINE_REPAIR;
+    gboolean reject = session->settings->configuration->proxy.bare_newline == POSTERN_BARE_NEWLINE_REJECT;
+    gboolean repair = !reject || postern_session_observes(session);
     gboolean too_long = status == POSTERN_LINE_TOO_LONG || (repair && session->line.too_long);
-    if (!too_long && (status == POSTERN_LINE_OK || (status == POSTERN_LINE_BARE && repair)))
+    if (!too_long && (status == POSTERN_LINE_OK || (status == POSTERN_LINE_BARE && repair))) {
+        if (status == POSTERN_LINE_BARE && reject)
+            postern_session_would_refuse(session, 521, "5.5.2", bare_line_text);
         return FALSE;
+    }
     /* Not answered here: it must not overtake the answers to those before it. */
     PosternCommand *command = postern_command_parse("", 0, FALSE);
     command->bare = !too_long;
@@ -221,6 +228,24 @@ static guint path_syntax(const PosternSession *session)
     return session->settings->configuration->proxy.strict_envelopes ? 0 : POSTERN_PATH_LIBERAL;
 }
 
+/* Where policy only observes, an address passes that any mail server takes, written so that it is clear. */
+static PosternCommand *parse_line(const PosternSession *session, const char *line, gsize length)
+{
+    PosternCommand *command = postern_command_parse(line, length, path_syntax(session));
+    if (command->problem == NULL || !postern_session_observes(session))
+        return command;
+    PosternCommand *taken =
+        postern_command_parse(line, length, POSTERN_PATH_UTF8 | POSTERN_PATH_LIBERAL | POSTERN_PATH_TAKEN);
+    if (taken->problem != NULL) {
+        postern_command_free(taken);
+        return command;
+    }
+    taken->excused = command->problem;
+    taken->excused_code = command->problem_code;
+    postern_command_free(command);
+    return taken;
+}
+
 static gsize receive_line(PosternSession *session, const char *octets, gsize length, gint64 now)
 {
     gsize consumed = 0;
@@ -234,7 +259,7 @@ static gsize receive_line(PosternSession *session, const char *octets, gsize len
     session->commands++;
     if (refuse_line(session, status, now))
         return consumed;
-    PosternCommand *command = postern_command_parse(line, line_length, path_syntax(session));
+    PosternCommand *command = parse_line(session, line, line_length);
     command->foreign = command->verb == POSTERN_COMMAND_UNKNOWN && postern_line_is_foreign(line, line_length);
     postern_session_run(session, command, now);
     return consumed;

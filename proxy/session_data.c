@@ -7,6 +7,54 @@
 /* What a message of no declared size is taken for. */
 #define UNDECLARED_OCTETS 65536
 
+static gboolean bare_newline_is_refused(const PosternSession *session)
+{
+    return session->settings->configuration->proxy.bare_newline == POSTERN_BARE_NEWLINE_REJECT;
+}
+
+static gboolean has_bare_newline(const PosternSession *session)
+{
+    return session->transaction->decoder.bare && bare_newline_is_refused(session);
+}
+
+static gboolean has_nul(const PosternSession *session)
+{
+    return session->transaction->decoder.nul && session->settings->configuration->proxy.refuse_nul;
+}
+
+static gboolean has_long_lines(const PosternSession *session)
+{
+    return session->transaction->decoder.long_lines > 0 &&
+           session->settings->configuration->proxy.refuse_long_lines;
+}
+
+/* What is refused for its octets, whatever they say. */
+static const struct {
+    gboolean (*applies)(const PosternSession *session);
+    guint code;
+    const char *enhanced, *text;
+} octet_rows[] = {
+    {has_bare_newline, 550, "5.5.2", "The message holds a CR or LF that is not part of CRLF"},
+    {has_nul, 550, "5.6.0", "The message holds a NUL octet"},
+    {has_long_lines, 550, "5.6.0", "The message has lines of more than 998 octets"},
+};
+
+/* TRUE: the message was refused. Where policy only observes, the log says that it would have been. */
+static gboolean refuse_octets(PosternSession *session, gint64 now)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(octet_rows); i++) {
+        if (!octet_rows[i].applies(session))
+            continue;
+        if (!postern_session_observes(session)) {
+            postern_session_conclude_with(session, octet_rows[i].code, octet_rows[i].enhanced,
+                                          octet_rows[i].text, now);
+            return TRUE;
+        }
+        postern_session_would_refuse(session, octet_rows[i].code, octet_rows[i].enhanced, octet_rows[i].text);
+    }
+    return FALSE;
+}
+
 /* Room is taken as the message comes: a size that is only declared keeps none from those that send. */
 static gboolean start_message(PosternSession *session, gint64 now)
 {
@@ -20,10 +68,9 @@ static gboolean start_message(PosternSession *session, gint64 now)
         postern_session_reply(session, 452, "4.3.1", "No room for a message now, try again later");
         return FALSE;
     }
-    PosternDataMode mode = session->settings->configuration->proxy.bare_newline == POSTERN_BARE_NEWLINE_REPAIR
-                               ? POSTERN_DATA_REPAIR_BARE
-                               : POSTERN_DATA_REJECT_BARE;
-    postern_data_decoder_init(&transaction->decoder, mode);
+    gboolean reject = bare_newline_is_refused(session) && !postern_session_observes(session);
+    postern_data_decoder_init(&transaction->decoder,
+                              reject ? POSTERN_DATA_REJECT_BARE : POSTERN_DATA_REPAIR_BARE);
     return TRUE;
 }
 
@@ -91,41 +138,45 @@ static void store(PosternSession *session, const GByteArray *octets)
                                                                               : POSTERN_DISCARD_NO_ROOM);
 }
 
-/* What the log tells of the header; TRUE: it is too big. */
-static gboolean read_header(PosternTransaction *transaction)
+/* What the log tells of the header. */
+static void read_header(PosternTransaction *transaction)
 {
     gsize length = 0;
     const char *octets = postern_message_octets(transaction->message, &length, NULL);
     if (octets == NULL)
-        return FALSE;
+        return;
     g_autoptr(PosternHeader) header = postern_header_parse(octets, length);
     transaction->message_id = postern_header_text(header, "Message-ID");
     transaction->header_from = postern_header_text(header, "From");
-    return header->too_many;
+}
+
+static void pass_on(PosternSession *session, gint64 now)
+{
+    read_header(session->transaction);
+    if (session->settings->configuration->proxy.inspect) {
+        postern_session_inspect(session, now);
+        return;
+    }
+    postern_session_set_state(session, POSTERN_SESSION_DELIVERING, now);
+    postern_session_deliver(session, now);
 }
 
 static void end_of_data(PosternSession *session, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
     postern_session_expect_answer(session, now);
-    if (transaction->discard == POSTERN_DISCARD_BARE) {
-        postern_session_conclude_with(session, 550, "5.5.2",
-                                      "The message holds a CR or LF that is not part of CRLF", now);
-    } else if (transaction->discard == POSTERN_DISCARD_TOO_BIG) {
+    if (transaction->discard == POSTERN_DISCARD_TOO_BIG) {
         postern_session_conclude_with(session, 552, "5.3.4", "The message is too big", now);
     } else if (transaction->discard == POSTERN_DISCARD_NO_ROOM) {
         postern_session_conclude_with(session, 452, "4.3.1", "No room for this message now, try again later",
                                       now);
+    } else if (refuse_octets(session, now)) {
+        return;
     } else if (!postern_message_seal(transaction->message, NULL)) {
         postern_session_conclude_with(session, 451, "4.3.0",
                                       "The message could not be kept in memory, try again later", now);
-    } else if (read_header(transaction)) {
-        postern_session_conclude_with(session, 552, "5.3.4", "The header of the message is too big", now);
-    } else if (!session->settings->configuration->proxy.inspect) {
-        postern_session_set_state(session, POSTERN_SESSION_DELIVERING, now);
-        postern_session_deliver(session, now);
     } else {
-        postern_session_inspect(session, now);
+        pass_on(session, now);
     }
 }
 

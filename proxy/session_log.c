@@ -16,6 +16,18 @@ const char *postern_session_id(const PosternSession *session)
     return session->transaction != NULL ? session->transaction->identifier.text : session->identifier.text;
 }
 
+gboolean postern_session_observes(const PosternSession *session)
+{
+    return session->settings->configuration->proxy.mode == POSTERN_MODE_OBSERVE;
+}
+
+void postern_session_would_refuse(PosternSession *session, guint code, const char *enhanced, const char *text)
+{
+    char **reply = session->transaction != NULL ? &session->transaction->would_reply : &session->would_reply;
+    if (*reply == NULL)
+        *reply = g_strdup_printf("%u %s %s", code, enhanced, text);
+}
+
 char *postern_session_format_reply(PosternSession *session, guint code, const char *enhanced,
                                    const char *text)
 {
@@ -121,8 +133,18 @@ static void add_recipients(PosternLogLine *line, const PosternTransaction *trans
     postern_log_line_add_number(line, "recipients_accepted", transaction->accepted);
 }
 
-static void add_verdict(PosternLogLine *line, const PosternVerdict *verdict)
+static void add_would(PosternLogLine *line, const char *reply)
 {
+    if (reply == NULL)
+        return;
+    postern_log_line_add(line, "would", reply[0] == '5' ? "reject" : "tempfail");
+    postern_log_line_add(line, "would_reply", reply);
+}
+
+static void add_verdict(PosternLogLine *line, const PosternVerdict *verdict, const char *would_reply)
+{
+    if (verdict == NULL || verdict->would == verdict->action)
+        add_would(line, would_reply);
     if (verdict == NULL)
         return;
     postern_log_line_add(line, "action", postern_action_name(verdict->action));
@@ -153,9 +175,13 @@ void postern_session_log_message(PosternSession *session, const char *reply, gin
     postern_log_line_add(line, "header_from", transaction->header_from);
     if (transaction->message != NULL)
         postern_log_line_add_number(line, "size", (gint64)postern_message_size(transaction->message));
+    if (transaction->decoder.long_lines > 0)
+        postern_log_line_add_number(line, "long_lines", (gint64)transaction->decoder.long_lines);
+    if (transaction->decoder.nul)
+        postern_log_line_add(line, "nul", "yes");
     postern_findings_log(transaction->findings, line);
     postern_log_line_add(line, "problem", transaction->problem);
-    add_verdict(line, transaction->verdict);
+    add_verdict(line, transaction->verdict, transaction->would_reply);
     if (transaction->dsn_dropped)
         postern_log_line_add(line, "dsn", "dropped");
     postern_log_line_add(line, "delivery", delivery_names[transaction->delivery]);
@@ -173,6 +199,7 @@ void postern_session_log_end(PosternSession *session, gint64 now)
     PosternLogLine *line = postern_log_line_new("session");
     add_client(line, session);
     postern_log_line_add(line, "ended", session->ended);
+    add_would(line, session->would_reply);
     postern_log_line_add_number(line, "messages", session->messages);
     postern_log_line_add_number(line, "messages_accepted", session->messages_accepted);
     postern_log_line_add_number(line, "commands", session->commands);

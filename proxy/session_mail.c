@@ -47,6 +47,7 @@ static void transaction_free(PosternTransaction *transaction)
     g_free(transaction->problem);
     g_free(transaction->last_refusal);
     g_free(transaction->message_id);
+    g_free(transaction->would_reply);
     g_free(transaction->header_from);
     g_free(transaction);
 }
@@ -83,6 +84,8 @@ void postern_session_mail(PosternSession *session, const PosternCommand *command
     session->transaction = g_steal_pointer(&transaction);
     g_free(session->envelope->session);
     session->envelope->session = g_strdup(postern_session_id(session));
+    if (command->excused != NULL)
+        postern_session_would_refuse(session, 501, command->excused_code, command->excused);
     postern_session_begin_inspection(session);
     postern_session_reply(session, 250, "2.1.0", "Ok");
 }
@@ -230,6 +233,8 @@ gboolean postern_session_rcpt(PosternSession *session, const PosternCommand *com
         postern_session_reply(session, 452, "4.3.1", "No room for a recipient now, try again later");
         return TRUE;
     }
+    if (command->excused != NULL)
+        postern_session_would_refuse(session, 501, command->excused_code, command->excused);
     PosternRecipient *asked = g_steal_pointer(&recipient);
     g_ptr_array_add(transaction->recipients, asked);
     transaction->asked_policy = asked->policy;

@@ -145,6 +145,7 @@ typedef struct {
     guint refusals_logged; /* lines of refused recipients */
     char *message_id;      /* of the header, for the log; or NULL */
     char *header_from;
+    char *would_reply; /* observe: what the proxy itself would have refused it with, or NULL */
     gboolean told; /* the client has heard its identifier: there has to be a line of it */
     gboolean logged;
     PosternDelivery delivery;
@@ -174,6 +175,7 @@ struct PosternSession {
     PosternBackend *backend;
     PosternTransaction *transaction; /* from MAIL on, or NULL */
     const char *leaving;             /* static: why the client is let go after its message, or NULL */
+    char *would_reply; /* observe: what would have ended the session, or NULL */
     const char *ended; /* why, for the closing line; static. Before CLOSING: nobody hears what is said. */
     guint commands;
     guint commands_without_mail;
@@ -326,6 +328,11 @@ char *postern_session_format_reply(PosternSession *session, guint code, const ch
 /* The same for a mistake of the client's: counted, and too many end the session. */
 void postern_session_error(PosternSession *session, gint64 now, guint code, const char *enhanced,
                            const char *text);
+/* Whether mode = observe: what can pass does. */
+gboolean postern_session_observes(const PosternSession *session);
+/* The message, or without one the session, is let pass for that reason alone; its closing line says so. */
+void postern_session_would_refuse(PosternSession *session, guint code, const char *enhanced,
+                                  const char *text);
 /* Counts a mistake that was answered already. */
 void postern_session_count_error(PosternSession *session, gint64 now);
 /* The line of a recipient that was refused with reply by "proxy" or "backend"; argument: that of RCPT, if no

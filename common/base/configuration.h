@@ -93,6 +93,8 @@ typedef struct {
         char *relay_probe_client;    /* an address, or "" */
         char *relay_probe_recipient; /* a mailbox, or "" */
         guint bare_newline; /* PosternBareNewline */
+        gboolean refuse_nul;
+        gboolean refuse_long_lines;
         gboolean strict_envelopes;
         guint role;         /* PosternProxyRole */
         char **submission_listen;

@@ -144,7 +144,7 @@ const PosternRow postern_rows_content[] = {
      "550 5.7.1", "451 4.7.1", describe_heuristic},
     {"no_signatures", POSTERN_CHECK_VIRUS, no_signatures_applies, POSTERN_ROW_POLICY(no_signatures), FALSE,
      postern_row_always, "550 5.7.1", "451 4.7.1", describe_no_signatures},
-    {"header", 0, header_applies, POSTERN_ROW_ALWAYS_REJECT, FALSE, NULL, "550 5.7.1", "451 4.7.1",
+    {"header", 0, header_applies, POSTERN_ROW_ALWAYS_REJECT, FALSE, NULL, "552 5.3.4", "451 4.3.4",
      describe_header},
     {"header_ambiguous", POSTERN_CHECK_DKIM | POSTERN_CHECK_DMARC | POSTERN_CHECK_ARC,
      header_ambiguous_applies, POSTERN_ROW_POLICY(header_ambiguous), TRUE, NULL, "550 5.6.0", "451 4.6.0",

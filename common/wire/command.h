@@ -46,6 +46,8 @@ typedef struct {
     gboolean bare;         /* its line was none (RFC 5321 2.3.8); set likewise */
     const char *problem; /* what is wrong with path or parameters, static text for a 501 reply (UNKNOWN: for a
                           * 500); NULL: nothing */
+    const char *excused; /* a problem that it has by a stricter syntax, or NULL; the caller's to set */
+    const char *excused_code;
     const char
         *problem_code; /* RFC 3463: "5.1.7", "5.1.3" of the path; "5.5.4" of what is around it; "5.5.2" */
 } PosternCommand;

@@ -302,7 +302,11 @@ static void act(PosternClientConnection *client, PosternSessionAction *action, g
     PosternPool *pool = client->thread->pool;
     switch (action->kind) {
     case POSTERN_SESSION_BORROW:
-        postern_pool_request(pool, client->number, postern_session_client_number(client->session), now);
+        if (postern_session_is_slow(client->session))
+            postern_pool_request_later(pool, client->number, postern_session_client_number(client->session),
+                                       now);
+        else
+            postern_pool_request(pool, client->number, postern_session_client_number(client->session), now);
         break;
     case POSTERN_SESSION_BORROW_CANCEL:
         postern_pool_cancel(pool, client->number, now);

@@ -262,7 +262,7 @@ static void refuse_all(PosternPool *pool, const char *reason)
         refuse_first(pool, reason);
 }
 
-void postern_pool_request(PosternPool *pool, guint64 waiter, guint64 client, gint64 now)
+static void request(PosternPool *pool, guint64 waiter, guint64 client, PosternFairTurn turn, gint64 now)
 {
     if (postern_pool_waiters_find(&pool->waiters, waiter) != NULL)
         return;
@@ -274,8 +274,18 @@ void postern_pool_request(PosternPool *pool, guint64 waiter, guint64 client, gin
         refuse(pool, waiter, pool->unusable);
         return;
     }
-    postern_pool_waiters_add(&pool->waiters, waiter, client, now + pool->wait_ms);
+    postern_pool_waiters_add(&pool->waiters, waiter, client, turn, now + pool->wait_ms);
     dispatch(pool, now);
+}
+
+void postern_pool_request(PosternPool *pool, guint64 waiter, guint64 client, gint64 now)
+{
+    request(pool, waiter, client, POSTERN_FAIR_TURN_LAST, now);
+}
+
+void postern_pool_request_later(PosternPool *pool, guint64 waiter, guint64 client, gint64 now)
+{
+    request(pool, waiter, client, POSTERN_FAIR_TURN_LATER, now);
 }
 
 void postern_pool_cancel(PosternPool *pool, guint64 waiter, gint64 now)

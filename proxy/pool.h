@@ -53,6 +53,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternPool, postern_pool_free)
 /* waiter wants a connection, for client: a number that is the same for all that count as one, or
  * POSTERN_FAIR_QUEUE_NOBODY. A waiter waits once; what it had before may still be on its way back. */
 void postern_pool_request(PosternPool *pool, guint64 waiter, guint64 client, gint64 now);
+/* The same for a waiter that had a connection and used it slowly: those who did not are before it. */
+void postern_pool_request_later(PosternPool *pool, guint64 waiter, guint64 client, gint64 now);
 /* It does no more. A GIVE or REFUSE that is still queued for it is dropped (a given connection is taken
  * back). */
 void postern_pool_cancel(PosternPool *pool, guint64 waiter, gint64 now);

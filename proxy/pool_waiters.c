@@ -34,7 +34,8 @@ static void put_in_order(PosternPoolWaiters *waiters, PosternPoolWaiter *waiter,
     g_hash_table_insert(waiters->numbers, &waiter->number, waiter);
 }
 
-void postern_pool_waiters_add(PosternPoolWaiters *waiters, guint64 number, guint64 client, gint64 deadline)
+void postern_pool_waiters_add(PosternPoolWaiters *waiters, guint64 number, guint64 client,
+                              PosternFairTurn turn, gint64 deadline)
 {
     PosternPoolWaiter *waiter = g_new0(PosternPoolWaiter, 1);
     waiter->number = number;
@@ -42,7 +43,7 @@ void postern_pool_waiters_add(PosternPoolWaiters *waiters, guint64 number, guint
     waiter->order_link.data = waiter->admitted_link.data = waiter->place.data = waiter;
     put_in_order(waiters, waiter, FALSE);
     if (number != POSTERN_POOL_PROBE)
-        postern_fair_queue_wait(waiters->turns, &waiter->place, client, FALSE);
+        postern_fair_queue_wait(waiters->turns, &waiter->place, client, turn);
 }
 
 PosternPoolWaiter *postern_pool_waiters_find(const PosternPoolWaiters *waiters, guint64 number)

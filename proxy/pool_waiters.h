@@ -26,7 +26,8 @@ void postern_pool_waiters_init(PosternPoolWaiters *waiters, guint capacity);
 void postern_pool_waiters_clear(PosternPoolWaiters *waiters);
 
 /* One more, for client; it waits. */
-void postern_pool_waiters_add(PosternPoolWaiters *waiters, guint64 number, guint64 client, gint64 deadline);
+void postern_pool_waiters_add(PosternPoolWaiters *waiters, guint64 number, guint64 client,
+                              PosternFairTurn turn, gint64 deadline);
 PosternPoolWaiter *postern_pool_waiters_find(const PosternPoolWaiters *waiters, guint64 number);
 /* The turns of those who may have a connection now come. */
 void postern_pool_waiters_admit(PosternPoolWaiters *waiters);

@@ -125,6 +125,9 @@ void postern_session_recalled(PosternSession *session, gint64 now);
 /* For whom BORROW is: a number that is the same for all that count as one client, or
  * POSTERN_FAIR_QUEUE_NOBODY where it is a server that tells of no client. */
 guint64 postern_session_client_number(const PosternSession *session);
+/* Whether BORROW is for a client that had to give a back-end back since its last message: it kept others
+ * waiting, and is served after those who did not. */
+gboolean postern_session_is_slow(const PosternSession *session);
 /* None can be had; reason is for the log. */
 void postern_session_borrow_failed(PosternSession *session, const char *reason, gint64 now);
 /* An event of the borrowed back-end; not taken over. */

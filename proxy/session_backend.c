@@ -275,6 +275,7 @@ static void handle_final_reply(PosternSession *session, const PosternReply *repl
     if (accepted) {
         session->messages_accepted++;
         session->refused_recipients = 0;
+        session->slow = FALSE;
     }
     postern_session_conclude(session, text, now);
 }

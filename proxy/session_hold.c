@@ -100,6 +100,18 @@ static gboolean has_nothing_to_do(const PosternSession *session)
             session->state == POSTERN_SESSION_INSPECTING);
 }
 
+/* A verdict that takes long is not the client's doing. */
+static void give_back(PosternSession *session, gint64 now)
+{
+    session->slow = session->slow || session->state != POSTERN_SESSION_INSPECTING;
+    postern_session_release_backend(session, now);
+}
+
+gboolean postern_session_is_slow(const PosternSession *session)
+{
+    return session->slow;
+}
+
 void postern_session_watch_hold(PosternSession *session, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
@@ -112,7 +124,7 @@ void postern_session_watch_hold(PosternSession *session, gint64 now)
     if (!has_nothing_to_do(session))
         return;
     if (hold->recalled) {
-        postern_session_release_backend(session, now);
+        give_back(session, now);
         return;
     }
     gint64 patience = POSTERN_BORROW_PATIENCE_MS * (1 + (gint64)transaction->repeats);
@@ -131,7 +143,7 @@ void postern_session_judge_hold(PosternSession *session, gint64 now)
     if (now >= hold->name_deadline)
         postern_session_client_name(session, NULL, TRUE, now);
     if (now >= hold->silence_deadline) {
-        postern_session_release_backend(session, now);
+        give_back(session, now);
     } else if (now >= hold->offer_deadline) {
         hold->offer_deadline = POSTERN_NEVER;
         hold->offered = TRUE;

@@ -182,6 +182,7 @@ struct PosternSession {
     guint errors;
     guint refusals; /* 4xx and 5xx of ours */
     guint refused_recipients; /* 5xx of the back-end, since a message was accepted */
+    gboolean slow; /* it had to give a back-end back, and no message was accepted since */
     PosternTurn our_turn;
     guint early_greeting; /* times that the client spoke before it, an XCLIENT's included */
     guint early_data;     /* times that a message came before its 354 */

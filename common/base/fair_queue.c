@@ -1,7 +1,10 @@
 #include "base/fair_queue.h"
 
+enum { LINES = 2 }; /* the first lines, and those of POSTERN_FAIR_TURN_LATER */
+
 struct PosternFairClient {
     guint64 number;
+    guint line; /* a client with places in both has one of these for each */
     guint admitted;
     GQueue waiting;   /* of PosternFairPlace * */
     GList ready_link; /* in ready, while somebody waits; data is the client */
@@ -12,24 +15,27 @@ struct PosternFairQueue {
     guint admitted;
     guint waiting;
     guint needy;
-    GTree
-        *clients; /* number -> PosternFairClient, those that have a place. A tree: numbers are strangers'. */
-    GQueue ready; /* of PosternFairClient *, in the order of their turns */
+    GTree *clients;      /* a set of PosternFairClient, those that have a place; others choose the numbers */
+    GQueue ready[LINES]; /* of PosternFairClient *, in the order of their turns */
+    guint turns;         /* of first lines, since one of the second lines had its turn */
 };
 
-static gint compare_numbers(gconstpointer a, gconstpointer b, gpointer data)
+static gint compare_clients(gconstpointer a, gconstpointer b, gpointer data)
 {
-    guint64 one = *(const guint64 *)a;
-    guint64 other = *(const guint64 *)b;
-    return one < other ? -1 : one > other;
+    const PosternFairClient *one = a;
+    const PosternFairClient *other = b;
+    if (one->line != other->line)
+        return one->line < other->line ? -1 : 1;
+    return one->number < other->number ? -1 : one->number > other->number;
 }
 
 PosternFairQueue *postern_fair_queue_new(guint capacity)
 {
     PosternFairQueue *queue = g_new0(PosternFairQueue, 1);
     queue->capacity = capacity;
-    queue->clients = g_tree_new_full(compare_numbers, NULL, NULL, g_free);
-    g_queue_init(&queue->ready);
+    queue->clients = g_tree_new_full(compare_clients, NULL, NULL, g_free);
+    for (guint line = 0; line < LINES; line++)
+        g_queue_init(&queue->ready[line]);
     return queue;
 }
 
@@ -41,15 +47,17 @@ void postern_fair_queue_free(PosternFairQueue *queue)
     g_free(queue);
 }
 
-static PosternFairClient *client_of(PosternFairQueue *queue, guint64 number)
+static PosternFairClient *client_of(PosternFairQueue *queue, guint64 number, guint line)
 {
-    PosternFairClient *client = g_tree_lookup(queue->clients, &number);
+    const PosternFairClient wanted = {.number = number, .line = line};
+    PosternFairClient *client = g_tree_lookup(queue->clients, &wanted);
     if (client == NULL) {
         client = g_new0(PosternFairClient, 1);
         client->number = number;
+        client->line = line;
         client->ready_link.data = client;
         g_queue_init(&client->waiting);
-        g_tree_insert(queue->clients, &client->number, client);
+        g_tree_insert(queue->clients, client, client);
     }
     return client;
 }
@@ -61,17 +69,18 @@ static guint need_of(const PosternFairClient *client)
            (client->admitted == 0 || client->number == POSTERN_FAIR_QUEUE_NOBODY);
 }
 
-void postern_fair_queue_wait(PosternFairQueue *queue, PosternFairPlace *place, guint64 number, gboolean first)
+void postern_fair_queue_wait(PosternFairQueue *queue, PosternFairPlace *place, guint64 number,
+                             PosternFairTurn turn)
 {
     g_return_if_fail(place->state == POSTERN_FAIR_PLACE_NONE);
-    PosternFairClient *client = client_of(queue, number);
+    PosternFairClient *client = client_of(queue, number, turn == POSTERN_FAIR_TURN_LATER);
     queue->needy -= need_of(client);
     place->client = client;
     place->link.data = place;
     place->state = POSTERN_FAIR_PLACE_WAITING;
     if (client->waiting.length == 0)
-        g_queue_push_tail_link(&queue->ready, &client->ready_link);
-    if (first)
+        g_queue_push_tail_link(&queue->ready[client->line], &client->ready_link);
+    if (turn == POSTERN_FAIR_TURN_FIRST)
         g_queue_push_head_link(&client->waiting, &place->link);
     else
         g_queue_push_tail_link(&client->waiting, &place->link);
@@ -92,16 +101,15 @@ static void take_out(PosternFairQueue *queue, PosternFairPlace *place)
     g_queue_unlink(&client->waiting, &place->link);
     queue->waiting--;
     if (client->waiting.length == 0)
-        g_queue_unlink(&queue->ready, &client->ready_link);
+        g_queue_unlink(&queue->ready[client->line], &client->ready_link);
 }
 
-PosternFairPlace *postern_fair_queue_admit(PosternFairQueue *queue)
+static PosternFairPlace *admit_from(PosternFairQueue *queue, GQueue *ready)
 {
-    for (guint looked_at = 0; looked_at < queue->ready.length && queue->admitted < queue->capacity;
-         looked_at++) {
-        GList *turn = g_queue_pop_head_link(&queue->ready);
+    for (guint looked_at = 0; looked_at < ready->length && queue->admitted < queue->capacity; looked_at++) {
+        GList *turn = g_queue_pop_head_link(ready);
         PosternFairClient *client = turn->data;
-        g_queue_push_tail_link(&queue->ready, turn);
+        g_queue_push_tail_link(ready, turn);
         if (!may_have_one(queue, client))
             continue;
         PosternFairPlace *place = client->waiting.head->data;
@@ -111,6 +119,19 @@ PosternFairPlace *postern_fair_queue_admit(PosternFairQueue *queue)
         client->admitted++;
         queue->admitted++;
         queue->needy += need_of(client);
+        return place;
+    }
+    return NULL;
+}
+
+PosternFairPlace *postern_fair_queue_admit(PosternFairQueue *queue)
+{
+    guint line = queue->turns + 1 >= POSTERN_FAIR_QUEUE_TURNS;
+    for (guint tried = 0; tried < LINES; tried++, line = !line) {
+        PosternFairPlace *place = admit_from(queue, &queue->ready[line]);
+        if (place == NULL)
+            continue;
+        queue->turns = line == 0 ? queue->turns + 1 : 0;
         return place;
     }
     return NULL;
@@ -132,7 +153,7 @@ void postern_fair_queue_leave(PosternFairQueue *queue, PosternFairPlace *place)
     place->state = POSTERN_FAIR_PLACE_NONE;
     place->client = NULL;
     if (client->admitted == 0 && client->waiting.length == 0)
-        g_tree_remove(queue->clients, &client->number);
+        g_tree_remove(queue->clients, client);
 }
 
 guint postern_fair_queue_waiting(const PosternFairQueue *queue)
@@ -152,7 +173,7 @@ guint postern_fair_queue_needy(const PosternFairQueue *queue)
 
 guint postern_fair_queue_lines(const PosternFairQueue *queue)
 {
-    return queue->ready.length;
+    return queue->ready[0].length + queue->ready[1].length;
 }
 
 guint postern_fair_queue_waiting_with(const PosternFairPlace *place)

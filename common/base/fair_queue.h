@@ -20,6 +20,15 @@ typedef enum {
     POSTERN_FAIR_PLACE_ADMITTED,
 } PosternFairPlaceState;
 
+typedef enum {
+    POSTERN_FAIR_TURN_LAST,  /* behind the others of its client */
+    POSTERN_FAIR_TURN_FIRST, /* before them */
+    POSTERN_FAIR_TURN_LATER, /* in a second line of its client: if first lines have somebody too, only one of
+                              * POSTERN_FAIR_QUEUE_TURNS turns is for the second lines */
+} PosternFairTurn;
+
+#define POSTERN_FAIR_QUEUE_TURNS 4
+
 /* A place in the queue; a member of what it belongs to, zeroed at first, with data set. */
 typedef struct {
     gpointer data;
@@ -34,9 +43,9 @@ PosternFairQueue *postern_fair_queue_new(guint capacity);
 void postern_fair_queue_free(PosternFairQueue *queue);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternFairQueue, postern_fair_queue_free)
 
-/* place (NONE) waits in client's line: at its end, or first in it. client: any number that names it. */
+/* place (NONE) waits in a line of client, any number that names it. Both lines of a client have shares. */
 void postern_fair_queue_wait(PosternFairQueue *queue, PosternFairPlace *place, guint64 client,
-                             gboolean first);
+                             PosternFairTurn turn);
 /* The next of those who wait and may go, ADMITTED from now on; NULL: none may. */
 PosternFairPlace *postern_fair_queue_admit(PosternFairQueue *queue);
 /* place, in whatever state, is NONE. */
@@ -51,5 +60,5 @@ guint postern_fair_queue_needy(const PosternFairQueue *queue);
 guint postern_fair_queue_lines(const PosternFairQueue *queue);
 /* Places WAITING in the line that place (not NONE) is of. */
 guint postern_fair_queue_waiting_with(const PosternFairPlace *place);
-/* TRUE where as many are admitted as may be. */
+/* TRUE if as many are admitted as may be. */
 gboolean postern_fair_queue_is_full(const PosternFairQueue *queue);

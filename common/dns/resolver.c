@@ -134,7 +134,7 @@ static void flight_start(PosternResolverAsk *ask, const PosternQuestion *questio
         return;
     }
     Flight *flight = flight_new(ask, question);
-    postern_fair_queue_wait(resolver->room, &flight->room, ask->client, FALSE);
+    postern_fair_queue_wait(resolver->room, &flight->room, ask->client, POSTERN_FAIR_TURN_LAST);
     if (postern_fair_queue_admit(resolver->room) == NULL) {
         postern_answers_add(ask->answers, question, postern_answer_new(POSTERN_ANSWER_SERVFAIL));
         flight_free(flight);

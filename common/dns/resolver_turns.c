@@ -141,7 +141,7 @@ static void admit(PosternResolverTurns *turns, gint64 now)
         }
         postern_fair_queue_leave(turns->clients, place);
         turn->domain = domain;
-        postern_fair_queue_wait(domain->aside, place, turn->client, FALSE);
+        postern_fair_queue_wait(domain->aside, place, turn->client, POSTERN_FAIR_TURN_LAST);
     }
 }
 
@@ -158,7 +158,7 @@ gboolean postern_resolver_turns_begin(PosternResolverTurns *turns, PosternResolv
     turn->name = name;
     turn->client = client;
     turn->link.data = turn->place.data = turn;
-    postern_fair_queue_wait(turns->clients, &turn->place, client, FALSE);
+    postern_fair_queue_wait(turns->clients, &turn->place, client, POSTERN_FAIR_TURN_LAST);
     admit(turns, now);
     take_departing(turns, turn);
     return turn->under_way;
@@ -195,7 +195,7 @@ static gboolean let_some_back(PosternResolverTurns *turns, Domain *domain, gint6
 
         postern_fair_queue_leave(domain->aside, place);
         turn->domain = NULL;
-        postern_fair_queue_wait(turns->clients, place, turn->client, TRUE);
+        postern_fair_queue_wait(turns->clients, place, turn->client, POSTERN_FAIR_TURN_FIRST);
         admit(turns, now);
         went = went || turn->under_way;
     }

@@ -274,8 +274,12 @@ static inline void shell_act(World *world, Client *client, PosternSessionAction 
 {
     switch (action->kind) {
     case POSTERN_SESSION_BORROW:
-        postern_pool_request(world->pool, client->number, postern_session_client_number(client->session),
-                             world->now);
+        if (postern_session_is_slow(client->session))
+            postern_pool_request_later(world->pool, client->number,
+                                       postern_session_client_number(client->session), world->now);
+        else
+            postern_pool_request(world->pool, client->number, postern_session_client_number(client->session),
+                                 world->now);
         break;
     case POSTERN_SESSION_BORROW_CANCEL:
         postern_pool_cancel(world->pool, client->number, world->now);

@@ -6,7 +6,7 @@ static PosternFairPlace *wait_one(PosternFairQueue *queue, guint64 client)
 {
     PosternFairPlace *place = g_new0(PosternFairPlace, 1);
     place->data = GSIZE_TO_POINTER(client);
-    postern_fair_queue_wait(queue, place, client, FALSE);
+    postern_fair_queue_wait(queue, place, client, POSTERN_FAIR_TURN_LAST);
     return place;
 }
 
@@ -71,7 +71,7 @@ static void test_first_in_its_line(void)
     g_autoptr(PosternFairQueue) queue = postern_fair_queue_new(1);
     PosternFairPlace *second = wait_one(queue, 1);
     PosternFairPlace first = {0};
-    postern_fair_queue_wait(queue, &first, 1, TRUE);
+    postern_fair_queue_wait(queue, &first, 1, POSTERN_FAIR_TURN_FIRST);
     g_assert_cmpuint(postern_fair_queue_waiting_with(second), ==, 2);
     g_assert_true(postern_fair_queue_admit(queue) == &first);
     g_assert_true(postern_fair_queue_is_full(queue));
@@ -80,12 +80,37 @@ static void test_first_in_its_line(void)
     leave(queue, second);
 }
 
+/* The second lines have one turn in four while there are first ones, and all if there are none. */
+static void test_second_lines(void)
+{
+    g_autoptr(PosternFairQueue) queue = postern_fair_queue_new(1);
+    PosternFairPlace later[6] = {0};
+    for (guint i = 0; i < G_N_ELEMENTS(later); i++) {
+        later[i].data = GSIZE_TO_POINTER(10 + i);
+        postern_fair_queue_wait(queue, &later[i], 1 + i % 3, POSTERN_FAIR_TURN_LATER);
+    }
+    for (guint64 client = 1; client <= 5; client++)
+        wait_one(queue, client);
+    g_assert_cmpuint(postern_fair_queue_lines(queue), ==, 8);
+    static const guint64 order[] = {1, 2, 3, 10, 4, 5, 11, 12, 13, 14, 15};
+    for (gsize i = 0; i < G_N_ELEMENTS(order); i++) {
+        PosternFairPlace *place = postern_fair_queue_admit(queue);
+        g_assert_nonnull(place);
+        g_assert_cmpuint(GPOINTER_TO_SIZE(place->data), ==, order[i]);
+        postern_fair_queue_leave(queue, place);
+        if (order[i] < 10)
+            g_free(place);
+    }
+    g_assert_null(postern_fair_queue_admit(queue));
+}
+
 static void test_nobody_has_no_share(void)
 {
     g_autoptr(PosternFairQueue) queue = postern_fair_queue_new(CAPACITY);
     PosternFairPlace places[CAPACITY + 1] = {0};
     for (gsize i = 0; i < G_N_ELEMENTS(places); i++)
-        postern_fair_queue_wait(queue, &places[i], POSTERN_FAIR_QUEUE_NOBODY, FALSE);
+        postern_fair_queue_wait(queue, &places[i], POSTERN_FAIR_QUEUE_NOBODY,
+                                POSTERN_FAIR_TURN_LAST);
     g_assert_cmpuint(admit_all(queue), ==, CAPACITY);
     for (gsize i = 0; i < G_N_ELEMENTS(places); i++)
         postern_fair_queue_leave(queue, &places[i]);
@@ -121,7 +146,9 @@ static void test_model(void)
             if (places[at].state == POSTERN_FAIR_PLACE_NONE) {
                 client_of[at] = (guint64)g_rand_int_range(random, 1, CLIENTS + 1);
                 places[at].data = &client_of[at];
-                postern_fair_queue_wait(queue, &places[at], client_of[at], g_rand_boolean(random));
+                postern_fair_queue_wait(queue, &places[at], client_of[at],
+                                        g_rand_boolean(random) ? POSTERN_FAIR_TURN_FIRST
+                                                               : POSTERN_FAIR_TURN_LAST);
             } else if (g_rand_int_range(random, 0, 3) == 0) {
                 gboolean was_held = places[at].state == POSTERN_FAIR_PLACE_ADMITTED;
                 postern_fair_queue_leave(queue, &places[at]);
@@ -151,6 +178,7 @@ int main(int argc, char **argv)
     g_test_add_func("/fair-queue/something-is-left", test_something_is_left);
     g_test_add_func("/fair-queue/lines-take-turns", test_lines_take_turns);
     g_test_add_func("/fair-queue/first-in-its-line", test_first_in_its_line);
+    g_test_add_func("/fair-queue/second-lines", test_second_lines);
     g_test_add_func("/fair-queue/nobody-has-no-share", test_nobody_has_no_share);
     g_test_add_func("/fair-queue/model", test_model);
     return g_test_run();

@@ -1,6 +1,5 @@
-#include "proxy/pool.h"
-
 #include "base/limits.h"
+#include "proxy/pool.h"
 
 #define WAIT_MS 1000
 #define IDLE_MS 5000
@@ -440,9 +439,10 @@ static void test_turns(void)
     g_autoptr(PosternPool) pool = busy_pool(1);
     for (guint waiter = 10; waiter < 15; waiter++)
         postern_pool_request(pool, waiter, 10, 0);
+    postern_pool_request_later(pool, 40, 40, 0);
     postern_pool_request(pool, 20, 20, 1);
     postern_pool_request(pool, 30, 30, 1);
-    static const guint order[] = {10, 20, 30, 11, 12, 13, 14};
+    static const guint order[] = {10, 20, 40, 30, 11, 12, 13, 14};
     for (gsize i = 0; i < G_N_ELEMENTS(order); i++) {
         g_autofree char *expected = g_strdup_printf("give 1 to %u", order[i]);
         postern_pool_returned(pool, 1, TRUE, 2);

@@ -79,7 +79,9 @@ static void test_slow_while_others_wait(gsize piece)
             harness_say(&harness, slow[i].step);
         }
         g_assert_cmpuint(harness.returns, >, 0);
+        g_assert_true(postern_session_is_slow(harness.session));
         harness_say(&harness, slow[i].after);
+        g_assert_false(postern_session_is_slow(harness.session));
         g_assert_true(g_str_has_suffix(harness.replies->str, "250 2.0.0 queued as 1\r\n"));
         harness_finish(&harness);
     }
@@ -171,6 +173,7 @@ static void test_long_inspection(gsize piece)
         harness_wait(&harness, POSTERN_BORROW_PATIENCE_MS);
         g_assert_cmpuint(harness.offers, ==, 1);
         g_assert_cmpuint(harness.returns, ==, others_wait);
+        g_assert_false(postern_session_is_slow(harness.session));
         harness_wait(&harness, 20000);
         harness_expect(&harness, "354");
         harness_inspected(&harness, NULL);

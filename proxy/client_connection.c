@@ -24,7 +24,8 @@ struct PosternClientConnection {
     PosternAnswers *name_answers; /* while it is */
     PosternResolverAsk *name_ask;
     guint64 charged;      /* octets of the session's budget, for those that wait here */
-    GList idle_link;      /* in the thread's idle clients; its data is NULL while it is not */
+    GList waiting_link;   /* in the thread's waiting clients; its data is NULL while it is not */
+    gint64 waiting_since;
     gboolean input_ended; /* the client says no more */
     gboolean gone;        /* nothing reaches it any more */
     gboolean closing;     /* closes when all is sent */
@@ -55,25 +56,49 @@ static gboolean charge(PosternClientConnection *client)
     return TRUE;
 }
 
-static void set_idle(PosternClientConnection *client, gboolean idle)
+static void set_waiting(PosternClientConnection *client, gboolean waiting)
 {
-    GQueue *clients = &client->thread->idle_clients;
-    if (idle == (client->idle_link.data != NULL))
+    GQueue *clients = &client->thread->waiting_clients;
+    if (waiting == (client->waiting_link.data != NULL))
         return;
-    client->idle_link.data = idle ? client : NULL;
-    if (idle)
-        g_queue_push_tail_link(clients, &client->idle_link);
+    client->waiting_link.data = waiting ? client : NULL;
+    client->waiting_since = postern_stream_now();
+    if (waiting)
+        g_queue_push_tail_link(clients, &client->waiting_link);
     else
-        g_queue_unlink(clients, &client->idle_link);
+        g_queue_unlink(clients, &client->waiting_link);
 }
 
-gboolean postern_client_connection_let_oldest_go(PosternProxyThread *thread)
+/* Who has said something in the middle of a message goes last; other talk does not count. */
+static void judge_waiting(PosternClientConnection *client, gboolean has_spoken)
 {
-    PosternClientConnection *client = g_queue_peek_head(&thread->idle_clients);
-    if (client == NULL)
+    PosternSessionWait wait = postern_session_wait(client->session);
+    if (has_spoken && wait == POSTERN_SESSION_WAITS_IN_MESSAGE)
+        set_waiting(client, FALSE);
+    set_waiting(client, !client->closing && wait != POSTERN_SESSION_WAITS_NOT);
+}
+
+/* Whether client may go for one whose address has so many connections. */
+static gboolean is_dispensable(const PosternClientConnection *client, guint connections)
+{
+    PosternSessionWait wait = postern_session_wait(client->session);
+    gint64 silence_ms = postern_stream_now() - client->waiting_since;
+    return wait == POSTERN_SESSION_WAITS_IDLE ||
+           (wait == POSTERN_SESSION_WAITS_IN_MESSAGE && silence_ms >= POSTERN_CROWDED_SILENCE_MS) ||
+           postern_client_table_connections(client->thread->table, &client->address) > connections + 1;
+}
+
+gboolean postern_client_connection_let_one_go(PosternProxyThread *thread, const PosternAddress *address)
+{
+    guint connections = postern_client_table_connections(thread->table, address);
+    const GList *link = thread->waiting_clients.head;
+    for (guint i = 1; link != NULL && !is_dispensable(link->data, connections); i++)
+        link = i < POSTERN_CROWDED_SEARCH_MAX ? link->next : NULL;
+    if (link == NULL)
         return FALSE;
-    postern_session_end(client->session, "Too many clients, and you have nothing to do",
-                        postern_stream_now());
+    PosternClientConnection *client = link->data;
+    client->gone |= postern_stream_unsent(client->stream) > 0; /* who does not read is not waited for */
+    postern_session_end(client->session, "Too many clients at once, try again later", postern_stream_now());
     postern_thread_mark_client(thread, client->number);
     postern_thread_run(thread);
     return TRUE;
@@ -81,7 +106,7 @@ gboolean postern_client_connection_let_oldest_go(PosternProxyThread *thread)
 
 void postern_client_connection_free(PosternClientConnection *client)
 {
-    set_idle(client, FALSE);
+    set_waiting(client, FALSE);
     postern_resolver_cancel(client->name_ask);
     postern_answers_unref(client->name_answers);
     postern_inspection_free(client->inspection);
@@ -369,22 +394,25 @@ static void flush_output(PosternClientConnection *client)
     g_string_truncate(output, 0);
 }
 
-/* Gives the session what came, as far as it takes it. */
-static void feed(PosternClientConnection *client, gint64 now)
+/* Gives the session what came, as far as it takes it; TRUE if there was anything. */
+static gboolean feed(PosternClientConnection *client, gint64 now)
 {
     gsize length = 0;
     gsize taken = 0;
+    gboolean any = FALSE;
     do {
         const char *octets = postern_stream_input(client->stream, &length);
         taken = length > 0 ? postern_session_receive(client->session, octets, length, now) : 0;
         postern_stream_consume(client->stream, taken);
         run_actions(client, now);
         flush_output(client);
+        any |= taken > 0;
     } while (taken > 0);
     if (client->input_ended && length == 0 && postern_session_wants_input(client->session)) {
         postern_session_client_closed(client->session, now);
         run_actions(client, now);
     }
+    return any;
 }
 
 static gboolean is_done(const PosternClientConnection *client)
@@ -402,7 +430,7 @@ void postern_client_connection_run(PosternClientConnection *client)
         postern_session_client_closed(client->session, now);
     run_actions(client, now);
     flush_output(client);
-    feed(client, now);
+    gboolean has_spoken = feed(client, now);
     if (!client->closing && !charge(client)) {
         postern_session_end(client->session, "No room for what you have sent ahead", now);
         run_actions(client, now);
@@ -413,8 +441,7 @@ void postern_client_connection_run(PosternClientConnection *client)
         g_hash_table_remove(thread->clients, &client->number);
         return;
     }
-    set_idle(client, !client->closing && postern_session_is_idle(client->session) &&
-                         postern_stream_unsent(client->stream) == 0);
+    judge_waiting(client, has_spoken);
     /* A client that does not read its replies is not read from either. */
     gboolean reads = postern_session_wants_input(client->session) &&
                      postern_stream_unsent(client->stream) < POSTERN_PIPELINE_MAX_OCTETS;

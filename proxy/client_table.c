@@ -114,3 +114,14 @@ guint postern_client_table_total(PosternClientTable *table)
 {
     return (guint)g_atomic_int_get(&table->total);
 }
+
+guint postern_client_table_connections(PosternClientTable *table, const PosternAddress *client)
+{
+    guint64 number = postern_address_client_number(client);
+    Stripe *stripe = stripe_of(table, number);
+    pthread_mutex_lock(&stripe->mutex);
+    const Entry *entry = g_hash_table_lookup(stripe->entries, &number);
+    guint connections = entry != NULL ? entry->connections : 0;
+    pthread_mutex_unlock(&stripe->mutex);
+    return connections;
+}

@@ -36,3 +36,5 @@ PosternBudget *postern_client_table_share(PosternClientTable *table, const Poste
 
 /* Connections now, of all clients. */
 guint postern_client_table_total(PosternClientTable *table);
+/* How many client has now. Any thread. */
+guint postern_client_table_connections(PosternClientTable *table, const PosternAddress *client);

@@ -381,10 +381,15 @@ gint64 postern_session_deadline(const PosternSession *session)
     return MIN(client, MIN(transaction->rate.deadline, postern_session_hold_deadline(&transaction->hold)));
 }
 
-gboolean postern_session_is_idle(const PosternSession *session)
+PosternSessionWait postern_session_wait(const PosternSession *session)
 {
-    return session->state == POSTERN_SESSION_COMMAND && session->transaction == NULL &&
-           session->held == NULL && !session->trusted;
+    gboolean receives = session->state == POSTERN_SESSION_COMMAND || session->state == POSTERN_SESSION_DATA;
+    if (!receives || session->trusted)
+        return POSTERN_SESSION_WAITS_NOT;
+    if (postern_session_awaits_answers(session))
+        return session->link == POSTERN_LINK_BORROWING ? POSTERN_SESSION_WAITS_FOR_BACKEND
+                                                       : POSTERN_SESSION_WAITS_NOT;
+    return session->transaction != NULL ? POSTERN_SESSION_WAITS_IN_MESSAGE : POSTERN_SESSION_WAITS_IDLE;
 }
 
 PosternSessionState postern_session_state(const PosternSession *session)

@@ -150,9 +150,16 @@ void postern_session_timer(PosternSession *session, gint64 now);
 /* When postern_session_timer() is to be called; G_MAXINT64: never. */
 gint64 postern_session_deadline(const PosternSession *session);
 
-/* TRUE where it holds nothing and awaits nothing but its client: it may be let go for another. Never a
- * server's that is trusted. */
-gboolean postern_session_is_idle(const PosternSession *session);
+/* What a session waits for that may be let go in favour of another client. */
+typedef enum {
+    POSTERN_SESSION_WAITS_NOT,         /* it is at work, or its client is a trusted server */
+    POSTERN_SESSION_WAITS_FOR_BACKEND, /* for its turn */
+    POSTERN_SESSION_WAITS_IN_MESSAGE,  /* for its client, in the middle of a message */
+    POSTERN_SESSION_WAITS_IDLE,        /* for its client, which has not begun one */
+} PosternSessionWait;
+
+/* What it waits for now. */
+PosternSessionWait postern_session_wait(const PosternSession *session);
 /* What the session does now. */
 PosternSessionState postern_session_state(const PosternSession *session);
 /* Its id, owned by the session. */

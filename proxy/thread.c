@@ -48,7 +48,7 @@ static void accept_client(PosternProxyThread *thread, int socket, const struct s
 {
     PosternAddress client = postern_address_from_sockaddr(address);
     PosternClientAdmission admission = admit(thread, &client);
-    if (admission == POSTERN_CLIENT_TOO_MANY_TOTAL && postern_client_connection_let_oldest_go(thread))
+    if (admission == POSTERN_CLIENT_TOO_MANY_TOTAL && postern_client_connection_let_one_go(thread, &client))
         admission = admit(thread, &client);
     if (admission != POSTERN_CLIENT_ADMITTED) {
         g_autofree char *text = postern_address_to_string(&client);

@@ -61,7 +61,7 @@ struct PosternProxyThread {
     guint64 next_client;
     GHashTable *clients;   /* number -> PosternClientConnection */
     GHashTable *backends;  /* number -> PosternBackendConnection */
-    GQueue idle_clients;   /* of PosternClientConnection *, those that hold nothing, the longest first */
+    GQueue waiting_clients; /* of PosternClientConnection *, those that may be let go, the longest first */
     GQueue marked_clients; /* of numbers (guint64 *) */
     GQueue marked_backends;
 };
@@ -84,8 +84,9 @@ void postern_client_connection_new(PosternProxyThread *thread, int socket, const
                                    gboolean submission);
 /* For the table of clients: frees it, without a word to the client. */
 void postern_client_connection_free(PosternClientConnection *client);
-/* Lets the client go that has held nothing for the longest time; FALSE: there is none. */
-gboolean postern_client_connection_let_oldest_go(PosternProxyThread *thread);
+/* Lets a client go in favour of the one at address: one without a message, one that is silent in the middle
+ * of it, or one of an address with more connections. FALSE: there is none. */
+gboolean postern_client_connection_let_one_go(PosternProxyThread *thread, const PosternAddress *address);
 /* Acts on all its session wants; frees it where it is done. */
 void postern_client_connection_run(PosternClientConnection *client);
 PosternSession *postern_client_connection_session(PosternClientConnection *client);

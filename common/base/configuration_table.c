@@ -82,7 +82,7 @@ static const PosternOption options[] = {
      "Event loops, one a thread; 0: one for each core.",
      .reload = THE_PROXY},
     {"proxy", "max_connections", NUMBER(proxy.max_connections, 1, POSTERN_CONNECTIONS_MAX), "10000",
-     "Clients at the same time; one more is sent away with 421."},
+     "Clients at the same time; one more takes the place of one that waits, or is sent away with 421."},
     {"proxy", "max_connections_per_client",
      NUMBER(proxy.max_connections_per_client, 1, POSTERN_CONNECTIONS_MAX), "50",
      "Connections at the same time of one address (IPv6: of one /64)."},

@@ -200,6 +200,10 @@
 /* while memory for messages is crowded: in that time so much must come that what a message holds would come
  * in POSTERN_DATA_RATE_SECONDS */
 #define POSTERN_DATA_CROWDED_SECONDS 5
+/* while there are as many connections as there may be: who is silent so long in the middle of a message may
+ * be let go for another; and so many are looked at to find one */
+#define POSTERN_CROWDED_SILENCE_MS 10000
+#define POSTERN_CROWDED_SEARCH_MAX 256
 #define POSTERN_BORROW_PACE_OCTETS 1024 /* of a message in that time: who sends fewer counts as silent */
 #define POSTERN_BACKEND_RETRY_MS 1000   /* after a connection that could not be opened */
 #define POSTERN_BACKEND_QUIT_TIMEOUT_MS 5000

@@ -86,7 +86,16 @@ class SlowClients(proxies.ProxyTestCase):
         front = self._front(max_connections=1000)
         with crowd.Crowd(front.port, crowd.idle, crowd.addresses(20), 1000):
             self._expect_all_served(front, rounds=3)
-        self.assertIn("let-go", [line["ended"] for line in front.closing_lines("session")])
+        self.assertIn("let-go", [line["ended"] for line in front.wait_for_closing_lines("session", 1)])
+
+    def test_clients_in_the_middle_of_a_message_fill_all_connections(self):
+        for script in (crowd.silent_sender, crowd.silent_message, crowd.drip, crowd.deaf):
+            with self.subTest(script=script.__name__):
+                front = self._front(max_connections=400)
+                with crowd.Crowd(front.port, script, crowd.addresses(8), 400):
+                    self._expect_all_served(front, rounds=2)
+                ends = front.wait_for_closing_lines("session", 1)
+                self.assertIn("let-go", [line["ended"] for line in ends])
 
     def test_names_that_nobody_answers_for(self):
         """What others ask the DNS for makes no good mail's result uncertain."""

@@ -128,6 +128,38 @@ async def idle(peer, pause):
     await asyncio.sleep(pause)
 
 
+async def silent_sender(peer, _):
+    """It is there, with a sender and no recipient."""
+    await peer.reply()
+    await peer.command("EHLO crowd.example")
+    await peer.command("MAIL FROM:<crowd@load.example>")
+    await peer.reply()
+
+
+async def silent_message(peer, _):
+    """It is there, with a message of which nothing comes."""
+    await peer.envelope()
+    await peer.command("DATA")
+    await peer.reply()
+
+
+async def drip(peer, pause):
+    """A message that comes octet by octet."""
+    await peer.envelope()
+    await peer.command("DATA")
+    while True:
+        await peer.send(b"x")
+        await asyncio.sleep(pause)
+
+
+async def deaf(peer, pause):
+    """It reads no replies."""
+    await peer.send(b"EHLO crowd.example\r\nMAIL FROM:<crowd@load.example>\r\n")
+    while True:
+        await peer.send(b"RCPT TO:<bob@example.org>\r\n" * 100)
+        await asyncio.sleep(pause)
+
+
 class Crowd:
     """count peers from the addresses of sources in turn, each of which comes again when it is let go."""
 

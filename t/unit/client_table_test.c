@@ -35,6 +35,10 @@ static void test_share(void)
         enter(table, clients[i], 9, 100, POSTERN_CLIENT_ADMITTED);
         shares[i] = postern_client_table_share(table, &client, budget, 40, 40);
     }
+    for (gsize i = 0; i < G_N_ELEMENTS(clients); i++) {
+        PosternAddress client = address(clients[i]);
+        g_assert_cmpuint(postern_client_table_connections(table, &client), ==, i == 1 || i == 2 ? 2 : 1);
+    }
     g_assert_true(shares[1] == shares[2] && shares[0] != shares[1] && shares[1] != shares[3]);
     g_assert_true(postern_budget_reserve(shares[1], 30));
     g_assert_false(postern_budget_reserve(shares[2], 11));

@@ -17,6 +17,7 @@
 #include "inspect/spawn.h"
 
 #define TICK_MS 250
+#define ENDING_US (10 * G_USEC_PER_SEC)
 #define END_MS (POSTERN_INSPECTOR_END_MS - 500) /* the program waits for us as long as that */
 
 typedef struct {
@@ -25,6 +26,7 @@ typedef struct {
     int descriptor; /* of the process, or -1 */
     int lifeline;   /* to it, or -1 */
     PosternRestart restart;
+    gint64 ending_until; /* monotonic, microseconds */
 } Keeper;
 
 static void close_descriptor(int *descriptor)
@@ -119,42 +121,49 @@ static void end(Keeper *keeper)
     postern_listener_remove(keeper->options->listener);
 }
 
-/* The program's end is what ends us. A signal to the whole group ends the inspector as it would without us,
- * and then the program is about to end as well. */
+/* The program's end is what ends us; SIGTERM waits until it is asked for. */
 static void take_signals(void)
 {
     static const int ignored[] = {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
-    sigset_t told;
+    sigset_t term;
     for (gsize i = 0; i < G_N_ELEMENTS(ignored); i++)
         signal(ignored[i], SIG_IGN);
-    sigemptyset(&told);
-    sigaddset(&told, SIGTERM);
-    sigprocmask(SIG_BLOCK, &told, NULL);
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    sigprocmask(SIG_BLOCK, &term, NULL);
 }
 
-static gboolean was_told_to_end(void)
+/*
+ * A SIGTERM that we get too is one to all processes, and has ended the inspector: while the program is about
+ * to end as well, that is not told, nor is it started again. If the program goes on, both are made up for.
+ */
+static gboolean is_ending(Keeper *keeper, gint64 now)
 {
-    sigset_t pending;
-    return sigpending(&pending) == 0 && sigismember(&pending, SIGTERM) == 1;
+    static const struct timespec at_once = {0};
+    sigset_t term;
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    if (sigtimedwait(&term, NULL, &at_once) == SIGTERM)
+        keeper->ending_until = now + ENDING_US;
+    return now < keeper->ending_until;
 }
 
 void postern_keeper_run(const PosternKeeperOptions *options)
 {
     Keeper keeper = {.options = options, .descriptor = -1, .lifeline = -1};
-    gboolean told = FALSE;
     take_signals();
     for (;;) {
-        struct pollfd sources[] = {{.fd = options->lifeline, .events = POLLIN},
-                                   {.fd = keeper.descriptor, .events = POLLIN}};
-        told = told || was_told_to_end();
-        if (!told)
+        gboolean ending = is_ending(&keeper, g_get_monotonic_time());
+        if (!ending) {
+            reap(&keeper);
             start_if_due(&keeper);
-        sources[1].fd = keeper.descriptor;
+        }
+        /* An end that is not told of stays readable: it is looked for no more. */
+        struct pollfd sources[] = {{.fd = options->lifeline, .events = POLLIN},
+                                   {.fd = ending ? -1 : keeper.descriptor, .events = POLLIN}};
         if (poll(sources, G_N_ELEMENTS(sources), TICK_MS) > 0 && sources[0].revents != 0 &&
             !take_order(&keeper))
             break;
-        if (!told)
-            reap(&keeper);
     }
     end(&keeper);
 }

@@ -1,7 +1,7 @@
 /*
  * The keeper: stands between a program that gives up its rights and the private inspector that it has
  * started. It keeps the rights that it was started with, and does nothing with them but start the inspector
- * again when that has ended. Reads nothing of strangers: single octets of the program alone.
+ * again when that has ended. Reads single octets that the program writes, and nothing else.
  */
 #pragma once
 

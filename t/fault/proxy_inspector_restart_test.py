@@ -78,6 +78,16 @@ class RestartTest(ProxyTestCase):
         kill(self.server.program.pid, signal.SIGKILL)
         wait_until(lambda: not any(map(is_alive, found)), 20, "the end of all")
 
+    def test_a_signal_to_all_of_it(self):
+        """SIGTERM to whatever is called postern-inspector: while the proxy lives, it comes back."""
+        self.start(inspector={"workers": 1})
+        self.wait_ready()
+        before, = pools(self.server.program.pid)
+        for pid in children(self.server.program.pid) + [before]:
+            kill(pid, signal.SIGTERM)
+        wait_until(lambda: not is_alive(before), 20)
+        wait_until(lambda: self.send().code == 250, 60)
+
     def test_a_template_that_hangs(self):
         self.start(inspector={"workers": 1})
         self.wait_ready()

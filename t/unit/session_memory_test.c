@@ -19,9 +19,9 @@ static void test_in_the_way(gsize piece)
         guint64 others;    /* taken by others, of 10 MiB */
         gboolean ends;
     } rows[] = {
-        {600000, 100, 6 << 20, TRUE},
-        {600000, 20000, 6 << 20, FALSE},
-        {600000, 100, 1 << 20, FALSE},
+        {90000, 100, 6 << 20, TRUE},
+        {90000, 3000, 6 << 20, FALSE},
+        {90000, 100, 1 << 20, FALSE},
         {1000, 100, 6 << 20, FALSE},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {

@@ -312,7 +312,6 @@ static inline void client_turn(World *world, Client *client)
 static inline void client_check_answer(const World *world, Asked what, guint code)
 {
     gboolean refused = code >= 400;
-    gboolean repairs = world->settings->configuration->proxy.bare_newline == POSTERN_BARE_NEWLINE_REPAIR;
     static const guint codes[] = {
         [ASKED_XCLIENT] = 220, [ASKED_XFORWARD] = 250, [ASKED_GREETING] = 220, [ASKED_HELLO] = 250,
         [ASKED_MAIL] = 250,    [ASKED_RCPT] = 250,     [ASKED_DATA] = 354,     [ASKED_DOT] = 250,
@@ -321,7 +320,7 @@ static inline void client_check_answer(const World *world, Asked what, guint cod
     };
     gboolean may_be_refused = what == ASKED_RCPT || what == ASKED_DATA || what == ASKED_DOT;
     g_assert_true(code == codes[what] || (may_be_refused && refused));
-    g_assert_true(what != ASKED_BARE || repairs);
+    g_assert_true(what != ASKED_BARE || repairs(world));
 }
 
 static inline void client_dot_answered(World *world, Client *client, Message *message, guint code)

@@ -271,7 +271,7 @@ static inline void mta_message(World *world, Mta *mta)
     g_assert_cmpstr(mta->recipients->str, ==, message->accepted->str);
     check_policies(world, mta->recipients->str);
     if (message->bare)
-        g_assert_cmpint(configuration->proxy.bare_newline, ==, POSTERN_BARE_NEWLINE_REPAIR);
+        g_assert_true(repairs(world));
     else
         check_octets(world, message, got);
     if (configuration->proxy.inspect && configuration->proxy.mode == POSTERN_MODE_ENFORCE)

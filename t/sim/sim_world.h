@@ -93,6 +93,14 @@ static inline gboolean percent(World *world, guint chance)
     return any_of(world, 100) < chance;
 }
 
+/* A bare newline does not refuse its message. */
+static inline gboolean repairs(const World *world)
+{
+    const PosternConfiguration *configuration = world->settings->configuration;
+    return configuration->proxy.bare_newline == POSTERN_BARE_NEWLINE_REPAIR ||
+           configuration->proxy.mode == POSTERN_MODE_OBSERVE;
+}
+
 static inline gboolean permille(World *world, guint chance)
 {
     return any_of(world, 1000) < chance;

@@ -15,7 +15,7 @@
 #include <openssl/x509.h>
 
 /* libopendkim's signer keeps the keys that it loads for good; its verifier keeps nothing. */
-#ifdef POSTERN_SANITIZED
+#if defined POSTERN_SANITIZED && !defined __SANITIZE_THREAD__
 #include <sanitizer/lsan_interface.h>
 #else
 #define __lsan_disable()

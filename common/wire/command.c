@@ -222,11 +222,21 @@ static void parse_argument(PosternCommand *command, const Row *row, Span argumen
     set_problem(command, parse_parameters(command, rest, syntax), "5.5.4");
 }
 
-/* A tab may stand where a careless client has it for a space, and nowhere else. */
-static gboolean has_control(Span argument, gboolean tab_allowed)
+/* A tab may stand where a careless client has it for a space, and nowhere else. CR, LF and NUL, which end a
+ * line or a string for others who read it, stand nowhere. */
+static gboolean is_forbidden(char octet, gboolean has_path, guint syntax)
+{
+    if (!is_control(octet))
+        return FALSE;
+    if (!has_path || octet == '\0' || octet == '\r' || octet == '\n')
+        return TRUE;
+    return octet != '\t' && (syntax & POSTERN_PATH_TAKEN) == 0;
+}
+
+static gboolean has_forbidden(Span argument, gboolean has_path, guint syntax)
 {
     for (gsize i = 0; i < argument.length; i++)
-        if (is_control(argument.text[i]) && !(tab_allowed && argument.text[i] == '\t'))
+        if (is_forbidden(argument.text[i], has_path, syntax))
             return TRUE;
     return FALSE;
 }
@@ -242,8 +252,7 @@ PosternCommand *postern_command_parse(const char *line, gsize length, guint synt
         verb.length++;
     argument = trim((Span){line + verb.length, length - verb.length});
     row = find_row(verb);
-    if (has_control(argument, row != NULL && row->path_keyword != NULL) &&
-        ((syntax & POSTERN_PATH_TAKEN) == 0 || row == NULL || row->path_keyword == NULL)) {
+    if (has_forbidden(argument, row != NULL && row->path_keyword != NULL, syntax)) {
         command->argument = g_strdup("");
         set_problem(command, "Control characters are not allowed in a command", "5.5.2");
         return command;

@@ -53,13 +53,12 @@ typedef struct {
 } PosternCommand;
 
 /*
- * Parses one line (no CRLF, no NUL inside). Always gives a command. MAIL and RCPT: `FROM:` / `TO:` with any
+ * Parses one line, without its CRLF. Always gives a command. MAIL and RCPT: `FROM:` / `TO:` with any
  * case, white space after the colon tolerated, then a path as syntax has it (a mask of PosternPathSyntax;
  * RECIPIENT is added for RCPT); "" is a sender's alone, and without LIBERAL and TAKEN "postmaster" a
- * recipient's alone. Of what is said twice the
- * last holds with TAKEN, and it is a problem without. Octets over 0x7f in parameters pass with
- * POSTERN_PATH_UTF8 alone (RFC 6531 3.3), control octets in a path with POSTERN_PATH_TAKEN alone, and
- * elsewhere never.
+ * recipient's alone. Of what is said twice the last holds with TAKEN, and it is a problem without. Octets
+ * over 0x7f in parameters pass with POSTERN_PATH_UTF8 alone (RFC 6531 3.3), control octets in a path with
+ * POSTERN_PATH_TAKEN alone, and elsewhere never; CR, LF and NUL nowhere.
  */
 PosternCommand *postern_command_parse(const char *line, gsize length, guint syntax);
 void postern_command_free(PosternCommand *command);

@@ -390,13 +390,28 @@ static void test_parameter_count(void)
     }
 }
 
-static void test_nul(void)
+/* What ends a line or a string for other programs is no part of a command, whoever says it. */
+static void test_ends_of_lines(void)
 {
-    static const char line[] = "MAIL FROM:<a\0b@example.org>";
-    g_autoptr(PosternCommand) command = parse_pieces(line, sizeof(line) - 1, TRUE, G_MAXSSIZE);
+    static const char ends[] = {'\0', '\r', '\n'};
+    static const char *const lines[] = {
+        "MAIL FROM:<a?b@example.org>", "RCPT TO:<\"a?b\"@example.org>",     "RCPT TO:<a@example.org?>",
+        "RCPT TO:<a@example.org>?",    "MAIL FROM:<a@example.org> SIZE=1?", "RCPT TO:<a(?)@example.org>",
+        "NOOP a?b",
+    };
 
-    g_assert_cmpint(command->verb, ==, POSTERN_COMMAND_UNKNOWN);
-    g_assert_cmpstr(command->argument, ==, "");
+    for (gsize i = 0; i < G_N_ELEMENTS(lines); i++)
+        for (gsize j = 0; j < G_N_ELEMENTS(ends); j++)
+            for (guint syntax = 0; syntax < 2 * POSTERN_PATH_RECIPIENT; syntax++) {
+                g_autofree char *line = g_strdup(lines[i]);
+                gsize length = strlen(line);
+                *strchr(line, '?') = ends[j];
+                g_autoptr(PosternCommand) command = postern_command_parse(line, length, syntax);
+
+                g_assert_cmpint(command->verb, ==, POSTERN_COMMAND_UNKNOWN);
+                g_assert_cmpstr(command->argument, ==, "");
+                g_assert_cmpstr(command->problem_code, ==, "5.5.2");
+            }
 }
 
 static void test_helo_names(void)
@@ -429,7 +444,7 @@ int main(int argc, char **argv)
     g_test_add_func("/wire/command/problem-codes", test_problem_codes);
     g_test_add_func("/wire/command/parameter-lookup", test_parameter_lookup);
     g_test_add_func("/wire/command/parameter-count", test_parameter_count);
-    g_test_add_func("/wire/command/nul", test_nul);
+    g_test_add_func("/wire/command/ends-of-lines", test_ends_of_lines);
     g_test_add_func("/wire/command/helo-names", test_helo_names);
     return g_test_run();
 }

@@ -24,6 +24,11 @@ static const struct {
      "would_reply=\"501 5.1.7 Bad address\""},
     {"", "MAIL FROM:<a@x.test>\r\nRCPT TO:< b@y.test>\r\nRSET\r\n", "250 501 250", "250 250 250",
      "would_reply=\"501 5.1.3 "},
+    /* What could end a line for the back-end, or cut an address, is never handed on. */
+    {"", "MAIL FROM:<\"a\rRCPT TO:<evil@x.test>\r\"@x.test>\r\nRCPT TO:<b@y.test>\r\nRSET\r\n", "521",
+     "500 503 250", "would_reply=\"521 5.5.2 "},
+    {"", "MAIL FROM:<a@x.test>\r\nRCPT TO:<\"evil\rRSET\r\"@y.test>\r\nRSET\r\n", "250 521", "250 500 250",
+     "would_reply=\"521 5.5.2 "},
     {"strict_envelopes = yes", "MAIL FROM:a@x.test\r\nRCPT TO:<b@y.test>\r\nRSET\r\n", "501 503 250",
      "250 250 250", "would_reply=\"501 5.1.7 "},
     /* An address that is clear to us is clear to the back-end: no relay is opened. */

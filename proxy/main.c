@@ -1,4 +1,5 @@
 #include "base/program.h"
+#include "dns/resolver.h"
 #include "inspect/spawn.h"
 #include "proxy/server.h"
 #include "proxy/settings.h"
@@ -7,7 +8,8 @@ static gboolean check(PosternConfiguration *configuration, const char *path, GEr
 {
     gboolean starts = configuration->proxy.inspect && configuration->inspector.socket[0] == '\0';
     g_autoptr(PosternProxySettings) settings = postern_proxy_settings_new(configuration, NULL, error);
-    return settings != NULL && (!starts || postern_inspector_process_check_configuration(path, error));
+    return settings != NULL && postern_resolver_check_configuration(settings->configuration, error) &&
+           (!starts || postern_inspector_process_check_configuration(path, error));
 }
 
 int main(int argc, char **argv)

@@ -14,10 +14,12 @@
 typedef enum {
     NEEDS_FILE,
     NEEDS_FOLDER,
-    NEEDS_FOLDER_ABOVE, /* a file or socket is made in it */
+    MAKES_FILE, /* and these three need the folder above it */
+    MAKES_FOLDER,
+    MAKES_SOCKET,
     NEEDS_USER,
     NEEDS_GROUP,
-    NEEDS_MILTER_SOCKET,
+    MAKES_MILTER_SOCKET,
 } Need;
 
 /* program: the only one that needs it; NULL: all do. */
@@ -27,20 +29,20 @@ static const struct {
     Need need;
     const char *program;
 } rows[] = {
-    {"log", "destination", NEEDS_FOLDER_ABOVE, NULL},
+    {"log", "destination", MAKES_FILE, NULL},
     {"proxy", "user", NEEDS_USER, "postern-proxy"},
     {"milter", "user", NEEDS_USER, "postern-milter"},
-    {"milter", "socket", NEEDS_MILTER_SOCKET, "postern-milter"},
+    {"milter", "socket", MAKES_MILTER_SOCKET, "postern-milter"},
     {"milter", "socket_group", NEEDS_GROUP, "postern-milter"},
     {"inspector", "socket_group", NEEDS_GROUP, "postern-inspector"},
     {"dns", "answers", NEEDS_FILE, NULL},
     {"dns", "trust_anchor_file", NEEDS_FILE, NULL},
-    {"inspector", "socket", NEEDS_FOLDER_ABOVE, NULL},
+    {"inspector", "socket", MAKES_SOCKET, NULL},
     {"inspector", "user", NEEDS_USER, NULL},
     {"inspector", "temporary_directory", NEEDS_FOLDER, NULL},
     {"clients", "recipients", NEEDS_FILE, NULL},
     {"sign", "table", NEEDS_FILE, NULL},
-    {"capsule", "directory", NEEDS_FOLDER_ABOVE, NULL},
+    {"capsule", "directory", MAKES_FOLDER, NULL},
 };
 
 static const PosternOption *find_option(const char *group, const char *key)
@@ -78,39 +80,63 @@ static void add(PosternMistakes *mistakes, gsize row, const char *what, const ch
         postern_mistakes_add(mistakes, rows[row].group, rows[row].key, "'%s': %s", what, problem);
 }
 
-static void check_folder_above(PosternMistakes *mistakes, gsize row, const char *path)
+/* What stands in the place of what is made; a log may well go to a pipe or to a device. */
+static const char *problem_of_made(const char *path, Need need)
 {
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return NULL;
+    if (need == MAKES_FOLDER)
+        return S_ISDIR(status.st_mode) ? NULL : "is no folder";
+    if (need == MAKES_SOCKET)
+        return S_ISSOCK(status.st_mode) ? NULL : "is there already, and is no socket";
+    return S_ISDIR(status.st_mode) ? "is a folder; a file is meant" : NULL;
+}
+
+static void check_made(PosternMistakes *mistakes, gsize row, const char *path, Need need)
+{
+    if (!g_path_is_absolute(path))
+        return;
     g_autofree char *folder = g_path_get_dirname(path);
-    if (g_path_is_absolute(path))
-        add(mistakes, row, folder, problem_of_folder(folder));
+    const char *problem = problem_of_folder(folder);
+    if (problem != NULL)
+        add(mistakes, row, folder, problem);
+    else
+        add(mistakes, row, path, problem_of_made(path, need));
 }
 
 static void check_milter_socket(PosternMistakes *mistakes, gsize row, const char *text)
 {
     g_autoptr(PosternMilterSocket) place = postern_milter_socket_parse(text, NULL);
     if (place != NULL && place->path != NULL)
-        check_folder_above(mistakes, row, place->path);
+        check_made(mistakes, row, place->path, MAKES_SOCKET);
 }
 
 /* The default user may be missing: a daemon that was never installed runs as nobody, and says so. */
 static void check_user(PosternMistakes *mistakes, gsize row, const char *user)
 {
     const PosternOption *option = find_option(rows[row].group, rows[row].key);
-    if (strcmp(option->initial, user) != 0 && getpwnam(user) == NULL)
+    const struct passwd *entry = getpwnam(user);
+    if (entry == NULL && strcmp(option->initial, user) != 0)
         add(mistakes, row, user, "there is no such user on this machine");
+    if (entry != NULL && (entry->pw_uid == 0 || entry->pw_gid == 0))
+        add(mistakes, row, user, "is root, or of root's group: name another user");
 }
 
 static void check_row(PosternMistakes *mistakes, gsize row, const char *value)
 {
-    switch (rows[row].need) {
+    Need need = rows[row].need;
+    switch (need) {
     case NEEDS_FILE:
         add(mistakes, row, value, problem_of_file(value));
         break;
     case NEEDS_FOLDER:
         add(mistakes, row, value, problem_of_folder(value));
         break;
-    case NEEDS_FOLDER_ABOVE:
-        check_folder_above(mistakes, row, value);
+    case MAKES_FILE:
+    case MAKES_FOLDER:
+    case MAKES_SOCKET:
+        check_made(mistakes, row, value, need);
         break;
     case NEEDS_USER:
         check_user(mistakes, row, value);
@@ -119,7 +145,7 @@ static void check_row(PosternMistakes *mistakes, gsize row, const char *value)
         if (getgrnam(value) == NULL)
             add(mistakes, row, value, "there is no such group on this machine");
         break;
-    case NEEDS_MILTER_SOCKET:
+    case MAKES_MILTER_SOCKET:
         check_milter_socket(mistakes, row, value);
         break;
     }

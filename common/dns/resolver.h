@@ -43,6 +43,12 @@ PosternResolver *postern_resolver_from_configuration(struct event_base *loop,
                                                      PosternAnswersFile *file, guint shares, GError **error);
 
 /*
+ * For --check-config: FALSE and error (POSTERN_ERROR_CONFIGURATION, or that of the file) if no resolver can
+ * be made of [dns]. Files that this process may not read are not looked at. Asks nobody.
+ */
+gboolean postern_resolver_check_configuration(const PosternConfiguration *configuration, GError **error);
+
+/*
  * A resolver that knows nothing and asks nobody: each question is told to unknown, and its answer is TIMEOUT.
  * unknown runs inside postern_resolver_ask().
  */

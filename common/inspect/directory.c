@@ -124,8 +124,7 @@ static gboolean make(PosternDirectory *directory, const char *parent, const char
 {
     g_autofree char *path = g_strconcat(parent, "/", prefix, "XXXXXX", NULL);
     if (mkdtemp(path) == NULL)
-        return postern_error_set_system(error, errno,
-                                        "making a directory in %s ([inspector] temporary_directory)", parent);
+        return postern_error_set_system(error, errno, "making a directory in %s", parent);
     if (lock(AT_FDCWD, path, &directory->lock) != LOCK_TAKEN)
         return FALSE;
     directory->path = g_steal_pointer(&path);

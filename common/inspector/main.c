@@ -406,7 +406,8 @@ static gboolean print_keys(const char *table, GError **error)
 static gboolean check_signatures(const PosternConfiguration *configuration, GError **error)
 {
     const PosternVirusOptions options = {.database = configuration->virus.database,
-                                         .scan_octets = configuration->virus.scan_octets};
+                                         .scan_octets = configuration->virus.scan_octets,
+                                         .temporary_directory = configuration->inspector.temporary_directory};
     g_autofree char *warning = NULL;
     guint signatures = 0;
     const char *user = postern_privileges_user("inspector", configuration->inspector.user);

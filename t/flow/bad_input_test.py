@@ -6,6 +6,7 @@ import shutil
 import socket
 import unittest
 
+from support import outcome
 from support.demo_messages import infected
 from support.ports import free_port
 from support.proxy import ProxyTestCase, configuration_text, run_program, unprivileged_user
@@ -130,8 +131,15 @@ class SurroundingsTest(BadInputTestCase):
             ("inspector", "socket", missing / "socket"), ("inspector", "temporary_directory", missing),
             ("inspector", "temporary_directory", self.answers), ("clients", "recipients", missing),
             ("clients", "recipients", folder), ("sign", "table", missing), ("sign", "table", folder),
-            ("sign", "table", bad_keys), ("capsule", "directory", missing / "capsules"))]
+            ("sign", "table", bad_keys), ("capsule", "directory", missing / "capsules"),
+            ("log", "destination", folder), ("inspector", "socket", folder),
+            ("inspector", "socket", self.answers), ("capsule", "directory", self.answers),
+            ("inspector", "user", "root"))]
+        cases += [(program, "dns", key, bad_keys) for program in self.PROGRAMS[:2]
+                  for key in ("answers", "trust_anchor_file")]
         cases += [("postern-proxy", "proxy", "user", "nobody-of-that-name"),
+                  ("postern-proxy", "proxy", "user", "root"),
+                  ("postern-milter", "milter", "socket", f"unix:{folder}"),
                   ("postern-milter", "milter", "user", "nobody-of-that-name"),
                   ("postern-milter", "milter", "socket", f"unix:{missing}/socket"),
                   ("postern-milter", "milter", "socket_group", "nobody-of-that-name")]
@@ -338,4 +346,4 @@ class MachineTest(BadInputTestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    outcome.main()

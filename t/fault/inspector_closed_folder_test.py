@@ -8,7 +8,7 @@ import pathlib
 import shutil
 import unittest
 
-from support import demo_messages
+from support import demo_messages, outcome
 from support.inspector import children, pools, role_of
 from support.process import build_folder, wait_until
 from support.proxy import ProxyTestCase, run_program
@@ -62,4 +62,4 @@ class ClosedFolderTest(ProxyTestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    outcome.main()

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import unittest
 
+from support import outcome
 from support.inspector import EICAR, Inspector, message, with_attachment, zipped
 from support.process import build_folder, wait_until
 
@@ -226,4 +227,4 @@ class DiskTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    outcome.main()

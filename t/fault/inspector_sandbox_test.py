@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import unittest
 
+from support import outcome
 from support.process import build_folder
 
 PROGRAM = build_folder() / "t" / "fault" / "denied_call"
@@ -113,4 +114,4 @@ class SandboxTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    outcome.main()

@@ -8,6 +8,7 @@ import signal
 import time
 import unittest
 
+from support import outcome
 from support.inspector import EICAR, Inspector, is_alive, kill, message, parse_results, with_attachment
 from support.process import wait_until
 from support.sign_keys import OPENSSL, SignKeys
@@ -267,4 +268,4 @@ class ReloadTest(SignCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    outcome.main()

@@ -11,6 +11,7 @@ import threading
 import time
 import unittest
 
+from support import outcome
 from support.inspector import EICAR, READY, Inspector, message, with_attachment, zipped
 from support.process import program_path, wait_until
 
@@ -199,4 +200,4 @@ class SignaturesTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    outcome.main()

@@ -10,6 +10,7 @@ import signal
 import stat
 import unittest
 
+from support import outcome
 from support.demo_messages import infected
 from support.inspector import Inspector, children, is_alive, kill, pools, role_of
 from support.process import wait_until
@@ -146,4 +147,4 @@ class RestartTest(ProxyTestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    outcome.main()

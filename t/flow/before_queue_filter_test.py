@@ -6,7 +6,7 @@ import sys
 import time
 import unittest
 
-from support import milter_messages as mail, sasl
+from support import milter_messages as mail, outcome, sasl
 from support.before_queue import Place
 from support.inspector_processes import InspectorProcesses
 from support.milter import MilterTestCase
@@ -290,4 +290,4 @@ if __name__ == "__main__":
     except Unavailable as error:
         print(f"skipped: {error}")
         sys.exit(77)
-    unittest.main()
+    outcome.main()

@@ -8,6 +8,7 @@ import threading
 import time
 import unittest
 
+from support import outcome
 from support.milter import MilterTestCase
 from support.ports import free_port
 from support.proxy import Proxy, ProxyTestCase, closing_line, unprivileged_user
@@ -229,4 +230,4 @@ class FloodTest(ProxyTestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    outcome.main()

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import unittest
 
-from support import milter_messages as mail, packages, ports, sasl
+from support import milter_messages as mail, outcome, packages, ports, sasl
 from support.milter import MilterTestCase, administrator_lines
 from support.milter_messages import CLIENT, RECIPIENT, STRANGER
 from support.milter_servers import SENDER, main_cf
@@ -256,4 +256,4 @@ if __name__ == "__main__":
     except (Unavailable, packages.Unavailable) as error:
         print(f"skipped: {error}")
         sys.exit(77)
-    unittest.main()
+    outcome.main()

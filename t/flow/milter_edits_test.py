@@ -7,7 +7,7 @@ import re
 import sys
 import unittest
 
-from support import milter_messages as mail
+from support import milter_messages as mail, outcome
 from support.dkim_verifiers import dkimpy, missing
 from support.milter import HOSTNAME
 from support.milter_messages import STRANGER
@@ -149,4 +149,4 @@ if __name__ == "__main__":
     except Unavailable as error:
         print(f"skipped: {error}")
         sys.exit(77)
-    unittest.main()
+    outcome.main()

@@ -4,7 +4,7 @@ import re
 import sys
 import unittest
 
-from support import milter_messages as mail
+from support import milter_messages as mail, outcome
 from support.milter import HOSTNAME, administrator_lines
 from support.milter_messages import RECIPIENT
 from support.milter_servers import SENDER, SendmailTestCase, comparable
@@ -129,4 +129,4 @@ if __name__ == "__main__":
     except Unavailable as error:
         print(f"skipped: {error}")
         sys.exit(77)
-    unittest.main()
+    outcome.main()

@@ -3,7 +3,7 @@
 import socket
 import unittest
 
-from support import ports
+from support import outcome, ports
 from support.process import wait_until
 from support.proxy import ProxyTestCase
 from support.smtp import Client, crlf
@@ -272,4 +272,4 @@ def _has_ipv6_loopback():
 
 
 if __name__ == "__main__":
-    unittest.main()
+    outcome.main()

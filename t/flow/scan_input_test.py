@@ -14,6 +14,7 @@ import threading
 import time
 import unittest
 
+from support import outcome
 from support.demo_messages import infected
 from support.process import Program, program_path, wait_until
 from support.scan import (ACCEPT, NO_INPUT, QUARANTINE, REJECT, TEMPFAIL, USAGE, ScanTestCase, as_mboxrd,
@@ -377,4 +378,4 @@ class SharedInspectorTest(InputTestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    outcome.main()

@@ -6,7 +6,7 @@ Sendmail, which break long lines on the way. Signed by the milter, and by the pr
 import re
 import unittest
 
-from support import ports
+from support import outcome, ports
 from support.dkim_verifiers import dkimpy, mail_dkim, missing
 from support.milter import MilterTestCase, administrator_lines
 from support.postfix import Postfix, Unavailable
@@ -148,4 +148,4 @@ class DeliveryTest(MilterTestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    outcome.main()

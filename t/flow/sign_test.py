@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import unittest
 
+from support import outcome
 from support.dkim_verifiers import dkimpy, mail_dkim, missing
 from support.inspector import Inspector
 from support.process import program_path
@@ -110,4 +111,4 @@ class SignTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    outcome.main()

@@ -32,7 +32,7 @@ static const char *name_value(const char *name, gboolean temporary)
     return name != NULL || !temporary ? name : "[TEMPUNAVAIL]";
 }
 
-/* How much is told: names are a stranger's words, and may be too long or not to the back-end's taste. */
+/* How much is told: names are the words of a client, and may be too long or not to the back-end's taste. */
 typedef enum {
     TOLD_FULLY,
     TOLD_WITHOUT_HELO, /* EHLO tells it anyway */

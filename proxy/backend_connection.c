@@ -266,7 +266,7 @@ static void handle_ready(PosternBackendConnection *connection, gint64 now)
     postern_pool_opened(thread->pool, connection->number, now);
 }
 
-/* What is wrong with the back-end, not with this connection alone; of one that is no more the back-end,
+/* What is wrong with the back-end, not with this connection alone; of one that is no longer the back-end,
  * nothing is said. */
 static void judge_failure(PosternBackendConnection *connection, const PosternBackendEvent *event,
                           gboolean opening, gint64 now)

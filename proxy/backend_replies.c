@@ -11,7 +11,7 @@ static gboolean is_success(const PosternReply *reply)
     return postern_reply_class(reply) == 2;
 }
 
-/* Refused what we, or the client, wanted: the connection is of no more use. */
+/* Refused what we, or the client, wanted: the connection is no longer usable. */
 static void refuse(PosternBackend *backend, const char *what, PosternBackendFault fault, PosternReply *reply)
 {
     g_autofree char *text = postern_reply_to_text(reply);

@@ -1,7 +1,7 @@
 /*
  * What the relay probe has proved (promise 7): a back-end relays for strangers if it takes a foreign
  * recipient from one, and does not if it refuses to *relay* to it. Any other refusal, of the client, its
- * HELO, the sender, or the recipient's domain, proves nothing: a stranger whom none of them meets might relay
+ * HELO, the sender, or the recipient's domain, proves nothing: a client whom none of them meets might relay
  * all the same. Pure.
  */
 #pragma once
@@ -18,7 +18,7 @@ typedef enum {
 
 /* What a recipient of the probe is for. All but the foreign ones are controls. */
 typedef enum {
-    POSTERN_RELAY_FOREIGN,    /* the back-end must not take it from a stranger */
+    POSTERN_RELAY_FOREIGN,    /* the back-end must not take it from an external client */
     POSTERN_RELAY_POSTMASTER, /* its own, which Postfix takes from everybody, whatever else it refuses */
     POSTERN_RELAY_MAILBOX,    /* its own, which the administrator has named: it is treated like any other */
     POSTERN_RELAY_GUESS,      /* perhaps its own; if not, its answer says nothing */

@@ -205,7 +205,7 @@ static gboolean hangs_on_answers(const PosternSession *session, const PosternRec
            session->transaction->asked_policy != recipient->policy && splits_by_policy(session);
 }
 
-/* TRUE where the answers that are awaited may be refusals enough to end the session: a client that tells all
+/* TRUE if the answers that are awaited may be refusals enough to end the session: a client that tells all
  * at once learns no more than one that does not. */
 static gboolean may_be_one_too_many(const PosternSession *session)
 {

@@ -35,7 +35,7 @@ typedef struct {
     gboolean name_known;
     gboolean name_temporary; /* it could not be looked up now */
     char *reverse_name;      /* what the address is called, verified or not, or NULL */
-    gboolean reverse_known;  /* FALSE: of that we know no more than of name */
+    gboolean reverse_known;  /* FALSE: as little is known of that as of name */
     gboolean reverse_temporary;
     PosternAddress server; /* where it has connected to; AF_UNSPEC: not known */
     char *helo;            /* or NULL */
@@ -305,7 +305,7 @@ void postern_session_unlink_backend(PosternSession *session);
 void postern_session_watch_hold(PosternSession *session, gint64 now);
 /* A deadline of the hold has passed. */
 void postern_session_judge_hold(PosternSession *session, gint64 now);
-/* TRUE where the envelope has been told so often that no more may be added to it. */
+/* TRUE if the envelope has been told so often that no more may be added to it. */
 gboolean postern_session_has_repeated_enough(const PosternSession *session);
 
 /* session_trace.c */

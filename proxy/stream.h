@@ -41,7 +41,7 @@ const char *postern_stream_input(PosternStream *stream, gsize *ret_length);
 /* Octets of the input that are done with. */
 void postern_stream_consume(PosternStream *stream, gsize length);
 
-/* TRUE where octets have come that were not consumed, here or in the system. */
+/* TRUE if octets have come that were not consumed, here or in the system. */
 gboolean postern_stream_has_more(const PosternStream *stream);
 
 /* Sends octets, keeping what the socket does not take. */
@@ -57,7 +57,7 @@ gboolean postern_stream_is_connecting(const PosternStream *stream);
 
 /* Says to the peer that nothing more comes, once all is sent. */
 void postern_stream_shutdown(PosternStream *stream);
-/* TRUE where octets wait to be sent, here or in the system, although the peer has been heard of in the last
+/* TRUE if octets wait to be sent, here or in the system, although the peer has been heard of in the last
  * milliseconds: it is there, and does not read. */
 gboolean postern_stream_is_stuck(const PosternStream *stream, gint64 milliseconds);
 /* What waits to be sent, here or in the system, is dropped when the stream is freed; the peer sees a reset.
@@ -67,7 +67,7 @@ void postern_stream_abort(PosternStream *stream);
 /* DEADLINE comes at that monotonic time in milliseconds; G_MAXINT64: never. */
 void postern_stream_set_deadline(PosternStream *stream, gint64 deadline);
 
-/* After FAILED: TRUE where the peer has no connection any more; FALSE where it may not have heard of its end.
+/* After FAILED: TRUE if the peer has no connection any more; FALSE if it may not have heard of its end.
  */
 gboolean postern_stream_peer_is_gone(const PosternStream *stream);
 /* After FAILED: the system's words, static. */

@@ -189,7 +189,7 @@ static void drain(PosternProxyThread *thread, guint timeout_ms)
         postern_thread_mark_backend(thread, *(const guint64 *)number);
 }
 
-/* settings is taken over. A back-end of which anything is new is a stranger until it has proved itself, and a
+/* settings is taken over. A back-end of which anything is new is unproved until the probe has asked it, and a
  * session of before goes on with what it was promised, or ends. */
 static void take_settings(PosternProxyThread *thread, PosternProxySettings *settings)
 {

@@ -133,7 +133,7 @@ void postern_relay_probe_schedule(PosternProxyThread *thread, guint wait_ms);
 void postern_relay_probe_hurry(PosternProxyThread *thread);
 /* The timer's callback. */
 void postern_relay_probe_start(PosternProxyThread *thread);
-/* The back-end is another one now: what was found out is no more known. */
+/* The back-end is another one now: what was found out holds no longer. */
 void postern_relay_probe_forget(PosternProxyThread *thread);
 /* Frees what the probe holds. */
 void postern_relay_probe_clear(PosternRelayProbe *probe);

@@ -23,7 +23,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternBudget, postern_budget_unref)
 /* Takes octets out of the budget; FALSE, and nothing taken, where they are not there. Any thread. */
 gboolean postern_budget_reserve(PosternBudget *budget, guint64 octets);
 
-/* TRUE where so much could be reserved now. Any thread. */
+/* TRUE if so much could be reserved now. Any thread. */
 gboolean postern_budget_has_room(PosternBudget *budget, guint64 octets);
 
 /* TRUE while more than half of all is in use: of the parent, for a share. Any thread. */

@@ -231,7 +231,7 @@ typedef struct {
     gboolean (*check)(const char *value, GError **error);
     gboolean lower_case; /* LIST: items are folded to lower case (ASCII) */
     /*
-     * LIST of networks whose clients are trusted: what a stranger could do who is among them, for people.
+     * LIST of networks whose clients are trusted: what an external client among them could do, for people.
      * Such a list may not hold everybody (base/configuration_trust.h). NULL: it is no such list.
      */
     const char *trust;

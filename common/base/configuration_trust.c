@@ -15,7 +15,7 @@ typedef struct {
     guint64 first, last;
 } Range;
 
-/* Where strangers come from: all but this network, private and special ones, multicast (RFC 6890, 4291). */
+/* Where external clients are: all but this network, private and special ones, multicast (RFC 6890, 4291). */
 static const Range public_ipv4[] = {
     {0x01000000, 0x09ffffff}, {0x0b000000, 0x643fffff}, {0x64800000, 0x7effffff}, {0x80000000, 0xa9fdffff},
     {0xa9ff0000, 0xac0fffff}, {0xac200000, 0xc0a7ffff}, {0xc0a90000, 0xdfffffff},

@@ -19,7 +19,7 @@ typedef struct {
     PosternDkimFinding *finding;  /* owned; what will be reported */
     gboolean decided;             /* finding->result is final: no key is asked for, no hash is made */
     gboolean misread;             /* libopendkim would not read it as it is meant: see is_misread() */
-    char *question;               /* SELECTOR._domainkey.DOMAIN, or NULL where it cannot be asked */
+    char *question;               /* SELECTOR._domainkey.DOMAIN, or NULL if it cannot be asked */
     guint from_fields;            /* how often h= names From */
     gint64 signed_at;             /* t=, or -1 */
     gint64 expires_at;            /* x=, or -1 */

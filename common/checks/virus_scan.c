@@ -43,7 +43,7 @@ void postern_virus_scan_clear(PosternVirusScan *scan)
     g_hash_table_unref(scan->seen);
 }
 
-/* Which octets they are: no stranger can make two that are alike (SHA-256). NULL: no memory. */
+/* Which octets they are: no sender can make two that are alike (SHA-256). NULL: no memory. */
 static GBytes *digest_of(const char *octets, gsize length)
 {
     guchar digest[DIGEST_OCTETS];

@@ -184,7 +184,7 @@ void postern_resolver_turns_end(PosternResolverTurns *turns, PosternResolverTurn
 }
 
 /* One more of each client that stands aside is let back into its client's line, as long as there is room: who
- * has no turn there takes none from the others. TRUE where one of them went. */
+ * has no turn there takes none from the others. TRUE if one of them went. */
 static gboolean let_some_back(PosternResolverTurns *turns, Domain *domain, gint64 now)
 {
     gboolean went = FALSE;

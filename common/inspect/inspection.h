@@ -60,7 +60,7 @@ void postern_inspection_header(PosternInspection *inspection, PosternMessage *he
 /*
  * From the loop, once, never from inside postern_inspection_finish. findings are the callee's; never NULL.
  * Where a check could not be done its finding says so (temperror, error), findings->not_run names it if that
- * was for want of an inspector, and error (owned by the caller) says why; error is NULL where all went well.
+ * was for want of an inspector, and error (owned by the caller) says why; error is NULL if all went well.
  */
 typedef void (*PosternInspectionDone)(PosternFindings *findings, const GError *error, gpointer user_data);
 

@@ -1,6 +1,6 @@
 /*
- * The accounts of all clients whose mail is inspected or was lately. Bounded; a balanced tree, for a stranger
- * chooses the keys. Pure.
+ * The accounts of all clients whose mail is inspected or was lately. Bounded; a balanced tree, for external
+ * clients choose the keys. Pure.
  */
 #pragma once
 

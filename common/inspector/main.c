@@ -138,7 +138,7 @@ static const char *user_of(const PosternConfiguration *configuration)
 }
 
 /*
- * TRUE where user can run program, with all the libraries that it needs. Built below a folder that is closed
+ * TRUE if user can run program, with all the libraries that it needs. Built below a folder that is closed
  * to others, as /root is, it cannot be.
  */
 static gboolean can_be_run_by(const char *program, const char *user)

@@ -65,7 +65,7 @@ const PosternRow *postern_rows_decide_list(const PosternRow *rows, const Postern
  */
 gboolean postern_case_is_overridden(const PosternCase *facts, const char **ret_sealer);
 
-/* TRUE where facts->envelope's client is allowed, or all its recipients are exempt, or SPF or DKIM passes for
+/* TRUE if facts->envelope's client is allowed, or all its recipients are exempt, or SPF or DKIM passes for
  * a sender that is allowed. */
 gboolean postern_case_is_suspended(const PosternCase *facts);
 

@@ -135,7 +135,7 @@ static gsize next_line(const char *octets, const PosternHeader *header, gsize pl
     return newline ? (gsize)(newline - octets) + 1 : header->header_length;
 }
 
-/* A line that must stay the first: white space would continue a field of ours, so that a stranger could add
+/* A line that must stay the first: white space would continue a field of ours, so that a sender could add
  * to it; and the "From " of a mailbox is told from a line of the body by its place alone. */
 static gboolean stays_first(const char *octets, gsize length)
 {

@@ -8,7 +8,7 @@
 #include <glib.h>
 
 /*
- * TRUE where line (no CRLF) cannot be SMTP's: a method of HTTP (RFC 9110 9.3), "…HTTP/1.1", "Name: value", or
+ * TRUE if line (no CRLF) cannot be SMTP's: a method of HTTP (RFC 9110 9.3), "…HTTP/1.1", "Name: value", or
  * one that begins with neither a letter nor white space. An empty line is not foreign. For lines whose verb
  * is not known: wire/command.h knows what is SMTP.
  */

@@ -41,7 +41,7 @@ void postern_reply_parser_clear(PosternReplyParser *parser);
 /*
  * 1: *ret_reply is the next reply, the caller's. 0: all was taken, more needed. -1: not SMTP, lines of one
  * reply with different codes, or more than POSTERN_REPLY_SKIPPED_MAX_OCTETS; *ret_problem (static) says
- * which; the connection is of no more use. *ret_consumed octets were taken. A line is cut at
+ * which; the connection is no longer usable. *ret_consumed octets were taken. A line is cut at
  * POSTERN_REPLY_LINE_MAX_OCTETS, a reply at POSTERN_REPLY_LINES_MAX lines and POSTERN_REPLY_MAX_OCTETS: what
  * it says is its code. Lines that end in a bare LF are taken (real back-ends exist that do).
  */

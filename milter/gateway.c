@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/condition.h"
 #include "base/error.h"
 
 typedef enum {
@@ -202,12 +202,8 @@ static void push(Job *job)
 
 static void init_locks(PosternMilterTicket *ticket)
 {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&ticket->lock, NULL);
-    pthread_cond_init(&ticket->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    postern_condition_init(&ticket->changed);
 }
 
 PosternMilterTicket *postern_milter_ticket_new(PosternMilterGateway *gateway, PosternMilterSettings *settings,
@@ -252,14 +248,11 @@ void postern_milter_ticket_finish(PosternMilterTicket *ticket, PosternMessage *m
 /* Of done, one of ticket's own. */
 static gboolean wait_for(PosternMilterTicket *ticket, const gboolean *done, guint milliseconds)
 {
-    struct timespec until;
-    int waited = 0;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += milliseconds / 1000 + (until.tv_nsec + milliseconds % 1000 * 1000000L) / 1000000000L;
-    until.tv_nsec = (until.tv_nsec + milliseconds % 1000 * 1000000L) % 1000000000L;
+    gint64 until = g_get_monotonic_time() + (gint64)milliseconds * 1000;
+    gboolean waiting = TRUE;
     pthread_mutex_lock(&ticket->lock);
-    while (!*done && waited != ETIMEDOUT)
-        waited = pthread_cond_timedwait(&ticket->changed, &ticket->lock, &until);
+    while (!*done && waiting)
+        waiting = postern_condition_wait(&ticket->changed, &ticket->lock, until);
     gboolean result = *done;
     pthread_mutex_unlock(&ticket->lock);
     return result;

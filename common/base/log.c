@@ -38,7 +38,7 @@ typedef struct {
     gint torn;                /* atomic: the last line could not be written to its end */
     PosternLogWriter *writer; /* atomic; NULL: lines are written by who says them */
     PosternLogRepeats *repeats;
-    GMutex repeats_lock;
+    pthread_mutex_t repeats_lock;
     gboolean watches_forks;
 } Log;
 
@@ -306,9 +306,9 @@ static gboolean admit(const char *key)
     Log *log = the_log();
     if (g_atomic_pointer_get(&log->writer) == NULL)
         return TRUE; /* nobody would tell the count */
-    g_mutex_lock(&log->repeats_lock);
+    pthread_mutex_lock(&log->repeats_lock);
     gboolean admitted = postern_log_repeats_admit(log->repeats, key, g_get_monotonic_time() / 1000);
-    g_mutex_unlock(&log->repeats_lock);
+    pthread_mutex_unlock(&log->repeats_lock);
     return admitted;
 }
 
@@ -360,9 +360,9 @@ static void tell_repeats(gint64 now)
     Log *log = the_log();
     for (;;) {
         guint64 count = 0;
-        g_mutex_lock(&log->repeats_lock);
+        pthread_mutex_lock(&log->repeats_lock);
         g_autofree char *key = postern_log_repeats_next(log->repeats, now, &count);
-        g_mutex_unlock(&log->repeats_lock);
+        pthread_mutex_unlock(&log->repeats_lock);
         if (key == NULL)
             return;
         PosternLogLine *line = postern_log_line_new("repeated");
@@ -372,6 +372,21 @@ static void tell_repeats(gint64 now)
         write_line(POSTERN_LOG_INFO, postern_log_line_text(line));
         postern_log_line_free(line);
     }
+}
+
+/* Before a fork, and after it in the parent. */
+static void hold_writer(void)
+{
+    PosternLogWriter *writer = g_atomic_pointer_get(&the_log()->writer);
+    if (writer != NULL)
+        (void)postern_log_writer_hold(writer, POSTERN_LOG_FINISH_MS);
+}
+
+static void release_writer(void)
+{
+    PosternLogWriter *writer = g_atomic_pointer_get(&the_log()->writer);
+    if (writer != NULL)
+        postern_log_writer_release(writer);
 }
 
 /* A process that was forked has no writer, and nobody in it can let go of its parent's lock. */
@@ -392,11 +407,11 @@ void postern_log_start(void)
     };
     Log *log = the_log();
     if (log->repeats == NULL) {
-        g_mutex_init(&log->repeats_lock);
+        pthread_mutex_init(&log->repeats_lock, NULL);
         log->repeats = postern_log_repeats_new();
     }
     if (!log->watches_forks)
-        log->watches_forks = pthread_atfork(NULL, NULL, forget_writer) == 0;
+        log->watches_forks = pthread_atfork(hold_writer, release_writer, forget_writer) == 0;
     if (log->writer == NULL)
         g_atomic_pointer_set(&log->writer, postern_log_writer_new(&calls));
 }

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "base/condition.h"
 #include "base/limits.h"
 
 typedef struct {
@@ -12,29 +13,30 @@ typedef struct {
 
 struct PosternLogWriter {
     const PosternLogWriterCalls *calls;
-    GMutex lock;
-    GCond changed;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
     GQueue lines; /* of Line * */
     gsize octets; /* in lines */
     guint64 dropped;
-    gboolean writing; /* lines that have left the queue are being written */
+    gboolean busy;    /* lines that have left the queue are being written, or the tick is under way */
+    gboolean holding; /* nothing of that begins */
     gboolean ended;
 };
 
 static void drop(PosternLogWriter *writer, guint64 count)
 {
-    g_mutex_lock(&writer->lock);
+    pthread_mutex_lock(&writer->lock);
     writer->dropped += count;
-    g_mutex_unlock(&writer->lock);
+    pthread_mutex_unlock(&writer->lock);
 }
 
 /* A line got out: those that did not are told. */
 static void tell_dropped(PosternLogWriter *writer)
 {
-    g_mutex_lock(&writer->lock);
+    pthread_mutex_lock(&writer->lock);
     guint64 count = writer->dropped;
     writer->dropped = 0;
-    g_mutex_unlock(&writer->lock);
+    pthread_mutex_unlock(&writer->lock);
     if (count == 0)
         return;
     g_autofree char *line = writer->calls->dropped(count);
@@ -58,24 +60,27 @@ static gpointer run(gpointer data)
 {
     PosternLogWriter *writer = data;
     gint64 tick = g_get_monotonic_time();
-    g_mutex_lock(&writer->lock);
+    pthread_mutex_lock(&writer->lock);
     for (;;) {
+        writer->busy = FALSE;
+        pthread_cond_broadcast(&writer->changed);
+        while (writer->holding)
+            pthread_cond_wait(&writer->changed, &writer->lock);
         GQueue lines = writer->lines;
         g_queue_init(&writer->lines);
         writer->octets = 0;
-        writer->writing = lines.length > 0;
-        g_cond_broadcast(&writer->changed);
         gint64 now = g_get_monotonic_time();
-        if (writer->writing || now >= tick) {
-            g_mutex_unlock(&writer->lock);
+        writer->busy = lines.length > 0 || now >= tick;
+        if (writer->busy) {
+            pthread_mutex_unlock(&writer->lock);
             write_lines(writer, &lines);
             if (now >= tick) {
                 writer->calls->tick(now / 1000);
                 tick = now + POSTERN_LOG_TICK_MS * 1000;
             }
-            g_mutex_lock(&writer->lock);
+            pthread_mutex_lock(&writer->lock);
         } else {
-            g_cond_wait_until(&writer->changed, &writer->lock, tick);
+            postern_condition_wait(&writer->changed, &writer->lock, tick);
         }
     }
     return NULL;
@@ -87,8 +92,8 @@ PosternLogWriter *postern_log_writer_new(const PosternLogWriterCalls *calls)
     sigset_t all;
     sigset_t before;
     writer->calls = calls;
-    g_mutex_init(&writer->lock);
-    g_cond_init(&writer->changed);
+    pthread_mutex_init(&writer->lock, NULL);
+    postern_condition_init(&writer->changed);
     g_queue_init(&writer->lines);
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
@@ -103,16 +108,16 @@ gboolean postern_log_writer_put(PosternLogWriter *writer, int priority, const ch
     Line *line = g_malloc(sizeof *line + length);
     line->priority = priority;
     memcpy(line->text, text, length);
-    g_mutex_lock(&writer->lock);
+    pthread_mutex_lock(&writer->lock);
     gboolean fits = !writer->ended && writer->octets + length <= POSTERN_LOG_QUEUE_MAX_OCTETS;
     if (fits) {
         g_queue_push_tail(&writer->lines, line);
         writer->octets += length;
-        g_cond_broadcast(&writer->changed);
+        pthread_cond_broadcast(&writer->changed);
     } else {
         writer->dropped++;
     }
-    g_mutex_unlock(&writer->lock);
+    pthread_mutex_unlock(&writer->lock);
     if (!fits)
         g_free(line);
     return fits;
@@ -122,11 +127,32 @@ gboolean postern_log_writer_finish(PosternLogWriter *writer, guint timeout_ms)
 {
     gint64 end = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
     gboolean waiting = TRUE;
-    g_mutex_lock(&writer->lock);
-    while ((writer->lines.length > 0 || writer->writing) && waiting)
-        waiting = g_cond_wait_until(&writer->changed, &writer->lock, end);
+    pthread_mutex_lock(&writer->lock);
+    while ((writer->lines.length > 0 || writer->busy) && waiting)
+        waiting = postern_condition_wait(&writer->changed, &writer->lock, end);
     writer->ended = TRUE;
-    gboolean out = writer->lines.length == 0 && !writer->writing;
-    g_mutex_unlock(&writer->lock);
+    gboolean out = writer->lines.length == 0 && !writer->busy;
+    pthread_mutex_unlock(&writer->lock);
     return out;
+}
+
+gboolean postern_log_writer_hold(PosternLogWriter *writer, guint timeout_ms)
+{
+    gint64 end = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
+    gboolean waiting = TRUE;
+    pthread_mutex_lock(&writer->lock);
+    writer->holding = TRUE;
+    while (writer->busy && waiting)
+        waiting = postern_condition_wait(&writer->changed, &writer->lock, end);
+    gboolean held = !writer->busy;
+    pthread_mutex_unlock(&writer->lock);
+    return held;
+}
+
+void postern_log_writer_release(PosternLogWriter *writer)
+{
+    pthread_mutex_lock(&writer->lock);
+    writer->holding = FALSE;
+    pthread_cond_broadcast(&writer->changed);
+    pthread_mutex_unlock(&writer->lock);
 }

@@ -30,3 +30,11 @@ gboolean postern_log_writer_put(PosternLogWriter *writer, int priority, const ch
 
 /* Waits until all is written, at most timeout_ms, and lets nothing more in. TRUE: all is out. */
 gboolean postern_log_writer_finish(PosternLogWriter *writer, guint timeout_ms);
+
+/*
+ * Lets nothing more be written until postern_log_writer_release(), and waits until nothing is, at most
+ * timeout_ms: around a fork, for what the thread holds inside a library at that moment (the lock of
+ * syslog(3), the time zone) the child could never have. FALSE: something still is.
+ */
+gboolean postern_log_writer_hold(PosternLogWriter *writer, guint timeout_ms);
+void postern_log_writer_release(PosternLogWriter *writer);

@@ -6,9 +6,9 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/condition.h"
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/privileges.h"
@@ -96,12 +96,8 @@ static gboolean belongs_to(int descriptor, const char *path, const char *user, G
 
 static void init_locks(PosternCapsuleStore *store)
 {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&store->lock, NULL);
-    pthread_cond_init(&store->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    postern_condition_init(&store->changed);
 }
 
 gboolean postern_capsule_store_open(const PosternConfiguration *configuration, const char *user,
@@ -289,13 +285,11 @@ static void write_job(PosternCapsuleStore *store, Job *job)
 /* NULL: there was none for a while, or (*ret_end) there is none and the store is to end. */
 static Job *next_job(PosternCapsuleStore *store, gboolean *ret_end)
 {
-    struct timespec until;
-    int waited = 0;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += TIDY_SECONDS;
+    gint64 until = g_get_monotonic_time() + TIDY_SECONDS * G_USEC_PER_SEC;
+    gboolean waiting = TRUE;
     pthread_mutex_lock(&store->lock);
-    while (store->jobs.length == 0 && !store->ending && waited != ETIMEDOUT)
-        waited = pthread_cond_timedwait(&store->changed, &store->lock, &until);
+    while (store->jobs.length == 0 && !store->ending && waiting)
+        waiting = postern_condition_wait(&store->changed, &store->lock, until);
     Job *job = g_queue_pop_head(&store->jobs);
     *ret_end = job == NULL && store->ending;
     pthread_mutex_unlock(&store->lock);

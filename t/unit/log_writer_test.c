@@ -13,6 +13,7 @@
 #include "base/descriptor.h"
 #include "base/limits.h"
 #include "base/log_file.h"
+#include "base/log_writer.h"
 
 /* The log belongs to a process: each test has its own, with descriptor for its standard error. */
 static pid_t start(void (*body)(void), int descriptor)
@@ -310,6 +311,40 @@ static void test_descriptor(void)
     close(pair[1]);
 }
 
+static int pipe_of_lines[2]; /* a line waits until it can read an octet here */
+static gint lines_begun, lines_written;
+
+static gboolean write_when_told(int priority, const char *line)
+{
+    char octet;
+    g_atomic_int_inc(&lines_begun);
+    g_assert_cmpint(read(pipe_of_lines[0], &octet, 1), ==, 1);
+    g_atomic_int_inc(&lines_written);
+    return TRUE;
+}
+
+static void no_tick(gint64 now)
+{
+}
+
+/* What is being written is waited for, so long and no longer; what comes meanwhile is written later. */
+static void test_hold(void)
+{
+    static const PosternLogWriterCalls calls = {.write = write_when_told, .tick = no_tick};
+    g_assert_cmpint(pipe(pipe_of_lines), ==, 0);
+    PosternLogWriter *writer = postern_log_writer_new(&calls);
+    g_assert_true(postern_log_writer_hold(writer, 10000));
+    g_assert_true(postern_log_writer_put(writer, 0, "first"));
+    postern_log_writer_release(writer);
+    while (g_atomic_int_get(&lines_begun) == 0)
+        g_usleep(1000);
+    g_assert_false(postern_log_writer_hold(writer, 1));
+    g_assert_cmpint(write(pipe_of_lines[1], "xx", 2), ==, 2);
+    g_assert_true(postern_log_writer_hold(writer, 10000));
+    g_assert_cmpint(g_atomic_int_get(&lines_written), ==, 1);
+    postern_log_writer_release(writer);
+}
+
 int main(int argc, char **argv)
 {
     g_unsetenv("JOURNAL_STREAM");
@@ -319,6 +354,7 @@ int main(int argc, char **argv)
     g_test_add_func("/log-writer/reader-is-gone", test_reader_is_gone);
     g_test_add_func("/log-writer/nonblocking-descriptor", test_nonblocking_descriptor);
     g_test_add_func("/log-writer/fork", test_fork);
+    g_test_add_func("/log-writer/hold", test_hold);
     g_test_add_func("/log-writer/complaints-are-counted", test_complaints_are_counted);
     g_test_add_func("/log-writer/file-of-root", test_file_of_root);
     g_test_add_func("/log-writer/descriptor", test_descriptor);

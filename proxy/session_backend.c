@@ -40,7 +40,8 @@ void postern_session_answer_recipient(PosternSession *session, PosternRecipient 
         g_ptr_array_add(session->envelope->recipients, g_strdup(recipient->path));
     } else {
         recipient->state = POSTERN_RECIPIENT_REFUSED;
-        session->refused_recipients += postern_reply_class(reply) == 5;
+        /* What is refused for its sender or its client tells nothing of a recipient. */
+        session->refused_recipients += postern_reply_class(reply) == 5 && transaction->mail_refusal == NULL;
         g_free(transaction->last_refusal);
         transaction->last_refusal = g_strdup(text);
         postern_session_log_refusal(session, recipient, NULL,

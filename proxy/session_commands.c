@@ -158,18 +158,21 @@ static gboolean dispatch(PosternSession *session, const PosternCommand *command,
     return TRUE;
 }
 
-static gboolean is_refused_too_often(const PosternSession *session)
+/* A list with dead addresses may still send to those that were accepted. */
+static gboolean is_refused_too_often(const PosternSession *session, PosternCommandVerb verb)
 {
-    guint maximum = session->settings->configuration->proxy.max_refused_recipients;
+    const PosternTransaction *transaction = session->transaction;
+    gboolean goes_on = transaction != NULL && transaction->accepted > 0 &&
+                       (verb == POSTERN_COMMAND_RCPT || verb == POSTERN_COMMAND_DATA);
     return session->refusals > POSTERN_REFUSALS_MAX ||
-           (!session->trusted && maximum > 0 && session->refused_recipients >= maximum);
+           (postern_session_may_guess_no_more(session, 0) && !goes_on);
 }
 
 /* Takes command over. */
 static void run(PosternSession *session, PosternCommand *command, gint64 now)
 {
     g_autoptr(PosternCommand) taken = command;
-    if (is_refused_too_often(session) && !postern_session_awaits_answers(session)) {
+    if (is_refused_too_often(session, command->verb) && !postern_session_awaits_answers(session)) {
         postern_session_reply(session, 421, "4.7.0", "Too many commands that were refused");
         postern_session_finish(session, "too-many-errors", now);
     } else if (!dispatch(session, command, now)) {

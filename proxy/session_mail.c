@@ -139,6 +139,12 @@ static gboolean charge_recipient(PosternSession *session, const PosternRecipient
     return TRUE;
 }
 
+gboolean postern_session_may_guess_no_more(const PosternSession *session, guint more)
+{
+    guint maximum = session->settings->configuration->proxy.max_refused_recipients;
+    return !session->trusted && maximum > 0 && session->refused_recipients + more >= maximum;
+}
+
 /* Why the back-end is not even asked; code 0: it is. */
 static Refusal refusal_of(PosternSession *session, const PosternCommand *command, PosternRecipient *recipient)
 {
@@ -155,6 +161,8 @@ static Refusal refusal_of(PosternSession *session, const PosternCommand *command
         return (Refusal){554, "5.7.1", "Relay access denied"};
     if (transaction->failure != NULL)
         return (Refusal){451, "4.3.0", "The mail server behind us cannot be used now, try again later"};
+    if (postern_session_may_guess_no_more(session, 0))
+        return (Refusal){452, "4.5.3", "Too many recipients were refused: send to the others separately"};
     if (postern_session_has_repeated_enough(session))
         return (Refusal){452, "4.5.3", "Too many recipients for one that is slow: send to it separately"};
     if (has_another_policy(session, recipient))
@@ -205,13 +213,12 @@ static gboolean hangs_on_answers(const PosternSession *session, const PosternRec
            session->transaction->asked_policy != recipient->policy && splits_by_policy(session);
 }
 
-/* TRUE if the answers that are awaited may be refusals enough to end the session: a client that tells all
- * at once learns no more than one that does not. */
+/* TRUE if the answers that are awaited may be refusals enough: a client that tells all at once learns no more
+ * than one that does not. */
 static gboolean may_be_one_too_many(const PosternSession *session)
 {
-    guint maximum = session->settings->configuration->proxy.max_refused_recipients;
-    return postern_session_awaits_answers(session) && !session->trusted && maximum > 0 &&
-           session->refused_recipients + session->transaction->unanswered >= maximum;
+    return postern_session_awaits_answers(session) &&
+           postern_session_may_guess_no_more(session, session->transaction->unanswered);
 }
 
 gboolean postern_session_rcpt(PosternSession *session, const PosternCommand *command, gint64 now)

@@ -231,6 +231,8 @@ void postern_session_run_held(PosternSession *session, gint64 now);
 
 /* session_mail.c */
 void postern_session_mail(PosternSession *session, const PosternCommand *command, gint64 now);
+/* TRUE if so many refusals of the back-end more would be as many as [proxy] max_refused_recipients. */
+gboolean postern_session_may_guess_no_more(const PosternSession *session, guint more);
 /* FALSE: it must wait (its answer would overtake those before it). */
 gboolean postern_session_rcpt(PosternSession *session, const PosternCommand *command, gint64 now);
 PosternTransaction *postern_session_transaction_new(gint64 now);

@@ -93,6 +93,51 @@ static void test_no_harvest(gsize piece)
     }
 }
 
+/* A list of which more is dead than may be refused goes to those that were accepted, to the rest later. */
+static void test_half_dead_list(gsize piece)
+{
+    for (guint at_once = 0; at_once <= 1; at_once++) {
+        Harness harness;
+        harness_start(&harness, "max_refused_recipients = 5", piece);
+        harness_rule(&harness, "RCPT TO:<guess", "550 5.1.1 nobody\r\n", 0);
+        harness_greet(&harness);
+        harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n");
+        say_recipients(&harness, 7, at_once);
+        harness_say(&harness, "RCPT TO:<c@y.test>\r\n");
+        harness_expect(&harness, "250 250 550 550 550 550 550 452 452 452");
+        g_assert_cmpuint(count_commands(&harness, "RCPT"), ==, 6);
+        harness_say(&harness, "DATA\r\n" MESSAGE);
+        harness_expect(&harness, "354 250");
+        harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<c@y.test>\r\nRSET\r\n");
+        harness_expect(&harness, "250 250 250");
+        harness_finish(&harness);
+
+        /* Who sends nothing to them is let go. */
+        harness_start(&harness, "max_refused_recipients = 5", piece);
+        harness_rule(&harness, "RCPT TO:<guess", "550 5.1.1 nobody\r\n", 0);
+        harness_greet(&harness);
+        harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n");
+        say_recipients(&harness, 5, at_once);
+        harness_say(&harness, "RSET\r\n");
+        harness_expect(&harness, "250 250 550 550 550 550 550 421");
+        harness_finish(&harness);
+    }
+}
+
+/* A refused sender is the same answer for all, and no guess. */
+static void test_refused_sender(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "max_refused_recipients = 5", piece);
+    harness_rule(&harness, "MAIL", "550 5.7.1 not you\r\n", 0);
+    harness_greet(&harness);
+    harness_say(&harness, "MAIL FROM:<a@x.test>\r\n");
+    say_recipients(&harness, 8, TRUE);
+    harness_say(&harness, "QUIT\r\n");
+    harness_expect(&harness, "250 550 550 550 550 550 550 550 550 221");
+    harness_finish(&harness);
+}
+
 /* More recipients than may be refused are no fault where they are good. */
 static void test_many_good_recipients(gsize piece)
 {
@@ -187,6 +232,8 @@ static const struct {
     {"/session-abuse/harvest-by-transactions", test_harvest_by_transactions},
     {"/session-abuse/no-harvest", test_no_harvest},
     {"/session-abuse/many-good-recipients", test_many_good_recipients},
+    {"/session-abuse/half-dead-list", test_half_dead_list},
+    {"/session-abuse/refused-sender", test_refused_sender},
     {"/session-abuse/not-smtp", test_not_smtp},
     {"/session-abuse/not-smtp-behind-recipients", test_not_smtp_behind_recipients},
     {"/session-abuse/early", test_early},

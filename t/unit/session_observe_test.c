@@ -119,6 +119,7 @@ static const struct {
     {"452 4.5.3 Another policy holds for this recipient: send to it separately", PASSES},
     {"452 4.5.3 Too many recipients", BOUND},
     {"452 4.5.3 Too many recipients for one that is slow: send to it separately", BOUND},
+    {"452 4.5.3 Too many recipients were refused: send to the others separately", BOUND},
     {"501 5.5.4 BODY is 7BIT or 8BITMIME", PROTOCOL},
     {"501 5.5.4 DATA takes no argument", PROTOCOL},
     {"501 5.5.4 EHLO and HELO need the client's name", PROTOCOL},

@@ -30,9 +30,9 @@ class Exhaustion(proxies.ProxyTestCase):
         self.addCleanup(client.close)
         return client
 
-    def _with_recipient(self, sender, mail_parameters=""):
+    def _with_recipient(self, sender, mail_parameters="", **options):
         """A client that may say DATA now."""
-        client = self._client()
+        client = self._client(**options)
         client.ehlo()
         replies = client.envelope(sender, "bob@example.org", mail_parameters=mail_parameters)
         self.assertEqual([reply.code for reply in replies], [250, 250])
@@ -219,9 +219,10 @@ class Connections(Exhaustion):
             client.close()
 
     def test_all_together(self):
-        """Those who have a transaction are not let go for one more."""
+        """Those who are in the middle of a message are not let go for one that has no fewer connections."""
         self._set_up(max_connections=5)
-        clients = [self._with_recipient(f"held{number}@load.example") for number in range(5)]
+        clients = [self._with_recipient(f"held{number}@load.example", source=f"127.0.0.{10 + number}")
+                   for number in range(5)]
         self.assertTrue(self._is_refused())
         self.assertTrue(self._is_refused(source="127.0.0.2"))
         self.assertEqual(clients[0].command("RSET").code, 250)
@@ -230,6 +231,18 @@ class Connections(Exhaustion):
         wait_until(lambda: not self._is_refused(), 5)
         for client in clients[1:]:
             self.assertEqual(client.message(MESSAGE).code, 250)
+
+    def test_who_has_many_makes_room(self):
+        """For a client with fewer, not for one more of its own; who is silent the longest goes."""
+        self._set_up(max_connections=4)
+        clients = [self._with_recipient(f"held{number}@load.example") for number in range(4)]
+        self.assertTrue(self._is_refused())
+        self.assertEqual(clients[0].command("NOOP").code, 250)
+        self.assertFalse(self._is_refused(source="127.0.0.2"))
+        self.assertEqual(clients[1].wait_closed(5)[:4], b"421 ")
+        for client in (clients[0], *clients[2:]):
+            self.assertEqual(client.message(MESSAGE).code, 250)
+        self.assertEqual(self._recorded(), [f"held{number}@load.example" for number in (0, 2, 3)])
 
     def test_idle_clients_make_room(self):
         """The one that has been idle for the longest goes first, whatever it says meanwhile."""

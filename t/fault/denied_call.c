@@ -110,6 +110,23 @@ static long call_symlink(const Places *places)
     return symlink("/etc/passwd", places->outside);
 }
 
+static long call_change_mode(const Places *places)
+{
+    return chmod(places->outside, 0777);
+}
+
+/* The one mode that libclamav asks for. */
+static long call_pretend_mode(const Places *places)
+{
+    return chmod(places->directory, 0700) == 0 && chmod(places->outside, 0700) == 0 ? 0 : -1;
+}
+
+static long call_change_mode_of_file(const Places *places)
+{
+    (void)places;
+    return fchmod(STDERR_FILENO, 0700);
+}
+
 static long call_unshare(const Places *places)
 {
     (void)places;
@@ -210,6 +227,9 @@ static const struct {
     {"rename", call_rename},
     {"symlink", call_symlink},
     {"unshare", call_unshare},
+    {"change-mode", call_change_mode},
+    {"change-mode-of-file", call_change_mode_of_file},
+    {"pretend-mode", call_pretend_mode},
     {"read-outside", call_read_outside},
     {"write-outside", call_write_outside},
     {"write-inside", call_write_inside},

@@ -17,7 +17,7 @@ SANITIZED = any(line.startswith("POSTERN_SANITIZE:") and line.split("=", 1)[1]
                 for line in (build_folder() / "CMakeCache.txt").read_text().splitlines())
 
 KILLED = ("socket", "unix-socket", "connect", "execve", "fork", "kill", "ptrace", "io_uring",
-          "raise-file-size", "rename", "symlink", "unshare")
+          "raise-file-size", "rename", "symlink", "unshare", "change-mode", "change-mode-of-file")
 
 # Of each call that takes a command: the commands that exist (and some that do not yet), and those that may
 # pass.
@@ -104,6 +104,18 @@ class SandboxTest(unittest.TestCase):
         self.assertEqual(self.make("read-outside"), 3)
         self.assertEqual(self.make("write-outside"), 3)
         self.assertFalse((self.folder / "outside").exists())
+
+    def test_modes_stay(self):
+        """Landlock does not keep chmod() to a folder: it is said to be done, and is not."""
+        outside = self.folder / "outside"
+        outside.write_text("x")
+        outside.chmod(0o666)
+        shutil.chown(outside, "nobody")
+        before = outside.stat().st_mode, self.inside.stat().st_mode
+        self.assertEqual(self.make("pretend-mode"), 0)
+        self.assertEqual(self.make("change-mode"), -signal.SIGSYS)
+        self.assertEqual((outside.stat().st_mode, self.inside.stat().st_mode), before)
+        self.assertEqual(self.make("pretend-mode", "signs"), -signal.SIGSYS)
 
     def test_a_signer_has_no_files(self):
         self.assertEqual(self.make("nothing", "signs"), 0)

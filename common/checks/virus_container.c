@@ -12,6 +12,11 @@ static guint number_at(const char *octets)
     return (guint)(guchar)octets[0] | (guint)(guchar)octets[1] << 8;
 }
 
+static guint32 long_at(const char *octets)
+{
+    return number_at(octets) | (guint32)number_at(octets + 2) << 16;
+}
+
 /* Methods of APPNOTE 4.4.5 that libclamav unpacks; what is packed otherwise it passes over in silence. */
 static gboolean is_unpacked(guint method)
 {
@@ -29,6 +34,12 @@ static gboolean is_local_header(const char *octets, gsize length)
            number_at(octets + 26) > 0 && number_at(octets + 26) <= ZIP_NAME_MAX_OCTETS;
 }
 
+/* The packed size of a zip64 is elsewhere (APPNOTE 4.5.3); libclamav takes what stands here for it. */
+static gboolean is_unknown_packing(const char *header)
+{
+    return !is_unpacked(number_at(header + 8)) || long_at(header + 18) == G_MAXUINT32;
+}
+
 static gboolean holds_unknown_packing(const char *octets, gsize length)
 {
     const char *end = octets + length;
@@ -36,7 +47,7 @@ static gboolean holds_unknown_packing(const char *octets, gsize length)
     if (length < ZIP_HEADER_OCTETS || memcmp(octets, zip_mark, sizeof zip_mark) != 0)
         return FALSE;
     while ((at = memmem(at, (gsize)(end - at), zip_mark, sizeof zip_mark)) != NULL) {
-        if (is_local_header(at, (gsize)(end - at)) && !is_unpacked(number_at(at + 8)))
+        if (is_local_header(at, (gsize)(end - at)) && is_unknown_packing(at))
             return TRUE;
         at += sizeof zip_mark;
     }
@@ -79,12 +90,27 @@ static const char *unknown_by_mark(const char *octets, gsize length)
     return NULL;
 }
 
+/* libclamav unpacks the first stream of bzip2 alone; pbzip2 makes one of each 900 kB. */
+static gboolean is_bzip2_of_streams(const char *octets, gsize length)
+{
+    static const char block[] = "1AY&SY";
+    const gsize mark = strlen("BZh9");
+    if (length < 2 * mark || memcmp(octets, "BZh", 3) != 0)
+        return FALSE;
+    const char *end = octets + length;
+    for (const char *at = octets + 2 * mark;
+         (at = memmem(at, (gsize)(end - at), block, strlen(block))) != NULL; at++)
+        if (memcmp(at - mark, "BZh", 3) == 0)
+            return TRUE;
+    return FALSE;
+}
+
 /* The older form of LZMA has no mark: properties as all packers write them, the size of its dictionary a
  * power of two, and the length of the whole, or -1 (lzma_alone). */
 static gboolean is_lzma_alone(const char *octets, gsize length)
 {
     static const char unknown_length[] = "\xff\xff\xff\xff\xff\xff\xff\xff";
-    guint32 dictionary = length > 13 ? number_at(octets + 1) | number_at(octets + 3) << 16 : 0;
+    guint32 dictionary = length > 13 ? long_at(octets + 1) : 0;
     return dictionary >= 4096 && (dictionary & (dictionary - 1)) == 0 && octets[0] == 0x5d &&
            (memcmp(octets + 5, unknown_length, 8) == 0 || memcmp(octets + 9, "\0\0\0\0", 4) == 0) &&
            octets[13] == 0;
@@ -122,8 +148,7 @@ static gboolean is_encrypted_arj(const char *octets, gsize length)
             return FALSE;
         if ((octets[at + 8] & 1) != 0)
             return TRUE;
-        guint64 packed =
-            at == 0 ? 0 : number_at(octets + at + 16) | (guint64)number_at(octets + at + 18) << 16;
+        guint64 packed = at == 0 ? 0 : long_at(octets + at + 16);
         at += 4 + size + 4;
         for (guint extended = number_at(octets + at); extended != 0; extended = number_at(octets + at)) {
             at += 2 + extended + 4;
@@ -146,6 +171,8 @@ const char *postern_virus_container_problem(const char *octets, gsize length, Po
         return what;
     if (is_lzma_alone(octets, length))
         return "a file packed by lzma";
+    if (is_bzip2_of_streams(octets, length))
+        return "a bzip2 file of several streams";
     if (is_zip_without_directory(octets, length))
         return "a zip archive without its directory";
     if (holds_unknown_packing(octets, length))

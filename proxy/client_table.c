@@ -12,7 +12,7 @@ typedef struct {
 
 typedef struct {
     pthread_mutex_t mutex;
-    GHashTable *entries; /* number -> Entry */
+    GTree *entries; /* number -> Entry; who has many addresses chooses them: no hash without a key */
 } Stripe;
 
 struct PosternClientTable {
@@ -27,12 +27,19 @@ static void entry_free(gpointer data)
     g_free(entry);
 }
 
+static gint compare_numbers(gconstpointer a, gconstpointer b, gpointer data)
+{
+    (void)data;
+    const guint64 *first = a, *second = b;
+    return (*first > *second) - (*first < *second);
+}
+
 PosternClientTable *postern_client_table_new(void)
 {
     PosternClientTable *table = g_new0(PosternClientTable, 1);
     for (guint i = 0; i < STRIPES; i++) {
         pthread_mutex_init(&table->stripes[i].mutex, NULL);
-        table->stripes[i].entries = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, entry_free);
+        table->stripes[i].entries = g_tree_new_full(compare_numbers, NULL, NULL, entry_free);
     }
     return table;
 }
@@ -43,7 +50,7 @@ void postern_client_table_free(PosternClientTable *table)
         return;
     for (guint i = 0; i < STRIPES; i++) {
         pthread_mutex_destroy(&table->stripes[i].mutex);
-        g_hash_table_unref(table->stripes[i].entries);
+        g_tree_unref(table->stripes[i].entries);
     }
     g_free(table);
 }
@@ -55,13 +62,13 @@ static Stripe *stripe_of(PosternClientTable *table, guint64 number)
 
 static gboolean add_connection(Stripe *stripe, guint64 number, guint maximum)
 {
-    Entry *entry = g_hash_table_lookup(stripe->entries, &number);
+    Entry *entry = g_tree_lookup(stripe->entries, &number);
     if ((entry != NULL ? entry->connections : 0) >= maximum)
         return FALSE;
     if (entry == NULL) {
         entry = g_new0(Entry, 1);
         entry->number = number;
-        g_hash_table_insert(stripe->entries, &entry->number, entry);
+        g_tree_insert(stripe->entries, &entry->number, entry);
     }
     entry->connections++;
     return TRUE;
@@ -89,9 +96,9 @@ void postern_client_table_leave(PosternClientTable *table, const PosternAddress 
     guint64 number = postern_address_client_number(client);
     Stripe *stripe = stripe_of(table, number);
     pthread_mutex_lock(&stripe->mutex);
-    Entry *entry = g_hash_table_lookup(stripe->entries, &number);
+    Entry *entry = g_tree_lookup(stripe->entries, &number);
     if (--entry->connections == 0)
-        g_hash_table_remove(stripe->entries, &number);
+        g_tree_remove(stripe->entries, &number);
     pthread_mutex_unlock(&stripe->mutex);
     g_atomic_int_add(&table->total, -1);
 }
@@ -102,7 +109,7 @@ PosternBudget *postern_client_table_share(PosternClientTable *table, const Poste
     guint64 number = postern_address_client_number(client);
     Stripe *stripe = stripe_of(table, number);
     pthread_mutex_lock(&stripe->mutex);
-    Entry *entry = g_hash_table_lookup(stripe->entries, &number);
+    Entry *entry = g_tree_lookup(stripe->entries, &number);
     if (entry->share == NULL)
         entry->share = postern_budget_new_share(budget, maximum, assured);
     PosternBudget *share = postern_budget_ref(entry->share);
@@ -120,7 +127,7 @@ guint postern_client_table_connections(PosternClientTable *table, const PosternA
     guint64 number = postern_address_client_number(client);
     Stripe *stripe = stripe_of(table, number);
     pthread_mutex_lock(&stripe->mutex);
-    const Entry *entry = g_hash_table_lookup(stripe->entries, &number);
+    const Entry *entry = g_tree_lookup(stripe->entries, &number);
     guint connections = entry != NULL ? entry->connections : 0;
     pthread_mutex_unlock(&stripe->mutex);
     return connections;

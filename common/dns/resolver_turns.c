@@ -13,7 +13,7 @@ typedef struct {
 } Domain;
 
 struct PosternResolverTurns {
-    GHashTable *domains; /* name to Domain * */
+    GTree *domains; /* name to Domain *; whoever sends mail chooses names: no hash without a key */
     GQueue ready;        /* of Domain * with somebody aside, and perhaps room */
     GQueue departing;    /* of PosternResolverTurn *, under way since the last look */
     PosternFairQueue *clients;
@@ -28,11 +28,17 @@ static void domain_free(gpointer data)
     g_free(domain);
 }
 
+static gint compare_names(gconstpointer a, gconstpointer b, gpointer data)
+{
+    (void)data;
+    return strcmp(a, b);
+}
+
 PosternResolverTurns *postern_resolver_turns_new(void)
 {
     PosternResolverTurns *turns = g_new0(PosternResolverTurns, 1);
 
-    turns->domains = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, domain_free);
+    turns->domains = g_tree_new_full(compare_names, NULL, NULL, domain_free);
     turns->clients = postern_fair_queue_new(POSTERN_RESOLVER_UNDER_WAY_MAX);
     return turns;
 }
@@ -41,7 +47,7 @@ void postern_resolver_turns_free(PosternResolverTurns *turns)
 {
     if (turns == NULL)
         return;
-    g_hash_table_unref(turns->domains);
+    g_tree_unref(turns->domains);
     postern_fair_queue_free(turns->clients);
     g_free(turns);
 }
@@ -74,14 +80,14 @@ static const char *owner_of(const char *name)
 static Domain *domain_of(PosternResolverTurns *turns, const char *name)
 {
     const char *owner = owner_of(name);
-    Domain *domain = g_hash_table_lookup(turns->domains, owner);
+    Domain *domain = g_tree_lookup(turns->domains, owner);
 
     if (domain == NULL) {
         domain = g_new0(Domain, 1);
         domain->name = g_strdup(owner);
         g_queue_init(&domain->under_way);
         domain->aside = postern_fair_queue_new(G_MAXUINT);
-        g_hash_table_insert(turns->domains, domain->name, domain);
+        g_tree_insert(turns->domains, domain->name, domain);
     }
     return domain;
 }
@@ -113,7 +119,7 @@ static void drop_if_empty(PosternResolverTurns *turns, Domain *domain)
     if (domain->under_way.length > 0 || postern_fair_queue_waiting(domain->aside) > 0)
         return;
     set_ready(turns, domain, FALSE);
-    g_hash_table_remove(turns->domains, domain->name);
+    g_tree_remove(turns->domains, domain->name);
 }
 
 static void go(PosternResolverTurns *turns, Domain *domain, PosternResolverTurn *turn, gint64 now)

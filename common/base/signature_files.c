@@ -40,6 +40,18 @@ static PosternSignatureFiles unusable(const char *path, const char *what, char *
     return POSTERN_SIGNATURES_UNUSABLE;
 }
 
+/* What is wrong with a file of a folder (static), or NULL. libclamav opens whatever has the suffix: it waits
+ * for ever at a FIFO, and reads a device that has no end. */
+static const char *file_problem(const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return "cannot be read";
+    if (!S_ISREG(status.st_mode))
+        return "is not a file, and has the name of one with signatures";
+    return access(path, R_OK) != 0 ? "cannot be read" : NULL;
+}
+
 static PosternSignatureFiles look_at_folder(const char *path, char **ret_problem)
 {
     g_autoptr(GError) error = NULL;
@@ -53,8 +65,9 @@ static PosternSignatureFiles look_at_folder(const char *path, char **ret_problem
         gboolean counts = is_signatures(name);
         files += counts;
         others += !counts && !is_no_matter(name);
-        if (counts && access(file, R_OK) != 0)
-            return unusable(file, "cannot be read", ret_problem);
+        const char *problem = counts ? file_problem(file) : NULL;
+        if (problem != NULL)
+            return unusable(file, problem, ret_problem);
     }
     if (files == 0 && others > 0)
         return unusable(path, "holds files, and no signatures among them: is it the right folder?",

@@ -123,6 +123,24 @@ static void test_not_there(Fixture *fixture, gconstpointer data)
     g_assert_false(postern_signature_files_check(missing, NULL));
 }
 
+/* The library would wait at one for ever, read the other without end, and never come back from the third. */
+static void test_not_files(Fixture *fixture, gconstpointer data)
+{
+    g_autofree char *good = put(fixture, "own.ndb", VIRUS_SIGNATURE);
+    g_autofree char *path = g_build_filename(fixture->folder, "other.hdb", NULL);
+    g_assert_cmpint(mkfifo(path, 0600), ==, 0);
+    expect_refused(fixture->folder, "other.hdb is not a file");
+    g_assert_false(postern_signature_files_check(fixture->folder, NULL));
+    g_unlink(path);
+    g_assert_cmpint(symlink("/dev/zero", path), ==, 0);
+    expect_refused(fixture->folder, "other.hdb is not a file");
+    g_unlink(path);
+    g_assert_cmpint(g_mkdir(path, 0755), ==, 0);
+    expect_refused(fixture->folder, "other.hdb is not a file");
+    g_assert_cmpint(g_rmdir(path), ==, 0);
+    g_assert_true(postern_signature_files_check(fixture->folder, NULL));
+}
+
 static void test_mistyped(Fixture *fixture, gconstpointer data)
 {
     g_autofree char *file = put(fixture, "notes.txt", "a folder, but another one\n");
@@ -207,6 +225,7 @@ int main(int argc, char **argv)
     } tests[] = {
         {"/virus-database/loads", test_loads},           {"/virus-database/empty-folder", test_empty_folder},
         {"/virus-database/not-there", test_not_there},   {"/virus-database/mistyped", test_mistyped},
+        {"/virus-database/not-files", test_not_files},
         {"/virus-database/damaged", test_damaged},       {"/virus-database/none-in-it", test_none_in_it},
         {"/virus-database/unreadable", test_unreadable}, {"/virus-database/print", test_print},
     };

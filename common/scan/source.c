@@ -64,7 +64,7 @@ static char *spoken_name(const PosternScanSource *source)
 
 static void close_input(PosternScanSource *source)
 {
-    g_autoptr(PosternMessage) unfinished = postern_scan_lines_end(source->lines, NULL);
+    postern_message_unref(postern_scan_lines_end(source->lines, NULL));
     g_clear_pointer(&source->input, postern_scan_input_free);
     source->begun = source->mailbox = source->at_mark = source->ended = FALSE;
     source->held = source->at = 0;

@@ -16,6 +16,7 @@ typedef struct {
     const char *problem; /* the first, and nothing is read behind it */
     const char *doubt;   /* read on, but readers may differ */
     gboolean group_seen;
+    gboolean liberal; /* it has what no grammar has, where readers may begin anew anywhere */
 } Reader;
 
 /* The words before an address or a '<', as they come. */
@@ -25,7 +26,7 @@ typedef struct {
         WORD,
         DOT,
         PHRASE
-    } state;           /* NOTHING, then `word.word` as far as it is that, else PHRASE */
+    } state;           /* NOTHING, then `word.word` as far as it is that (`a..b` and `a.` too), else PHRASE */
     const char *local; /* where the first of them begins */
     PosternMailboxSeen seen;
     gboolean address_seen; /* an address stands among them */
@@ -233,15 +234,9 @@ static gboolean take_domain(Reader *reader)
     return reader->problem == NULL;
 }
 
-/* A local part that some reader decodes, or cuts at another '@'. */
 static void judge_local_part(Reader *reader, const char *begin, const char *end)
 {
-    gsize length = (gsize)(end - begin);
-
-    if (g_strstr_len(begin, (gssize)length, "=?"))
-        doubt(reader, "an encoded word within an address");
-    if (memchr(begin, '@', length) || memchr(begin, '<', length))
-        doubt(reader, "a local part that looks like an address");
+    doubt(reader, postern_mailbox_local_part_doubt(begin, (gsize)(end - begin)));
 }
 
 static gboolean take_word(Reader *reader, Words *words)
@@ -274,6 +269,7 @@ static gboolean take_brackets(Reader *reader, Words *words)
     if (peek(reader) != ']')
         return fail(reader, "an octet that no address has");
     reader->at++;
+    reader->liberal = TRUE;
     words->state = PHRASE;
     words->more_seen = words->address_seen;
     postern_mailbox_seen_add(&words->seen, begin, (gsize)(reader->at - begin));
@@ -283,9 +279,9 @@ static gboolean take_brackets(Reader *reader, Words *words)
 /* `words @ domain`: an address, unless a '<' follows, which makes it a display name. */
 static gboolean take_address(Reader *reader, Words *words)
 {
-    if (words->state == WORD)
+    if (words->state == WORD || words->state == DOT)
         judge_local_part(reader, words->local, reader->at);
-    words->more_seen = words->address_seen || words->state != WORD;
+    words->more_seen = words->address_seen || words->state == NOTHING || words->state == PHRASE;
     words->address_seen = TRUE;
     words->state = PHRASE;
     reader->at++;
@@ -304,7 +300,7 @@ static gboolean take_local_part(Reader *reader)
         int octet = peek(reader);
 
         if (octet == '.') {
-            words.state = words.state == WORD ? DOT : PHRASE;
+            words.state = words.state == WORD || words.state == DOT ? DOT : PHRASE;
             reader->at++;
         } else if (octet == '"' || is_atom_octet(octet)) {
             if (!take_word(reader, &words))
@@ -313,7 +309,7 @@ static gboolean take_local_part(Reader *reader)
             break;
         }
     }
-    if (words.state != WORD || peek(reader) != '@')
+    if ((words.state != WORD && words.state != DOT) || peek(reader) != '@')
         return fail(reader, "no address between < and >");
     judge_local_part(reader, words.local, reader->at);
     return TRUE;
@@ -373,7 +369,8 @@ static gboolean take_words(Reader *reader, Words *words)
         if (octet == '@') {
             taken = take_address(reader, words);
         } else if (octet == '.') {
-            words->state = words->state == WORD ? DOT : PHRASE;
+            reader->liberal |= words->state != WORD;
+            words->state = words->state == WORD || words->state == DOT ? DOT : PHRASE;
             words->more_seen = words->address_seen;
             g_string_append_c(words->seen.text, *reader->at++);
         } else if (octet == '"' || is_atom_octet(octet)) {
@@ -400,6 +397,7 @@ static gboolean take_element(Reader *reader, gboolean *ret_group)
     *ret_group = FALSE;
     if (peek(reader) == '<') {
         doubt(reader, postern_mailbox_seen_doubt(&words.seen));
+        reader->liberal |= words.address_seen || words.seen.quotes;
         if (!take_angle(reader))
             return FALSE;
         if (postern_mailbox_seen_names_other(&words.seen, reader->list->domains))
@@ -479,6 +477,8 @@ PosternMailboxList *postern_mailbox_list_parse(const char *value, gsize length)
 
     list->domains = g_ptr_array_new_with_free_func(g_free);
     take_list(&reader);
+    if (reader.liberal && postern_mailbox_mentions_other(value, length, list->domains))
+        doubt(&reader, "another address among words that are not well-formed");
     list->problem = reader.problem ? reader.problem : reader.doubt;
     if (reader.problem || list->domains->len > 1)
         only = postern_mailbox_only_domain(value, length);

@@ -22,12 +22,12 @@ typedef struct {
  * a quoted `@` or `<` in a local part, blanks or comments within a domain, an `<address>` in a comment, in
  * the name of a group, hidden in an encoded word, or of another domain in a display name; an encoded word in
  * a character set that hides ASCII. The domains of a source route, and those of addresses that stand unquoted
- * in a display name
+ * in a display name, if nothing else in it looks like one
  * (`a@example.com <a@example.com>`; like `[list] Ann <…>`, no grammar has it and much mail does), are domains
  * of the list like any other.
  *
- * Not well-formed, and yet no problem: words of any kind before the one address that anybody can find
- * (wire/mailbox_only.h), such as `Acme, Inc. <a@example.com>`.
+ * Not well-formed, and yet no problem: a local part such as `a..b` or `a.`, and words of any kind before the
+ * one address that anybody can find (wire/mailbox_only.h), such as `Acme, Inc. <a@example.com>`.
  */
 PosternMailboxList *postern_mailbox_list_parse(const char *value, gsize length);
 void postern_mailbox_list_free(PosternMailboxList *list);

@@ -23,7 +23,11 @@ void postern_mailbox_seen_add(PosternMailboxSeen *seen, const char *text, gsize 
         gsize encoded = postern_encoded_word_length(text + at, length - at);
 
         if (encoded > 0) {
+            gsize begin = seen->text->len;
+
             seen->opaque |= !postern_encoded_word_decode(seen->text, text + at, encoded);
+            seen->quotes |= memchr(seen->text->str + begin, '"', seen->text->len - begin) ||
+                            memchr(seen->text->str + begin, '\\', seen->text->len - begin);
             seen->encoded = TRUE;
             at += encoded;
         } else {
@@ -66,6 +70,15 @@ const char *postern_mailbox_seen_doubt(const PosternMailboxSeen *seen)
     return NULL;
 }
 
+const char *postern_mailbox_local_part_doubt(const char *text, gsize length)
+{
+    if (g_strstr_len(text, (gssize)length, "=?"))
+        return "an encoded word within an address";
+    if (memchr(text, '@', length) || memchr(text, '<', length))
+        return "a local part that looks like an address";
+    return NULL;
+}
+
 static gboolean is_listed(const GPtrArray *domains, const char *domain, gsize length)
 {
     for (guint i = 0; i < domains->len; i++) {
@@ -87,6 +100,35 @@ gboolean postern_mailbox_seen_names_other(const PosternMailboxSeen *seen, const 
         const char *at = memrchr(angle, '@', (gsize)(stop - angle));
 
         if (at && !is_listed(domains, at + 1, (gsize)(stop - at - 1)))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean is_domain_octet(char octet)
+{
+    return (guchar)octet >= 0x80 || g_ascii_isalnum(octet) || octet == '-' || octet == '_' || octet == '.';
+}
+
+gboolean postern_mailbox_mentions_other(const char *value, gsize length, const GPtrArray *domains)
+{
+    g_auto(PosternMailboxSeen) seen = {NULL};
+    const char *at;
+
+    postern_mailbox_seen_init(&seen);
+    postern_mailbox_seen_add(&seen, value, length);
+    at = seen.text->str;
+
+    const char *end = at + seen.text->len;
+
+    while ((at = memchr(at, '@', (gsize)(end - at)))) {
+        const char *domain = ++at;
+
+        while (domain < end && g_ascii_isspace(*domain))
+            domain++;
+        for (at = domain; at < end && is_domain_octet(*at);)
+            at++;
+        if (!is_listed(domains, domain, (gsize)(at - domain)))
             return TRUE;
     }
     return FALSE;

@@ -9,6 +9,7 @@
 typedef struct {
     GString *text;
     gboolean encoded; /* some of it was an encoded word */
+    gboolean quotes;  /* one had a quote or a backslash: decoded, quoted strings are others */
     gboolean opaque;  /* of one it is not known what it says */
 } PosternMailboxSeen;
 
@@ -24,6 +25,12 @@ const char *postern_mailbox_seen_doubt(const PosternMailboxSeen *seen);
 
 /* TRUE where there is an `<…@domain>` in it, of another domain than all of domains (of char *). */
 gboolean postern_mailbox_seen_names_other(const PosternMailboxSeen *seen, const GPtrArray *domains);
+
+/* Why a reader may decode a local part, or cut it at another '@', static, or NULL. */
+const char *postern_mailbox_local_part_doubt(const char *text, gsize length);
+
+/* TRUE if anywhere in value, decoded or not, an '@' stands before what is none of domains (of char *). */
+gboolean postern_mailbox_mentions_other(const char *value, gsize length, const GPtrArray *domains);
 
 /* TRUE where text has a `<` and an `@` behind it. */
 gboolean postern_mailbox_holds_angle_address(const char *text, gsize length);

@@ -163,17 +163,20 @@ static gboolean is_signature_misread(const PosternHeaderField *field)
     return FALSE;
 }
 
-/* It also knows no UTF-8, sees only some of the signatures that another one may cover, and gives up on long
- * lists of names. */
+/* It also knows no UTF-8, sees only some of the signatures that another one may cover, takes the '@' that i=
+ * has encoded for the one before the domain, and gives up on long lists of names. */
 static gboolean is_misread(const PosternHeaderField *field, const PosternTagList *tags)
 {
     const char *names = postern_tag_list_get(tags, "h");
+    const char *identity = postern_tag_list_get(tags, "i");
     guint count = 0;
     for (const char *colon = names; colon != NULL && (colon = strchr(colon, ':')) != NULL; colon++)
         count++;
     for (gsize i = 0; i < field->value_length; i++)
         if ((guchar)field->value[i] >= 0x80)
             return TRUE;
+    if (identity != NULL && strstr(identity, "=40") != NULL)
+        return TRUE;
     return count >= POSTERN_DKIM_NAMES_BY_LIBRARY_MAX || postern_dkim_list_has(names, "DKIM-Signature") ||
            is_signature_misread(field);
 }

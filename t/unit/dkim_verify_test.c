@@ -62,6 +62,7 @@ static void test_read(Fixture *fixture, gconstpointer data)
         TAGS NAMES "b=*; n=b=x",
         TAGS NAMES "i=j\xc3\xb6rg@example.com; b=*",
         TAGS NAMES "i=@sub.example.com; y=\xc3\xb6; b=*",
+        TAGS NAMES "i=a=40b@example.com; b=*",
         TAGS NAMES "l=11; y=\xc3\xb6; b=*",
     };
     answer_key(fixture, fixture->key);

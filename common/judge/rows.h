@@ -13,7 +13,7 @@ typedef struct {
     const PosternFindings *findings;
     const PosternEnvelope *envelope;
     gboolean header_unsafe;     /* forged fields cannot all be removed */
-    const char *header_problem; /* why the header is ambiguous, for people, or NULL */
+    const char *header_problem; /* why the header misleads, for people, or NULL */
 } PosternCase;
 
 typedef struct {

@@ -248,7 +248,8 @@ PosternVerdict *postern_verdict_decide(const PosternPolicy *policy, const Poster
     g_autoptr(PosternEdits) edits = postern_edits_new();
     PosternVerdict *verdict = g_new0(PosternVerdict, 1);
 
-    verdict->header_problem = header ? postern_header_problem(header) : NULL;
+    verdict->header_problem =
+        header && postern_header_misleads(header) ? postern_header_problem(header) : NULL;
 
     PosternCase facts = {policy, findings, envelope, FALSE, verdict->header_problem};
     PosternAction action;

@@ -21,7 +21,7 @@ typedef struct {
     char *policy;                 /* the name of the policy, "" of [policy]; never NULL */
     const char *disposition;      /* what DMARC alone leads to: "none", "quarantine", "reject". Static. */
     gboolean arc_override;        /* DMARC fails, and a trusted sealer's ARC set overrides that */
-    char *header_problem;         /* why the header is ambiguous (mail/header.h), or NULL */
+    char *header_problem;         /* why the header misleads (mail/header.h), or NULL */
     char *decided; /* why, for people: "CHECK: text", with what a client is not told; NULL: nothing applies */
 } PosternVerdict;
 

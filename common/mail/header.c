@@ -73,9 +73,16 @@ static void extend_field(PosternHeaderField *field, const char *octets, Line lin
     field->length = line.offset + line.length - field->offset;
 }
 
+gboolean postern_header_misleads(const PosternHeader *header)
+{
+    return header->ambiguity != POSTERN_HEADER_CLEAR && header->ambiguity != POSTERN_HEADER_COLON_APART;
+}
+
 static void note(PosternHeader *header, PosternHeaderAmbiguity ambiguity, guint line, gsize offset)
 {
-    if (ambiguity == POSTERN_HEADER_CLEAR || header->ambiguity != POSTERN_HEADER_CLEAR)
+    gboolean repeated = ambiguity == header->ambiguity;
+
+    if (ambiguity == POSTERN_HEADER_CLEAR || repeated || postern_header_misleads(header))
         return;
     header->ambiguity = ambiguity;
     header->ambiguous_line = line;
@@ -110,7 +117,7 @@ static void compare_fields(PosternHeader *header)
 {
     const PosternHeaderField *field = postern_header_disagreeing_field(header);
 
-    if (field && (header->ambiguity == POSTERN_HEADER_CLEAR || field->offset < header->ambiguous_offset)) {
+    if (field && (!postern_header_misleads(header) || field->offset < header->ambiguous_offset)) {
         header->ambiguity = POSTERN_HEADER_CLEAR;
         note(header, POSTERN_HEADER_FIELDS_DISAGREE, line_number(header, field->offset), field->offset);
     }

@@ -43,7 +43,7 @@ typedef struct {
     gsize header_length;   /* octets of the header block, without the empty line */
     gsize body_offset;     /* octets before the body; message length where there is none */
     gboolean too_many;     /* POSTERN_HEADER_FIELDS_MAX or POSTERN_HEADER_BLOCK_MAX_OCTETS was met */
-    PosternHeaderAmbiguity ambiguity; /* the first that was met */
+    PosternHeaderAmbiguity ambiguity; /* the first that was met; COLON_APART if there is no other */
     guint ambiguous_line;             /* which line has it, from 1 */
     gsize ambiguous_offset;           /* octets before that line */
 } PosternHeader;
@@ -59,6 +59,10 @@ const PosternHeaderField *postern_header_find(const PosternHeader *header, const
 
 /* TRUE if the field has that name (ASCII case ignored). */
 gboolean postern_header_field_is(const PosternHeaderField *field, const char *name);
+
+/* TRUE if the ambiguity may show somebody another message: all but white space before a colon, the obsolete
+ * syntax of 4.5, which is found in wanted mail. That keeps a signature from being right, and no more. */
+gboolean postern_header_misleads(const PosternHeader *header);
 
 /* Why the header is ambiguous, for people ("line 3 has no colon"), a new string; NULL: it is not. */
 char *postern_header_problem(const PosternHeader *header);

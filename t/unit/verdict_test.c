@@ -159,11 +159,30 @@ static void test_ambiguous_header(void)
     g_assert_cmpstr(
         delayed->reply, ==,
         "451 4.6.0 Header can be read in more than one way (line 2 has no colon), try again later");
-    policy->checks = POSTERN_CHECK_SPF | POSTERN_CHECK_VIRUS;
+    policy->checks = POSTERN_CHECK_SPF | POSTERN_CHECK_VIRUS; /* which has a finding of its own */
 
     g_autoptr(PosternVerdict) unchecked = postern_verdict_decide(policy, findings, envelope, header);
 
     g_assert_cmpint(unchecked->action, ==, POSTERN_ACTION_ACCEPT);
+}
+
+/* The obsolete syntax, which old programs write: no check passes, and that is all. */
+static void test_blank_before_colon(void)
+{
+    static const char text[] = "From: a@example.com\r\nSubject : x\r\n\r\n";
+    static const char hiding[] = "From: a@example.com\r\nX : x\r\nno colon\r\n\r\n";
+    g_autoptr(PosternHeader) header = postern_header_parse(text, strlen(text));
+    g_autoptr(PosternHeader) worse = postern_header_parse(hiding, strlen(hiding));
+    g_autoptr(PosternFindings) findings = new_findings("spf=pass");
+    g_autoptr(PosternEnvelope) envelope = new_envelope();
+    g_autoptr(PosternPolicy) policy = new_policy(POSTERN_ACTION_REJECT);
+    g_autoptr(PosternVerdict) accepted = postern_verdict_decide(policy, findings, envelope, header);
+    g_autoptr(PosternVerdict) refused = postern_verdict_decide(policy, findings, envelope, worse);
+
+    g_assert_cmpint(accepted->action, ==, POSTERN_ACTION_ACCEPT);
+    g_assert_null(accepted->header_problem);
+    g_assert_cmpstr(refused->check, ==, "header_ambiguous");
+    g_assert_cmpstr(refused->header_problem, ==, "line 3 has no colon");
 }
 
 static void test_observe(void)
@@ -442,6 +461,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/verdict/ambiguous-header", test_ambiguous_header);
+    g_test_add_func("/verdict/blank-before-colon", test_blank_before_colon);
     g_test_add_func("/verdict/replies", test_replies);
     g_test_add_func("/verdict/observe", test_observe);
     g_test_add_func("/verdict/most-severe-wins", test_most_severe_wins);

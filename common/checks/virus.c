@@ -1,7 +1,31 @@
 #include "checks/check.h"
 
+#include <string.h>
+
 #include "base/limits.h"
 #include "checks/virus_scan.h"
+#include "mail/header.h"
+
+/* Octets of the line of a mailbox: with it above the header that is body, of no kind, or read as without. */
+static gsize mailbox_line_octets(const char *octets, gsize length)
+{
+    const char *name = length > 0 && *octets == '>' ? ">From " : "From ";
+    const char *newline = length > strlen(name) ? memchr(octets, '\n', length) : NULL;
+    gboolean present = newline != NULL && memcmp(octets, name, strlen(name)) == 0;
+    return present ? (gsize)(newline + 1 - octets) : 0;
+}
+
+/* Whoever reads the header otherwise decodes another body than was scanned. */
+static void judge_header(const char *octets, gsize length, PosternVirusFinding *finding)
+{
+    gsize skipped = mailbox_line_octets(octets, length);
+    g_autoptr(PosternHeader) header = postern_header_parse(octets + skipped, length - skipped);
+    g_autofree char *problem = postern_header_misleads(header) ? postern_header_problem(header) : NULL;
+    if (problem == NULL)
+        return;
+    g_autofree char *reason = g_strconcat("the header is ambiguous: ", problem, NULL);
+    postern_virus_finding_note(finding, POSTERN_VIRUS_AMBIGUOUS, reason);
+}
 
 static void scan_all(PosternVirusEngine *engine, const char *octets, gsize length,
                      const PosternVirusRoom *room, PosternVirusFinding *finding)
@@ -15,6 +39,7 @@ static void scan_all(PosternVirusEngine *engine, const char *octets, gsize lengt
         postern_virus_scan_whole(&scan, next);
     }
     engine->work = scan.work;
+    judge_header(octets, length, finding);
     if (engine->signatures == 0)
         postern_virus_finding_note(finding, POSTERN_VIRUS_UNARMED, "only the EICAR test is known");
     postern_virus_finding_clean(finding);

@@ -27,7 +27,7 @@ RECIPIENT = "b@example.org"
 OURS = "proxy.example"
 MARKING = {name: "mark" for name in (
     "spf_fail", "spf_softfail", "spf_error", "dkim_fail", "dkim_error", "dmarc_reject", "dmarc_quarantine",
-    "dmarc_error", "from_invalid", "header_ambiguous")}
+    "dmarc_error", "from_invalid", "header_ambiguous", "ambiguous")}
 MARKING["received_spf"] = "yes"
 RESULTS = re.compile(rb"^Authentication-Results: ([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)", re.MULTILINE)
 PASSES = re.compile(rb"\b(?:dkim|dmarc|arc)=pass\b")

@@ -19,8 +19,8 @@ from support.smtp import crlf
 
 SENDER = "a@softfail.example"
 TAG = "[suspect]"
-POLICY = {"spf_softfail": "mark", "dkim_fail": "mark", "header_ambiguous": "mark", "subject_tag": TAG,
-          "received_spf": "yes"}
+POLICY = {"spf_softfail": "mark", "dkim_fail": "mark", "header_ambiguous": "mark", "ambiguous": "mark",
+          "virus_status": "no", "subject_tag": TAG, "received_spf": "yes"}
 FIELD = re.compile(r"^(?=[!-9;-~]+:)", re.MULTILINE)
 TRACE = re.compile(r"\AReceived: from client\.example .*\Z", re.DOTALL)
 OURS = re.compile(rf"\AAuthentication-Results:[ \t]+{re.escape(HOSTNAME)};", re.DOTALL)

@@ -30,7 +30,8 @@ SENDERS = ["a@pass.example", "a@fail.example", "a@softfail.example", "a@neutral.
 POLICY = {"virus": "reject", "spf_fail": "reject", "spf_softfail": "quarantine", "spf_error": "tempfail",
           "dkim_fail": "mark"}
 BARE_CR = re.compile(rb"\r(?!\n)")
-OURS = re.compile(rb"(?:Authentication-Results|Postern-Quarantine): [^\r]*\r\n(?:[ \t][^\r]*\r\n)*")
+OURS = re.compile(rb"(?:Authentication-Results|Postern-Quarantine|X-Virus-Status): [^\r]*\r\n"
+                  rb"(?:[ \t][^\r]*\r\n)*")
 FORGED = ("Authentication-Results: proxy.example; spf=pass smtp.mailfrom=forged.example\n"
           "Received: from x by y\nauthentication-results: PROXY.EXAMPLE;\n\tdkim=pass\n"
           "Authentication-Results: other.example; spf=pass\nPostern-Quarantine: forged\n"
@@ -121,6 +122,8 @@ class VerdictTest(ProxyTestCase):
         fields = {field.partition(b": ")[0].decode(): unfolded(field.partition(b": ")[2]) for field in fields}
         self.assertEqual(fields.pop("Authentication-Results"),
                          unfolded(said["authentication_results"].encode()), name)
+        self.assertEqual(fields.pop("X-Virus-Status", None) is not None,
+                         said["virus"]["result"] != "clean", name)
         self.assertEqual(len(fields), action == "quarantine", name)
 
     def compare(self, messages):

@@ -95,6 +95,29 @@ static void test_wanted(VirusFixture *fixture, gconstpointer data)
     expect(fixture, many->str, "clean");
 }
 
+/* Where readers do not agree on the header they do not on how the body is decoded. */
+static void test_ambiguous_header(VirusFixture *fixture, gconstpointer data)
+{
+    static const char *const fields[] = {
+        "\vContent-Transfer-Encoding: base64",
+        "Content-Transfer-Encoding\r\n : base64",
+        "X: y\rContent-Transfer-Encoding: base64",
+        "\xef\xbb\xbf"
+        "Content-Transfer-Encoding: base64",
+        "no colon\r\nContent-Type: text/plain",
+        "Content-Type: text/plain\r\nContent-Type: text/html",
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(fields); i++) {
+        g_autofree char *message = g_strconcat(PLAIN, fields[i], "\r\n\r\nSGVsbG8=\r\n", NULL);
+        expect(fixture, message, "unscannable:ambiguous");
+    }
+    expect(fixture, "From a@b Thu Jan  1 00:00:00 2026\r\n\f\r\n" PLAIN "\r\nHello\r\n",
+           "unscannable:ambiguous");
+    expect(fixture, "From a@b Thu Jan  1 00:00:00 2026\r\n" PLAIN "\r\nHello\r\n", "clean");
+    expect(fixture, PLAIN "Content-Type : text/plain\r\nX-Y : z\r\n\r\nHello\r\n", "clean");
+    expect(fixture, "No header at all\r\n\r\nHello\r\n", "clean");
+}
+
 static char *encrypted_zip(void)
 {
     static const char text[] = "Nobody knows what this would say.";
@@ -244,6 +267,7 @@ int main(int argc, char **argv)
     } tests[] = {
         {"/virus-kinds/eicar", test_eicar},
         {"/virus-kinds/wanted", test_wanted},
+        {"/virus-kinds/ambiguous-header", test_ambiguous_header},
         {"/virus-kinds/kinds", test_kinds},
         {"/virus-kinds/readings", test_readings},
         {"/virus-kinds/heuristics", test_heuristics},

@@ -83,7 +83,8 @@ static void check_header(const char *path, const GString *message)
     const char *start = message->str;
     if (g_str_has_prefix(start, "From "))
         start = strchr(start, '\n') + 1;
-    g_autoptr(PosternHeader) header = postern_header_parse(start, message->len - (gsize)(start - message->str));
+    g_autoptr(PosternHeader) header =
+        postern_header_parse(start, message->len - (gsize)(start - message->str));
     g_autofree char *problem = postern_header_problem(header);
     if (problem != NULL)
         g_error("%s: %s", path, problem);
@@ -96,8 +97,7 @@ static PosternVirusResult check_file(Checks *checks, const char *path)
     postern_check_virus(checks->virus, message->str, message->len, checks->temporary, &findings->virus);
     postern_check_content(checks->content, message->str, message->len, findings);
     check_signatures(checks, message, findings);
-    if (strstr(path, "LICENSE") == NULL)
-        check_header(path, message);
+    check_header(path, message);
     if (findings->virus.result > POSTERN_VIRUS_CLEAN)
         g_test_message("%s: %s %s %s", path, postern_virus_result_name(findings->virus.result),
                        findings->virus.name, findings->virus.reason);
@@ -117,7 +117,7 @@ static void check_folder(Checks *checks, const char *part)
     while ((name = g_dir_read_name(list)) != NULL) {
         g_autofree char *path = g_build_filename(folder, name, NULL);
         if (!g_str_has_suffix(name, ".json") && !g_str_has_suffix(name, ".ndb") &&
-            !g_file_test(path, G_FILE_TEST_IS_DIR))
+            strstr(name, "LICENSE") == NULL && !g_file_test(path, G_FILE_TEST_IS_DIR))
             check_file(checks, path);
     }
 }

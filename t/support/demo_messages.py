@@ -37,7 +37,7 @@ def eicar_signature():
 def infected():
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as stream:
-        stream.writestr("invoice.com", eicar())
+        stream.writestr(zipfile.ZipInfo("invoice.com"), eicar(), zipfile.ZIP_DEFLATED)
     return crlf(
         "From: Carol <carol@partner.example>\nTo: Bob <bob@example.org>\nSubject: Your invoice\n"
         "Date: Fri, 05 Jun 2026 10:05:00 +0000\nMessage-ID: <invoice@partner.example>\nMIME-Version: 1.0\n"

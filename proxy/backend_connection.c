@@ -23,7 +23,6 @@ struct PosternBackendConnection {
     gboolean abandoned; /* nothing is said any more; the peer's end is awaited */
     gint64 ended_at;    /* abandoned, and the peer has been told; or 0 */
     gsize discarded;    /* octets that came since */
-    char *failure;      /* why it never opened, for those who wait for it; or NULL */
     gboolean gone;
     PosternMessageReader *reader; /* while a message is sent */
     PosternDataEncoder encoder;
@@ -60,7 +59,6 @@ void postern_backend_connection_free(PosternBackendConnection *connection)
     postern_stream_free(connection->stream);
     postern_backend_free(connection->backend);
     postern_proxy_settings_unref(connection->settings);
-    g_free(connection->failure);
     g_free(connection);
 }
 
@@ -245,8 +243,7 @@ static void give_up(PosternBackendConnection *connection, const char *failure, g
     g_clear_pointer(&connection->reader, postern_message_reader_free);
     if (open) {
         connection->abandoned = TRUE;
-        connection->failure = g_strdup(failure);
-        postern_pool_ending(connection->thread->pool, connection->number, now);
+        postern_pool_ending(connection->thread->pool, connection->number, failure, now);
     } else {
         postern_pool_closed(connection->thread->pool, connection->number, failure, now);
         connection->gone = TRUE;
@@ -357,7 +354,7 @@ static void run_abandoned(PosternBackendConnection *connection, gint64 now)
         return;
     if (connection->stream != NULL)
         postern_stream_abort(connection->stream);
-    postern_pool_closed(connection->thread->pool, connection->number, connection->failure, now);
+    postern_pool_closed(connection->thread->pool, connection->number, NULL, now);
     g_hash_table_remove(connection->thread->backends, &connection->number);
 }
 

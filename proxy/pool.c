@@ -354,13 +354,35 @@ static void forget_actions(PosternPool *pool, Connection *connection)
     drop_actions(pool, POSTERN_POOL_QUIT, connection->number);
 }
 
-void postern_pool_ending(PosternPool *pool, guint64 number, gint64 now)
+static gboolean any_of_use(const PosternPool *pool)
+{
+    GHashTableIter iterator;
+    gpointer connection;
+    g_hash_table_iter_init(&iterator, pool->connections);
+    while (g_hash_table_iter_next(&iterator, NULL, &connection))
+        if (((const Connection *)connection)->state != ENDING)
+            return TRUE;
+    return FALSE;
+}
+
+/* It could not be opened; hopeless: nor is there another to wait for. */
+static void never_opened(PosternPool *pool, const char *reason, gboolean hopeless, gint64 now)
+{
+    pool->retry_at = now + POSTERN_BACKEND_RETRY_MS;
+    if (hopeless)
+        refuse_all(pool, reason);
+}
+
+void postern_pool_ending(PosternPool *pool, guint64 number, const char *reason, gint64 now)
 {
     Connection *connection = g_hash_table_lookup(pool->connections, &number);
-    if (connection == NULL || connection->state == OPENING)
+    if (connection == NULL)
         return;
+    gboolean opened = connection->state != OPENING;
     forget_actions(pool, connection);
     set_state(pool, connection, ENDING, now);
+    if (!opened && reason != NULL)
+        never_opened(pool, reason, !any_of_use(pool), now);
     dispatch(pool, now);
 }
 
@@ -375,12 +397,9 @@ void postern_pool_closed(PosternPool *pool, guint64 number, const char *reason, 
     g_hash_table_remove(pool->connections, &number);
     if (pool->draining)
         refuse_all(pool, stopping);
-    if (!opened && reason != NULL) {
-        pool->retry_at = now + POSTERN_BACKEND_RETRY_MS;
-        /* While others are open their slots will come free; with none there is nothing to wait for. */
-        if (g_hash_table_size(pool->connections) == 0)
-            refuse_all(pool, reason);
-    }
+    /* While others are open their slots will come free. */
+    if (!opened && reason != NULL)
+        never_opened(pool, reason, g_hash_table_size(pool->connections) == 0, now);
     dispatch(pool, now);
 }
 
@@ -427,18 +446,11 @@ void postern_pool_drain(PosternPool *pool, gint64 now)
 /* Why nobody came to have one in time. */
 static const char *reason_for_none(const PosternPool *pool)
 {
-    gboolean any_of_use = FALSE;
-    GHashTableIter iterator;
-    gpointer connection;
     if (pool->standing == POSTERN_POOL_UNPROVED)
         return "the back-end has not been proved to refuse relaying yet";
-    g_hash_table_iter_init(&iterator, pool->connections);
-    while (!any_of_use && g_hash_table_iter_next(&iterator, NULL, &connection))
-        any_of_use = ((const Connection *)connection)->state != ENDING;
-    return any_of_use || g_hash_table_size(pool->connections) == 0
-               ? "no connection to the back-end became free in time"
-               : "connections to the back-end were lost, and it may have them still ([proxy] "
-                 "backend_lost_timeout)";
+    if (any_of_use(pool) || g_hash_table_size(pool->connections) == 0)
+        return "no connection to the back-end became free in time";
+    return "connections to the back-end were lost, and it may have them still ([proxy] backend_lost_timeout)";
 }
 
 void postern_pool_timer(PosternPool *pool, gint64 now)

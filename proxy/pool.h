@@ -65,9 +65,9 @@ void postern_pool_opened(PosternPool *pool, guint64 connection, gint64 now);
 void postern_pool_offer(PosternPool *pool, guint64 connection, gint64 now);
 /* The connection's user is done with it. reusable FALSE: QUIT follows. */
 void postern_pool_returned(PosternPool *pool, guint64 connection, gboolean reusable, gint64 now);
-/* The connection is of no more use, but the back-end has not closed it yet: nobody gets it, its slot stays
- * taken. */
-void postern_pool_ending(PosternPool *pool, guint64 connection, gint64 now);
+/* The connection is given up, but the back-end has not closed it yet: nobody gets it, its slot stays taken.
+ * reason, or NULL: if it never opened, as for postern_pool_closed(). */
+void postern_pool_ending(PosternPool *pool, guint64 connection, const char *reason, gint64 now);
 /* The connection is gone. Where it never opened, those who wait are refused for reason (NULL: it had opened,
  * or ended as it should). */
 void postern_pool_closed(PosternPool *pool, guint64 connection, const char *reason, gint64 now);

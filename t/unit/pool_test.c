@@ -1,61 +1,4 @@
-#include "base/limits.h"
-#include "proxy/pool.h"
-
-#define WAIT_MS 1000
-#define IDLE_MS 5000
-
-/* What the pool wants done, as text: "open 1, give 1 to 5, refuse 7 (reason), quit 1". */
-static void expect_actions(PosternPool *pool, const char *expected)
-{
-    g_autoptr(GString) text = g_string_new(NULL);
-    PosternPoolAction action;
-    while (postern_pool_next_action(pool, &action)) {
-        const char *comma = text->len > 0 ? ", " : "";
-        guint connection = (guint)action.connection;
-        guint waiter = (guint)action.waiter;
-        switch (action.kind) {
-        case POSTERN_POOL_OPEN:
-            g_string_append_printf(text, "%sopen %u", comma, connection);
-            break;
-        case POSTERN_POOL_GIVE:
-            g_string_append_printf(text, "%sgive %u to %u", comma, connection, waiter);
-            break;
-        case POSTERN_POOL_REFUSE:
-            g_string_append_printf(text, "%srefuse %u (%s)", comma, waiter, action.reason);
-            break;
-        case POSTERN_POOL_RECALL:
-            g_string_append_printf(text, "%srecall %u of %u", comma, connection, waiter);
-            break;
-        case POSTERN_POOL_QUIT:
-            g_string_append_printf(text, "%squit %u", comma, connection);
-            break;
-        }
-    }
-    g_assert_cmpstr(text->str, ==, expected);
-}
-
-static PosternPool *usable_pool(guint limit)
-{
-    PosternPool *pool = postern_pool_new(limit, WAIT_MS, IDLE_MS);
-    postern_pool_set_standing(pool, POSTERN_POOL_USABLE, NULL, 0);
-    expect_actions(pool, "");
-    return pool;
-}
-
-/* Waiter 1 has connection 1, waiter 2 connection 2 … */
-static PosternPool *busy_pool(guint limit)
-{
-    PosternPool *pool = usable_pool(limit);
-    PosternPoolAction action;
-    for (guint i = 1; i <= limit; i++) {
-        postern_pool_request(pool, i, i, 0);
-        postern_pool_opened(pool, i, 0);
-    }
-    while (postern_pool_next_action(pool, &action))
-        ;
-    g_assert_cmpuint(postern_pool_used(pool), ==, limit);
-    return pool;
-}
+#include "pool_harness.h"
 
 static void test_limit(void)
 {
@@ -266,17 +209,35 @@ static void test_ending(void)
 {
     g_autoptr(PosternPool) pool = busy_pool(2);
     postern_pool_returned(pool, 1, TRUE, 0);
-    postern_pool_ending(pool, 1, 1);
+    postern_pool_ending(pool, 1, NULL, 1);
     postern_pool_request(pool, 7, 7, 1);
     expect_actions(pool, "");
     g_assert_cmpuint(postern_pool_used(pool), ==, 2);
     postern_pool_closed(pool, 1, NULL, 2);
     expect_actions(pool, "open 3");
     postern_pool_opened(pool, 3, 3);
-    postern_pool_ending(pool, 3, 3); /* given already, and not taken yet: the waiter waits on */
+    postern_pool_ending(pool, 3, NULL, 3); /* given already, and not taken yet: the waiter waits on */
     expect_actions(pool, "");
     postern_pool_closed(pool, 3, NULL, 4);
     expect_actions(pool, "open 4");
+}
+
+/* A back-end that takes connections and says nothing: nobody waits for it longer than for its time-out. */
+static void test_ending_before_it_opened(void)
+{
+    g_autoptr(PosternPool) pool = usable_pool(2);
+    postern_pool_request(pool, 1, 1, 0);
+    postern_pool_request(pool, 2, 2, 0);
+    expect_actions(pool, "open 1, open 2");
+    postern_pool_ending(pool, 1, "silent", 1);
+    expect_actions(pool, ""); /* the other may open */
+    postern_pool_ending(pool, 2, "silent", 2);
+    expect_actions(pool, "refuse 1 (silent), refuse 2 (silent)");
+    postern_pool_request(pool, 3, 3, 2 + POSTERN_BACKEND_RETRY_MS);
+    expect_actions(pool, ""); /* both slots are still taken */
+    g_assert_cmpuint(postern_pool_used(pool), ==, 2);
+    postern_pool_closed(pool, 1, NULL, 3 + POSTERN_BACKEND_RETRY_MS);
+    expect_actions(pool, "open 3");
 }
 
 static void test_end_idle(void)
@@ -378,7 +339,7 @@ static void test_recalled_and_lost(void)
     g_autoptr(PosternPool) pool = busy_pool(1);
     postern_pool_offer(pool, 1, 0);
     postern_pool_request(pool, 7, 7, 0);
-    postern_pool_ending(pool, 1, 0);
+    postern_pool_ending(pool, 1, NULL, 0);
     expect_actions(pool, "");
     postern_pool_closed(pool, 1, NULL, 1);
     expect_actions(pool, "open 2");
@@ -395,7 +356,7 @@ static void test_recall_beside_lost_slots(void)
 {
     g_autoptr(PosternPool) pool = busy_pool(2);
     postern_pool_offer(pool, 1, 0);
-    postern_pool_ending(pool, 2, 0);
+    postern_pool_ending(pool, 2, NULL, 0);
     postern_pool_request(pool, 7, 7, 1);
     expect_actions(pool, "recall 1 of 1");
 
@@ -480,6 +441,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pool/deadline", test_deadline);
     g_test_add_func("/pool/idle-ends", test_idle_ends);
     g_test_add_func("/pool/ending", test_ending);
+    g_test_add_func("/pool/ending-before-it-opened", test_ending_before_it_opened);
     g_test_add_func("/pool/end-idle", test_end_idle);
     g_test_add_func("/pool/cancel", test_cancel);
     g_test_add_func("/pool/cancel-while-opening", test_cancel_while_opening);

@@ -271,7 +271,7 @@ class Connections(Exhaustion):
         self.assertFalse(self._is_refused(source="127.0.0.2"))
         clients[0].reset()
         wait_until(lambda: not self._is_refused(), 5)
-        refused = self.front.closing_lines("refused")
+        refused = self.front.wait_for_closing_lines("refused", 1)
         self.assertEqual({line["limit"] for line in refused}, {"max_connections_per_client"})
 
 

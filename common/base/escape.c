@@ -1,5 +1,7 @@
 #include "base/escape.h"
 
+#include <string.h>
+
 static gboolean is_printable(guchar octet)
 {
     return octet >= 0x20 && octet <= 0x7e;
@@ -41,5 +43,12 @@ char *postern_escape_for_reply(char *text)
     for (char *octet = text; octet != NULL && *octet != '\0'; octet++)
         if (!is_printable((guchar)*octet))
             *octet = '?';
+    return text;
+}
+
+char *postern_escape_for_header(char *text)
+{
+    for (char *word = postern_escape_for_reply(text); word != NULL && (word = strstr(word, "=?")) != NULL;)
+        *word = '?';
     return text;
 }

@@ -20,3 +20,9 @@ char *postern_escape(const char *text, gsize length, gsize maximum);
  * reply, where RFC 5321 4.2 allows nothing else. Returns text.
  */
 char *postern_escape_for_reply(char *text);
+
+/*
+ * The same for text of senders in header fields of ours, and "=?" becomes "??": readers decode encoded words
+ * (RFC 2047) wherever they stand, and would find the end of a quoted string in one. Returns text.
+ */
+char *postern_escape_for_header(char *text);

@@ -24,7 +24,7 @@ static void add_pair(GString *out, const char *key, const char *value)
     if (!value)
         return;
 
-    g_autofree char *clean = postern_escape_for_reply(g_strndup(value, VALUE_MAX_OCTETS));
+    g_autofree char *clean = postern_escape_for_header(g_strndup(value, VALUE_MAX_OCTETS));
     gboolean quoted = !is_dot_atom(clean);
 
     g_string_append_printf(out, "%s\r\n\t%s=%s", strchr(out->str, '\r') ? ";" : "", key, quoted ? "\"" : "");

@@ -159,5 +159,5 @@ char *postern_row_quarantine(const PosternRow *row, const PosternCase *facts)
     g_string_append(text, ": ");
     row->describe(facts, TRUE, text);
     g_string_truncate(text, MIN(text->len, (gsize)POSTERN_REFUSAL_MAX_OCTETS));
-    return postern_escape_for_reply(g_string_free(text, FALSE));
+    return postern_escape_for_header(g_string_free(text, FALSE));
 }

@@ -130,7 +130,7 @@ static void insert_virus_status(PosternEdits *edits, const PosternCase *facts)
         g_string_append_printf(value, "%s%s", value->len > 0 ? ",\r\n\t" : "",
                                postern_virus_kind_name((PosternVirusKind)i));
         postern_row_add_in_brackets(value,
-                                    i != POSTERN_VIRUS_SCAN_ERROR ? postern_escape_for_reply(text) : NULL);
+                                    i != POSTERN_VIRUS_SCAN_ERROR ? postern_escape_for_header(text) : NULL);
     }
     postern_edits_insert(edits, VIRUS_STATUS_FIELD, value->str);
 }

@@ -61,7 +61,7 @@ static char *quote(const char *text)
 /* A new string: at most 255 octets of text, printable ASCII alone. */
 static char *clean(const char *text)
 {
-    return postern_escape_for_reply(g_strndup(text, VALUE_MAX_OCTETS));
+    return postern_escape_for_header(g_strndup(text, VALUE_MAX_OCTETS));
 }
 
 static char *format_value(const char *text)

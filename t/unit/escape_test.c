@@ -56,6 +56,10 @@ static void test_reply(void)
     char text[] = "ok \r\n\t\x01\x7f\xc3\xa4 ~end";
     g_assert_true(postern_escape_for_reply(text) == text);
     g_assert_cmpstr(text, ==, "ok ??????? ~end");
+    char word[] = "=?utf-8?q?x=3B=22?= a==?b=\x01";
+    g_assert_true(postern_escape_for_header(word) == word);
+    g_assert_cmpstr(word, ==, "??utf-8?q?x=3B=22?= a=??b??");
+    g_assert_null(postern_escape_for_header(NULL));
     char empty[] = "";
     g_assert_cmpstr(postern_escape_for_reply(empty), ==, "");
     g_assert_null(postern_escape_for_reply(NULL));

@@ -90,6 +90,8 @@ static const char *problem_of_made(const char *path, Need need)
         return S_ISDIR(status.st_mode) ? NULL : "is no folder";
     if (need == MAKES_SOCKET)
         return S_ISSOCK(status.st_mode) ? NULL : "is there already, and is no socket";
+    if (S_ISSOCK(status.st_mode))
+        return "is a socket; a file is meant";
     return S_ISDIR(status.st_mode) ? "is a folder; a file is meant" : NULL;
 }
 

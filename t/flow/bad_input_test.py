@@ -125,6 +125,9 @@ class SurroundingsTest(BadInputTestCase):
         missing, folder = self.folder / "missing", self.subfolder("folder")
         bad_keys = self.folder / "bad-keys"
         bad_keys.write_text("example.org\n")
+        listening = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listening.close)
+        listening.bind(str(self.folder / "listening"))
         cases = [(program, *case) for program in self.PROGRAMS for case in (
             ("log", "destination", missing / "log"), ("dns", "answers", missing), ("dns", "answers", folder),
             ("dns", "trust_anchor_file", missing), ("inspector", "user", "nobody-of-that-name"),
@@ -132,7 +135,8 @@ class SurroundingsTest(BadInputTestCase):
             ("inspector", "temporary_directory", self.answers), ("clients", "recipients", missing),
             ("clients", "recipients", folder), ("sign", "table", missing), ("sign", "table", folder),
             ("sign", "table", bad_keys), ("capsule", "directory", missing / "capsules"),
-            ("log", "destination", folder), ("inspector", "socket", folder),
+            ("log", "destination", folder), ("log", "destination", self.folder / "listening"),
+            ("inspector", "socket", folder),
             ("inspector", "socket", self.answers), ("capsule", "directory", self.answers),
             ("inspector", "user", "root"))]
         cases += [(program, "dns", key, bad_keys) for program in self.PROGRAMS[:2]

@@ -111,6 +111,12 @@ static PosternResponse *inspect(const PosternStageResources *resources, int *des
     return request != NULL ? postern_stage_run(resources, request, message, error) : NULL;
 }
 
+/* Whatever keeps /tmp tidy may have taken it: a new worker gets a new one. */
+static gboolean has_its_directory(const PosternWorkerOptions *options)
+{
+    return options->directory == NULL || access(options->directory, R_OK | W_OK | X_OK) == 0;
+}
+
 static gboolean serve_one(const PosternWorkerOptions *options)
 {
     const PosternStageResources resources = {
@@ -129,7 +135,7 @@ static gboolean serve_one(const PosternWorkerOptions *options)
                                      : send_failure(packet.id, POSTERN_FAILURE_INVALID, error->message);
     if (options->directory != NULL)
         postern_directory_remove(options->directory, FALSE);
-    return sent;
+    return sent && has_its_directory(options);
 }
 
 void postern_worker_run(const PosternWorkerOptions *options)

@@ -135,6 +135,9 @@ class ResourcesTest(unittest.TestCase):
         self.worker(inspector)
         inspector.worker_directories()[0].rmdir()
         self.assert_never_clean(inspector, "its directory removed")
+        # Not for ever: another worker, with a directory, takes its place.
+        result, = inspector.ask(with_attachment(zipped(EICAR)), arguments=["--content-only"])
+        self.assertEqual(result.virus, "infected", result)
 
     def test_directory_closed(self):
         for mode in (0o000, 0o100, 0o400, 0o500, 0o600):

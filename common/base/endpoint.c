@@ -32,6 +32,9 @@ static char *split(const char *text, const char **ret_port, GError **error)
 
 GInetSocketAddress *postern_endpoint_parse(const char *text, GError **error)
 {
+    if (strpbrk(text, "; ,\t") != NULL)
+        return refuse(error, text, "is more than one address; a list has ';' between them"), NULL;
+
     const char *port_text = NULL;
     g_autofree char *address_text = split(text, &port_text, error);
     if (address_text == NULL)

@@ -45,6 +45,9 @@ static void test_invalid(void)
         {"[]:25", "not ADDRESS:PORT"},
         {"[fe80::1%lo]:25", "not ADDRESS:PORT"},
         {"[::1:25", "needs brackets"},
+        {"127.0.0.1:25; 127.0.0.1:26", "more than one address"},
+        {"127.0.0.1:25 [::1]:25", "more than one address"},
+        {"127.0.0.1:25,127.0.0.1:26", "more than one address"},
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {

@@ -234,11 +234,6 @@ static gboolean take_domain(Reader *reader)
     return reader->problem == NULL;
 }
 
-static void judge_local_part(Reader *reader, const char *begin, const char *end)
-{
-    doubt(reader, postern_mailbox_local_part_doubt(begin, (gsize)(end - begin)));
-}
-
 static gboolean take_word(Reader *reader, Words *words)
 {
     const char *begin = reader->at;
@@ -280,7 +275,8 @@ static gboolean take_brackets(Reader *reader, Words *words)
 static gboolean take_address(Reader *reader, Words *words)
 {
     if (words->state == WORD || words->state == DOT)
-        judge_local_part(reader, words->local, reader->at);
+        doubt(reader, postern_mailbox_local_part_doubt(words->local, (gsize)(reader->at - words->local)));
+    reader->liberal |= words->state == DOT;
     words->more_seen = words->address_seen || words->state == NOTHING || words->state == PHRASE;
     words->address_seen = TRUE;
     words->state = PHRASE;
@@ -300,6 +296,7 @@ static gboolean take_local_part(Reader *reader)
         int octet = peek(reader);
 
         if (octet == '.') {
+            reader->liberal |= words.state != WORD;
             words.state = words.state == WORD || words.state == DOT ? DOT : PHRASE;
             reader->at++;
         } else if (octet == '"' || is_atom_octet(octet)) {
@@ -311,7 +308,8 @@ static gboolean take_local_part(Reader *reader)
     }
     if ((words.state != WORD && words.state != DOT) || peek(reader) != '@')
         return fail(reader, "no address between < and >");
-    judge_local_part(reader, words.local, reader->at);
+    reader->liberal |= words.state == DOT;
+    doubt(reader, postern_mailbox_local_part_doubt(words.local, (gsize)(reader->at - words.local)));
     return TRUE;
 }
 

@@ -15,7 +15,8 @@ import tempfile
 import unittest
 
 from support import outcome
-from support.inspector import EICAR, Inspector, message, with_attachment, zipped
+from support.process import wait_until
+from support.inspector import is_alive, EICAR, Inspector, message, with_attachment, zipped
 from support.process import build_folder, wait_until
 
 SANITIZED = any(line.startswith("POSTERN_SANITIZE:") and line.split("=", 1)[1]
@@ -153,7 +154,7 @@ class ResourcesTest(unittest.TestCase):
         for entry in inspector.temporary.glob("postern-inspector-*"):
             os.rename(entry, inspector.folder / "elsewhere")
         self.assert_never_clean(inspector, "the temporary directory moved away")
-        os.kill(worker, 9)
+        wait_until(lambda: not is_alive(worker), 20, "the end of a worker without its directory")
         result, = inspector.ask(with_attachment(zipped(EICAR)),
                                 arguments=["--content-only", "--deadline", 8000])
         self.assertEqual(result.virus, "error", result)

@@ -13,19 +13,23 @@
 #define OWN_DESCRIPTORS 64
 #define DESCRIPTORS_A_REQUEST 3
 #define DESCRIPTORS_A_WORKER 4
+#define WAITING_MIN 16
 /* of what may wait, one in so many is to be signed, and as many to be read by light workers */
 #define SHARE 4
 
-/* What waits must fit into the descriptors that we may open. */
-static guint waiting_maximum(void)
+/* Clients, and what waits, must fit into the descriptors that we may open: a quarter of them is for clients. */
+static guint share_descriptors(PosternWorkerPool *pool)
 {
     guint64 limit = postern_privileges_raise_descriptors();
+    guint configured = pool->configuration->inspector.workers;
+    guint workers = MIN(configured > 0 ? configured : g_get_num_processors(), POSTERN_INSPECTOR_WORKERS_MAX);
+    pool->clients_maximum = (guint)CLAMP(limit / SHARE, WAITING_MIN, POSTERN_INSPECTOR_CLIENTS_MAX);
     guint64 other =
-        OWN_DESCRIPTORS + POSTERN_INSPECTOR_CLIENTS_MAX +
-        DESCRIPTORS_A_WORKER * (2 * POSTERN_INSPECTOR_WORKERS_MAX + POSTERN_INSPECTOR_LIGHT_WORKERS_MAX +
-                                POSTERN_INSPECTOR_SIGNERS_MAX);
+        OWN_DESCRIPTORS + pool->clients_maximum +
+        DESCRIPTORS_A_WORKER *
+            (2 * workers + POSTERN_INSPECTOR_LIGHT_WORKERS_MAX + POSTERN_INSPECTOR_SIGNERS_MAX);
     guint64 room = limit > other ? (limit - other) / DESCRIPTORS_A_REQUEST : 0;
-    return (guint)CLAMP(room, 16, POSTERN_INSPECTOR_QUEUE_MAX);
+    return (guint)CLAMP(room, WAITING_MIN, POSTERN_INSPECTOR_QUEUE_MAX);
 }
 
 static void on_drained(evutil_socket_t descriptor, short what, void *data)
@@ -38,7 +42,7 @@ static void on_drained(evutil_socket_t descriptor, short what, void *data)
 /* Keys that cannot be loaded are no reason not to inspect: they are told of, and tried again. */
 static gboolean start_groups(PosternWorkerPool *pool, GError **error)
 {
-    guint waiting = waiting_maximum();
+    guint waiting = share_descriptors(pool);
     guint share = waiting / SHARE;
     pool->groups[POSTERN_ROLE_SCAN] = postern_worker_group_new(pool, POSTERN_ROLE_SCAN, waiting - 2 * share);
     pool->groups[POSTERN_ROLE_LIGHT] = postern_worker_group_new(pool, POSTERN_ROLE_LIGHT, share);

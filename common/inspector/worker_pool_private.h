@@ -26,7 +26,8 @@ struct PosternWorkerPool {
     int listening;
     struct event *acceptable;
     struct event *accept_again; /* after descriptors ran out */
-    GHashTable *connections;    /* set of PosternConnection * */
+    GHashTable *connections;    /* set of PosternConnection *, clients_maximum at most */
+    guint clients_maximum;
     gboolean ready;             /* as clients were told: it can inspect */
     char *not_ready;            /* as they were told: why it cannot, or NULL: it starts */
     GHashTable *users;          /* user -> GUINT_TO_POINTER(connections) */

@@ -217,8 +217,8 @@ void postern_worker_pool_tell_state(PosternWorkerGroup *group)
 
 static gboolean has_room(PosternWorkerPool *pool, guint user)
 {
-    return connections_of(pool, user) < POSTERN_INSPECTOR_CLIENTS_MAX / 2 &&
-           g_hash_table_size(pool->connections) < POSTERN_INSPECTOR_CLIENTS_MAX;
+    return connections_of(pool, user) < pool->clients_maximum / 2 &&
+           g_hash_table_size(pool->connections) < pool->clients_maximum;
 }
 
 static void add_client(PosternWorkerPool *pool, int socket)

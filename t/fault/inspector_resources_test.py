@@ -15,8 +15,7 @@ import tempfile
 import unittest
 
 from support import outcome
-from support.process import wait_until
-from support.inspector import is_alive, EICAR, Inspector, message, with_attachment, zipped
+from support.inspector import EICAR, Inspector, is_alive, message, with_attachment, zipped
 from support.process import build_folder, wait_until
 
 SANITIZED = any(line.startswith("POSTERN_SANITIZE:") and line.split("=", 1)[1]

@@ -2,10 +2,11 @@
 
 import json
 import os
+import subprocess
 import unittest
 
 from support.demo_messages import infected
-from support.process import Program, wait_until
+from support.process import Program, program_path, wait_until
 from support.scan import ACCEPT, NO_INPUT, REJECT, ScanTestCase, as_mboxrd, plain
 
 
@@ -48,6 +49,13 @@ class MaildirTest(ScanTestCase):
         first = self.files(path)
         self.assertEqual(first, sorted(first))
         self.assertEqual(self.files(path), first)
+
+    def test_few_descriptors(self):
+        path = self.maildir(cur=[f"{number:03}:2," for number in range(100)])
+        done = subprocess.run(["prlimit", "--nofile=512:512", program_path("postern-scan"), "--config",
+                               self.configuration, "--json", path], capture_output=True, text=True,
+                              timeout=60, check=False)
+        self.assertEqual(done.returncode, ACCEPT, done.stdout[-2000:] + done.stderr[-2000:])
 
     def test_empty(self):
         result = self.scan(self.maildir())

@@ -295,14 +295,21 @@ gboolean postern_authentication_results_mentions(const char *value, gsize length
     return strstr(with_comments, name) != NULL || strstr(without_comments, name) != NULL;
 }
 
+/* No authserv-id is an encoded word (RFC 8601 2.2); a reader that decodes one all the same may find ours. */
+static gboolean has_encoded_word(const char *text, gsize length)
+{
+    return g_strstr_len(text, (gssize)length, "=?") != NULL;
+}
+
 gboolean postern_authentication_results_is_of(const char *value, gsize length, const char *authserv_id)
 {
     g_autoptr(GString) word = g_string_new(NULL);
     Cursor cursor = {value, length, 0};
 
     if (!skip_space_and_comments(&cursor) || !take_word(&cursor, word))
-        return postern_authentication_results_mentions(value, length, authserv_id);
-    if (is_same_name(word, authserv_id))
+        return has_encoded_word(value, length) ||
+               postern_authentication_results_mentions(value, length, authserv_id);
+    if (is_same_name(word, authserv_id) || has_encoded_word(word->str, word->len))
         return TRUE;
     return !is_ended(&cursor) && postern_authentication_results_mentions(value, length, authserv_id);
 }

@@ -185,6 +185,9 @@ static const struct {
     {"\"mx.\"example.org; spf=pass", TRUE},
     {"mx.exam\001ple.org; spf=pass", TRUE},
     {"mx.example.org\177; spf=pass", TRUE},
+    {"=?utf-8?b?bXguZXhhbXBsZS5vcmc=?=; spf=pass", TRUE},
+    {"(a) =?utf-8?q?mx?= =?utf-8?q?.example.org?=; spf=pass", TRUE},
+    {"\"=?utf-8?b?bXguZXhhbXBsZS5vcmc=?=\"; spf=pass", TRUE},
 
     {"", FALSE},
     {" ", FALSE},
@@ -193,6 +196,7 @@ static const struct {
     {"other.example (mx.example.org); spf=pass", FALSE},
     {"other.example 1; spf=pass smtp.helo=mx.example.org", FALSE},
     {"(mx.example.org) other.example; spf=pass", FALSE},
+    {"other.example; spf=pass reason=\"=?utf-8?b?bXguZXhhbXBsZS5vcmc=?=\"", FALSE},
     {"\"other.example\"; spf=pass reason=\"mx.example.org\"", FALSE},
     {"mx.example.org.evil.example; spf=pass", FALSE},
     {"xmx.example.org; spf=pass", FALSE},

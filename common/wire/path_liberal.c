@@ -344,7 +344,7 @@ const char *postern_path_parse_liberally(const char *text, gsize length, guint s
                                             : read_address(&flat, text, extent, syntax, ret_path);
     if (problem != NULL)
         return problem;
-    if (strlen(*ret_path) > POSTERN_PATH_MAX_OCTETS || (!brackets && (*ret_path)[0] == '\0')) {
+    if (strlen(*ret_path) + strlen("<>") > POSTERN_PATH_MAX_OCTETS || (!brackets && (*ret_path)[0] == '\0')) {
         problem = (*ret_path)[0] == '\0' ? "Bad address" : "Address too long";
         g_clear_pointer(ret_path, g_free);
         return problem;

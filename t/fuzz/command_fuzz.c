@@ -38,7 +38,7 @@ static void check_accepted(const PosternCommand *command, guint syntax)
         assert_no_control(command->path, syntax);
     g_assert_null(strpbrk(command->path, "\r\n"));
     assert_no_control(command->parameter_text, syntax);
-    g_assert_cmpuint(strlen(command->path), <=, POSTERN_PATH_MAX_OCTETS);
+    g_assert_cmpuint(strlen(command->path) + strlen("<>"), <=, POSTERN_PATH_MAX_OCTETS);
     g_assert_cmpuint(command->parameters->len, <=, POSTERN_PARAMETERS_MAX);
     for (guint i = 0; i < command->parameters->len; i++) {
         const PosternParameter *parameter = g_ptr_array_index(command->parameters, i);

@@ -175,6 +175,13 @@ static void test_length(void)
     g_autofree char *too_long = parse(escaped->str, TAKEN);
     g_assert_cmpuint(strlen(fits), <=, POSTERN_PATH_MAX_OCTETS);
     g_assert_null(too_long);
+    /* The brackets that it is written with count (RFC 5321 4.5.3.1.3). */
+    for (gsize length = POSTERN_PATH_MAX_OCTETS - 3; length < POSTERN_PATH_MAX_OCTETS + 3; length++) {
+        g_autofree char *letters = g_strnfill(length - strlen("@x"), 'a');
+        g_autofree char *long_one = g_strconcat(letters, "@x", NULL);
+        g_autofree char *path = parse(long_one, TAKEN);
+        g_assert_cmpint(path != NULL, ==, length + strlen("<>") <= POSTERN_PATH_MAX_OCTETS);
+    }
 }
 
 int main(int argc, char **argv)

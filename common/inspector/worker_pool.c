@@ -17,7 +17,7 @@
 /* of what may wait, one in so many is to be signed, and as many to be read by light workers */
 #define SHARE 4
 
-/* Clients, and what waits, must fit into the descriptors that we may open: a quarter of them is for clients. */
+/* Clients, and what waits, must fit into our descriptors: a quarter of them is for clients. */
 static guint share_descriptors(PosternWorkerPool *pool)
 {
     guint64 limit = postern_privileges_raise_descriptors();

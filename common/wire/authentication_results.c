@@ -298,7 +298,7 @@ gboolean postern_authentication_results_mentions(const char *value, gsize length
 /* No authserv-id is an encoded word (RFC 8601 2.2); a reader that decodes one all the same may find ours. */
 static gboolean has_encoded_word(const char *text, gsize length)
 {
-    return g_strstr_len(text, (gssize)length, "=?") != NULL;
+    return memmem(text, length, "=?", strlen("=?")) != NULL;
 }
 
 gboolean postern_authentication_results_is_of(const char *value, gsize length, const char *authserv_id)

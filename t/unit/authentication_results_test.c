@@ -223,9 +223,11 @@ static void test_is_of_with_nul(void)
 {
     static const char inside[] = "mx.exam\0ple.org; spf=pass";
     static const char before[] = "\0mx.example.org; spf=pass";
+    static const char encoded[] = "\0=?utf-8?q?mx?=; spf=pass";
 
     g_assert_true(postern_authentication_results_is_of(inside, sizeof(inside) - 1, AUTHSERV_ID));
     g_assert_true(postern_authentication_results_is_of(before, sizeof(before) - 1, AUTHSERV_ID));
+    g_assert_true(postern_authentication_results_is_of(encoded, sizeof(encoded) - 1, AUTHSERV_ID));
 }
 
 /* What a field begins with, octet by octet: never read past its end. */

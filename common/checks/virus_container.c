@@ -4,6 +4,7 @@
 
 static const char zip_mark[] = {'P', 'K', 3, 4};
 #define ZIP_HEADER_OCTETS 30
+#define ZIP_END_OCTETS 22
 #define ZIP_VERSION_MAX 63
 #define ZIP_NAME_MAX_OCTETS 4096
 
@@ -54,12 +55,35 @@ static gboolean holds_unknown_packing(const char *octets, gsize length)
     return FALSE;
 }
 
-/* Without its directory (APPNOTE 4.3.12) other programs still unpack it; libclamav does not. */
-static gboolean is_zip_without_directory(const char *octets, gsize length)
+/* The last end record (APPNOTE 4.3.16), behind which only its comment stands; or NULL. */
+static const char *end_record(const char *octets, gsize length)
 {
-    static const char directory_mark[] = {'P', 'K', 1, 2};
-    return length >= ZIP_HEADER_OCTETS && memcmp(octets, zip_mark, sizeof zip_mark) == 0 &&
-           memmem(octets, length, directory_mark, sizeof directory_mark) == NULL;
+    static const char mark[] = {'P', 'K', 5, 6};
+    gsize furthest = ZIP_END_OCTETS + G_MAXUINT16;
+    for (gsize back = ZIP_END_OCTETS; back <= MIN(length, furthest); back++)
+        if (memcmp(octets + length - back, mark, sizeof mark) == 0)
+            return octets + length - back;
+    return NULL;
+}
+
+/* Without a directory (APPNOTE 4.3.12) at its place other programs still unpack it; libclamav does not. */
+static const char *zip_directory_problem(const char *octets, gsize length)
+{
+    static const char mark[] = {'P', 'K', 1, 2};
+    if (length < ZIP_HEADER_OCTETS || memcmp(octets, zip_mark, sizeof zip_mark) != 0)
+        return NULL;
+    const char *end = end_record(octets, length);
+    if (end == NULL)
+        return "a zip archive without its directory";
+    guint32 place = long_at(end + 16);
+    gsize room = (gsize)(end - octets);
+    if (place == G_MAXUINT32)
+        return NULL; /* zip64 */
+    if (number_at(end + 10) == 0)
+        return "a zip archive whose directory is empty";
+    if (room < sizeof mark || place > room - sizeof mark || memcmp(octets + place, mark, sizeof mark) != 0)
+        return "a zip archive whose directory is not at its place";
+    return NULL;
 }
 
 /* By their first octets: libclamav has no parser for them. */
@@ -173,8 +197,9 @@ const char *postern_virus_container_problem(const char *octets, gsize length, Po
         return "a file packed by lzma";
     if (is_bzip2_of_streams(octets, length))
         return "a bzip2 file of several streams";
-    if (is_zip_without_directory(octets, length))
-        return "a zip archive without its directory";
+    what = zip_directory_problem(octets, length);
+    if (what != NULL)
+        return what;
     if (holds_unknown_packing(octets, length))
         return "a zip archive whose packing libclamav does not know";
     *ret_kind = POSTERN_VIRUS_ENCRYPTED;

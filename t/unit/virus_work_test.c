@@ -149,6 +149,9 @@ static void test_uuencode(VirusFixture *fixture, gconstpointer data)
 }
 
 #define OCTETS(text) text, sizeof text - 1
+/* A member of one octet less its octet, and an end record: how many members, and where their directory is. */
+#define ZIP_MEMBER "PK\3\4\x14\0\0\0\x08\0____crc.\1\0\0\0\1\0\0\0\1\0\0\0a"
+#define ZIP_END(count, place) "PK\5\6\0\0\0\0" count "\0" count "\0\4\0\0\0" place "\0\0"
 
 static void test_containers(VirusFixture *fixture, gconstpointer data)
 {
@@ -169,7 +172,13 @@ static void test_containers(VirusFixture *fixture, gconstpointer data)
         {OCTETS("BZh"), -1},
         {OCTETS("PK\3\4\x2d\0\0\0\x08\0____crc.\xff\xff\xff\xff\xff\xff\xff\xff\1\0\0\0aPK\1\2"),
          POSTERN_VIRUS_UNKNOWN_CONTAINER},
-        {OCTETS("PK\3\4\x14\0\0\0\x08\0____crc.\1\0\0\0\1\0\0\0\1\0\0\0aPK\1\2"), -1},
+        {OCTETS(ZIP_MEMBER "PK\1\2" ZIP_END("\1", "\x1f\0\0\0")), -1},
+        {OCTETS(ZIP_MEMBER "PK\1\2" ZIP_END("\1", "\x1f\0\0\0") "a comment"), -1},
+        {OCTETS(ZIP_MEMBER "PK\1\2" ZIP_END("\1", "\xff\xff\xff\0")), POSTERN_VIRUS_UNKNOWN_CONTAINER},
+        {OCTETS(ZIP_MEMBER "PK\1\2" ZIP_END("\1", "\x20\0\0\0")), POSTERN_VIRUS_UNKNOWN_CONTAINER},
+        {OCTETS(ZIP_MEMBER "PK\1\2" ZIP_END("\0", "\x1f\0\0\0")), POSTERN_VIRUS_UNKNOWN_CONTAINER},
+        {OCTETS(ZIP_MEMBER "PK\1\2"), POSTERN_VIRUS_UNKNOWN_CONTAINER},
+        {OCTETS(ZIP_MEMBER), POSTERN_VIRUS_UNKNOWN_CONTAINER},
         {OCTETS("] is what a line of text may begin with"), -1},
         {OCTETS("\x60\xea\x1e\0\x1e\1\1\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
          POSTERN_VIRUS_ENCRYPTED},

@@ -6,8 +6,8 @@ import re
 from support import ports
 from support.demo_messages import DATA, eicar_signature
 from support.milter_client import MilterClient
-from support.process import Program, build_folder, program_path, source_folder, wait_until
-from support.proxy import ProxyTestCase, closing_line, configuration_text, unprivileged_user
+from support.process import Program, build_folder, program_path, source_folder, wait_for_quiet, wait_until
+from support.proxy import ProxyTestCase, closing_lines, configuration_text, unprivileged_user
 
 READY_SECONDS = 60
 SANITIZER_ENVIRONMENT = {"G_SLICE": "always-malloc"}  # GLib's own allocator hides who owns what
@@ -107,14 +107,13 @@ class Milter:
         return self.program.log()
 
     def closing_lines(self, kind):
-        """The values of all closing lines of a kind, in their order."""
-        parsed = [closing_line(line) for line in self.log().splitlines()]
-        return [values for entry in parsed if entry for line_kind, values in [entry] if line_kind == kind]
+        """The values of all closing lines of a kind, in their order, once the log is quiet."""
+        return closing_lines(wait_for_quiet(self.log), kind)
 
     def wait_for_closing_lines(self, kind, count, seconds=10):
         """Waits until there are count of that kind, and returns them."""
         def look():
-            lines = self.closing_lines(kind)
+            lines = closing_lines(self.log(), kind)
             return lines if len(lines) >= count else None
         return wait_until(look, seconds, f"{count} closing lines of kind {kind}")
 

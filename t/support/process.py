@@ -55,6 +55,17 @@ def _prepare_child():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def wait_for_quiet(read, quiet=0.2, seconds=5.0):
+    """What read() returns once it has not changed for so long: a log comes a little after the reply."""
+    end = time.monotonic() + seconds
+    text, since = read(), time.monotonic()
+    while time.monotonic() < end and time.monotonic() < since + quiet:
+        time.sleep(0.02)
+        if (new := read()) != text:
+            text, since = new, time.monotonic()
+    return text
+
+
 def wait_until(condition, seconds=10.0, what="the condition", pause=0.01):
     """Calls condition until its result is true and returns that; TimeoutError after seconds."""
     deadline = time.monotonic() + seconds

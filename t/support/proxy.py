@@ -13,7 +13,7 @@ import unittest
 
 from support import ports
 from support.demo_messages import eicar_signature
-from support.process import Program, program_path, wait_until
+from support.process import Program, program_path, wait_for_quiet, wait_until
 from support.recording_backend import RecordingBackend
 
 READY_SECONDS = 60
@@ -53,6 +53,12 @@ def closing_line(line):
     values = {match[1]: unescape(match[2] if match[2] is not None else match[3])
               for match in PAIR.finditer(text)}
     return text.split(" ", 1)[0], values
+
+
+def closing_lines(log, kind):
+    """The values of all closing lines of a kind in the text of a log, in their order."""
+    parsed = [closing_line(line) for line in log.splitlines()]
+    return [values for entry in parsed if entry for line_kind, values in [entry] if line_kind == kind]
 
 
 class Proxy:
@@ -105,13 +111,12 @@ class Proxy:
         return self.program.log() + (path.read_text() if path and path.exists() else "")
 
     def closing_lines(self, kind):
-        """The values of all closing lines of a kind, in their order."""
-        parsed = [closing_line(line) for line in self.log().splitlines()]
-        return [values for entry in parsed if entry for line_kind, values in [entry] if line_kind == kind]
+        """The values of all closing lines of a kind, in their order, once the log is quiet."""
+        return closing_lines(wait_for_quiet(self.log), kind)
 
     def wait_for_closing_lines(self, kind, count, seconds=10.0):
         """Waits for that many of them and returns all."""
-        return wait_until(lambda: len(lines := self.closing_lines(kind)) >= count and lines, seconds,
+        return wait_until(lambda: len(lines := closing_lines(self.log(), kind)) >= count and lines, seconds,
                           f"{count} closing lines of kind {kind}")
 
 

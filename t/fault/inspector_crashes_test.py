@@ -156,7 +156,7 @@ class CrashTest(unittest.TestCase):
     def test_too_many_requests(self):
         inspector = Inspector(workers=1)
         self.addCleanup(inspector.__exit__)
-        inspector.program = Program("prlimit", "--nofile=1800:1800", program_path("postern-inspector"),
+        inspector.program = Program("prlimit", "--nofile=360:360", program_path("postern-inspector"),
                                     "--config", inspector.configuration, "--socket", inspector.socket,
                                     folder=inspector.folder)
         inspector.wait_for_log("notice: ready: ")

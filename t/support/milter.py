@@ -103,19 +103,23 @@ class Milter:
         text = pathlib.Path(f"/proc/{self.serving_pid()}/status").read_text()
         return re.search(rf"^{name}:\s+(\d+)", text, re.MULTILINE)[1]
 
-    def log(self):
+    def log_now(self):
+        """All that it has logged."""
         return self.program.log()
+
+    def log(self):
+        """The same, once it is quiet: a line comes a little after the reply."""
+        return wait_for_quiet(self.log_now, seconds=1.0)
 
     def closing_lines(self, kind):
         """The values of all closing lines of a kind, in their order, once the log is quiet."""
-        return closing_lines(wait_for_quiet(self.log), kind)
+        return closing_lines(wait_for_quiet(self.log_now), kind)
 
     def wait_for_closing_lines(self, kind, count, seconds=10):
-        """Waits until there are count of that kind, and returns them."""
-        def look():
-            lines = closing_lines(self.log(), kind)
-            return lines if len(lines) >= count else None
-        return wait_until(look, seconds, f"{count} closing lines of kind {kind}")
+        """Waits until there are count of that kind, and returns all, those that come right behind too."""
+        wait_until(lambda: len(closing_lines(self.log_now(), kind)) >= count, seconds,
+                   f"{count} closing lines of kind {kind}")
+        return self.closing_lines(kind)
 
 
 def _children(pid):

@@ -104,20 +104,25 @@ class Proxy:
         if self.program is not None:
             self.program.stop()
 
-    def log(self):
+    def log_now(self):
         """All that it has logged, wherever the configuration says."""
         destination = self.groups["log"].get("destination")
         path = pathlib.Path(destination) if destination else None
         return self.program.log() + (path.read_text() if path and path.exists() else "")
 
+    def log(self):
+        """The same, once it is quiet: a line comes a little after the reply."""
+        return wait_for_quiet(self.log_now, seconds=1.0)
+
     def closing_lines(self, kind):
         """The values of all closing lines of a kind, in their order, once the log is quiet."""
-        return closing_lines(wait_for_quiet(self.log), kind)
+        return closing_lines(wait_for_quiet(self.log_now), kind)
 
     def wait_for_closing_lines(self, kind, count, seconds=10.0):
-        """Waits for that many of them and returns all."""
-        return wait_until(lambda: len(lines := closing_lines(self.log(), kind)) >= count and lines, seconds,
-                          f"{count} closing lines of kind {kind}")
+        """Waits for that many of them and returns all, those that come right behind too."""
+        wait_until(lambda: len(closing_lines(self.log_now(), kind)) >= count, seconds,
+                   f"{count} closing lines of kind {kind}")
+        return self.closing_lines(kind)
 
 
 def run_program(name, *arguments, stdin=b"", seconds=60.0, environment=None, user=None):

@@ -30,7 +30,7 @@ static gboolean apply_all(SMFICTX *context, const PosternMilterSession *session,
 {
     g_autoptr(GPtrArray) edits = postern_milter_edits_in_order(verdict->edits);
     for (guint i = 0; i < edits->len; i++)
-        if (!apply(context, g_ptr_array_index(edits, i), session->offer.leading_space))
+        if (!apply(context, g_ptr_array_index(edits, i), session->negotiation.leading_space))
             return FALSE;
     return TRUE;
 }
@@ -38,7 +38,7 @@ static gboolean apply_all(SMFICTX *context, const PosternMilterSession *session,
 /* Without a hold queue there is the field that tells of it, as in the proxy. */
 static gboolean hold(SMFICTX *context, const PosternMilterSession *session, const PosternVerdict *verdict)
 {
-    if (!session->offer.quarantine)
+    if (!session->negotiation.quarantine)
         return TRUE;
     g_autofree char *reason =
         postern_milter_quarantine_reason(verdict->edits, verdict->check, postern_milter_session_id(session));
@@ -57,14 +57,14 @@ static sfsistat pass(SMFICTX *context, const PosternMilterSession *session, cons
 }
 
 sfsistat postern_milter_answer(SMFICTX *context, const PosternMilterSession *session,
-                               const PosternMilterJudgement *judgement, const char **ret_failure)
+                               const PosternMilterOutcome *outcome, const char **ret_failure)
 {
     *ret_failure = NULL;
-    if (judgement->reply != NULL)
-        return postern_milter_answer_reply(context, session, judgement->reply);
-    if (judgement->verdict == NULL)
+    if (outcome->reply != NULL)
+        return postern_milter_answer_reply(context, session, outcome->reply);
+    if (outcome->verdict == NULL)
         return SMFIS_ACCEPT;
-    if (judgement->verdict->action == POSTERN_ACTION_DISCARD)
+    if (outcome->verdict->action == POSTERN_ACTION_DISCARD)
         return SMFIS_DISCARD;
-    return pass(context, session, judgement->verdict, ret_failure);
+    return pass(context, session, outcome->verdict, ret_failure);
 }

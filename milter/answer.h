@@ -5,7 +5,7 @@
 
 #include <libmilter/mfapi.h>
 
-#include "milter/judgement.h"
+#include "milter/outcome.h"
 #include "milter/session.h"
 
 /*
@@ -13,7 +13,7 @@
  * does not take an edit the message is put off, and *ret_failure (a static text) says so; else it is NULL.
  */
 sfsistat postern_milter_answer(SMFICTX *context, const PosternMilterSession *session,
-                               const PosternMilterJudgement *judgement, const char **ret_failure);
+                               const PosternMilterOutcome *outcome, const char **ret_failure);
 
 /* Sets reply, "451 4.3.2 text", for the callback's result, that is returned. */
 sfsistat postern_milter_answer_reply(SMFICTX *context, const PosternMilterSession *session,

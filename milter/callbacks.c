@@ -5,9 +5,9 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "milter/answer.h"
-#include "milter/filter.h"
-#include "milter/keep.h"
+#include "milter/capture.h"
 #include "milter/macros.h"
+#include "milter/runtime.h"
 
 /* A mail server gives up on a silent filter: sooner than its shortest time-out it hears that we are at work.
  */
@@ -44,22 +44,23 @@ static sfsistat on_negotiate(SMFICTX *context, unsigned long actions, unsigned l
                              unsigned long most, unsigned long *ret_actions, unsigned long *ret_steps,
                              unsigned long *ret_more, unsigned long *ret_most)
 {
-    PosternMilterOffer offer;
-    PosternMilterFilter *filter = postern_milter_filter();
-    g_autoptr(PosternMilterSettings) settings = postern_milter_filter_settings(filter);
-    if (!postern_milter_offer_answer(&offer, actions, steps, *ret_steps, settings->by_recipient)) {
+    PosternMilterNegotiation negotiation;
+    PosternMilterRuntime *filter = postern_milter_runtime();
+    g_autoptr(PosternMilterSettings) settings = postern_milter_runtime_settings(filter);
+    if (!postern_milter_negotiation_answer(&negotiation, actions, steps, *ret_steps,
+                                           settings->by_recipient)) {
         postern_log(POSTERN_LOG_ERROR,
                     "a mail server that cannot add and change header fields was turned away");
         return SMFIS_REJECT;
     }
-    if (offer.macros)
+    if (negotiation.macros)
         name_macros(context);
-    *ret_actions = offer.actions;
-    *ret_steps = offer.steps;
+    *ret_actions = negotiation.actions;
+    *ret_steps = negotiation.steps;
     *ret_more = *ret_most = 0;
     postern_milter_session_free(smfi_getpriv(context));
-    postern_milter_filter_remember(filter, context, &offer);
-    smfi_setpriv(context, postern_milter_session_new(&offer));
+    postern_milter_runtime_remember(filter, context, &negotiation);
+    smfi_setpriv(context, postern_milter_session_new(&negotiation));
     return SMFIS_CONTINUE;
 }
 
@@ -69,10 +70,10 @@ static PosternMilterSession *session_of(SMFICTX *context)
 {
     PosternMilterSession *session = smfi_getpriv(context);
     if (session == NULL) {
-        PosternMilterOffer offer;
-        if (!postern_milter_filter_recall(postern_milter_filter(), context, &offer))
-            postern_milter_offer_usual(&offer);
-        session = postern_milter_session_new(&offer);
+        PosternMilterNegotiation negotiation;
+        if (!postern_milter_runtime_recall(postern_milter_runtime(), context, &negotiation))
+            postern_milter_negotiation_usual(&negotiation);
+        session = postern_milter_session_new(&negotiation);
         smfi_setpriv(context, session);
     }
     return session;
@@ -81,7 +82,7 @@ static PosternMilterSession *session_of(SMFICTX *context)
 /* Nothing is to be said: in words if the server waits for some. */
 static sfsistat go_on(const PosternMilterSession *session, unsigned long step)
 {
-    return postern_milter_offer_is_silent(&session->offer, step) ? SMFIS_NOREPLY : SMFIS_CONTINUE;
+    return postern_milter_negotiation_is_silent(&session->negotiation, step) ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
 
 static void replace(char **text, const char *new_text)
@@ -114,19 +115,19 @@ static sfsistat on_helo(SMFICTX *context, char *name)
 static void forget(PosternMilterSession *session)
 {
     if (session->transaction != NULL)
-        postern_milter_filter_count(postern_milter_filter(), -1);
+        postern_milter_runtime_count(postern_milter_runtime(), -1);
     postern_milter_session_reset(session);
 }
 
-static sfsistat put_off(SMFICTX *context, PosternMilterSession *session, PosternMilterSettings *settings,
-                        const char *reply)
+static sfsistat deferred(SMFICTX *context, PosternMilterSession *session, PosternMilterSettings *settings,
+                         const char *reply)
 {
-    g_autoptr(PosternMilterJudgement) judgement = postern_milter_judgement_put_off(settings, reply);
-    session->messages_refused += judgement->reply != NULL;
-    postern_milter_judgement_log(judgement, session, NULL);
-    if (judgement->reply == NULL)
+    g_autoptr(PosternMilterOutcome) outcome = postern_milter_outcome_defer(settings, reply);
+    session->messages_refused += outcome->reply != NULL;
+    postern_milter_outcome_log(outcome, session, NULL);
+    if (outcome->reply == NULL)
         return SMFIS_ACCEPT;
-    return postern_milter_answer_reply(context, session, judgement->reply);
+    return postern_milter_answer_reply(context, session, outcome->reply);
 }
 
 static char *parameters_of(char **arguments)
@@ -140,34 +141,34 @@ static char *parameters_of(char **arguments)
 }
 
 /* What SPF refuses is refused before the message has come, where policy is so and the DNS is quick. */
-static PosternMilterJudgement *judge_envelope(PosternMilterSession *session)
+static PosternMilterOutcome *judge_envelope(PosternMilterSession *session)
 {
-    PosternMilterFilter *filter = postern_milter_filter();
+    PosternMilterRuntime *filter = postern_milter_runtime();
     const PosternMilterTransaction *transaction = session->transaction;
     guint timeout_ms = transaction->settings->configuration->milter.inspection_timeout_ms;
-    if (!postern_milter_choice_may_refuse_at_mail(&transaction->choice, session->envelope) ||
-        !postern_milter_filter_enter(filter, transaction->settings, POSTERN_MILTER_WAIT_AT_MAIL))
+    if (!postern_milter_policy_match_may_refuse_at_mail(&transaction->choice, session->envelope) ||
+        !postern_milter_runtime_enter(filter, transaction->settings, POSTERN_MILTER_WAIT_AT_MAIL))
         return NULL;
     postern_milter_ticket_await_envelope(session->ticket);
     PosternFindings *findings =
         postern_milter_ticket_wait_envelope(session->ticket, MIN(timeout_ms, MAIL_WAIT_MS));
-    postern_milter_filter_leave(filter);
-    return postern_milter_judgement_at_mail(session, findings);
+    postern_milter_runtime_leave(filter);
+    return postern_milter_outcome_at_mail(session, findings);
 }
 
 static gboolean is_full(const PosternMilterSession *session, const PosternMilterSettings *settings)
 {
     PosternClientClass client_class =
-        postern_milter_choice_class(settings, session->envelope, session->local);
-    return postern_milter_filter_is_full(postern_milter_filter(), settings,
-                                         postern_milter_filter_wait_of(client_class));
+        postern_milter_policy_match_class(settings, session->envelope, session->local);
+    return postern_milter_runtime_is_full(postern_milter_runtime(), settings,
+                                          postern_milter_runtime_wait_of(client_class));
 }
 
 static sfsistat on_mail(SMFICTX *context, char **arguments)
 {
-    PosternMilterFilter *filter = postern_milter_filter();
+    PosternMilterRuntime *filter = postern_milter_runtime();
     PosternMilterSession *session = session_of(context);
-    g_autoptr(PosternMilterSettings) settings = postern_milter_filter_settings(filter);
+    g_autoptr(PosternMilterSettings) settings = postern_milter_runtime_settings(filter);
     forget(session);
     postern_milter_session_name_message(session);
     g_free(session->tls);
@@ -176,21 +177,21 @@ static sfsistat on_mail(SMFICTX *context, char **arguments)
         postern_milter_macros_path(arguments != NULL ? arguments[0] : NULL, "{mail_addr}", macro, context);
     postern_milter_macros_login(session->envelope, macro, context);
     session->envelope->sender = sender;
-    if (postern_milter_filter_is_draining(filter))
-        return put_off(context, session, settings, "451 4.3.2 The filter is being stopped, try again later");
+    if (postern_milter_runtime_is_draining(filter))
+        return deferred(context, session, settings, "451 4.3.2 The filter is being stopped, try again later");
     if (!settings->observe && is_full(session, settings))
-        return put_off(context, session, settings,
-                       "451 4.3.2 Too many messages at the same time, try again later");
+        return deferred(context, session, settings,
+                        "451 4.3.2 Too many messages at the same time, try again later");
     session->envelope->sender = NULL;
-    postern_milter_session_begin(session, postern_milter_filter_gateway(filter), settings, sender,
+    postern_milter_session_begin(session, postern_milter_runtime_gateway(filter), settings, sender,
                                  parameters_of(arguments));
-    postern_milter_filter_count(filter, 1);
-    g_autoptr(PosternMilterJudgement) judgement = judge_envelope(session);
-    if (judgement == NULL)
+    postern_milter_runtime_count(filter, 1);
+    g_autoptr(PosternMilterOutcome) outcome = judge_envelope(session);
+    if (outcome == NULL)
         return SMFIS_CONTINUE;
-    sfsistat result = postern_milter_answer_reply(context, session, judgement->reply);
+    sfsistat result = postern_milter_answer_reply(context, session, outcome->reply);
     session->messages_refused++;
-    postern_milter_judgement_log(judgement, session, NULL);
+    postern_milter_outcome_log(outcome, session, NULL);
     forget(session);
     return result;
 }
@@ -210,7 +211,8 @@ static sfsistat on_field(SMFICTX *context, char *name, char *value)
 {
     PosternMilterSession *session = session_of(context);
     if (session->transaction != NULL)
-        postern_milter_transaction_add_field(session->transaction, name, value, session->offer.leading_space);
+        postern_milter_transaction_add_field(session->transaction, name, value,
+                                             session->negotiation.leading_space);
     return go_on(session, SMFIP_NR_HDR);
 }
 
@@ -229,7 +231,7 @@ static sfsistat on_body(SMFICTX *context, unsigned char *octets, size_t length)
         return go_on(session, SMFIP_NR_BODY);
     postern_milter_session_end_header(session);
     gboolean more = postern_milter_transaction_add_body(session->transaction, octets, length);
-    return more || !session->offer.skip ? go_on(session, SMFIP_NR_BODY) : SMFIS_SKIP;
+    return more || !session->negotiation.skip ? go_on(session, SMFIP_NR_BODY) : SMFIS_SKIP;
 }
 
 /* TRUE: the findings are there, or too late. FALSE: the mail server is gone. */
@@ -246,30 +248,30 @@ static gboolean await(SMFICTX *context, PosternMilterSession *session)
     return TRUE;
 }
 
-static PosternMilterJudgement *judge(SMFICTX *context, PosternMilterSession *session)
+static PosternMilterOutcome *judge(SMFICTX *context, PosternMilterSession *session)
 {
-    PosternMilterFilter *filter = postern_milter_filter();
+    PosternMilterRuntime *filter = postern_milter_runtime();
     PosternMilterSettings *settings = session->transaction->settings;
     if (session->transaction->extent == POSTERN_MILTER_NO_ROOM)
-        return postern_milter_judgement_put_off(settings,
-                                                "452 4.3.1 No room for this message now, try again later");
+        return postern_milter_outcome_defer(settings,
+                                            "452 4.3.1 No room for this message now, try again later");
     if (session->transaction->choice.differs)
-        return postern_milter_judgement_put_off(settings, OTHER_POLICY);
-    if (!postern_milter_filter_enter(
-            filter, settings, postern_milter_filter_wait_of(session->transaction->choice.client_class)))
-        return postern_milter_judgement_put_off(
-            settings, "451 4.3.2 Too many messages at the same time, try again later");
+        return postern_milter_outcome_defer(settings, OTHER_POLICY);
+    if (!postern_milter_runtime_enter(
+            filter, settings, postern_milter_runtime_wait_of(session->transaction->choice.client_class)))
+        return postern_milter_outcome_defer(settings,
+                                            "451 4.3.2 Too many messages at the same time, try again later");
     postern_log_state("session", session->identifier.text, "body", "inspecting");
     postern_milter_ticket_finish(
         session->ticket, session->transaction->message,
-        postern_milter_choice_checks(&session->transaction->choice, session->envelope));
+        postern_milter_policy_match_checks(&session->transaction->choice, session->envelope));
     gboolean there = await(context, session);
-    postern_milter_filter_leave(filter);
+    postern_milter_runtime_leave(filter);
     if (!there)
-        return postern_milter_judgement_put_off(settings, "451 4.4.2 The mail server has gone away");
+        return postern_milter_outcome_defer(settings, "451 4.4.2 The mail server has gone away");
     char *problem = NULL;
     PosternFindings *findings = postern_milter_ticket_take(session->ticket, &problem);
-    return postern_milter_judgement_new(session, findings, problem);
+    return postern_milter_outcome_new(session, findings, problem);
 }
 
 static sfsistat on_end_of_message(SMFICTX *context)
@@ -281,11 +283,11 @@ static sfsistat on_end_of_message(SMFICTX *context)
     session->queue = g_strdup(macro(context, "i"));
     postern_milter_session_end_header(session);
     postern_milter_transaction_end(session->transaction);
-    g_autoptr(PosternMilterJudgement) judgement = judge(context, session);
-    postern_milter_keep(session, judgement);
-    sfsistat result = postern_milter_answer(context, session, judgement, &failure);
+    g_autoptr(PosternMilterOutcome) outcome = judge(context, session);
+    postern_milter_capture(session, outcome);
+    sfsistat result = postern_milter_answer(context, session, outcome, &failure);
     session->messages_refused += result != SMFIS_ACCEPT && result != SMFIS_DISCARD;
-    postern_milter_judgement_log(judgement, session, failure);
+    postern_milter_outcome_log(outcome, session, failure);
     forget(session);
     return result;
 }

@@ -1,5 +1,5 @@
 /*
- * What libmilter calls. The filter (milter/filter.h) must have been started.
+ * What libmilter calls. The filter (milter/runtime.h) must have been started.
  */
 #pragma once
 

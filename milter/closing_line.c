@@ -1,7 +1,7 @@
 #include "base/limits.h"
 #include "base/log.h"
-#include "judge/findings_log.h"
-#include "milter/judgement.h"
+#include "milter/outcome.h"
+#include "verdict/findings_log.h"
 
 static void add_session(PosternLogLine *line, const PosternMilterSession *session)
 {
@@ -16,7 +16,7 @@ static void add_session(PosternLogLine *line, const PosternMilterSession *sessio
     postern_log_line_add(line, "login", session->envelope->login);
 }
 
-static void add_choice(PosternLogLine *line, const PosternMilterChoice *choice)
+static void add_choice(PosternLogLine *line, const PosternMilterPolicyMatch *choice)
 {
     g_autofree char *origin =
         choice->origin != NULL ? postern_address_to_string(&choice->origin->client) : NULL;
@@ -53,39 +53,39 @@ static void add_verdict(PosternLogLine *line, const PosternVerdict *verdict)
 }
 
 /* Without a verdict on the message: at MAIL, or put off. */
-static void add_refusal(PosternLogLine *line, const PosternMilterJudgement *judgement)
+static void add_refusal(PosternLogLine *line, const PosternMilterOutcome *outcome)
 {
     PosternAction action = POSTERN_ACTION_ACCEPT;
-    if (judgement->reply != NULL)
-        action = judgement->reply[0] == '5' ? POSTERN_ACTION_REJECT : POSTERN_ACTION_TEMPFAIL;
+    if (outcome->reply != NULL)
+        action = outcome->reply[0] == '5' ? POSTERN_ACTION_REJECT : POSTERN_ACTION_TEMPFAIL;
     postern_log_line_add(line, "action", postern_action_name(action));
-    if (judgement->put_off && judgement->reply == NULL) {
+    if (outcome->deferred && outcome->reply == NULL) {
         postern_log_line_add(line, "would", postern_action_name(POSTERN_ACTION_TEMPFAIL));
-        postern_log_line_add(line, "would_reply", judgement->problem);
+        postern_log_line_add(line, "would_reply", outcome->problem);
     }
-    postern_log_line_add(line, "check", judgement->check);
+    postern_log_line_add(line, "check", outcome->check);
 }
 
-void postern_milter_judgement_log(const PosternMilterJudgement *judgement,
-                                  const PosternMilterSession *session, const char *failure)
+void postern_milter_outcome_log(const PosternMilterOutcome *outcome, const PosternMilterSession *session,
+                                const char *failure)
 {
     PosternLogLine *line = postern_log_line_new("message");
-    const char *problem = judgement->problem;
+    const char *problem = outcome->problem;
     add_session(line, session);
     add_envelope(line, session);
-    postern_log_line_add(line, "message_id", judgement->message_id);
-    postern_log_line_add(line, "header_from", judgement->header_from);
-    g_auto(GStrv) words = judgement->findings != NULL ? postern_findings_words(judgement->findings) : NULL;
+    postern_log_line_add(line, "message_id", outcome->message_id);
+    postern_log_line_add(line, "header_from", outcome->header_from);
+    g_auto(GStrv) words = outcome->findings != NULL ? postern_findings_words(outcome->findings) : NULL;
     postern_findings_log(words, line);
-    if (problem == NULL && judgement->findings != NULL)
-        problem = judgement->findings->virus.reason;
+    if (problem == NULL && outcome->findings != NULL)
+        problem = outcome->findings->virus.reason;
     postern_log_line_add(line, "problem", problem);
-    if (judgement->verdict != NULL)
-        add_verdict(line, judgement->verdict);
+    if (outcome->verdict != NULL)
+        add_verdict(line, outcome->verdict);
     else
-        add_refusal(line, judgement);
+        add_refusal(line, outcome);
     postern_log_line_add(line, "failure", failure);
-    postern_log_line_add(line, "reply", judgement->reply);
+    postern_log_line_add(line, "reply", outcome->reply);
     if (session->transaction != NULL)
         postern_log_line_add_number(line, "milliseconds",
                                     (g_get_monotonic_time() - session->transaction->started) / 1000);

@@ -14,10 +14,10 @@
 #include "base/log.h"
 #include "base/privileges.h"
 #include "dns/answers_file.h"
-#include "inspect/confinement.h"
-#include "inspect/monitor.h"
-#include "milter/filter.h"
-#include "milter/place.h"
+#include "inspector_client/confinement.h"
+#include "inspector_client/monitor.h"
+#include "milter/listener.h"
+#include "milter/runtime.h"
 
 /* libmilter's threads need little, and there may be thousands; a sanitizer's need more. */
 #ifdef POSTERN_SANITIZED
@@ -71,7 +71,7 @@ static void reload(Server *server)
     postern_capsule_store_reload(server->capsules, configuration);
     postern_milter_settings_unref(server->settings);
     server->settings = postern_milter_settings_ref(settings);
-    postern_milter_filter_set_settings(postern_milter_filter(), settings);
+    postern_milter_runtime_set_settings(postern_milter_runtime(), settings);
     postern_log(POSTERN_LOG_NOTICE, "the configuration was read again; new messages go by it");
 }
 
@@ -88,7 +88,7 @@ static void on_tick(evutil_socket_t descriptor, short what, void *data)
 {
     Server *server = data;
     server->idle_ticks =
-        postern_milter_filter_under_way(postern_milter_filter()) == 0 ? server->idle_ticks + 1 : 0;
+        postern_milter_runtime_under_way(postern_milter_runtime()) == 0 ? server->idle_ticks + 1 : 0;
     if (server->idle_ticks < 2 && g_get_monotonic_time() < server->drain_until)
         return;
     if (server->idle_ticks >= 2) /* else sessions that are cut off still use it */
@@ -101,12 +101,12 @@ static void drain(Server *server)
 {
     guint timeout_ms = server->settings->configuration->milter.drain_timeout_ms;
     struct timeval tick = {.tv_sec = 0, .tv_usec = TICK_MS * 1000};
-    if (postern_milter_filter_is_draining(postern_milter_filter()))
+    if (postern_milter_runtime_is_draining(postern_milter_runtime()))
         return;
-    postern_milter_filter_drain(postern_milter_filter());
+    postern_milter_runtime_drain(postern_milter_runtime());
     server->drain_until = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
     postern_log(POSTERN_LOG_NOTICE, "draining: %u messages have %u s to get their verdict",
-                postern_milter_filter_under_way(postern_milter_filter()), timeout_ms / 1000);
+                postern_milter_runtime_under_way(postern_milter_runtime()), timeout_ms / 1000);
     server->tick = event_new(server->loop, -1, EV_PERSIST, on_tick, server);
     event_add(server->tick, &tick);
 }
@@ -130,7 +130,7 @@ static void on_orders(evutil_socket_t descriptor, short what, void *data)
         break;
     case POSTERN_MILTER_AT_ONCE:
         postern_log(POSTERN_LOG_NOTICE, "ending at once: %u messages are cut off",
-                    postern_milter_filter_under_way(postern_milter_filter()));
+                    postern_milter_runtime_under_way(postern_milter_runtime()));
         end(0);
         break;
     }
@@ -235,12 +235,12 @@ static gboolean start(Server *server, GError **error)
         return FALSE;
     PosternInspectorClient *client =
         postern_inspector_client_new(server->loop, server->options->inspector_path);
-    PosternMilterNudge *nudge =
-        postern_milter_nudge_new(server->loop, server->settings->configuration->milter.socket);
-    PosternMilterGateway *gateway = postern_milter_gateway_new(server->loop, client, resolver, nudge, error);
-    if (gateway == NULL)
+    PosternMilterWakeUp *wake_up =
+        postern_milter_wake_up_new(server->loop, server->settings->configuration->milter.socket);
+    PosternMilterBridge *bridge = postern_milter_bridge_new(server->loop, client, resolver, wake_up, error);
+    if (bridge == NULL)
         return FALSE;
-    postern_milter_filter_start(gateway, postern_milter_settings_ref(server->settings));
+    postern_milter_runtime_start(bridge, postern_milter_settings_ref(server->settings));
     server->orders =
         event_new(server->loop, server->options->orders, EV_READ | EV_PERSIST, on_orders, server);
     event_add(server->orders, NULL);
@@ -269,7 +269,7 @@ gboolean postern_milter_server_run(const PosternMilterServerOptions *options, GE
     postern_privileges_raise_descriptors();
     server.settings = postern_milter_settings_new(options->configuration, NULL, error);
     if (server.settings == NULL || !load_answers(&server, error) ||
-        !postern_milter_place_open(options->configuration, user, error) ||
+        !postern_milter_listener_open(options->configuration, user, error) ||
         !open_capsules(&server, user, error) || !give_up_rights(&server, user, error) ||
         !start(&server, error))
         return FALSE;

@@ -4,11 +4,11 @@
 #include "base/log.h"
 #include "milter/macros.h"
 
-PosternMilterSession *postern_milter_session_new(const PosternMilterOffer *offer)
+PosternMilterSession *postern_milter_session_new(const PosternMilterNegotiation *negotiation)
 {
     PosternMilterSession *session = g_new0(PosternMilterSession, 1);
     session->identifier = postern_identifier_new();
-    session->offer = *offer;
+    session->negotiation = *negotiation;
     session->envelope = postern_envelope_new();
     session->envelope->session = g_strdup(session->identifier.text);
     session->envelope->esmtp = TRUE;
@@ -40,7 +40,7 @@ void postern_milter_session_free(PosternMilterSession *session)
     g_free(session);
 }
 
-void postern_milter_session_begin(PosternMilterSession *session, PosternMilterGateway *gateway,
+void postern_milter_session_begin(PosternMilterSession *session, PosternMilterBridge *bridge,
                                   PosternMilterSettings *settings, char *sender, char *parameters)
 {
     postern_log_state("session", session->identifier.text, "idle", "envelope");
@@ -48,22 +48,22 @@ void postern_milter_session_begin(PosternMilterSession *session, PosternMilterGa
     session->envelope->sender = sender;
     session->envelope->sender_parameters = parameters;
     session->transaction = postern_milter_transaction_new(settings);
-    PosternMilterChoice *choice = &session->transaction->choice;
-    postern_milter_choice_begin(choice, settings, session->envelope, session->local, session->server);
+    PosternMilterPolicyMatch *choice = &session->transaction->choice;
+    postern_milter_policy_match_begin(choice, settings, session->envelope, session->local, session->server);
     session->ticket =
-        postern_milter_ticket_new(gateway, settings, session->envelope, choice->receiver,
-                                  postern_milter_choice_checks_begun(choice, session->envelope));
+        postern_milter_ticket_new(bridge, settings, session->envelope, choice->receiver,
+                                  postern_milter_policy_match_checks_begun(choice, session->envelope));
 }
 
 /* Where no reply to RCPT is awaited the recipient is the message's, and at its end all of them are put off.
  */
 static gboolean is_of_the_same_policy(PosternMilterSession *session, const char *recipient)
 {
-    PosternMilterChoice *choice = &session->transaction->choice;
-    if (postern_milter_choice_add_recipient(choice, recipient))
+    PosternMilterPolicyMatch *choice = &session->transaction->choice;
+    if (postern_milter_policy_match_add_recipient(choice, recipient))
         return TRUE;
-    choice->differs = choice->differs || !session->offer.recipients;
-    return !session->offer.recipients;
+    choice->differs = choice->differs || !session->negotiation.recipients;
+    return !session->negotiation.recipients;
 }
 
 gboolean postern_milter_session_add_recipient(PosternMilterSession *session, char *recipient)
@@ -94,8 +94,8 @@ void postern_milter_session_end_header(PosternMilterSession *session)
     g_autoptr(PosternMessage) header = postern_milter_transaction_header(session->transaction);
     if (header == NULL)
         return;
-    PosternMilterChoice *choice = &session->transaction->choice;
-    if (postern_milter_choice_find_origin(choice, session->envelope, header))
+    PosternMilterPolicyMatch *choice = &session->transaction->choice;
+    if (postern_milter_policy_match_find_origin(choice, session->envelope, header))
         postern_milter_ticket_envelope(session->ticket, choice->origin);
     postern_milter_ticket_header(session->ticket, header);
 }

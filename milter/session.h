@@ -6,14 +6,14 @@
 
 #include "base/identifier.h"
 #include "mail/envelope.h"
-#include "milter/gateway.h"
-#include "milter/offer.h"
+#include "milter/inspection_bridge.h"
+#include "milter/negotiation.h"
 #include "milter/transaction.h"
 
 typedef struct {
     PosternIdentifier identifier;
     PosternIdentifier message; /* of the message, from MAIL on; before, its text is empty */
-    PosternMilterOffer offer;
+    PosternMilterNegotiation negotiation;
     PosternEnvelope *envelope;
     PosternMilterTransaction *transaction; /* from MAIL to the end of the message, else NULL */
     PosternMilterTicket *ticket;           /* the same */
@@ -28,14 +28,14 @@ typedef struct {
     gint64 started; /* monotonic, microseconds */
 } PosternMilterSession;
 
-PosternMilterSession *postern_milter_session_new(const PosternMilterOffer *offer);
+PosternMilterSession *postern_milter_session_new(const PosternMilterNegotiation *negotiation);
 /* The id of the message, or of the session if there is none; owned by session. */
 const char *postern_milter_session_id(const PosternMilterSession *session);
 void postern_milter_session_free(PosternMilterSession *session);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternMilterSession, postern_milter_session_free)
 
 /* MAIL came, the message has its name, and none is under way: begins it. */
-void postern_milter_session_begin(PosternMilterSession *session, PosternMilterGateway *gateway,
+void postern_milter_session_begin(PosternMilterSession *session, PosternMilterBridge *bridge,
                                   PosternMilterSettings *settings, char *sender, char *parameters);
 
 /*

@@ -8,8 +8,8 @@
 
 #include "base/budget.h"
 #include "base/configuration.h"
-#include "inspect/capsule_store.h"
-#include "judge/policies.h"
+#include "capsule/store.h"
+#include "verdict/policies.h"
 
 typedef struct {
     gint references; /* atomic */

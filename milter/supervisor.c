@@ -13,11 +13,11 @@
 #include "base/descriptor.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "inspect/execute.h"
-#include "inspect/spawn.h"
-#include "judge/policies.h"
-#include "milter/place.h"
+#include "inspector_client/execute.h"
+#include "inspector_client/spawn.h"
+#include "milter/listener.h"
 #include "milter/server.h"
+#include "verdict/policies.h"
 
 #define TICK_MS 250
 #define RESTART_MIN_MS 200
@@ -250,7 +250,7 @@ gboolean postern_milter_supervisor_run(PosternConfiguration *configuration, cons
                      start_inspector(&supervisor, error) && start_server(&supervisor, error) &&
                      supervise(&supervisor, &signals);
     if (supervisor.ever_served)
-        postern_milter_place_remove(supervisor.configuration);
+        postern_milter_listener_remove(supervisor.configuration);
     g_clear_pointer(&supervisor.inspector, postern_inspector_process_free);
     g_clear_pointer(&supervisor.configuration, postern_configuration_free);
     return ended;

@@ -22,7 +22,7 @@ void postern_milter_transaction_free(PosternMilterTransaction *transaction)
     if (transaction == NULL)
         return;
     g_clear_pointer(&transaction->message, postern_message_unref);
-    postern_milter_choice_clear(&transaction->choice);
+    postern_milter_policy_match_clear(&transaction->choice);
     g_clear_pointer(&transaction->settings, postern_milter_settings_unref);
     g_string_free(transaction->pending, TRUE);
     g_free(transaction);

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "mail/message.h"
-#include "milter/choice.h"
+#include "milter/policy_match.h"
 
 typedef enum {
     POSTERN_MILTER_WHOLE,   /* all of it is here, so far */
@@ -15,7 +15,7 @@ typedef enum {
 
 typedef struct {
     PosternMilterSettings *settings;
-    PosternMilterChoice choice;
+    PosternMilterPolicyMatch choice;
     PosternMessage *message; /* never NULL unless extent is NO_ROOM */
     PosternMilterExtent extent;
     guint64 octets;    /* that have come, kept or not; of a body that was skipped not all */

@@ -1,6 +1,6 @@
 #include "base/program.h"
 #include "dns/resolver.h"
-#include "inspect/spawn.h"
+#include "inspector_client/spawn.h"
 #include "proxy/server.h"
 #include "proxy/settings.h"
 

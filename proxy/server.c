@@ -12,11 +12,11 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/privileges.h"
-#include "inspect/confinement.h"
-#include "inspect/monitor.h"
-#include "inspect/spawn.h"
-#include "proxy/listener.h"
-#include "proxy/thread.h"
+#include "inspector_client/confinement.h"
+#include "inspector_client/monitor.h"
+#include "inspector_client/spawn.h"
+#include "proxy/connection/listener.h"
+#include "proxy/connection/thread.h"
 
 #define TICK_MS 250
 #define AT_ONCE_MS 1000 /* for the closing lines of what is cut off */
@@ -28,7 +28,7 @@ typedef struct {
     PosternAnswersFile *answers;
     PosternClientTable *clients;
     PosternCapsuleStore *capsules; /* or NULL */
-    PosternProblem *problem;
+    PosternBackendStatus *problem;
     PosternResolverHealth *health;
     PosternInspectorProcess *inspector; /* a private one, or NULL */
     PosternInspectorMonitor *monitor;   /* or NULL: nothing is inspected */
@@ -332,7 +332,7 @@ static void server_clear(Server *server)
     g_clear_pointer(&server->monitor, postern_inspector_monitor_free);
     g_clear_pointer(&server->inspector, postern_inspector_process_free);
     g_clear_pointer(&server->clients, postern_client_table_free);
-    g_clear_pointer(&server->problem, postern_problem_free);
+    g_clear_pointer(&server->problem, postern_backend_status_free);
     g_clear_pointer(&server->health, postern_resolver_health_free);
     g_clear_pointer(&server->answers, postern_answers_file_unref);
     g_clear_pointer(&server->settings, postern_proxy_settings_unref);
@@ -371,7 +371,7 @@ gboolean postern_server_run(PosternConfiguration *configuration, const char *pat
     Server server = {.path = path,
                      .threads = g_ptr_array_new(),
                      .clients = postern_client_table_new(),
-                     .problem = postern_problem_new(),
+                     .problem = postern_backend_status_new(),
                      .health = postern_resolver_health_new(report_dns, NULL)};
     evthread_use_pthreads();
     signal(SIGPIPE, SIG_IGN);

@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include "base/build.h"
-#include "base/configuration_agreement.h"
 #include "base/configuration_check.h"
-#include "base/configuration_mistakes.h"
+#include "base/configuration_cross_checks.h"
+#include "base/configuration_diagnostics.h"
 #include "base/configuration_names.h"
 #include "base/configuration_policies.h"
 #include "base/configuration_scan.h"
@@ -74,7 +74,7 @@ void postern_configuration_free(PosternConfiguration *configuration)
 typedef struct {
     PosternConfiguration *configuration;
     GKeyFile *file;
-    PosternMistakes *mistakes;
+    PosternDiagnostics *diagnostics;
     gboolean all_right; /* no value is wrong; a wrong one is still the default */
 } Reading;
 
@@ -86,20 +86,20 @@ static gboolean read_key(Reading *reading, const char *group, const char *key, c
     const PosternOption *option = postern_configuration_find(rows, key);
 
     if (option == NULL) {
-        postern_configuration_add_unknown_key(reading->mistakes, group, rows, key);
+        postern_configuration_add_unknown_key(reading->diagnostics, group, rows, key);
         return TRUE;
     }
     g_autoptr(GError) escapes = NULL;
     g_autofree char *value = g_key_file_get_string(reading->file, group, key, &escapes);
     if (value == NULL || escapes != NULL) {
-        postern_mistakes_add(reading->mistakes, group, key,
-                             "has a backslash that means nothing: write \\\\ for one");
+        postern_diagnostics_add(reading->diagnostics, group, key,
+                                "has a backslash that means nothing: write \\\\ for one");
         return FALSE;
     }
     gpointer place = postern_configuration_policies_place(reading->configuration, policy, option);
     if (!postern_configuration_value_set(place, option, value, &error)) {
-        postern_mistakes_add(reading->mistakes, group, key, "%s%s", error->message,
-                             strstr(value, " #") != NULL ? " (a comment needs a line of its own)" : "");
+        postern_diagnostics_add(reading->diagnostics, group, key, "%s%s", error->message,
+                                strstr(value, " #") != NULL ? " (a comment needs a line of its own)" : "");
         return FALSE;
     }
     return TRUE;
@@ -118,15 +118,15 @@ static void read_policy(Reading *reading, const char *group)
     GHashTable *policies = reading->configuration->policies;
 
     if (*policy == '\0') {
-        postern_mistakes_add(reading->mistakes, group, NULL,
-                             "is no policy: write [policy NAME], NAME of at most %d letters, digits, '-' "
-                             "and '_'",
-                             POSTERN_POLICY_NAME_MAX_OCTETS);
+        postern_diagnostics_add(reading->diagnostics, group, NULL,
+                                "is no policy: write [policy NAME], NAME of at most %d letters, digits, '-' "
+                                "and '_'",
+                                POSTERN_POLICY_NAME_MAX_OCTETS);
         return;
     }
     if (!g_hash_table_contains(policies, policy) && g_hash_table_size(policies) >= POSTERN_POLICIES_MAX) {
-        postern_mistakes_add(reading->mistakes, group, NULL, "is one too many: there may be %d policies",
-                             POSTERN_POLICIES_MAX);
+        postern_diagnostics_add(reading->diagnostics, group, NULL,
+                                "is one too many: there may be %d policies", POSTERN_POLICIES_MAX);
         return;
     }
     postern_configuration_policies_add(reading->configuration, policy);
@@ -134,10 +134,10 @@ static void read_policy(Reading *reading, const char *group)
 }
 
 /* Policies come last, wherever they stand: they begin with what [policy] says. */
-static void read_file(PosternConfiguration *configuration, GKeyFile *file, PosternMistakes *mistakes)
+static void read_file(PosternConfiguration *configuration, GKeyFile *file, PosternDiagnostics *diagnostics)
 {
     g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
-    Reading reading = {configuration, file, mistakes, TRUE};
+    Reading reading = {configuration, file, diagnostics, TRUE};
 
     for (char **group = groups; *group != NULL; group++) {
         if (postern_configuration_policy_of_group(*group) != NULL)
@@ -145,7 +145,7 @@ static void read_file(PosternConfiguration *configuration, GKeyFile *file, Poste
         if (postern_configuration_has_group(*group))
             read_group(&reading, *group, NULL);
         else
-            postern_configuration_add_unknown_group(mistakes, *group);
+            postern_configuration_add_unknown_group(diagnostics, *group);
     }
     postern_configuration_policies_add(configuration, POSTERN_POLICY_SUBMISSION);
     for (char **group = groups; *group != NULL; group++)
@@ -153,7 +153,7 @@ static void read_file(PosternConfiguration *configuration, GKeyFile *file, Poste
             read_policy(&reading, *group);
     /* A wrong value is still the default here, which may contradict what was meant. */
     if (reading.all_right)
-        postern_configuration_agree(configuration, mistakes);
+        postern_configuration_agree(configuration, diagnostics);
 }
 
 static gboolean check_encoding(const char *text, gsize length, const char *name, GError **error)
@@ -182,11 +182,11 @@ PosternConfiguration *postern_configuration_parse(const char *text, gsize length
     if (!check_encoding(text, length, name, error))
         return NULL;
     g_autoptr(PosternConfiguration) configuration = new_with_defaults();
-    g_autoptr(PosternMistakes) mistakes = postern_mistakes_new(name);
-    g_autoptr(GKeyFile) file = postern_configuration_scan(text, length, mistakes);
+    g_autoptr(PosternDiagnostics) diagnostics = postern_diagnostics_new(name);
+    g_autoptr(GKeyFile) file = postern_configuration_scan(text, length, diagnostics);
 
-    read_file(configuration, file, mistakes);
-    if (!postern_mistakes_none(mistakes, error))
+    read_file(configuration, file, diagnostics);
+    if (!postern_diagnostics_none(diagnostics, error))
         return NULL;
     name_host(configuration);
     return g_steal_pointer(&configuration);
@@ -248,7 +248,7 @@ PosternConfiguration *postern_configuration_load(const char *path, GError **erro
     return postern_configuration_parse(text->str, text->len, path, error);
 }
 
-char *postern_configuration_approval(const char *path)
+char *postern_configuration_ok_message(const char *path)
 {
     if (path == NULL && has_no_file())
         return g_strdup("there is no " POSTERN_CONFIGURATION_FILE ": all options have their defaults");

@@ -10,7 +10,7 @@
 /*
  * The values, all set. Strings and lists are owned by the configuration; a list is a NULL-terminated array,
  * never NULL. Choices are indices into the row's list of choices, which for [policy] actions is the order of
- * PosternAction (judge/policy.h).
+ * PosternAction (verdict/policy.h).
  */
 
 /*
@@ -92,11 +92,11 @@ typedef struct {
         gboolean relay_probe;
         char *relay_probe_client;    /* an address, or "" */
         char *relay_probe_recipient; /* a mailbox, or "" */
-        guint bare_newline; /* PosternBareNewline */
+        guint bare_newline;          /* PosternBareNewline */
         gboolean refuse_nul;
         gboolean refuse_long_lines;
         gboolean strict_envelopes;
-        guint role;         /* PosternProxyRole */
+        guint role; /* PosternProxyRole */
         char **submission_listen;
         char **trusted_clients;
         guint filter_timeout_ms;
@@ -236,7 +236,7 @@ typedef struct {
      */
     const char *trust;
     gboolean trust_of_peers; /* only who connects to the proxy can be among them */
-    guint reload;        /* mask of PosternReload */
+    guint reload;            /* mask of PosternReload */
 } PosternOption;
 
 /* The table, and its length in *ret_length. */
@@ -274,7 +274,7 @@ PosternConfiguration *postern_configuration_parse(const char *text, gsize length
  * What --check-config says of a file without mistakes, or, for NULL where there is no compiled-in file, that
  * the defaults hold; a new string, one line without its end.
  */
-char *postern_configuration_approval(const char *path);
+char *postern_configuration_ok_message(const char *path);
 
 void postern_configuration_free(PosternConfiguration *configuration);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternConfiguration, postern_configuration_free)

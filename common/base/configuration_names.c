@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/configuration_policies.h"
-#include "base/nearest.h"
+#include "base/suggestion.h"
 
 /* The groups, or the keys of group where it is not NULL; the container is the caller's. */
 static GPtrArray *list_names(const char *group)
@@ -53,39 +53,42 @@ static char *guess_policy(const char *group)
     g_autofree char *name =
         g_strconcat(POSTERN_POLICY_GROUP " ", group + length + (group[length] != '\0' ? 1 : 0), NULL);
     const char *policy = postern_configuration_policy_of_group(name);
-    if (postern_nearest_name(word, candidates) == NULL || policy == NULL || *policy == '\0')
+    if (postern_suggestion_for_name(word, candidates) == NULL || policy == NULL || *policy == '\0')
         return NULL;
     return g_steal_pointer(&name);
 }
 
-void postern_configuration_add_unknown_group(PosternMistakes *mistakes, const char *group)
+void postern_configuration_add_unknown_group(PosternDiagnostics *diagnostics, const char *group)
 {
     g_autoptr(GPtrArray) names = list_names(NULL);
     g_autofree char *policy = guess_policy(group);
     const char *nearest =
-        policy != NULL ? policy : postern_nearest_name(group, (const char *const *)names->pdata);
+        policy != NULL ? policy : postern_suggestion_for_name(group, (const char *const *)names->pdata);
     g_autofree char *all = g_strjoinv(", ", (char **)names->pdata);
 
     if (nearest != NULL)
-        postern_mistakes_add(mistakes, group, NULL, "there is no such group (did you mean '%s'?)", nearest);
+        postern_diagnostics_add(diagnostics, group, NULL, "there is no such group (did you mean '%s'?)",
+                                nearest);
     else
-        postern_mistakes_add(mistakes, group, NULL,
-                             "there is no such group; there are %s, and policies of your own, [policy NAME]",
-                             all);
+        postern_diagnostics_add(
+            diagnostics, group, NULL,
+            "there is no such group; there are %s, and policies of your own, [policy NAME]", all);
 }
 
-void postern_configuration_add_unknown_key(PosternMistakes *mistakes, const char *group, const char *rows,
-                                           const char *key)
+void postern_configuration_add_unknown_key(PosternDiagnostics *diagnostics, const char *group,
+                                           const char *rows, const char *key)
 {
     g_autoptr(GPtrArray) names = list_names(rows);
-    const char *nearest = postern_nearest_name(key, (const char *const *)names->pdata);
+    const char *nearest = postern_suggestion_for_name(key, (const char *const *)names->pdata);
     const PosternOption *elsewhere = postern_configuration_find(NULL, key);
 
     if (elsewhere != NULL)
-        postern_mistakes_add(mistakes, group, key, "there is no such key here (did you mean '%s' of [%s]?)",
-                             key, elsewhere->group);
+        postern_diagnostics_add(diagnostics, group, key,
+                                "there is no such key here (did you mean '%s' of [%s]?)", key,
+                                elsewhere->group);
     else if (nearest != NULL)
-        postern_mistakes_add(mistakes, group, key, "there is no such key (did you mean '%s'?)", nearest);
+        postern_diagnostics_add(diagnostics, group, key, "there is no such key (did you mean '%s'?)",
+                                nearest);
     else
-        postern_mistakes_add(mistakes, group, key, "there is no such key; --dump-config shows all");
+        postern_diagnostics_add(diagnostics, group, key, "there is no such key; --dump-config shows all");
 }

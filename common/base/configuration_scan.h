@@ -4,10 +4,10 @@
  */
 #pragma once
 
-#include "base/configuration_mistakes.h"
+#include "base/configuration_diagnostics.h"
 
 /*
  * The groups and keys of text (valid UTF-8, length octets) as a key file without what is no group, no key or
  * a second one; each of these is added to mistakes. A new key file.
  */
-GKeyFile *postern_configuration_scan(const char *text, gsize length, PosternMistakes *mistakes);
+GKeyFile *postern_configuration_scan(const char *text, gsize length, PosternDiagnostics *diagnostics);

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/configuration_mistakes.h"
+#include "base/configuration_diagnostics.h"
 #include "base/milter_socket.h"
 #include "base/signature_files.h"
 
@@ -74,10 +74,10 @@ static const char *problem_of_folder(const char *path)
     return S_ISDIR(status.st_mode) ? NULL : "is no folder";
 }
 
-static void add(PosternMistakes *mistakes, gsize row, const char *what, const char *problem)
+static void add(PosternDiagnostics *diagnostics, gsize row, const char *what, const char *problem)
 {
     if (problem != NULL)
-        postern_mistakes_add(mistakes, rows[row].group, rows[row].key, "'%s': %s", what, problem);
+        postern_diagnostics_add(diagnostics, rows[row].group, rows[row].key, "'%s': %s", what, problem);
 }
 
 /* What stands in the place of what is made; a log may well go to a pipe or to a device. */
@@ -95,83 +95,83 @@ static const char *problem_of_made(const char *path, Need need)
     return S_ISDIR(status.st_mode) ? "is a folder; a file is meant" : NULL;
 }
 
-static void check_made(PosternMistakes *mistakes, gsize row, const char *path, Need need)
+static void check_made(PosternDiagnostics *diagnostics, gsize row, const char *path, Need need)
 {
     if (!g_path_is_absolute(path))
         return;
     g_autofree char *folder = g_path_get_dirname(path);
     const char *problem = problem_of_folder(folder);
     if (problem != NULL)
-        add(mistakes, row, folder, problem);
+        add(diagnostics, row, folder, problem);
     else
-        add(mistakes, row, path, problem_of_made(path, need));
+        add(diagnostics, row, path, problem_of_made(path, need));
 }
 
-static void check_milter_socket(PosternMistakes *mistakes, gsize row, const char *text)
+static void check_milter_socket(PosternDiagnostics *diagnostics, gsize row, const char *text)
 {
     g_autoptr(PosternMilterSocket) place = postern_milter_socket_parse(text, NULL);
     if (place != NULL && place->path != NULL)
-        check_made(mistakes, row, place->path, MAKES_SOCKET);
+        check_made(diagnostics, row, place->path, MAKES_SOCKET);
 }
 
 /* The default user may be missing: a daemon that was never installed runs as nobody, and says so. */
-static void check_user(PosternMistakes *mistakes, gsize row, const char *user)
+static void check_user(PosternDiagnostics *diagnostics, gsize row, const char *user)
 {
     const PosternOption *option = find_option(rows[row].group, rows[row].key);
     const struct passwd *entry = getpwnam(user);
     if (entry == NULL && strcmp(option->initial, user) != 0)
-        add(mistakes, row, user, "there is no such user on this machine");
+        add(diagnostics, row, user, "there is no such user on this machine");
     if (entry != NULL && (entry->pw_uid == 0 || entry->pw_gid == 0))
-        add(mistakes, row, user, "is root, or of root's group: name another user");
+        add(diagnostics, row, user, "is root, or of root's group: name another user");
 }
 
-static void check_row(PosternMistakes *mistakes, gsize row, const char *value)
+static void check_row(PosternDiagnostics *diagnostics, gsize row, const char *value)
 {
     Need need = rows[row].need;
     switch (need) {
     case NEEDS_FILE:
-        add(mistakes, row, value, problem_of_file(value));
+        add(diagnostics, row, value, problem_of_file(value));
         break;
     case NEEDS_FOLDER:
-        add(mistakes, row, value, problem_of_folder(value));
+        add(diagnostics, row, value, problem_of_folder(value));
         break;
     case MAKES_FILE:
     case MAKES_FOLDER:
     case MAKES_SOCKET:
-        check_made(mistakes, row, value, need);
+        check_made(diagnostics, row, value, need);
         break;
     case NEEDS_USER:
-        check_user(mistakes, row, value);
+        check_user(diagnostics, row, value);
         break;
     case NEEDS_GROUP:
         if (getgrnam(value) == NULL)
-            add(mistakes, row, value, "there is no such group on this machine");
+            add(diagnostics, row, value, "there is no such group on this machine");
         break;
     case MAKES_MILTER_SOCKET:
-        check_milter_socket(mistakes, row, value);
+        check_milter_socket(diagnostics, row, value);
         break;
     }
 }
 
-static void check_signatures(PosternMistakes *mistakes, const PosternConfiguration *configuration)
+static void check_signatures(PosternDiagnostics *diagnostics, const PosternConfiguration *configuration)
 {
     g_autofree char *path = NULL, *problem = NULL;
     if (configuration->virus.scan && postern_signature_files_look(configuration->virus.database, &path,
                                                                   &problem) == POSTERN_SIGNATURES_UNUSABLE)
-        postern_mistakes_add(mistakes, "virus", "database", "%s", problem);
+        postern_diagnostics_add(diagnostics, "virus", "database", "%s", problem);
 }
 
 gboolean postern_configuration_check_surroundings(const PosternConfiguration *configuration,
                                                   const char *program, const char *name, GError **error)
 {
-    g_autoptr(PosternMistakes) mistakes = postern_mistakes_new(name);
+    g_autoptr(PosternDiagnostics) diagnostics = postern_diagnostics_new(name);
     for (gsize row = 0; row < G_N_ELEMENTS(rows); row++) {
         const PosternOption *option = find_option(rows[row].group, rows[row].key);
         g_return_val_if_fail(option != NULL, FALSE);
         const char *value = *(char *const *)postern_configuration_place(configuration, NULL, option);
         if (value[0] != '\0' && (rows[row].program == NULL || strcmp(rows[row].program, program) == 0))
-            check_row(mistakes, row, value);
+            check_row(diagnostics, row, value);
     }
-    check_signatures(mistakes, configuration);
-    return postern_mistakes_none(mistakes, error);
+    check_signatures(diagnostics, configuration);
+    return postern_diagnostics_none(diagnostics, error);
 }

@@ -110,7 +110,7 @@ static const char *const *list_at(const PosternConfiguration *configuration, con
 
 /* policy: NULL, or NAME of [policy NAME]. */
 static void check_list(const PosternConfiguration *configuration, const char *policy,
-                       const PosternOption *option, PosternMistakes *mistakes)
+                       const PosternOption *option, PosternDiagnostics *diagnostics)
 {
     const char *const *list = list_at(configuration, policy, option);
     g_autofree char *group = policy != NULL ? g_strdup_printf("%s %s", option->group, policy) : NULL;
@@ -123,9 +123,9 @@ static void check_list(const PosternConfiguration *configuration, const char *po
     }
     g_autofree char *who =
         alone != NULL ? g_strdup_printf("'%s' is", alone) : g_strdup("all of them together are");
-    postern_mistakes_add(mistakes, group != NULL ? group : option->group, option->key,
-                         "%s everybody: %s (name the networks that are meant%s)", who, option->trust,
-                         option->trust_of_peers ? ", or listen on loopback addresses alone" : "");
+    postern_diagnostics_add(diagnostics, group != NULL ? group : option->group, option->key,
+                            "%s everybody: %s (name the networks that are meant%s)", who, option->trust,
+                            option->trust_of_peers ? ", or listen on loopback addresses alone" : "");
 }
 
 /* What a policy only has from [policy] is said there. */
@@ -136,7 +136,7 @@ static gboolean is_inherited(const PosternConfiguration *configuration, const ch
 }
 
 void postern_configuration_check_trust(const PosternConfiguration *configuration, gboolean all_loopback,
-                                       PosternMistakes *mistakes)
+                                       PosternDiagnostics *diagnostics)
 {
     gsize length;
     const PosternOption *options = postern_configuration_options(&length);
@@ -145,9 +145,9 @@ void postern_configuration_check_trust(const PosternConfiguration *configuration
         const PosternOption *option = &options[i];
         if (option->trust == NULL || (option->trust_of_peers && all_loopback))
             continue;
-        check_list(configuration, NULL, option, mistakes);
+        check_list(configuration, NULL, option, diagnostics);
         for (guint j = 0; j < names->len && strcmp(option->group, POSTERN_POLICY_GROUP) == 0; j++)
             if (!is_inherited(configuration, names->pdata[j], option))
-                check_list(configuration, names->pdata[j], option, mistakes);
+                check_list(configuration, names->pdata[j], option, diagnostics);
     }
 }

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "base/configuration.h"
-#include "base/configuration_mistakes.h"
+#include "base/configuration_diagnostics.h"
 
 /*
  * Whether networks, "ADDRESS" or "ADDRESS/BITS" each, NULL-terminated, add up to so many of the public IPv4
@@ -21,4 +21,4 @@ gboolean postern_networks_are_everybody(const char *const *networks);
  * addresses alone.
  */
 void postern_configuration_check_trust(const PosternConfiguration *configuration, gboolean all_loopback,
-                                       PosternMistakes *mistakes);
+                                       PosternDiagnostics *diagnostics);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/nearest.h"
+#include "base/suggestion.h"
 
 typedef struct {
     const char *name;
@@ -138,7 +138,7 @@ static gboolean parse_choice(const PosternOption *option, const char *text, guin
         }
     }
     g_autofree char *range = postern_option_range(option);
-    const char *nearest = postern_nearest_name(text, option->choices);
+    const char *nearest = postern_suggestion_for_name(text, option->choices);
     if (nearest == NULL)
         return refuse(error, "'%s' is not %s", text, range);
     return refuse(error, "'%s' is not %s (did you mean '%s'?)", text, range, nearest);

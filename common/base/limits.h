@@ -15,8 +15,8 @@
 #define POSTERN_COMMANDS_WITHOUT_MAIL_MAX 20
 #define POSTERN_REFUSALS_MAX 1000 /* 4xx and 5xx of ours in one session, mistakes of the client or not */
 #define POSTERN_REFUSED_RECIPIENTS_MAX 100000 /* that [proxy] max_refused_recipients may be */
-#define POSTERN_ERRORS_MAX 10     /* 5xx replies before a client is let go with 421 */
-#define POSTERN_PIPELINE_MAX_OCTETS 65536 /* unread input of a client that we are not ready for */
+#define POSTERN_ERRORS_MAX 10                 /* 5xx replies before a client is let go with 421 */
+#define POSTERN_PIPELINE_MAX_OCTETS 65536     /* unread input of a client that we are not ready for */
 
 /* SMTP, what a back-end sends. */
 #define POSTERN_REPLY_LINE_MAX_OCTETS 2048 /* RFC 5321 4.5.3.1.5 asks for 512 */
@@ -40,7 +40,7 @@
 #define POSTERN_BUDGET_ASSURED_OCTETS 65536
 #define POSTERN_MESSAGE_PAGE_OCTETS 4096    /* what a small message is charged in */
 #define POSTERN_RECIPIENT_CHARGE_OCTETS 256 /* what a recipient is charged, beside its text */
-#define POSTERN_RECEIVED_FIELDS_MAX 100    /* RFC 5321 6.3 counts as many a loop */
+#define POSTERN_RECEIVED_FIELDS_MAX 100     /* RFC 5321 6.3 counts as many a loop */
 #define POSTERN_HEADER_EDITS_MAX 64
 #define POSTERN_HEADER_EDIT_MAX_OCTETS 65536
 #define POSTERN_MIME_DEPTH_MAX 100
@@ -59,8 +59,9 @@
 #define POSTERN_RECORDS_PER_ANSWER_MAX 256
 #define POSTERN_RECORD_MAX_OCTETS 65535          /* RFC 1035 3.2.1, RDLENGTH */
 #define POSTERN_ANSWERS_MAX_OCTETS (1024 * 1024) /* of one message, without the small ones: */
-#define POSTERN_ANSWER_SMALL_OCTETS 2048 /* such answers always have room; records of DMARC and keys are so  \
-                                          */
+#define POSTERN_ANSWER_SMALL_OCTETS                                                                          \
+    2048 /* such answers always have room; records of DMARC and keys are so                                  \
+          */
 #define POSTERN_ANSWERS_FILE_MAX_OCTETS (16 * 1024 * 1024)
 #define POSTERN_CNAME_CHAIN_MAX 8 /* RFC 1034 5.2.2: chains are followed, loops caught */
 #define POSTERN_RESOLVER_CACHE_MIN_OCTETS (64 * 1024)
@@ -95,8 +96,8 @@
 #define POSTERN_DKIM_SIGNATURES_LISTED_MAX 15
 #define POSTERN_DKIM_TAGS_MAX 256 /* of one field or record; RFC 6376 3.5 names 14 */
 #define POSTERN_DKIM_CLOCK_DRIFT_SECONDS 300
-#define POSTERN_DKIM_KEYS_TRIED_MAX 8       /* records at one selector; RFC 6376 3.6.2.2 */
-#define POSTERN_DKIM_FIELDS_READ_MAX 1000 /* of the signatures; the first and the last of more */
+#define POSTERN_DKIM_KEYS_TRIED_MAX 8         /* records at one selector; RFC 6376 3.6.2.2 */
+#define POSTERN_DKIM_FIELDS_READ_MAX 1000     /* of the signatures; the first and the last of more */
 #define POSTERN_DKIM_NAMES_BY_LIBRARY_MAX 100 /* in h=; with more the library finds right ones wrong */
 
 /* DMARC and ARC. */
@@ -138,9 +139,9 @@
 /* The virus scan. */
 #define POSTERN_VIRUS_UNPACKED_FACTOR 4 /* so many times the largest message is unpacked in all */
 #define POSTERN_VIRUS_SCANS_MAX 20000   /* files and enclosed messages of one that are scanned apart */
-#define POSTERN_VIRUS_ROOM_MIN_OCTETS (1024 * 1024)
-#define POSTERN_VIRUS_ROOM_DESCRIPTORS 64                   /* 17 levels of archive hold at most 3 each */
-#define POSTERN_VIRUS_ROOM_MEMORY_OCTETS (64 * 1024 * 1024) /* beside what is unpacked */
+#define POSTERN_VIRUS_SCAN_MIN_OCTETS (1024 * 1024)
+#define POSTERN_VIRUS_SCAN_DESCRIPTORS 64                   /* 17 levels of archive hold at most 3 each */
+#define POSTERN_VIRUS_SCAN_MEMORY_OCTETS (64 * 1024 * 1024) /* beside what is unpacked */
 
 #define POSTERN_SIGNATURES_SETTLE_MS 2000 /* new files are loaded once they have not changed for so long */
 
@@ -175,16 +176,16 @@
 #define POSTERN_INSPECTOR_TEMPLATE_START_SECONDS 300 /* until a template must have loaded all signatures */
 #define POSTERN_INSPECTOR_TEMPLATE_END_MS 2000       /* that it has to end when it is bidden to */
 #define POSTERN_INSPECTOR_END_MS 4000                /* the same of an inspector that a program has started */
-#define POSTERN_RESTART_PAUSE_MAX_MS 60000 /* before an inspector that keeps ending is started again */
-#define POSTERN_INSPECTOR_START_FAILURES_MAX 3       /* of workers in a row: the template is exec'd anew */
-#define POSTERN_INSPECTOR_UNAVAILABLE_SECONDS 5      /* that requests wait once no worker can be had */
+#define POSTERN_RESTART_PAUSE_MAX_MS 60000      /* before an inspector that keeps ending is started again */
+#define POSTERN_INSPECTOR_START_FAILURES_MAX 3  /* of workers in a row: the template is exec'd anew */
+#define POSTERN_INSPECTOR_UNAVAILABLE_SECONDS 5 /* that requests wait once no worker can be had */
 
 /* Connections. */
 #define POSTERN_THREADS_MAX 64
 #define POSTERN_CONNECTIONS_MAX 1000000
 #define POSTERN_MILTER_WAITING_MAX 4096 /* threads of the milter that wait for a verdict */
 #define POSTERN_MILTER_COMMAND_MAX_OCTETS (2 * 1024 * 1024) /* one header field may be all of the header */
-#define POSTERN_MILTER_OFFERS_MAX 65536 /* connections whose negotiation is remembered */
+#define POSTERN_MILTER_NEGOTIATIONS_MAX 65536               /* connections whose negotiation is remembered */
 #define POSTERN_LISTENERS_MAX 32
 #define POSTERN_BACKENDS_MAX 64
 
@@ -196,7 +197,7 @@
 #define POSTERN_BORROW_REPEATS_MAX 4 /* times that one envelope is told anew, before its end */
 /* a back-end is not borrowed before the client's name is known or was looked for so long */
 #define POSTERN_CLIENT_NAME_WAIT_MS 3000
-#define POSTERN_DATA_RATE_SECONDS 60    /* that [proxy] min_data_rate is an average of */
+#define POSTERN_DATA_RATE_SECONDS 60 /* that [proxy] min_data_rate is an average of */
 /* while memory for messages is crowded: in that time so much must come that what a message holds would come
  * in POSTERN_DATA_RATE_SECONDS */
 #define POSTERN_DATA_CROWDED_SECONDS 5
@@ -210,9 +211,9 @@
 
 /* Log and configuration. */
 #define POSTERN_LOG_LINE_MAX_OCTETS 4096
-#define POSTERN_LOG_PREFIX_MAX_OCTETS 160 /* of it: time stamp, program, process, level */
-#define POSTERN_REFUSED_RECIPIENTS_LOGGED_MAX 100 /* of one message, a line each; the rest is counted */
-#define POSTERN_LOG_VALUE_MAX_OCTETS 512 /* one peer-supplied value, before escapes */
+#define POSTERN_LOG_PREFIX_MAX_OCTETS 160              /* of it: time stamp, program, process, level */
+#define POSTERN_REFUSED_RECIPIENTS_LOGGED_MAX 100      /* of one message, a line each; the rest is counted */
+#define POSTERN_LOG_VALUE_MAX_OCTETS 512               /* one peer-supplied value, before escapes */
 #define POSTERN_LOG_QUEUE_MAX_OCTETS (4 * 1024 * 1024) /* lines that wait for a slow reader of the log */
 #define POSTERN_LOG_FINISH_MS 2000                     /* that they have to get out when the program ends */
 #define POSTERN_LOG_TICK_MS 1000
@@ -221,14 +222,14 @@
 #define POSTERN_LOG_REPEAT_ALL_MAX 1000
 #define POSTERN_LOG_REPEAT_KEYS_MAX 2000
 #define POSTERN_CONFIGURATION_FILE_MAX_OCTETS (1024 * 1024)
-#define POSTERN_CONFIGURATION_MISTAKES_MAX 100     /* named in one error; the rest are counted */
+#define POSTERN_CONFIGURATION_DIAGNOSTICS_MAX 100  /* named in one error; the rest are counted */
 #define POSTERN_CONFIGURATION_TEXT_MAX_OCTETS 4095 /* one value, a path at most */
 #define POSTERN_CONFIGURATION_NAME_MAX_OCTETS 64   /* a group or key that a suggestion is looked for */
 #define POSTERN_CONFIGURATION_DURATION_MAX_MS (24 * 3600 * 1000)
 #define POSTERN_SOCKET_PATH_MAX_OCTETS 107 /* unix(7), without the NUL */
 #define POSTERN_LIST_ITEMS_MAX 1000
 #define POSTERN_TRUST_PUBLIC_PARTS 4 /* a list of trust holds less than one in so many public addresses */
-#define POSTERN_POLICIES_MAX 100              /* groups [policy NAME] */
+#define POSTERN_POLICIES_MAX 100     /* groups [policy NAME] */
 #define POSTERN_POLICY_NAME_MAX_OCTETS 32     /* NAME of [policy NAME] */
 #define POSTERN_RECIPIENT_POLICIES_MAX 100000 /* lines of [clients] recipients with a policy */
 #define POSTERN_RECIPIENTS_FILE_MAX_OCTETS (32 * 1024 * 1024)

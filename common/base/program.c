@@ -59,7 +59,7 @@ static int check(const PosternProgram *program, PosternConfiguration *configurat
     }
     if (!program->check(configuration, path, &error))
         return fail(program, error, EX_CONFIG);
-    g_autofree char *approval = postern_configuration_approval(path);
+    g_autofree char *approval = postern_configuration_ok_message(path);
     g_print("%s\n", approval);
     return EXIT_SUCCESS;
 }

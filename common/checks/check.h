@@ -6,9 +6,9 @@
 #pragma once
 
 #include "dns/answers.h"
-#include "judge/findings.h"
 #include "mail/envelope.h"
 #include "mail/header.h"
+#include "verdict/findings.h"
 
 /*
  * SPF, RFC 7208. MAIL FROM where it has a domain, else HELO as postmaster@HELO (2.4). receiver is %{r},
@@ -53,7 +53,7 @@ void postern_dkim_engine_accept_partial_body(PosternDkimEngine *engine);
  * octet of the body changed. It also loads what OpenSSL loads lazily. FALSE and error with what was found
  * instead.
  */
-gboolean postern_dkim_engine_prove(PosternDkimEngine *engine, GError **error);
+gboolean postern_dkim_engine_self_test(PosternDkimEngine *engine, GError **error);
 
 /*
  * Notes in answers the questions that verifying the first POSTERN_DKIM_SIGNATURES_MAX signatures of header
@@ -78,7 +78,7 @@ int postern_check_dkim(PosternDkimEngine *engine, const char *octets, gsize leng
  * DMARC, RFC 9989: who the authors are (From), what the owners of their domains ask for, and the
  * Organizational Domains that alignment will compare (tree walks, 4.10), of the authors, of what SPF checks
  * in envelope, and of d= of the first POSTERN_DKIM_SIGNATURES_MAX signatures. Needs neither the body nor the
- * results of SPF and DKIM: those are joined to it by judge/dmarc.h. Fills findings->dmarc but its result.
+ * results of SPF and DKIM: those are joined to it by verdict/dmarc.h. Fills findings->dmarc but its result.
  */
 int postern_check_dmarc(const PosternHeader *header, const PosternEnvelope *envelope, PosternAnswers *answers,
                         PosternFindings *findings);
@@ -121,8 +121,8 @@ char *postern_sign_engine_records(const PosternSignEngine *engine);
  * The proof that each key (every FALSE: one of each algorithm) signs a built-in message such that dkim finds
  * it right, with the record that is to be published. FALSE and error name the key.
  */
-gboolean postern_sign_engine_prove(PosternSignEngine *engine, PosternDkimEngine *dkim, gboolean every,
-                                   GError **error);
+gboolean postern_sign_engine_self_test(PosternSignEngine *engine, PosternDkimEngine *dkim, gboolean every,
+                                       GError **error);
 
 /*
  * Signs for the author's domain (From), or the closest domain above it that has a key: one field for each of
@@ -203,5 +203,5 @@ PosternVirusWork postern_virus_engine_work(const PosternVirusEngine *engine);
  * The proof that a worker scans: EICAR in a zip in a MIME message, made in memory, must be found. FALSE and
  * error with what was found instead.
  */
-gboolean postern_virus_engine_prove(PosternVirusEngine *engine, const char *temporary_directory,
-                                    GError **error);
+gboolean postern_virus_engine_self_test(PosternVirusEngine *engine, const char *temporary_directory,
+                                        GError **error);

@@ -22,7 +22,7 @@ typedef enum {
     POSTERN_ANSWER_SOURCE_UNKNOWN,
     POSTERN_ANSWER_SOURCE_NETWORK, /* the resolver: its cache or a server */
     POSTERN_ANSWER_SOURCE_FILE,    /* a file in place of the network */
-    POSTERN_ANSWER_SOURCE_CAPSULE, /* a capsule (inspect/capsule.h) */
+    POSTERN_ANSWER_SOURCE_CAPSULE, /* a capsule (capsule/capsule.h) */
 } PosternAnswerSource;
 
 /*

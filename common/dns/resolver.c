@@ -3,7 +3,7 @@
 #include <arpa/nameser.h>
 
 #include "base/limits.h"
-#include "dns/resolver_turns.h"
+#include "dns/domain_limit.h"
 #include "dns/resolver_unbound.h"
 
 struct PosternResolver {
@@ -12,9 +12,9 @@ struct PosternResolver {
     PosternAnswersFile *file;       /* NULL where context answers */
     PosternResolverUnknown unknown; /* neither context nor file does */
     gpointer unknown_data;
-    PosternResolverTurns *turns;
-    PosternFairQueue *room; /* for questions on their way */
-    struct event *turn; /* somebody who stood in line may go */
+    PosternDomainLimit *turns;
+    PosternFairQueue *room;        /* for questions on their way */
+    struct event *turn;            /* somebody who stood in line may go */
     PosternResolverHealth *health; /* or NULL */
     const void *departing; /* the flight that libunbound is asked for now: the cache answers at once */
     guint timeout_ms;
@@ -66,7 +66,7 @@ static Flight *flight_new(PosternResolverAsk *ask, const PosternQuestion *questi
 
 static void flight_free(Flight *flight)
 {
-    postern_resolver_turns_end(flight->resolver->turns, &flight->turn);
+    postern_domain_limit_end(flight->resolver->turns, &flight->turn);
     postern_fair_queue_leave(flight->resolver->room, &flight->room);
     g_queue_unlink(&flight->resolver->flights, &flight->in_resolver);
     if (flight->ask != NULL)
@@ -140,8 +140,8 @@ static void flight_start(PosternResolverAsk *ask, const PosternQuestion *questio
         flight_free(flight);
         return;
     }
-    if (postern_resolver_turns_begin(resolver->turns, &flight->turn, flight->question->name, ask->client,
-                                     flight->started))
+    if (postern_domain_limit_begin(resolver->turns, &flight->turn, flight->question->name, ask->client,
+                                   flight->started))
         flight_depart(flight);
 }
 
@@ -150,7 +150,7 @@ static void on_turn(evutil_socket_t fd, short what, void *user_data)
 {
     PosternResolver *resolver = user_data;
     PosternResolverTurn *turn;
-    while ((turn = postern_resolver_turns_next(resolver->turns, g_get_monotonic_time())) != NULL)
+    while ((turn = postern_domain_limit_next(resolver->turns, g_get_monotonic_time())) != NULL)
         flight_depart(turn->data);
 }
 
@@ -194,7 +194,7 @@ static PosternResolver *resolver_new(struct event_base *loop)
     resolver->loop = loop;
     g_queue_init(&resolver->asks);
     g_queue_init(&resolver->flights);
-    resolver->turns = postern_resolver_turns_new();
+    resolver->turns = postern_domain_limit_new();
     resolver->room = postern_fair_queue_new(POSTERN_RESOLVER_QUESTIONS_MAX);
     resolver->turn = event_new(loop, -1, 0, on_turn, resolver);
     return resolver;
@@ -249,7 +249,7 @@ void postern_resolver_free(PosternResolver *resolver)
         postern_resolver_context_free(resolver->context);
     while (resolver->flights.head != NULL)
         flight_free(resolver->flights.head->data);
-    postern_resolver_turns_free(resolver->turns);
+    postern_domain_limit_free(resolver->turns);
     postern_fair_queue_free(resolver->room);
     event_free(resolver->turn);
     postern_answers_file_unref(resolver->file);

@@ -4,8 +4,8 @@
  */
 #pragma once
 
-#include "inspect/packet.h"
 #include "inspector/crashes.h"
+#include "inspector_client/packet.h"
 
 #define POSTERN_USAGE_SLICES 12
 

@@ -6,7 +6,7 @@
 #include <event2/event.h>
 #include <glib.h>
 
-#include "inspect/packet.h"
+#include "inspector_client/packet.h"
 
 typedef struct PosternConnection PosternConnection;
 

@@ -6,10 +6,10 @@
 #include <event2/event.h>
 #include <glib.h>
 
-#include "inspect/packet.h"
 #include "inspector/account.h"
 #include "inspector/connection.h"
 #include "inspector/worker_process.h"
+#include "inspector_client/packet.h"
 
 typedef enum {
     POSTERN_JOB_NOWHERE,

@@ -12,9 +12,9 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "inspect/execute.h"
-#include "inspect/restart.h"
-#include "inspect/spawn.h"
+#include "inspector_client/execute.h"
+#include "inspector_client/restart.h"
+#include "inspector_client/spawn.h"
 
 #define TICK_MS 250
 #define ENDING_US (10 * G_USEC_PER_SEC)

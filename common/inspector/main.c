@@ -19,13 +19,13 @@
 #include "base/log.h"
 #include "base/privileges.h"
 #include "checks/check.h"
-#include "inspect/execute.h"
-#include "inspect/packet.h"
-#include "inspect/spawn.h"
 #include "inspector/keeper.h"
 #include "inspector/listener.h"
 #include "inspector/template.h"
 #include "inspector/worker_pool.h"
+#include "inspector_client/execute.h"
+#include "inspector_client/packet.h"
+#include "inspector_client/spawn.h"
 
 #define PROGRAM "postern-inspector"
 
@@ -437,7 +437,7 @@ static int show(const Options *options, const PosternConfiguration *configuratio
         return EX_CONFIG;
     }
     if (options->check) {
-        g_autofree char *approval = postern_configuration_approval(options->configuration_path);
+        g_autofree char *approval = postern_configuration_ok_message(options->configuration_path);
         printf("%s\n", approval);
     }
     return 0;

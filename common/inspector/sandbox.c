@@ -67,10 +67,10 @@ static const int allowed_calls[] = {
 
 /* Of a worker that has a directory. */
 static const int file_calls[] = {
-    SCMP_SYS(openat), SCMP_SYS(open),   SCMP_SYS(stat),      SCMP_SYS(lstat), SCMP_SYS(statx),
-    SCMP_SYS(statfs), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(mkdir), SCMP_SYS(mkdirat),
-    SCMP_SYS(rmdir),  SCMP_SYS(unlink), SCMP_SYS(unlinkat),  SCMP_SYS(umask), SCMP_SYS(getdents64),
-    SCMP_SYS(getcwd),
+    SCMP_SYS(openat),   SCMP_SYS(open),    SCMP_SYS(stat),       SCMP_SYS(lstat),
+    SCMP_SYS(statx),    SCMP_SYS(statfs),  SCMP_SYS(access),     SCMP_SYS(faccessat),
+    SCMP_SYS(mkdir),    SCMP_SYS(mkdirat), SCMP_SYS(rmdir),      SCMP_SYS(unlink),
+    SCMP_SYS(unlinkat), SCMP_SYS(umask),   SCMP_SYS(getdents64), SCMP_SYS(getcwd),
 };
 
 /*
@@ -169,8 +169,8 @@ static gboolean allow_guarded_calls(scmp_filter_ctx filter)
 static gboolean pretend_to_change_modes(scmp_filter_ctx filter)
 {
     const int chmod_call = SCMP_SYS(chmod);
-    return (chmod_call < 0 || seccomp_rule_add(filter, SCMP_ACT_ERRNO(0), chmod_call, 1,
-                                               SCMP_A1(SCMP_CMP_EQ, S_IRWXU)) == 0) &&
+    return (chmod_call < 0 ||
+            seccomp_rule_add(filter, SCMP_ACT_ERRNO(0), chmod_call, 1, SCMP_A1(SCMP_CMP_EQ, S_IRWXU)) == 0) &&
            seccomp_rule_add(filter, SCMP_ACT_ERRNO(0), SCMP_SYS(fchmodat), 1,
                             SCMP_A2(SCMP_CMP_EQ, S_IRWXU)) == 0;
 }
@@ -180,8 +180,8 @@ static gboolean filter_calls(const PosternSandboxOptions *options, GError **erro
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     int number = ENOMEM;
     if (filter != NULL && allow_calls(filter, allowed_calls, G_N_ELEMENTS(allowed_calls)) &&
-        (options->directory == NULL || (allow_calls(filter, file_calls, G_N_ELEMENTS(file_calls)) &&
-                                        pretend_to_change_modes(filter))) &&
+        (options->directory == NULL ||
+         (allow_calls(filter, file_calls, G_N_ELEMENTS(file_calls)) && pretend_to_change_modes(filter))) &&
 #ifdef POSTERN_SANITIZED
         allow_calls(filter, sanitizer_calls, G_N_ELEMENTS(sanitizer_calls)) &&
 #endif

@@ -4,8 +4,8 @@
 #pragma once
 
 #include "checks/check.h"
-#include "inspect/packet.h"
-#include "inspect/request.h"
+#include "inspector_client/packet.h"
+#include "inspector_client/request.h"
 
 /* Loaded once, in the template; each worker inherits them. */
 typedef struct {

@@ -14,11 +14,11 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "inspect/directory.h"
-#include "inspect/execute.h"
-#include "inspect/packet.h"
 #include "inspector/preload.h"
 #include "inspector/worker.h"
+#include "inspector_client/directory.h"
+#include "inspector_client/execute.h"
+#include "inspector_client/packet.h"
 
 typedef struct {
     PosternRole role;
@@ -45,7 +45,7 @@ static gboolean load_dkim(Template *template, GError **error)
     template->engines.dkim = postern_dkim_engine_new(error);
     if (template->engines.dkim != NULL && template->configuration->inspector.dkim_partial_body)
         postern_dkim_engine_accept_partial_body(template->engines.dkim);
-    return template->engines.dkim != NULL && postern_dkim_engine_prove(template->engines.dkim, error);
+    return template->engines.dkim != NULL && postern_dkim_engine_self_test(template->engines.dkim, error);
 }
 
 static void tell_warnings(const Template *template, const GPtrArray *warnings)
@@ -66,7 +66,7 @@ static gboolean load_keys(Template *template, GError **error)
     PosternEngines *engines = &template->engines;
     engines->sign = postern_sign_engine_new(template->configuration->sign.table, warnings, error);
     if (engines->sign == NULL || !load_dkim(template, error) ||
-        !postern_sign_engine_prove(engines->sign, engines->dkim, TRUE, error))
+        !postern_sign_engine_self_test(engines->sign, engines->dkim, TRUE, error))
         return FALSE;
     tell_warnings(template, warnings);
     tell(template->control, POSTERN_PACKET_READY, 0, postern_sign_engine_count(engines->sign), NULL);
@@ -132,7 +132,7 @@ static gboolean load_signatures(Template *template, guint *ret_count, GError **e
     if (warning != NULL)
         tell(template->control, POSTERN_PACKET_LOG, 0, POSTERN_LOG_WARNING, warning);
     return is_good_enough(template, *ret_count, error) &&
-           postern_virus_engine_prove(engines->virus, template->directory, error);
+           postern_virus_engine_self_test(engines->virus, template->directory, error);
 }
 
 static gboolean load_scan(Template *template, GError **error)

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "base/configuration.h"
-#include "inspect/packet.h"
+#include "inspector_client/packet.h"
 
 /*
  * Serves the pool on control until that is closed; directory is its own. Workers become

@@ -13,8 +13,8 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "inspect/execute.h"
-#include "inspect/packet.h"
+#include "inspector_client/execute.h"
+#include "inspector_client/packet.h"
 
 static void close_descriptor(int *descriptor)
 {

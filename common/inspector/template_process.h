@@ -8,8 +8,8 @@
 #include <glib.h>
 
 #include "base/configuration.h"
-#include "inspect/directory.h"
-#include "inspect/packet.h"
+#include "inspector_client/directory.h"
+#include "inspector_client/packet.h"
 
 typedef struct PosternTemplateProcess PosternTemplateProcess;
 

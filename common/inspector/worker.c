@@ -10,10 +10,10 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/privileges.h"
-#include "inspect/directory.h"
-#include "inspect/packet.h"
 #include "inspector/sandbox.h"
 #include "inspector/stages.h"
+#include "inspector_client/directory.h"
+#include "inspector_client/packet.h"
 
 #define SOCKET 3
 #define SEND_TRIES 200
@@ -32,9 +32,11 @@ static gboolean keep_only(int socket, GError **error)
 static gboolean prove(const PosternWorkerOptions *options, GError **error)
 {
     const PosternEngines *engines = options->engines;
-    return postern_dkim_engine_prove(engines->dkim, error) &&
-           (engines->sign == NULL || postern_sign_engine_prove(engines->sign, engines->dkim, FALSE, error)) &&
-           (engines->virus == NULL || postern_virus_engine_prove(engines->virus, options->directory, error));
+    return postern_dkim_engine_self_test(engines->dkim, error) &&
+           (engines->sign == NULL ||
+            postern_sign_engine_self_test(engines->sign, engines->dkim, FALSE, error)) &&
+           (engines->virus == NULL ||
+            postern_virus_engine_self_test(engines->virus, options->directory, error));
 }
 
 static gboolean become_worker(const PosternWorkerOptions *options, gboolean *ret_confined, GError **error)

@@ -55,7 +55,7 @@ static guint count_workers(const PosternWorkerGroup *group, const PosternTemplat
     return count;
 }
 
-gboolean postern_worker_group_has_proved_worker(const PosternWorkerGroup *group)
+gboolean postern_worker_group_has_tested_worker(const PosternWorkerGroup *group)
 {
     for (guint i = 0; i < group->workers->len; i++) {
         const PosternWorkerProcess *worker = g_ptr_array_index(group->workers, i);
@@ -110,7 +110,7 @@ static void note_failure(PosternWorkerGroup *group, const char *text)
     char *copy = g_strdup(text);
     g_free(group->failure_text);
     group->failure_text = copy;
-    if (group->failed_since == 0 && !postern_worker_group_has_proved_worker(group))
+    if (group->failed_since == 0 && !postern_worker_group_has_tested_worker(group))
         group->failed_since = now;
     postern_log(POSTERN_LOG_ERROR, "no worker could be started: %s; the next attempt is in %.1f s", text,
                 (double)pause / G_USEC_PER_SEC);

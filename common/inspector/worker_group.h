@@ -54,7 +54,7 @@ void postern_worker_group_forget_worker(PosternWorkerGroup *group, PosternWorker
 /* Kills worker, and brings up another. */
 void postern_worker_group_drop_worker(PosternWorkerGroup *group, PosternWorkerProcess *worker);
 /* TRUE if there is a worker that has proved itself. */
-gboolean postern_worker_group_has_proved_worker(const PosternWorkerGroup *group);
+gboolean postern_worker_group_has_tested_worker(const PosternWorkerGroup *group);
 /* Why no worker will come soon, or NULL. */
 const char *postern_worker_group_unavailable(const PosternWorkerGroup *group);
 

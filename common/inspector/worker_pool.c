@@ -24,10 +24,9 @@ static guint share_descriptors(PosternWorkerPool *pool)
     guint configured = pool->configuration->inspector.workers;
     guint workers = MIN(configured > 0 ? configured : g_get_num_processors(), POSTERN_INSPECTOR_WORKERS_MAX);
     pool->clients_maximum = (guint)CLAMP(limit / SHARE, WAITING_MIN, POSTERN_INSPECTOR_CLIENTS_MAX);
-    guint64 other =
-        OWN_DESCRIPTORS + pool->clients_maximum +
-        DESCRIPTORS_A_WORKER *
-            (2 * workers + POSTERN_INSPECTOR_LIGHT_WORKERS_MAX + POSTERN_INSPECTOR_SIGNERS_MAX);
+    guint64 other = OWN_DESCRIPTORS + pool->clients_maximum +
+                    DESCRIPTORS_A_WORKER *
+                        (2 * workers + POSTERN_INSPECTOR_LIGHT_WORKERS_MAX + POSTERN_INSPECTOR_SIGNERS_MAX);
     guint64 room = limit > other ? (limit - other) / DESCRIPTORS_A_REQUEST : 0;
     return (guint)CLAMP(room, WAITING_MIN, POSTERN_INSPECTOR_QUEUE_MAX);
 }

@@ -28,9 +28,9 @@ struct PosternWorkerPool {
     struct event *accept_again; /* after descriptors ran out */
     GHashTable *connections;    /* set of PosternConnection *, clients_maximum at most */
     guint clients_maximum;
-    gboolean ready;             /* as clients were told: it can inspect */
-    char *not_ready;            /* as they were told: why it cannot, or NULL: it starts */
-    GHashTable *users;          /* user -> GUINT_TO_POINTER(connections) */
+    gboolean ready;    /* as clients were told: it can inspect */
+    char *not_ready;   /* as they were told: why it cannot, or NULL: it starts */
+    GHashTable *users; /* user -> GUINT_TO_POINTER(connections) */
     PosternAccounts *accounts;
     GHashTable *jobs; /* set of PosternJob * */
 };

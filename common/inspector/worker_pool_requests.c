@@ -211,7 +211,7 @@ void postern_worker_pool_tell_state(PosternWorkerGroup *group)
         return;
     if (unavailable != NULL)
         tell_all(group->pool, FALSE, unavailable);
-    else if (postern_worker_group_has_proved_worker(group))
+    else if (postern_worker_group_has_tested_worker(group))
         tell_all(group->pool, TRUE, NULL);
 }
 

@@ -7,7 +7,7 @@
 #include <event2/event.h>
 #include <glib.h>
 
-#include "inspect/packet.h"
+#include "inspector_client/packet.h"
 
 typedef enum {
     POSTERN_WORKER_STARTING, /* has not proved itself yet */

@@ -5,9 +5,9 @@
 #include "base/limits.h"
 
 /*
- * What people are shown of a message, or what decides how its body is read. Of From, checks/author.h has more
- * to say: two of them are an error whatever they say. Mailing lists add a second Sender or Reply-To to wanted
- * mail.
+ * What people are shown of a message, or what decides how its body is read. Of From, checks/header/author.h
+ * has more to say: two of them are an error whatever they say. Mailing lists add a second Sender or Reply-To
+ * to wanted mail.
  */
 static const struct {
     const char *name;

@@ -174,8 +174,7 @@ static void lay_out(PosternMessageReader *reader, const char *octets, gsize leng
     reader->changes = changes_of(header, octets, edits);
     reader->inserted = inserted_fields(edits);
     for (guint i = 0; i <= reader->changes->len; i++) {
-        const Change *change =
-            i < reader->changes->len ? &g_array_index(reader->changes, Change, i) : NULL;
+        const Change *change = i < reader->changes->len ? &g_array_index(reader->changes, Change, i) : NULL;
         gsize start = !change ? length : change->field->offset;
 
         place = MAX(place, at);

@@ -3,9 +3,9 @@
  */
 #pragma once
 
-#include "judge/policies.h"
 #include "mail/message.h"
 #include "scan/options.h"
+#include "verdict/policies.h"
 
 /*
  * Client and HELO: --client and --helo; without --client those of the first Received field, from the top,

@@ -5,7 +5,7 @@
 
 #include "base/escape.h"
 #include "base/limits.h"
-#include "judge/rows_explain.h"
+#include "verdict/rules_explain.h"
 
 static void add_line(GString *out, const char *key, const char *text, gsize maximum)
 {
@@ -131,7 +131,7 @@ char *postern_scan_explain(const PosternAnswers *answers, const PosternFindings 
                          .header_problem = verdict->header_problem};
     add_answers(out, answers);
     add_steps(out, findings);
-    postern_rows_explain(&facts, add_row, out);
+    postern_rules_explain(&facts, add_row, out);
     if (verdict->check == NULL)
         add_line(out, "Policy", "no row asks for anything: accepted", POSTERN_LOG_VALUE_MAX_OCTETS);
     return g_string_free(out, FALSE);

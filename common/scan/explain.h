@@ -5,7 +5,7 @@
 #pragma once
 
 #include "dns/answers.h"
-#include "judge/verdict.h"
+#include "verdict/verdict.h"
 
 /* Lines that go below those of the result; text of strangers is escaped. A new string. */
 char *postern_scan_explain(const PosternAnswers *answers, const PosternFindings *findings,

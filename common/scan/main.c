@@ -146,7 +146,7 @@ static int run(const PosternScanOptions *options)
         return POSTERN_SCAN_USAGE;
     }
     if (options->check_configuration) {
-        g_autofree char *approval = postern_configuration_approval(options->configuration);
+        g_autofree char *approval = postern_configuration_ok_message(options->configuration);
         g_print("%s\n", approval);
     }
     if (options->dump_configuration || options->check_configuration)

@@ -5,8 +5,8 @@
 
 #include "base/error.h"
 #include "base/limits.h"
-#include "judge/dmarc.h"
 #include "scan/explain.h"
+#include "verdict/dmarc.h"
 
 /* Made of more than the message and the DNS: of signatures of that day, or of keys. */
 #define AS_RECORDED (POSTERN_CHECK_VIRUS | POSTERN_CHECK_SIGN)

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "inspect/capsule.h"
+#include "capsule/capsule.h"
 #include "scan/result.h"
 
 typedef struct PosternReplay PosternReplay;

@@ -5,7 +5,7 @@
 
 #include <glib.h>
 
-#include "judge/verdict.h"
+#include "verdict/verdict.h"
 
 /* Exit status of the program; the order of severity is in postern_scan_worse(). */
 typedef enum {

@@ -4,13 +4,13 @@
 
 #include "base/error.h"
 #include "base/limits.h"
-#include "inspect/inspection.h"
-#include "judge/policies.h"
+#include "inspector_client/inspection.h"
 #include "scan/envelope.h"
 #include "scan/explain.h"
 #include "scan/record.h"
 #include "scan/services.h"
 #include "scan/source.h"
+#include "verdict/policies.h"
 
 /* Messages under way at the same time, for each worker: one is scanned, one is ready. */
 #define UNDER_WAY_PER_WORKER 2

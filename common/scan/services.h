@@ -7,8 +7,8 @@
 
 #include "base/configuration.h"
 #include "dns/resolver.h"
-#include "inspect/client.h"
-#include "inspect/spawn.h"
+#include "inspector_client/client.h"
+#include "inspector_client/spawn.h"
 
 typedef struct {
     struct event_base *loop;

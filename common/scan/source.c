@@ -19,7 +19,7 @@ struct PosternScanSource {
     gboolean begun;          /* what kind of file it is, is known */
     gboolean mailbox;
     gboolean at_mark; /* one message with the "From " line of a mailbox, which is none of it, before it */
-    gboolean ended; /* nothing more can be read from input */
+    gboolean ended;   /* nothing more can be read from input */
     PosternMbox mbox;
     guint number; /* in the mailbox, of the message that is being read */
     PosternScanLines *lines;

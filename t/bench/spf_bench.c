@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "checks/spf_libspf2_dns.h"
+#include "checks/spf/libspf2_dns.h"
 #include "unit/spf_fixture.h"
 
 #define ROUNDS 41

@@ -159,11 +159,9 @@ static long call_write_much(const Places *places)
 {
     char block[4096] = {0};
     int file = file_inside(places);
-    for (int i = 0; i <= FILE_OCTETS / 4096; i++) {
-        if (write(file, block, sizeof block) != sizeof block) {
+    for (int i = 0; i <= FILE_OCTETS / 4096; i++)
+        if (write(file, block, sizeof block) != sizeof block)
             return -1;
-        }
-    }
     return 0;
 }
 
@@ -258,10 +256,8 @@ int main(int argc, char **argv)
         g_autofree char *name = g_strndup(argv[1], (gsize)(number - argv[1]));
         _exit(call_with_command(name, g_ascii_strtoll(number + 1, NULL, 0)) < 0 ? 3 : 0);
     }
-    for (gsize i = 0; i < G_N_ELEMENTS(calls); i++) {
-        if (strcmp(calls[i].name, argv[1]) == 0) {
+    for (gsize i = 0; i < G_N_ELEMENTS(calls); i++)
+        if (strcmp(calls[i].name, argv[1]) == 0)
             _exit(calls[i].call(&places) < 0 ? 3 : 0);
-        }
-    }
     _exit(2);
 }

@@ -11,8 +11,8 @@
 
 #include "base/escape.h"
 #include "base/limits.h"
-#include "inspect/inspection.h"
-#include "inspect/spawn.h"
+#include "inspector_client/inspection.h"
+#include "inspector_client/spawn.h"
 
 typedef struct {
     char *socket, *configuration, *answers, *sender, *client;

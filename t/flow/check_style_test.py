@@ -72,10 +72,11 @@ class CheckStyleTest(unittest.TestCase):
         for room, include, good in (
                 ("common/base", "wire/x.h", "base/x.h"), ("common/wire", "mail/x.h", "base/x.h"),
                 ("common/mail", "dns/x.h", "wire/x.h"), ("common/dns", "mail/x.h", "wire/x.h"),
-                ("common/judge", "checks/x.h", "dns/x.h"), ("common/checks", "inspect/x.h", "judge/x.h"),
-                ("common/inspect", "inspector/x.h", "judge/x.h"),
-                ("common/scan", "checks/x.h", "inspect/x.h"),
-                ("proxy", "checks/x.h", "inspect/x.h"), ("milter", "checks/x.h", "judge/x.h"),
+                ("common/verdict", "checks/x.h", "dns/x.h"),
+                ("common/checks", "inspector_client/x.h", "verdict/x.h"),
+                ("common/inspector_client", "inspector/x.h", "verdict/x.h"),
+                ("common/scan", "checks/x.h", "inspector_client/x.h"),
+                ("proxy", "checks/x.h", "inspector_client/x.h"), ("milter", "checks/x.h", "verdict/x.h"),
                 ("proxy", "milter/x.h", "proxy/x.h"), ("milter", "inspector/x.h", "milter/x.h")):
             with self.subTest(room=room, include=include):
                 key = f"{room.replace('/', '__')}__thing_dot_c"

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "checks/arc_results.h"
+#include "checks/arc/results.h"
 #include "checks/check.h"
 
 #define MESSAGE "From: a@author.example\r\nTo: b@example.org\r\n\r\nHi.\r\n"

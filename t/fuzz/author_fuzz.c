@@ -2,7 +2,7 @@
  * From fields of a stranger: what is taken for well-formed names one domain that can be asked for, and none
  * of the octets that a careless reader cuts it at.
  */
-#include "checks/author.h"
+#include "checks/header/author.h"
 
 #include <stdint.h>
 #include <stdlib.h>

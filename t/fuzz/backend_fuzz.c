@@ -1,4 +1,4 @@
-#include "proxy/backend.h"
+#include "proxy/servers/backend.h"
 
 #include <string.h>
 
@@ -115,7 +115,7 @@ static void receive_usual(Fuzz *fuzz)
     postern_backend_receive(fuzz->backend, text, strlen(text), fuzz->now);
 }
 
-/* Only what the picture in proxy/backend.h allows. */
+/* Only what the picture in proxy/servers/backend.h allows. */
 static void command(Fuzz *fuzz, PosternEnvelope *envelope)
 {
     PosternBackendState state = postern_backend_state(fuzz->backend);

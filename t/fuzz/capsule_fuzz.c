@@ -1,5 +1,5 @@
 /* A capsule from a stranger: an error, or one that is written and read again as the same. */
-#include "inspect/capsule.h"
+#include "capsule/capsule.h"
 
 #include <stdint.h>
 #include <string.h>

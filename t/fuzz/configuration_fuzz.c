@@ -8,7 +8,7 @@
 #include "base/configuration_value.h"
 #include "base/endpoint.h"
 #include "base/limits.h"
-#include "base/nearest.h"
+#include "base/suggestion.h"
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize length);
 
@@ -56,7 +56,7 @@ static void use_as_text(const guint8 *data, gsize length)
     g_autofree char *text = g_strndup((const char *)data, length);
     GInetSocketAddress *endpoint = postern_endpoint_parse(text, NULL);
     g_clear_object(&endpoint);
-    postern_nearest_name(text, names);
+    postern_suggestion_for_name(text, names);
 }
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize length)

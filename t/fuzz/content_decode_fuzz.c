@@ -1,7 +1,7 @@
 /*
  * The octets of one part, by each encoding: no reading is longer than they are, and none is there twice.
  */
-#include "checks/content_decode.h"
+#include "checks/content/decode.h"
 
 #include <stdlib.h>
 

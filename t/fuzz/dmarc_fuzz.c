@@ -13,9 +13,9 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "checks/dmarc_identifiers.h"
-#include "checks/dmarc_record.h"
-#include "judge/dmarc.h"
+#include "checks/dmarc/identifiers.h"
+#include "checks/dmarc/record.h"
+#include "verdict/dmarc.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

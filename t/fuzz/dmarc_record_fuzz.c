@@ -2,7 +2,7 @@
  * DMARC Policy Records of a stranger: whatever is taken for one begins as one must, and tags behind it change
  * nothing of what is no tag of theirs.
  */
-#include "checks/dmarc_record.h"
+#include "checks/dmarc/record.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,37 +1,16 @@
 /* Findings from a stranger: whatever is taken goes out and comes back the same. */
-#include "judge/findings.h"
+#include "verdict/findings.h"
 
 #include "variant_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *const keys[] = {"spf",
-                                   "dkim",
-                                   "virus",
-                                   "attachments",
-                                   "attachment_count",
-                                   "not_run",
-                                   "dkim_checked",
-                                   "mime_problem",
-                                   "result",
-                                   "helo",
-                                   "domain",
-                                   "explanation",
-                                   "problem",
-                                   "selector",
-                                   "identity",
-                                   "algorithm",
-                                   "signature_start",
-                                   "key_bits",
-                                   "body_covered",
-                                   "body_unsigned",
-                                   "no_author",
-                                   "testing",
-                                   "reason",
-                                   "name",
-                                   "type",
-                                   "size",
-                                   NULL};
+static const char *const keys[] = {
+    "spf",          "dkim",          "virus",     "attachments", "attachment_count", "not_run",
+    "dkim_checked", "mime_problem",  "result",    "helo",        "domain",           "explanation",
+    "problem",      "selector",      "identity",  "algorithm",   "signature_start",  "key_bits",
+    "body_covered", "body_unsigned", "no_author", "testing",     "reason",           "name",
+    "type",         "size",          NULL};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

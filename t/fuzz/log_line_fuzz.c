@@ -13,7 +13,7 @@ static const char *skip_value(const char *text)
 {
     gboolean quoted = *text == '"';
     const char *at = text + quoted;
-    while (*at != '\0' && *at != '"' && (quoted || (*at != ' ' && *at != '=' && *at != '\\'))) {
+    while (*at != '\0' && *at != '"' && (quoted || (*at != ' ' && *at != '=' && *at != '\\')))
         if (*at == '\\' && (at[1] == '"' || at[1] == '\\'))
             at += 2;
         else if (*at == '\\' && at[1] == 'x' && g_ascii_isxdigit(at[2]) && g_ascii_isxdigit(at[3]))
@@ -22,7 +22,6 @@ static const char *skip_value(const char *text)
             return NULL;
         else
             at++;
-    }
     if (quoted)
         return *at == '"' ? at + 1 : NULL;
     return at > text && (*at == ' ' || *at == '\0') ? at : NULL;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "inspect/request.h"
+#include "inspector_client/request.h"
 #include "overlay.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -32,19 +32,16 @@ static GBytes *sample(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static GBytes *good;
-    if (good == NULL) {
+    if (good == NULL)
         good = sample();
-    }
     g_autoptr(GBytes) octets = overlay_read("(yuxtbaya{sv}a(qyayaay))", good, data, size);
     g_autoptr(GError) error = NULL;
-    if (octets == NULL) {
+    if (octets == NULL)
         return 0;
-    }
     g_autoptr(PosternRequest) request = postern_request_parse(octets, &error);
     g_assert_true((request == NULL) == (error != NULL));
-    if (request == NULL) {
+    if (request == NULL)
         return 0;
-    }
     g_assert_cmpint(request->stage, <=, POSTERN_STAGE_SIGN);
     g_assert_cmpuint(request->checks & ~(guint)POSTERN_CHECKS_ALL, ==, 0);
     g_assert_cmpuint(strlen(request->receiver), <=, POSTERN_HELO_NAME_MAX_OCTETS);

@@ -2,7 +2,7 @@
 #include <stdint.h>
 
 #include "base/limits.h"
-#include "inspect/request.h"
+#include "inspector_client/request.h"
 #include "overlay.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

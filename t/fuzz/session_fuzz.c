@@ -1,4 +1,4 @@
-#include "proxy/session.h"
+#include "proxy/session/session.h"
 
 #include <string.h>
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "checks/sign_table.h"
+#include "checks/sign/table.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

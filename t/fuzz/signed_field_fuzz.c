@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "checks/canonical.h"
+#include "checks/signature/canonical.h"
 #include "mail/edits.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,13 +1,13 @@
 /*
  * SPF records and macros of a stranger: whatever is taken as valid must expand within its bounds.
  */
-#include "checks/spf_record.h"
+#include "checks/spf/record.h"
 
 #include <stdint.h>
 #include <string.h>
 
 #include "base/limits.h"
-#include "checks/spf_macro.h"
+#include "checks/spf/macro.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

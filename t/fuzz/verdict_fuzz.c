@@ -2,7 +2,7 @@
  * Verdicts over a stranger's message and findings: replies are one printable line, temporary errors never
  * refuse for good, no forged field of our name survives, and no octet of a stranger makes a line.
  */
-#include "judge/verdict.h"
+#include "verdict/verdict.h"
 
 #include <stdint.h>
 #include <string.h>

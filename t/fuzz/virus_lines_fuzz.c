@@ -3,9 +3,9 @@
  */
 #include <stdlib.h>
 
-#include "checks/virus_container.h"
-#include "checks/virus_multipart.h"
-#include "checks/virus_uuencode.h"
+#include "checks/virus/container.h"
+#include "checks/virus/multipart.h"
+#include "checks/virus/uuencode.h"
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
 

@@ -29,7 +29,7 @@ struct Mta {
     char *client;            /* the address that it was told */
     char *sender;            /* NULL: no transaction */
     GString *recipients;     /* that it accepted: "1,3," */
-    /* The proxy's side of the connection, as in proxy/backend_connection.c. */
+    /* The proxy's side of the connection, as in proxy/connection/backend.c. */
     guint64 user;
     gboolean in_use, returning, abandoned, gone;
     gint64 abandon_until;

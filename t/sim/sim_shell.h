@@ -1,6 +1,6 @@
 /*
- * What stands between the machines and their peers: the order of events is that of proxy/dispatch.c,
- * client_connection.c and backend_connection.c, without the sockets.
+ * What stands between the machines and their peers: the order of events is that of
+ * proxy/connection/dispatch.c, client_connection.c and backend_connection.c, without the sockets.
  */
 #pragma once
 

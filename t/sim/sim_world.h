@@ -5,7 +5,7 @@
  *   sim_world.h   what there is, and the ledger of messages
  *   sim_mta.h     the MTA's side of a connection, with its faults
  *   sim_client.h  a client, with its faults
- *   sim_shell.h   what the proxy's sockets do: the order of events as in proxy/dispatch.c
+ *   sim_shell.h   what the proxy's sockets do: the order of events as in proxy/connection/dispatch.c
  *   session_sim_test.c  worlds, and what must be true in each
  */
 #pragma once
@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "proxy/pool.h"
-#include "proxy/session.h"
+#include "proxy/servers/pool.h"
+#include "proxy/session/session.h"
 #include "support/smtp_peer.h"
 #include "wire/data.h"
 

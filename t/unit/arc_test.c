@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "checks/arc_results.h"
-#include "checks/canonical.h"
+#include "checks/arc/results.h"
 #include "checks/check.h"
+#include "checks/signature/canonical.h"
 
 #define BODY "Hello,  you. \r\n"
 #define RELAXED_BODY "Hello, you.\r\n"

@@ -1,4 +1,4 @@
-#include "proxy/backend.h"
+#include "proxy/servers/backend.h"
 
 #include <string.h>
 

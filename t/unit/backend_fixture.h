@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "proxy/backend.h"
+#include "proxy/servers/backend.h"
 #include "trickle.h"
 
 #define TIMEOUT_MS 1000

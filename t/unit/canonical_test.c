@@ -1,4 +1,4 @@
-#include "checks/canonical.h"
+#include "checks/signature/canonical.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* A capsule with something in each member, for tests. */
 #pragma once
 
-#include "inspect/capsule.h"
+#include "capsule/capsule.h"
 
 static inline PosternMessage *capsule_sample_message(const char *octets, gsize length)
 {

@@ -1,4 +1,4 @@
-#include "inspect/capsule_store.h"
+#include "capsule/store.h"
 
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "inspect/capsule_room.h"
+#include "capsule/retention.h"
 #include "unit/capsule_sample.h"
 
 typedef struct {
@@ -232,7 +232,7 @@ static void test_the_oldest_go_first(Fixture *fixture, gconstpointer data)
     make_file(fixture, ".e.capsule.1.2.partial", 5000, 100);
     make_file(fixture, ".f.capsule.1.2.partial", 1, 100);
     int directory = open(fixture->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    g_assert_cmpuint(postern_capsule_room_tidy(directory, 250, 100 * 1000), ==, 200);
+    g_assert_cmpuint(postern_retention_tidy(directory, 250, 100 * 1000), ==, 200);
     close(directory);
     g_assert_false(is_there(fixture, "a.capsule"));
     g_assert_false(is_there(fixture, "b.capsule"));

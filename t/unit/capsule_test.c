@@ -1,4 +1,4 @@
-#include "inspect/capsule.h"
+#include "capsule/capsule.h"
 
 #include <fcntl.h>
 #include <glib/gstdio.h>

@@ -1,4 +1,4 @@
-#include "proxy/client_table.h"
+#include "proxy/screen/client_table.h"
 
 #define THREADS 8
 #define ROUNDS 20000

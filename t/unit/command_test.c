@@ -395,8 +395,12 @@ static void test_ends_of_lines(void)
 {
     static const char ends[] = {'\0', '\r', '\n'};
     static const char *const lines[] = {
-        "MAIL FROM:<a?b@example.org>", "RCPT TO:<\"a?b\"@example.org>",     "RCPT TO:<a@example.org?>",
-        "RCPT TO:<a@example.org>?",    "MAIL FROM:<a@example.org> SIZE=1?", "RCPT TO:<a(?)@example.org>",
+        "MAIL FROM:<a?b@example.org>",
+        "RCPT TO:<\"a?b\"@example.org>",
+        "RCPT TO:<a@example.org?>",
+        "RCPT TO:<a@example.org>?",
+        "MAIL FROM:<a@example.org> SIZE=1?",
+        "RCPT TO:<a(?)@example.org>",
         "NOOP a?b",
     };
 

@@ -4,7 +4,7 @@
 
 #include "base/configuration_value.h"
 #include "base/log.h"
-#include "judge/policy.h"
+#include "verdict/policy.h"
 
 static gsize size_of(const PosternOption *option)
 {

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "judge/policy.h"
+#include "verdict/policy.h"
 
 static void test_defaults(void)
 {
@@ -119,16 +119,16 @@ static const struct {
 static void test_mistakes(void)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(mistaken); i++) {
-        g_autofree char *mistakes = mistakes_of(mistaken[i].text);
-        g_assert_cmpstr(mistakes, ==, mistaken[i].says);
+        g_autofree char *diagnostics = mistakes_of(mistaken[i].text);
+        g_assert_cmpstr(diagnostics, ==, mistaken[i].says);
     }
 }
 
 static void test_all_mistakes_at_once(void)
 {
-    g_autofree char *mistakes =
+    g_autofree char *diagnostics =
         mistakes_of("nonsense\n[proxy]\nthreads=x\nmode=y\nlissten=1\n[virus]\nscan=2\n[w]\n");
-    g_auto(GStrv) lines = g_strsplit(mistakes, "\n", -1);
+    g_auto(GStrv) lines = g_strsplit(diagnostics, "\n", -1);
     g_assert_cmpuint(g_strv_length(lines), ==, 6);
     for (char **line = lines; *line != NULL; line++)
         g_assert_true(g_str_has_prefix(*line, "test.conf: "));
@@ -137,12 +137,12 @@ static void test_all_mistakes_at_once(void)
 static void test_very_many_mistakes(void)
 {
     g_autoptr(GString) text = g_string_new("[proxy]\n");
-    for (guint i = 0; i < POSTERN_CONFIGURATION_MISTAKES_MAX + 7; i++)
+    for (guint i = 0; i < POSTERN_CONFIGURATION_DIAGNOSTICS_MAX + 7; i++)
         g_string_append_printf(text, "key%u=1\n", i);
-    g_autofree char *mistakes = mistakes_of(text->str);
-    g_auto(GStrv) lines = g_strsplit(mistakes, "\n", -1);
-    g_assert_cmpuint(g_strv_length(lines), ==, POSTERN_CONFIGURATION_MISTAKES_MAX + 1);
-    g_assert_cmpstr(lines[POSTERN_CONFIGURATION_MISTAKES_MAX], ==, "test.conf: and 7 mistakes more");
+    g_autofree char *diagnostics = mistakes_of(text->str);
+    g_auto(GStrv) lines = g_strsplit(diagnostics, "\n", -1);
+    g_assert_cmpuint(g_strv_length(lines), ==, POSTERN_CONFIGURATION_DIAGNOSTICS_MAX + 1);
+    g_assert_cmpstr(lines[POSTERN_CONFIGURATION_DIAGNOSTICS_MAX], ==, "test.conf: and 7 mistakes more");
 }
 
 /* Groups that agree with one another or not; text goes on behind [proxy]. */
@@ -291,14 +291,14 @@ static void test_too_many_policies(void)
     assert_taken(text->str, &configuration);
     g_assert_cmpuint(g_hash_table_size(configuration->policies), ==, POSTERN_POLICIES_MAX);
     g_string_append(text, "[policy more]\n");
-    g_autofree char *mistakes = mistakes_of(text->str);
-    g_assert_cmpstr(mistakes, ==, "test.conf: [policy more]: is one too many: there may be 100 policies");
+    g_autofree char *diagnostics = mistakes_of(text->str);
+    g_assert_cmpstr(diagnostics, ==, "test.conf: [policy more]: is one too many: there may be 100 policies");
 }
 
 static void test_approval(void)
 {
-    g_autofree char *of_file = postern_configuration_approval("/etc/hosts");
-    g_autofree char *of_none = postern_configuration_approval(NULL);
+    g_autofree char *of_file = postern_configuration_ok_message("/etc/hosts");
+    g_autofree char *of_none = postern_configuration_ok_message(NULL);
     gboolean installed = g_file_test(POSTERN_CONFIGURATION_FILE, G_FILE_TEST_EXISTS);
 
     g_assert_cmpstr(of_file, ==, "/etc/hosts: no mistakes found");

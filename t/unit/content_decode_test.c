@@ -1,4 +1,4 @@
-#include "checks/content_decode.h"
+#include "checks/content/decode.h"
 
 #include <string.h>
 

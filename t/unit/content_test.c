@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "checks/content_leaves.h"
+#include "checks/content/leaves.h"
 
 typedef struct {
     PosternContentEngine *engine;

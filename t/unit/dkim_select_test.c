@@ -1,7 +1,7 @@
 /* Many signatures, and signatures of a part of the body. */
-#include "checks/dkim_select.h"
+#include "checks/dkim/select.h"
 
-#include "checks/dkim_signature.h"
+#include "checks/dkim/signature.h"
 #include "unit/dkim_fixture.h"
 
 #define FALSE_FIELD(domain, selector)                                                                        \

@@ -1,5 +1,5 @@
 /*
- * Signatures that libopendkim misreads, and those of several keys: checks/dkim_verify.h. The signer here is
+ * Signatures that libopendkim misreads, and those of several keys: checks/dkim/verify.h. The signer here is
  * written for the test: any field, signed by OpenSSL, canonical forms by hand.
  */
 #include "unit/dkim_fixture.h"

@@ -1,4 +1,4 @@
-#include "judge/dmarc.h"
+#include "verdict/dmarc.h"
 
 #include <string.h>
 

@@ -9,7 +9,7 @@
 #include "base/limits.h"
 #include "checks/check.h"
 #include "dns/answers_file.h"
-#include "judge/dmarc.h"
+#include "verdict/dmarc.h"
 
 typedef struct {
     const char *name;

@@ -1,4 +1,4 @@
-#include "checks/dmarc_record.h"
+#include "checks/dmarc/record.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 #include "unit/dmarc_fixture.h"
 
-#include "checks/dmarc_walk.h"
+#include "checks/dmarc/walk.h"
 
 static void test_path(void)
 {

@@ -109,8 +109,7 @@ static void test_nobody_has_no_share(void)
     g_autoptr(PosternFairQueue) queue = postern_fair_queue_new(CAPACITY);
     PosternFairPlace places[CAPACITY + 1] = {0};
     for (gsize i = 0; i < G_N_ELEMENTS(places); i++)
-        postern_fair_queue_wait(queue, &places[i], POSTERN_FAIR_QUEUE_NOBODY,
-                                POSTERN_FAIR_TURN_LAST);
+        postern_fair_queue_wait(queue, &places[i], POSTERN_FAIR_QUEUE_NOBODY, POSTERN_FAIR_TURN_LAST);
     g_assert_cmpuint(admit_all(queue), ==, CAPACITY);
     for (gsize i = 0; i < G_N_ELEMENTS(places); i++)
         postern_fair_queue_leave(queue, &places[i]);

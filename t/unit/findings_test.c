@@ -1,4 +1,4 @@
-#include "judge/findings.h"
+#include "verdict/findings.h"
 
 #include <string.h>
 
@@ -233,7 +233,7 @@ static void test_variant_limits(void)
 
 static void test_take(void)
 {
-    static const PosternChecks each[] = {POSTERN_CHECK_SPF, POSTERN_CHECK_DKIM, POSTERN_CHECK_VIRUS,
+    static const PosternChecks each[] = {POSTERN_CHECK_SPF,     POSTERN_CHECK_DKIM,     POSTERN_CHECK_VIRUS,
                                          POSTERN_CHECK_CONTENT, POSTERN_CHECK_SPF_HELO, POSTERN_CHECK_DMARC};
     g_autoptr(PosternFindings) expected = sample();
     g_autoptr(PosternFindings) source = sample();

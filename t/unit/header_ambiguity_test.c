@@ -62,8 +62,8 @@ static const Case cases[] = {
     {TEXT(GOOD "Subject: x\rSubject: y" END), POSTERN_HEADER_BARE_CR, 2},
     {TEXT(GOOD "Subject: x\r"), POSTERN_HEADER_BARE_CR, 2},
     {TEXT(GOOD "Subject: x\r\nTo: b\r\nSUBJECT: y" END), POSTERN_HEADER_FIELDS_DISAGREE, 4},
-    {TEXT("Content-Type: text/plain\r\n" GOOD "Content-Type: text/html" END),
-     POSTERN_HEADER_FIELDS_DISAGREE, 3},
+    {TEXT("Content-Type: text/plain\r\n" GOOD "Content-Type: text/html" END), POSTERN_HEADER_FIELDS_DISAGREE,
+     3},
     {TEXT(GOOD "Content-Transfer-Encoding: 8bit\r\nContent-Transfer-Encoding:" END),
      POSTERN_HEADER_FIELDS_DISAGREE, 3},
     /* The first is told, of those that mislead if there is one. */

@@ -1,4 +1,4 @@
-#include "inspect/inspection.h"
+#include "inspector_client/inspection.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

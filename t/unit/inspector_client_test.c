@@ -1,4 +1,4 @@
-#include "inspect/client.h"
+#include "inspector_client/client.h"
 
 #include <sys/mman.h>
 

@@ -13,8 +13,8 @@
 #include <glib.h>
 
 #include "base/limits.h"
-#include "inspect/packet.h"
-#include "inspect/request.h"
+#include "inspector_client/packet.h"
+#include "inspector_client/request.h"
 
 typedef struct FakeInspector FakeInspector;
 

@@ -305,11 +305,20 @@ static void test_not_only(void)
 /* RFC 6854: a group without members names nobody. */
 static void test_no_author(void)
 {
-    static const char *const nobody[] = {"Automated:;", "Nobody: ;", "\"The Team\" :,,; (x)", "A:;, B: ;",
-                                         "=?utf-8?q?J=C3=B6rg?=:;", "(x) A.B. C:;"};
-    static const char *const somebody[] = {"a@example.com:;", "\"a@example.com\":;", "A (b@example.com):;",
-                                           "=?utf-8?q?a=40example.com?=:;", "A:; b@example.com", "A:",
-                                           "A:b;", "A:;;", "A:;, b", "=?utf-7?q?x?=:;", ""};
+    static const char *const nobody[] = {
+        "Automated:;", "Nobody: ;", "\"The Team\" :,,; (x)", "A:;, B: ;", "=?utf-8?q?J=C3=B6rg?=:;",
+        "(x) A.B. C:;"};
+    static const char *const somebody[] = {"a@example.com:;",
+                                           "\"a@example.com\":;",
+                                           "A (b@example.com):;",
+                                           "=?utf-8?q?a=40example.com?=:;",
+                                           "A:; b@example.com",
+                                           "A:",
+                                           "A:b;",
+                                           "A:;;",
+                                           "A:;, b",
+                                           "=?utf-7?q?x?=:;",
+                                           ""};
 
     for (gsize i = 0; i < G_N_ELEMENTS(nobody); i++) {
         g_autoptr(PosternMailboxList) list = postern_mailbox_list_parse(nobody[i], strlen(nobody[i]));

@@ -1,4 +1,4 @@
-#include "inspect/packet.h"
+#include "inspector_client/packet.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "judge/policies.h"
+#include "verdict/policies.h"
 
 #include <glib/gstdio.h>
 #include <string.h>

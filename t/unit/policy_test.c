@@ -1,4 +1,4 @@
-#include "judge/policy.h"
+#include "verdict/policy.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/limits.h"
-#include "proxy/pool.h"
+#include "proxy/servers/pool.h"
 
 #define WAIT_MS 1000
 #define IDLE_MS 5000

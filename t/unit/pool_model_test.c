@@ -1,4 +1,4 @@
-#include "proxy/pool.h"
+#include "proxy/servers/pool.h"
 
 #define STEPS 100000
 #define WAITERS 12

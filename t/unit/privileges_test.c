@@ -51,10 +51,9 @@ static void become_nobody(const char *directory)
         g_assert_cmpuint(group[i], ==, gid);
     }
     int count = getgroups(G_N_ELEMENTS(groups), groups);
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count; i++)
         for (gsize j = 0; j < G_N_ELEMENTS(inherited); j++)
             g_assert_cmpuint(groups[i], !=, inherited[j]);
-    }
     g_assert_cmpint(setuid(0), ==, -1);
     g_assert_cmpint(setgid(0), ==, -1);
     g_assert_cmpint(setgroups(0, NULL), ==, -1);

@@ -1,4 +1,4 @@
-#include "proxy/relay_proof.h"
+#include "proxy/servers/relay_proof.h"
 
 #include <string.h>
 

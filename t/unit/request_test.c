@@ -1,4 +1,4 @@
-#include "inspect/request.h"
+#include "inspector_client/request.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "inspect/restart.h"
+#include "inspector_client/restart.h"
 
 #include "base/limits.h"
 

@@ -1,4 +1,4 @@
-#include "judge/results.h"
+#include "verdict/results.h"
 
 #include <string.h>
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "proxy/session.h"
+#include "proxy/session/session.h"
 #include "support/smtp_peer.h"
 #include "wire/data.h"
 

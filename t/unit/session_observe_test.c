@@ -1,4 +1,4 @@
-#include "proxy/session.h"
+#include "proxy/session/session.h"
 
 #include <stdlib.h>
 
@@ -162,6 +162,19 @@ static void find_replies(const char *path, GHashTable *found)
 }
 
 /* Who adds a refusal has to say here whether it passes where policy only observes. */
+static void find_replies_below(const char *folder, GHashTable *found)
+{
+    g_autoptr(GDir) files = g_dir_open(folder, 0, NULL);
+    g_assert_nonnull(files);
+    for (const char *name; (name = g_dir_read_name(files)) != NULL;) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+        if (g_file_test(path, G_FILE_TEST_IS_DIR))
+            find_replies_below(path, found);
+        else if (g_str_has_suffix(name, ".c"))
+            find_replies(path, found);
+    }
+}
+
 static void test_every_refusal_is_known(void)
 {
     const char *source = g_getenv("POSTERN_SOURCE");
@@ -171,13 +184,7 @@ static void test_every_refusal_is_known(void)
     }
     g_autoptr(GHashTable) found = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autofree char *folder = g_build_filename(source, "proxy", NULL);
-    g_autoptr(GDir) files = g_dir_open(folder, 0, NULL);
-    g_assert_nonnull(files);
-    for (const char *name; (name = g_dir_read_name(files)) != NULL;) {
-        g_autofree char *path = g_build_filename(folder, name, NULL);
-        if (g_str_has_suffix(name, ".c"))
-            find_replies(path, found);
-    }
+    find_replies_below(folder, found);
     for (gsize i = 0; i < G_N_ELEMENTS(replies); i++)
         if (!g_hash_table_remove(found, replies[i].text))
             g_error("'%s' is in no source any more", replies[i].text);

@@ -1,4 +1,4 @@
-#include "checks/sign_key.h"
+#include "checks/sign/key.h"
 
 #include "base/error.h"
 #include "sign_fixture.h"

@@ -1,4 +1,4 @@
-#include "checks/sign_table.h"
+#include "checks/sign/table.h"
 
 #include <string.h>
 

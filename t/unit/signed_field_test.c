@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "checks/canonical.h"
+#include "checks/signature/canonical.h"
 #include "mail/edits.h"
 
 /* The folded value of `Name: value` in a header of its own, or NULL; what must hold of it is checked. */

@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "checks/spf_libspf2_dns.h"
+#include "checks/spf/libspf2_dns.h"
 #include "unit/spf_fixture.h"
 
 #define FAILING "fail.example TXT \"v=spf1 -all exp=why.fail.example\"\n"

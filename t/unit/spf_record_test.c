@@ -1,9 +1,9 @@
-#include "checks/spf_record.h"
+#include "checks/spf/record.h"
 
 #include <string.h>
 
 #include "base/limits.h"
-#include "checks/spf_macro.h"
+#include "checks/spf/macro.h"
 #include "dns/question.h"
 
 #define NOW 1700000000

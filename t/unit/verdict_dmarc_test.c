@@ -1,4 +1,4 @@
-#include "judge/verdict.h"
+#include "verdict/verdict.h"
 
 #include "unit/verdict_sample.h"
 

@@ -1,4 +1,4 @@
-#include "judge/verdict.h"
+#include "verdict/verdict.h"
 
 #include <string.h>
 
@@ -136,7 +136,8 @@ static void test_forged_spellings(void)
         "Authentication-Results\r\n\t\r\n : " OURS ";\r\n dkim=pass\r\n",
         "Authentication-\r\n Results: " OURS "; dkim=pass\r\n",
         "\vAuthentication-Results: " OURS "; dkim=pass\r\n",
-        "\xef\xbb\xbf" "Authentication-Results: " OURS "; dkim=pass\r\n",
+        "\xef\xbb\xbf"
+        "Authentication-Results: " OURS "; dkim=pass\r\n",
         "Authentication-Results\x7f: " OURS "; dkim=pass\r\n",
         "X: y\rAuthentication-Results: " OURS "; dkim=pass\r\n",
         "Received-SPF: pass (" OURS ": domain of a@b) receiver=x\r\n",

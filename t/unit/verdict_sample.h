@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "judge/verdict.h"
+#include "verdict/verdict.h"
 
 #define OURS "mx.example.org"
 

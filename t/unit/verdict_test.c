@@ -1,4 +1,4 @@
-#include "judge/verdict.h"
+#include "verdict/verdict.h"
 
 #include <string.h>
 

@@ -225,9 +225,9 @@ int main(int argc, char **argv)
     } tests[] = {
         {"/virus-database/loads", test_loads},           {"/virus-database/empty-folder", test_empty_folder},
         {"/virus-database/not-there", test_not_there},   {"/virus-database/mistyped", test_mistyped},
-        {"/virus-database/not-files", test_not_files},
-        {"/virus-database/damaged", test_damaged},       {"/virus-database/none-in-it", test_none_in_it},
-        {"/virus-database/unreadable", test_unreadable}, {"/virus-database/print", test_print},
+        {"/virus-database/not-files", test_not_files},   {"/virus-database/damaged", test_damaged},
+        {"/virus-database/none-in-it", test_none_in_it}, {"/virus-database/unreadable", test_unreadable},
+        {"/virus-database/print", test_print},
     };
     g_test_init(&argc, &argv, NULL);
     for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)

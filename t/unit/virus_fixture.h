@@ -9,7 +9,7 @@
 #include <glib/gstdio.h>
 
 #include "checks/check.h"
-#include "checks/virus_sample.h"
+#include "checks/virus/sample.h"
 
 #define VIRUS_SCAN_OCTETS (8 * 1024 * 1024)
 

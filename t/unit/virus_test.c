@@ -22,9 +22,9 @@ static void expect(VirusFixture *fixture, const char *octets, gsize length, Post
 static void test_prove(VirusFixture *fixture, gconstpointer data)
 {
     g_autoptr(GError) error = NULL;
-    g_assert_true(postern_virus_engine_prove(fixture->engine, fixture->folder, &error));
+    g_assert_true(postern_virus_engine_self_test(fixture->engine, fixture->folder, &error));
     g_assert_no_error(error);
-    g_assert_false(postern_virus_engine_prove(fixture->engine, "/nonexistent", &error));
+    g_assert_false(postern_virus_engine_self_test(fixture->engine, "/nonexistent", &error));
     g_assert_nonnull(error);
 }
 

@@ -4,9 +4,9 @@
  */
 #include "checks/check.h"
 
-#include "checks/virus_container.h"
-#include "checks/virus_multipart.h"
-#include "checks/virus_uuencode.h"
+#include "checks/virus/container.h"
+#include "checks/virus/multipart.h"
+#include "checks/virus/uuencode.h"
 #include "unit/virus_fixture.h"
 
 static const char *const shapes[] = {

@@ -1,7 +1,7 @@
 /*
  * Real mail: none of the published good messages has a From that is not taken for what it is.
  */
-#include "checks/author.h"
+#include "checks/header/author.h"
 
 #include "vectors/shared_data.h"
 

@@ -1,0 +1,161 @@
+#include "checks/check.h"
+
+#include <string.h>
+
+#include "checks/dkim/engine.h"
+#include "checks/dkim/explain.h"
+#include "checks/dkim/select.h"
+#include "checks/dkim/signature.h"
+#include "checks/dkim/verify.h"
+
+/* Asks for the keys. FALSE: some have no answer yet. */
+static gboolean load_keys(GPtrArray *signatures, PosternAnswers *answers)
+{
+    gboolean complete = TRUE;
+    for (guint i = 0; i < signatures->len; i++) {
+        PosternDkimSignature *signature = g_ptr_array_index(signatures, i);
+        if (signature->decided)
+            continue;
+        const PosternAnswer *answer = postern_answers_look_up(answers, signature->question, POSTERN_DNS_TXT);
+        if (answer != NULL)
+            postern_dkim_signature_load_keys(signature, answer);
+        else
+            complete = FALSE;
+    }
+    return complete;
+}
+
+static guint count_fields(const PosternHeader *header, const char *name)
+{
+    guint count = 0;
+    for (guint i = 0; i < header->fields->len; i++)
+        count += postern_header_field_is(&g_array_index(header->fields, PosternHeaderField, i), name) ? 1 : 0;
+    return count;
+}
+
+/* What no signature can be right about: why, a new string, or NULL. */
+static char *header_problem(const PosternHeader *header)
+{
+    g_autofree char *ambiguity = postern_header_problem(header);
+    if (header->too_many)
+        return g_strdup("the header is too large");
+    if (ambiguity != NULL)
+        return g_strconcat("the header is ambiguous: ", ambiguity, NULL);
+    if (count_fields(header, "From") == 0)
+        return g_strdup("the message has no From field");
+    return NULL;
+}
+
+/* No key is asked for then. */
+static void judge_header(GPtrArray *signatures, const PosternHeader *header)
+{
+    g_autofree char *problem = signatures->len > 0 ? header_problem(header) : NULL;
+    for (guint i = 0; problem != NULL && i < signatures->len; i++) {
+        PosternDkimSignature *signature = g_ptr_array_index(signatures, i);
+        if (!signature->decided)
+            postern_dkim_signature_decide(signature, POSTERN_DKIM_PERMERROR, problem);
+    }
+}
+
+int postern_check_dkim_questions(const PosternHeader *header, PosternAnswers *answers)
+{
+    g_autoptr(GPtrArray) signatures = postern_dkim_select(header);
+    judge_header(signatures, header);
+    return load_keys(signatures, answers) ? 1 : 0;
+}
+
+/* A From that was put over the signed one is what people see (RFC 6376 8.15): the signature does not speak
+ * for it. */
+static void judge_from(PosternDkimSignature *signature, guint from_fields)
+{
+    if (signature->finding->result != POSTERN_DKIM_PASS || signature->from_fields >= from_fields)
+        return;
+    g_autofree char *reason = g_strdup_printf("the message has %u From fields and the signature covers %u",
+                                              from_fields, signature->from_fields);
+    postern_dkim_signature_decide(signature, POSTERN_DKIM_POLICY, reason);
+}
+
+static gboolean any_undecided(GPtrArray *signatures)
+{
+    for (guint i = 0; i < signatures->len; i++) {
+        const PosternDkimSignature *signature = g_ptr_array_index(signatures, i);
+        if (!signature->decided)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static void note_octets(const char *octets, gsize length, gpointer user_data)
+{
+}
+
+/* Anybody may have written what stands behind the octets that l= counts (RFC 6376 8.2). */
+static void judge_body_length(const PosternDkimEngine *engine, PosternDkimSignature *signature,
+                              const char *body, gsize length)
+{
+    PosternDkimFinding *finding = signature->finding;
+    if (finding->result != POSTERN_DKIM_PASS || finding->body_covered < 0)
+        return;
+    gint64 all =
+        (gint64)postern_canonical_body(body, length, signature->form.relaxed_body, note_octets, NULL);
+    gboolean empty = postern_canonical_body(body, length, TRUE, note_octets, NULL) == 0;
+    if (empty || all <= finding->body_covered)
+        return;
+    finding->body_unsigned = all - finding->body_covered;
+    finding->reason = g_strdup_printf("only the first %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT
+                                      " octets of the body are signed (l=)",
+                                      finding->body_covered, all);
+    if (!postern_dkim_engine_accepts_partial_body(engine))
+        finding->result = POSTERN_DKIM_POLICY;
+}
+
+static void evaluate(PosternDkimEngine *engine, const char *octets, gsize length, const PosternHeader *header,
+                     GPtrArray *signatures)
+{
+    guint from_fields = count_fields(header, "From");
+    for (guint i = 0; i < signatures->len; i++) {
+        PosternDkimSignature *signature = g_ptr_array_index(signatures, i);
+        if (postern_dkim_signature_is_ours(signature))
+            postern_dkim_verify(signature, octets, length, header);
+    }
+    if (any_undecided(signatures))
+        postern_dkim_engine_verify(engine, octets, length, header, signatures);
+    for (guint i = 0; i < signatures->len; i++) {
+        PosternDkimSignature *signature = g_ptr_array_index(signatures, i);
+        judge_from(signature, from_fields);
+        judge_body_length(engine, signature, octets + header->body_offset, length - header->body_offset);
+    }
+}
+
+static void explain(GPtrArray *signatures, const PosternAnswers *answers, PosternFindings *findings)
+{
+    if (signatures->len == 0)
+        postern_findings_step(findings, POSTERN_CHECK_DKIM, "there is no field DKIM-Signature");
+    for (guint i = 0; i < signatures->len; i++)
+        postern_dkim_explain(g_ptr_array_index(signatures, i), i + 1, answers, findings);
+}
+
+static void report(GPtrArray *signatures, PosternFindings *findings)
+{
+    for (guint i = 0; i < signatures->len; i++) {
+        PosternDkimSignature *signature = g_ptr_array_index(signatures, i);
+        g_ptr_array_add(findings->dkim, g_steal_pointer(&signature->finding));
+    }
+}
+
+int postern_check_dkim(PosternDkimEngine *engine, const char *octets, gsize length,
+                       const PosternHeader *header, gint64 now, PosternAnswers *answers,
+                       PosternFindings *findings)
+{
+    g_autoptr(GPtrArray) signatures = postern_dkim_select(header);
+    judge_header(signatures, header);
+    for (guint i = 0; i < signatures->len; i++)
+        postern_dkim_signature_judge_time(g_ptr_array_index(signatures, i), now);
+    if (!load_keys(signatures, answers))
+        return 0;
+    evaluate(engine, octets, length, header, signatures);
+    explain(signatures, answers, findings);
+    report(signatures, findings);
+    findings->dkim_checked = TRUE;
+    return 1;
+}

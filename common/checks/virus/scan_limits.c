@@ -1,0 +1,122 @@
+#include "checks/virus/scan_limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/limits.h"
+
+#define RESERVE_OCTETS POSTERN_VIRUS_SCAN_MIN_OCTETS
+#define RESERVE_FILES 64
+
+/* Octets that this process may still put into the folder; 0 where it cannot be told or inodes are short. */
+static guint64 free_octets(int directory)
+{
+    struct statvfs status;
+    if (fstatvfs(directory, &status) != 0)
+        return 0;
+    if (status.f_files != 0 && status.f_favail < RESERVE_FILES)
+        return 0;
+    return (guint64)status.f_bavail * status.f_frsize;
+}
+
+/* Everything that libclamav does to its folder, done once: a folder in it, and a file with octets in that. */
+static gboolean try_files(int directory, GError **error)
+{
+    static const char octets[4096];
+    char folder[64], file[96];
+    g_snprintf(folder, sizeof folder, "postern-probe-%ld", (long)getpid());
+    g_snprintf(file, sizeof file, "%s/file", folder);
+    if (mkdirat(directory, folder, 0700) != 0 && errno != EEXIST)
+        return postern_error_set_system(error, errno, "cannot make a folder in the temporary folder");
+    int descriptor = openat(directory, file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    gboolean written = descriptor >= 0 && write(descriptor, octets, sizeof octets) == (ssize_t)sizeof octets;
+    int number = errno;
+    if (descriptor >= 0)
+        close(descriptor);
+    unlinkat(directory, file, 0);
+    unlinkat(directory, folder, AT_REMOVEDIR);
+    return written || postern_error_set_system(error, number, "cannot write a file in the temporary folder");
+}
+
+static gboolean try_descriptors(int directory, GError **error)
+{
+    int held[POSTERN_VIRUS_SCAN_DESCRIPTORS];
+    guint count = 0;
+    while (count < G_N_ELEMENTS(held) && (held[count] = fcntl(directory, F_DUPFD_CLOEXEC, 0)) >= 0)
+        count++;
+    int number = errno;
+    gboolean enough = count == G_N_ELEMENTS(held);
+    while (count > 0)
+        close(held[--count]);
+    return enough || postern_error_set_system(error, number, "%d descriptors are needed for a scan",
+                                              POSTERN_VIRUS_SCAN_DESCRIPTORS);
+}
+
+/* Whether address space and data limit leave room for so much. Nothing is touched, so nothing is used. */
+static gboolean memory_allows(guint64 octets)
+{
+    void *place =
+        mmap(NULL, octets, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (place == MAP_FAILED)
+        return FALSE;
+    munmap(place, octets);
+    return TRUE;
+}
+
+static guint64 fit(const PosternVirusScanLimits *room, guint64 wanted, guint workers)
+{
+    struct rlimit file_size;
+    guint64 octets = free_octets(room->directory) / MAX(workers, 1);
+    octets = octets > RESERVE_OCTETS ? (octets - RESERVE_OCTETS) / 2 : 0;
+    if (getrlimit(RLIMIT_FSIZE, &file_size) != 0)
+        return 0;
+    if (file_size.rlim_cur != RLIM_INFINITY)
+        octets = MIN(octets, file_size.rlim_cur / 2);
+    octets = MIN(octets, wanted);
+    while (octets >= POSTERN_VIRUS_SCAN_MIN_OCTETS &&
+           !memory_allows(octets * 2 + POSTERN_VIRUS_SCAN_MEMORY_OCTETS))
+        octets /= 2;
+    return octets;
+}
+
+gboolean postern_virus_scan_limits_open(PosternVirusScanLimits *room, const char *directory, guint64 wanted,
+                                        guint workers, GError **error)
+{
+    *room = (PosternVirusScanLimits){.directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    if (room->directory < 0)
+        return postern_error_set_system(error, errno, "cannot open the temporary folder");
+    if (!try_descriptors(room->directory, error) || !try_files(room->directory, error))
+        return FALSE;
+    room->scan_octets = fit(room, wanted, workers);
+    if (room->scan_octets >= POSTERN_VIRUS_SCAN_MIN_OCTETS)
+        return TRUE;
+    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE,
+                "there is not room for a scan: %d octets in the temporary folder, in one file and in memory "
+                "are the least",
+                POSTERN_VIRUS_SCAN_MIN_OCTETS);
+    return FALSE;
+}
+
+void postern_virus_scan_limits_close(PosternVirusScanLimits *room)
+{
+    if (room->directory >= 0)
+        close(room->directory);
+    room->directory = -1;
+}
+
+const char *postern_virus_scan_limits_problem(const PosternVirusScanLimits *room)
+{
+    struct stat status;
+    if (fstat(room->directory, &status) != 0 || status.st_nlink == 0)
+        return "the temporary folder is gone";
+    if (free_octets(room->directory) < RESERVE_OCTETS)
+        return "the temporary folder is full";
+    return NULL;
+}

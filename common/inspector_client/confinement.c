@@ -1,0 +1,73 @@
+#include "inspector_client/confinement.h"
+
+#include "base/build.h"
+#include "base/privileges.h"
+
+static char *directory_of(const char *path)
+{
+    return path != NULL ? g_path_get_dirname(path) : g_strdup(POSTERN_CONFIGURATION_FILE);
+}
+
+/* NULL where no table is set up. A directory, for the file may be another one when it is read again. */
+static char *directory_of_table(const char *path)
+{
+    return path[0] != '\0' ? g_path_get_dirname(path) : NULL;
+}
+
+/* The directory above the programs' own: they, and in a build folder their library, stand below it. */
+static char *own_directory(void)
+{
+    g_autofree char *program = g_file_read_link("/proc/self/exe", NULL);
+    g_autofree char *programs = program != NULL ? g_path_get_dirname(program) : NULL;
+    return programs != NULL ? g_path_get_dirname(programs) : NULL;
+}
+
+/* paths without those that are NULL or empty, NULL-terminated. */
+static GPtrArray *list(const char *const *paths, gsize length)
+{
+    GPtrArray *found = g_ptr_array_new();
+    for (gsize i = 0; i < length; i++)
+        if (paths[i] != NULL && paths[i][0] != '\0')
+            g_ptr_array_add(found, (gpointer)(gsize)paths[i]);
+    g_ptr_array_add(found, NULL);
+    return found;
+}
+
+gboolean postern_confinement_enter(const PosternConfinement *confinement, gboolean *ret_confined,
+                                   GError **error)
+{
+    const PosternConfiguration *configuration = confinement->configuration;
+    gboolean starts = confinement->inspector_directory != NULL;
+    const char *destination = configuration->log.destination;
+    g_autofree char *configuration_directory = directory_of(confinement->configuration_path);
+    g_autofree char *own = own_directory();
+    g_autofree char *recipients = directory_of_table(configuration->clients.recipients);
+    g_autofree char *keys = directory_of_table(starts ? configuration->sign.table : "");
+    g_autofree char *log = destination[0] == '/' ? g_path_get_dirname(destination) : NULL;
+    const char *const readable[] = {
+        "/etc",
+        "/usr",
+        "/lib",
+        "/lib64",
+        "/proc",
+        "/sys/devices/system/cpu",
+        "/run/systemd/resolve",
+        "/dev/urandom",
+        configuration_directory,
+        own,
+        configuration->dns.trust_anchor_file,
+        recipients,
+        keys,
+        starts || configuration->capsule.directory[0] != '\0' ? configuration->virus.database : NULL};
+    const char *const writable[] = {"/dev/null", log, configuration->capsule.directory,
+                                    confinement->inspector_directory,
+                                    starts ? configuration->inspector.temporary_directory : NULL};
+    const char *const executable[] = {"/usr", "/lib", "/lib64", own};
+    g_autoptr(GPtrArray) read_only = list(readable, G_N_ELEMENTS(readable));
+    g_autoptr(GPtrArray) read_write = list(writable, G_N_ELEMENTS(writable));
+    g_autoptr(GPtrArray) programs = list(executable, starts ? G_N_ELEMENTS(executable) : 0);
+    PosternPrivilegesPaths paths = {.read_only = (const char *const *)read_only->pdata,
+                                    .read_write = (const char *const *)read_write->pdata,
+                                    .executable = (const char *const *)programs->pdata};
+    return postern_privileges_confine(&paths, ret_confined, error);
+}

@@ -1,0 +1,161 @@
+#include "inspector_client/directory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+#define LEVELS_MAX 64
+#define TRIES_MAX 100
+#define OPEN_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+
+static gboolean remove_entries(int descriptor, guint levels);
+
+/* Through a descriptor of the directory itself: by name, a link put in its place would be followed. */
+static void make_accessible(int parent, const char *name)
+{
+    int descriptor = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (descriptor < 0)
+        return;
+    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", descriptor);
+    (void)!chmod(path, 0700);
+    close(descriptor);
+}
+
+static gboolean remove_entry(int parent, const char *name, guint levels)
+{
+    if (unlinkat(parent, name, 0) == 0)
+        return TRUE;
+    if (unlinkat(parent, name, AT_REMOVEDIR) == 0)
+        return TRUE;
+    if (levels == 0)
+        return FALSE;
+    make_accessible(parent, name);
+    int descriptor = openat(parent, name, OPEN_FLAGS);
+    if (descriptor < 0 || !remove_entries(descriptor, levels - 1))
+        return FALSE;
+    return unlinkat(parent, name, AT_REMOVEDIR) == 0;
+}
+
+/* Takes descriptor. */
+static gboolean remove_entries(int descriptor, guint levels)
+{
+    gboolean all = TRUE;
+    DIR *listing = fdopendir(descriptor);
+    if (listing == NULL) {
+        close(descriptor);
+        return FALSE;
+    }
+    for (const struct dirent *entry = readdir(listing); entry != NULL; entry = readdir(listing))
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            all = remove_entry(dirfd(listing), entry->d_name, levels) && all;
+    closedir(listing);
+    return all;
+}
+
+gboolean postern_directory_remove(const char *path, gboolean itself)
+{
+    int descriptor = open(path, OPEN_FLAGS);
+    if (descriptor < 0 && errno == EACCES && chmod(path, 0700) == 0)
+        descriptor = open(path, OPEN_FLAGS);
+    if (descriptor < 0)
+        return errno == ENOENT;
+    gboolean all = remove_entries(descriptor, LEVELS_MAX);
+    return all && (!itself || rmdir(path) == 0 || errno == ENOENT);
+}
+
+typedef enum {
+    LOCK_TAKEN,
+    LOCK_HELD, /* by another program; or the directory is not ours */
+    LOCK_GONE, /* the directory that was opened is not what stands at its path any more */
+} LockResult;
+
+/*
+ * Locks the directory name of parent (a descriptor, or AT_FDCWD), and hands over its descriptor. Programs
+ * that start at the same moment remove what is unlocked: what was locked counts only if it still stands
+ * there.
+ */
+static LockResult lock(int parent, const char *name, int *ret_descriptor)
+{
+    struct stat opened, present;
+    int descriptor = openat(parent, name, OPEN_FLAGS);
+    LockResult result = LOCK_TAKEN;
+    if (descriptor < 0)
+        return errno == ENOENT ? LOCK_GONE : LOCK_HELD;
+    if (fstat(descriptor, &opened) != 0 || (geteuid() != 0 && opened.st_uid != geteuid()) ||
+        flock(descriptor, LOCK_EX | LOCK_NB) != 0)
+        result = LOCK_HELD;
+    else if (fstatat(parent, name, &present, AT_SYMLINK_NOFOLLOW) != 0 || present.st_ino != opened.st_ino ||
+             present.st_dev != opened.st_dev)
+        result = LOCK_GONE;
+    if (result != LOCK_TAKEN)
+        close(descriptor);
+    else
+        *ret_descriptor = descriptor;
+    return result;
+}
+
+static void remove_stale(const char *parent, const char *prefix)
+{
+    DIR *listing = opendir(parent);
+    if (listing == NULL)
+        return;
+    for (const struct dirent *entry = readdir(listing); entry != NULL; entry = readdir(listing)) {
+        int descriptor = -1;
+        if (!g_str_has_prefix(entry->d_name, prefix) ||
+            lock(dirfd(listing), entry->d_name, &descriptor) != LOCK_TAKEN)
+            continue;
+        /* The lock must outlive the removal: remove_entries() closes what it is given. */
+        int copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+        if (copy >= 0 && remove_entries(copy, LEVELS_MAX))
+            unlinkat(dirfd(listing), entry->d_name, AT_REMOVEDIR);
+        close(descriptor);
+    }
+    closedir(listing);
+}
+
+/* FALSE and no error: another program took it for a stale one before it was locked. */
+static gboolean make(PosternDirectory *directory, const char *parent, const char *prefix, GError **error)
+{
+    g_autofree char *path = g_strconcat(parent, "/", prefix, "XXXXXX", NULL);
+    if (mkdtemp(path) == NULL)
+        return postern_error_set_system(error, errno, "making a directory in %s", parent);
+    if (lock(AT_FDCWD, path, &directory->lock) != LOCK_TAKEN)
+        return FALSE;
+    directory->path = g_steal_pointer(&path);
+    return TRUE;
+}
+
+PosternDirectory *postern_directory_new(const char *parent, const char *prefix, GError **error)
+{
+    remove_stale(parent, prefix);
+    g_autoptr(PosternDirectory) directory = g_new0(PosternDirectory, 1);
+    GError *problem = NULL;
+    directory->lock = -1;
+    for (guint i = 0; i < TRIES_MAX && problem == NULL; i++)
+        if (make(directory, parent, prefix, &problem))
+            return g_steal_pointer(&directory);
+    if (problem == NULL)
+        g_set_error(&problem, POSTERN_ERROR, POSTERN_ERROR_SYSTEM,
+                    "a new directory in %s was taken away before it could be locked, %d times", parent,
+                    TRIES_MAX);
+    g_propagate_error(error, problem);
+    return NULL;
+}
+
+void postern_directory_free(PosternDirectory *directory)
+{
+    if (directory == NULL)
+        return;
+    if (directory->path != NULL)
+        postern_directory_remove(directory->path, TRUE);
+    if (directory->lock >= 0)
+        close(directory->lock);
+    g_free(directory->path);
+    g_free(directory);
+}

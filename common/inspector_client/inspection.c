@@ -1,0 +1,403 @@
+#include "inspector_client/inspection.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "verdict/dmarc.h"
+
+/*
+ * Several things go on side by side, so that none waits for the other's DNS: SPF; what the header alone
+ * raises questions for; the body, scanned once; and our own signature. At the dot the body takes over what
+ * needs it: DMARC does not, and never stands behind scans.
+ */
+typedef enum {
+    TRACK_SPF,
+    TRACK_HEADER,
+    TRACK_DMARC, /* after the dot, while TRACK_HEADER waits for keys */
+    TRACK_BODY,
+    TRACK_SIGN,
+    TRACKS,
+} TrackKind;
+
+#define HEADER_CHECKS (POSTERN_CHECK_DKIM | POSTERN_CHECK_DMARC | POSTERN_CHECK_ARC)
+
+typedef struct {
+    PosternInspection *inspection;
+    PosternStage stage;
+    PosternChecks checks; /* still to be found out here; 0: at rest */
+    guint rounds;
+    PosternInspectorCall *call;
+    PosternResolverAsk *ask;
+} Track;
+
+struct PosternInspection {
+    PosternInspectionOptions options;
+    char *receiver;
+    PosternEnvelope *envelope;
+    PosternAnswers *answers;
+    PosternMessage *header;
+    PosternMessage *message;
+    PosternFindings *findings;
+    PosternChecks missing; /* of options.checks, not in findings yet */
+    PosternChecks failed;  /* of them, those that never came */
+    Track tracks[TRACKS];
+    struct event *timer; /* after finish: the deadline, then done */
+    struct event *early; /* the envelope stage has ended */
+    PosternInspectionEnvelope envelope_done;
+    gpointer envelope_data;
+    gboolean finished;
+    GError *error;
+    PosternInspectionDone done;
+    gpointer user_data;
+};
+
+static void round_begin(Track *track);
+
+static void track_stop(Track *track)
+{
+    if (track->call != NULL)
+        postern_inspector_client_cancel(g_steal_pointer(&track->call));
+    if (track->ask != NULL)
+        postern_resolver_cancel(g_steal_pointer(&track->ask));
+    track->checks = 0;
+}
+
+static void replace(char **text, const char *new_text)
+{
+    g_free(*text);
+    *text = g_strdup(new_text);
+}
+
+/* What no inspector could tell is a temporary error, never a pass. */
+static void fill_missing(PosternInspection *inspection, const char *reason, PosternChecks of_dns)
+{
+    PosternFindings *findings = inspection->findings;
+    inspection->failed = inspection->missing;
+    findings->not_run |= (guint)(inspection->missing & ~of_dns);
+    if (inspection->missing & POSTERN_CHECK_SPF) {
+        findings->spf.result = POSTERN_SPF_TEMPERROR;
+        replace(&findings->spf.problem, reason);
+    }
+    if (inspection->missing & POSTERN_CHECK_SPF_HELO) {
+        findings->spf_helo.result = POSTERN_SPF_TEMPERROR;
+        replace(&findings->spf_helo.problem, reason);
+    }
+    if (inspection->missing & POSTERN_CHECK_DKIM) {
+        PosternDkimFinding *finding = postern_dkim_finding_new();
+        finding->result = POSTERN_DKIM_TEMPERROR;
+        replace(&finding->domain, "");
+        replace(&finding->selector, "");
+        replace(&finding->reason, reason);
+        g_ptr_array_add(findings->dkim, finding);
+        findings->dkim_checked = TRUE;
+    }
+    if (inspection->missing & POSTERN_CHECK_VIRUS)
+        postern_virus_finding_note(&findings->virus, POSTERN_VIRUS_SCAN_ERROR, reason);
+    if (inspection->missing & POSTERN_CHECK_CONTENT)
+        replace(&findings->mime_problem, reason);
+    if (inspection->missing & POSTERN_CHECK_DMARC)
+        replace(&findings->dmarc.problem, reason);
+    if (inspection->missing & POSTERN_CHECK_ARC) {
+        findings->arc.result = POSTERN_ARC_TEMPERROR;
+        replace(&findings->arc.reason, reason);
+    }
+    if (inspection->missing & POSTERN_CHECK_SIGN)
+        replace(&findings->signatures.problem, reason);
+    inspection->missing = 0;
+}
+
+static void on_timer(evutil_socket_t descriptor, short what, void *data)
+{
+    (void)descriptor, (void)what;
+    PosternInspection *inspection = data;
+    PosternChecks of_dns = 0; /* not done, but for want of an answer and not of an inspector */
+    for (guint i = 0; i < TRACKS; i++) {
+        if (inspection->tracks[i].ask != NULL)
+            of_dns |= inspection->tracks[i].checks;
+        track_stop(&inspection->tracks[i]);
+    }
+    if (inspection->missing != 0) {
+        if (inspection->error == NULL) {
+            g_set_error(&inspection->error, POSTERN_ERROR, POSTERN_ERROR_TIMEOUT,
+                        "the inspection took longer than %u ms", inspection->options.deadline_ms);
+        }
+        fill_missing(inspection, inspection->error->message, of_dns);
+    }
+    if (inspection->options.checks & POSTERN_CHECK_DMARC)
+        postern_dmarc_conclude(inspection->findings);
+    evtimer_del(inspection->timer);
+    PosternFindings *findings = g_steal_pointer(&inspection->findings);
+    g_autoptr(GError) error = g_steal_pointer(&inspection->error);
+    inspection->done(findings, error, inspection->user_data);
+}
+
+static void on_early(evutil_socket_t descriptor, short what, void *data)
+{
+    (void)descriptor, (void)what;
+    PosternInspection *inspection = data;
+    PosternInspectionEnvelope done = inspection->envelope_done;
+    if (done == NULL || inspection->tracks[TRACK_SPF].checks != 0)
+        return;
+    inspection->envelope_done = NULL;
+    done(inspection->findings, inspection->envelope_data);
+}
+
+/* done runs as soon as no track has anything left to do. */
+static void finish_if_over(PosternInspection *inspection)
+{
+    if (inspection->envelope_done != NULL && inspection->tracks[TRACK_SPF].checks == 0)
+        event_active(inspection->early, EV_TIMEOUT, 1);
+    if (!inspection->finished)
+        return;
+    for (guint i = 0; i < TRACKS; i++)
+        if (inspection->tracks[i].checks != 0)
+            return;
+    event_active(inspection->timer, EV_TIMEOUT, 1);
+}
+
+/* What a track could not find out before the dot, the body's track tries again. */
+static void track_fail(Track *track, const GError *error)
+{
+    PosternInspection *inspection = track->inspection;
+    track->checks = 0;
+    if (inspection->finished && inspection->error == NULL)
+        inspection->error = g_error_copy(error);
+    finish_if_over(inspection);
+}
+
+static void on_resolved(gpointer user_data)
+{
+    Track *track = user_data;
+    PosternInspection *inspection = track->inspection;
+    track->ask = NULL;
+    if (track == &inspection->tracks[TRACK_HEADER] && inspection->finished &&
+        track->checks != POSTERN_CHECK_DMARC)
+        track->stage = POSTERN_STAGE_WHOLE;
+    round_begin(track);
+}
+
+/* The questions of a response are noted in our table and asked; those that it knows already are not, nor
+ * those that another track waits for. */
+static void ask_questions(Track *track, const PosternResponse *response)
+{
+    PosternInspection *inspection = track->inspection;
+    if (response->questions->len == 0) {
+        g_autoptr(GError) error =
+            g_error_new_literal(POSTERN_ERROR, POSTERN_ERROR_PROTOCOL,
+                                "the inspector neither completed a check nor has a question");
+        track_fail(track, error);
+        return;
+    }
+    g_autoptr(GPtrArray) unknown = g_ptr_array_new();
+    for (guint i = 0; i < response->questions->len; i++) {
+        PosternQuestion *question = g_ptr_array_index(response->questions, i);
+        if (postern_answers_look_up(inspection->answers, question->name, question->type) == NULL)
+            g_ptr_array_add(unknown, question);
+    }
+    guint64 client = postern_address_client_number(&inspection->envelope->client);
+    track->ask = postern_resolver_ask_these(inspection->options.resolver, client, unknown,
+                                            inspection->answers, on_resolved, track);
+}
+
+static void on_response(PosternResponse *received, const GError *error, gpointer user_data)
+{
+    g_autoptr(PosternResponse) response = received;
+    Track *track = user_data;
+    PosternInspection *inspection = track->inspection;
+    track->call = NULL;
+    if (response == NULL) {
+        track_fail(track, error);
+        return;
+    }
+    PosternChecks complete = response->complete & track->checks;
+    PosternChecks found = complete & inspection->missing;
+    if (track->stage == POSTERN_STAGE_HEADER)
+        found &= POSTERN_CHECK_DMARC;
+    postern_findings_take(inspection->findings, response->findings, found);
+    inspection->missing &= ~found;
+    track->checks &= ~complete;
+    if (track->checks == 0)
+        finish_if_over(inspection);
+    else
+        ask_questions(track, response);
+}
+
+static void round_begin(Track *track)
+{
+    PosternInspection *inspection = track->inspection;
+    if (track->rounds++ >= POSTERN_QUESTION_ROUNDS_MAX) {
+        g_autoptr(GError) error = g_error_new(POSTERN_ERROR, POSTERN_ERROR_LIMIT,
+                                              "the inspector still has questions after %d rounds of answers",
+                                              POSTERN_QUESTION_ROUNDS_MAX);
+        track_fail(track, error);
+        return;
+    }
+    PosternMessage *message = NULL;
+    if (track->stage == POSTERN_STAGE_HEADER)
+        message = inspection->header;
+    else if (track->stage != POSTERN_STAGE_ENVELOPE)
+        message = inspection->message;
+    PosternRequest request = {.stage = track->stage,
+                              .checks = track->checks,
+                              .envelope = inspection->envelope,
+                              .answers = inspection->answers,
+                              .now = inspection->options.now,
+                              .receiver = inspection->receiver,
+                              .scan_octets = inspection->options.scan_octets,
+                              .explain = inspection->options.explain};
+    track->call = postern_inspector_client_send(inspection->options.client, &request, message,
+                                                inspection->options.deadline_ms, on_response, track);
+}
+
+static void track_start(PosternInspection *inspection, TrackKind kind, PosternStage stage,
+                        PosternChecks checks)
+{
+    Track *track = &inspection->tracks[kind];
+    track->checks = checks;
+    track->stage = stage;
+    track->rounds = 0;
+    if (checks != 0)
+        round_begin(track);
+}
+
+PosternInspection *postern_inspection_new(const PosternInspectionOptions *options,
+                                          const PosternEnvelope *envelope)
+{
+    PosternInspection *inspection = g_new0(PosternInspection, 1);
+    inspection->options = *options;
+    inspection->receiver = g_strdup(options->receiver != NULL ? options->receiver : "");
+    inspection->options.scan_octets = MIN(options->scan_octets, POSTERN_MESSAGE_MAX_OCTETS);
+    if (options->now == 0)
+        inspection->options.now = g_get_real_time() / G_USEC_PER_SEC;
+    inspection->envelope = postern_envelope_copy(envelope);
+    inspection->options.receiver = inspection->receiver;
+    inspection->answers =
+        options->answers != NULL ? postern_answers_ref(options->answers) : postern_answers_new();
+    inspection->options.answers = inspection->answers;
+    inspection->findings = postern_findings_new();
+    inspection->missing = options->checks & POSTERN_CHECKS_ALL;
+    inspection->timer = evtimer_new(postern_inspector_client_loop(options->client), on_timer, inspection);
+    inspection->early = evtimer_new(postern_inspector_client_loop(options->client), on_early, inspection);
+    for (guint i = 0; i < TRACKS; i++)
+        inspection->tracks[i].inspection = inspection;
+    track_start(inspection, TRACK_SPF, POSTERN_STAGE_ENVELOPE, inspection->missing & POSTERN_CHECKS_CLIENT);
+    return inspection;
+}
+
+void postern_inspection_free(PosternInspection *inspection)
+{
+    if (inspection == NULL)
+        return;
+    for (guint i = 0; i < TRACKS; i++)
+        track_stop(&inspection->tracks[i]);
+    g_clear_pointer(&inspection->timer, event_free);
+    g_clear_pointer(&inspection->early, event_free);
+    g_clear_pointer(&inspection->envelope, postern_envelope_free);
+    g_clear_pointer(&inspection->answers, postern_answers_unref);
+    g_clear_pointer(&inspection->header, postern_message_unref);
+    g_clear_pointer(&inspection->message, postern_message_unref);
+    g_clear_pointer(&inspection->findings, postern_findings_free);
+    g_clear_error(&inspection->error);
+    g_free(inspection->receiver);
+    g_free(inspection);
+}
+
+void postern_inspection_await_envelope(PosternInspection *inspection, PosternInspectionEnvelope done,
+                                       gpointer user_data)
+{
+    inspection->envelope_done = done;
+    inspection->envelope_data = user_data;
+    finish_if_over(inspection);
+}
+
+void postern_inspection_set_envelope(PosternInspection *inspection, const PosternEnvelope *envelope)
+{
+    g_return_if_fail(inspection->header == NULL && !inspection->finished);
+    track_stop(&inspection->tracks[TRACK_SPF]);
+    g_clear_pointer(&inspection->envelope, postern_envelope_free);
+    inspection->envelope = postern_envelope_copy(envelope);
+    g_autoptr(PosternFindings) nothing = postern_findings_new();
+    postern_findings_take(inspection->findings, nothing, POSTERN_CHECKS_CLIENT);
+    inspection->missing |= inspection->options.checks & POSTERN_CHECKS_CLIENT;
+    track_start(inspection, TRACK_SPF, POSTERN_STAGE_ENVELOPE, inspection->missing & POSTERN_CHECKS_CLIENT);
+}
+
+void postern_inspection_limit(PosternInspection *inspection, PosternChecks checks)
+{
+    g_return_if_fail(!inspection->finished);
+    g_autoptr(PosternFindings) nothing = postern_findings_new();
+    PosternChecks unwanted = POSTERN_CHECKS_ALL & ~checks;
+    inspection->options.checks &= checks;
+    inspection->missing &= checks;
+    postern_findings_take(inspection->findings, nothing, unwanted);
+    for (guint i = 0; i < TRACKS; i++) {
+        Track *track = &inspection->tracks[i];
+        if (track->checks != 0 && (track->checks & checks) == 0)
+            track_stop(track);
+        else
+            track->checks &= checks;
+    }
+    finish_if_over(inspection);
+}
+
+void postern_inspection_header(PosternInspection *inspection, PosternMessage *header)
+{
+    if (inspection->header != NULL || inspection->finished)
+        return;
+    inspection->header = postern_message_ref(header);
+    track_start(inspection, TRACK_HEADER, POSTERN_STAGE_HEADER, inspection->missing & HEADER_CHECKS);
+}
+
+/*
+ * The message is there. What waits for keys goes on with it once it has them; what is being looked at goes on
+ * for DMARC alone, and the body's track does the rest.
+ */
+static void split_header(PosternInspection *inspection)
+{
+    Track *header = &inspection->tracks[TRACK_HEADER];
+    PosternChecks dmarc = header->checks & inspection->missing & POSTERN_CHECK_DMARC;
+    if (header->ask != NULL && header->checks != dmarc) {
+        header->checks &= ~dmarc;
+        track_start(inspection, TRACK_DMARC, POSTERN_STAGE_HEADER, dmarc);
+    } else if (dmarc != 0) {
+        header->checks = dmarc;
+    } else {
+        track_stop(header);
+    }
+}
+
+void postern_inspection_finish(PosternInspection *inspection, PosternMessage *message,
+                               PosternInspectionDone done, gpointer user_data)
+{
+    g_return_if_fail(!inspection->finished);
+    guint deadline_ms = inspection->options.deadline_ms;
+    struct timeval deadline = {.tv_sec = deadline_ms / 1000, .tv_usec = (deadline_ms % 1000) * 1000};
+    inspection->finished = TRUE;
+    inspection->message = postern_message_ref(message);
+    inspection->done = done;
+    inspection->user_data = user_data;
+    evtimer_add(inspection->timer, &deadline);
+    split_header(inspection);
+    track_start(inspection, TRACK_SIGN, POSTERN_STAGE_SIGN, inspection->missing & POSTERN_CHECK_SIGN);
+    PosternChecks elsewhere = 0;
+    for (guint i = 0; i < TRACKS; i++)
+        elsewhere |= inspection->tracks[i].checks;
+    track_start(inspection, TRACK_BODY, POSTERN_STAGE_WHOLE, inspection->missing & ~elsewhere);
+    finish_if_over(inspection);
+}
+
+const PosternInspectionOptions *postern_inspection_options(const PosternInspection *inspection)
+{
+    return &inspection->options;
+}
+
+PosternChecks postern_inspection_failed(const PosternInspection *inspection)
+{
+    return inspection->failed;
+}
+
+PosternAnswers *postern_inspection_answers(PosternInspection *inspection)
+{
+    return inspection->answers;
+}

@@ -1,0 +1,60 @@
+/*
+ * What an inspection is asked and what it answers, and how both travel between a program and
+ * postern-inspector: a SOCK_SEQPACKET packet of fixed size, and the content in sealed memfds beside it
+ * (a packet holds at most about 212 kB).
+ */
+#pragma once
+
+#include "dns/answers.h"
+#include "inspector_client/packet.h"
+#include "mail/envelope.h"
+#include "mail/message.h"
+#include "verdict/findings.h"
+
+/*
+ * ENVELOPE: no message; SPF. HEADER: message holds the header block alone; DMARC, and the questions that DKIM
+ * and ARC signatures raise. WHOLE: everything but SIGN: our own signature, in a process that has the keys and
+ * reads no stranger's mail.
+ */
+typedef enum {
+    POSTERN_STAGE_ENVELOPE,
+    POSTERN_STAGE_HEADER,
+    POSTERN_STAGE_WHOLE,
+    POSTERN_STAGE_SIGN,
+} PosternStage;
+
+/* Whose request it is (inspector_client/packet.h). */
+PosternRole postern_stage_role(PosternStage stage);
+
+typedef struct {
+    PosternStage stage;
+    PosternChecks checks;      /* which to run; others are left NOT_CHECKED */
+    PosternEnvelope *envelope; /* owned; never NULL */
+    PosternAnswers *answers;   /* a reference; never NULL */
+    gint64 now;                /* seconds since 1970 that signatures are judged by */
+    char *receiver;            /* our name, for SPF's %{r} (RFC 7208 7.3); never NULL */
+    guint64 scan_octets;       /* largest message that is scanned, at most POSTERN_MESSAGE_MAX_OCTETS; over it
+                                * virus is UNSCANNABLE */
+    gboolean explain;          /* findings->steps are wanted */
+} PosternRequest;
+
+PosternRequest *postern_request_new(PosternStage stage, PosternChecks checks);
+void postern_request_free(PosternRequest *request);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternRequest, postern_request_free)
+
+typedef struct {
+    PosternFindings *findings; /* owned; of the checks that are complete */
+    PosternChecks complete; /* the others wait for questions; HEADER: DKIM and ARC when they have none left */
+    GPtrArray *questions;   /* of PosternQuestion *; what is still to be answered */
+} PosternResponse;
+
+PosternResponse *postern_response_new(void);
+void postern_response_free(PosternResponse *response);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternResponse, postern_response_free)
+
+/* The octets that go into a memfd, and back: from a stranger, GVariant normal form and all bounds are
+ * checked. */
+GBytes *postern_request_serialise(const PosternRequest *request);
+PosternRequest *postern_request_parse(GBytes *octets, GError **error);
+GBytes *postern_response_serialise(const PosternResponse *response);
+PosternResponse *postern_response_parse(GBytes *octets, GError **error);

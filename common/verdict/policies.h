@@ -1,0 +1,65 @@
+/*
+ * Which policy a message has: by the class of the client that sends it, and, for mail from elsewhere, by its
+ * recipients. Immutable once made; made anew at a reload.
+ */
+#pragma once
+
+#include "verdict/findings.h"
+#include "verdict/policy.h"
+
+/* In the order in which they are looked for. */
+typedef enum {
+    POSTERN_CLIENT_AUTHENTICATED, /* it has logged in (RFC 4954) */
+    POSTERN_CLIENT_OWN_NETWORK,   /* [clients] own_networks */
+    POSTERN_CLIENT_TRUSTED_RELAY, /* [clients] trusted_relays: its Received names the client */
+    POSTERN_CLIENT_OTHER,
+} PosternClientClass;
+
+/* "authenticated", "own_network", "trusted_relay", "other". */
+const char *postern_client_class_name(PosternClientClass client_class);
+
+typedef struct PosternPolicies PosternPolicies;
+
+/*
+ * [policy], each [policy NAME], [clients], and the table of [clients] recipients. authserv_id: as in
+ * postern_policy_from_configuration(); it and observe hold for each of them. NULL and error where the table
+ * cannot be read, or it names a policy that there is not (file and line are named).
+ *
+ * The table has a line `user@example.org NAME`, `example.org NAME` or `user@ NAME` for each recipient, domain
+ * or local part whose mail has [policy NAME]; '#' begins a comment. It is asked in that order, in lower case,
+ * without the quotes of a quoted local part and with A-labels; user+extension@ is looked for before user@.
+ */
+PosternPolicies *postern_policies_new(const PosternConfiguration *configuration, const char *authserv_id,
+                                      gboolean observe, GError **error);
+PosternPolicies *postern_policies_ref(PosternPolicies *policies);
+void postern_policies_unref(PosternPolicies *policies);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternPolicies, postern_policies_unref)
+
+/* The class of envelope's client: login, then client. An unknown address is OTHER. */
+PosternClientClass postern_policies_client_class(const PosternPolicies *policies,
+                                                 const PosternEnvelope *envelope);
+
+/* The policy for mail of that class; for TRUSTED_RELAY and OTHER, recipient (a forward path; NULL: none yet)
+ * decides. Owned by policies, never NULL; two recipients have the same policy where the pointers are equal.
+ */
+const PosternPolicy *postern_policies_of(const PosternPolicies *policies, PosternClientClass client_class,
+                                         const char *recipient);
+
+/* All policies that mail of that class can have: of const PosternPolicy *, what recipients have that are in
+ * no table first; owned by policies. */
+const GPtrArray *postern_policies_of_class(const PosternPolicies *policies, PosternClientClass client_class);
+
+/* The checks that any policy for that class wants: what may be begun before the recipients are known. SIGN is
+ * among them only where a policy of that class signs, and [sign] table is not empty; never for TRUSTED_RELAY
+ * and OTHER, whose policies do not have it, whatever the configuration says: they may call themselves
+ * anybody.
+ */
+PosternChecks postern_policies_checks(const PosternPolicies *policies, PosternClientClass client_class);
+
+/* The networks of [clients] trusted_relays and own_networks, for mail/received.h: of PosternNetwork. */
+const GArray *postern_policies_trusted_networks(const PosternPolicies *policies);
+
+/* TRUE where postern_verdict_refuse_at_mail() (verdict/verdict.h) could ever refuse a client of this class.
+ */
+gboolean postern_policies_may_refuse_at_mail(const PosternPolicies *policies,
+                                             PosternClientClass client_class);

@@ -1,0 +1,37 @@
+#include "milter/negotiation.h"
+
+#include <libmilter/mfapi.h>
+
+#define REQUIRED (SMFIF_ADDHDRS | SMFIF_CHGHDRS)
+/* Not among them: DATA and unknown commands, which have no callback of ours; what libmilter returns for these
+ * in its place is a reply. */
+#define WITHOUT_REPLY (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_HDR | SMFIP_NR_EOH)
+
+gboolean postern_milter_negotiation_answer(PosternMilterNegotiation *negotiation, unsigned long actions,
+                                           unsigned long steps, unsigned long registered,
+                                           gboolean refuse_recipients)
+{
+    unsigned long silent = WITHOUT_REPLY | (refuse_recipients ? 0 : SMFIP_NR_RCPT);
+    *negotiation = (PosternMilterNegotiation){
+        .leading_space = (steps & SMFIP_HDR_LEADSPC) != 0,
+        .skip = (steps & SMFIP_SKIP) != 0,
+        .quarantine = (actions & SMFIF_QUARANTINE) != 0,
+        .macros = (actions & SMFIF_SETSYMLIST) != 0,
+    };
+    negotiation->actions = actions & (REQUIRED | SMFIF_QUARANTINE | SMFIF_SETSYMLIST);
+    negotiation->steps = (registered & ~(unsigned long)SMFIP_SKIP) | (steps & (silent | SMFIP_HDR_LEADSPC));
+    negotiation->recipients = (negotiation->steps & SMFIP_NR_RCPT) == 0;
+    negotiation->steps |= negotiation->skip ? SMFIP_SKIP : steps & SMFIP_NR_BODY;
+    return (actions & REQUIRED) == REQUIRED;
+}
+
+gboolean postern_milter_negotiation_is_silent(const PosternMilterNegotiation *negotiation, unsigned long step)
+{
+    return (negotiation->steps & step) != 0;
+}
+
+void postern_milter_negotiation_usual(PosternMilterNegotiation *negotiation)
+{
+    *negotiation =
+        (PosternMilterNegotiation){.leading_space = TRUE, .quarantine = TRUE, .steps = WITHOUT_REPLY};
+}

@@ -1,0 +1,40 @@
+/*
+ * What a mail server offers at the start of a connection, and what is taken of it (SMFIC_OPTNEG). Pure.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef struct {
+    gboolean leading_space; /* values of fields come and go with the space behind the colon */
+    gboolean skip;          /* the rest of a body may be left out */
+    gboolean quarantine;    /* there is a hold queue */
+    gboolean macros;        /* the macros wanted may be named */
+    gboolean recipients;    /* RCPT waits for its reply, and so can be refused */
+    unsigned long actions;  /* SMFIF_*: what is answered */
+    unsigned long steps;    /* SMFIP_*: what is answered */
+} PosternMilterNegotiation;
+
+/*
+ * The answer to an offer of actions and steps; registered are the steps that libmilter leaves out already.
+ * Only MAIL and the end of the message keep their reply, the body if it may be skipped, and RCPT if
+ * refuse_recipients: what a reply is not awaited for is sent in one go, and nothing is ever refused there.
+ * FALSE where the server cannot change header fields, which no verdict can do without.
+ */
+gboolean postern_milter_negotiation_answer(PosternMilterNegotiation *negotiation, unsigned long actions,
+                                           unsigned long steps, unsigned long registered,
+                                           gboolean refuse_recipients);
+
+/*
+ * Whether the step with that SMFIP_NR_* bit has no reply: then its callback has to return SMFIS_NOREPLY, for
+ * of any other result libmilter writes an error line to the system log. It fakes the reply itself for a
+ * server that waits for one all the same.
+ */
+gboolean postern_milter_negotiation_is_silent(const PosternMilterNegotiation *negotiation,
+                                              unsigned long step);
+
+/*
+ * What is known of a connection whose negotiation is not known any more: what is answered to every server.
+ * The steps that differ by server have a reply then, which libmilter keeps back if none is awaited.
+ */
+void postern_milter_negotiation_usual(PosternMilterNegotiation *negotiation);

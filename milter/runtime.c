@@ -1,0 +1,145 @@
+#include "milter/runtime.h"
+
+#include <pthread.h>
+
+#include "base/limits.h"
+
+struct PosternMilterRuntime {
+    PosternMilterBridge *bridge;
+    pthread_mutex_t lock;
+    PosternMilterSettings *settings; /* behind lock, as are the following two */
+    GHashTable *offers;              /* connection to PosternMilterNegotiation *; NULL: none yet */
+    GQueue order;                    /* of connections in offers, the oldest first */
+    gint waiting;                    /* atomic, as are the following */
+    gint under_way;
+    gint draining;
+};
+
+PosternMilterRuntime *postern_milter_runtime(void)
+{
+    static PosternMilterRuntime filter = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    return &filter;
+}
+
+void postern_milter_runtime_start(PosternMilterBridge *bridge, PosternMilterSettings *settings)
+{
+    PosternMilterRuntime *filter = postern_milter_runtime();
+    filter->bridge = bridge;
+    postern_milter_runtime_set_settings(filter, settings);
+}
+
+PosternMilterBridge *postern_milter_runtime_gateway(PosternMilterRuntime *filter)
+{
+    return filter->bridge;
+}
+
+PosternMilterSettings *postern_milter_runtime_settings(PosternMilterRuntime *filter)
+{
+    pthread_mutex_lock(&filter->lock);
+    PosternMilterSettings *settings = postern_milter_settings_ref(filter->settings);
+    pthread_mutex_unlock(&filter->lock);
+    return settings;
+}
+
+void postern_milter_runtime_set_settings(PosternMilterRuntime *filter, PosternMilterSettings *settings)
+{
+    pthread_mutex_lock(&filter->lock);
+    PosternMilterSettings *before = filter->settings;
+    filter->settings = settings;
+    pthread_mutex_unlock(&filter->lock);
+    postern_milter_settings_unref(before);
+}
+
+void postern_milter_runtime_remember(PosternMilterRuntime *filter, gpointer connection,
+                                     const PosternMilterNegotiation *negotiation)
+{
+    pthread_mutex_lock(&filter->lock);
+    if (filter->offers == NULL)
+        filter->offers = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    if (!g_hash_table_contains(filter->offers, connection)) {
+        if (filter->order.length >= POSTERN_MILTER_NEGOTIATIONS_MAX)
+            g_hash_table_remove(filter->offers, g_queue_pop_head(&filter->order));
+        g_queue_push_tail(&filter->order, connection);
+    }
+    g_hash_table_insert(filter->offers, connection, g_memdup2(negotiation, sizeof *negotiation));
+    pthread_mutex_unlock(&filter->lock);
+}
+
+gboolean postern_milter_runtime_recall(PosternMilterRuntime *filter, gpointer connection,
+                                       PosternMilterNegotiation *ret_offer)
+{
+    pthread_mutex_lock(&filter->lock);
+    const PosternMilterNegotiation *negotiation =
+        filter->offers != NULL ? g_hash_table_lookup(filter->offers, connection) : NULL;
+    if (negotiation != NULL)
+        *ret_offer = *negotiation;
+    pthread_mutex_unlock(&filter->lock);
+    return negotiation != NULL;
+}
+
+PosternMilterWait postern_milter_runtime_wait_of(PosternClientClass client_class)
+{
+    gboolean ours =
+        client_class == POSTERN_CLIENT_AUTHENTICATED || client_class == POSTERN_CLIENT_OWN_NETWORK;
+    return ours ? POSTERN_MILTER_WAIT_OF_OUR_OWN : POSTERN_MILTER_WAIT_OF_A_STRANGER;
+}
+
+static guint room_for(const PosternMilterSettings *settings, PosternMilterWait wait)
+{
+    guint maximum = settings->configuration->milter.max_waiting;
+    switch (wait) {
+    case POSTERN_MILTER_WAIT_OF_OUR_OWN:
+        return maximum;
+    case POSTERN_MILTER_WAIT_OF_A_STRANGER:
+        return maximum - maximum / 4;
+    case POSTERN_MILTER_WAIT_AT_MAIL:
+        return maximum - maximum / 2;
+    }
+    return 0;
+}
+
+gboolean postern_milter_runtime_is_full(PosternMilterRuntime *filter, const PosternMilterSettings *settings,
+                                        PosternMilterWait wait)
+{
+    return (guint)g_atomic_int_get(&filter->waiting) >= room_for(settings, wait);
+}
+
+gboolean postern_milter_runtime_enter(PosternMilterRuntime *filter, const PosternMilterSettings *settings,
+                                      PosternMilterWait wait)
+{
+    guint before = (guint)g_atomic_int_add(&filter->waiting, 1);
+    if (before < room_for(settings, wait))
+        return TRUE;
+    postern_milter_runtime_leave(filter);
+    return FALSE;
+}
+
+void postern_milter_runtime_leave(PosternMilterRuntime *filter)
+{
+    g_atomic_int_add(&filter->waiting, -1);
+}
+
+gboolean postern_milter_runtime_has_waiting(PosternMilterRuntime *filter)
+{
+    return g_atomic_int_get(&filter->waiting) > 0;
+}
+
+void postern_milter_runtime_count(PosternMilterRuntime *filter, int change)
+{
+    g_atomic_int_add(&filter->under_way, change);
+}
+
+guint postern_milter_runtime_under_way(PosternMilterRuntime *filter)
+{
+    return (guint)g_atomic_int_get(&filter->under_way);
+}
+
+void postern_milter_runtime_drain(PosternMilterRuntime *filter)
+{
+    g_atomic_int_set(&filter->draining, 1);
+}
+
+gboolean postern_milter_runtime_is_draining(PosternMilterRuntime *filter)
+{
+    return g_atomic_int_get(&filter->draining) != 0;
+}

@@ -1,0 +1,398 @@
+#include <string.h>
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "proxy/connection/stream.h"
+#include "proxy/connection/thread_private.h"
+#include "wire/data.h"
+
+/* A message is handed to the socket's buffer in pieces, as long as less than this waits there. */
+#define UNSENT_HIGH_OCTETS (4 * POSTERN_MESSAGE_CHUNK_OCTETS)
+
+struct PosternBackendConnection {
+    PosternProxyThread *thread;
+    guint64 number;
+    PosternProxySettings *settings;
+    PosternBackend *backend;
+    PosternStream *stream;
+    gboolean in_use;
+    guint64 user;       /* while in_use */
+    gboolean returning; /* its user is done; the pool gets it when it is reset */
+    gboolean overdue;   /* it has not answered in time */
+    gboolean abandoned; /* nothing is said any more; the peer's end is awaited */
+    gint64 ended_at;    /* abandoned, and the peer has been told; or 0 */
+    gsize discarded;    /* octets that came since */
+    gboolean gone;
+    PosternMessageReader *reader; /* while a message is sent */
+    PosternDataEncoder encoder;
+};
+
+PosternBackend *postern_backend_connection_backend(PosternBackendConnection *connection)
+{
+    return connection->backend;
+}
+
+guint64 postern_backend_connection_number(const PosternBackendConnection *connection)
+{
+    return connection->number;
+}
+
+const PosternProxySettings *postern_backend_connection_settings(const PosternBackendConnection *connection)
+{
+    return connection->settings;
+}
+
+gboolean postern_backend_connection_is_current(const PosternBackendConnection *connection)
+{
+    return postern_proxy_settings_same_backend(connection->settings, connection->thread->settings);
+}
+
+gboolean postern_backend_connection_is_in_use(const PosternBackendConnection *connection)
+{
+    return connection->in_use && connection->user != POSTERN_POOL_PROBE;
+}
+
+void postern_backend_connection_free(PosternBackendConnection *connection)
+{
+    postern_message_reader_free(connection->reader);
+    postern_stream_free(connection->stream);
+    postern_backend_free(connection->backend);
+    postern_proxy_settings_unref(connection->settings);
+    g_free(connection);
+}
+
+static void receive(PosternBackendConnection *connection, gint64 now)
+{
+    gsize length = 0;
+    const char *octets = postern_stream_input(connection->stream, &length);
+    if (connection->abandoned)
+        connection->discarded += length;
+    else
+        postern_backend_receive(connection->backend, octets, length, now);
+    postern_stream_consume(connection->stream, length);
+    if (connection->discarded > POSTERN_REPLY_MAX_OCTETS)
+        connection->gone = TRUE; /* it talks on and on: that is not worth the wait for its end */
+}
+
+static void on_stream(PosternStream *stream, PosternStreamEvent event, gpointer user_data)
+{
+    PosternBackendConnection *connection = user_data;
+    PosternProxyThread *thread = connection->thread;
+    gint64 now = postern_stream_now();
+    switch (event) {
+    case POSTERN_STREAM_CONNECTED:
+        postern_stream_set_reading(stream, TRUE);
+        postern_backend_connected(connection->backend, now);
+        break;
+    case POSTERN_STREAM_INPUT:
+        receive(connection, now);
+        break;
+    case POSTERN_STREAM_DRAINED:
+        break;
+    case POSTERN_STREAM_CLOSED:
+        connection->gone = TRUE;
+        postern_backend_closed(connection->backend, NULL, now);
+        break;
+    case POSTERN_STREAM_FAILED:
+        connection->gone = postern_stream_peer_is_gone(stream);
+        postern_backend_closed(connection->backend, postern_stream_error(stream), now);
+        break;
+    case POSTERN_STREAM_DEADLINE:
+        if (connection->abandoned)
+            break;
+        postern_backend_timer(connection->backend, now);
+        connection->overdue = postern_backend_state(connection->backend) == POSTERN_BACKEND_CLOSED;
+        break;
+    }
+    postern_thread_mark_backend(thread, connection->number);
+    postern_thread_run(thread);
+}
+
+void postern_backend_connection_open(PosternProxyThread *thread, guint64 number)
+{
+    const PosternConfiguration *configuration = thread->settings->configuration;
+    g_autoptr(GError) error = NULL;
+    gint64 now = postern_stream_now();
+    PosternBackendConnection *connection = g_new0(PosternBackendConnection, 1);
+    connection->thread = thread;
+    connection->number = number;
+    connection->settings = postern_proxy_settings_ref(thread->settings);
+    PosternBackendOptions options = {
+        .number = number,
+        .hostname = configuration->proxy.hostname,
+        .client_address = configuration->proxy.client_address,
+        .connect_timeout_ms = configuration->proxy.backend_connect_timeout_ms,
+        .timeout_ms = configuration->proxy.backend_timeout_ms,
+        .data_end_timeout_ms = configuration->proxy.backend_data_end_timeout_ms,
+    };
+    connection->backend = postern_backend_new(&options, now);
+    connection->stream =
+        postern_stream_connect(thread->loop, &thread->settings->backend, on_stream, connection, &error);
+    g_hash_table_insert(thread->backends, &connection->number, connection);
+    if (connection->stream == NULL) {
+        connection->gone = TRUE;
+        postern_backend_closed(connection->backend, error->message, now);
+    }
+    postern_thread_mark_backend(thread, number);
+}
+
+void postern_backend_connection_set_user(PosternBackendConnection *connection, guint64 client)
+{
+    connection->in_use = TRUE;
+    connection->user = client;
+}
+
+void postern_backend_connection_return(PosternBackendConnection *connection)
+{
+    connection->in_use = FALSE;
+    connection->returning = TRUE;
+    postern_thread_mark_backend(connection->thread, connection->number);
+}
+
+void postern_backend_connection_abandon(PosternBackendConnection *connection)
+{
+    connection->in_use = FALSE;
+    connection->abandoned = TRUE;
+    g_clear_pointer(&connection->reader, postern_message_reader_free);
+    postern_thread_mark_backend(connection->thread, connection->number);
+}
+
+void postern_backend_connection_quit(PosternBackendConnection *connection)
+{
+    postern_backend_quit(connection->backend, postern_stream_now());
+    postern_thread_mark_backend(connection->thread, connection->number);
+}
+
+void postern_backend_connection_send_message(PosternBackendConnection *connection, PosternMessage *message,
+                                             const PosternEdits *edits)
+{
+    g_autoptr(GError) error = NULL;
+    connection->reader = postern_message_reader_new(message, edits, &error);
+    postern_data_encoder_init(&connection->encoder);
+    if (connection->reader == NULL)
+        postern_backend_closed(connection->backend, error->message, postern_stream_now());
+    postern_thread_mark_backend(connection->thread, connection->number);
+}
+
+/* A message that cannot be put on the wire as it is must not end there either: the connection is cut. */
+static void cut(PosternBackendConnection *connection, gint64 now)
+{
+    g_clear_pointer(&connection->reader, postern_message_reader_free);
+    postern_backend_closed(connection->backend, "the message holds a bare CR or LF", now);
+}
+
+static void send_pieces(PosternBackendConnection *connection, gint64 now)
+{
+    gboolean progress = FALSE;
+    g_autoptr(GByteArray) wire = g_byte_array_new();
+    while (connection->reader != NULL && postern_stream_unsent(connection->stream) < UNSENT_HIGH_OCTETS) {
+        const char *octets = NULL;
+        gsize length = 0;
+        gboolean more = postern_message_reader_next(connection->reader, POSTERN_MESSAGE_CHUNK_OCTETS, &octets,
+                                                    &length) > 0;
+        g_byte_array_set_size(wire, 0);
+        int result = more ? postern_data_encoder_next(&connection->encoder, octets, length, wire)
+                          : postern_data_encoder_end(&connection->encoder, wire);
+        if (result < 0) {
+            cut(connection, now);
+            return;
+        }
+        postern_stream_send(connection->stream, wire->data, wire->len);
+        progress = TRUE;
+        if (!more) {
+            g_clear_pointer(&connection->reader, postern_message_reader_free);
+            postern_backend_message_sent(connection->backend, now);
+        }
+    }
+    if (progress && connection->reader != NULL)
+        postern_backend_progress(connection->backend, now);
+}
+
+static void flush_output(PosternBackendConnection *connection)
+{
+    GString *output = postern_backend_output(connection->backend);
+    if (connection->stream == NULL || output->len == 0)
+        return;
+    postern_stream_send(connection->stream, output->str, output->len);
+    g_string_truncate(output, 0);
+}
+
+static void hand_over_event(PosternBackendConnection *connection, const PosternBackendEvent *event)
+{
+    PosternProxyThread *thread = connection->thread;
+    if (!connection->in_use)
+        return;
+    if (connection->user == POSTERN_POOL_PROBE) {
+        postern_relay_probe_event(thread, connection, event);
+        return;
+    }
+    PosternClientConnection *client = g_hash_table_lookup(thread->clients, &connection->user);
+    if (client != NULL)
+        postern_client_connection_backend_event(client, event);
+}
+
+/* The dialogue is over. The slot is free at once only where the peer has ended too, or never began (promise
+ * 3).
+ */
+static void give_up(PosternBackendConnection *connection, const char *failure, gint64 now)
+{
+    gboolean open =
+        connection->stream != NULL && !connection->gone && !postern_stream_is_connecting(connection->stream);
+    connection->in_use = FALSE;
+    g_clear_pointer(&connection->reader, postern_message_reader_free);
+    if (open) {
+        connection->abandoned = TRUE;
+        postern_pool_ending(connection->thread->pool, connection->number, failure, now);
+    } else {
+        postern_pool_closed(connection->thread->pool, connection->number, failure, now);
+        connection->gone = TRUE;
+    }
+}
+
+static void handle_ready(PosternBackendConnection *connection, gint64 now)
+{
+    PosternProxyThread *thread = connection->thread;
+    if (!postern_backend_connection_is_current(connection)) {
+        postern_backend_quit(connection->backend, now); /* it was opened for who waits no more */
+        return;
+    }
+    postern_thread_set_capabilities(thread, postern_backend_ehlo(connection->backend));
+    if (postern_pool_standing(thread->pool) == POSTERN_POOL_USABLE)
+        postern_thread_note_problem(thread, NULL);
+    postern_pool_opened(thread->pool, connection->number, now);
+}
+
+/* What is wrong with the back-end, not with this connection alone; of one that is no longer the back-end,
+ * nothing is said. */
+static void judge_failure(PosternBackendConnection *connection, const PosternBackendEvent *event,
+                          gboolean opening, gint64 now)
+{
+    PosternProxyThread *thread = connection->thread;
+    if (!postern_backend_connection_is_current(connection))
+        return;
+    if (opening || event->fault == POSTERN_BACKEND_FAULT_SETUP)
+        postern_thread_note_problem(thread, event->text);
+    if (event->fault == POSTERN_BACKEND_FAULT_DEMAND) {
+        postern_thread_warn_of_backend(thread, event->text);
+        postern_relay_probe_hurry(thread); /* whether it demands that of everybody */
+    }
+    if (event->fault == POSTERN_BACKEND_FAULT_SETUP) {
+        postern_pool_set_standing(thread->pool, POSTERN_POOL_UNUSABLE, event->text, now);
+        postern_relay_probe_schedule(thread, POSTERN_BACKEND_RETRY_MS);
+    }
+}
+
+static void handle_event(PosternBackendConnection *connection, const PosternBackendEvent *event, gint64 now)
+{
+    PosternProxyThread *thread = connection->thread;
+    gboolean opening = event->during < POSTERN_BACKEND_IDLE;
+    /* A back-end that was started anew has left all its connections dead: the client's one more try is to
+     * meet a new one. */
+    if (event->kind == POSTERN_BACKEND_FAILED && !opening && event->during <= POSTERN_BACKEND_ENVELOPE)
+        postern_pool_end_idle(thread->pool, now);
+    hand_over_event(connection, event);
+    switch (event->kind) {
+    case POSTERN_BACKEND_READY:
+        handle_ready(connection, now);
+        break;
+    case POSTERN_BACKEND_FAILED:
+        judge_failure(connection, event, opening, now);
+        give_up(connection, opening && postern_backend_connection_is_current(connection) ? event->text : NULL,
+                now);
+        break;
+    case POSTERN_BACKEND_ENDED:
+        connection->gone = !connection->overdue;
+        give_up(connection, NULL, now);
+        break;
+    default:
+        break;
+    }
+}
+
+static void run_events(PosternBackendConnection *connection, gint64 now)
+{
+    for (;;) {
+        g_autoptr(PosternBackendEvent) event = postern_backend_next_event(connection->backend);
+        if (event == NULL)
+            return;
+        handle_event(connection, event, now);
+    }
+}
+
+static void begin_to_end(PosternBackendConnection *connection, gint64 now)
+{
+    connection->ended_at = now;
+    postern_backend_closed(connection->backend, NULL, now);
+    postern_stream_shutdown(connection->stream);
+    postern_stream_set_reading(connection->stream, TRUE);
+}
+
+/* Closed on our side; the slot is free when the peer has closed too. One that is there and does not read is
+ * told by a reset. One that is out of reach, or does not come to it, may have the connection still: it has
+ * its time, if we do not stop. */
+static void wait_for_end(PosternBackendConnection *connection, gint64 now)
+{
+    gint64 first = connection->ended_at + POSTERN_BACKEND_QUIT_TIMEOUT_MS;
+    gint64 last =
+        connection->thread->draining
+            ? first
+            : connection->ended_at + connection->settings->configuration->proxy.backend_lost_timeout_ms;
+    gboolean deaf = now >= first && postern_stream_is_stuck(connection->stream, now - connection->ended_at);
+    connection->gone = deaf || now >= last;
+    postern_stream_set_deadline(connection->stream, now < first ? MIN(first, last) : last);
+}
+
+static void run_abandoned(PosternBackendConnection *connection, gint64 now)
+{
+    gboolean open = connection->stream != NULL && !connection->gone;
+    if (open && connection->ended_at == 0)
+        begin_to_end(connection, now);
+    if (open)
+        wait_for_end(connection, now);
+    if (open && !connection->gone)
+        return;
+    if (connection->stream != NULL)
+        postern_stream_abort(connection->stream);
+    postern_pool_closed(connection->thread->pool, connection->number, NULL, now);
+    g_hash_table_remove(connection->thread->backends, &connection->number);
+}
+
+/* What was said, heard and sent; in the end it may be abandoned or gone. */
+static void run_dialogue(PosternBackendConnection *connection, gint64 now)
+{
+    run_events(connection, now);
+    if (connection->abandoned)
+        return;
+    flush_output(connection);
+    send_pieces(connection, now);
+    run_events(connection, now);
+}
+
+/* Its user is done with it, and the back-end has answered RSET. */
+static void return_if_reset(PosternBackendConnection *connection, gint64 now)
+{
+    PosternProxyThread *thread = connection->thread;
+    if (!connection->returning || postern_backend_state(connection->backend) != POSTERN_BACKEND_IDLE)
+        return;
+    connection->returning = FALSE;
+    gboolean reusable =
+        postern_backend_is_reusable(connection->backend) && postern_backend_connection_is_current(connection);
+    postern_pool_returned(thread->pool, connection->number, reusable, now);
+}
+
+void postern_backend_connection_run(PosternBackendConnection *connection)
+{
+    gint64 now = postern_stream_now();
+    if (!connection->abandoned)
+        run_dialogue(connection, now);
+    if (connection->abandoned) {
+        run_abandoned(connection, now);
+    } else if (connection->gone) {
+        g_hash_table_remove(connection->thread->backends, &connection->number);
+    } else {
+        return_if_reset(connection, now);
+        flush_output(connection);
+        postern_stream_set_deadline(connection->stream, postern_backend_deadline(connection->backend));
+    }
+}

@@ -1,0 +1,186 @@
+#include "proxy/connection/thread_private.h"
+
+#include "base/log.h"
+#include "proxy/connection/stream.h"
+
+static void mark(GQueue *queue, guint64 number)
+{
+    g_queue_push_tail(queue, g_memdup2(&number, sizeof number));
+}
+
+void postern_thread_mark_client(PosternProxyThread *thread, guint64 number)
+{
+    mark(&thread->marked_clients, number);
+}
+
+void postern_thread_mark_backend(PosternProxyThread *thread, guint64 number)
+{
+    mark(&thread->marked_backends, number);
+}
+
+static gboolean is_same_ehlo(const PosternEhlo *a, const PosternEhlo *b)
+{
+    return a->capabilities == b->capabilities && a->size == b->size &&
+           a->xclient_attributes == b->xclient_attributes && a->xforward_attributes == b->xforward_attributes;
+}
+
+/* Each new connection says it again; sessions are many, and what is new is rare. */
+void postern_thread_set_capabilities(PosternProxyThread *thread, const PosternEhlo *ehlo)
+{
+    if (thread->capabilities_known && is_same_ehlo(&thread->capabilities, ehlo))
+        return;
+    thread->capabilities = *ehlo;
+    thread->capabilities_known = TRUE;
+    GHashTableIter iterator;
+    gpointer client;
+    g_hash_table_iter_init(&iterator, thread->clients);
+    while (g_hash_table_iter_next(&iterator, NULL, &client))
+        postern_session_set_capabilities(postern_client_connection_session(client), ehlo);
+}
+
+void postern_thread_note_problem(PosternProxyThread *thread, const char *problem)
+{
+    /* What ends now says nothing of the back-end. */
+    if (thread->draining)
+        return;
+    postern_backend_status_note(thread->problem, thread->settings->configuration->proxy.backend, problem);
+}
+
+/* The back-end is told of clients as the connection's settings say, and recipients are taken as the session's
+ * say: where these are not the same, a message would go where nobody has judged it. */
+static gboolean suits(PosternClientConnection *client, const PosternBackendConnection *connection)
+{
+    return postern_proxy_settings_same_relaying(postern_client_connection_settings(client),
+                                                postern_backend_connection_settings(connection));
+}
+
+void postern_thread_warn_of_backend(PosternProxyThread *thread, const char *warning)
+{
+    postern_backend_status_warn(thread->problem, thread->settings->configuration->proxy.backend, warning);
+}
+
+static void give(PosternProxyThread *thread, const PosternPoolAction *action, gint64 now)
+{
+    PosternBackendConnection *connection = g_hash_table_lookup(thread->backends, &action->connection);
+    if (connection == NULL)
+        return;
+    PosternClientConnection *client = g_hash_table_lookup(thread->clients, &action->waiter);
+    if (action->waiter == POSTERN_POOL_PROBE) {
+        postern_relay_probe_given(thread, connection);
+    } else if (client == NULL) {
+        postern_pool_returned(thread->pool, action->connection, TRUE, now);
+    } else if (!suits(client, connection)) {
+        postern_pool_returned(thread->pool, action->connection,
+                              postern_backend_connection_is_current(connection), now);
+        postern_session_borrow_failed(postern_client_connection_session(client),
+                                      "a reload has changed the back-end since the client came", now);
+        postern_thread_mark_client(thread, action->waiter);
+    } else {
+        postern_client_connection_give(client, connection);
+        postern_thread_mark_client(thread, action->waiter);
+    }
+    postern_thread_mark_backend(thread, action->connection);
+}
+
+static void refuse(PosternProxyThread *thread, const PosternPoolAction *action, gint64 now)
+{
+    if (action->waiter == POSTERN_POOL_PROBE) {
+        postern_relay_probe_refused(thread, action->reason);
+        return;
+    }
+    PosternClientConnection *client = g_hash_table_lookup(thread->clients, &action->waiter);
+    if (client == NULL)
+        return;
+    postern_session_borrow_failed(postern_client_connection_session(client), action->reason, now);
+    postern_thread_mark_client(thread, action->waiter);
+}
+
+static void recall(PosternProxyThread *thread, const PosternPoolAction *action)
+{
+    PosternClientConnection *client = g_hash_table_lookup(thread->clients, &action->waiter);
+    if (client != NULL)
+        postern_client_connection_recall(client, action->connection);
+}
+
+static void run_pool_action(PosternProxyThread *thread, const PosternPoolAction *action)
+{
+    gint64 now = postern_stream_now();
+    PosternBackendConnection *connection;
+    switch (action->kind) {
+    case POSTERN_POOL_OPEN:
+        postern_backend_connection_open(thread, action->connection);
+        break;
+    case POSTERN_POOL_GIVE:
+        give(thread, action, now);
+        break;
+    case POSTERN_POOL_REFUSE:
+        refuse(thread, action, now);
+        break;
+    case POSTERN_POOL_RECALL:
+        recall(thread, action);
+        break;
+    case POSTERN_POOL_QUIT:
+        connection = g_hash_table_lookup(thread->backends, &action->connection);
+        if (connection != NULL)
+            postern_backend_connection_quit(connection);
+        break;
+    }
+}
+
+static gboolean run_one(PosternProxyThread *thread)
+{
+    PosternPoolAction action;
+    if (postern_pool_next_action(thread->pool, &action)) {
+        run_pool_action(thread, &action);
+        return TRUE;
+    }
+    g_autofree guint64 *number = g_queue_pop_head(&thread->marked_backends);
+    if (number != NULL) {
+        PosternBackendConnection *connection = g_hash_table_lookup(thread->backends, number);
+        if (connection != NULL)
+            postern_backend_connection_run(connection);
+        return TRUE;
+    }
+    number = g_queue_pop_head(&thread->marked_clients);
+    if (number == NULL)
+        return FALSE;
+    PosternClientConnection *client = g_hash_table_lookup(thread->clients, number);
+    if (client != NULL)
+        postern_client_connection_run(client);
+    return TRUE;
+}
+
+static void set_pool_timer(PosternProxyThread *thread)
+{
+    gint64 deadline = postern_pool_deadline(thread->pool);
+    if (deadline == G_MAXINT64) {
+        evtimer_del(thread->pool_timer);
+        return;
+    }
+    gint64 wait = MAX(1, deadline - postern_stream_now());
+    struct timeval time = {.tv_sec = wait / 1000, .tv_usec = (wait % 1000) * 1000};
+    evtimer_add(thread->pool_timer, &time);
+}
+
+static void end_if_drained(PosternProxyThread *thread)
+{
+    if (!thread->draining || g_hash_table_size(thread->clients) > 0)
+        return;
+    postern_pool_drain(thread->pool, postern_stream_now());
+    while (run_one(thread))
+        ;
+    if (g_hash_table_size(thread->backends) == 0)
+        event_base_loopbreak(thread->loop);
+}
+
+void postern_thread_run(PosternProxyThread *thread)
+{
+    if (thread->running)
+        return;
+    thread->running = TRUE;
+    while (run_one(thread))
+        ;
+    end_if_drained(thread);
+    set_pool_timer(thread);
+    thread->running = FALSE;
+}

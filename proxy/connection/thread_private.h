@@ -1,0 +1,144 @@
+/*
+ * The inside of a thread, shared by thread.c (life, commands from outside), dispatch.c (who acts next),
+ * client_connection.c, backend_connection.c and relay_probe.c. All of it runs on the thread's own loop.
+ *
+ * Nothing calls back and forth: an event changes one state machine and marks its connection;
+ * postern_thread_run() then lets every marked connection act until none is left. Connections find one another
+ * by number.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <glib.h>
+
+#include "dns/resolver.h"
+#include "inspector_client/client.h"
+#include "proxy/connection/thread.h"
+#include "proxy/servers/pool.h"
+#include "proxy/session/session.h"
+
+typedef struct PosternClientConnection PosternClientConnection;
+typedef struct PosternBackendConnection PosternBackendConnection;
+
+/* Where the relay probe stands (relay_probe.c). */
+typedef struct {
+    gboolean busy;  /* it waits for a connection, or speaks on one */
+    gboolean again; /* it was wanted while busy */
+    gboolean known; /* the back-end of these settings was found out: it does not relay */
+    guint attempt;  /* of those that one probe makes, as another client each */
+    guint unclear;  /* probes in a row that found out nothing */
+    gint64 hurried; /* when it was last wanted at once */
+    PosternReply *mail;
+    GPtrArray *recipients; /* of PosternRelayRecipient *, of this attempt, or NULL */
+    guint answered;        /* of recipients */
+    char *reason;          /* what the first attempt heard, or NULL */
+} PosternRelayProbe;
+
+struct PosternProxyThread {
+    GThread *thread;
+    struct event_base *loop;
+    struct event *commands_ready; /* the pipe below is readable */
+    struct event *pool_timer;
+    struct event *probe_timer;
+    struct event *drain_timer;
+    struct event *resume_timer; /* accepting again, after descriptors ran out */
+    GAsyncQueue *commands;
+    int wake[2];
+    gint ended; /* atomic */
+    PosternProxySettings *settings;
+    PosternClientTable *table;
+    PosternBackendStatus *problem;
+    PosternAnswersFile *answers;
+    GPtrArray *listeners; /* of struct evconnlistener * */
+    PosternResolver *resolver;
+    PosternInspectorClient *inspector;
+    PosternPool *pool;
+    PosternRelayProbe probe;
+    PosternEhlo capabilities; /* the back-end's, once known */
+    gboolean capabilities_known;
+    gboolean draining;
+    gboolean running; /* inside postern_thread_run() */
+    guint64 next_client;
+    GHashTable *clients;    /* number -> PosternClientConnection */
+    GHashTable *backends;   /* number -> PosternBackendConnection */
+    GQueue waiting_clients; /* of PosternClientConnection *, those that may be let go, the longest first */
+    GQueue marked_clients;  /* of numbers (guint64 *) */
+    GQueue marked_backends;
+};
+
+/* dispatch.c */
+/* Lets all that is marked act, until nothing is. To be called at the end of every event of the loop. */
+void postern_thread_run(PosternProxyThread *thread);
+void postern_thread_mark_client(PosternProxyThread *thread, guint64 number);
+void postern_thread_mark_backend(PosternProxyThread *thread, guint64 number);
+/* What the back-end announces, for new sessions and those that are there. */
+void postern_thread_set_capabilities(PosternProxyThread *thread, const PosternEhlo *ehlo);
+/* Logs what is wrong with the back-end, once while it stays the same; NULL: nothing any more. */
+void postern_thread_note_problem(PosternProxyThread *thread, const char *problem);
+/* The same for what does not put it out of service. */
+void postern_thread_warn_of_backend(PosternProxyThread *thread, const char *warning);
+
+/* client_connection.c */
+/* A client has connected on socket, which is taken over; submission as for a session. */
+void postern_client_connection_new(PosternProxyThread *thread, int socket, const PosternAddress *client,
+                                   gboolean submission);
+/* For the table of clients: frees it, without a word to the client. */
+void postern_client_connection_free(PosternClientConnection *client);
+/* Lets a client go in favour of the one at address: one without a message, one that is silent in the middle
+ * of it, or one of an address with more connections. FALSE: there is none. */
+gboolean postern_client_connection_let_one_go(PosternProxyThread *thread, const PosternAddress *address);
+/* Acts on all its session wants; frees it where it is done. */
+void postern_client_connection_run(PosternClientConnection *client);
+PosternSession *postern_client_connection_session(PosternClientConnection *client);
+/* What its session goes by: the settings of the time when it connected. */
+const PosternProxySettings *postern_client_connection_settings(const PosternClientConnection *client);
+/* A back-end serves it now: the session is told. */
+void postern_client_connection_give(PosternClientConnection *client, PosternBackendConnection *backend);
+/* Somebody needs that connection; nothing where it is on its way back. */
+void postern_client_connection_recall(PosternClientConnection *client, guint64 connection);
+/* An event of its back-end. */
+void postern_client_connection_backend_event(PosternClientConnection *client,
+                                             const PosternBackendEvent *event);
+
+/* backend_connection.c */
+/* Opens a connection of that number; the pool is told how it goes. */
+void postern_backend_connection_open(PosternProxyThread *thread, guint64 number);
+/* A client's session speaks on it. */
+gboolean postern_backend_connection_is_in_use(const PosternBackendConnection *connection);
+void postern_backend_connection_free(PosternBackendConnection *connection);
+void postern_backend_connection_run(PosternBackendConnection *connection);
+PosternBackend *postern_backend_connection_backend(PosternBackendConnection *connection);
+guint64 postern_backend_connection_number(const PosternBackendConnection *connection);
+/* What it was opened by. */
+const PosternProxySettings *postern_backend_connection_settings(const PosternBackendConnection *connection);
+/* FALSE once a reload has made another back-end of it: what it proves holds for nobody, and no new client
+ * gets it. */
+gboolean postern_backend_connection_is_current(const PosternBackendConnection *connection);
+/* client's events are its from now on; POSTERN_POOL_PROBE is the relay probe. */
+void postern_backend_connection_set_user(PosternBackendConnection *connection, guint64 client);
+/* Its client is done: it goes back to the pool once it is reset. */
+void postern_backend_connection_return(PosternBackendConnection *connection);
+/* Its client is gone in the middle of something: closed without a word, its slot free when the peer has
+ * closed. */
+void postern_backend_connection_abandon(PosternBackendConnection *connection);
+void postern_backend_connection_quit(PosternBackendConnection *connection);
+/* Sends message with edits (NULL: none) and the dot. */
+void postern_backend_connection_send_message(PosternBackendConnection *connection, PosternMessage *message,
+                                             const PosternEdits *edits);
+
+/* relay_probe.c */
+/* Asks the pool for a connection for the probe, now or in wait_ms. */
+void postern_relay_probe_schedule(PosternProxyThread *thread, guint wait_ms);
+/* Soon, and not too often: a client has met what may be of all. */
+void postern_relay_probe_hurry(PosternProxyThread *thread);
+/* The timer's callback. */
+void postern_relay_probe_start(PosternProxyThread *thread);
+/* The back-end is another one now: what was found out holds no longer. */
+void postern_relay_probe_forget(PosternProxyThread *thread);
+/* Frees what the probe holds. */
+void postern_relay_probe_clear(PosternRelayProbe *probe);
+void postern_relay_probe_given(PosternProxyThread *thread, PosternBackendConnection *connection);
+void postern_relay_probe_refused(PosternProxyThread *thread, const char *reason);
+/* An event of the probe's back-end. */
+void postern_relay_probe_event(PosternProxyThread *thread, PosternBackendConnection *connection,
+                               const PosternBackendEvent *event);

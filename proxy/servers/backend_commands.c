@@ -1,0 +1,218 @@
+#include "proxy/servers/backend.h"
+
+#include "proxy/servers/backend_private.h"
+#include "wire/command.h"
+#include "wire/xclient.h"
+
+/* Its user may hear of a failure only after an event before it, and act on that one first. */
+static gboolean is_over(const PosternBackend *backend)
+{
+    return backend->state == POSTERN_BACKEND_CLOSED;
+}
+
+/* XCLIENT_README, XFORWARD_README: an IPv6 address is written with the RFC 5321 4.1.3 tag. NULL: not known.
+ */
+static char *address_value(const PosternAddress *address)
+{
+    if (address->family == AF_UNSPEC)
+        return NULL;
+    g_autofree char *plain = postern_address_to_string(address);
+    return g_strconcat(address->family == AF_INET6 ? "IPV6:" : "", plain, NULL);
+}
+
+static char *port_value(const PosternAddress *address)
+{
+    gboolean known = address->family != AF_UNSPEC && address->port != 0;
+    return known ? g_strdup_printf("%u", address->port) : NULL;
+}
+
+/* What is told of a name: itself, or that there is none, or none now. */
+static const char *name_value(const char *name, gboolean temporary)
+{
+    return name != NULL || !temporary ? name : "[TEMPUNAVAIL]";
+}
+
+/* How much is told: names are the words of a client, and may be too long or not to the back-end's taste. */
+typedef enum {
+    TOLD_FULLY,
+    TOLD_WITHOUT_HELO, /* EHLO tells it anyway */
+    TOLD_WITHOUT_WORDS,
+} Telling;
+
+/* Lines of verb, of char *; empty if the back-end has announced nothing that there is to tell. */
+static GPtrArray *format_attributes(const char *verb, guint supported, const PosternBackendClient *client,
+                                    Telling telling)
+{
+    const PosternEnvelope *envelope = client->envelope;
+    gboolean words = telling != TOLD_WITHOUT_WORDS;
+    g_autofree char *address = address_value(&envelope->client);
+    g_autofree char *port = port_value(&envelope->client);
+    g_autofree char *server = address_value(&client->server);
+    g_autofree char *server_port = port_value(&client->server);
+    const char *name = name_value(envelope->client_name, client->name_temporary);
+    const char *reverse = name_value(client->reverse_name, client->reverse_temporary);
+    const PosternClientAttributeValue values[] = {
+        {POSTERN_CLIENT_ADDR, address},
+        {POSTERN_CLIENT_PORT, port},
+        {POSTERN_CLIENT_PROTO, envelope->esmtp ? "ESMTP" : "SMTP"},
+        {POSTERN_CLIENT_NAME, words ? name : NULL},
+        {POSTERN_CLIENT_REVERSE_NAME, words ? reverse : NULL},
+        {POSTERN_CLIENT_LOGIN, words ? envelope->login : NULL},
+        {POSTERN_CLIENT_DESTADDR, server},
+        {POSTERN_CLIENT_DESTPORT, server_port},
+        {POSTERN_CLIENT_IDENT, client->identifier != NULL ? client->identifier : envelope->session},
+        /* Without it Postfix takes the mail for that of the machine that we run on, and mends its header. */
+        {POSTERN_CLIENT_SOURCE, client->local ? "LOCAL" : "REMOTE"},
+        {POSTERN_CLIENT_HELO, envelope->helo},
+    };
+    if (telling != TOLD_FULLY)
+        supported &= ~(guint)POSTERN_CLIENT_HELO;
+    return postern_client_attributes_format(verb, supported, values, G_N_ELEMENTS(values));
+}
+
+/* The one line of an XCLIENT (a second would come from the client's address, which may not say it), or NULL.
+ */
+static char *xclient_line(guint supported, const PosternBackendClient *client, Telling telling)
+{
+    g_autoptr(GPtrArray) lines = format_attributes("XCLIENT", supported, client, telling);
+    return lines->len == 1 ? g_strdup(g_ptr_array_index(lines, 0)) : NULL;
+}
+
+static void tell_xclient(PosternBackend *backend, const PosternBackendClient *client)
+{
+    /* XFORWARD's alone. */
+    guint supported =
+        backend->ehlo.xclient_attributes & ~(guint)(POSTERN_CLIENT_IDENT | POSTERN_CLIENT_SOURCE);
+    char *line = NULL;
+    for (Telling telling = TOLD_FULLY; line == NULL && telling <= TOLD_WITHOUT_WORDS; telling++)
+        line = xclient_line(supported, client, telling);
+    if (line == NULL) {
+        postern_backend_fail(backend, POSTERN_BACKEND_FAULT_LOST, NULL,
+                             "the client cannot be told to the back-end in one XCLIENT");
+        return;
+    }
+    g_free(backend->plain_xclient);
+    backend->plain_xclient = xclient_line(supported, client, TOLD_WITHOUT_WORDS);
+    postern_backend_enqueue(backend, POSTERN_EXPECT_XCLIENT, line, TRUE);
+}
+
+static void tell_xforward(PosternBackend *backend, const PosternBackendClient *client)
+{
+    g_autoptr(GPtrArray) lines =
+        format_attributes("XFORWARD", backend->ehlo.xforward_attributes, client, TOLD_FULLY);
+    for (guint i = 0; i < lines->len; i++)
+        postern_backend_enqueue(backend, POSTERN_EXPECT_XFORWARD, g_strdup(g_ptr_array_index(lines, i)),
+                                i + 1 == lines->len);
+}
+
+/* The client's own name; a server in front may tell of one that no EHLO can hold. */
+static void set_client_hello(PosternBackend *backend, const PosternBackendClient *client)
+{
+    const char *helo = client->envelope->helo;
+    gboolean usable = helo != NULL && postern_helo_name_is_acceptable(helo);
+    backend->client_esmtp = client->envelope->esmtp || client->extensions;
+    g_free(backend->client_hello);
+    backend->client_hello = g_strdup_printf("%s %s\r\n", backend->client_esmtp ? "EHLO" : "HELO",
+                                            usable ? helo : backend->options.hostname);
+}
+
+void postern_backend_identify(PosternBackend *backend, const PosternBackendClient *client, gint64 now)
+{
+    if (is_over(backend))
+        return;
+    g_return_if_fail(backend->state == POSTERN_BACKEND_IDLE);
+    postern_backend_set_state(backend, POSTERN_BACKEND_IDENTIFYING);
+    set_client_hello(backend, client);
+    backend->logged_in = client->envelope->login != NULL;
+    switch (backend->options.client_address) {
+    case POSTERN_CLIENT_ADDRESS_XCLIENT:
+        tell_xclient(backend, client);
+        break;
+    case POSTERN_CLIENT_ADDRESS_XFORWARD:
+        tell_xforward(backend, client);
+        break;
+    case POSTERN_CLIENT_ADDRESS_NONE:
+        postern_backend_set_state(backend, POSTERN_BACKEND_IDLE);
+        postern_backend_emit(backend, POSTERN_BACKEND_IDENTIFIED, NULL);
+        break;
+    }
+    postern_backend_flush(backend, now);
+}
+
+void postern_backend_mail(PosternBackend *backend, const char *sender, const char *parameters, gint64 now)
+{
+    if (is_over(backend))
+        return;
+    g_return_if_fail(backend->state == POSTERN_BACKEND_IDLE);
+    postern_backend_set_state(backend, POSTERN_BACKEND_ENVELOPE);
+    postern_backend_enqueue(backend, POSTERN_EXPECT_MAIL,
+                            g_strdup_printf("MAIL FROM:<%s>%s\r\n", sender, parameters), TRUE);
+    postern_backend_flush(backend, now);
+}
+
+void postern_backend_recipient(PosternBackend *backend, const char *recipient, const char *parameters,
+                               gint64 now)
+{
+    if (is_over(backend))
+        return;
+    g_return_if_fail(backend->state == POSTERN_BACKEND_ENVELOPE);
+    postern_backend_enqueue(backend, POSTERN_EXPECT_RCPT,
+                            g_strdup_printf("RCPT TO:<%s>%s\r\n", recipient, parameters), TRUE);
+    postern_backend_flush(backend, now);
+}
+
+void postern_backend_data(PosternBackend *backend, gint64 now)
+{
+    if (is_over(backend))
+        return;
+    g_return_if_fail(backend->state == POSTERN_BACKEND_ENVELOPE);
+    postern_backend_enqueue(backend, POSTERN_EXPECT_DATA, g_strdup("DATA\r\n"), TRUE);
+    postern_backend_flush(backend, now);
+}
+
+void postern_backend_progress(PosternBackend *backend, gint64 now)
+{
+    if (backend->state != POSTERN_BACKEND_SENDING)
+        return;
+    backend->deadline = G_MAXINT64;
+    postern_backend_flush(backend, now);
+}
+
+void postern_backend_message_sent(PosternBackend *backend, gint64 now)
+{
+    if (backend->state != POSTERN_BACKEND_SENDING)
+        return;
+    postern_backend_set_state(backend, POSTERN_BACKEND_DATA_END);
+    backend->deadline = G_MAXINT64;
+    postern_backend_enqueue(backend, POSTERN_EXPECT_FINAL, g_strdup(""), TRUE);
+    postern_backend_flush(backend, now);
+}
+
+static void mark_unwanted(gpointer command, gpointer user_data)
+{
+    ((PosternBackendCommand *)command)->unwanted = TRUE;
+}
+
+void postern_backend_reset(PosternBackend *backend, gint64 now)
+{
+    if (is_over(backend))
+        return;
+    g_return_if_fail(backend->state == POSTERN_BACKEND_IDLE || backend->state == POSTERN_BACKEND_ENVELOPE);
+    g_queue_clear_full(&backend->unsent, (GDestroyNotify)postern_backend_command_free);
+    g_queue_foreach(&backend->in_flight, mark_unwanted, NULL);
+    postern_backend_set_state(backend, POSTERN_BACKEND_ENVELOPE);
+    postern_backend_enqueue(backend, POSTERN_EXPECT_RSET, g_strdup("RSET\r\n"), TRUE);
+    postern_backend_flush(backend, now);
+}
+
+void postern_backend_quit(PosternBackend *backend, gint64 now)
+{
+    if (backend->state == POSTERN_BACKEND_CLOSED || backend->state == POSTERN_BACKEND_QUITTING)
+        return;
+    g_queue_clear_full(&backend->unsent, (GDestroyNotify)postern_backend_command_free);
+    g_queue_foreach(&backend->in_flight, mark_unwanted, NULL);
+    postern_backend_set_state(backend, POSTERN_BACKEND_QUITTING);
+    backend->deadline = G_MAXINT64;
+    postern_backend_enqueue(backend, POSTERN_EXPECT_QUIT, g_strdup("QUIT\r\n"), TRUE);
+    postern_backend_flush(backend, now);
+}

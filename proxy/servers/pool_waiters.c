@@ -1,0 +1,89 @@
+#include "proxy/servers/pool_waiters.h"
+
+#include "proxy/servers/pool.h"
+
+void postern_pool_waiters_init(PosternPoolWaiters *waiters, guint capacity)
+{
+    waiters->numbers = g_hash_table_new(g_int64_hash, g_int64_equal);
+    g_queue_init(&waiters->order);
+    g_queue_init(&waiters->admitted);
+    waiters->turns = postern_fair_queue_new(capacity);
+}
+
+void postern_pool_waiters_clear(PosternPoolWaiters *waiters)
+{
+    PosternPoolWaiter *waiter;
+    while ((waiter = postern_pool_waiters_first(waiters)) != NULL) {
+        postern_pool_waiters_take(waiters, waiter);
+        postern_pool_waiter_free(waiters, waiter);
+    }
+    g_hash_table_unref(waiters->numbers);
+    postern_fair_queue_free(waiters->turns);
+}
+
+/* One that is put back has an early deadline, and its place is near the head. */
+static void put_in_order(PosternPoolWaiters *waiters, PosternPoolWaiter *waiter, gboolean from_head)
+{
+    GList *behind = from_head ? waiters->order.head : NULL;
+    while (behind != NULL && ((const PosternPoolWaiter *)behind->data)->deadline < waiter->deadline)
+        behind = behind->next;
+    if (behind == NULL)
+        g_queue_push_tail_link(&waiters->order, &waiter->order_link);
+    else
+        g_queue_insert_before_link(&waiters->order, behind, &waiter->order_link);
+    g_hash_table_insert(waiters->numbers, &waiter->number, waiter);
+}
+
+void postern_pool_waiters_add(PosternPoolWaiters *waiters, guint64 number, guint64 client,
+                              PosternFairTurn turn, gint64 deadline)
+{
+    PosternPoolWaiter *waiter = g_new0(PosternPoolWaiter, 1);
+    waiter->number = number;
+    waiter->deadline = deadline;
+    waiter->order_link.data = waiter->admitted_link.data = waiter->place.data = waiter;
+    put_in_order(waiters, waiter, FALSE);
+    if (number != POSTERN_POOL_PROBE)
+        postern_fair_queue_wait(waiters->turns, &waiter->place, client, turn);
+}
+
+PosternPoolWaiter *postern_pool_waiters_find(const PosternPoolWaiters *waiters, guint64 number)
+{
+    return g_hash_table_lookup(waiters->numbers, &number);
+}
+
+void postern_pool_waiters_admit(PosternPoolWaiters *waiters)
+{
+    PosternFairPlace *place;
+    while ((place = postern_fair_queue_admit(waiters->turns)) != NULL) {
+        PosternPoolWaiter *waiter = place->data;
+        g_queue_push_tail_link(&waiters->admitted, &waiter->admitted_link);
+    }
+}
+
+void postern_pool_waiters_take(PosternPoolWaiters *waiters, PosternPoolWaiter *waiter)
+{
+    g_queue_unlink(&waiters->order, &waiter->order_link);
+    g_hash_table_remove(waiters->numbers, &waiter->number);
+    if (waiter->place.state == POSTERN_FAIR_PLACE_ADMITTED)
+        g_queue_unlink(&waiters->admitted, &waiter->admitted_link);
+}
+
+void postern_pool_waiters_put_back(PosternPoolWaiters *waiters, PosternPoolWaiter *waiter)
+{
+    put_in_order(waiters, waiter, TRUE);
+    if (waiter->place.state == POSTERN_FAIR_PLACE_ADMITTED)
+        g_queue_push_head_link(&waiters->admitted, &waiter->admitted_link);
+}
+
+void postern_pool_waiter_free(PosternPoolWaiters *waiters, PosternPoolWaiter *waiter)
+{
+    if (waiter == NULL)
+        return;
+    postern_fair_queue_leave(waiters->turns, &waiter->place);
+    g_free(waiter);
+}
+
+PosternPoolWaiter *postern_pool_waiters_first(const PosternPoolWaiters *waiters)
+{
+    return waiters->order.head != NULL ? waiters->order.head->data : NULL;
+}

@@ -1,0 +1,390 @@
+#include <string.h>
+
+#include "base/log.h"
+#include "proxy/connection/stream.h"
+#include "proxy/connection/thread_private.h"
+#include "proxy/servers/relay_proof.h"
+
+/* RFC 2606: names that nobody has. The second is a literal (RFC 5737): no look-up of its domain can refuse
+ * it. */
+#define PROBE_NAME "probe.example"
+static const char *const foreign_recipients[] = {"relay-probe@example.com", "relay-probe@[192.0.2.2]"};
+/* RFC 5321 4.5.1: everybody has one. */
+#define POSTMASTER "postmaster"
+
+#define RETRY_MS 1000           /* while it cannot be asked */
+#define UNUSABLE_RETRY_MS 15000 /* after it proved unusable: the administrator mends it */
+#define UNCLEAR_RETRY_MAX_MS 240000
+#define REPEAT_MS 600000 /* what was true once may change */
+#define HURRY_MS 10000
+
+/*
+ * The clients that one probe is, until one of them is not refused itself (RFC 5737, RFC 3849: addresses that
+ * no client has). Rules against whoever says our name, or an address, or nothing, in HELO or MAIL do not meet
+ * all of them. NULL: our hostname, and its postmaster.
+ */
+static const struct {
+    const char *address;
+    const char *helo;
+    const char *sender;
+} clients[] = {
+    {"192.0.2.1", "[192.0.2.1]", ""},
+    {"198.51.100.1", NULL, ""},
+    {"203.0.113.1", "[203.0.113.1]", NULL},
+    {"2001:db8::1", PROBE_NAME, ""},
+};
+
+static gboolean probes_relay(const PosternProxyThread *thread)
+{
+    const PosternConfiguration *configuration = thread->settings->configuration;
+    /* Otherwise the back-end sees our own address, and recipient_domains stands in for its judgement (promise
+     * 7); or, between two smtpd, the first of them has judged. */
+    return configuration->proxy.relay_probe && configuration->proxy.role == POSTERN_ROLE_BORDER &&
+           configuration->proxy.client_address == POSTERN_CLIENT_ADDRESS_XCLIENT;
+}
+
+void postern_relay_probe_schedule(PosternProxyThread *thread, guint wait_ms)
+{
+    struct timeval time = {.tv_sec = wait_ms / 1000, .tv_usec = (wait_ms % 1000) * 1000};
+    evtimer_add(thread->probe_timer, &time);
+}
+
+void postern_relay_probe_hurry(PosternProxyThread *thread)
+{
+    PosternRelayProbe *probe = &thread->probe;
+    gint64 now = postern_stream_now();
+    if (probe->busy || !probes_relay(thread) || (probe->hurried != 0 && now - probe->hurried < HURRY_MS))
+        return;
+    probe->hurried = now;
+    postern_relay_probe_schedule(thread, 1);
+}
+
+static void free_recipient(gpointer recipient)
+{
+    postern_relay_recipient_free(recipient);
+}
+
+static void clear_attempt(PosternRelayProbe *probe)
+{
+    g_clear_pointer(&probe->mail, postern_reply_free);
+    g_clear_pointer(&probe->recipients, g_ptr_array_unref);
+    probe->answered = 0;
+}
+
+void postern_relay_probe_clear(PosternRelayProbe *probe)
+{
+    clear_attempt(probe);
+    g_clear_pointer(&probe->reason, g_free);
+}
+
+void postern_relay_probe_forget(PosternProxyThread *thread)
+{
+    thread->probe.known = FALSE;
+    thread->probe.unclear = 0;
+    postern_thread_warn_of_backend(thread, NULL);
+}
+
+static void request(PosternProxyThread *thread)
+{
+    clear_attempt(&thread->probe);
+    thread->probe.busy = TRUE;
+    postern_pool_request(thread->pool, POSTERN_POOL_PROBE, POSTERN_FAIR_QUEUE_NOBODY, postern_stream_now());
+}
+
+void postern_relay_probe_start(PosternProxyThread *thread)
+{
+    PosternRelayProbe *probe = &thread->probe;
+    if (thread->draining)
+        return;
+    if (probe->busy) {
+        probe->again = TRUE;
+        return;
+    }
+    probe->attempt = 0;
+    g_clear_pointer(&probe->reason, g_free);
+    request(thread);
+}
+
+/* The probe is over; the next one is in wait_ms, or at once if it was wanted meanwhile. */
+static void end(PosternProxyThread *thread, guint wait_ms)
+{
+    PosternRelayProbe *probe = &thread->probe;
+    probe->busy = FALSE;
+    postern_relay_probe_schedule(thread, probe->again ? 1 : wait_ms);
+    probe->again = FALSE;
+}
+
+static void use(PosternProxyThread *thread)
+{
+    postern_thread_note_problem(thread, NULL);
+    postern_pool_set_standing(thread->pool, POSTERN_POOL_USABLE, NULL, postern_stream_now());
+}
+
+static void prove(PosternProxyThread *thread)
+{
+    thread->probe.known = TRUE;
+    thread->probe.unclear = 0;
+    postern_thread_warn_of_backend(thread, NULL);
+    use(thread);
+    end(thread, REPEAT_MS);
+}
+
+/* text is for the log, reason, shorter, for that of each message. */
+static void condemn(PosternProxyThread *thread, const char *text, const char *reason, guint retry_ms)
+{
+    postern_thread_note_problem(thread, text);
+    postern_pool_set_standing(thread->pool, POSTERN_POOL_UNUSABLE, reason, postern_stream_now());
+    end(thread, retry_ms);
+}
+
+/* It could not be asked: what was known before stays. */
+static void postpone(PosternProxyThread *thread, const char *reason)
+{
+    postern_thread_note_problem(thread, reason);
+    end(thread, RETRY_MS);
+}
+
+void postern_relay_probe_refused(PosternProxyThread *thread, const char *reason)
+{
+    postpone(thread, reason);
+}
+
+static void find_open(PosternProxyThread *thread, const char *answers)
+{
+    thread->probe.known = FALSE;
+    thread->probe.unclear = 0;
+    g_autofree char *reason = g_strdup_printf(
+        "it would relay for strangers: it takes foreign recipients from a client whom it cannot know (%s); "
+        "mend "
+        "its relay restrictions (in Postfix smtpd_relay_restrictions and mynetworks), or set [proxy] "
+        "relay_probe = no",
+        answers);
+    condemn(thread, reason, "the back-end would relay for strangers", UNUSABLE_RETRY_MS);
+}
+
+/*
+ * None of the clients that we were was refused for relaying, and none was taken. The administrator knows
+ * more. Until he says it, mail is taken only if recipient_domains bounds it, or if the back-end did not relay
+ * before.
+ */
+static void remain_unclear(PosternProxyThread *thread)
+{
+    PosternRelayProbe *probe = &thread->probe;
+    guint wait_ms = MIN(UNUSABLE_RETRY_MS << MIN(probe->unclear, 4), UNCLEAR_RETRY_MAX_MS);
+    gboolean bounded = g_hash_table_size(thread->settings->recipient_domains) > 0;
+    g_autofree char *reason = g_strdup_printf(
+        "whether it relays for strangers cannot be found out: it refuses the probe itself (%s)%s; set "
+        "[proxy] "
+        "recipient_domains to its domains, or relay_probe_client and relay_probe_recipient to a client and a "
+        "mailbox that it does not refuse, or relay_probe = no if you know that it does not",
+        probe->reason,
+        bounded        ? ": recipient_domains alone are taken"
+        : probe->known ? ": it did not before, and is used"
+                       : ": it is not used");
+    probe->unclear++;
+    if (!bounded && !probe->known) {
+        condemn(thread, reason, "whether the back-end relays for strangers could not be found out", wait_ms);
+        return;
+    }
+    postern_thread_warn_of_backend(thread, reason);
+    use(thread);
+    end(thread, wait_ms);
+}
+
+static guint attempts(const PosternProxyThread *thread)
+{
+    /* A client of the administrator's choice comes with each HELO and sender too. */
+    return thread->settings->configuration->proxy.relay_probe_client[0] != '\0' ? 3 : G_N_ELEMENTS(clients);
+}
+
+/* As this client nothing was found out: as another one, perhaps. */
+static void try_next_client(PosternProxyThread *thread, const char *answers)
+{
+    PosternRelayProbe *probe = &thread->probe;
+    if (probe->reason == NULL)
+        probe->reason = g_strdup(answers);
+    if (++probe->attempt < attempts(thread))
+        request(thread);
+    else
+        remain_unclear(thread);
+}
+
+/* Who we are this time: free with g_autoptr. */
+static PosternEnvelope *make_client(const PosternProxyThread *thread)
+{
+    const PosternConfiguration *configuration = thread->settings->configuration;
+    guint attempt = thread->probe.attempt;
+    const char *address = configuration->proxy.relay_probe_client;
+    PosternEnvelope *envelope = postern_envelope_new();
+    const char *helo = clients[attempt].helo;
+    g_autofree char *literal = NULL;
+    if (address[0] == '\0') {
+        address = clients[attempt].address;
+    } else if (helo != NULL) {
+        literal = g_strdup_printf("[%s%s]", strchr(address, ':') != NULL ? "IPv6:" : "", address);
+        helo = literal;
+    }
+    postern_address_parse(&envelope->client, address);
+    envelope->client_name = g_strdup(PROBE_NAME);
+    envelope->helo = g_strdup(helo != NULL ? helo : configuration->proxy.hostname);
+    envelope->esmtp = TRUE;
+    return envelope;
+}
+
+void postern_relay_probe_given(PosternProxyThread *thread, PosternBackendConnection *connection)
+{
+    gint64 now = postern_stream_now();
+    if (!postern_backend_connection_is_current(connection)) {
+        postern_pool_returned(thread->pool, postern_backend_connection_number(connection), FALSE, now);
+        request(thread);
+        return;
+    }
+    postern_backend_connection_set_user(connection, POSTERN_POOL_PROBE);
+    if (!probes_relay(thread)) {
+        prove(thread);
+        postern_backend_connection_return(connection);
+        return;
+    }
+    g_autoptr(PosternEnvelope) envelope = make_client(thread);
+    const PosternBackendClient client = {.envelope = envelope, .reverse_name = PROBE_NAME};
+    postern_backend_identify(postern_backend_connection_backend(connection), &client, now);
+}
+
+static void add_recipient(PosternRelayProbe *probe, const char *path, PosternRelayRole role)
+{
+    g_ptr_array_add(probe->recipients, postern_relay_recipient_new(path, role));
+}
+
+static void add_own(PosternProxyThread *thread)
+{
+    const char *own = thread->settings->configuration->proxy.relay_probe_recipient;
+    if (own[0] != '\0')
+        add_recipient(&thread->probe, own, POSTERN_RELAY_MAILBOX);
+    else
+        add_recipient(&thread->probe, POSTMASTER, POSTERN_RELAY_POSTMASTER);
+}
+
+/* In turn its own recipient is the last or the first: some servers leave after a refusal, some take only one.
+ */
+static void choose_recipients(PosternProxyThread *thread)
+{
+    PosternRelayProbe *probe = &thread->probe;
+    const PosternAddress *backend = &thread->settings->backend;
+    /* RFC 5321 4.1.3: the back-end's own address is its own domain, if it takes literals at all. */
+    g_autofree char *address = postern_address_to_string(backend);
+    g_autofree char *guess =
+        g_strdup_printf("relay-probe@[%s%s]", backend->family == AF_INET6 ? "IPv6:" : "", address);
+    gboolean own_first = probe->attempt % 2 == 1;
+    probe->recipients = g_ptr_array_new_with_free_func(free_recipient);
+    if (own_first)
+        add_own(thread);
+    for (gsize i = 0; i < G_N_ELEMENTS(foreign_recipients); i++)
+        add_recipient(probe, foreign_recipients[i], POSTERN_RELAY_FOREIGN);
+    if (!own_first)
+        add_own(thread);
+    add_recipient(probe, guess, POSTERN_RELAY_GUESS);
+}
+
+static void ask(PosternProxyThread *thread, PosternBackend *backend, gint64 now)
+{
+    PosternRelayProbe *probe = &thread->probe;
+    const char *sender = clients[probe->attempt].sender;
+    g_autofree char *postmaster =
+        g_strdup_printf(POSTMASTER "@%s", thread->settings->configuration->proxy.hostname);
+    choose_recipients(thread);
+    postern_backend_mail(backend, sender != NULL ? sender : postmaster, "", now);
+    for (guint i = 0; i < probe->recipients->len; i++) {
+        const PosternRelayRecipient *recipient = g_ptr_array_index(probe->recipients, i);
+        postern_backend_recipient(backend, recipient->path, "", now);
+    }
+}
+
+static void judge(PosternProxyThread *thread)
+{
+    PosternRelayProbe *probe = &thread->probe;
+    g_autofree char *answers = NULL;
+    switch (postern_relay_proof_judge(probe->mail, probe->recipients, &answers)) {
+    case POSTERN_RELAY_SAFE:
+        prove(thread);
+        break;
+    case POSTERN_RELAY_OPEN:
+        find_open(thread, answers);
+        break;
+    case POSTERN_RELAY_UNCLEAR:
+        try_next_client(thread, answers);
+        break;
+    }
+}
+
+static PosternReply *copy_reply(const PosternReply *reply)
+{
+    PosternReply *copy = postern_reply_new(reply->code, g_ptr_array_index(reply->lines, 0));
+    for (guint i = 1; i < reply->lines->len; i++)
+        g_ptr_array_add(copy->lines, g_strdup(g_ptr_array_index(reply->lines, i)));
+    return copy;
+}
+
+/* TRUE: that was the last answer. */
+static gboolean take_answer(PosternRelayProbe *probe, const PosternReply *reply)
+{
+    if (probe->recipients == NULL || probe->answered >= probe->recipients->len)
+        return FALSE;
+    PosternRelayRecipient *recipient = g_ptr_array_index(probe->recipients, probe->answered++);
+    recipient->reply = copy_reply(reply);
+    return probe->answered == probe->recipients->len;
+}
+
+static void take_failure(PosternProxyThread *thread, const PosternBackendEvent *event)
+{
+    PosternRelayProbe *probe = &thread->probe;
+    switch (event->fault) {
+    case POSTERN_BACKEND_FAULT_SETUP:
+    case POSTERN_BACKEND_FAULT_DEMAND:
+        condemn(thread, event->text, event->text, UNUSABLE_RETRY_MS);
+        break;
+    case POSTERN_BACKEND_FAULT_CLIENT:
+        try_next_client(thread, event->text);
+        break;
+    case POSTERN_BACKEND_FAULT_LOST:
+        if (probe->mail != NULL) /* it left in the middle, and may do so each time */
+            judge(thread);
+        else
+            postpone(thread, event->text);
+        break;
+    }
+}
+
+void postern_relay_probe_event(PosternProxyThread *thread, PosternBackendConnection *connection,
+                               const PosternBackendEvent *event)
+{
+    PosternRelayProbe *probe = &thread->probe;
+    PosternBackend *backend = postern_backend_connection_backend(connection);
+    gint64 now = postern_stream_now();
+    if (!postern_backend_connection_is_current(connection)) {
+        if (event->kind != POSTERN_BACKEND_FAILED)
+            postern_backend_connection_abandon(connection);
+        request(thread); /* of the back-end that there is now */
+        return;
+    }
+    switch (event->kind) {
+    case POSTERN_BACKEND_IDENTIFIED:
+        ask(thread, backend, now);
+        break;
+    case POSTERN_BACKEND_MAIL_REPLY:
+        g_clear_pointer(&probe->mail, postern_reply_free);
+        probe->mail = copy_reply(event->reply);
+        break;
+    case POSTERN_BACKEND_RCPT_REPLY:
+        if (!take_answer(probe, event->reply))
+            break;
+        postern_backend_reset(backend, now);
+        postern_backend_connection_return(connection);
+        judge(thread);
+        break;
+    case POSTERN_BACKEND_FAILED:
+        take_failure(thread, event);
+        break;
+    default:
+        break;
+    }
+}

@@ -1,0 +1,381 @@
+#include <string.h>
+
+#include "base/limits.h"
+#include "proxy/session/private.h"
+
+gboolean postern_session_awaits_answers(const PosternSession *session)
+{
+    return session->transaction != NULL && session->transaction->unanswered > 0;
+}
+
+/* The same words under another code, or a copy where it is the same code. */
+static PosternReply *with_code(const PosternReply *reply, guint code)
+{
+    PosternReply *copy = postern_reply_new(code, g_ptr_array_index(reply->lines, 0));
+    for (guint i = 1; i < reply->lines->len; i++)
+        g_ptr_array_add(copy->lines, g_strdup(g_ptr_array_index(reply->lines, i)));
+    return copy;
+}
+
+/* A back-end's reply as the client gets it: its 421 would mean that we close, and nothing but 2xx, 4xx, 5xx
+ * is due. */
+static char *reply_for_client(const PosternReply *reply)
+{
+    if (reply->code != 421 && postern_reply_class(reply) != 3)
+        return postern_reply_to_wire(reply);
+    g_autoptr(PosternReply) changed = with_code(reply, 451);
+    return postern_reply_to_wire(changed);
+}
+
+void postern_session_answer_recipient(PosternSession *session, PosternRecipient *recipient,
+                                      const PosternReply *reply, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    g_autofree char *text = reply_for_client(reply);
+    if (postern_reply_class(reply) == 2) {
+        recipient->state = POSTERN_RECIPIENT_ACCEPTED;
+        transaction->accepted++;
+        if (transaction->policy == NULL)
+            transaction->policy = recipient->policy;
+        g_ptr_array_add(session->envelope->recipients, g_strdup(recipient->path));
+    } else {
+        recipient->state = POSTERN_RECIPIENT_REFUSED;
+        /* What is refused for its sender or its client tells nothing of a recipient. */
+        session->refused_recipients += postern_reply_class(reply) == 5 && transaction->mail_refusal == NULL;
+        g_free(transaction->last_refusal);
+        transaction->last_refusal = g_strdup(text);
+        postern_session_log_refusal(session, recipient, NULL,
+                                    transaction->failure != NULL ? "proxy" : "backend", text);
+    }
+    g_string_append(session->output, text);
+    session->answer_deadline = G_MAXINT64;
+    if (--transaction->unanswered == 0)
+        postern_session_set_state(session, session->state, now); /* the client's time begins only now */
+    else
+        postern_session_expect_answer(session, now);
+}
+
+static void answer_all(PosternSession *session, const PosternReply *reply, gint64 now)
+{
+    GPtrArray *recipients = session->transaction->recipients;
+    for (guint i = 0; i < recipients->len; i++) {
+        PosternRecipient *recipient = g_ptr_array_index(recipients, i);
+        if (recipient->state == POSTERN_RECIPIENT_PENDING || recipient->state == POSTERN_RECIPIENT_ASKED)
+            postern_session_answer_recipient(session, recipient, reply, now);
+    }
+    postern_session_run_held(session, now);
+}
+
+/* Everybody who waits gets 451 with text, and the transaction can come to nothing else any more. */
+static void fail_transaction_with(PosternSession *session, const char *reason, const char *enhanced,
+                                  const char *text, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    if (transaction->failure == NULL)
+        transaction->failure = g_strdup(reason);
+    postern_session_release_backend(session, now);
+    if (session->state == POSTERN_SESSION_DELIVERING) {
+        postern_session_conclude_with(session, 451, enhanced, text, now);
+        return;
+    }
+    g_autofree char *words = g_strdup_printf("%s %s", enhanced, text);
+    g_autoptr(PosternReply) reply = postern_reply_new(451, words);
+    answer_all(session, reply, now);
+}
+
+static void fail_transaction(PosternSession *session, const char *reason, gint64 now)
+{
+    fail_transaction_with(session, reason, "4.3.0",
+                          "The mail server behind us cannot be used now, try again later", now);
+}
+
+void postern_session_give_up_answer(PosternSession *session, gint64 now)
+{
+    static const char text[] = "No answer in time, try again later";
+    PosternTransaction *transaction = session->transaction;
+    if (transaction == NULL)
+        return;
+    if (session->state == POSTERN_SESSION_INSPECTING) {
+        transaction->problem = g_strdup("[proxy] filter_timeout has passed before the verdict was there");
+        postern_session_conclude_with(session, 451, "4.3.2", text, now);
+        return;
+    }
+    if (session->state == POSTERN_SESSION_DELIVERING && session->backend != NULL) {
+        PosternBackendState state = postern_backend_state(session->backend);
+        if (state == POSTERN_BACKEND_DATA_END)
+            transaction->delivery = POSTERN_DELIVERY_UNKNOWN; /* RFC 1047 */
+        else if (state == POSTERN_BACKEND_SENDING)
+            transaction->delivery = POSTERN_DELIVERY_FAILED;
+    }
+    fail_transaction_with(session, "[proxy] filter_timeout has passed before the back-end had answered",
+                          "4.3.2", text, now);
+}
+
+static void ask_recipient(PosternSession *session, PosternRecipient *recipient, gint64 now)
+{
+    if (recipient->state == POSTERN_RECIPIENT_PENDING)
+        recipient->state = POSTERN_RECIPIENT_ASKED;
+    g_queue_push_tail(&session->transaction->asked, recipient);
+    postern_backend_recipient(session->backend, recipient->path,
+                              postern_session_recipient_parameters(session, recipient), now);
+}
+
+void postern_session_ask_recipients(PosternSession *session, gint64 now)
+{
+    if (session->link == POSTERN_LINK_NONE)
+        postern_session_borrow(session, now);
+    if (session->link != POSTERN_LINK_OPEN)
+        return;
+    GPtrArray *recipients = session->transaction->recipients;
+    for (guint i = 0; i < recipients->len; i++) {
+        PosternRecipient *recipient = g_ptr_array_index(recipients, i);
+        if (recipient->state == POSTERN_RECIPIENT_PENDING)
+            ask_recipient(session, recipient, now);
+    }
+    postern_session_watch_hold(session, now);
+}
+
+/* MAIL, then those that the client has had a 2xx for (again), then those that wait. */
+static void open_envelope(PosternSession *session, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    g_autofree char *parameters = postern_session_mail_parameters(session);
+    postern_session_set_link(session, POSTERN_LINK_OPEN);
+    transaction->repeats += transaction->accepted > 0;
+    g_clear_pointer(&transaction->mail_refusal, postern_reply_free);
+    postern_backend_mail(session->backend, session->envelope->sender, parameters, now);
+    for (guint i = 0; i < transaction->recipients->len; i++) {
+        PosternRecipient *recipient = g_ptr_array_index(transaction->recipients, i);
+        if (recipient->state == POSTERN_RECIPIENT_ACCEPTED)
+            ask_recipient(session, recipient, now);
+    }
+    postern_session_ask_recipients(session, now);
+}
+
+static void identify(PosternSession *session, gint64 now)
+{
+    const PosternClientIdentity *identity = postern_session_identity(session);
+    gboolean known = identity->reverse_known;
+    const PosternBackendClient client = {
+        .envelope = session->envelope,
+        .name_temporary = identity->name_temporary,
+        .reverse_name = known ? identity->reverse_name : identity->name,
+        .reverse_temporary = known ? identity->reverse_temporary : identity->name_temporary,
+        .server = identity->server,
+        .extensions = postern_session_uses_extensions(session),
+        .identifier = identity->queue,
+        .local = identity->local,
+    };
+    postern_session_set_link(session, POSTERN_LINK_IDENTIFYING);
+    postern_backend_identify(session->backend, &client, now);
+}
+
+void postern_session_borrowed(PosternSession *session, PosternBackend *backend, gint64 now)
+{
+    if (session->link != POSTERN_LINK_BORROWING) {
+        /* It came while BORROW_CANCEL was still on its way. */
+        postern_session_act(session, POSTERN_SESSION_RETURN, NULL, NULL);
+        return;
+    }
+    session->backend = backend;
+    identify(session, now);
+}
+
+void postern_session_borrow_failed(PosternSession *session, const char *reason, gint64 now)
+{
+    if (session->link != POSTERN_LINK_BORROWING)
+        return;
+    postern_session_set_link(session, POSTERN_LINK_NONE);
+    fail_transaction(session, reason, now);
+}
+
+void postern_session_deliver(PosternSession *session, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    if (session->link == POSTERN_LINK_NONE)
+        postern_session_borrow(session, now);
+    if (session->link != POSTERN_LINK_OPEN || transaction->data_sent ||
+        !g_queue_is_empty(&transaction->asked))
+        return;
+    transaction->data_sent = TRUE;
+    postern_session_watch_hold(session, now);
+    postern_backend_data(session->backend, now);
+}
+
+static void handle_identified(PosternSession *session, gint64 now)
+{
+    if (postern_backend_ehlo(session->backend)->capabilities != 0) /* else the client said HELO */
+        session->announced = *postern_backend_ehlo(session->backend);
+    g_autofree char *missing = postern_session_missing_capabilities(session);
+    if (missing == NULL) {
+        open_envelope(session, now);
+        return;
+    }
+    g_autofree char *reason = g_strconcat("the back-end lacks what the client has used: ", missing, NULL);
+    g_autofree char *text =
+        g_strconcat("The mail server behind us lacks ", missing, " now, try again later", NULL);
+    fail_transaction_with(session, reason, "4.3.0", text, now);
+}
+
+static void handle_mail_reply(PosternSession *session, const PosternReply *reply, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    if (postern_reply_class(reply) == 2)
+        return;
+    if (transaction->accepted > 0) {
+        g_autofree char *text = postern_reply_to_text(reply);
+        g_autofree char *reason = g_strconcat("the back-end refused a repeated MAIL: ", text, NULL);
+        fail_transaction(session, reason, now);
+        return;
+    }
+    /* RFC 5321 4.5.3.1.10: as an answer to RCPT, 552 would mean too many recipients. */
+    transaction->mail_refusal =
+        reply->code == 552 ? postern_reply_new(554, "5.3.4 Message too big") : with_code(reply, reply->code);
+}
+
+static void handle_rcpt_reply(PosternSession *session, const PosternReply *reply, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    PosternRecipient *recipient = g_queue_pop_head(&transaction->asked);
+    g_return_if_fail(recipient != NULL);
+    if (recipient->state == POSTERN_RECIPIENT_ASKED) {
+        const PosternReply *answer = transaction->mail_refusal != NULL ? transaction->mail_refusal : reply;
+        postern_session_answer_recipient(session, recipient, answer, now);
+        if (!postern_session_awaits_answers(session))
+            postern_session_run_held(session, now);
+    } else if (postern_reply_class(reply) != 2) {
+        g_autofree char *text = postern_reply_to_text(reply);
+        g_autofree char *reason = g_strconcat("the back-end refused a repeated RCPT: ", text, NULL);
+        fail_transaction(session, reason, now);
+        return;
+    }
+    if (session->state == POSTERN_SESSION_DELIVERING)
+        postern_session_deliver(session, now);
+    else
+        postern_session_watch_hold(session, now);
+}
+
+static void handle_data_reply(PosternSession *session, const PosternReply *reply, gint64 now)
+{
+    if (reply->code == 354) {
+        postern_session_trace(session);
+        postern_session_act(session, POSTERN_SESSION_SEND_MESSAGE, session->transaction->message, NULL);
+        return;
+    }
+    g_autofree char *text = reply_for_client(reply);
+    session->transaction->delivery = POSTERN_DELIVERY_REFUSED;
+    session->transaction->data_sent = FALSE; /* answered: RSET may follow */
+    postern_session_conclude(session, text, now);
+}
+
+static void handle_final_reply(PosternSession *session, const PosternReply *reply, gint64 now)
+{
+    g_autofree char *text = reply_for_client(reply);
+    gboolean accepted = postern_reply_class(reply) == 2;
+    session->transaction->delivery = accepted ? POSTERN_DELIVERY_ACCEPTED : POSTERN_DELIVERY_REFUSED;
+    if (accepted) {
+        session->messages_accepted++;
+        session->refused_recipients = 0;
+        session->slow = FALSE;
+    }
+    postern_session_conclude(session, text, now);
+}
+
+/* A connection from the pool may have been closed by the back-end just then: one more is worth trying, as
+ * long as nothing of the message has gone out. */
+static gboolean try_again(PosternSession *session, const PosternBackendEvent *event, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    gboolean early = event->during == POSTERN_BACKEND_IDLE || event->during == POSTERN_BACKEND_IDENTIFYING ||
+                     event->during == POSTERN_BACKEND_ENVELOPE;
+    if (!early || event->fault == POSTERN_BACKEND_FAULT_SETUP ||
+        event->fault == POSTERN_BACKEND_FAULT_DEMAND || transaction->attempts > 0)
+        return FALSE;
+    transaction->attempts++;
+    transaction->data_sent = FALSE;
+    postern_session_borrow(session, now);
+    return TRUE;
+}
+
+/* The back-end does not want this client: it hears that in the back-end's words, for all it still asks. */
+static void refuse_client(PosternSession *session, const PosternReply *reply, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    postern_reply_free(transaction->mail_refusal);
+    transaction->mail_refusal = with_code(reply, reply->code);
+    if (session->state != POSTERN_SESSION_DELIVERING) {
+        answer_all(session, transaction->mail_refusal, now);
+        return;
+    }
+    g_autofree char *text = reply_for_client(reply);
+    transaction->delivery = POSTERN_DELIVERY_REFUSED;
+    postern_session_conclude(session, text, now);
+}
+
+static void handle_failure(PosternSession *session, const PosternBackendEvent *event, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    postern_session_unlink_backend(session);
+    if (transaction == NULL)
+        return;
+    gboolean needed = session->state == POSTERN_SESSION_DELIVERING || postern_session_awaits_answers(session);
+    if (!needed)
+        return;
+    /* Of a message that is on its way a part was accepted before: this is not the answer to it. */
+    if (transaction->mail_refusal != NULL && transaction->mail_refusal->code != 421 &&
+        session->state != POSTERN_SESSION_DELIVERING) {
+        answer_all(session, transaction->mail_refusal, now);
+        return;
+    }
+    if (event->fault == POSTERN_BACKEND_FAULT_CLIENT && event->reply->code != 421) {
+        refuse_client(session, event->reply, now);
+        return;
+    }
+    if (try_again(session, event, now))
+        return;
+    if (event->fault == POSTERN_BACKEND_FAULT_CLIENT) {
+        refuse_client(session, event->reply, now);
+        return;
+    }
+    if (event->during == POSTERN_BACKEND_DATA_END) {
+        transaction->delivery = POSTERN_DELIVERY_UNKNOWN;
+        transaction->failure = g_strdup(event->text);
+        g_autofree char *reply = postern_session_format_reply(
+            session, 451, "4.4.2", "The mail server behind us was lost before it answered, try again later");
+        postern_session_conclude(session, reply, now);
+        return;
+    }
+    if (event->during == POSTERN_BACKEND_SENDING)
+        transaction->delivery = POSTERN_DELIVERY_FAILED;
+    fail_transaction(session, event->text, now);
+}
+
+void postern_session_backend_event(PosternSession *session, const PosternBackendEvent *event, gint64 now)
+{
+    if (session->backend == NULL)
+        return;
+    switch (event->kind) {
+    case POSTERN_BACKEND_IDENTIFIED:
+        handle_identified(session, now);
+        break;
+    case POSTERN_BACKEND_MAIL_REPLY:
+        handle_mail_reply(session, event->reply, now);
+        break;
+    case POSTERN_BACKEND_RCPT_REPLY:
+        handle_rcpt_reply(session, event->reply, now);
+        break;
+    case POSTERN_BACKEND_DATA_REPLY:
+        handle_data_reply(session, event->reply, now);
+        break;
+    case POSTERN_BACKEND_FINAL_REPLY:
+        handle_final_reply(session, event->reply, now);
+        break;
+    case POSTERN_BACKEND_FAILED:
+        handle_failure(session, event, now);
+        break;
+    case POSTERN_BACKEND_READY:
+    case POSTERN_BACKEND_RESET_DONE:
+    case POSTERN_BACKEND_ENDED:
+        break;
+    }
+}

@@ -1,0 +1,239 @@
+#include <string.h>
+
+#include "base/limits.h"
+#include "mail/header.h"
+#include "proxy/session/private.h"
+
+/* What a message of no declared size is taken for. */
+#define UNDECLARED_OCTETS 65536
+
+static gboolean bare_newline_is_refused(const PosternSession *session)
+{
+    return session->settings->configuration->proxy.bare_newline == POSTERN_BARE_NEWLINE_REJECT;
+}
+
+static gboolean has_bare_newline(const PosternSession *session)
+{
+    return session->transaction->decoder.bare && bare_newline_is_refused(session);
+}
+
+static gboolean has_nul(const PosternSession *session)
+{
+    return session->transaction->decoder.nul && session->settings->configuration->proxy.refuse_nul;
+}
+
+static gboolean has_long_lines(const PosternSession *session)
+{
+    return session->transaction->decoder.long_lines > 0 &&
+           session->settings->configuration->proxy.refuse_long_lines;
+}
+
+/* What is refused for its octets, whatever they say. */
+static const struct {
+    gboolean (*applies)(const PosternSession *session);
+    guint code;
+    const char *enhanced, *text;
+} octet_rows[] = {
+    {has_bare_newline, 550, "5.5.2", "The message holds a CR or LF that is not part of CRLF"},
+    {has_nul, 550, "5.6.0", "The message holds a NUL octet"},
+    {has_long_lines, 550, "5.6.0", "The message has lines of more than 998 octets"},
+};
+
+/* TRUE: the message was refused. Where policy only observes, the log says that it would have been. */
+static gboolean refuse_octets(PosternSession *session, gint64 now)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(octet_rows); i++) {
+        if (!octet_rows[i].applies(session))
+            continue;
+        if (!postern_session_observes(session)) {
+            postern_session_conclude_with(session, octet_rows[i].code, octet_rows[i].enhanced,
+                                          octet_rows[i].text, now);
+            return TRUE;
+        }
+        postern_session_would_refuse(session, octet_rows[i].code, octet_rows[i].enhanced, octet_rows[i].text);
+    }
+    return FALSE;
+}
+
+/* Room is taken as the message comes: a size that is only declared keeps none from those that send. */
+static gboolean start_message(PosternSession *session, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    guint64 limit = postern_session_size_limit(session);
+    guint64 expected = transaction->declared_size > 0 ? transaction->declared_size : UNDECLARED_OCTETS;
+    g_clear_pointer(&transaction->message, postern_message_unref);
+    if (postern_budget_has_room(session->budget, MIN(expected, limit)))
+        transaction->message = postern_message_new(limit, session->budget, NULL);
+    if (transaction->message == NULL) {
+        postern_session_reply(session, 452, "4.3.1", "No room for a message now, try again later");
+        return FALSE;
+    }
+    gboolean reject = bare_newline_is_refused(session) && !postern_session_observes(session);
+    postern_data_decoder_init(&transaction->decoder,
+                              reject ? POSTERN_DATA_REJECT_BARE : POSTERN_DATA_REPAIR_BARE);
+    return TRUE;
+}
+
+void postern_session_data(PosternSession *session, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    if (transaction == NULL || transaction->recipients->len == 0) {
+        postern_session_error(session, now, 503, "5.5.1", "MAIL and RCPT must come first");
+        return;
+    }
+    if (transaction->failure != NULL) {
+        postern_session_reply(session, 451, "4.3.0",
+                              "The mail server behind us cannot be used now, try again later");
+        return;
+    }
+    if (transaction->accepted == 0) {
+        postern_session_error(session, now, 554, "5.5.1", "No recipient was accepted"); /* RFC 5321 3.3 */
+        return;
+    }
+    if (!start_message(session, now))
+        return;
+    session->messages++;
+    g_string_append(session->output, "354 End data with <CR><LF>.<CR><LF>\r\n");
+    session->our_turn = POSTERN_TURN_DATA;
+    postern_session_set_state(session, POSTERN_SESSION_DATA, now);
+    postern_session_watch_hold(session, now);
+}
+
+void postern_session_conclude(PosternSession *session, const char *reply, gint64 now)
+{
+    g_autofree char *text = g_strdup(reply);
+    postern_session_log_message(session, text, now);
+    g_string_append(session->output, text);
+    session->commands_without_mail = 0;
+    postern_session_set_state(session, POSTERN_SESSION_COMMAND, now);
+    postern_session_end_transaction(session, now);
+    if (session->ended != NULL)
+        postern_session_finish(session, session->ended, now);
+    else if (session->leaving != NULL)
+        postern_session_end(session, session->leaving, now);
+}
+
+void postern_session_conclude_with(PosternSession *session, guint code, const char *enhanced,
+                                   const char *text, gint64 now)
+{
+    g_autofree char *reply = postern_session_format_reply(session, code, enhanced, text);
+    postern_session_conclude(session, reply, now);
+}
+
+/* The rest is taken to its end; what is there is of no more use. */
+static void discard(PosternTransaction *transaction, PosternDiscard why)
+{
+    transaction->discard = why;
+    g_clear_pointer(&transaction->message, postern_message_unref);
+}
+
+static void store(PosternSession *session, const GByteArray *octets)
+{
+    PosternTransaction *transaction = session->transaction;
+    if (transaction->decoder.bare && transaction->decoder.mode == POSTERN_DATA_REJECT_BARE)
+        discard(transaction, POSTERN_DISCARD_BARE);
+    if (transaction->discard == POSTERN_DISCARD_NOT &&
+        !postern_message_append(transaction->message, octets->data, octets->len, NULL))
+        discard(transaction, postern_message_is_too_big(transaction->message) ? POSTERN_DISCARD_TOO_BIG
+                                                                              : POSTERN_DISCARD_NO_ROOM);
+}
+
+/* What the log tells of the header. */
+static void read_header(PosternTransaction *transaction)
+{
+    gsize length = 0;
+    const char *octets = postern_message_octets(transaction->message, &length, NULL);
+    if (octets == NULL)
+        return;
+    g_autoptr(PosternHeader) header = postern_header_parse(octets, length);
+    transaction->message_id = postern_header_text(header, "Message-ID");
+    transaction->header_from = postern_header_text(header, "From");
+}
+
+static void pass_on(PosternSession *session, gint64 now)
+{
+    read_header(session->transaction);
+    if (session->settings->configuration->proxy.inspect) {
+        postern_session_inspect(session, now);
+        return;
+    }
+    postern_session_set_state(session, POSTERN_SESSION_DELIVERING, now);
+    postern_session_deliver(session, now);
+}
+
+static void end_of_data(PosternSession *session, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    postern_session_expect_answer(session, now);
+    if (transaction->discard == POSTERN_DISCARD_TOO_BIG) {
+        postern_session_conclude_with(session, 552, "5.3.4", "The message is too big", now);
+    } else if (transaction->discard == POSTERN_DISCARD_NO_ROOM) {
+        postern_session_conclude_with(session, 452, "4.3.1", "No room for this message now, try again later",
+                                      now);
+    } else if (refuse_octets(session, now)) {
+        return;
+    } else if (!postern_message_seal(transaction->message, NULL)) {
+        postern_session_conclude_with(session, 451, "4.3.0",
+                                      "The message could not be kept in memory, try again later", now);
+    } else {
+        pass_on(session, now);
+    }
+}
+
+/* A server in front holds its clients to a time of its own. */
+void postern_session_measure_rate(PosternSession *session, gint64 now)
+{
+    if (session->transaction == NULL)
+        return;
+    gboolean measured = session->state == POSTERN_SESSION_DATA && !session->trusted;
+    session->transaction->rate = (PosternRate){
+        .deadline = measured ? now + POSTERN_DATA_CROWDED_SECONDS * 1000 : POSTERN_NEVER,
+        .minute_end = now + POSTERN_DATA_RATE_SECONDS * 1000,
+    };
+}
+
+/* Who holds room that others need has to go on with it. */
+static gboolean is_in_the_way(const PosternSession *session)
+{
+    const PosternTransaction *transaction = session->transaction;
+    guint64 held = transaction->message != NULL ? postern_message_size(transaction->message) : 0;
+    return held > POSTERN_BUDGET_ASSURED_OCTETS && postern_budget_is_crowded(session->budget) &&
+           transaction->rate.octets < held / POSTERN_DATA_RATE_SECONDS * POSTERN_DATA_CROWDED_SECONDS;
+}
+
+void postern_session_judge_rate(PosternSession *session, gint64 now)
+{
+    PosternRate *rate = &session->transaction->rate;
+    guint64 minimum = session->settings->configuration->proxy.min_data_rate * POSTERN_DATA_RATE_SECONDS;
+    gboolean minute_is_over = now >= rate->minute_end;
+    if (is_in_the_way(session) || (minute_is_over && rate->minute_octets < minimum)) {
+        postern_session_reply(session, 421, "4.4.2", "The message comes too slowly");
+        postern_session_finish(session, "too-slow", now);
+    } else if (minute_is_over) {
+        postern_session_measure_rate(session, now);
+    } else {
+        rate->octets = 0;
+        rate->deadline = MIN(now + POSTERN_DATA_CROWDED_SECONDS * 1000, rate->minute_end);
+    }
+}
+
+gsize postern_session_receive_data(PosternSession *session, const char *octets, gsize length, gint64 now)
+{
+    gsize consumed = 0;
+    gsize piece = MIN(length, POSTERN_MESSAGE_CHUNK_OCTETS);
+    g_autoptr(GByteArray) decoded = g_byte_array_sized_new((guint)piece);
+    int result = postern_data_decoder_next(&session->transaction->decoder, octets, piece, &consumed, decoded);
+    store(session, decoded);
+    session->transaction->rate.octets += consumed;
+    session->transaction->rate.minute_octets += consumed;
+    if (session->transaction->discard != POSTERN_DISCARD_NOT)
+        session->transaction->discarded += consumed;
+    postern_session_look_for_header(session);
+    if (result > 0) {
+        end_of_data(session, now);
+    } else if (session->transaction->discarded > session->settings->configuration->proxy.message_size) {
+        postern_session_reply(session, 521, "5.3.4", "The message is too big, and does not end");
+        postern_session_finish(session, "too-big", now);
+    }
+    return consumed;
+}

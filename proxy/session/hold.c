@@ -1,0 +1,167 @@
+#include "base/fair_queue.h"
+#include "base/limits.h"
+#include "proxy/session/private.h"
+
+void postern_session_hold_init(PosternHold *hold)
+{
+    *hold = (PosternHold){
+        .waits_since = POSTERN_NEVER,
+        .name_deadline = POSTERN_NEVER,
+        .silence_deadline = POSTERN_NEVER,
+        .offer_deadline = POSTERN_NEVER,
+    };
+}
+
+gint64 postern_session_hold_deadline(const PosternHold *hold)
+{
+    return MIN(hold->name_deadline, MIN(hold->silence_deadline, hold->offer_deadline));
+}
+
+guint64 postern_session_client_number(const PosternSession *session)
+{
+    const PosternClientIdentity *own = &session->own;
+    if (session->forwarded != NULL)
+        return postern_address_client_number(&session->forwarded->address);
+    guint64 number = postern_address_client_number(&own->address);
+    gboolean tells_of_nobody = session->trusted && number == postern_address_client_number(&session->peer);
+    return tells_of_nobody ? POSTERN_FAIR_QUEUE_NOBODY : number;
+}
+
+static void ask_for_one(PosternSession *session)
+{
+    session->transaction->hold.name_deadline = POSTERN_NEVER;
+    postern_session_set_link(session, POSTERN_LINK_BORROWING);
+    postern_session_act(session, POSTERN_SESSION_BORROW, NULL, NULL);
+}
+
+void postern_session_borrow(PosternSession *session, gint64 now)
+{
+    if (postern_session_identity(session)->name_known) {
+        ask_for_one(session);
+        return;
+    }
+    postern_session_set_link(session, POSTERN_LINK_NAMING);
+    session->transaction->hold.name_deadline = now + POSTERN_CLIENT_NAME_WAIT_MS;
+}
+
+void postern_session_client_name(PosternSession *session, const char *name, gboolean temporary, gint64 now)
+{
+    if (session->own.name_known)
+        return; /* another name was given in the meantime */
+    g_free(session->own.name);
+    session->own.name = g_strdup(name);
+    session->own.name_known = TRUE;
+    session->own.name_temporary = temporary;
+    postern_session_show_client(session);
+    if (session->link == POSTERN_LINK_NAMING)
+        ask_for_one(session);
+}
+
+/* The back-end is no longer ours; what it was asked must be asked again. */
+void postern_session_unlink_backend(PosternSession *session)
+{
+    postern_session_set_link(session, POSTERN_LINK_NONE);
+    session->backend = NULL;
+    PosternTransaction *transaction = session->transaction;
+    if (transaction == NULL)
+        return;
+    postern_session_hold_init(&transaction->hold);
+    PosternRecipient *recipient;
+    while ((recipient = g_queue_pop_head(&transaction->asked)) != NULL)
+        if (recipient->state == POSTERN_RECIPIENT_ASKED)
+            recipient->state = POSTERN_RECIPIENT_PENDING;
+}
+
+void postern_session_release_backend(PosternSession *session, gint64 now)
+{
+    PosternBackend *backend = session->backend;
+    PosternLink link = session->link;
+    postern_session_unlink_backend(session);
+    if (link == POSTERN_LINK_BORROWING)
+        postern_session_act(session, POSTERN_SESSION_BORROW_CANCEL, NULL, NULL);
+    if (backend == NULL)
+        return;
+    gboolean data_asked = session->transaction != NULL && session->transaction->data_sent;
+    PosternBackendState state = postern_backend_state(backend);
+    if (state == POSTERN_BACKEND_ENVELOPE && !data_asked)
+        postern_backend_reset(backend, now);
+    else if (state != POSTERN_BACKEND_IDLE) {
+        postern_session_act(session, POSTERN_SESSION_ABANDON, NULL, NULL);
+        return;
+    }
+    postern_session_act(session, POSTERN_SESSION_RETURN, NULL, NULL);
+}
+
+/* Nothing is awaited from the back-end: the client is to speak, or the verdict is awaited. */
+static gboolean has_nothing_to_do(const PosternSession *session)
+{
+    return session->link == POSTERN_LINK_OPEN && !postern_session_awaits_answers(session) &&
+           (session->state == POSTERN_SESSION_COMMAND || session->state == POSTERN_SESSION_DATA ||
+            session->state == POSTERN_SESSION_INSPECTING);
+}
+
+/* A verdict that takes long is not the client's doing. */
+static void give_back(PosternSession *session, gint64 now)
+{
+    session->slow = session->slow || session->state != POSTERN_SESSION_INSPECTING;
+    postern_session_release_backend(session, now);
+}
+
+gboolean postern_session_is_slow(const PosternSession *session)
+{
+    return session->slow;
+}
+
+void postern_session_watch_hold(PosternSession *session, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    if (transaction == NULL || session->backend == NULL)
+        return;
+    PosternHold *hold = &transaction->hold;
+    if (hold->waits_since != POSTERN_NEVER)
+        hold->waited_ms += now - hold->waits_since;
+    hold->waits_since = hold->silence_deadline = hold->offer_deadline = POSTERN_NEVER;
+    if (!has_nothing_to_do(session))
+        return;
+    if (hold->recalled) {
+        give_back(session, now);
+        return;
+    }
+    gint64 patience = POSTERN_BORROW_PATIENCE_MS * (1 + (gint64)transaction->repeats);
+    hold->waits_since = now;
+    if (!hold->offered)
+        hold->offer_deadline = now + MAX(0, patience - hold->waited_ms);
+    if (session->state != POSTERN_SESSION_INSPECTING)
+        hold->silence_deadline = now + POSTERN_BORROW_SILENCE_MS * (1 + (gint64)transaction->repeats);
+}
+
+void postern_session_judge_hold(PosternSession *session, gint64 now)
+{
+    if (session->transaction == NULL)
+        return;
+    PosternHold *hold = &session->transaction->hold;
+    if (now >= hold->name_deadline)
+        postern_session_client_name(session, NULL, TRUE, now);
+    if (now >= hold->silence_deadline) {
+        give_back(session, now);
+    } else if (now >= hold->offer_deadline) {
+        hold->offer_deadline = POSTERN_NEVER;
+        hold->offered = TRUE;
+        postern_session_act(session, POSTERN_SESSION_OFFER, NULL, NULL);
+    }
+}
+
+void postern_session_recalled(PosternSession *session, gint64 now)
+{
+    if (session->transaction == NULL || session->backend == NULL)
+        return;
+    session->transaction->hold.recalled = TRUE;
+    postern_session_watch_hold(session, now);
+}
+
+gboolean postern_session_has_repeated_enough(const PosternSession *session)
+{
+    const PosternTransaction *transaction = session->transaction;
+    return session->link == POSTERN_LINK_NONE && transaction->accepted > 0 &&
+           transaction->repeats >= POSTERN_BORROW_REPEATS_MAX;
+}

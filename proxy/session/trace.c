@@ -1,0 +1,62 @@
+#include <string.h>
+
+#include "base/limits.h"
+#include "proxy/session/private.h"
+
+/* Where the back-end's own Received field names us, the client stands in the message nowhere else. */
+static gboolean is_wanted(const PosternSession *session)
+{
+    const PosternConfiguration *configuration = session->settings->configuration;
+    return configuration->proxy.role == POSTERN_ROLE_BORDER &&
+           configuration->proxy.client_address != POSTERN_CLIENT_ADDRESS_XCLIENT;
+}
+
+/* The client's words, without what could end them in a header field. */
+static char *safe(const char *text)
+{
+    char *copy = g_strndup(text, POSTERN_DOMAIN_NAME_MAX_OCTETS);
+    for (char *at = copy; *at != '\0'; at++)
+        if (!g_ascii_isalnum(*at) && strchr(".-_:[]", *at) == NULL)
+            *at = '?';
+    return copy;
+}
+
+/* RFC 5322 3.3, whatever the locale. */
+static char *format_date(void)
+{
+    static const char *const days[] = {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"};
+    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    g_autoptr(GDateTime) now = g_date_time_new_now_utc();
+    return g_strdup_printf("%s, %d %s %d %02d:%02d:%02d +0000", days[g_date_time_get_day_of_week(now) - 1],
+                           g_date_time_get_day_of_month(now), months[g_date_time_get_month(now) - 1],
+                           g_date_time_get_year(now), g_date_time_get_hour(now), g_date_time_get_minute(now),
+                           g_date_time_get_second(now));
+}
+
+/* RFC 5321 4.4: FROM with the TCP-info of the client, BY, VIA nothing, WITH (RFC 3848), ID. */
+static char *format_received(const PosternSession *session)
+{
+    const PosternEnvelope *envelope = session->envelope;
+    g_autofree char *helo = safe(envelope->helo != NULL ? envelope->helo : "unknown");
+    g_autofree char *name = safe(envelope->client_name != NULL ? envelope->client_name : "unknown");
+    g_autofree char *address = postern_address_to_string(&envelope->client);
+    g_autofree char *date = format_date();
+    return g_strdup_printf("from %s (%s [%s%s])\r\n\tby %s (Postern) with %s id %s;\r\n\t%s", helo, name,
+                           envelope->client.family == AF_INET6 ? "IPv6:" : "", address,
+                           session->settings->configuration->proxy.hostname,
+                           envelope->esmtp ? "ESMTP" : "SMTP", session->transaction->identifier.text, date);
+}
+
+void postern_session_trace(PosternSession *session)
+{
+    PosternTransaction *transaction = session->transaction;
+    if (!is_wanted(session))
+        return;
+    g_autofree char *received = format_received(session);
+    postern_edits_free(transaction->edits);
+    transaction->edits = transaction->verdict != NULL && transaction->verdict->edits != NULL
+                             ? postern_edits_copy(transaction->verdict->edits)
+                             : postern_edits_new();
+    postern_edits_insert(transaction->edits, "Received", received);
+}

@@ -1,26 +1,29 @@
 #include "proxy/settings.h"
 
-#include <gio/gio.h>
 #include <string.h>
 
 #include "base/configuration_reload.h"
-#include "base/endpoint.h"
 #include "base/error.h"
 #include "base/limits.h"
 
 #define DEFAULT_SHARES 4 /* so many clients can take all memory for messages */
 
-static gboolean parse_backend(const char *text, PosternAddress *ret_address, GError **error)
+static void free_server(gpointer server)
 {
-    struct sockaddr_storage storage;
-    g_autoptr(GInetSocketAddress) address = postern_endpoint_parse(text, error);
-    if (address == NULL ||
-        !g_socket_address_to_native(G_SOCKET_ADDRESS(address), &storage, sizeof storage, error)) {
+    postern_server_settings_free(server);
+}
+
+static GPtrArray *parse_servers(const PosternConfiguration *configuration, GError **error)
+{
+    g_autoptr(GPtrArray) servers = g_ptr_array_new_with_free_func(free_server);
+    PosternServerSettings *server = postern_server_settings_new(
+        configuration->proxy.backend, 1, configuration->proxy.backend_connections, error);
+    if (server == NULL) {
         g_prefix_error(error, "[proxy] backend: ");
-        return FALSE;
+        return NULL;
     }
-    *ret_address = postern_address_from_sockaddr((struct sockaddr *)&storage);
-    return TRUE;
+    g_ptr_array_add(servers, server);
+    return g_steal_pointer(&servers);
 }
 
 /* A 250 for what no back-end took would be a lie: only a milter can discard. name: NULL for [policy] itself.
@@ -93,8 +96,10 @@ PosternProxySettings *postern_proxy_settings_new(PosternConfiguration *configura
     settings->trusted_clients = g_array_new(FALSE, FALSE, sizeof(PosternNetwork));
     postern_networks_add(settings->trusted_clients, configuration->proxy.trusted_clients);
     settings->threads = thread_count(configuration);
-    if (!check_actions(configuration, error) ||
-        !parse_backend(configuration->proxy.backend, &settings->backend, error))
+    if (!check_actions(configuration, error))
+        return NULL;
+    settings->servers = parse_servers(configuration, error);
+    if (settings->servers == NULL)
         return NULL;
     settings->policies = postern_policies_new(configuration, configuration->proxy.hostname,
                                               configuration->proxy.mode == POSTERN_MODE_OBSERVE, error);
@@ -166,6 +171,7 @@ void postern_proxy_settings_unref(PosternProxySettings *settings)
     g_clear_pointer(&settings->configuration, postern_configuration_free);
     g_clear_pointer(&settings->policies, postern_policies_unref);
     g_clear_pointer(&settings->trusted_clients, g_array_unref);
+    g_clear_pointer(&settings->servers, g_ptr_array_unref);
     g_clear_pointer(&settings->budget, postern_budget_unref);
     g_clear_pointer(&settings->dump, g_free);
     g_clear_pointer(&settings->recipient_domains, g_hash_table_unref);

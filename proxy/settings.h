@@ -9,6 +9,7 @@
 #include "base/budget.h"
 #include "base/configuration.h"
 #include "capsule/store.h"
+#include "proxy/servers/server.h"
 #include "verdict/policies.h"
 
 typedef struct {
@@ -18,7 +19,7 @@ typedef struct {
     PosternBudget *budget;         /* of messages in memory; the same object over reloads */
     GHashTable *recipient_domains; /* a set of lower-case domains; empty: not limited here */
     GArray *trusted_clients;       /* of PosternNetwork: who may say XCLIENT and XFORWARD */
-    PosternAddress backend;        /* address and port */
+    GPtrArray *servers;            /* of PosternServerSettings *: the default group, at least one */
     guint threads;
     PosternCapsuleStore *capsules; /* of the program, which outlives the settings; NULL: none are kept */
     char *dump;                    /* of configuration, for capsules, or NULL */

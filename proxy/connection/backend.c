@@ -112,6 +112,7 @@ static void on_stream(PosternStream *stream, PosternStreamEvent event, gpointer 
 void postern_backend_connection_open(PosternProxyThread *thread, guint64 number)
 {
     const PosternConfiguration *configuration = thread->settings->configuration;
+    const PosternServerSettings *server = g_ptr_array_index(thread->settings->servers, 0);
     g_autoptr(GError) error = NULL;
     gint64 now = postern_stream_now();
     PosternBackendConnection *connection = g_new0(PosternBackendConnection, 1);
@@ -128,7 +129,7 @@ void postern_backend_connection_open(PosternProxyThread *thread, guint64 number)
     };
     connection->backend = postern_backend_new(&options, now);
     connection->stream =
-        postern_stream_connect(thread->loop, &thread->settings->backend, on_stream, connection, &error);
+        postern_stream_connect(thread->loop, &server->address, on_stream, connection, &error);
     g_hash_table_insert(thread->backends, &connection->number, connection);
     if (connection->stream == NULL) {
         connection->gone = TRUE;
@@ -258,7 +259,7 @@ static void handle_ready(PosternBackendConnection *connection, gint64 now)
         return;
     }
     postern_thread_set_capabilities(thread, postern_backend_ehlo(connection->backend));
-    if (postern_pool_standing(thread->pool) == POSTERN_POOL_USABLE)
+    if (postern_pool_health(thread->pool) == POSTERN_SERVER_UP)
         postern_thread_note_problem(thread, NULL);
     postern_pool_opened(thread->pool, connection->number, now);
 }
@@ -278,7 +279,7 @@ static void judge_failure(PosternBackendConnection *connection, const PosternBac
         postern_relay_probe_hurry(thread); /* whether it demands that of everybody */
     }
     if (event->fault == POSTERN_BACKEND_FAULT_SETUP) {
-        postern_pool_set_standing(thread->pool, POSTERN_POOL_UNUSABLE, event->text, now);
+        postern_pool_set_health(thread->pool, POSTERN_SERVER_DOWN, event->text, now);
         postern_relay_probe_schedule(thread, POSTERN_BACKEND_RETRY_MS);
     }
 }

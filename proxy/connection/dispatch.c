@@ -59,14 +59,14 @@ void postern_thread_warn_of_backend(PosternProxyThread *thread, const char *warn
     postern_backend_status_warn(thread->problem, thread->settings->configuration->proxy.backend, warning);
 }
 
-static void give(PosternProxyThread *thread, const PosternPoolAction *action, gint64 now)
+static void assign(PosternProxyThread *thread, const PosternPoolAction *action, gint64 now)
 {
     PosternBackendConnection *connection = g_hash_table_lookup(thread->backends, &action->connection);
     if (connection == NULL)
         return;
     PosternClientConnection *client = g_hash_table_lookup(thread->clients, &action->waiter);
     if (action->waiter == POSTERN_POOL_PROBE) {
-        postern_relay_probe_given(thread, connection);
+        postern_relay_probe_assigned(thread, connection);
     } else if (client == NULL) {
         postern_pool_returned(thread->pool, action->connection, TRUE, now);
     } else if (!suits(client, connection)) {
@@ -110,8 +110,8 @@ static void run_pool_action(PosternProxyThread *thread, const PosternPoolAction 
     case POSTERN_POOL_OPEN:
         postern_backend_connection_open(thread, action->connection);
         break;
-    case POSTERN_POOL_GIVE:
-        give(thread, action, now);
+    case POSTERN_POOL_ASSIGN:
+        assign(thread, action, now);
         break;
     case POSTERN_POOL_REFUSE:
         refuse(thread, action, now);

@@ -201,7 +201,7 @@ static void take_settings(PosternProxyThread *thread, PosternProxySettings *sett
     postern_pool_set_times(thread->pool, configuration->proxy.backend_wait_ms,
                            configuration->proxy.backend_idle_ms);
     if (!same_backend) {
-        postern_pool_set_standing(thread->pool, POSTERN_POOL_UNPROVED, NULL, postern_stream_now());
+        postern_pool_set_health(thread->pool, POSTERN_SERVER_UNKNOWN, NULL, postern_stream_now());
         postern_pool_end_idle(thread->pool, postern_stream_now());
         postern_relay_probe_forget(thread);
     }

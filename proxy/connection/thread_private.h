@@ -137,7 +137,7 @@ void postern_relay_probe_start(PosternProxyThread *thread);
 void postern_relay_probe_forget(PosternProxyThread *thread);
 /* Frees what the probe holds. */
 void postern_relay_probe_clear(PosternRelayProbe *probe);
-void postern_relay_probe_given(PosternProxyThread *thread, PosternBackendConnection *connection);
+void postern_relay_probe_assigned(PosternProxyThread *thread, PosternBackendConnection *connection);
 void postern_relay_probe_refused(PosternProxyThread *thread, const char *reason);
 /* An event of the probe's back-end. */
 void postern_relay_probe_event(PosternProxyThread *thread, PosternBackendConnection *connection,

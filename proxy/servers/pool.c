@@ -32,7 +32,7 @@ struct PosternPool {
     guint limit;
     guint wait_ms;
     guint idle_ms;
-    PosternPoolStanding standing;
+    PosternServerHealth health;
     char *unusable; /* why, while UNUSABLE */
     char *told;     /* the reason that next_action() gave out last */
     gboolean draining;
@@ -179,7 +179,7 @@ static PosternPoolWaiter *next_waiter(const PosternPool *pool)
 {
     PosternPoolWaiter *probe = postern_pool_waiters_find(&pool->waiters, POSTERN_POOL_PROBE);
     const GList *admitted = pool->waiters.admitted.head;
-    if (probe != NULL || admitted == NULL || pool->standing != POSTERN_POOL_USABLE)
+    if (probe != NULL || admitted == NULL || pool->health != POSTERN_SERVER_UP)
         return probe;
     return admitted->data;
 }
@@ -190,15 +190,15 @@ static guint servable(const PosternPool *pool)
     if (pool->draining)
         return 0;
     return (postern_pool_waiters_find(&pool->waiters, POSTERN_POOL_PROBE) != NULL) +
-           (pool->standing == POSTERN_POOL_USABLE ? pool->waiters.admitted.length : 0);
+           (pool->health == POSTERN_SERVER_UP ? pool->waiters.admitted.length : 0);
 }
 
-static void give(PosternPool *pool, Connection *connection, PosternPoolWaiter *waiter, gint64 now)
+static void assign(PosternPool *pool, Connection *connection, PosternPoolWaiter *waiter, gint64 now)
 {
     postern_pool_waiters_take(&pool->waiters, waiter);
     set_state(pool, connection, BUSY, now);
     connection->user = waiter;
-    push_action(pool, POSTERN_POOL_GIVE, connection->number, waiter->number);
+    push_action(pool, POSTERN_POOL_ASSIGN, connection->number, waiter->number);
 }
 
 static void recall(PosternPool *pool, Connection *connection)
@@ -216,7 +216,7 @@ static void recall_offered(PosternPool *pool)
 {
     const PosternFairQueue *turns = pool->waiters.turns;
     guint waiting = postern_fair_queue_waiting(turns);
-    if (pool->offered.head == NULL || pool->draining || pool->standing != POSTERN_POOL_USABLE)
+    if (pool->offered.head == NULL || pool->draining || pool->health != POSTERN_SERVER_UP)
         return;
     guint wanted = pool->waiters.admitted.length +
                    (postern_fair_queue_is_full(turns) ? postern_fair_queue_needy(turns) : 0);
@@ -233,10 +233,10 @@ static void recall_offered(PosternPool *pool)
 /* Gives what is idle to those who wait, and opens what is missing, within the limit. */
 static void dispatch(PosternPool *pool, gint64 now)
 {
-    if (pool->standing == POSTERN_POOL_USABLE && !pool->draining)
+    if (pool->health == POSTERN_SERVER_UP && !pool->draining)
         postern_pool_waiters_admit(&pool->waiters);
     while (servable(pool) > 0 && pool->idle.head != NULL)
-        give(pool, pool->idle.head->data, next_waiter(pool), now);
+        assign(pool, pool->idle.head->data, next_waiter(pool), now);
     while (now >= pool->retry_at && pool->opening < servable(pool) &&
            g_hash_table_size(pool->connections) < pool->limit)
         open_connection(pool);
@@ -270,7 +270,7 @@ static void request(PosternPool *pool, guint64 waiter, guint64 client, PosternFa
         refuse(pool, waiter, stopping);
         return;
     }
-    if (pool->standing == POSTERN_POOL_UNUSABLE && waiter != POSTERN_POOL_PROBE) {
+    if (pool->health == POSTERN_SERVER_DOWN && waiter != POSTERN_POOL_PROBE) {
         refuse(pool, waiter, pool->unusable);
         return;
     }
@@ -299,8 +299,8 @@ void postern_pool_cancel(PosternPool *pool, guint64 waiter, gint64 now)
         GList *next = link->next;
         Action *action = link->data;
         if (action->waiter == waiter &&
-            (action->kind == POSTERN_POOL_GIVE || action->kind == POSTERN_POOL_REFUSE)) {
-            if (action->kind == POSTERN_POOL_GIVE)
+            (action->kind == POSTERN_POOL_ASSIGN || action->kind == POSTERN_POOL_REFUSE)) {
+            if (action->kind == POSTERN_POOL_ASSIGN)
                 set_free(pool, g_hash_table_lookup(pool->connections, &action->connection), TRUE, now);
             g_queue_delete_link(&pool->actions, link);
             free_action(action);
@@ -346,11 +346,11 @@ static void forget_actions(PosternPool *pool, Connection *connection)
     gboolean given = FALSE;
     for (GList *link = pool->actions.head; link != NULL && !given; link = link->next) {
         const Action *action = link->data;
-        given = action->kind == POSTERN_POOL_GIVE && action->connection == connection->number;
+        given = action->kind == POSTERN_POOL_ASSIGN && action->connection == connection->number;
     }
     if (given)
         postern_pool_waiters_put_back(&pool->waiters, take_user(pool, connection));
-    drop_actions(pool, POSTERN_POOL_GIVE, connection->number);
+    drop_actions(pool, POSTERN_POOL_ASSIGN, connection->number);
     drop_actions(pool, POSTERN_POOL_QUIT, connection->number);
 }
 
@@ -403,21 +403,20 @@ void postern_pool_closed(PosternPool *pool, guint64 number, const char *reason, 
     dispatch(pool, now);
 }
 
-void postern_pool_set_standing(PosternPool *pool, PosternPoolStanding standing, const char *reason,
-                               gint64 now)
+void postern_pool_set_health(PosternPool *pool, PosternServerHealth health, const char *reason, gint64 now)
 {
-    g_autofree char *unusable = standing == POSTERN_POOL_UNUSABLE ? g_strdup(reason) : NULL;
-    pool->standing = standing;
+    g_autofree char *unusable = health == POSTERN_SERVER_DOWN ? g_strdup(reason) : NULL;
+    pool->health = health;
     g_free(pool->unusable);
     pool->unusable = g_steal_pointer(&unusable);
-    if (standing == POSTERN_POOL_UNUSABLE)
+    if (health == POSTERN_SERVER_DOWN)
         refuse_all(pool, pool->unusable);
     dispatch(pool, now);
 }
 
-PosternPoolStanding postern_pool_standing(const PosternPool *pool)
+PosternServerHealth postern_pool_health(const PosternPool *pool)
 {
-    return pool->standing;
+    return pool->health;
 }
 
 static void end_idle(PosternPool *pool, gint64 until, gint64 now)
@@ -446,7 +445,7 @@ void postern_pool_drain(PosternPool *pool, gint64 now)
 /* Why nobody came to have one in time. */
 static const char *reason_for_none(const PosternPool *pool)
 {
-    if (pool->standing == POSTERN_POOL_UNPROVED)
+    if (pool->health == POSTERN_SERVER_UNKNOWN)
         return "the back-end has not been proved to refuse relaying yet";
     if (any_of_use(pool) || g_hash_table_size(pool->connections) == 0)
         return "no connection to the back-end became free in time";

@@ -15,10 +15,11 @@
 #include <glib.h>
 
 #include "base/fair_queue.h"
+#include "proxy/servers/server.h"
 
 typedef enum {
     POSTERN_POOL_OPEN,   /* open a connection named connection; then opened() or closed() */
-    POSTERN_POOL_GIVE,   /* connection now serves waiter */
+    POSTERN_POOL_ASSIGN, /* connection now serves waiter */
     POSTERN_POOL_REFUSE, /* waiter gets none; reason */
     POSTERN_POOL_RECALL, /* waiter, which has offered connection, is to give it back: returned() */
     POSTERN_POOL_QUIT,   /* end connection politely; then closed() */
@@ -30,12 +31,6 @@ typedef struct {
     guint64 waiter;
     const char *reason; /* REFUSE: owned by the pool, valid until its next call */
 } PosternPoolAction;
-
-typedef enum {
-    POSTERN_POOL_UNPROVED,
-    POSTERN_POOL_USABLE,
-    POSTERN_POOL_UNUSABLE,
-} PosternPoolStanding;
 
 typedef struct PosternPool PosternPool;
 
@@ -55,7 +50,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternPool, postern_pool_free)
 void postern_pool_request(PosternPool *pool, guint64 waiter, guint64 client, gint64 now);
 /* The same for a waiter that had a connection and used it slowly: those who did not are before it. */
 void postern_pool_request_later(PosternPool *pool, guint64 waiter, guint64 client, gint64 now);
-/* It does no more. A GIVE or REFUSE that is still queued for it is dropped (a given connection is taken
+/* It does no more. A ASSIGN or REFUSE that is still queued for it is dropped (a given connection is taken
  * back). */
 void postern_pool_cancel(PosternPool *pool, guint64 waiter, gint64 now);
 
@@ -73,9 +68,8 @@ void postern_pool_ending(PosternPool *pool, guint64 connection, const char *reas
 void postern_pool_closed(PosternPool *pool, guint64 connection, const char *reason, gint64 now);
 
 /* What is known of the back-end; UNUSABLE refuses all who wait or come, with reason. */
-void postern_pool_set_standing(PosternPool *pool, PosternPoolStanding standing, const char *reason,
-                               gint64 now);
-PosternPoolStanding postern_pool_standing(const PosternPool *pool);
+void postern_pool_set_health(PosternPool *pool, PosternServerHealth health, const char *reason, gint64 now);
+PosternServerHealth postern_pool_health(const PosternPool *pool);
 
 /* Ends all idle connections: one of them turned out to be dead, and the rest are as old. */
 void postern_pool_end_idle(PosternPool *pool, gint64 now);

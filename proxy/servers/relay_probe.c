@@ -114,31 +114,31 @@ static void end(PosternProxyThread *thread, guint wait_ms)
     probe->again = FALSE;
 }
 
-static void use(PosternProxyThread *thread)
+static void put_in_service(PosternProxyThread *thread)
 {
     postern_thread_note_problem(thread, NULL);
-    postern_pool_set_standing(thread->pool, POSTERN_POOL_USABLE, NULL, postern_stream_now());
+    postern_pool_set_health(thread->pool, POSTERN_SERVER_UP, NULL, postern_stream_now());
 }
 
-static void prove(PosternProxyThread *thread)
+static void mark_up(PosternProxyThread *thread)
 {
     thread->probe.known = TRUE;
     thread->probe.unclear = 0;
     postern_thread_warn_of_backend(thread, NULL);
-    use(thread);
+    put_in_service(thread);
     end(thread, REPEAT_MS);
 }
 
 /* text is for the log, reason, shorter, for that of each message. */
-static void condemn(PosternProxyThread *thread, const char *text, const char *reason, guint retry_ms)
+static void mark_down(PosternProxyThread *thread, const char *text, const char *reason, guint retry_ms)
 {
     postern_thread_note_problem(thread, text);
-    postern_pool_set_standing(thread->pool, POSTERN_POOL_UNUSABLE, reason, postern_stream_now());
+    postern_pool_set_health(thread->pool, POSTERN_SERVER_DOWN, reason, postern_stream_now());
     end(thread, retry_ms);
 }
 
 /* It could not be asked: what was known before stays. */
-static void postpone(PosternProxyThread *thread, const char *reason)
+static void retry_later(PosternProxyThread *thread, const char *reason)
 {
     postern_thread_note_problem(thread, reason);
     end(thread, RETRY_MS);
@@ -146,10 +146,10 @@ static void postpone(PosternProxyThread *thread, const char *reason)
 
 void postern_relay_probe_refused(PosternProxyThread *thread, const char *reason)
 {
-    postpone(thread, reason);
+    retry_later(thread, reason);
 }
 
-static void find_open(PosternProxyThread *thread, const char *answers)
+static void mark_open_relay(PosternProxyThread *thread, const char *answers)
 {
     thread->probe.known = FALSE;
     thread->probe.unclear = 0;
@@ -159,7 +159,7 @@ static void find_open(PosternProxyThread *thread, const char *answers)
         "its relay restrictions (in Postfix smtpd_relay_restrictions and mynetworks), or set [proxy] "
         "relay_probe = no",
         answers);
-    condemn(thread, reason, "the back-end would relay for strangers", UNUSABLE_RETRY_MS);
+    mark_down(thread, reason, "the back-end would relay for strangers", UNUSABLE_RETRY_MS);
 }
 
 /*
@@ -183,11 +183,12 @@ static void remain_unclear(PosternProxyThread *thread)
                        : ": it is not used");
     probe->unclear++;
     if (!bounded && !probe->known) {
-        condemn(thread, reason, "whether the back-end relays for strangers could not be found out", wait_ms);
+        mark_down(thread, reason, "whether the back-end relays for strangers could not be found out",
+                  wait_ms);
         return;
     }
     postern_thread_warn_of_backend(thread, reason);
-    use(thread);
+    put_in_service(thread);
     end(thread, wait_ms);
 }
 
@@ -231,7 +232,7 @@ static PosternEnvelope *make_client(const PosternProxyThread *thread)
     return envelope;
 }
 
-void postern_relay_probe_given(PosternProxyThread *thread, PosternBackendConnection *connection)
+void postern_relay_probe_assigned(PosternProxyThread *thread, PosternBackendConnection *connection)
 {
     gint64 now = postern_stream_now();
     if (!postern_backend_connection_is_current(connection)) {
@@ -241,7 +242,7 @@ void postern_relay_probe_given(PosternProxyThread *thread, PosternBackendConnect
     }
     postern_backend_connection_set_user(connection, POSTERN_POOL_PROBE);
     if (!probes_relay(thread)) {
-        prove(thread);
+        mark_up(thread);
         postern_backend_connection_return(connection);
         return;
     }
@@ -269,11 +270,11 @@ static void add_own(PosternProxyThread *thread)
 static void choose_recipients(PosternProxyThread *thread)
 {
     PosternRelayProbe *probe = &thread->probe;
-    const PosternAddress *backend = &thread->settings->backend;
+    const PosternServerSettings *server = g_ptr_array_index(thread->settings->servers, 0);
     /* RFC 5321 4.1.3: the back-end's own address is its own domain, if it takes literals at all. */
-    g_autofree char *address = postern_address_to_string(backend);
+    g_autofree char *address = postern_address_to_string(&server->address);
     g_autofree char *guess =
-        g_strdup_printf("relay-probe@[%s%s]", backend->family == AF_INET6 ? "IPv6:" : "", address);
+        g_strdup_printf("relay-probe@[%s%s]", server->address.family == AF_INET6 ? "IPv6:" : "", address);
     gboolean own_first = probe->attempt % 2 == 1;
     probe->recipients = g_ptr_array_new_with_free_func(free_recipient);
     if (own_first)
@@ -305,10 +306,10 @@ static void judge(PosternProxyThread *thread)
     g_autofree char *answers = NULL;
     switch (postern_relay_proof_judge(probe->mail, probe->recipients, &answers)) {
     case POSTERN_RELAY_SAFE:
-        prove(thread);
+        mark_up(thread);
         break;
     case POSTERN_RELAY_OPEN:
-        find_open(thread, answers);
+        mark_open_relay(thread, answers);
         break;
     case POSTERN_RELAY_UNCLEAR:
         try_next_client(thread, answers);
@@ -340,7 +341,7 @@ static void take_failure(PosternProxyThread *thread, const PosternBackendEvent *
     switch (event->fault) {
     case POSTERN_BACKEND_FAULT_SETUP:
     case POSTERN_BACKEND_FAULT_DEMAND:
-        condemn(thread, event->text, event->text, UNUSABLE_RETRY_MS);
+        mark_down(thread, event->text, event->text, UNUSABLE_RETRY_MS);
         break;
     case POSTERN_BACKEND_FAULT_CLIENT:
         try_next_client(thread, event->text);
@@ -349,7 +350,7 @@ static void take_failure(PosternProxyThread *thread, const PosternBackendEvent *
         if (probe->mail != NULL) /* it left in the middle, and may do so each time */
             judge(thread);
         else
-            postpone(thread, event->text);
+            retry_later(thread, event->text);
         break;
     }
 }

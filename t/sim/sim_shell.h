@@ -17,10 +17,9 @@ static inline void mark_mta(World *world, guint64 number)
     g_queue_push_tail(&world->marked_mtas, key_of(number));
 }
 
-static inline void set_standing(World *world, PosternPoolStanding standing, const char *reason,
-                                guint again_ms)
+static inline void set_health(World *world, PosternServerHealth health, const char *reason, guint again_ms)
 {
-    postern_pool_set_standing(world->pool, standing, reason, world->now);
+    postern_pool_set_health(world->pool, health, reason, world->now);
     world->probe_at = world->draining || again_ms == 0 ? NEVER : world->now + again_ms;
 }
 
@@ -48,7 +47,7 @@ static inline void shell_open(World *world, guint64 number)
     mark_mta(world, number);
 }
 
-static inline void shell_give(World *world, const PosternPoolAction *action)
+static inline void shell_assign(World *world, const PosternPoolAction *action)
 {
     Mta *mta = g_hash_table_lookup(world->mtas, key_of(action->connection));
     if (mta == NULL)
@@ -56,7 +55,7 @@ static inline void shell_give(World *world, const PosternPoolAction *action)
     Client *client = g_hash_table_lookup(world->clients, key_of(action->waiter));
     g_assert_cmpint(postern_backend_state(mta->backend), ==, POSTERN_BACKEND_IDLE);
     if (action->waiter == POSTERN_POOL_PROBE) {
-        set_standing(world, POSTERN_POOL_USABLE, NULL, 600000);
+        set_health(world, POSTERN_SERVER_UP, NULL, 600000);
         postern_pool_returned(world->pool, mta->number, TRUE, world->now);
     } else if (client == NULL) {
         postern_pool_returned(world->pool, mta->number, TRUE, world->now);
@@ -98,8 +97,8 @@ static inline void shell_pool_action(World *world, const PosternPoolAction *acti
     case POSTERN_POOL_OPEN:
         shell_open(world, action->connection);
         break;
-    case POSTERN_POOL_GIVE:
-        shell_give(world, action);
+    case POSTERN_POOL_ASSIGN:
+        shell_assign(world, action);
         break;
     case POSTERN_POOL_REFUSE:
         shell_refuse(world, action);
@@ -122,7 +121,7 @@ static inline void shell_backend_failed(World *world, Mta *mta, const PosternBac
     trace(world, "mta %d failed: %s", (int)mta->number, event->text);
     world->counts->killed++;
     if (event->fault == POSTERN_BACKEND_FAULT_SETUP)
-        set_standing(world, POSTERN_POOL_UNUSABLE, event->text, 1000);
+        set_health(world, POSTERN_SERVER_DOWN, event->text, 1000);
     postern_pool_closed(world->pool, mta->number, opening ? event->text : NULL, world->now);
     mta->gone = TRUE;
 }

@@ -7,7 +7,7 @@
 #define WAIT_MS 1000
 #define IDLE_MS 5000
 
-/* What the pool wants done, as text: "open 1, give 1 to 5, refuse 7 (reason), quit 1". */
+/* What the pool wants done, as text: "open 1, assign 1 to 5, refuse 7 (reason), quit 1". */
 static inline void expect_actions(PosternPool *pool, const char *expected)
 {
     g_autoptr(GString) text = g_string_new(NULL);
@@ -20,8 +20,8 @@ static inline void expect_actions(PosternPool *pool, const char *expected)
         case POSTERN_POOL_OPEN:
             g_string_append_printf(text, "%sopen %u", comma, connection);
             break;
-        case POSTERN_POOL_GIVE:
-            g_string_append_printf(text, "%sgive %u to %u", comma, connection, waiter);
+        case POSTERN_POOL_ASSIGN:
+            g_string_append_printf(text, "%sassign %u to %u", comma, connection, waiter);
             break;
         case POSTERN_POOL_REFUSE:
             g_string_append_printf(text, "%srefuse %u (%s)", comma, waiter, action.reason);
@@ -40,7 +40,7 @@ static inline void expect_actions(PosternPool *pool, const char *expected)
 static inline PosternPool *usable_pool(guint limit)
 {
     PosternPool *pool = postern_pool_new(limit, WAIT_MS, IDLE_MS);
-    postern_pool_set_standing(pool, POSTERN_POOL_USABLE, NULL, 0);
+    postern_pool_set_health(pool, POSTERN_SERVER_UP, NULL, 0);
     expect_actions(pool, "");
     return pool;
 }

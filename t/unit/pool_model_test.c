@@ -8,14 +8,14 @@
 
 /* What the user of a pool knows of one connection, and of one waiter: kept apart from the pool, to judge it
  * by. */
-typedef enum { OPENING, READY, GIVEN, ENDING } Stage;
+typedef enum { OPENING, READY, ASSIGNED, ENDING } Stage;
 
 #define CLIENTS 3 /* of the waiters, in turn */
 
 typedef struct {
     guint64 number;
     Stage stage;
-    guint64 waiter; /* GIVEN */
+    guint64 waiter; /* ASSIGNED */
     gboolean offered, recalled;
 } Connection;
 
@@ -34,9 +34,9 @@ typedef struct {
     GArray *connections;
     Waiter waiters[WAITERS + 1]; /* 0 is the probe */
     guint64 turns;
-    PosternPoolStanding standing;
+    PosternServerHealth health;
     gboolean draining;
-    guint given, refused, opened, recalled;
+    guint assigned, refused, opened, recalled;
 } Model;
 
 static Connection *find(Model *model, guint64 number)
@@ -59,7 +59,7 @@ static guint count_held(Model *model, guint64 client)
     guint count = 0;
     for (guint i = 0; i < model->connections->len; i++) {
         const Connection *connection = &g_array_index(model->connections, Connection, i);
-        count += connection->stage == GIVEN && connection->waiter != POSTERN_POOL_PROBE &&
+        count += connection->stage == ASSIGNED && connection->waiter != POSTERN_POOL_PROBE &&
                  client_of(connection->waiter) == client;
     }
     return count;
@@ -74,7 +74,7 @@ static void take_open(Model *model, const PosternPoolAction *action)
     model->opened++;
 }
 
-static void take_give(Model *model, const PosternPoolAction *action)
+static void take_assign(Model *model, const PosternPoolAction *action)
 {
     Connection *connection = find(model, action->connection);
     Waiter *waiter = &model->waiters[action->waiter];
@@ -87,10 +87,10 @@ static void take_give(Model *model, const PosternPoolAction *action)
                        model->waiters[i].turn < waiter->turn);
     waiter->waits = FALSE;
     waiter->connection = action->connection;
-    connection->stage = GIVEN;
+    connection->stage = ASSIGNED;
     connection->waiter = action->waiter;
     connection->offered = connection->recalled = FALSE;
-    model->given++;
+    model->assigned++;
     if (action->waiter != POSTERN_POOL_PROBE) {
         guint held = count_held(model, client_of(action->waiter));
         g_assert_cmpuint(held, <=, MAX(1, (model->limit + 1) / 2));
@@ -109,7 +109,7 @@ static void take_recall(Model *model, const PosternPoolAction *action)
 {
     Connection *connection = find(model, action->connection);
     g_assert_nonnull(connection);
-    g_assert_cmpint(connection->stage, ==, GIVEN);
+    g_assert_cmpint(connection->stage, ==, ASSIGNED);
     g_assert_cmpuint(connection->waiter, ==, action->waiter);
     g_assert_true(connection->offered && !connection->recalled);
     g_assert_cmpuint(postern_pool_waiting(model->pool), >, 0);
@@ -133,8 +133,8 @@ static void take_actions(Model *model)
         case POSTERN_POOL_OPEN:
             take_open(model, &action);
             break;
-        case POSTERN_POOL_GIVE:
-            take_give(model, &action);
+        case POSTERN_POOL_ASSIGN:
+            take_assign(model, &action);
             break;
         case POSTERN_POOL_REFUSE:
             take_refuse(model, &action);
@@ -170,8 +170,8 @@ static void check_client(Model *model, guint64 client)
     g_assert_cmpuint(count_stage(model, READY), ==, 0);
     for (guint i = 0; i < model->connections->len; i++) {
         const Connection *connection = &g_array_index(model->connections, Connection, i);
-        on_their_way += connection->stage == GIVEN && connection->recalled;
-        offered += connection->stage == GIVEN && connection->offered && !connection->recalled;
+        on_their_way += connection->stage == ASSIGNED && connection->recalled;
+        offered += connection->stage == ASSIGNED && connection->offered && !connection->recalled;
     }
     if (offered > 0)
         g_assert_cmpuint(on_their_way, >, 0);
@@ -195,7 +195,7 @@ static void check(Model *model)
     g_assert_cmpuint(postern_pool_used(model->pool), <=, model->limit);
     if (model->waiters[POSTERN_POOL_PROBE].waits)
         g_assert_cmpuint(count_stage(model, READY), ==, 0);
-    for (guint client = 1; client <= CLIENTS && model->standing == POSTERN_POOL_USABLE; client++)
+    for (guint client = 1; client <= CLIENTS && model->health == POSTERN_SERVER_UP; client++)
         check_client(model, client);
     if (count_stage(model, READY) > 0)
         g_assert_cmpint(postern_pool_deadline(model->pool), <=, model->now + IDLE_MS);
@@ -238,7 +238,7 @@ static void step_opened(Model *model)
 static void step_offer(Model *model)
 {
     Connection *connection = any_connection(model);
-    if (connection == NULL || connection->stage != GIVEN)
+    if (connection == NULL || connection->stage != ASSIGNED)
         return;
     connection->offered = connection->offered || connection->waiter != POSTERN_POOL_PROBE;
     postern_pool_offer(model->pool, connection->number, model->now);
@@ -247,7 +247,7 @@ static void step_offer(Model *model)
 static void step_returned(Model *model)
 {
     Connection *connection = any_connection(model);
-    if (connection == NULL || connection->stage != GIVEN)
+    if (connection == NULL || connection->stage != ASSIGNED)
         return;
     model->waiters[connection->waiter].connection = 0;
     connection->stage = READY;
@@ -262,20 +262,19 @@ static void step_closed(Model *model)
         return;
     guint64 number = connection->number;
     gboolean opening = connection->stage == OPENING;
-    if (connection->stage == GIVEN)
+    if (connection->stage == ASSIGNED)
         model->waiters[connection->waiter].connection = 0;
     g_array_remove_index_fast(model->connections,
                               (guint)(connection - (Connection *)(void *)model->connections->data));
     postern_pool_closed(model->pool, number, opening ? "refused" : NULL, model->now);
 }
 
-static void step_standing(Model *model)
+static void step_health(Model *model)
 {
-    static const PosternPoolStanding standings[] = {POSTERN_POOL_UNPROVED, POSTERN_POOL_UNUSABLE,
-                                                    POSTERN_POOL_USABLE, POSTERN_POOL_USABLE,
-                                                    POSTERN_POOL_USABLE};
-    model->standing = standings[g_rand_int_range(model->random, 0, G_N_ELEMENTS(standings))];
-    postern_pool_set_standing(model->pool, model->standing, "it relays", model->now);
+    static const PosternServerHealth healths[] = {POSTERN_SERVER_UNKNOWN, POSTERN_SERVER_DOWN,
+                                                  POSTERN_SERVER_UP, POSTERN_SERVER_UP, POSTERN_SERVER_UP};
+    model->health = healths[g_rand_int_range(model->random, 0, G_N_ELEMENTS(healths))];
+    postern_pool_set_health(model->pool, model->health, "it relays", model->now);
 }
 
 static void step_time(Model *model)
@@ -313,7 +312,7 @@ static void step(Model *model)
         break;
     case 21:
         if (g_rand_int_range(model->random, 0, 6) == 0)
-            step_standing(model);
+            step_health(model);
         break;
     default:
         step_time(model);
@@ -348,7 +347,7 @@ static void drain(Model *model)
 
 static void test_model(void)
 {
-    guint given = 0;
+    guint assigned = 0;
     guint refused = 0;
     guint recalled = 0;
     for (guint world = 0; world < STEPS / 1000; world++) {
@@ -357,16 +356,16 @@ static void test_model(void)
         model.pool = postern_pool_new(model.limit, WAIT_MS, IDLE_MS);
         run(&model, 1000);
         drain(&model);
-        given += model.given;
+        assigned += model.assigned;
         refused += model.refused;
         recalled += model.recalled;
         postern_pool_free(model.pool);
         g_array_unref(model.connections);
         g_rand_free(model.random);
     }
-    g_test_message("%u given, %u refused, %u recalled", given, refused, recalled);
+    g_test_message("%u assigned, %u refused, %u recalled", assigned, refused, recalled);
     g_assert_cmpuint(recalled, >, STEPS / 1000);
-    g_assert_cmpuint(given, >, STEPS / 100);
+    g_assert_cmpuint(assigned, >, STEPS / 100);
     g_assert_cmpuint(refused, >, STEPS / 1000);
 }
 

@@ -9,18 +9,18 @@ static void test_limit(void)
     g_assert_cmpuint(postern_pool_used(pool), ==, 2);
     g_assert_cmpuint(postern_pool_waiting(pool), ==, 4);
     postern_pool_opened(pool, 2, 1);
-    expect_actions(pool, "give 2 to 1");
+    expect_actions(pool, "assign 2 to 1");
     postern_pool_opened(pool, 1, 2);
-    expect_actions(pool, "give 1 to 2");
+    expect_actions(pool, "assign 1 to 2");
     postern_pool_returned(pool, 1, TRUE, 3);
-    expect_actions(pool, "give 1 to 3");
+    expect_actions(pool, "assign 1 to 3");
     postern_pool_returned(pool, 2, TRUE, 3);
-    expect_actions(pool, "give 2 to 4");
+    expect_actions(pool, "assign 2 to 4");
     postern_pool_returned(pool, 2, TRUE, 4);
     postern_pool_returned(pool, 1, TRUE, 5);
     expect_actions(pool, "");
     postern_pool_request(pool, 5, 5, 6); /* the last used is the freshest */
-    expect_actions(pool, "give 1 to 5");
+    expect_actions(pool, "assign 1 to 5");
     g_assert_cmpuint(postern_pool_used(pool), ==, 2);
 }
 
@@ -54,7 +54,7 @@ static void test_deadline(void)
     expect_actions(pool, "refuse 7 (no connection to the back-end became free in time)");
     g_assert_cmpint(postern_pool_deadline(pool), ==, 20 + WAIT_MS);
     postern_pool_returned(pool, 1, TRUE, 1015);
-    expect_actions(pool, "give 1 to 8");
+    expect_actions(pool, "assign 1 to 8");
     g_assert_cmpint(postern_pool_deadline(pool), ==, G_MAXINT64);
 }
 
@@ -81,12 +81,12 @@ static void test_cancel(void)
     postern_pool_cancel(pool, 7, 0); /* while it waits */
     g_assert_cmpuint(postern_pool_waiting(pool), ==, 1);
     postern_pool_returned(pool, 1, TRUE, 1);
-    postern_pool_cancel(pool, 8, 1); /* its GIVE is not out yet */
+    postern_pool_cancel(pool, 8, 1); /* its ASSIGN is not out yet */
     expect_actions(pool, "");
     postern_pool_request(pool, 9, 9, 2);
     postern_pool_request(pool, 10, 10, 2);
     postern_pool_cancel(pool, 9, 2); /* the next in turn gets it */
-    expect_actions(pool, "give 1 to 10");
+    expect_actions(pool, "assign 1 to 10");
     postern_pool_request(pool, 11, 11, 3);
     postern_pool_timer(pool, 3 + WAIT_MS);
     postern_pool_cancel(pool, 11, 3 + WAIT_MS); /* its REFUSE is not out yet */
@@ -110,7 +110,7 @@ static void test_cancel_while_opening(void)
     postern_pool_opened(pool, 1, 4);
     expect_actions(pool, "");
     postern_pool_request(pool, 3, 3, 5);
-    expect_actions(pool, "give 1 to 3");
+    expect_actions(pool, "assign 1 to 3");
 }
 
 /* Given, but lost before the action was taken: the waiter must not be forgotten, nor lose its place. */
@@ -126,10 +126,10 @@ static void test_given_and_lost(void)
     g_assert_cmpuint(postern_pool_waiting(pool), ==, 2);
     g_assert_cmpint(postern_pool_deadline(pool), ==, WAIT_MS);
     postern_pool_opened(pool, 2, 20);
-    expect_actions(pool, "give 2 to 1");
+    expect_actions(pool, "assign 2 to 1");
     postern_pool_returned(pool, 2, TRUE, 30);
     postern_pool_closed(pool, 2, NULL, 30);
-    postern_pool_cancel(pool, 2, 30); /* its GIVE was dropped: there is no connection to take back */
+    postern_pool_cancel(pool, 2, 30); /* its ASSIGN was dropped: there is no connection to take back */
     expect_actions(pool, "open 3");
     postern_pool_closed(pool, 3, NULL, 31);
     expect_actions(pool, "");
@@ -154,17 +154,17 @@ static void test_probe_is_first(void)
     expect_actions(pool, "open 1");
     g_assert_cmpint(postern_pool_deadline(pool), ==, WAIT_MS);
     postern_pool_opened(pool, 1, 300);
-    expect_actions(pool, "give 1 to 0");
-    postern_pool_set_standing(pool, POSTERN_POOL_USABLE, NULL, 400);
+    expect_actions(pool, "assign 1 to 0");
+    postern_pool_set_health(pool, POSTERN_SERVER_UP, NULL, 400);
     expect_actions(pool, "open 2");
     postern_pool_returned(pool, 1, TRUE, 400);
-    expect_actions(pool, "give 1 to 1");
+    expect_actions(pool, "assign 1 to 1");
     postern_pool_opened(pool, 2, 401);
-    expect_actions(pool, "give 2 to 2");
+    expect_actions(pool, "assign 2 to 2");
     postern_pool_request(pool, 3, 3, 500);
     postern_pool_request(pool, POSTERN_POOL_PROBE, POSTERN_POOL_PROBE, 600);
     postern_pool_returned(pool, 1, TRUE, 700);
-    expect_actions(pool, "give 1 to 0");
+    expect_actions(pool, "assign 1 to 0");
     postern_pool_closed(pool, 1, NULL, 710); /* lost in the probe's hands */
     expect_actions(pool, "open 3");
 }
@@ -172,7 +172,7 @@ static void test_probe_is_first(void)
 static void test_unproved(void)
 {
     g_autoptr(PosternPool) pool = postern_pool_new(2, WAIT_MS, IDLE_MS);
-    g_assert_cmpint(postern_pool_standing(pool), ==, POSTERN_POOL_UNPROVED);
+    g_assert_cmpint(postern_pool_health(pool), ==, POSTERN_SERVER_UNKNOWN);
     postern_pool_request(pool, 1, 1, 0);
     postern_pool_timer(pool, WAIT_MS);
     expect_actions(pool, "refuse 1 (the back-end has not been proved to refuse relaying yet)");
@@ -186,22 +186,22 @@ static void test_unusable(void)
     postern_pool_request(pool, 8, 8, 0);
     postern_pool_timer(pool, WAIT_MS); /* a reason each, whatever happens before they are told */
     postern_pool_request(pool, 9, 9, WAIT_MS);
-    postern_pool_set_standing(pool, POSTERN_POOL_UNUSABLE, "it relays", WAIT_MS);
+    postern_pool_set_health(pool, POSTERN_SERVER_DOWN, "it relays", WAIT_MS);
     expect_actions(pool,
                    "refuse 7 (no connection to the back-end became free in time), refuse 8 (no connection to "
                    "the back-end became free in time), refuse 9 (it relays)");
     postern_pool_returned(pool, 1, TRUE, WAIT_MS);
     postern_pool_request(pool, POSTERN_POOL_PROBE, POSTERN_POOL_PROBE, WAIT_MS);
-    expect_actions(pool, "give 1 to 0");
+    expect_actions(pool, "assign 1 to 0");
     postern_pool_request(pool, POSTERN_POOL_PROBE, POSTERN_POOL_PROBE, WAIT_MS);
     postern_pool_timer(pool, 2 * WAIT_MS);
     expect_actions(pool, "refuse 0 (no connection to the back-end became free in time)");
     postern_pool_request(pool, 10, 10, 2 * WAIT_MS);
     expect_actions(pool, "refuse 10 (it relays)");
-    postern_pool_set_standing(pool, POSTERN_POOL_USABLE, NULL, 2 * WAIT_MS);
+    postern_pool_set_health(pool, POSTERN_SERVER_UP, NULL, 2 * WAIT_MS);
     postern_pool_request(pool, 11, 11, 2 * WAIT_MS);
     postern_pool_returned(pool, 2, TRUE, 2 * WAIT_MS);
-    expect_actions(pool, "give 2 to 11");
+    expect_actions(pool, "assign 2 to 11");
 }
 
 /* A back-end that said 421 while idle and has not closed yet: nobody is given it, its slot is taken. */
@@ -252,7 +252,7 @@ static void test_end_idle(void)
     postern_pool_closed(pool, 1, NULL, 2);
     expect_actions(pool, "open 5");
     postern_pool_opened(pool, 5, 3);
-    expect_actions(pool, "give 5 to 7");
+    expect_actions(pool, "assign 5 to 7");
 }
 
 static void test_drain(void)
@@ -262,7 +262,7 @@ static void test_drain(void)
     postern_pool_returned(pool, 2, TRUE, 0);
     postern_pool_request(pool, 7, 7, 0);
     postern_pool_returned(pool, 3, FALSE, 0); /* ends already */
-    expect_actions(pool, "give 2 to 7, quit 3");
+    expect_actions(pool, "assign 2 to 7, quit 3");
     postern_pool_drain(pool, 1);
     postern_pool_drain(pool, 1);
     expect_actions(pool, "quit 1");
@@ -276,7 +276,7 @@ static void test_drain(void)
     g_assert_cmpint(postern_pool_deadline(pool), ==, G_MAXINT64);
 }
 
-/* Those who wait would wait for nothing; a GIVE that is taken back ends its connection. */
+/* Those who wait would wait for nothing; a ASSIGN that is taken back ends its connection. */
 static void test_drain_lets_nobody_wait(void)
 {
     g_autoptr(PosternPool) pool = busy_pool(1);
@@ -325,12 +325,12 @@ static void test_recall(void)
     postern_pool_offer(pool, 1, 3); /* while somebody waits */
     expect_actions(pool, "recall 1 of 1");
     postern_pool_returned(pool, 2, TRUE, 4);
-    expect_actions(pool, "give 2 to 7");
+    expect_actions(pool, "assign 2 to 7");
     postern_pool_offer(pool, 2, 5);
     expect_actions(pool, ""); /* two wait, and two are on their way */
     postern_pool_request(pool, 10, 10, 6);
     postern_pool_returned(pool, 2, TRUE, 6); /* before its RECALL is out: that is dropped */
-    expect_actions(pool, "give 2 to 8");
+    expect_actions(pool, "assign 2 to 8");
 }
 
 /* A connection that is lost or ends while it is recalled. */
@@ -344,7 +344,7 @@ static void test_recalled_and_lost(void)
     postern_pool_closed(pool, 1, NULL, 1);
     expect_actions(pool, "open 2");
     postern_pool_opened(pool, 2, 2);
-    expect_actions(pool, "give 2 to 7");
+    expect_actions(pool, "assign 2 to 7");
     postern_pool_offer(pool, 2, 3);
     postern_pool_closed(pool, 2, NULL, 3);
     postern_pool_request(pool, 8, 8, 4);
@@ -363,7 +363,7 @@ static void test_recall_beside_lost_slots(void)
     g_autoptr(PosternPool) refused = usable_pool(2);
     postern_pool_request(refused, 1, 1, 0);
     postern_pool_opened(refused, 1, 0);
-    expect_actions(refused, "open 1, give 1 to 1");
+    expect_actions(refused, "open 1, assign 1 to 1");
     postern_pool_offer(refused, 1, 0);
     postern_pool_request(refused, 2, 2, 1);
     expect_actions(refused, "open 2");
@@ -383,13 +383,13 @@ static void test_share(void)
     postern_pool_opened(pool, 1, 1);
     postern_pool_opened(pool, 2, 1);
     postern_pool_opened(pool, 3, 1);
-    expect_actions(pool, "give 1 to 1, give 2 to 2, give 3 to 5");
+    expect_actions(pool, "assign 1 to 1, assign 2 to 2, assign 3 to 5");
     postern_pool_offer(pool, 3, 2);
     expect_actions(pool, "");
     postern_pool_offer(pool, 2, 2);
     expect_actions(pool, "recall 2 of 2");
     postern_pool_returned(pool, 2, TRUE, 3);
-    expect_actions(pool, "give 2 to 3");
+    expect_actions(pool, "assign 2 to 3");
     postern_pool_request(pool, 6, POSTERN_FAIR_QUEUE_NOBODY, 4);
     expect_actions(pool, "open 4");
 }
@@ -405,7 +405,7 @@ static void test_turns(void)
     postern_pool_request(pool, 30, 30, 1);
     static const guint order[] = {10, 20, 40, 30, 11, 12, 13, 14};
     for (gsize i = 0; i < G_N_ELEMENTS(order); i++) {
-        g_autofree char *expected = g_strdup_printf("give 1 to %u", order[i]);
+        g_autofree char *expected = g_strdup_printf("assign 1 to %u", order[i]);
         postern_pool_returned(pool, 1, TRUE, 2);
         expect_actions(pool, expected);
     }
@@ -428,7 +428,7 @@ static void test_retry_pause(void)
     postern_pool_timer(pool, 20 + POSTERN_BACKEND_RETRY_MS);
     expect_actions(pool, "open 3");
     postern_pool_opened(pool, 3, 1025);
-    expect_actions(pool, "give 3 to 3");
+    expect_actions(pool, "assign 3 to 3");
     postern_pool_request(pool, 4, 4, 1026); /* it opens again: no pause */
     expect_actions(pool, "open 4");
 }

@@ -28,9 +28,10 @@ static void test_backend(void)
     };
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(PosternProxySettings) settings = settings_from(cases[i].line);
-        g_autofree char *address = postern_address_to_string(&settings->backend);
+        const PosternServerSettings *server = g_ptr_array_index(settings->servers, 0);
+        g_autofree char *address = postern_address_to_string(&server->address);
         g_assert_cmpstr(address, ==, cases[i].address);
-        g_assert_cmpuint(settings->backend.port, ==, cases[i].port);
+        g_assert_cmpuint(server->address.port, ==, cases[i].port);
     }
 }
 

@@ -10,11 +10,11 @@
 /* An IPv4 or IPv6 address and a port. IPv4-mapped IPv6 addresses (::ffff:a.b.c.d) are kept as IPv4. */
 typedef struct {
     sa_family_t family; /* AF_INET, AF_INET6, or AF_UNSPEC: not known */
+    guint16 port;       /* host order; 0: not known */
     union {
         struct in_addr ipv4;
         struct in6_addr ipv6;
     };
-    guint16 port; /* host order; 0: not known */
 } PosternAddress;
 
 /* From a sockaddr of AF_INET or AF_INET6; any other family gives AF_UNSPEC. */

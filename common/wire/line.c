@@ -14,6 +14,11 @@ void postern_line_reader_clear(PosternLineReader *reader)
     postern_line_reader_init(reader, reader->maximum);
 }
 
+gboolean postern_line_reader_is_between_lines(const PosternLineReader *reader)
+{
+    return reader->partial == NULL || reader->ended;
+}
+
 static void append(PosternLineReader *reader, const char *octets, gsize length)
 {
     gsize capacity = reader->maximum > 2 ? reader->maximum - 2 : 0;

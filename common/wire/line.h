@@ -25,6 +25,9 @@ void postern_line_reader_init(PosternLineReader *reader, gsize maximum);
 /* Frees what is held; the reader stands at the start of a line again, with the same maximum. */
 void postern_line_reader_clear(PosternLineReader *reader);
 
+/* TRUE if no line has begun that has not ended. */
+gboolean postern_line_reader_is_between_lines(const PosternLineReader *reader);
+
 /*
  * Takes octets from data. 1: a line has ended; *ret_line is its text without CRLF, NUL-terminated, owned by
  * the reader and valid until its next call; *ret_status says how it was. 0: all was taken, the line goes on.

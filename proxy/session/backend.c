@@ -41,7 +41,8 @@ void postern_session_answer_recipient(PosternSession *session, PosternRecipient 
     } else {
         recipient->state = POSTERN_RECIPIENT_REFUSED;
         /* What is refused for its sender or its client tells nothing of a recipient. */
-        session->refused_recipients += postern_reply_class(reply) == 5 && transaction->mail_refusal == NULL;
+        session->core.refused_recipients +=
+            postern_reply_class(reply) == 5 && transaction->mail_refusal == NULL;
         g_free(transaction->last_refusal);
         transaction->last_refusal = g_strdup(text);
         postern_session_log_refusal(session, recipient, NULL,
@@ -205,7 +206,7 @@ void postern_session_deliver(PosternSession *session, gint64 now)
 static void handle_identified(PosternSession *session, gint64 now)
 {
     if (postern_backend_ehlo(session->backend)->capabilities != 0) /* else the client said HELO */
-        session->announced = *postern_backend_ehlo(session->backend);
+        session->core.announced = *postern_backend_ehlo(session->backend);
     g_autofree char *missing = postern_session_missing_capabilities(session);
     if (missing == NULL) {
         open_envelope(session, now);
@@ -274,9 +275,9 @@ static void handle_final_reply(PosternSession *session, const PosternReply *repl
     gboolean accepted = postern_reply_class(reply) == 2;
     session->transaction->delivery = accepted ? POSTERN_DELIVERY_ACCEPTED : POSTERN_DELIVERY_REFUSED;
     if (accepted) {
-        session->messages_accepted++;
-        session->refused_recipients = 0;
-        session->slow = FALSE;
+        session->core.messages_accepted++;
+        session->core.refused_recipients = 0;
+        session->core.slow = FALSE;
     }
     postern_session_conclude(session, text, now);
 }

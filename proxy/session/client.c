@@ -13,7 +13,7 @@
     (POSTERN_CLIENT_NAME | POSTERN_CLIENT_ADDR | POSTERN_CLIENT_PORT | POSTERN_CLIENT_PROTO |                \
      POSTERN_CLIENT_HELO | POSTERN_CLIENT_IDENT | POSTERN_CLIENT_SOURCE)
 
-static void identity_clear(PosternClientIdentity *identity)
+void postern_session_identity_clear(PosternClientIdentity *identity)
 {
     g_free(identity->name);
     g_free(identity->reverse_name);
@@ -26,7 +26,7 @@ static void identity_clear(PosternClientIdentity *identity)
 static void drop_forwarded(PosternSession *session)
 {
     if (session->forwarded != NULL)
-        identity_clear(session->forwarded);
+        postern_session_identity_clear(session->forwarded);
     g_clear_pointer(&session->forwarded, g_free);
 }
 
@@ -55,7 +55,7 @@ static void forget_reverse_name(PosternClientIdentity *identity)
 
 static void look_up_name(PosternSession *session)
 {
-    PosternClientIdentity *own = &session->own;
+    PosternClientIdentity *own = &session->core.own;
     g_clear_pointer(&own->name, g_free);
     forget_reverse_name(own);
     own->name_known = own->address.family == AF_UNSPEC;
@@ -67,26 +67,26 @@ static void look_up_name(PosternSession *session)
 
 void postern_session_client_init(PosternSession *session, const PosternAddress *client, gboolean submission)
 {
-    session->peer = *client;
-    session->trusted = postern_proxy_settings_trusts(session->settings, client);
-    session->submission = submission;
-    session->own.address = *client;
-    session->own.server.family = AF_UNSPEC;
+    session->core.peer = *client;
+    session->core.trusted = postern_proxy_settings_trusts(session->settings, client);
+    session->core.submission = submission;
+    session->core.own.address = *client;
+    session->core.own.server.family = AF_UNSPEC;
     postern_session_show_client(session);
     /* A server in front knows its clients' names; its own is of no interest. */
-    session->own.name_known = postern_proxy_settings_is_filter(session->settings);
-    if (!session->own.name_known)
+    session->core.own.name_known = postern_proxy_settings_is_filter(session->settings);
+    if (!session->core.own.name_known)
         look_up_name(session);
 }
 
 void postern_session_set_server(PosternSession *session, const PosternAddress *server)
 {
-    session->own.server = *server;
+    session->core.own.server = *server;
 }
 
 void postern_session_client_reverse_name(PosternSession *session, const char *name)
 {
-    PosternClientIdentity *own = &session->own;
+    PosternClientIdentity *own = &session->core.own;
     if (own->name_known)
         return; /* another name was given in the meantime */
     replace(&own->reverse_name, name);
@@ -94,15 +94,9 @@ void postern_session_client_reverse_name(PosternSession *session, const char *na
     own->reverse_temporary = FALSE;
 }
 
-void postern_session_client_clear(PosternSession *session)
-{
-    identity_clear(&session->own);
-    drop_forwarded(session);
-}
-
 PosternClientIdentity *postern_session_identity(PosternSession *session)
 {
-    return session->forwarded != NULL ? session->forwarded : &session->own;
+    return session->forwarded != NULL ? session->forwarded : &session->core.own;
 }
 
 void postern_session_show_client(PosternSession *session)
@@ -126,7 +120,7 @@ void postern_session_forget_forwarded(PosternSession *session)
 
 void postern_session_offer_client_commands(const PosternSession *session, PosternEhlo *announced)
 {
-    if (!session->trusted)
+    if (!session->core.trusted)
         return;
     announced->capabilities |= POSTERN_CAPABILITY_XCLIENT;
     announced->xclient_attributes = XCLIENT_ATTRIBUTES;
@@ -217,7 +211,7 @@ static GPtrArray *read_attributes(PosternSession *session, const PosternCommand 
 
 void postern_session_xforward(PosternSession *session, const PosternCommand *command, gint64 now)
 {
-    gboolean allowed = session->trusted && postern_proxy_settings_is_filter(session->settings);
+    gboolean allowed = session->core.trusted && postern_proxy_settings_is_filter(session->settings);
     g_autoptr(GPtrArray) attributes =
         read_attributes(session, command, allowed ? XFORWARD_ATTRIBUTES : 0, now);
     if (attributes == NULL)
@@ -228,7 +222,7 @@ void postern_session_xforward(PosternSession *session, const PosternCommand *com
     identity.name_known = TRUE;
     const char *problem = take_attributes(&identity, attributes);
     if (problem != NULL) {
-        identity_clear(&identity);
+        postern_session_identity_clear(&identity);
         postern_session_error(session, now, 501, "5.5.4", problem);
         return;
     }
@@ -249,11 +243,11 @@ static gboolean is_given(const GPtrArray *attributes, PosternClientAttribute att
 void postern_session_xclient(PosternSession *session, const PosternCommand *command, gint64 now)
 {
     g_autoptr(GPtrArray) attributes =
-        read_attributes(session, command, session->trusted ? XCLIENT_ATTRIBUTES : 0, now);
+        read_attributes(session, command, session->core.trusted ? XCLIENT_ATTRIBUTES : 0, now);
     if (attributes == NULL)
         return;
     /* HELO, PROTO, LOGIN and PORT hold for what the same command tells of: it begins a session anew. */
-    PosternClientIdentity identity = identity_copy(&session->own);
+    PosternClientIdentity identity = identity_copy(&session->core.own);
     g_clear_pointer(&identity.helo, g_free);
     g_clear_pointer(&identity.login, g_free);
     identity.esmtp = FALSE;
@@ -263,14 +257,14 @@ void postern_session_xclient(PosternSession *session, const PosternCommand *comm
         forget_reverse_name(&identity);
     const char *problem = take_attributes(&identity, attributes);
     if (problem != NULL) {
-        identity_clear(&identity);
+        postern_session_identity_clear(&identity);
         postern_session_error(session, now, 501, "5.5.4", problem);
         return;
     }
-    identity_clear(&session->own);
-    session->own = identity;
-    session->errors = session->refusals = session->commands_without_mail = 0;
-    session->refused_recipients = 0;
+    postern_session_identity_clear(&session->core.own);
+    session->core.own = identity;
+    session->core.errors = session->core.refusals = session->core.commands_without_mail = 0;
+    session->core.refused_recipients = 0;
     postern_session_forget_forwarded(session);
     postern_session_show_client(session);
     if (is_given(attributes, POSTERN_CLIENT_ADDR) && !is_given(attributes, POSTERN_CLIENT_NAME))

@@ -17,12 +17,12 @@ static void handle_hello(PosternSession *session, const PosternCommand *command,
         return;
     }
     postern_session_end_transaction(session, now); /* RFC 5321 4.1.4: as if RSET had come */
-    g_free(session->own.helo);
-    session->own.helo = g_strdup(command->argument);
-    session->own.esmtp = command->verb == POSTERN_COMMAND_EHLO;
+    g_free(session->core.own.helo);
+    session->core.own.helo = g_strdup(command->argument);
+    session->core.own.esmtp = command->verb == POSTERN_COMMAND_EHLO;
     postern_session_show_client(session);
     const PosternConfiguration *configuration = session->settings->configuration;
-    if (!session->own.esmtp) {
+    if (!session->core.own.esmtp) {
         g_string_append_printf(session->output, "250 %s\r\n", configuration->proxy.hostname);
         let_go_if_leaving(session, now);
         return;
@@ -35,7 +35,7 @@ static void handle_hello(PosternSession *session, const PosternCommand *command,
         of_backend |= POSTERN_CAPABILITY_SMTPUTF8;
     PosternEhlo ours = {
         .capabilities = POSTERN_CAPABILITY_PIPELINING | POSTERN_CAPABILITY_SIZE |
-                        (session->announced.capabilities & of_backend),
+                        (session->core.announced.capabilities & of_backend),
         .size = postern_session_size_limit(session),
     };
     postern_session_offer_client_commands(session, &ours);
@@ -148,7 +148,7 @@ static gboolean dispatch(PosternSession *session, const PosternCommand *command,
 {
     if (command->verb != POSTERN_COMMAND_RCPT && postern_session_awaits_answers(session))
         return FALSE;
-    if ((commands[command->verb].flags & NEEDS_HELLO) != 0 && session->own.helo == NULL) {
+    if ((commands[command->verb].flags & NEEDS_HELLO) != 0 && session->core.own.helo == NULL) {
         postern_session_error(session, now, 503, "5.5.1", "Send EHLO or HELO first");
         return TRUE;
     }
@@ -164,7 +164,7 @@ static gboolean is_refused_too_often(const PosternSession *session, PosternComma
     const PosternTransaction *transaction = session->transaction;
     gboolean goes_on = transaction != NULL && transaction->accepted > 0 &&
                        (verb == POSTERN_COMMAND_RCPT || verb == POSTERN_COMMAND_DATA);
-    return session->refusals > POSTERN_REFUSALS_MAX ||
+    return session->core.refusals > POSTERN_REFUSALS_MAX ||
            (postern_session_may_guess_no_more(session, 0) && !goes_on);
 }
 
@@ -184,7 +184,7 @@ void postern_session_run(PosternSession *session, PosternCommand *command, gint6
 {
     g_autoptr(PosternCommand) taken = command;
     if ((commands[command->verb].flags & IDLE_TALK) != 0 &&
-        ++session->commands_without_mail > POSTERN_COMMANDS_WITHOUT_MAIL_MAX &&
+        ++session->core.commands_without_mail > POSTERN_COMMANDS_WITHOUT_MAIL_MAX &&
         !postern_session_awaits_answers(session)) {
         postern_session_reply(session, 421, "4.7.0", "Too many commands without a message");
         postern_session_finish(session, "too-many-commands", now);

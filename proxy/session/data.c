@@ -92,7 +92,7 @@ void postern_session_data(PosternSession *session, gint64 now)
     }
     if (!start_message(session, now))
         return;
-    session->messages++;
+    session->core.messages++;
     g_string_append(session->output, "354 End data with <CR><LF>.<CR><LF>\r\n");
     session->our_turn = POSTERN_TURN_DATA;
     postern_session_set_state(session, POSTERN_SESSION_DATA, now);
@@ -104,7 +104,7 @@ void postern_session_conclude(PosternSession *session, const char *reply, gint64
     g_autofree char *text = g_strdup(reply);
     postern_session_log_message(session, text, now);
     g_string_append(session->output, text);
-    session->commands_without_mail = 0;
+    session->core.commands_without_mail = 0;
     postern_session_set_state(session, POSTERN_SESSION_COMMAND, now);
     postern_session_end_transaction(session, now);
     if (session->ended != NULL)
@@ -185,7 +185,7 @@ void postern_session_measure_rate(PosternSession *session, gint64 now)
 {
     if (session->transaction == NULL)
         return;
-    gboolean measured = session->state == POSTERN_SESSION_DATA && !session->trusted;
+    gboolean measured = session->state == POSTERN_SESSION_DATA && !session->core.trusted;
     session->transaction->rate = (PosternRate){
         .deadline = measured ? now + POSTERN_DATA_CROWDED_SECONDS * 1000 : POSTERN_NEVER,
         .minute_end = now + POSTERN_DATA_RATE_SECONDS * 1000,

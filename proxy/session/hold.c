@@ -19,11 +19,12 @@ gint64 postern_session_hold_deadline(const PosternHold *hold)
 
 guint64 postern_session_client_number(const PosternSession *session)
 {
-    const PosternClientIdentity *own = &session->own;
+    const PosternClientIdentity *own = &session->core.own;
     if (session->forwarded != NULL)
         return postern_address_client_number(&session->forwarded->address);
     guint64 number = postern_address_client_number(&own->address);
-    gboolean tells_of_nobody = session->trusted && number == postern_address_client_number(&session->peer);
+    gboolean tells_of_nobody =
+        session->core.trusted && number == postern_address_client_number(&session->core.peer);
     return tells_of_nobody ? POSTERN_FAIR_QUEUE_NOBODY : number;
 }
 
@@ -46,12 +47,12 @@ void postern_session_borrow(PosternSession *session, gint64 now)
 
 void postern_session_client_name(PosternSession *session, const char *name, gboolean temporary, gint64 now)
 {
-    if (session->own.name_known)
+    if (session->core.own.name_known)
         return; /* another name was given in the meantime */
-    g_free(session->own.name);
-    session->own.name = g_strdup(name);
-    session->own.name_known = TRUE;
-    session->own.name_temporary = temporary;
+    g_free(session->core.own.name);
+    session->core.own.name = g_strdup(name);
+    session->core.own.name_known = TRUE;
+    session->core.own.name_temporary = temporary;
     postern_session_show_client(session);
     if (session->link == POSTERN_LINK_NAMING)
         ask_for_one(session);
@@ -103,13 +104,13 @@ static gboolean has_nothing_to_do(const PosternSession *session)
 /* A verdict that takes long is not the client's doing. */
 static void give_back(PosternSession *session, gint64 now)
 {
-    session->slow = session->slow || session->state != POSTERN_SESSION_INSPECTING;
+    session->core.slow = session->core.slow || session->state != POSTERN_SESSION_INSPECTING;
     postern_session_release_backend(session, now);
 }
 
 gboolean postern_session_is_slow(const PosternSession *session)
 {
-    return session->slow;
+    return session->core.slow;
 }
 
 void postern_session_watch_hold(PosternSession *session, gint64 now)

@@ -13,7 +13,8 @@ static const char *const delivery_names[] = {
 
 const char *postern_session_id(const PosternSession *session)
 {
-    return session->transaction != NULL ? session->transaction->identifier.text : session->identifier.text;
+    return session->transaction != NULL ? session->transaction->identifier.text
+                                        : session->core.identifier.text;
 }
 
 gboolean postern_session_observes(const PosternSession *session)
@@ -23,7 +24,8 @@ gboolean postern_session_observes(const PosternSession *session)
 
 void postern_session_would_refuse(PosternSession *session, guint code, const char *enhanced, const char *text)
 {
-    char **reply = session->transaction != NULL ? &session->transaction->would_reply : &session->would_reply;
+    char **reply =
+        session->transaction != NULL ? &session->transaction->would_reply : &session->core.would_reply;
     if (*reply == NULL)
         *reply = g_strdup_printf("%u %s %s", code, enhanced, text);
 }
@@ -32,7 +34,7 @@ char *postern_session_format_reply(PosternSession *session, guint code, const ch
                                    const char *text)
 {
     g_autofree char *safe = postern_escape_for_reply(g_strdup(text));
-    session->refusals += code >= 400;
+    session->core.refusals += code >= 400;
     if (code < 400)
         return g_strdup_printf("%u %s %s\r\n", code, enhanced, safe);
     if (session->transaction != NULL)
@@ -59,7 +61,7 @@ void postern_session_error(PosternSession *session, gint64 now, guint code, cons
 
 void postern_session_count_error(PosternSession *session, gint64 now)
 {
-    if (++session->errors < POSTERN_ERRORS_MAX)
+    if (++session->core.errors < POSTERN_ERRORS_MAX)
         return;
     postern_session_reply(session, 421, "4.7.0", "Too many errors");
     postern_session_finish(session, "too-many-errors", now);
@@ -84,14 +86,14 @@ static void add_client(PosternLogLine *line, const PosternSession *session)
     const PosternEnvelope *relay = session->envelope;
     const PosternEnvelope *client =
         transaction != NULL && transaction->origin != NULL ? transaction->origin : relay;
-    postern_log_line_add(line, "session", session->identifier.text);
+    postern_log_line_add(line, "session", session->core.identifier.text);
     if (transaction != NULL)
         postern_log_line_add(line, "message", transaction->identifier.text);
     add_address(line, "client", &client->client);
     if (client != relay)
         add_address(line, "relay", &relay->client);
-    if (!is_same_host(&relay->client, &session->peer))
-        add_address(line, "peer", &session->peer);
+    if (!is_same_host(&relay->client, &session->core.peer))
+        add_address(line, "peer", &session->core.peer);
     postern_log_line_add(line, "name", client->client_name);
     postern_log_line_add(line, "helo", client->helo);
     postern_log_line_add(line, "login", client->login);
@@ -199,18 +201,18 @@ void postern_session_log_end(PosternSession *session, gint64 now)
     PosternLogLine *line = postern_log_line_new("session");
     add_client(line, session);
     postern_log_line_add(line, "ended", session->ended);
-    add_would(line, session->would_reply);
-    postern_log_line_add_number(line, "messages", session->messages);
-    postern_log_line_add_number(line, "messages_accepted", session->messages_accepted);
-    postern_log_line_add_number(line, "commands", session->commands);
-    postern_log_line_add_number(line, "errors", session->errors);
-    if (session->early_greeting > 0)
-        postern_log_line_add_number(line, "early_greeting", session->early_greeting);
-    if (session->early_data > 0)
-        postern_log_line_add_number(line, "early_data", session->early_data);
-    postern_log_line_add_number(line, "octets", (gint64)session->octets);
-    postern_log_line_add_number(line, "milliseconds", now - session->started);
-    if (session->messages == 0) {
+    add_would(line, session->core.would_reply);
+    postern_log_line_add_number(line, "messages", session->core.messages);
+    postern_log_line_add_number(line, "messages_accepted", session->core.messages_accepted);
+    postern_log_line_add_number(line, "commands", session->core.commands);
+    postern_log_line_add_number(line, "errors", session->core.errors);
+    if (session->core.early_greeting > 0)
+        postern_log_line_add_number(line, "early_greeting", session->core.early_greeting);
+    if (session->core.early_data > 0)
+        postern_log_line_add_number(line, "early_data", session->core.early_data);
+    postern_log_line_add_number(line, "octets", (gint64)session->core.octets);
+    postern_log_line_add_number(line, "milliseconds", now - session->core.started);
+    if (session->core.messages == 0) {
         g_autofree char *client = postern_address_to_string(&session->envelope->client);
         g_autofree char *key = g_strdup_printf("session client=%s ended=%s", client, session->ended);
         postern_log_line_repeats(line, key);

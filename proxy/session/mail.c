@@ -79,8 +79,9 @@ void postern_session_mail(PosternSession *session, const PosternCommand *command
     session->envelope->sender = g_strdup(command->path);
     session->envelope->sender_parameters = g_strdup(command->parameter_text);
     transaction->client_class =
-        session->submission ? POSTERN_CLIENT_AUTHENTICATED
-                            : postern_policies_client_class(session->settings->policies, session->envelope);
+        session->core.submission
+            ? POSTERN_CLIENT_AUTHENTICATED
+            : postern_policies_client_class(session->settings->policies, session->envelope);
     session->transaction = g_steal_pointer(&transaction);
     g_free(session->envelope->session);
     session->envelope->session = g_strdup(postern_session_id(session));
@@ -142,7 +143,7 @@ static gboolean charge_recipient(PosternSession *session, const PosternRecipient
 gboolean postern_session_may_guess_no_more(const PosternSession *session, guint more)
 {
     guint maximum = session->settings->configuration->proxy.max_refused_recipients;
-    return !session->trusted && maximum > 0 && session->refused_recipients + more >= maximum;
+    return !session->core.trusted && maximum > 0 && session->core.refused_recipients + more >= maximum;
 }
 
 /* Why the back-end is not even asked; code 0: it is. */

@@ -8,7 +8,7 @@
 guint64 postern_session_size_limit(const PosternSession *session)
 {
     guint64 limit = session->settings->configuration->proxy.message_size;
-    guint64 backend = session->announced.size;
+    guint64 backend = session->core.announced.size;
     if (backend > 2 * ROOM_FOR_OUR_HEADERS)
         limit = MIN(limit, backend - ROOM_FOR_OUR_HEADERS);
     return limit;
@@ -54,7 +54,7 @@ static gboolean take_body(PosternSession *session, PosternTransaction *transacti
 static gboolean take_dsn(const PosternSession *session, PosternTransaction *transaction,
                          const PosternParameter *parameter, const char *const *keywords, GString *text)
 {
-    gboolean announced = (session->announced.capabilities & POSTERN_CAPABILITY_DSN) != 0;
+    gboolean announced = (session->core.announced.capabilities & POSTERN_CAPABILITY_DSN) != 0;
     if ((!announced && !takes_blindly(session)) || parameter->value == NULL)
         return FALSE;
     while (*keywords != NULL && g_ascii_strcasecmp(parameter->keyword, *keywords) != 0)

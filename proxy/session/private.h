@@ -2,6 +2,7 @@
  * The inside of PosternSession, shared by its files:
  *
  *   session.c             life, octets in, actions out, the clock
+ *   park.c                what is left of it while its client waits
  *   session_commands.c    the table of commands and those without a transaction
  *   session_client.c      who the client is: of the connection, of XCLIENT, of XFORWARD
  *   session_mail.c        MAIL and RCPT
@@ -16,6 +17,7 @@
  */
 #pragma once
 
+#include "proxy/session/core.h"
 #include "proxy/session/session.h"
 #include "wire/command.h"
 #include "wire/data.h"
@@ -27,23 +29,6 @@ typedef enum {
     POSTERN_RECIPIENT_ACCEPTED, /* the client has had the back-end's 2xx */
     POSTERN_RECIPIENT_REFUSED,
 } PosternRecipientState;
-
-/* Who the client is, as the connection, an XCLIENT or an XFORWARD says. */
-typedef struct {
-    PosternAddress address;
-    char *name; /* verified, or NULL */
-    gboolean name_known;
-    gboolean name_temporary; /* it could not be looked up now */
-    char *reverse_name;      /* what the address is called, verified or not, or NULL */
-    gboolean reverse_known;  /* FALSE: as little is known of that as of name */
-    gboolean reverse_temporary;
-    PosternAddress server; /* where it has connected to; AF_UNSPEC: not known */
-    char *helo;            /* or NULL */
-    gboolean esmtp;
-    char *login; /* or NULL */
-    char *queue; /* what the server in front calls the message, or NULL */
-    gboolean local;
-} PosternClientIdentity;
 
 typedef struct {
     char *path;
@@ -152,21 +137,14 @@ typedef struct {
 } PosternTransaction;
 
 struct PosternSession {
+    PosternSessionCore core;
     PosternProxySettings *settings;
-    PosternIdentifier identifier;
     PosternEnvelope *envelope; /* its client is that of postern_session_identity() */
     PosternSessionState state;
-    PosternEhlo announced;
-    PosternAddress peer;              /* who has connected */
-    gboolean trusted;                 /* it may say XCLIENT, and before_queue_filter XFORWARD */
-    gboolean submission;              /* its mail is that of users who have logged in */
-    PosternClientIdentity own;        /* the peer, or whom it has named by XCLIENT */
     PosternClientIdentity *forwarded; /* of the next or this transaction, by XFORWARD; or NULL */
-    gint64 started;
-    gint64 client_deadline;
-    PosternBudget *budget;  /* for its messages */
-    gint64 answer_deadline; /* before_queue_filter: until the client must have its answer */
-    guint64 pace_octets;    /* of the message, since the silence was last reckoned from */
+    PosternBudget *budget;            /* for its messages */
+    gint64 answer_deadline;           /* before_queue_filter: until the client must have its answer */
+    guint64 pace_octets;              /* of the message, since the silence was last reckoned from */
     PosternLineReader line;
     PosternCommand *held; /* a command that must wait for answers to those before it */
     GString *output;
@@ -175,20 +153,8 @@ struct PosternSession {
     PosternBackend *backend;
     PosternTransaction *transaction; /* from MAIL on, or NULL */
     const char *leaving;             /* static: why the client is let go after its message, or NULL */
-    char *would_reply;               /* observe: what would have ended the session, or NULL */
     const char *ended; /* why, for the closing line; static. Before CLOSING: nobody hears what is said. */
-    guint commands;
-    guint commands_without_mail;
-    guint errors;
-    guint refusals;           /* 4xx and 5xx of ours */
-    guint refused_recipients; /* 5xx of the back-end, since a message was accepted */
-    gboolean slow;            /* it had to give a back-end back, and no message was accepted since */
     PosternTurn our_turn;
-    guint early_greeting; /* times that the client spoke before it, an XCLIENT's included */
-    guint early_data;     /* times that a message came before its 354 */
-    guint messages;
-    guint messages_accepted;
-    guint64 octets;
 };
 
 /* session.c */
@@ -209,9 +175,13 @@ void postern_session_greet(PosternSession *session);
 /* Starts filter_timeout, where this is a filter and somebody waits for an answer. */
 void postern_session_expect_answer(PosternSession *session, gint64 now);
 
+/* With nothing but what any has, to be filled; settings: a reference is taken. */
+PosternSession *postern_session_alloc(PosternProxySettings *settings);
+
 /* session_client.c */
 void postern_session_client_init(PosternSession *session, const PosternAddress *client, gboolean submission);
-void postern_session_client_clear(PosternSession *session);
+/* Frees what identity holds; it is nobody's then. */
+void postern_session_identity_clear(PosternClientIdentity *identity);
 /* Who the client is now. */
 PosternClientIdentity *postern_session_identity(PosternSession *session);
 /* The envelope tells of the client that there is now. */

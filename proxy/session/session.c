@@ -53,28 +53,34 @@ gboolean postern_session_next_action(PosternSession *session, PosternSessionActi
 void postern_session_greet(PosternSession *session)
 {
     g_string_append_printf(session->output, "220 %s ESMTP %s\r\n",
-                           session->settings->configuration->proxy.hostname, session->identifier.text);
+                           session->settings->configuration->proxy.hostname, session->core.identifier.text);
     session->our_turn = POSTERN_TURN_GREETING;
+}
+
+PosternSession *postern_session_alloc(PosternProxySettings *settings)
+{
+    PosternSession *session = g_new0(PosternSession, 1);
+    session->settings = postern_proxy_settings_ref(settings);
+    session->envelope = postern_envelope_new();
+    session->answer_deadline = G_MAXINT64;
+    session->budget = postern_budget_ref(settings->budget);
+    session->output = g_string_new(NULL);
+    g_queue_init(&session->actions);
+    postern_line_reader_init(&session->line, POSTERN_COMMAND_LINE_MAX_OCTETS);
+    return session;
 }
 
 PosternSession *postern_session_new(PosternProxySettings *settings, const PosternAddress *client,
                                     gboolean submission, gint64 now)
 {
-    PosternSession *session = g_new0(PosternSession, 1);
-    session->settings = postern_proxy_settings_ref(settings);
-    session->identifier = postern_identifier_new();
-    session->envelope = postern_envelope_new();
-    session->envelope->session = g_strdup(session->identifier.text);
-    session->started = now;
-    session->answer_deadline = G_MAXINT64;
-    session->budget = postern_budget_ref(settings->budget);
-    session->output = g_string_new(NULL);
-    session->announced.capabilities = POSTERN_CAPABILITY_8BITMIME;
-    g_queue_init(&session->actions);
-    postern_line_reader_init(&session->line, POSTERN_COMMAND_LINE_MAX_OCTETS);
+    PosternSession *session = postern_session_alloc(settings);
+    session->core.identifier = postern_identifier_new();
+    session->core.started = now;
+    session->core.announced.capabilities = POSTERN_CAPABILITY_8BITMIME;
+    session->envelope->session = g_strdup(session->core.identifier.text);
     postern_session_set_state(session, POSTERN_SESSION_COMMAND, now);
     postern_session_client_init(session, client, submission);
-    if (postern_proxy_settings_is_filter(settings) && !session->trusted) {
+    if (postern_proxy_settings_is_filter(settings) && !session->core.trusted) {
         postern_session_reply(session, 554, "5.7.1", "Only [proxy] trusted_clients may connect here");
         postern_session_finish(session, "not-trusted", now);
         return session;
@@ -93,8 +99,8 @@ void postern_session_free(PosternSession *session)
     postern_session_drop_transaction(session);
     g_clear_pointer(&session->held, postern_command_free);
     postern_line_reader_clear(&session->line);
-    postern_session_client_clear(session);
-    g_free(session->would_reply);
+    postern_session_forget_forwarded(session);
+    postern_session_core_clear(&session->core);
     postern_budget_unref(session->budget);
     postern_envelope_free(session->envelope);
     g_string_free(session->output, TRUE);
@@ -118,12 +124,12 @@ static gint64 client_wait_ms(const PosternSession *session)
 static void restart_client_deadline(PosternSession *session, gint64 now)
 {
     gint64 wait = client_wait_ms(session);
-    session->client_deadline = wait < 0 ? G_MAXINT64 : now + wait;
+    session->core.client_deadline = wait < 0 ? G_MAXINT64 : now + wait;
 }
 
 void postern_session_set_state(PosternSession *session, PosternSessionState state, gint64 now)
 {
-    postern_log_state("session", session->identifier.text, postern_session_state_name(session->state),
+    postern_log_state("session", session->core.identifier.text, postern_session_state_name(session->state),
                       postern_session_state_name(state));
     session->state = state;
     restart_client_deadline(session, now);
@@ -139,7 +145,7 @@ void postern_session_set_link(PosternSession *session, PosternLink link)
         [POSTERN_LINK_IDENTIFYING] = "telling the back-end of the client",
         [POSTERN_LINK_OPEN] = "with a back-end",
     };
-    postern_log_state("session", session->identifier.text, names[session->link], names[link]);
+    postern_log_state("session", session->core.identifier.text, names[session->link], names[link]);
     session->link = link;
 }
 
@@ -172,7 +178,7 @@ void postern_session_end_transaction(PosternSession *session, gint64 now)
     postern_session_drop_transaction(session);
     postern_envelope_reset(session->envelope);
     g_free(session->envelope->session);
-    session->envelope->session = g_strdup(session->identifier.text);
+    session->envelope->session = g_strdup(session->core.identifier.text);
     postern_session_forget_forwarded(session);
 }
 
@@ -256,7 +262,7 @@ static gsize receive_line(PosternSession *session, const char *octets, gsize len
         0)
         return consumed;
     note_progress(session, now);
-    session->commands++;
+    session->core.commands++;
     if (refuse_line(session, status, now))
         return consumed;
     PosternCommand *command = parse_line(session, line, line_length);
@@ -290,8 +296,8 @@ gboolean postern_session_has_our_turn(const PosternSession *session)
 
 void postern_session_our_turn_ends(PosternSession *session, gboolean early)
 {
-    session->early_greeting += early && session->our_turn == POSTERN_TURN_GREETING;
-    session->early_data += early && session->our_turn == POSTERN_TURN_DATA;
+    session->core.early_greeting += early && session->our_turn == POSTERN_TURN_GREETING;
+    session->core.early_data += early && session->our_turn == POSTERN_TURN_DATA;
     session->our_turn = POSTERN_TURN_NONE;
 }
 
@@ -305,7 +311,7 @@ gsize postern_session_receive(PosternSession *session, const char *octets, gsize
         else
             taken += receive_line(session, octets + taken, length - taken, now);
     }
-    session->octets += taken;
+    session->core.octets += taken;
     return taken;
 }
 
@@ -334,7 +340,7 @@ PosternBudget *postern_session_budget(const PosternSession *session)
 
 void postern_session_set_capabilities(PosternSession *session, const PosternEhlo *ehlo)
 {
-    session->announced = *ehlo;
+    session->core.announced = *ehlo;
 }
 
 void postern_session_let_go(PosternSession *session, const char *text, gint64 now)
@@ -361,7 +367,7 @@ void postern_session_timer(PosternSession *session, gint64 now)
     }
     if (session->transaction != NULL && now >= session->transaction->rate.deadline)
         postern_session_judge_rate(session, now);
-    if (now < session->client_deadline)
+    if (now < session->core.client_deadline)
         return;
     if (postern_session_awaits_answers(session)) {
         restart_client_deadline(session, now);
@@ -375,7 +381,7 @@ void postern_session_timer(PosternSession *session, gint64 now)
 gint64 postern_session_deadline(const PosternSession *session)
 {
     const PosternTransaction *transaction = session->transaction;
-    gint64 client = MIN(session->client_deadline, session->answer_deadline);
+    gint64 client = MIN(session->core.client_deadline, session->answer_deadline);
     if (transaction == NULL)
         return client;
     return MIN(client, MIN(transaction->rate.deadline, postern_session_hold_deadline(&transaction->hold)));
@@ -384,7 +390,7 @@ gint64 postern_session_deadline(const PosternSession *session)
 PosternSessionWait postern_session_wait(const PosternSession *session)
 {
     gboolean receives = session->state == POSTERN_SESSION_COMMAND || session->state == POSTERN_SESSION_DATA;
-    if (!receives || session->trusted)
+    if (!receives || session->core.trusted)
         return POSTERN_SESSION_WAITS_NOT;
     if (postern_session_awaits_answers(session))
         return session->link == POSTERN_LINK_BORROWING ? POSTERN_SESSION_WAITS_FOR_BACKEND
@@ -399,7 +405,7 @@ PosternSessionState postern_session_state(const PosternSession *session)
 
 const PosternIdentifier *postern_session_identifier(const PosternSession *session)
 {
-    return &session->identifier;
+    return &session->core.identifier;
 }
 
 const PosternEnvelope *postern_session_envelope(const PosternSession *session)

@@ -17,6 +17,7 @@
 #include "capsule/capsule.h"
 #include "mail/message.h"
 #include "proxy/servers/backend.h"
+#include "proxy/session/core.h"
 #include "proxy/settings.h"
 #include "verdict/verdict.h"
 
@@ -75,6 +76,19 @@ PosternSession *postern_session_new(PosternProxySettings *settings, const Poster
                                     gboolean submission, gint64 now);
 void postern_session_free(PosternSession *session);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternSession, postern_session_free)
+
+/*
+ * The client is to speak, and nothing of the session is under way: no transaction, no part of a line, no
+ * reply that is not taken out of the output, no action. Then *ret_core is what it remembers
+ * (postern_session_core_clear(), or postern_session_resume()), and session is freed. FALSE, and nothing is
+ * done, at any other time.
+ */
+gboolean postern_session_park(PosternSession *session, PosternSessionCore *ret_core);
+/*
+ * The session goes on as if it had never been parked; core, which is taken over, is empty afterwards.
+ * settings are those that it began with; capabilities and budget are to be set as for a new one.
+ */
+PosternSession *postern_session_resume(PosternProxySettings *settings, PosternSessionCore *core);
 
 /*
  * Octets that came from the client. Returns how many were taken: fewer than length while the session waits

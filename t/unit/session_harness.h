@@ -1,8 +1,6 @@
 /*
  * A session under test: what the client says goes in, replies come out as text; a real PosternBackend speaks
  * with a scripted MTA. No sockets, no sleeping: the clock is a number.
- *
- * The MTA answers as its rules say, the first whose prefix fits; without one, as an MTA that is content.
  */
 #pragma once
 
@@ -10,17 +8,9 @@
 
 #include "base/log.h"
 #include "proxy/session/session.h"
+#include "session_replies.h"
 #include "support/smtp_peer.h"
 #include "wire/data.h"
-
-#define HARNESS_SILENCE "silence" /* a reply that never comes */
-#define HARNESS_CLOSE "close"     /* the connection ends instead */
-
-typedef struct {
-    const char *prefix; /* of a command; "." is the dot, "connect" the greeting */
-    const char *reply;
-    guint times; /* 0: always */
-} HarnessRule;
 
 typedef struct {
     PosternProxySettings *settings;
@@ -37,62 +27,24 @@ typedef struct {
     gboolean hold_inspection; /* INSPECT_MESSAGE waits for harness_inspected() */
     gboolean inspection_wanted;
     PosternFindings *findings;
-    GString *replies;     /* what the client got */
-    GString *commands;    /* what the MTA got, one a line */
-    GString *message;     /* the last one that the MTA got whole, unstuffed; "" for none */
-    GString *log;         /* closing lines */
-    GString *pending;     /* octets of the client that were not taken yet */
-    PosternChecks begun;  /* checks of the last INSPECT_ENVELOPE */
-    PosternChecks checks; /* of the last INSPECT_MESSAGE */
-    GString *origins;     /* addresses of INSPECT_ORIGIN, one a line */
-    gboolean others_wait; /* what is offered is recalled at once */
-    guint messages, borrows, offers, returns, abandons, cancels, closes, look_ups;
+    GString *replies;      /* what the client got */
+    GString *commands;     /* what the MTA got, one a line */
+    GString *message;      /* the last one that the MTA got whole, unstuffed; "" for none */
+    GString *log;          /* closing lines */
+    GString *pending;      /* octets of the client that were not taken yet */
+    PosternChecks begun;   /* checks of the last INSPECT_ENVELOPE */
+    PosternChecks checks;  /* of the last INSPECT_MESSAGE */
+    GString *origins;      /* addresses of INSPECT_ORIGIN, one a line */
+    gboolean others_wait;  /* what is offered is recalled at once */
+    gboolean stays;        /* the session is never parked */
+    PosternBudget *budget; /* of the client, or NULL: that of the settings */
+    guint messages, borrows, offers, returns, abandons, cancels, closes, look_ups, parked;
 } Harness;
 
 static inline void harness_rule(Harness *harness, const char *prefix, const char *reply, guint times)
 {
     HarnessRule rule = {prefix, reply, times};
     g_array_append_val(harness->rules, rule);
-}
-
-static inline const char *harness_default_reply(const char *command)
-{
-    static const struct {
-        const char *prefix;
-        const char *reply;
-    } replies[] = {
-        {"connect", "220 mta ESMTP\r\n"},
-        {"EHLO", "250-mta\r\n250-PIPELINING\r\n250-SIZE 10000000\r\n250-8BITMIME\r\n250-DSN\r\n"
-                 "250-ENHANCEDSTATUSCODES\r\n"
-                 "250-XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n"
-                 "250 XCLIENT NAME ADDR PORT PROTO HELO LOGIN\r\n"},
-        {"XCLIENT", "220 mta ESMTP\r\n"},
-        {"XFORWARD", "250 2.0.0 known\r\n"},
-        {"MAIL", "250 2.1.0 sender ok\r\n"},
-        {"RCPT", "250 2.1.5 recipient ok\r\n"},
-        {"DATA", "354 go on\r\n"},
-        {".", "250 2.0.0 queued as 1\r\n"},
-        {"RSET", "250 2.0.0 reset\r\n"},
-        {"QUIT", "221 2.0.0 bye\r\n"},
-    };
-    for (gsize i = 0; i < G_N_ELEMENTS(replies); i++)
-        if (g_str_has_prefix(command, replies[i].prefix))
-            return replies[i].reply;
-    g_error("the MTA got '%s'", command);
-}
-
-static inline const char *harness_reply(Harness *harness, const char *command)
-{
-    for (guint i = 0; i < harness->rules->len; i++) {
-        HarnessRule *rule = &g_array_index(harness->rules, HarnessRule, i);
-        const char *reply = rule->reply;
-        if (!g_str_has_prefix(command, rule->prefix))
-            continue;
-        if (rule->times > 0 && --rule->times == 0)
-            g_array_remove_index(harness->rules, i);
-        return reply;
-    }
-    return harness_default_reply(command);
 }
 
 /* The MTA says text, in pieces. */
@@ -105,7 +57,7 @@ static inline void harness_mta_says(Harness *harness, const char *text)
 
 static inline void harness_mta_answers(Harness *harness, const char *command)
 {
-    const char *reply = harness_reply(harness, command);
+    const char *reply = harness_reply(harness->rules, command);
     if (g_str_equal(reply, HARNESS_SILENCE))
         return;
     if (g_str_equal(reply, HARNESS_CLOSE)) {
@@ -320,6 +272,19 @@ static inline void harness_inspected(Harness *harness, const char *problem)
     postern_session_inspected(harness->session, harness->findings, problem, harness->now);
 }
 
+/* Wherever a session may be parked it is, and nothing that follows may tell. */
+static inline void harness_park(Harness *harness)
+{
+    PosternSessionCore core;
+    if (harness->stays || !postern_session_park(harness->session, &core))
+        return;
+    harness->parked++;
+    harness->session = postern_session_resume(harness->settings, &core);
+    postern_session_core_clear(&core);
+    if (harness->budget != NULL)
+        postern_session_set_budget(harness->session, harness->budget);
+}
+
 /* Lets all happen that can happen now. */
 static inline void harness_run(Harness *harness)
 {
@@ -344,6 +309,7 @@ static inline void harness_run(Harness *harness)
             postern_session_our_turn_ends(harness->session, harness->pending->len > 0);
         g_string_append_len(harness->replies, output->str, (gssize)output->len);
         g_string_truncate(output, 0);
+        harness_park(harness);
     }
 }
 
@@ -384,7 +350,7 @@ static inline void harness_start(Harness *harness, const char *text, gsize piece
 /* All that was taken for messages is given back. */
 static inline void harness_finish(Harness *harness)
 {
-    PosternBudget *budget = postern_budget_ref(harness->settings->budget);
+    g_autoptr(PosternBudget) budget = postern_budget_ref(harness->settings->budget);
     harness_drop_backend(harness);
     postern_session_free(harness->session);
     postern_findings_free(harness->findings);
@@ -396,7 +362,6 @@ static inline void harness_finish(Harness *harness)
     g_array_unref(harness->rules);
     postern_proxy_settings_unref(harness->settings);
     g_assert_cmpuint(postern_budget_used(budget), ==, 0);
-    postern_budget_unref(budget);
 }
 
 static inline void harness_say(Harness *harness, const char *text)

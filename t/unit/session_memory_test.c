@@ -65,7 +65,8 @@ static void test_share(gsize piece)
     harness_start(&harness, "message_memory = 10M\nmessage_size = 1M", piece);
     g_autoptr(PosternBudget) share = postern_budget_new_share(harness.settings->budget, 200000, 200000);
     g_assert_true(postern_budget_reserve(share, 190000));
-    postern_session_set_budget(harness.session, share);
+    harness.budget = share;
+    postern_session_set_budget(harness.session, harness.budget);
     harness_open_envelope(&harness);
     harness_say(&harness, "DATA\r\n");
     harness_expect(&harness, "452");

@@ -16,7 +16,7 @@
 #include "inspector_client/monitor.h"
 #include "inspector_client/spawn.h"
 #include "proxy/connection/listener.h"
-#include "proxy/connection/thread.h"
+#include "proxy/connection/loop.h"
 
 #define TICK_MS 250
 #define AT_ONCE_MS 1000 /* for the closing lines of what is cut off */
@@ -32,7 +32,7 @@ typedef struct {
     PosternResolverHealth *health;
     PosternInspectorProcess *inspector; /* a private one, or NULL */
     PosternInspectorMonitor *monitor;   /* or NULL: nothing is inspected */
-    GPtrArray *threads;                 /* of PosternProxyThread * */
+    GPtrArray *threads;                 /* of PosternProxyLoop * */
     GPtrArray *listeners;               /* [thread], until it has them */
     GPtrArray *submission_listeners;
     gboolean inspects; /* there is an inspector to ask */
@@ -127,7 +127,7 @@ static gboolean start_threads(Server *server, GError **error)
         path = inspector_path(server);
     server->inspects = path != NULL;
     for (guint i = 0; i < server->settings->threads; i++) {
-        PosternProxyThreadOptions options = {
+        PosternProxyLoopOptions options = {
             .settings = server->settings,
             .clients = server->clients,
             .problem = server->problem,
@@ -138,7 +138,7 @@ static gboolean start_threads(Server *server, GError **error)
             .submission_listeners = g_ptr_array_index(server->submission_listeners, i),
             .index = i,
         };
-        PosternProxyThread *thread = postern_proxy_thread_new(&options, error);
+        PosternProxyLoop *thread = postern_proxy_loop_new(&options, error);
         if (thread == NULL)
             return FALSE;
         g_ptr_array_add(server->threads, thread);
@@ -192,7 +192,7 @@ static void on_reload(evutil_socket_t number, short what, void *data)
     postern_proxy_settings_keep(settings, server->capsules);
     settings->threads = server->settings->threads;
     for (guint i = 0; i < server->threads->len; i++)
-        postern_proxy_thread_reload(g_ptr_array_index(server->threads, i), settings);
+        postern_proxy_loop_reload(g_ptr_array_index(server->threads, i), settings);
     postern_proxy_settings_unref(server->settings);
     server->settings = g_steal_pointer(&settings);
     postern_capsule_store_reload(server->capsules, configuration);
@@ -213,7 +213,7 @@ static void end_at_once(Server *server)
     postern_log(POSTERN_LOG_NOTICE, "ending at once");
     server->at_once_until = g_get_monotonic_time() + AT_ONCE_MS * 1000;
     for (guint i = 0; i < server->threads->len; i++)
-        postern_proxy_thread_drain(g_ptr_array_index(server->threads, i), 0);
+        postern_proxy_loop_drain(g_ptr_array_index(server->threads, i), 0);
 }
 
 static void on_end(evutil_socket_t number, short what, void *data)
@@ -228,7 +228,7 @@ static void on_end(evutil_socket_t number, short what, void *data)
     postern_log(POSTERN_LOG_NOTICE, "draining: %u clients have %u s to finish their message",
                 postern_client_table_total(server->clients), timeout_ms / 1000);
     for (guint i = 0; i < server->threads->len; i++)
-        postern_proxy_thread_drain(g_ptr_array_index(server->threads, i), timeout_ms);
+        postern_proxy_loop_drain(g_ptr_array_index(server->threads, i), timeout_ms);
 }
 
 static void on_reopen(evutil_socket_t number, short what, void *data)
@@ -257,7 +257,7 @@ static void on_tick(evutil_socket_t number, short what, void *data)
         return;
     server->at_once = server->at_once_until != 0 && g_get_monotonic_time() >= server->at_once_until;
     for (guint i = 0; i < server->threads->len && !server->at_once; i++)
-        if (!postern_proxy_thread_has_ended(g_ptr_array_index(server->threads, i)))
+        if (!postern_proxy_loop_has_ended(g_ptr_array_index(server->threads, i)))
             return;
     event_base_loopbreak(server->loop);
 }
@@ -395,7 +395,7 @@ gboolean postern_server_run(PosternConfiguration *configuration, const char *pat
         _exit(started ? 0 : 1); /* threads that run cannot be taken down safely */
     }
     for (guint i = 0; i < server.threads->len; i++)
-        postern_proxy_thread_join(g_ptr_array_index(server.threads, i));
+        postern_proxy_loop_join(g_ptr_array_index(server.threads, i));
     postern_log(POSTERN_LOG_NOTICE, "ended");
     server_clear(&server);
     return TRUE;

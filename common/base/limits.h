@@ -14,9 +14,11 @@
 #define POSTERN_RECIPIENTS_MAX 1000          /* RFC 5321 4.5.3.1.8 asks for at least 100 */
 #define POSTERN_COMMANDS_WITHOUT_MAIL_MAX 20
 #define POSTERN_REFUSALS_MAX 1000 /* 4xx and 5xx of ours in one session, mistakes of the client or not */
-#define POSTERN_REFUSED_RECIPIENTS_MAX 100000 /* that [proxy] max_refused_recipients may be */
-#define POSTERN_ERRORS_MAX 10                 /* 5xx replies before a client is let go with 421 */
-#define POSTERN_PIPELINE_MAX_OCTETS 65536     /* unread input of a client that we are not ready for */
+#define POSTERN_REFUSED_RECIPIENTS_MAX 100000    /* that [proxy] max_refused_recipients may be */
+#define POSTERN_ERRORS_MAX 10                    /* 5xx replies before a client is let go with 421 */
+#define POSTERN_PIPELINE_MAX_OCTETS 65536        /* unread input of a client that we are not ready for */
+#define POSTERN_STREAM_UNSENT_MAX_OCTETS 1048576 /* kept for a peer that does not read */
+#define POSTERN_WRITE_PIECES_MAX 16              /* of one writev(2) */
 
 /* SMTP, what a back-end sends. */
 #define POSTERN_REPLY_LINE_MAX_OCTETS 2048 /* RFC 5321 4.5.3.1.5 asks for 512 */

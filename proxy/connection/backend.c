@@ -79,7 +79,7 @@ static void on_stream(PosternStream *stream, PosternStreamEvent event, gpointer 
 {
     PosternBackendConnection *connection = user_data;
     PosternProxyThread *thread = connection->thread;
-    gint64 now = postern_stream_now();
+    gint64 now = postern_thread_now(thread);
     switch (event) {
     case POSTERN_STREAM_CONNECTED:
         postern_stream_set_reading(stream, TRUE);
@@ -114,7 +114,7 @@ void postern_backend_connection_open(PosternProxyThread *thread, guint64 number)
     const PosternConfiguration *configuration = thread->settings->configuration;
     const PosternServerSettings *server = g_ptr_array_index(thread->settings->servers, 0);
     g_autoptr(GError) error = NULL;
-    gint64 now = postern_stream_now();
+    gint64 now = postern_thread_now(thread);
     PosternBackendConnection *connection = g_new0(PosternBackendConnection, 1);
     connection->thread = thread;
     connection->number = number;
@@ -128,10 +128,11 @@ void postern_backend_connection_open(PosternProxyThread *thread, guint64 number)
         .data_end_timeout_ms = configuration->proxy.backend_data_end_timeout_ms,
     };
     connection->backend = postern_backend_new(&options, now);
-    connection->stream =
-        postern_stream_connect(thread->loop, &server->address, on_stream, connection, &error);
+    PosternTransport *transport = thread->world->functions->connect(thread->world, &server->address, &error);
     g_hash_table_insert(thread->backends, &connection->number, connection);
-    if (connection->stream == NULL) {
+    if (transport != NULL) {
+        connection->stream = postern_stream_new(thread->world, transport, TRUE, on_stream, connection);
+    } else {
         connection->gone = TRUE;
         postern_backend_closed(connection->backend, error->message, now);
     }
@@ -161,7 +162,7 @@ void postern_backend_connection_abandon(PosternBackendConnection *connection)
 
 void postern_backend_connection_quit(PosternBackendConnection *connection)
 {
-    postern_backend_quit(connection->backend, postern_stream_now());
+    postern_backend_quit(connection->backend, postern_thread_now(connection->thread));
     postern_thread_mark_backend(connection->thread, connection->number);
 }
 
@@ -172,7 +173,7 @@ void postern_backend_connection_send_message(PosternBackendConnection *connectio
     connection->reader = postern_message_reader_new(message, edits, &error);
     postern_data_encoder_init(&connection->encoder);
     if (connection->reader == NULL)
-        postern_backend_closed(connection->backend, error->message, postern_stream_now());
+        postern_backend_closed(connection->backend, error->message, postern_thread_now(connection->thread));
     postern_thread_mark_backend(connection->thread, connection->number);
 }
 
@@ -384,7 +385,7 @@ static void return_if_reset(PosternBackendConnection *connection, gint64 now)
 
 void postern_backend_connection_run(PosternBackendConnection *connection)
 {
-    gint64 now = postern_stream_now();
+    gint64 now = postern_thread_now(connection->thread);
     if (!connection->abandoned)
         run_dialogue(connection, now);
     if (connection->abandoned) {

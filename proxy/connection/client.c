@@ -2,9 +2,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
-#include "capsule/store.h"
 #include "dns/client_name.h"
-#include "inspector_client/inspection.h"
 #include "proxy/connection/stream.h"
 #include "proxy/connection/thread_private.h"
 
@@ -19,10 +17,10 @@ struct PosternClientConnection {
     PosternStream *stream;
     PosternAddress address;
     PosternBackendConnection *backend; /* borrowed */
-    PosternInspection *inspection;
-    PosternAddress name_address;  /* whose name is looked up */
-    PosternAnswers *name_answers; /* while it is */
-    PosternResolverAsk *name_ask;
+    gpointer inspection;               /* the world's */
+    PosternAddress name_address;       /* whose name is looked up */
+    PosternAnswers *name_answers;      /* while it is */
+    gpointer name_ask;
     guint64 charged;    /* octets of the session's budget, for those that wait here */
     GList waiting_link; /* in the thread's waiting clients; its data is NULL while it is not */
     gint64 waiting_since;
@@ -44,9 +42,7 @@ const PosternProxySettings *postern_client_connection_settings(const PosternClie
 /* What has come and is not taken, and what was said and is not sent, is charged as messages are. */
 static gboolean charge(PosternClientConnection *client)
 {
-    gsize input = 0;
-    (void)postern_stream_input(client->stream, &input);
-    guint64 held = input + postern_stream_unsent(client->stream);
+    guint64 held = postern_stream_unread(client->stream) + postern_stream_unsent(client->stream);
     PosternBudget *budget = postern_session_budget(client->session);
     if (held > client->charged && !postern_budget_reserve(budget, held - client->charged))
         return FALSE;
@@ -62,7 +58,7 @@ static void set_waiting(PosternClientConnection *client, gboolean waiting)
     if (waiting == (client->waiting_link.data != NULL))
         return;
     client->waiting_link.data = waiting ? client : NULL;
-    client->waiting_since = postern_stream_now();
+    client->waiting_since = postern_thread_now(client->thread);
     if (waiting)
         g_queue_push_tail_link(clients, &client->waiting_link);
     else
@@ -82,7 +78,7 @@ static void judge_waiting(PosternClientConnection *client, gboolean has_spoken)
 static gboolean is_dispensable(const PosternClientConnection *client, guint connections)
 {
     PosternSessionWait wait = postern_session_wait(client->session);
-    gint64 silence_ms = postern_stream_now() - client->waiting_since;
+    gint64 silence_ms = postern_thread_now(client->thread) - client->waiting_since;
     return wait == POSTERN_SESSION_WAITS_IDLE ||
            (wait == POSTERN_SESSION_WAITS_IN_MESSAGE && silence_ms >= POSTERN_CROWDED_SILENCE_MS) ||
            postern_client_table_connections(client->thread->table, &client->address) > connections + 1;
@@ -98,7 +94,8 @@ gboolean postern_client_connection_let_one_go(PosternProxyThread *thread, const 
         return FALSE;
     PosternClientConnection *client = link->data;
     client->gone |= postern_stream_unsent(client->stream) > 0; /* who does not read is not waited for */
-    postern_session_end(client->session, "Too many clients at once, try again later", postern_stream_now());
+    postern_session_end(client->session, "Too many clients at once, try again later",
+                        postern_thread_now(client->thread));
     postern_thread_mark_client(thread, client->number);
     postern_thread_run(thread);
     return TRUE;
@@ -107,9 +104,10 @@ gboolean postern_client_connection_let_one_go(PosternProxyThread *thread, const 
 void postern_client_connection_free(PosternClientConnection *client)
 {
     set_waiting(client, FALSE);
-    postern_resolver_cancel(client->name_ask);
+    const PosternWorldFunctions *world = client->thread->world->functions;
+    world->ask_cancel(client->name_ask);
     postern_answers_unref(client->name_answers);
-    postern_inspection_free(client->inspection);
+    world->inspection_free(client->inspection);
     postern_budget_release(postern_session_budget(client->session), client->charged);
     postern_session_free(client->session);
     postern_stream_free(client->stream);
@@ -137,7 +135,7 @@ static void on_stream(PosternStream *stream, PosternStreamEvent event, gpointer 
         if (client->closing)
             client->gone = TRUE;
         else
-            postern_session_timer(client->session, postern_stream_now());
+            postern_session_timer(client->session, postern_thread_now(client->thread));
         break;
     }
     postern_thread_mark_client(thread, client->number);
@@ -165,48 +163,37 @@ static void look_up_name(PosternClientConnection *client)
     const PosternAddress *address = &client->name_address;
     if (postern_dns_client_name(address->family, &address->ipv4, client->name_answers, &name, &reverse,
                                 &temporary) == 0) {
-        client->name_ask =
-            postern_resolver_ask(client->thread->resolver, postern_address_client_number(address),
-                                 client->name_answers, on_name_answers, client);
+        PosternWorld *world = client->thread->world;
+        client->name_ask = world->functions->ask(world, postern_address_client_number(address),
+                                                 client->name_answers, on_name_answers, client);
         return;
     }
     g_clear_pointer(&client->name_answers, postern_answers_unref);
     postern_session_client_reverse_name(client->session, reverse);
-    postern_session_client_name(client->session, name, temporary, postern_stream_now());
+    postern_session_client_name(client->session, name, temporary, postern_thread_now(client->thread));
 }
 
 static void begin_look_up(PosternClientConnection *client)
 {
-    if (client->name_ask != NULL)
-        postern_resolver_cancel(g_steal_pointer(&client->name_ask));
+    client->thread->world->functions->ask_cancel(g_steal_pointer(&client->name_ask));
     postern_answers_unref(client->name_answers);
     client->name_answers = postern_answers_new();
     client->name_address = postern_session_envelope(client->session)->client;
     look_up_name(client);
 }
 
-/* Where the client has connected to. */
-static PosternAddress address_of_socket(int socket)
-{
-    struct sockaddr_storage storage = {.ss_family = AF_UNSPEC};
-    socklen_t length = sizeof storage;
-    if (getsockname(socket, (struct sockaddr *)&storage, &length) < 0)
-        return (PosternAddress){.family = AF_UNSPEC};
-    return postern_address_from_sockaddr((const struct sockaddr *)&storage);
-}
-
-void postern_client_connection_new(PosternProxyThread *thread, int socket, const PosternAddress *address,
+void postern_client_connection_new(PosternProxyThread *thread, PosternTransport *transport,
+                                   const PosternAddress *address, const PosternAddress *server,
                                    gboolean submission)
 {
-    gint64 now = postern_stream_now();
+    gint64 now = postern_thread_now(thread);
     PosternClientConnection *client = g_new0(PosternClientConnection, 1);
     client->thread = thread;
     client->number = ++thread->next_client;
     client->settings = postern_proxy_settings_ref(thread->settings);
     client->address = *address;
     client->session = postern_session_new(thread->settings, address, submission, now);
-    const PosternAddress server = address_of_socket(socket);
-    postern_session_set_server(client->session, &server);
+    postern_session_set_server(client->session, server);
     if (thread->capabilities_known)
         postern_session_set_capabilities(client->session, &thread->capabilities);
     if (!postern_proxy_settings_trusts(thread->settings, address)) {
@@ -216,7 +203,7 @@ void postern_client_connection_new(PosternProxyThread *thread, int socket, const
                                        postern_proxy_settings_client_assured(thread->settings));
         postern_session_set_budget(client->session, share);
     }
-    client->stream = postern_stream_new(thread->loop, socket, on_stream, client);
+    client->stream = postern_stream_new(thread->world, transport, FALSE, on_stream, client);
     g_hash_table_insert(thread->clients, &client->number, client);
     postern_thread_mark_client(thread, client->number);
 }
@@ -230,14 +217,14 @@ void postern_client_connection_give(PosternClientConnection *client, PosternBack
                     postern_session_identifier(client->session)->text,
                     postern_backend_connection_number(backend));
     postern_session_borrowed(client->session, postern_backend_connection_backend(backend),
-                             postern_stream_now());
+                             postern_thread_now(client->thread));
 }
 
 void postern_client_connection_recall(PosternClientConnection *client, guint64 connection)
 {
     if (client->backend == NULL || postern_backend_connection_number(client->backend) != connection)
         return;
-    postern_session_recalled(client->session, postern_stream_now());
+    postern_session_recalled(client->session, postern_thread_now(client->thread));
     postern_thread_mark_client(client->thread, client->number);
 }
 
@@ -245,34 +232,17 @@ void postern_client_connection_backend_event(PosternClientConnection *client,
                                              const PosternBackendEvent *event)
 {
     PosternProxyThread *thread = client->thread;
-    postern_session_backend_event(client->session, event, postern_stream_now());
+    postern_session_backend_event(client->session, event, postern_thread_now(client->thread));
     if (event->kind == POSTERN_BACKEND_FAILED)
         client->backend = NULL;
     postern_thread_mark_client(thread, client->number);
 }
 
-static void begin_inspection(PosternClientConnection *client, PosternChecks checks)
-{
-    const PosternConfiguration *configuration = client->settings->configuration;
-    PosternInspectionOptions options = {
-        .client = client->thread->inspector,
-        .resolver = client->thread->resolver,
-        .receiver = configuration->proxy.hostname,
-        .checks = checks,
-        .scan_octets = configuration->virus.scan_octets,
-        .deadline_ms = configuration->proxy.inspection_timeout_ms,
-    };
-    postern_inspection_free(client->inspection);
-    client->inspection = postern_inspection_new(&options, postern_session_envelope(client->session));
-}
-
-static void on_inspected(PosternFindings *findings, const GError *error, gpointer user_data)
+static void on_inspected(const PosternFindings *findings, const char *problem, gpointer user_data)
 {
     PosternClientConnection *client = user_data;
     PosternProxyThread *thread = client->thread;
-    postern_session_inspected(client->session, findings, error != NULL ? error->message : NULL,
-                              postern_stream_now());
-    postern_findings_free(findings);
+    postern_session_inspected(client->session, findings, problem, postern_thread_now(thread));
     postern_thread_mark_client(thread, client->number);
     postern_thread_run(thread);
 }
@@ -289,42 +259,10 @@ static void let_backend_go(PosternClientConnection *client, gboolean abandon)
         postern_backend_connection_return(backend);
 }
 
-static void act_on_inspection(PosternClientConnection *client, PosternSessionAction *action)
-{
-    switch (action->kind) {
-    case POSTERN_SESSION_INSPECT_ENVELOPE:
-        begin_inspection(client, action->checks);
-        break;
-    case POSTERN_SESSION_INSPECT_ORIGIN:
-        postern_inspection_set_envelope(client->inspection, action->envelope);
-        break;
-    case POSTERN_SESSION_INSPECT_HEADER:
-        postern_inspection_header(client->inspection, action->message);
-        break;
-    case POSTERN_SESSION_INSPECT_MESSAGE:
-        postern_inspection_limit(client->inspection, action->checks);
-        postern_inspection_finish(client->inspection, action->message, on_inspected, client);
-        break;
-    case POSTERN_SESSION_INSPECT_CANCEL:
-        g_clear_pointer(&client->inspection, postern_inspection_free);
-        break;
-    default:
-        break;
-    }
-}
-
-static void keep(PosternClientConnection *client, PosternSessionAction *action)
-{
-    if (client->inspection == NULL)
-        return;
-    postern_capsule_set_inspection(action->capsule, client->inspection);
-    g_autofree char *name = g_strdup(action->capsule->name);
-    postern_capsule_store_put(client->settings->capsules, g_steal_pointer(&action->capsule), name);
-}
-
 static void act(PosternClientConnection *client, PosternSessionAction *action, gint64 now)
 {
     PosternPool *pool = client->thread->pool;
+    PosternWorld *world = client->thread->world;
     switch (action->kind) {
     case POSTERN_SESSION_BORROW:
         if (postern_session_is_slow(client->session))
@@ -353,11 +291,8 @@ static void act(PosternClientConnection *client, PosternSessionAction *action, g
     case POSTERN_SESSION_LOOK_UP_NAME:
         begin_look_up(client);
         break;
-    case POSTERN_SESSION_KEEP:
-        keep(client, action);
-        break;
     case POSTERN_SESSION_LOG:
-        postern_log_line_write(g_steal_pointer(&action->line), POSTERN_LOG_INFO);
+        world->functions->log(world, g_steal_pointer(&action->line));
         break;
     case POSTERN_SESSION_CLOSE:
         client->closing = TRUE;
@@ -367,7 +302,9 @@ static void act(PosternClientConnection *client, PosternSessionAction *action, g
     case POSTERN_SESSION_INSPECT_HEADER:
     case POSTERN_SESSION_INSPECT_MESSAGE:
     case POSTERN_SESSION_INSPECT_CANCEL:
-        act_on_inspection(client, action);
+    case POSTERN_SESSION_KEEP:
+        world->functions->inspect(world, &client->inspection, action, client->settings,
+                                  postern_session_envelope(client->session), on_inspected, client);
         break;
     }
 }
@@ -394,6 +331,13 @@ static void flush_output(PosternClientConnection *client)
     g_string_truncate(output, 0);
 }
 
+/* Octets that the client has not heard; one that does not read its replies is not read from either. */
+static gboolean is_heard(const PosternClientConnection *client)
+{
+    return postern_session_output(client->session)->len + postern_stream_unsent(client->stream) <
+           POSTERN_PIPELINE_MAX_OCTETS;
+}
+
 /* Gives the session what came, as far as it takes it; TRUE if there was anything. */
 static gboolean feed(PosternClientConnection *client, gint64 now)
 {
@@ -405,10 +349,10 @@ static gboolean feed(PosternClientConnection *client, gint64 now)
         taken = length > 0 ? postern_session_receive(client->session, octets, length, now) : 0;
         postern_stream_consume(client->stream, taken);
         run_actions(client, now);
-        flush_output(client);
         any |= taken > 0;
-    } while (taken > 0);
-    if (client->input_ended && length == 0 && postern_session_wants_input(client->session)) {
+    } while (taken > 0 && is_heard(client));
+    if (client->input_ended && postern_stream_unread(client->stream) == 0 &&
+        postern_session_wants_input(client->session)) {
         postern_session_client_closed(client->session, now);
         run_actions(client, now);
     }
@@ -425,26 +369,23 @@ static gboolean is_done(const PosternClientConnection *client)
 void postern_client_connection_run(PosternClientConnection *client)
 {
     PosternProxyThread *thread = client->thread;
-    gint64 now = postern_stream_now();
+    gint64 now = postern_thread_now(client->thread);
     if (client->gone && !client->closing)
         postern_session_client_closed(client->session, now);
     run_actions(client, now);
-    flush_output(client);
     gboolean has_spoken = feed(client, now);
+    flush_output(client);
     if (!client->closing && !charge(client)) {
         postern_session_end(client->session, "No room for what you have sent ahead", now);
         run_actions(client, now);
         flush_output(client);
     }
     if (is_done(client)) {
-        postern_stream_drop_input(client->stream);
         g_hash_table_remove(thread->clients, &client->number);
         return;
     }
     judge_waiting(client, has_spoken);
-    /* A client that does not read its replies is not read from either. */
-    gboolean reads = postern_session_wants_input(client->session) &&
-                     postern_stream_unsent(client->stream) < POSTERN_PIPELINE_MAX_OCTETS;
+    gboolean reads = postern_session_wants_input(client->session) && is_heard(client);
     postern_stream_set_reading(client->stream, reads && !client->gone);
     postern_stream_set_deadline(client->stream, client->closing ? now + CLOSE_TIMEOUT_MS
                                                                 : postern_session_deadline(client->session));

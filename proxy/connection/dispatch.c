@@ -1,7 +1,6 @@
 #include "proxy/connection/thread_private.h"
 
 #include "base/log.h"
-#include "proxy/connection/stream.h"
 
 static void mark(GQueue *queue, guint64 number)
 {
@@ -104,7 +103,7 @@ static void recall(PosternProxyThread *thread, const PosternPoolAction *action)
 
 static void run_pool_action(PosternProxyThread *thread, const PosternPoolAction *action)
 {
-    gint64 now = postern_stream_now();
+    gint64 now = postern_thread_now(thread);
     PosternBackendConnection *connection;
     switch (action->kind) {
     case POSTERN_POOL_OPEN:
@@ -150,27 +149,17 @@ static gboolean run_one(PosternProxyThread *thread)
     return TRUE;
 }
 
-static void set_pool_timer(PosternProxyThread *thread)
-{
-    gint64 deadline = postern_pool_deadline(thread->pool);
-    if (deadline == G_MAXINT64) {
-        evtimer_del(thread->pool_timer);
-        return;
-    }
-    gint64 wait = MAX(1, deadline - postern_stream_now());
-    struct timeval time = {.tv_sec = wait / 1000, .tv_usec = (wait % 1000) * 1000};
-    evtimer_add(thread->pool_timer, &time);
-}
-
 static void end_if_drained(PosternProxyThread *thread)
 {
-    if (!thread->draining || g_hash_table_size(thread->clients) > 0)
+    if (!thread->draining || thread->drained || g_hash_table_size(thread->clients) > 0)
         return;
-    postern_pool_drain(thread->pool, postern_stream_now());
+    postern_pool_drain(thread->pool, postern_thread_now(thread));
     while (run_one(thread))
         ;
-    if (g_hash_table_size(thread->backends) == 0)
-        event_base_loopbreak(thread->loop);
+    if (g_hash_table_size(thread->backends) > 0)
+        return;
+    thread->drained = TRUE;
+    thread->world->functions->drained(thread->world);
 }
 
 void postern_thread_run(PosternProxyThread *thread)
@@ -181,6 +170,6 @@ void postern_thread_run(PosternProxyThread *thread)
     while (run_one(thread))
         ;
     end_if_drained(thread);
-    set_pool_timer(thread);
+    thread->world->functions->timer_set(thread->pool_timer, postern_pool_deadline(thread->pool));
     thread->running = FALSE;
 }

@@ -1,43 +1,42 @@
 /*
- * One thread of the proxy: an event loop with its own listeners, sessions, share of the back-end's limit,
- * resolver context and connection to the inspector. Sessions never move between threads.
+ * One thread of the proxy: its sessions, connections to the back-end and share of the back-end's limit. All
+ * that it does begins with a call of its world (world.h) or of these functions, on one loop; it knows no
+ * sockets. Sessions never move between threads.
  */
 #pragma once
 
-#include <glib.h>
-
-#include "dns/answers_file.h"
-#include "dns/resolver_health.h"
+#include "proxy/connection/world.h"
 #include "proxy/screen/client_table.h"
 #include "proxy/servers/backend_status.h"
-#include "proxy/settings.h"
 
 typedef struct {
+    PosternWorld *world;            /* outlives the thread */
     PosternProxySettings *settings; /* a reference is taken */
     PosternClientTable *clients;    /* shared; outlives the threads */
     PosternBackendStatus *problem;  /* likewise */
-    PosternResolverHealth *health;  /* of the DNS, likewise */
-    const char *inspector_path;     /* NULL: nothing is inspected; copied */
-    PosternAnswersFile *answers;    /* in place of the DNS (a reference is taken), or NULL */
-    GArray *listeners;              /* of int: listening sockets, taken over */
-    GArray *submission_listeners;   /* likewise, those of [proxy] submission_listen */
     guint index;                    /* for its share of the back-end's limit */
 } PosternProxyThreadOptions;
 
 typedef struct PosternProxyThread PosternProxyThread;
 
-/* Starts it. NULL and error where the resolver or the thread cannot be had. */
-PosternProxyThread *postern_proxy_thread_new(const PosternProxyThreadOptions *options, GError **error);
+/* One without clients, which asks nothing of its world but timers yet. */
+PosternProxyThread *postern_proxy_thread_new(const PosternProxyThreadOptions *options);
+/* Whatever it has is closed at once. */
+void postern_proxy_thread_free(PosternProxyThread *thread);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternProxyThread, postern_proxy_thread_free)
 
-/* New sessions go by settings (a reference is taken). Returns at once. */
+/* The relay probe begins. Once. */
+void postern_proxy_thread_start(PosternProxyThread *thread);
+
+/* A client has connected to server (AF_UNSPEC: not known) over transport, which is taken over; over a limit
+ * it gets 421. submission: where users who have logged in come from ([proxy] submission_listen). */
+void postern_proxy_thread_accept(PosternProxyThread *thread, PosternTransport *transport,
+                                 const PosternAddress *client, const PosternAddress *server,
+                                 gboolean submission);
+
+/* New sessions go by settings, which is taken over. */
 void postern_proxy_thread_reload(PosternProxyThread *thread, PosternProxySettings *settings);
 
-/* No new clients; those that are idle are let go, the others after their message, all of them after
- * timeout_ms. */
+/* Clients that are idle are let go, the others after their message, all of them after timeout_ms; then the
+ * world is told. */
 void postern_proxy_thread_drain(PosternProxyThread *thread, guint timeout_ms);
-
-/* Waits until it has ended, after a drain, and frees it. */
-void postern_proxy_thread_join(PosternProxyThread *thread);
-
-/* TRUE once it has ended. */
-gboolean postern_proxy_thread_has_ended(PosternProxyThread *thread);

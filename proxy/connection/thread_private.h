@@ -1,6 +1,6 @@
 /*
  * The inside of a thread, shared by thread.c (life, commands from outside), dispatch.c (who acts next),
- * client_connection.c, backend_connection.c and relay_probe.c. All of it runs on the thread's own loop.
+ * client.c, backend.c and relay_probe.c. All of it runs on the loop of the thread's world.
  *
  * Nothing calls back and forth: an event changes one state machine and marks its connection;
  * postern_thread_run() then lets every marked connection act until none is left. Connections find one another
@@ -8,14 +8,9 @@
  */
 #pragma once
 
-#include <event2/event.h>
-#include <glib.h>
-
-#include "dns/resolver.h"
-#include "inspector_client/client.h"
+#include "proxy/connection/stream.h"
 #include "proxy/connection/thread.h"
 #include "proxy/servers/pool.h"
-#include "proxy/session/session.h"
 
 typedef struct PosternClientConnection PosternClientConnection;
 typedef struct PosternBackendConnection PosternBackendConnection;
@@ -35,28 +30,19 @@ typedef struct {
 } PosternRelayProbe;
 
 struct PosternProxyThread {
-    GThread *thread;
-    struct event_base *loop;
-    struct event *commands_ready; /* the pipe below is readable */
-    struct event *pool_timer;
-    struct event *probe_timer;
-    struct event *drain_timer;
-    struct event *resume_timer; /* accepting again, after descriptors ran out */
-    GAsyncQueue *commands;
-    int wake[2];
-    gint ended; /* atomic */
+    PosternWorld *world;
+    PosternTimer *pool_timer;
+    PosternTimer *probe_timer;
+    PosternTimer *drain_timer;
     PosternProxySettings *settings;
     PosternClientTable *table;
     PosternBackendStatus *problem;
-    PosternAnswersFile *answers;
-    GPtrArray *listeners; /* of struct evconnlistener * */
-    PosternResolver *resolver;
-    PosternInspectorClient *inspector;
     PosternPool *pool;
     PosternRelayProbe probe;
     PosternEhlo capabilities; /* the back-end's, once known */
     gboolean capabilities_known;
     gboolean draining;
+    gboolean drained; /* the world was told */
     gboolean running; /* inside postern_thread_run() */
     guint64 next_client;
     GHashTable *clients;    /* number -> PosternClientConnection */
@@ -65,6 +51,12 @@ struct PosternProxyThread {
     GQueue marked_clients;  /* of numbers (guint64 *) */
     GQueue marked_backends;
 };
+
+/* The clock of its world: monotonic milliseconds. */
+static inline gint64 postern_thread_now(const PosternProxyThread *thread)
+{
+    return thread->world->functions->now(thread->world);
+}
 
 /* dispatch.c */
 /* Lets all that is marked act, until nothing is. To be called at the end of every event of the loop. */
@@ -78,9 +70,10 @@ void postern_thread_note_problem(PosternProxyThread *thread, const char *problem
 /* The same for what does not put it out of service. */
 void postern_thread_warn_of_backend(PosternProxyThread *thread, const char *warning);
 
-/* client_connection.c */
-/* A client has connected on socket, which is taken over; submission as for a session. */
-void postern_client_connection_new(PosternProxyThread *thread, int socket, const PosternAddress *client,
+/* client.c */
+/* A client has connected to server; transport is taken over; submission as for a session. */
+void postern_client_connection_new(PosternProxyThread *thread, PosternTransport *transport,
+                                   const PosternAddress *client, const PosternAddress *server,
                                    gboolean submission);
 /* For the table of clients: frees it, without a word to the client. */
 void postern_client_connection_free(PosternClientConnection *client);
@@ -100,7 +93,7 @@ void postern_client_connection_recall(PosternClientConnection *client, guint64 c
 void postern_client_connection_backend_event(PosternClientConnection *client,
                                              const PosternBackendEvent *event);
 
-/* backend_connection.c */
+/* backend.c */
 /* Opens a connection of that number; the pool is told how it goes. */
 void postern_backend_connection_open(PosternProxyThread *thread, guint64 number);
 /* A client's session speaks on it. */
@@ -131,7 +124,7 @@ void postern_backend_connection_send_message(PosternBackendConnection *connectio
 void postern_relay_probe_schedule(PosternProxyThread *thread, guint wait_ms);
 /* Soon, and not too often: a client has met what may be of all. */
 void postern_relay_probe_hurry(PosternProxyThread *thread);
-/* The timer's callback. */
+/* It begins, unless one is under way. */
 void postern_relay_probe_start(PosternProxyThread *thread);
 /* The back-end is another one now: what was found out holds no longer. */
 void postern_relay_probe_forget(PosternProxyThread *thread);

@@ -1,7 +1,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "proxy/connection/stream.h"
 #include "proxy/connection/thread_private.h"
 #include "proxy/servers/relay_proof.h"
 
@@ -45,14 +44,13 @@ static gboolean probes_relay(const PosternProxyThread *thread)
 
 void postern_relay_probe_schedule(PosternProxyThread *thread, guint wait_ms)
 {
-    struct timeval time = {.tv_sec = wait_ms / 1000, .tv_usec = (wait_ms % 1000) * 1000};
-    evtimer_add(thread->probe_timer, &time);
+    thread->world->functions->timer_set(thread->probe_timer, postern_thread_now(thread) + wait_ms);
 }
 
 void postern_relay_probe_hurry(PosternProxyThread *thread)
 {
     PosternRelayProbe *probe = &thread->probe;
-    gint64 now = postern_stream_now();
+    gint64 now = postern_thread_now(thread);
     if (probe->busy || !probes_relay(thread) || (probe->hurried != 0 && now - probe->hurried < HURRY_MS))
         return;
     probe->hurried = now;
@@ -88,7 +86,8 @@ static void request(PosternProxyThread *thread)
 {
     clear_attempt(&thread->probe);
     thread->probe.busy = TRUE;
-    postern_pool_request(thread->pool, POSTERN_POOL_PROBE, POSTERN_FAIR_QUEUE_NOBODY, postern_stream_now());
+    postern_pool_request(thread->pool, POSTERN_POOL_PROBE, POSTERN_FAIR_QUEUE_NOBODY,
+                         postern_thread_now(thread));
 }
 
 void postern_relay_probe_start(PosternProxyThread *thread)
@@ -117,7 +116,7 @@ static void end(PosternProxyThread *thread, guint wait_ms)
 static void put_in_service(PosternProxyThread *thread)
 {
     postern_thread_note_problem(thread, NULL);
-    postern_pool_set_health(thread->pool, POSTERN_SERVER_UP, NULL, postern_stream_now());
+    postern_pool_set_health(thread->pool, POSTERN_SERVER_UP, NULL, postern_thread_now(thread));
 }
 
 static void mark_up(PosternProxyThread *thread)
@@ -133,7 +132,7 @@ static void mark_up(PosternProxyThread *thread)
 static void mark_down(PosternProxyThread *thread, const char *text, const char *reason, guint retry_ms)
 {
     postern_thread_note_problem(thread, text);
-    postern_pool_set_health(thread->pool, POSTERN_SERVER_DOWN, reason, postern_stream_now());
+    postern_pool_set_health(thread->pool, POSTERN_SERVER_DOWN, reason, postern_thread_now(thread));
     end(thread, retry_ms);
 }
 
@@ -234,7 +233,7 @@ static PosternEnvelope *make_client(const PosternProxyThread *thread)
 
 void postern_relay_probe_assigned(PosternProxyThread *thread, PosternBackendConnection *connection)
 {
-    gint64 now = postern_stream_now();
+    gint64 now = postern_thread_now(thread);
     if (!postern_backend_connection_is_current(connection)) {
         postern_pool_returned(thread->pool, postern_backend_connection_number(connection), FALSE, now);
         request(thread);
@@ -360,7 +359,7 @@ void postern_relay_probe_event(PosternProxyThread *thread, PosternBackendConnect
 {
     PosternRelayProbe *probe = &thread->probe;
     PosternBackend *backend = postern_backend_connection_backend(connection);
-    gint64 now = postern_stream_now();
+    gint64 now = postern_thread_now(thread);
     if (!postern_backend_connection_is_current(connection)) {
         if (event->kind != POSTERN_BACKEND_FAILED)
             postern_backend_connection_abandon(connection);

@@ -40,9 +40,10 @@
 #define POSTERN_MESSAGE_CHUNK_OCTETS 65536 /* what is read, stored or sent in one go */
 /* of the memory for messages, that a client has whatever is left for others */
 #define POSTERN_BUDGET_ASSURED_OCTETS 65536
-#define POSTERN_MESSAGE_PAGE_OCTETS 4096    /* what a small message is charged in */
-#define POSTERN_RECIPIENT_CHARGE_OCTETS 256 /* what a recipient is charged, beside its text */
-#define POSTERN_RECEIVED_FIELDS_MAX 100     /* RFC 5321 6.3 counts as many a loop */
+#define POSTERN_MESSAGE_HEAP_MAX_OCTETS (48 * 1024) /* over it a message is in a memfd */
+#define POSTERN_MESSAGE_PAGE_OCTETS 4096            /* what a small message is charged in */
+#define POSTERN_RECIPIENT_CHARGE_OCTETS 256         /* what a recipient is charged, beside its text */
+#define POSTERN_RECEIVED_FIELDS_MAX 100             /* RFC 5321 6.3 counts as many a loop */
 #define POSTERN_HEADER_EDITS_MAX 64
 #define POSTERN_HEADER_EDIT_MAX_OCTETS 65536
 #define POSTERN_MIME_DEPTH_MAX 100
@@ -155,6 +156,10 @@
 #define POSTERN_INSPECTOR_CLIENTS_MAX 1024
 #define POSTERN_INSPECTOR_REQUEST_MAX_OCTETS (4 * 1024 * 1024)
 #define POSTERN_INSPECTOR_RESPONSE_MAX_OCTETS (1024 * 1024)
+/* In a packet of the inspector's socket; what is more goes beside it in a memfd. The first is for the content
+ * of a request or response, the second for that and a small message. */
+#define POSTERN_PACKET_CONTENT_MAX_OCTETS (16 * 1024)
+#define POSTERN_PACKET_OCTETS_MAX (POSTERN_PACKET_CONTENT_MAX_OCTETS + POSTERN_MESSAGE_HEAP_MAX_OCTETS)
 /* one text of a finding, on its way out of the inspector */
 #define POSTERN_FINDING_TEXT_MAX_OCTETS 1024
 #define POSTERN_INSPECTOR_CRASHES_MAX 3 /* in the window below: the template is exec'd anew */

@@ -33,23 +33,28 @@ static gboolean write_bytes(int descriptor, GBytes *bytes)
     return write_octets(descriptor, octets, length);
 }
 
-/* Read, not mapped: the sessions that share the message may have it mapped, and this costs none of their
- * memory. */
+/* A memfd is read, not mapped: the sessions that share the message may have it mapped, and this costs none
+ * of their memory. */
 static gboolean write_message(int descriptor, PosternMessage *message)
 {
+    int source = postern_message_descriptor(message);
+    gsize size = 0;
+    if (source < 0) {
+        const char *held = postern_message_octets(message, &size, NULL);
+        return held != NULL && write_octets(descriptor, held, size);
+    }
     g_autofree char *octets = g_malloc(CHUNK_OCTETS);
-    guint64 size = postern_message_size(message);
-    guint64 done = 0;
-    while (done < size) {
-        ssize_t length =
-            pread(postern_message_descriptor(message), octets, MIN(CHUNK_OCTETS, size - done), (off_t)done);
+    guint64 left = postern_message_size(message);
+    for (off_t done = 0; left > 0;) {
+        ssize_t length = pread(source, octets, MIN(CHUNK_OCTETS, left), done);
         if (length < 0 && errno == EINTR)
             continue;
         if (length == 0)
             errno = EIO;
         if (length <= 0 || !write_octets(descriptor, octets, (gsize)length))
             return FALSE;
-        done += (guint64)length;
+        done += length;
+        left -= (guint64)length;
     }
     return TRUE;
 }

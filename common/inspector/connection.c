@@ -3,61 +3,41 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PACKETS_A_TURN 16
-
-typedef struct {
-    PosternPacket packet;
-    int descriptor;
-} Outgoing;
-
 struct PosternConnection {
     int socket;
     guint user;
     gboolean stopped;
     struct event *readable;
     struct event *writable;
-    GQueue outgoing; /* of Outgoing * */
+    GQueue outgoing; /* of PosternPacket * */
     const PosternConnectionCalls *calls;
     gpointer user_data;
 };
 
 static void outgoing_free(gpointer data)
 {
-    Outgoing *outgoing = data;
-    if (outgoing->descriptor >= 0)
-        close(outgoing->descriptor);
-    g_free(outgoing);
+    postern_packet_clear(data);
+    g_free(data);
 }
 
+/* One packet a call: the loop comes back where there is another, and most often there is none. */
 static void on_readable(evutil_socket_t descriptor, short what, void *data)
 {
     (void)what;
     PosternConnection *connection = data;
-    for (guint i = 0; i < PACKETS_A_TURN && !connection->stopped; i++) {
-        PosternPacket packet;
-        int descriptors[POSTERN_PACKET_DESCRIPTORS_MAX];
-        guint count = 0;
-        int received = postern_packet_receive(descriptor, &packet, descriptors, &count, NULL);
-        if (received == 0)
-            return;
-        if (received < 0 || packet.kind != POSTERN_PACKET_REQUEST || count == 0) {
-            postern_packet_close(descriptors, &count);
-            connection->calls->closed(connection, connection->user_data);
-            return;
-        }
-        connection->calls->request(connection, &packet, descriptors, count, connection->user_data);
-        if (!g_queue_is_empty(&connection->outgoing))
-            return;
-    }
+    g_auto(PosternPacket) packet = {0};
+    int received = postern_packet_receive(descriptor, &packet, NULL);
+    if (received > 0 && packet.kind == POSTERN_PACKET_REQUEST)
+        connection->calls->request(connection, &packet, connection->user_data);
+    else if (received != 0)
+        connection->calls->closed(connection, connection->user_data);
 }
 
 /* 1: nothing is left to be sent; 0: something is; -1: the client is gone. */
 static int flush(PosternConnection *connection)
 {
     while (!g_queue_is_empty(&connection->outgoing)) {
-        Outgoing *first = g_queue_peek_head(&connection->outgoing);
-        int sent = postern_packet_send(connection->socket, &first->packet, &first->descriptor,
-                                       first->descriptor >= 0 ? 1 : 0, NULL);
+        int sent = postern_packet_send(connection->socket, g_queue_peek_head(&connection->outgoing), NULL);
         if (sent <= 0)
             return sent;
         outgoing_free(g_queue_pop_head(&connection->outgoing));
@@ -116,16 +96,17 @@ guint postern_connection_user(const PosternConnection *connection)
     return connection->user;
 }
 
-void postern_connection_send(PosternConnection *connection, const PosternPacket *packet, int descriptor)
+void postern_connection_send(PosternConnection *connection, PosternPacket *packet)
 {
-    Outgoing *outgoing = g_new(Outgoing, 1);
-    outgoing->packet = *packet;
-    outgoing->descriptor = descriptor;
-    g_queue_push_tail(&connection->outgoing, outgoing);
-    if (g_queue_get_length(&connection->outgoing) == 1 && flush(connection) != 1) {
+    if (g_queue_is_empty(&connection->outgoing)) {
+        if (postern_packet_send(connection->socket, packet, NULL) == 1)
+            return;
         event_del(connection->readable);
         event_add(connection->writable, NULL);
     }
+    PosternPacket *outgoing = g_new(PosternPacket, 1);
+    *outgoing = postern_packet_steal(packet);
+    g_queue_push_tail(&connection->outgoing, outgoing);
 }
 
 void postern_connection_stop(PosternConnection *connection)

@@ -11,9 +11,8 @@
 typedef struct PosternConnection PosternConnection;
 
 typedef struct {
-    /* A request came; descriptors are the callee's. connection stays valid during the call. */
-    void (*request)(PosternConnection *connection, const PosternPacket *packet, const int *descriptors,
-                    guint count, gpointer user_data);
+    /* A request came; the callee may take what goes with it. connection stays valid during the call. */
+    void (*request)(PosternConnection *connection, PosternPacket *packet, gpointer user_data);
     /* The client is gone or broke the protocol; the callee frees connection. */
     void (*closed)(PosternConnection *connection, gpointer user_data);
 } PosternConnectionCalls;
@@ -26,9 +25,9 @@ void postern_connection_free(PosternConnection *connection);
 /* The user whose program it is. */
 guint postern_connection_user(const PosternConnection *connection);
 
-/* Sends packet and descriptor (-1: none; taken), later where the client does not read: then it is not read
- * either. */
-void postern_connection_send(PosternConnection *connection, const PosternPacket *packet, int descriptor);
+/* Sends packet, and takes what goes with it if that must wait for a client that does not read: then it is not
+ * read either. */
+void postern_connection_send(PosternConnection *connection, PosternPacket *packet);
 
 /* Requests are left unread from now on. */
 void postern_connection_stop(PosternConnection *connection);

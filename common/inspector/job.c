@@ -1,7 +1,8 @@
 #include "inspector/job.h"
 
-PosternJob *postern_job_new(PosternConnection *connection, PosternAccount *account,
-                            const PosternPacket *request, const int *descriptors, guint count,
+#define SHORT_US (5 * 1000)
+
+PosternJob *postern_job_new(PosternConnection *connection, PosternAccount *account, PosternPacket *request,
                             guint default_ms)
 {
     guint wanted = request->deadline_ms != 0 ? request->deadline_ms : default_ms;
@@ -9,10 +10,7 @@ PosternJob *postern_job_new(PosternConnection *connection, PosternAccount *accou
     job->connection = connection;
     job->user = postern_connection_user(connection);
     job->account = account;
-    job->id = request->id;
-    job->count = count;
-    for (guint i = 0; i < count; i++)
-        job->descriptors[i] = descriptors[i];
+    job->packet = postern_packet_steal(request);
     job->deadline = g_get_monotonic_time() + (gint64)wanted * 1000;
     return job;
 }
@@ -23,7 +21,7 @@ void postern_job_free(PosternJob *job)
         return;
     postern_job_leave(job);
     g_clear_pointer(&job->timer, event_free);
-    postern_packet_close(job->descriptors, &job->count);
+    postern_packet_clear(&job->packet);
     g_free(job);
 }
 
@@ -51,7 +49,6 @@ void postern_job_run(PosternJob *job, PosternWorkerProcess *worker, guint maximu
     job->worker = worker;
     worker->job = job;
     job->started = now;
-    job->used_before = postern_worker_process_used(worker);
     job->limit = MIN(job->deadline, now + (gint64)maximum_ms * 1000);
     postern_account_begin(job->account, now);
     set_timer(job, notice_ms != 0 ? MIN(job->limit, now + (gint64)notice_ms * 1000) : job->limit);
@@ -65,11 +62,11 @@ void postern_job_note_slow(PosternJob *job)
     set_timer(job, job->limit);
 }
 
-/* Of a worker that is dead the time that it had is taken for what it used. */
+/* Of what was short, and of a worker that is dead, the time that it had is taken for what it used. */
 static gint64 used(const PosternJob *job, gint64 now)
 {
-    gint64 used_now = job->used_before >= 0 ? postern_worker_process_used(job->worker) : -1;
-    return used_now >= 0 ? MAX(0, used_now - job->used_before) : now - job->started;
+    gint64 elapsed = now - job->started;
+    return elapsed < SHORT_US ? elapsed : MIN(elapsed, postern_worker_process_used(job->worker));
 }
 
 void postern_job_leave(PosternJob *job)
@@ -90,8 +87,8 @@ void postern_job_leave(PosternJob *job)
 
 void postern_job_fail(PosternJob *job, PosternFailure failure, const char *text)
 {
-    PosternPacket packet = {.kind = POSTERN_PACKET_FAILURE, .id = job->id, .failure = failure};
+    PosternPacket packet = {.kind = POSTERN_PACKET_FAILURE, .id = job->packet.id, .failure = failure};
     postern_packet_set_text(&packet, text);
     if (job->connection != NULL)
-        postern_connection_send(job->connection, &packet, -1);
+        postern_connection_send(job->connection, &packet);
 }

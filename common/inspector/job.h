@@ -1,5 +1,5 @@
 /*
- * A request under way in the pool: its descriptors are moved, never read.
+ * A request under way in the pool: what it brings is moved, never read.
  */
 #pragma once
 
@@ -21,27 +21,23 @@ typedef struct {
     gpointer group;                /* of workers, that it is for */
     PosternConnection *connection; /* NULL: its client is gone */
     guint user;
-    PosternAccount *account; /* of the client whose mail it is */
-    guint64 id;              /* the client's */
-    int descriptors[POSTERN_PACKET_DESCRIPTORS_MAX];
-    guint count;
+    PosternAccount *account;      /* of the client whose mail it is */
+    PosternPacket packet;         /* the client's request */
     gint64 deadline;              /* monotonic microseconds, of the client */
     guint deaths;                 /* workers that died of it */
     PosternJobPlace place;        /* set by the functions below alone */
     PosternWorkerProcess *worker; /* RUNS: where */
     gint64 started;               /* monotonic, in that worker */
     gint64 limit;                 /* monotonic, there; at or before deadline */
-    gint64 used_before;           /* processor time of that worker when it began, or -1 */
     gboolean slow;                /* it has been there for long */
     struct event *timer;
 } PosternJob;
 
-/* Takes the descriptors. Where the request names no deadline it is default_ms from now. It does not count in
+/* Takes what goes with request. Where that names no deadline it is default_ms from now. It does not count in
  * account until it waits. */
-PosternJob *postern_job_new(PosternConnection *connection, PosternAccount *account,
-                            const PosternPacket *request, const int *descriptors, guint count,
+PosternJob *postern_job_new(PosternConnection *connection, PosternAccount *account, PosternPacket *request,
                             guint default_ms);
-/* Takes it from its worker, out of its account, and closes all that it has. */
+/* Takes it from its worker, out of its account, and frees all that it has. */
 void postern_job_free(PosternJob *job);
 
 /* Where it is: in the queue; or in worker, for at most maximum_ms and, once it is slow, after notice_ms (0:

@@ -37,7 +37,7 @@ static void tell(int control, PosternPacketKind kind, guint64 id, guint64 value,
 {
     PosternPacket packet = {.kind = kind, .id = id, .value = value, .failure = POSTERN_FAILURE_UNAVAILABLE};
     postern_packet_set_text(&packet, text);
-    postern_packet_send(control, &packet, NULL, 0, NULL);
+    postern_packet_send(control, &packet, NULL);
 }
 
 static gboolean load_dkim(Template *template, GError **error)
@@ -171,10 +171,12 @@ static gboolean send_forked(const Template *template, guint64 id, GPid process, 
     int descriptor = pidfd_open(process, 0);
     if (descriptor < 0)
         return postern_error_set_system(error, errno, "opening a descriptor of process %d", (int)process);
-    PosternPacket packet = {.kind = POSTERN_PACKET_FORKED, .id = id, .value = (guint64)process};
-    int sent = postern_packet_send(template->control, &packet, &descriptor, 1, error);
-    close(descriptor);
-    return sent == 1;
+    g_auto(PosternPacket) packet = {.kind = POSTERN_PACKET_FORKED,
+                                    .id = id,
+                                    .value = (guint64)process,
+                                    .descriptors = {descriptor},
+                                    .descriptor_count = 1};
+    return postern_packet_send(template->control, &packet, error) == 1;
 }
 
 static gboolean make_directory(const Template *template, const char *directory)
@@ -218,17 +220,11 @@ static gboolean fork_worker(Template *template, guint64 id, int socket, GError *
 /* FALSE: the pool is gone. */
 static gboolean serve_pool(Template *template)
 {
-    PosternPacket packet;
-    int descriptors[POSTERN_PACKET_DESCRIPTORS_MAX];
-    guint count = 0;
+    g_auto(PosternPacket) packet = {0};
     g_autoptr(GError) error = NULL;
-    if (postern_packet_receive(template->control, &packet, descriptors, &count, NULL) != 1)
+    if (postern_packet_receive(template->control, &packet, NULL) != 1 || packet.kind != POSTERN_PACKET_FORK)
         return FALSE;
-    if (packet.kind != POSTERN_PACKET_FORK || count != 1) {
-        postern_packet_close(descriptors, &count);
-        return FALSE;
-    }
-    if (!fork_worker(template, packet.id, descriptors[0], &error))
+    if (!fork_worker(template, packet.id, postern_packet_take_descriptor(&packet), &error))
         tell(template->control, POSTERN_PACKET_FAILURE, packet.id, 0, error->message);
     return TRUE;
 }

@@ -36,15 +36,12 @@ static gboolean wait_for(PosternTemplateProcess *process, int flags, int *ret_st
     return ended != 0;
 }
 
-static void take_packet(PosternTemplateProcess *process, const PosternPacket *packet, int *descriptors,
-                        guint count)
+static void take_packet(PosternTemplateProcess *process, PosternPacket *packet)
 {
-    if (packet->kind == POSTERN_PACKET_FORKED && count == 1) {
-        process->calls->forked(process, packet->id, (GPid)packet->value, descriptors[0], process->user_data);
-        return;
-    }
-    postern_packet_close(descriptors, &count);
-    if (packet->kind == POSTERN_PACKET_LOG && packet->value <= POSTERN_LOG_DEBUG) {
+    if (packet->kind == POSTERN_PACKET_FORKED) {
+        process->calls->forked(process, packet->id, (GPid)packet->value,
+                               postern_packet_take_descriptor(packet), process->user_data);
+    } else if (packet->kind == POSTERN_PACKET_LOG && packet->value <= POSTERN_LOG_DEBUG) {
         postern_log((PosternLogLevel)packet->value, "%s", packet->text);
     } else if (packet->kind == POSTERN_PACKET_READY) {
         process->loaded = TRUE;
@@ -63,14 +60,12 @@ static void take_packet(PosternTemplateProcess *process, const PosternPacket *pa
 /* FALSE: there is none now. */
 static gboolean take_next(PosternTemplateProcess *process)
 {
-    PosternPacket packet;
-    int descriptors[POSTERN_PACKET_DESCRIPTORS_MAX];
-    guint count = 0;
+    g_auto(PosternPacket) packet = {0};
     if (process->control < 0)
         return FALSE;
-    int received = postern_packet_receive(process->control, &packet, descriptors, &count, NULL);
+    int received = postern_packet_receive(process->control, &packet, NULL);
     if (received > 0)
-        take_packet(process, &packet, descriptors, count);
+        take_packet(process, &packet);
     else if (received < 0)
         postern_template_process_end(process);
     return received > 0;
@@ -224,8 +219,9 @@ void postern_template_process_free(PosternTemplateProcess *process)
 
 gboolean postern_template_process_fork(PosternTemplateProcess *process, guint64 number, int socket)
 {
-    PosternPacket packet = {.kind = POSTERN_PACKET_FORK, .id = number};
-    return process->control >= 0 && postern_packet_send(process->control, &packet, &socket, 1, NULL) == 1;
+    const PosternPacket packet = {
+        .kind = POSTERN_PACKET_FORK, .id = number, .descriptors = {socket}, .descriptor_count = 1};
+    return process->control >= 0 && postern_packet_send(process->control, &packet, NULL) == 1;
 }
 
 gboolean postern_template_process_is_dead(const PosternTemplateProcess *process)

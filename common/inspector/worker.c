@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -16,6 +17,7 @@
 #include "inspector_client/packet.h"
 
 #define SOCKET 3
+#define LINKS_OF_EMPTY_DIRECTORY 2
 #define SEND_TRIES 200
 #define SEND_PAUSE_MS 25
 
@@ -58,10 +60,10 @@ static gboolean become_worker(const PosternWorkerOptions *options, gboolean *ret
 }
 
 /* The kernel may have no room for a packet or its descriptors just now; that passes. */
-static gboolean send_packet(const PosternPacket *packet, const int *descriptors, guint count)
+static gboolean send_packet(const PosternPacket *packet)
 {
     for (guint i = 0; i < SEND_TRIES; i++) {
-        int sent = postern_packet_send(SOCKET, packet, descriptors, count, NULL);
+        int sent = postern_packet_send(SOCKET, packet, NULL);
         if (sent != 0)
             return sent > 0;
         (void)poll(NULL, 0, SEND_PAUSE_MS);
@@ -73,7 +75,7 @@ static gboolean send_failure(guint64 id, PosternFailure failure, const char *tex
 {
     PosternPacket packet = {.kind = POSTERN_PACKET_FAILURE, .id = id, .failure = failure};
     postern_packet_set_text(&packet, text);
-    return send_packet(&packet, NULL, 0);
+    return send_packet(&packet);
 }
 
 static gboolean send_response(guint64 id, const PosternResponse *response)
@@ -82,75 +84,79 @@ static gboolean send_response(guint64 id, const PosternResponse *response)
     g_autoptr(GBytes) octets = postern_response_serialise(response);
     if (g_bytes_get_size(octets) > POSTERN_INSPECTOR_RESPONSE_MAX_OCTETS)
         return send_failure(id, POSTERN_FAILURE_INVALID, "the findings are too large");
-    int descriptor = postern_sealed_memfd_new("postern-response", octets, &error);
-    if (descriptor < 0)
+    g_auto(PosternPacket) packet = {.kind = POSTERN_PACKET_RESPONSE, .id = id};
+    if (!postern_packet_set_content(&packet, octets, NULL, &error))
         return send_failure(id, POSTERN_FAILURE_UNAVAILABLE, error->message);
-    PosternPacket packet = {.kind = POSTERN_PACKET_RESPONSE, .id = id};
-    gboolean sent = send_packet(&packet, &descriptor, 1);
-    close(descriptor);
-    return sent;
+    return send_packet(&packet);
 }
 
-/* Takes the descriptors. */
-static PosternResponse *inspect(const PosternStageResources *resources, int *descriptors, guint count,
-                                GError **error)
+static PosternResponse *inspect(const PosternStageResources *resources, PosternPacket *packet, GError **error)
 {
     g_autoptr(PosternMessage) message = NULL;
     g_autoptr(PosternRequest) request = NULL;
-    if (count == 0) {
-        g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "a request without content");
-        return NULL;
-    }
-    g_autoptr(GBytes) octets =
-        postern_sealed_memfd_read(descriptors[0], POSTERN_INSPECTOR_REQUEST_MAX_OCTETS, error);
-    if (count > 1) {
-        message = postern_message_from_descriptor(descriptors[1], POSTERN_MESSAGE_MAX_OCTETS,
-                                                  octets != NULL ? error : NULL);
-    }
-    if (octets == NULL || (count > 1 && message == NULL))
+    g_autoptr(GBytes) octets = postern_packet_content(packet, POSTERN_INSPECTOR_REQUEST_MAX_OCTETS, error);
+    if (octets == NULL || !postern_packet_message(packet, &message, error))
         return NULL;
     request = postern_request_parse(octets, error);
     return request != NULL ? postern_stage_run(resources, request, message, error) : NULL;
 }
 
-/* Whatever keeps /tmp tidy may have taken it: a new worker gets a new one. */
-static gboolean has_its_directory(const PosternWorkerOptions *options)
+/*
+ * Removes what libclamav left of the message: it keeps its files in folders, and one that is left counts
+ * among the links of ours where the file system counts them; where it does not, all is looked through. FALSE:
+ * whatever keeps /tmp tidy has taken our directory, and a new worker gets a new one.
+ */
+static gboolean tidy(const PosternWorkerOptions *options)
 {
-    return options->directory == NULL || access(options->directory, R_OK | W_OK | X_OK) == 0;
+    struct stat status;
+    if (options->directory == NULL)
+        return TRUE;
+    if (stat(options->directory, &status) != 0 || (status.st_mode & S_IRWXU) != S_IRWXU)
+        return FALSE;
+    if (status.st_nlink != LINKS_OF_EMPTY_DIRECTORY)
+        postern_directory_remove(options->directory, FALSE);
+    return TRUE;
 }
 
-static gboolean serve_one(const PosternWorkerOptions *options)
+/* The pool ends what takes too long; the limit on processor time holds where the pool does not. It is set
+ * anew at most once a second: no more of it than of the clock can have been used in between. */
+static gboolean allow_processor_time(const PosternWorkerOptions *options, gint64 *allowed_at)
+{
+    gint64 now = g_get_monotonic_time();
+    if (*allowed_at != 0 && now - *allowed_at < G_USEC_PER_SEC)
+        return TRUE;
+    *allowed_at = now;
+    return postern_sandbox_allow_processor_time(options->scan_timeout_ms / 1000 + 2);
+}
+
+static gboolean serve_one(const PosternWorkerOptions *options, gint64 *allowed_at)
 {
     const PosternStageResources resources = {
         .role = options->role, .engines = options->engines, .temporary_directory = options->directory};
-    int descriptors[POSTERN_PACKET_DESCRIPTORS_MAX];
-    guint count = 0;
-    PosternPacket packet;
+    g_auto(PosternPacket) packet = {0};
     g_autoptr(GError) error = NULL;
-    if (postern_packet_receive(SOCKET, &packet, descriptors, &count, NULL) != 1)
+    if (postern_packet_receive(SOCKET, &packet, NULL) != 1)
         return FALSE;
-    if (packet.kind != POSTERN_PACKET_REQUEST ||
-        !postern_sandbox_allow_processor_time(options->scan_timeout_ms / 1000 + 1))
+    if (packet.kind != POSTERN_PACKET_REQUEST || !allow_processor_time(options, allowed_at))
         return FALSE;
-    g_autoptr(PosternResponse) response = inspect(&resources, descriptors, count, &error);
+    g_autoptr(PosternResponse) response = inspect(&resources, &packet, &error);
     gboolean sent = response != NULL ? send_response(packet.id, response)
                                      : send_failure(packet.id, POSTERN_FAILURE_INVALID, error->message);
-    if (options->directory != NULL)
-        postern_directory_remove(options->directory, FALSE);
-    return sent && has_its_directory(options);
+    return tidy(options) && sent;
 }
 
 void postern_worker_run(const PosternWorkerOptions *options)
 {
     gboolean confined = FALSE;
+    gint64 allowed_at = 0;
     g_autoptr(GError) error = NULL;
     if (!become_worker(options, &confined, &error)) {
         send_failure(0, POSTERN_FAILURE_UNAVAILABLE, error->message);
         _exit(1);
     }
     PosternPacket ready = {.kind = POSTERN_PACKET_READY, .value = confined};
-    if (send_packet(&ready, NULL, 0)) {
-        while (serve_one(options)) {
+    if (send_packet(&ready)) {
+        while (serve_one(options, &allowed_at)) {
         }
     }
     _exit(0);

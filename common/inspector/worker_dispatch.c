@@ -49,7 +49,7 @@ static gboolean assign(PosternWorkerGroup *group, PosternWorkerProcess *worker, 
     gboolean scans = group->role == POSTERN_ROLE_SCAN;
     guint maximum_ms = group->role == POSTERN_ROLE_LIGHT ? POSTERN_INSPECTOR_LIGHT_TIMEOUT_MS
                                                          : pool->configuration->inspector.scan_timeout_ms;
-    if (!postern_worker_process_send(worker, ++pool->last_number, job->descriptors, job->count))
+    if (!postern_worker_process_send(worker, ++pool->last_number, &job->packet))
         return FALSE;
     postern_job_run(job, worker, maximum_ms, scans ? POSTERN_INSPECTOR_SLOW_MS : 0);
     if (scans)

@@ -249,11 +249,10 @@ static void on_worker_ready(PosternWorkerProcess *worker, gboolean confined, gpo
     postern_worker_pool_dispatch(group);
 }
 
-static void on_worker_answered(PosternWorkerProcess *worker, const PosternPacket *packet, int descriptor,
-                               gpointer user_data)
+static void on_worker_answered(PosternWorkerProcess *worker, PosternPacket *packet, gpointer user_data)
 {
     PosternWorkerGroup *group = user_data;
-    postern_worker_pool_answer(group->pool, worker->job, packet, descriptor);
+    postern_worker_pool_answer(group->pool, worker->job, packet);
     if (worker->leaving || worker->requests >= roles[group->role].requests_max)
         postern_worker_group_drop_worker(group, worker);
     else if (worker->spare)

@@ -43,9 +43,9 @@ void postern_worker_pool_open(PosternWorkerPool *pool);
 void postern_worker_pool_close(PosternWorkerPool *pool);
 /* worker_dispatch.c: gives waiting requests of the group to its idle workers. */
 void postern_worker_pool_dispatch(PosternWorkerGroup *group);
-/* The worker has answered job, or is dead; job is freed, or waits again. */
-void postern_worker_pool_answer(PosternWorkerPool *pool, PosternJob *job, const PosternPacket *packet,
-                                int descriptor);
+/* The worker has answered job with packet, whose content is taken, or is dead; job is freed, or waits again.
+ */
+void postern_worker_pool_answer(PosternWorkerPool *pool, PosternJob *job, PosternPacket *packet);
 void postern_worker_pool_job_lost(PosternWorkerPool *pool, PosternJob *job, gboolean crashed);
 /* A timer of job, which is in a worker, has run off. */
 void postern_worker_pool_job_timer(PosternWorkerPool *pool, PosternJob *job);

@@ -29,14 +29,12 @@ void postern_worker_pool_job_fail(PosternWorkerPool *pool, PosternJob *job, Post
     job_end(pool, job);
 }
 
-static void refuse(PosternConnection *connection, const PosternPacket *request, const int *descriptors,
-                   guint count, PosternFailure failure, const char *text)
+static void refuse(PosternConnection *connection, const PosternPacket *request, PosternFailure failure,
+                   const char *text)
 {
     PosternPacket packet = {.kind = POSTERN_PACKET_FAILURE, .id = request->id, .failure = failure};
     postern_packet_set_text(&packet, text);
-    for (guint i = 0; i < count; i++)
-        close(descriptors[i]);
-    postern_connection_send(connection, &packet, -1);
+    postern_connection_send(connection, &packet);
 }
 
 static guint connections_of(const PosternWorkerPool *pool, guint user)
@@ -52,8 +50,7 @@ static void set_connections_of(PosternWorkerPool *pool, guint user, guint connec
         g_hash_table_insert(pool->users, GUINT_TO_POINTER(user), GUINT_TO_POINTER(connections));
 }
 
-static void on_request(PosternConnection *connection, const PosternPacket *packet, const int *descriptors,
-                       guint count, gpointer user_data)
+static void on_request(PosternConnection *connection, PosternPacket *packet, gpointer user_data)
 {
     PosternWorkerPool *pool = user_data;
     PosternWorkerGroup *group = pool->groups[packet->role];
@@ -61,23 +58,23 @@ static void on_request(PosternConnection *connection, const PosternPacket *packe
     const char *reason = NULL;
     guint user = postern_connection_user(connection);
     if (!postern_worker_group_is_wanted(group, &reason)) {
-        refuse(connection, packet, descriptors, count, POSTERN_FAILURE_INVALID, reason);
+        refuse(connection, packet, POSTERN_FAILURE_INVALID, reason);
         return;
     }
     if (unavailable != NULL) {
-        refuse(connection, packet, descriptors, count, POSTERN_FAILURE_UNAVAILABLE, unavailable);
+        refuse(connection, packet, POSTERN_FAILURE_UNAVAILABLE, unavailable);
         return;
     }
     gint64 now = g_get_monotonic_time();
     const PosternAccountKey key = {.user = user, .client = packet->value};
     PosternAccount *account = postern_accounts_get(pool->accounts, &key, now);
     if (postern_account_is_paused(account, now)) {
-        refuse(connection, packet, descriptors, count, POSTERN_FAILURE_CRASHED,
+        refuse(connection, packet, POSTERN_FAILURE_CRASHED,
                "too many requests for this client crashed a worker; it must pause");
         return;
     }
     guint timeout_ms = pool->configuration->inspector.scan_timeout_ms;
-    PosternJob *job = postern_job_new(connection, account, packet, descriptors, count, timeout_ms);
+    PosternJob *job = postern_job_new(connection, account, packet, timeout_ms);
     gboolean heavy = group->role == POSTERN_ROLE_SCAN && postern_account_is_heavy(account, now);
     guint maximum =
         heavy ? POSTERN_INSPECTOR_HEAVY_WAITING_MAX * postern_worker_group_workers(group) : G_MAXUINT;
@@ -133,16 +130,12 @@ static void on_job_timer(evutil_socket_t descriptor, short what, void *data)
     postern_worker_pool_job_fail(group->pool, job, POSTERN_FAILURE_TIMEOUT, why);
 }
 
-void postern_worker_pool_answer(PosternWorkerPool *pool, PosternJob *job, const PosternPacket *packet,
-                                int descriptor)
+void postern_worker_pool_answer(PosternWorkerPool *pool, PosternJob *job, PosternPacket *packet)
 {
-    PosternPacket answer = *packet;
-    answer.id = job->id;
+    packet->id = job->packet.id;
     postern_job_leave(job);
     if (job->connection != NULL)
-        postern_connection_send(job->connection, &answer, descriptor);
-    else if (descriptor >= 0)
-        close(descriptor);
+        postern_connection_send(job->connection, packet);
     job_end(pool, job);
 }
 
@@ -185,7 +178,7 @@ static void tell(const PosternWorkerPool *pool, PosternConnection *connection)
 {
     PosternPacket packet = {.kind = POSTERN_PACKET_READY, .value = pool->ready};
     postern_packet_set_text(&packet, pool->not_ready);
-    postern_connection_send(connection, &packet, -1);
+    postern_connection_send(connection, &packet);
 }
 
 static void tell_all(PosternWorkerPool *pool, gboolean ready, const char *reason)

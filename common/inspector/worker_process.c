@@ -9,11 +9,10 @@
 #include "base/limits.h"
 
 /* An answer that is not to the request under way is a worker that is no longer ours. */
-static gboolean is_answer(const PosternWorkerProcess *worker, const PosternPacket *packet, guint count)
+static gboolean is_answer(const PosternWorkerProcess *worker, const PosternPacket *packet)
 {
     return worker->state == POSTERN_WORKER_BUSY && packet->id == worker->request &&
-           ((packet->kind == POSTERN_PACKET_RESPONSE && count == 1) ||
-            (packet->kind == POSTERN_PACKET_FAILURE && count == 0));
+           (packet->kind == POSTERN_PACKET_RESPONSE || packet->kind == POSTERN_PACKET_FAILURE);
 }
 
 static void set_idle(PosternWorkerProcess *worker)
@@ -26,24 +25,21 @@ static void on_readable(evutil_socket_t socket, short what, void *data)
 {
     (void)what;
     PosternWorkerProcess *worker = data;
-    PosternPacket packet;
-    int descriptors[POSTERN_PACKET_DESCRIPTORS_MAX];
-    guint count = 0;
-    int received = postern_packet_receive(socket, &packet, descriptors, &count, NULL);
+    g_auto(PosternPacket) packet = {0};
+    int received = postern_packet_receive(socket, &packet, NULL);
     if (received == 0)
         return;
-    if (received > 0 && is_answer(worker, &packet, count)) {
+    if (received > 0 && is_answer(worker, &packet)) {
         set_idle(worker);
-        worker->calls->answered(worker, &packet, count > 0 ? descriptors[0] : -1, worker->user_data);
+        worker->calls->answered(worker, &packet, worker->user_data);
         return;
     }
-    gboolean starting = received > 0 && worker->state == POSTERN_WORKER_STARTING && count == 0;
+    gboolean starting = received > 0 && worker->state == POSTERN_WORKER_STARTING;
     if (starting && packet.kind == POSTERN_PACKET_READY) {
         set_idle(worker);
         worker->calls->ready(worker, packet.value != 0, worker->user_data);
         return;
     }
-    postern_packet_close(descriptors, &count);
     worker->calls->ended(worker, starting && packet.text[0] != '\0' ? packet.text : NULL, worker->user_data);
 }
 
@@ -83,14 +79,16 @@ void postern_worker_process_adopt(PosternWorkerProcess *worker, GPid process, in
         postern_worker_process_yield(worker);
 }
 
-gint64 postern_worker_process_used(const PosternWorkerProcess *worker)
+gint64 postern_worker_process_used(PosternWorkerProcess *worker)
 {
     clockid_t clock;
     struct timespec time;
     if (worker->process == 0 || clock_getcpuclockid(worker->process, &clock) != 0 ||
         clock_gettime(clock, &time) != 0)
-        return -1;
-    return (gint64)time.tv_sec * G_USEC_PER_SEC + time.tv_nsec / 1000;
+        return G_MAXINT64;
+    gint64 before = worker->used;
+    worker->used = (gint64)time.tv_sec * G_USEC_PER_SEC + time.tv_nsec / 1000;
+    return worker->used - before;
 }
 
 void postern_worker_process_yield(PosternWorkerProcess *worker)
@@ -100,11 +98,12 @@ void postern_worker_process_yield(PosternWorkerProcess *worker)
         (void)setpriority(PRIO_PROCESS, (id_t)worker->process, POSTERN_INSPECTOR_HEAVY_NICE);
 }
 
-gboolean postern_worker_process_send(PosternWorkerProcess *worker, guint64 request, const int *descriptors,
-                                     guint count)
+gboolean postern_worker_process_send(PosternWorkerProcess *worker, guint64 request,
+                                     const PosternPacket *packet)
 {
-    PosternPacket packet = {.kind = POSTERN_PACKET_REQUEST, .id = request};
-    if (postern_packet_send(worker->socket, &packet, descriptors, count, NULL) != 1)
+    PosternPacket renumbered = *packet;
+    renumbered.id = request;
+    if (postern_packet_send(worker->socket, &renumbered, NULL) != 1)
         return FALSE;
     worker->state = POSTERN_WORKER_BUSY;
     worker->request = request;

@@ -20,9 +20,8 @@ typedef struct PosternWorkerProcess PosternWorkerProcess;
 typedef struct {
     /* It has proved itself; confined: the kernel's Landlock keeps it from files. */
     void (*ready)(PosternWorkerProcess *worker, gboolean confined, gpointer user_data);
-    /* The answer to the request under way; descriptor (-1: none) is the callee's. It is IDLE now. */
-    void (*answered)(PosternWorkerProcess *worker, const PosternPacket *packet, int descriptor,
-                     gpointer user_data);
+    /* The answer to the request under way, whose content the callee may take. It is IDLE now. */
+    void (*answered)(PosternWorkerProcess *worker, PosternPacket *packet, gpointer user_data);
     /* It has died, or broke the protocol; text, if it said why, or NULL. The callee frees it. */
     void (*ended)(PosternWorkerProcess *worker, const char *text, gpointer user_data);
 } PosternWorkerCalls;
@@ -31,6 +30,7 @@ struct PosternWorkerProcess {
     guint64 number;            /* in FORK and FORKED */
     gpointer template_process; /* its maker, never followed here */
     GPid process;              /* 0: not known yet */
+    gint64 used;               /* processor time, when last asked */
     PosternWorkerState state;
     gboolean leaving;  /* gets no more requests */
     gboolean spare;    /* not for all clients (inspector/worker_dispatch.c) */
@@ -55,12 +55,12 @@ void postern_worker_process_free(PosternWorkerProcess *worker);
 /* The template has told of it; descriptor is taken. */
 void postern_worker_process_adopt(PosternWorkerProcess *worker, GPid process, int descriptor);
 
-/* The processor time that it has used, in microseconds; -1: not known. */
-gint64 postern_worker_process_used(const PosternWorkerProcess *worker);
+/* The processor time that it has used since this was last asked, in microseconds; G_MAXINT64: not known. */
+gint64 postern_worker_process_used(PosternWorkerProcess *worker);
 
 /* From now on it runs behind all others, and cannot be had back. */
 void postern_worker_process_yield(PosternWorkerProcess *worker);
 
-/* Gives it a request; the descriptors stay the caller's. FALSE: it is gone. */
-gboolean postern_worker_process_send(PosternWorkerProcess *worker, guint64 request, const int *descriptors,
-                                     guint count);
+/* Gives it what goes with packet, which stays the caller's, as request. FALSE: it is gone. */
+gboolean postern_worker_process_send(PosternWorkerProcess *worker, guint64 request,
+                                     const PosternPacket *packet);

@@ -47,10 +47,7 @@ struct PosternInspectorCall {
     guint64 id;
     CallState state;
     guint sendings;
-    int content;
-    PosternMessage *message;
-    guint64 mail_client; /* whose mail it is */
-    PosternRole role;
+    PosternPacket packet;
     gint64 deadline; /* monotonic */
     struct event *timer;
     GError *error;
@@ -64,10 +61,8 @@ static void call_free(gpointer data)
     if (call->state == CALL_WAITING)
         g_queue_remove(&call->client->waiting, call);
     g_clear_pointer(&call->timer, event_free);
-    g_clear_pointer(&call->message, postern_message_unref);
     g_clear_error(&call->error);
-    if (call->content >= 0)
-        close(call->content);
+    postern_packet_clear(&call->packet);
     g_free(call);
 }
 
@@ -212,34 +207,29 @@ static void greet(PosternInspectorClient *client, const PosternPacket *packet)
     flush(client);
 }
 
-/* One answer; the client may be gone when this returns. Takes the descriptors. */
-static void answer(PosternInspectorClient *client, const PosternPacket *packet, int *descriptors, guint count)
+/* One answer; the client may be gone when this returns. */
+static void answer(PosternInspectorClient *client, PosternPacket *packet)
 {
-    if (packet->kind == POSTERN_PACKET_READY && count == 0) {
+    if (packet->kind == POSTERN_PACKET_READY) {
         greet(client, packet);
         return;
     }
     PosternInspectorCall *call = g_hash_table_lookup(client->calls, &packet->id);
-    gboolean response = packet->kind == POSTERN_PACKET_RESPONSE && count == 1;
-    gboolean failure = packet->kind == POSTERN_PACKET_FAILURE && count == 0;
-    if (packet->id > client->last_id || (!response && !failure)) {
-        postern_packet_close(descriptors, &count);
+    gboolean failure = packet->kind == POSTERN_PACKET_FAILURE;
+    if (packet->id > client->last_id || (packet->kind != POSTERN_PACKET_RESPONSE && !failure)) {
         disconnect(client);
         return;
     }
     client->pause_ms = PAUSE_FIRST_MS;
-    if (call == NULL || call->state != CALL_SENT) {
-        postern_packet_close(descriptors, &count);
+    if (call == NULL || call->state != CALL_SENT)
         return;
-    }
     if (failure) {
         call_finish(call, NULL, failure_error(packet));
         return;
     }
     GError *error = NULL;
     PosternResponse *parsed = NULL;
-    g_autoptr(GBytes) octets =
-        postern_sealed_memfd_read(descriptors[0], POSTERN_INSPECTOR_RESPONSE_MAX_OCTETS, &error);
+    g_autoptr(GBytes) octets = postern_packet_content(packet, POSTERN_INSPECTOR_RESPONSE_MAX_OCTETS, &error);
     if (octets != NULL)
         parsed = postern_response_parse(octets, &error);
     call_finish(call, parsed, error);
@@ -250,14 +240,12 @@ static void on_readable(evutil_socket_t descriptor, short what, void *data)
 {
     (void)what;
     PosternInspectorClient *client = data;
-    PosternPacket packet;
-    int descriptors[POSTERN_PACKET_DESCRIPTORS_MAX];
-    guint count = 0;
-    int received = postern_packet_receive(descriptor, &packet, descriptors, &count, NULL);
+    g_auto(PosternPacket) packet = {0};
+    int received = postern_packet_receive(descriptor, &packet, NULL);
     if (received < 0)
         disconnect(client);
     else if (received > 0)
-        answer(client, &packet, descriptors, count);
+        answer(client, &packet);
 }
 
 static gboolean peer_is_trusted(int descriptor, GError **error)
@@ -331,16 +319,8 @@ static void connect_or_pause(PosternInspectorClient *client)
 static int send_call(PosternInspectorClient *client, PosternInspectorCall *call)
 {
     gint64 left_ms = MAX(1, (call->deadline - g_get_monotonic_time()) / 1000);
-    PosternPacket packet = {.kind = POSTERN_PACKET_REQUEST,
-                            .id = call->id,
-                            .value = call->mail_client,
-                            .role = call->role,
-                            .deadline_ms = (guint32)MIN(left_ms, G_MAXUINT32)};
-    int descriptors[POSTERN_PACKET_DESCRIPTORS_MAX] = {call->content, -1};
-    guint count = 1;
-    if (call->message != NULL)
-        descriptors[count++] = postern_message_descriptor(call->message);
-    return postern_packet_send(client->socket, &packet, descriptors, count, NULL);
+    call->packet.deadline_ms = (guint32)MIN(left_ms, G_MAXUINT32);
+    return postern_packet_send(client->socket, &call->packet, NULL);
 }
 
 static void flush(PosternInspectorClient *client)
@@ -429,16 +409,16 @@ PosternInspectorCall *postern_inspector_client_send(PosternInspectorClient *clie
     call->id = ++client->last_id;
     call->state = CALL_FAILED;
     call->deadline = g_get_monotonic_time() + (gint64)deadline_ms * 1000;
-    call->mail_client = postern_address_client_number(&request->envelope->client);
-    call->role = postern_stage_role(request->stage);
+    call->packet = (PosternPacket){.kind = POSTERN_PACKET_REQUEST,
+                                   .id = call->id,
+                                   .value = postern_address_client_number(&request->envelope->client),
+                                   .role = postern_stage_role(request->stage)};
     call->done = done;
     call->user_data = user_data;
-    call->message = message != NULL ? postern_message_ref(message) : NULL;
     call->timer = evtimer_new(client->loop, on_call_timer, call);
     evtimer_add(call->timer, &deadline);
     g_hash_table_insert(client->calls, &call->id, call);
-    call->content = postern_sealed_memfd_new("postern-request", octets, &error);
-    if (call->content < 0) {
+    if (!postern_packet_set_content(&call->packet, octets, message, &error)) {
         call_fail_later(call, error);
         return call;
     }

@@ -46,7 +46,7 @@ typedef void (*PosternInspectorDone)(PosternResponse *response, const GError *er
 
 typedef struct PosternInspectorCall PosternInspectorCall;
 
-/* Sends request (only read during the call) and message (sealed; a reference is taken; NULL: none). */
+/* Sends request (only read during the call) and message (sealed; NULL: none). */
 PosternInspectorCall *postern_inspector_client_send(PosternInspectorClient *client,
                                                     const PosternRequest *request, PosternMessage *message,
                                                     guint deadline_ms, PosternInspectorDone done,

@@ -11,9 +11,10 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/limits.h"
 
 /* Changes with every change of PosternPacket or of what its descriptors hold. */
-#define PACKET_MAGIC 0x50537404u
+#define PACKET_MAGIC 0x50537405u
 #define CONTENT_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 typedef union {
@@ -48,15 +49,122 @@ void postern_packet_set_text(PosternPacket *packet, const char *text)
             *octet = '?';
 }
 
-int postern_packet_send(int socket, const PosternPacket *packet, const int *descriptors, guint count,
-                        GError **error)
+void postern_packet_clear(PosternPacket *packet)
 {
-    g_return_val_if_fail(count <= POSTERN_PACKET_DESCRIPTORS_MAX, -1);
+    g_clear_pointer(&packet->octets, g_bytes_unref);
+    for (guint i = 0; i < packet->descriptor_count; i++)
+        close(packet->descriptors[i]);
+    packet->descriptor_count = 0;
+}
+
+PosternPacket postern_packet_steal(PosternPacket *packet)
+{
+    PosternPacket taken = *packet;
+    packet->octets = NULL;
+    packet->descriptor_count = 0;
+    return taken;
+}
+
+int postern_packet_take_descriptor(PosternPacket *packet)
+{
+    int descriptor = packet->descriptors[0];
+    packet->descriptor_count--;
+    memmove(packet->descriptors, packet->descriptors + 1,
+            packet->descriptor_count * sizeof *packet->descriptors);
+    return descriptor;
+}
+
+static gboolean add_descriptor(PosternPacket *packet, int descriptor)
+{
+    if (descriptor >= 0)
+        packet->descriptors[packet->descriptor_count++] = descriptor;
+    return descriptor >= 0;
+}
+
+/* An empty message, too, for no octets of it can stand in the packet. */
+static gboolean add_memfd_of(PosternPacket *packet, PosternMessage *message, GError **error)
+{
+    g_autoptr(GBytes) nothing = g_bytes_new_static("", 0);
+    int held = postern_message_descriptor(message);
+    int descriptor = held >= 0 ? fcntl(held, F_DUPFD_CLOEXEC, 0)
+                               : postern_sealed_memfd_new("postern-message", nothing, error);
+    if (held >= 0 && descriptor < 0)
+        postern_error_set_system(error, errno, "passing a message on");
+    return add_descriptor(packet, descriptor);
+}
+
+gboolean postern_packet_set_content(PosternPacket *packet, GBytes *content, PosternMessage *message,
+                                    GError **error)
+{
+    gsize length = 0, message_length = 0;
+    const guint8 *octets = g_bytes_get_data(content, &length);
+    gboolean few = message != NULL && postern_message_descriptor(message) < 0;
+    const char *message_octets = few ? postern_message_octets(message, &message_length, error) : NULL;
+    if (few && message_octets == NULL)
+        return FALSE;
+    packet->has_message = message != NULL;
+    if (length > 0 && length <= POSTERN_PACKET_CONTENT_MAX_OCTETS)
+        packet->content_octets = (guint32)length;
+    else if (!add_descriptor(packet, postern_sealed_memfd_new("postern-content", content, error)))
+        return FALSE;
+    if (message != NULL && message_length == 0 && !add_memfd_of(packet, message, error))
+        return FALSE;
+    if (message_length == 0) {
+        packet->octets = packet->content_octets > 0 ? g_bytes_ref(content) : NULL;
+        return TRUE;
+    }
+    GByteArray *both = g_byte_array_sized_new((guint)(packet->content_octets + message_length));
+    g_byte_array_append(both, octets, packet->content_octets);
+    g_byte_array_append(both, (const guint8 *)message_octets, (guint)message_length);
+    packet->octets = g_byte_array_free_to_bytes(both);
+    return TRUE;
+}
+
+static gsize octets_with(const PosternPacket *packet)
+{
+    return packet->octets != NULL ? g_bytes_get_size(packet->octets) : 0;
+}
+
+/* The message stands behind the content, in the packet. */
+static gboolean message_is_inside(const PosternPacket *packet)
+{
+    return packet->has_message != 0 && octets_with(packet) > packet->content_octets;
+}
+
+GBytes *postern_packet_content(PosternPacket *packet, gsize maximum, GError **error)
+{
+    if (packet->content_octets > 0)
+        return g_bytes_new_from_bytes(packet->octets, 0, packet->content_octets);
+    return postern_sealed_memfd_read(postern_packet_take_descriptor(packet), maximum, error);
+}
+
+gboolean postern_packet_message(PosternPacket *packet, PosternMessage **ret_message, GError **error)
+{
+    *ret_message = NULL;
+    if (packet->has_message == 0)
+        return TRUE;
+    if (message_is_inside(packet)) {
+        g_autoptr(GBytes) octets = g_bytes_new_from_bytes(packet->octets, packet->content_octets,
+                                                          octets_with(packet) - packet->content_octets);
+        *ret_message = postern_message_from_octets(octets);
+        return TRUE;
+    }
+    *ret_message = postern_message_from_descriptor(postern_packet_take_descriptor(packet),
+                                                   POSTERN_MESSAGE_MAX_OCTETS, error);
+    return *ret_message != NULL;
+}
+
+int postern_packet_send(int socket, const PosternPacket *packet, GError **error)
+{
     PosternPacket copy = *packet;
     copy.magic = PACKET_MAGIC;
     PacketControl control = {0};
-    struct iovec part = {.iov_base = &copy, .iov_len = sizeof copy};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    guint count = packet->descriptor_count;
+    gsize length = octets_with(packet);
+    gconstpointer octets = length > 0 ? g_bytes_get_data(packet->octets, NULL) : NULL;
+    struct iovec parts[] = {{.iov_base = &copy, .iov_len = POSTERN_PACKET_HEAD_OCTETS},
+                            {.iov_base = (gpointer)(guintptr)octets, .iov_len = length}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = length > 0 ? 2 : 1};
     if (count > 0) {
         message.msg_control = control.octets;
         message.msg_controllen = CMSG_SPACE(sizeof(int) * count);
@@ -64,7 +172,7 @@ int postern_packet_send(int socket, const PosternPacket *packet, const int *desc
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
         header->cmsg_len = CMSG_LEN(sizeof(int) * count);
-        memcpy(CMSG_DATA(header), descriptors, sizeof(int) * count);
+        memcpy(CMSG_DATA(header), packet->descriptors, sizeof(int) * count);
     }
     for (;;) {
         if (sendmsg(socket, &message, MSG_NOSIGNAL) >= 0)
@@ -81,10 +189,9 @@ int postern_packet_send(int socket, const PosternPacket *packet, const int *desc
 }
 
 /* Takes the descriptors out of message; those over the maximum are closed. TRUE: there were none over it. */
-static gboolean take_descriptors(struct msghdr *message, int *descriptors, guint *ret_count)
+static gboolean take_descriptors(struct msghdr *message, PosternPacket *packet)
 {
     gboolean fits = (message->msg_flags & MSG_CTRUNC) == 0;
-    guint count = 0;
     for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header != NULL;
          header = CMSG_NXTHDR(message, header)) {
         if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
@@ -93,19 +200,34 @@ static gboolean take_descriptors(struct msghdr *message, int *descriptors, guint
         for (gsize i = 0; i < present; i++) {
             int descriptor = -1;
             memcpy(&descriptor, CMSG_DATA(header) + i * sizeof(int), sizeof descriptor);
-            if (count < POSTERN_PACKET_DESCRIPTORS_MAX) {
-                descriptors[count++] = descriptor;
+            if (packet->descriptor_count < POSTERN_PACKET_DESCRIPTORS_MAX) {
+                packet->descriptors[packet->descriptor_count++] = descriptor;
             } else {
                 close(descriptor);
                 fits = FALSE;
             }
         }
     }
-    *ret_count = count;
     return fits;
 }
 
-static gboolean packet_is_valid(const PosternPacket *packet)
+/* What goes with it is what its kind has, so that nobody need look again. */
+static gboolean is_complete(const PosternPacket *packet)
+{
+    guint descriptors = packet->kind == POSTERN_PACKET_FORK || packet->kind == POSTERN_PACKET_FORKED;
+    gboolean request = packet->kind == POSTERN_PACKET_REQUEST;
+    gsize room = 0;
+    if (request || packet->kind == POSTERN_PACKET_RESPONSE) {
+        descriptors += packet->content_octets == 0;
+        descriptors += packet->has_message != 0 && !message_is_inside(packet);
+        room = message_is_inside(packet) ? POSTERN_PACKET_OCTETS_MAX : packet->content_octets;
+    }
+    return packet->descriptor_count == descriptors && (packet->has_message == 0 || request) &&
+           packet->content_octets <= POSTERN_PACKET_CONTENT_MAX_OCTETS &&
+           octets_with(packet) >= packet->content_octets && octets_with(packet) <= room;
+}
+
+static gboolean is_valid(const PosternPacket *packet)
 {
     const char *end = memchr(packet->text, '\0', sizeof packet->text);
     if (packet->magic != PACKET_MAGIC || packet->kind < POSTERN_PACKET_REQUEST ||
@@ -114,7 +236,7 @@ static gboolean packet_is_valid(const PosternPacket *packet)
     for (const char *octet = packet->text; octet < end; octet++)
         if (*octet < 0x20 || *octet > 0x7e)
             return FALSE;
-    return TRUE;
+    return is_complete(packet);
 }
 
 /* The octets received, 0 where the peer is gone, -1 and errno. */
@@ -127,16 +249,18 @@ static gssize receive(int socket, struct msghdr *message)
     return length < 0 && errno == ECONNRESET ? 0 : length;
 }
 
-int postern_packet_receive(int socket, PosternPacket *packet, int descriptors[POSTERN_PACKET_DESCRIPTORS_MAX],
-                           guint *ret_count, GError **error)
+int postern_packet_receive(int socket, PosternPacket *packet, GError **error)
 {
+    char octets[POSTERN_PACKET_OCTETS_MAX];
     PacketControl control = {0};
-    struct iovec part = {.iov_base = packet, .iov_len = sizeof *packet};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
+    struct iovec parts[] = {{.iov_base = packet, .iov_len = POSTERN_PACKET_HEAD_OCTETS},
+                            {.iov_base = octets, .iov_len = sizeof octets}};
+    struct msghdr message = {.msg_iov = parts,
+                             .msg_iovlen = G_N_ELEMENTS(parts),
                              .msg_control = control.octets,
                              .msg_controllen = sizeof control.octets};
-    *ret_count = 0;
+    packet->octets = NULL;
+    packet->descriptor_count = 0;
     gssize length = receive(socket, &message);
     if (length < 0 && errno == EAGAIN)
         return 0;
@@ -144,10 +268,13 @@ int postern_packet_receive(int socket, PosternPacket *packet, int descriptors[PO
         postern_error_set_system(error, errno, "receiving from the inspector's socket");
         return -1;
     }
-    gboolean fits = take_descriptors(&message, descriptors, ret_count);
-    if (length == sizeof *packet && (message.msg_flags & MSG_TRUNC) == 0 && fits && packet_is_valid(packet))
+    gboolean fits = take_descriptors(&message, packet);
+    if (length > (gssize)POSTERN_PACKET_HEAD_OCTETS)
+        packet->octets = g_bytes_new(octets, (gsize)length - POSTERN_PACKET_HEAD_OCTETS);
+    if (length >= (gssize)POSTERN_PACKET_HEAD_OCTETS && (message.msg_flags & MSG_TRUNC) == 0 && fits &&
+        is_valid(packet))
         return 1;
-    postern_packet_close(descriptors, ret_count);
+    postern_packet_clear(packet);
     if (length == 0) {
         g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE,
                             "the other side of the socket is gone");
@@ -156,15 +283,6 @@ int postern_packet_receive(int socket, PosternPacket *packet, int descriptors[PO
                             "a packet that is not of this version of the inspector's protocol");
     }
     return -1;
-}
-
-void postern_packet_close(int *descriptors, guint *count)
-{
-    for (guint i = 0; i < *count; i++) {
-        close(descriptors[i]);
-        descriptors[i] = -1;
-    }
-    *count = 0;
 }
 
 static gboolean write_all(int descriptor, const char *octets, gsize length)

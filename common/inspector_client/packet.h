@@ -1,12 +1,16 @@
 /*
  * Packets on the inspector's socket (SOCK_SEQPACKET, local machine only, host byte order).
  *
- * REQUEST: descriptors [content memfd, message memfd or none]. RESPONSE: [content memfd]. FAILURE: none; text
- * says why no response can be given. Each answer carries the id of its request.
+ * A REQUEST has content and may have a message, a RESPONSE has content: what is small stands in the packet,
+ * what is not in a sealed memfd beside it (a packet holds at most about 212 kB). FAILURE: text says why no
+ * response can be given. Each answer carries the id of its request.
  */
 #pragma once
 
 #include <glib.h>
+#include <stddef.h>
+
+#include "mail/message.h"
 
 typedef enum {
     POSTERN_PACKET_REQUEST = 1,
@@ -52,34 +56,60 @@ typedef struct {
     guint32 kind;
     guint64 id;
     guint32 failure;
-    guint32 deadline_ms; /* REQUEST: how long the client will wait; 0: the inspector's own deadline */
-    guint64 value;       /* REQUEST: whose mail it is, for the account of its work (mail/envelope.h,
-                            postern_address_client_number()); FORKED: the worker's process id; READY of the
-                            template: its signatures, or keys */
-    guint32 role;        /* REQUEST: a PosternRole, for the pool reads no request */
+    guint32 deadline_ms;    /* REQUEST: how long the client will wait; 0: the inspector's own deadline */
+    guint64 value;          /* REQUEST: whose mail it is, for the account of its work (mail/envelope.h,
+                               postern_address_client_number()); FORKED: the worker's process id; READY of the
+                               template: its signatures, or keys */
+    guint32 role;           /* REQUEST: a PosternRole, for the pool reads no request */
+    guint32 content_octets; /* of the octets below, those of the content; 0: it is in the first descriptor */
+    guint32 has_message;    /* REQUEST: the rest of the octets, or of the descriptors, is a message */
     char text[POSTERN_PACKET_TEXT_OCTETS]; /* printable ASCII, NUL-terminated */
+
+    /* What goes with it: */
+    GBytes *octets;                                  /* owned; at most POSTERN_PACKET_OCTETS_MAX; or NULL */
+    int descriptors[POSTERN_PACKET_DESCRIPTORS_MAX]; /* owned */
+    guint descriptor_count;
 } PosternPacket;
+
+/* Of a packet on the socket, without the octets that go with it. */
+#define POSTERN_PACKET_HEAD_OCTETS offsetof(PosternPacket, octets)
+
+/* Frees and closes what goes with packet. */
+void postern_packet_clear(PosternPacket *packet);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PosternPacket, postern_packet_clear)
+
+/* packet with all that goes with it, which packet no longer has. */
+PosternPacket postern_packet_steal(PosternPacket *packet);
+/* The first of its descriptors, which it no longer has; it must have one. */
+int postern_packet_take_descriptor(PosternPacket *packet);
 
 /* Sets packet's text, cut to fit; what is not printable ASCII becomes '?'. NULL is "". */
 void postern_packet_set_text(PosternPacket *packet, const char *text);
 
-/*
- * Sends packet with count descriptors, which stay the caller's. 1: sent; 0: no room now; -1: the peer is gone
- * (POSTERN_ERROR_UNAVAILABLE). Waits for room only where socket is a blocking one; so does the next function.
+/* Gives packet its content, and message (a reference is not kept; NULL: none), once. FALSE and error: no
+ * memfd can be had. */
+gboolean postern_packet_set_content(PosternPacket *packet, GBytes *content, PosternMessage *message,
+                                    GError **error);
+/* The content of a packet from a stranger; NULL and error where there is none, or it is over maximum octets.
  */
-int postern_packet_send(int socket, const PosternPacket *packet, const int *descriptors, guint count,
-                        GError **error);
+GBytes *postern_packet_content(PosternPacket *packet, gsize maximum, GError **error);
+/* After the content was taken: the message of a packet from a stranger into *ret_message, NULL: it has none.
+ * FALSE and error: what there is is no message of at most POSTERN_MESSAGE_MAX_OCTETS. */
+gboolean postern_packet_message(PosternPacket *packet, PosternMessage **ret_message, GError **error);
 
 /*
- * Receives one packet. 1: *packet and *ret_count descriptors (close-on-exec, the caller's). 0: none there
- * now. -1: the peer is gone (POSTERN_ERROR_UNAVAILABLE) or broke the protocol (POSTERN_ERROR_PROTOCOL);
- * descriptors that came with a bad packet are closed.
+ * Sends packet with what goes with it, which stays the caller's. 1: sent; 0: no room now; -1: the peer is
+ * gone (POSTERN_ERROR_UNAVAILABLE). Waits for room only where socket is a blocking one; so does the next
+ * function.
  */
-int postern_packet_receive(int socket, PosternPacket *packet, int descriptors[POSTERN_PACKET_DESCRIPTORS_MAX],
-                           guint *ret_count, GError **error);
+int postern_packet_send(int socket, const PosternPacket *packet, GError **error);
 
-/* Closes *count descriptors and sets *count to 0. */
-void postern_packet_close(int *descriptors, guint *count);
+/*
+ * Receives one packet. 1: *ret_packet, to be cleared, its descriptors close-on-exec. 0: none there now. -1:
+ * the peer is gone (POSTERN_ERROR_UNAVAILABLE) or broke the protocol (POSTERN_ERROR_PROTOCOL). *ret_packet is
+ * set in any case.
+ */
+int postern_packet_receive(int socket, PosternPacket *ret_packet, GError **error);
 
 /* A sealed memfd that holds octets; -1 and error. */
 int postern_sealed_memfd_new(const char *name, GBytes *octets, GError **error);

@@ -1,7 +1,6 @@
 /*
  * What an inspection is asked and what it answers, and how both travel between a program and
- * postern-inspector: a SOCK_SEQPACKET packet of fixed size, and the content in sealed memfds beside it
- * (a packet holds at most about 212 kB).
+ * postern-inspector (inspector_client/packet.h).
  */
 #pragma once
 
@@ -52,7 +51,7 @@ PosternResponse *postern_response_new(void);
 void postern_response_free(PosternResponse *response);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternResponse, postern_response_free)
 
-/* The octets that go into a memfd, and back: from a stranger, GVariant normal form and all bounds are
+/* The content of a packet, and back: from a stranger, GVariant normal form and all bounds are
  * checked. */
 GBytes *postern_request_serialise(const PosternRequest *request);
 PosternRequest *postern_request_parse(GBytes *octets, GError **error);

@@ -22,8 +22,10 @@ typedef enum {
 } Place;
 
 struct PosternMessage {
-    gint references; /* atomic */
-    int descriptor;
+    gint references;  /* atomic */
+    GByteArray *few;  /* the octets, at most POSTERN_MESSAGE_HEAP_MAX_OCTETS; NULL once they are more */
+    GBytes *borrowed; /* or the octets, of a packet; NULL */
+    int descriptor;   /* or the memfd that holds them; -1 */
     guint64 size;
     guint64 maximum;
     guint64 charged; /* octets taken out of budget */
@@ -36,62 +38,13 @@ struct PosternMessage {
     char *mapping;
 };
 
-static PosternMessage *message_new(int descriptor, guint64 maximum)
-{
-    PosternMessage *message = g_new0(PosternMessage, 1);
-
-    message->references = 1;
-    message->descriptor = descriptor;
-    message->maximum = maximum;
-    pthread_mutex_init(&message->mapping_lock, NULL);
-    return message;
-}
-
-PosternMessage *postern_message_new(guint64 maximum, PosternBudget *budget, GError **error)
-{
-    int descriptor = memfd_create("postern-message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-    if (descriptor < 0) {
-        postern_error_set_system(error, errno, "cannot make room for a message (memfd_create)");
-        return NULL;
-    }
-
-    PosternMessage *message = message_new(descriptor, MIN(maximum, (guint64)G_MAXINT64));
-
-    if (budget)
-        message->budget = postern_budget_ref(budget);
-    return message;
-}
-
-PosternMessage *postern_message_ref(PosternMessage *message)
-{
-    g_atomic_int_inc(&message->references);
-    return message;
-}
-
-void postern_message_unref(PosternMessage *message)
-{
-    if (!message || !g_atomic_int_dec_and_test(&message->references))
-        return;
-    if (message->mapping)
-        munmap(message->mapping, message->size);
-    close(message->descriptor);
-    if (message->budget) {
-        postern_budget_release(message->budget, message->charged);
-        postern_budget_unref(message->budget);
-    }
-    pthread_mutex_destroy(&message->mapping_lock);
-    g_free(message);
-}
-
 static void follow_header(PosternMessage *message, const char *octets, gsize length)
 {
     const char *end = octets + length;
-
     for (const char *at = octets; at < end && message->place != PLACE_AFTER_HEADER; at++) {
         if (message->place == PLACE_IN_LINE) {
             at = memchr(at, '\n', (gsize)(end - at));
-            if (!at)
+            if (at == NULL)
                 return;
             message->place = PLACE_LINE_START;
         } else if (*at == '\n') {
@@ -105,15 +58,69 @@ static void follow_header(PosternMessage *message, const char *octets, gsize len
     }
 }
 
+static PosternMessage *message_new(guint64 maximum)
+{
+    PosternMessage *message = g_new0(PosternMessage, 1);
+    message->references = 1;
+    message->descriptor = -1;
+    message->maximum = maximum;
+    pthread_mutex_init(&message->mapping_lock, NULL);
+    return message;
+}
+
+PosternMessage *postern_message_new(guint64 maximum, PosternBudget *budget, GError **error)
+{
+    (void)error;
+    PosternMessage *message = message_new(MIN(maximum, (guint64)G_MAXINT64));
+    message->few = g_byte_array_new();
+    if (budget != NULL)
+        message->budget = postern_budget_ref(budget);
+    return message;
+}
+
+PosternMessage *postern_message_from_octets(GBytes *octets)
+{
+    gsize length = 0;
+    const char *start = g_bytes_get_data(octets, &length);
+    PosternMessage *message = message_new(length);
+    message->borrowed = g_bytes_ref(octets);
+    message->sealed = TRUE;
+    follow_header(message, start, length);
+    message->size = length;
+    return message;
+}
+
+PosternMessage *postern_message_ref(PosternMessage *message)
+{
+    g_atomic_int_inc(&message->references);
+    return message;
+}
+
+void postern_message_unref(PosternMessage *message)
+{
+    if (message == NULL || !g_atomic_int_dec_and_test(&message->references))
+        return;
+    if (message->mapping != NULL)
+        munmap(message->mapping, message->size);
+    if (message->descriptor >= 0)
+        close(message->descriptor);
+    g_clear_pointer(&message->few, g_byte_array_unref);
+    g_clear_pointer(&message->borrowed, g_bytes_unref);
+    if (message->budget != NULL) {
+        postern_budget_release(message->budget, message->charged);
+        postern_budget_unref(message->budget);
+    }
+    pthread_mutex_destroy(&message->mapping_lock);
+    g_free(message);
+}
+
 /* Charges for octets in all: in steps, so that a message that grows seldom has to touch what all threads
  * share. */
 static gboolean charge(PosternMessage *message, guint64 octets, guint64 step, GError **error)
 {
-    if (!message->budget || octets <= message->charged)
+    if (message->budget == NULL || octets <= message->charged)
         return TRUE;
-
     guint64 in_steps = MIN((octets + step - 1) / step * step, message->maximum);
-
     for (guint64 wanted = in_steps;; wanted = octets) {
         if (postern_budget_reserve(message->budget, wanted - message->charged)) {
             message->charged = wanted;
@@ -132,7 +139,6 @@ static gboolean write_at(int descriptor, const char *octets, gsize length, guint
 {
     while (length > 0) {
         gssize written = pwrite(descriptor, octets, length, (off_t)offset);
-
         if (written < 0 && errno == EINTR)
             continue;
         if (written <= 0)
@@ -141,6 +147,32 @@ static gboolean write_at(int descriptor, const char *octets, gsize length, guint
         length -= (gsize)written;
         offset += (guint64)written;
     }
+    return TRUE;
+}
+
+/* What has grown too large for the heap goes on in a memfd. */
+static gboolean move_to_memfd(PosternMessage *message, GError **error)
+{
+    message->descriptor = memfd_create("postern-message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (message->descriptor < 0)
+        return postern_error_set_system(error, errno, "cannot make room for a message (memfd_create)");
+    if (!write_at(message->descriptor, (const char *)message->few->data, message->few->len, 0, error)) {
+        close(message->descriptor);
+        message->descriptor = -1;
+        return FALSE;
+    }
+    g_clear_pointer(&message->few, g_byte_array_unref);
+    return TRUE;
+}
+
+static gboolean store(PosternMessage *message, const char *octets, gsize length, GError **error)
+{
+    gboolean fits = message->size + length <= POSTERN_MESSAGE_HEAP_MAX_OCTETS;
+    if (message->few != NULL && !fits && !move_to_memfd(message, error))
+        return FALSE;
+    if (message->few == NULL)
+        return write_at(message->descriptor, octets, length, message->size, error);
+    g_byte_array_append(message->few, (const guint8 *)octets, (guint)length);
     return TRUE;
 }
 
@@ -162,7 +194,7 @@ gboolean postern_message_append(PosternMessage *message, const void *octets, gsi
     if (!charge(message, message->size + length,
                 small ? POSTERN_MESSAGE_PAGE_OCTETS : POSTERN_MESSAGE_CHUNK_OCTETS, error))
         return FALSE;
-    if (!write_at(message->descriptor, octets, length, message->size, error))
+    if (!store(message, octets, length, error))
         return FALSE;
     follow_header(message, octets, length);
     message->size += length;
@@ -189,11 +221,11 @@ gboolean postern_message_seal(PosternMessage *message, GError **error)
     if (message->sealed)
         return TRUE;
     /* A write that failed half-way may have left octets behind the end. */
-    if (ftruncate(message->descriptor, (off_t)message->size) < 0 ||
-        fcntl(message->descriptor, F_ADD_SEALS, SEALS | F_SEAL_SEAL) < 0)
+    if (message->descriptor >= 0 && (ftruncate(message->descriptor, (off_t)message->size) < 0 ||
+                                     fcntl(message->descriptor, F_ADD_SEALS, SEALS | F_SEAL_SEAL) < 0))
         return postern_error_set_system(error, errno, "cannot seal a message");
     message->sealed = TRUE;
-    if (message->budget && message->charged > message->size) {
+    if (message->budget != NULL && message->charged > message->size) {
         postern_budget_release(message->budget, message->charged - message->size);
         message->charged = message->size;
     }
@@ -205,21 +237,26 @@ int postern_message_descriptor(const PosternMessage *message)
     return message->descriptor;
 }
 
+/* Its octets if they are in the heap, else NULL. */
+static const char *held(const PosternMessage *message)
+{
+    if (message->borrowed != NULL)
+        return g_bytes_get_data(message->borrowed, NULL);
+    return message->few != NULL ? (const char *)message->few->data : NULL;
+}
+
 static const char *map(PosternMessage *message, GError **error)
 {
     pthread_mutex_lock(&message->mapping_lock);
-    if (!message->mapping) {
+    if (message->mapping == NULL) {
         void *mapping = mmap(NULL, message->size, PROT_READ, MAP_PRIVATE, message->descriptor, 0);
-
         if (mapping == MAP_FAILED)
             postern_error_set_system(error, errno, "cannot map a message of %" G_GUINT64_FORMAT " octets",
                                      message->size);
         else
             message->mapping = mapping;
     }
-
     const char *octets = message->mapping;
-
     pthread_mutex_unlock(&message->mapping_lock);
     return octets;
 }
@@ -234,10 +271,10 @@ const char *postern_message_octets(PosternMessage *message, gsize *ret_length, G
     }
     if (message->size == 0)
         return "";
-
-    const char *octets = map(message, error);
-
-    if (octets)
+    const char *octets = held(message);
+    if (octets == NULL)
+        octets = map(message, error);
+    if (octets != NULL)
         *ret_length = (gsize)message->size;
     return octets;
 }
@@ -247,7 +284,6 @@ static gssize read_at(int descriptor, char *buffer, gsize maximum, guint64 offse
 {
     for (;;) {
         gssize length = pread(descriptor, buffer, maximum, (off_t)offset);
-
         if (length >= 0)
             return length;
         if (errno == EINTR)
@@ -257,31 +293,34 @@ static gssize read_at(int descriptor, char *buffer, gsize maximum, guint64 offse
     }
 }
 
+static gboolean copy_from_memfd(const PosternMessage *message, PosternMessage *copy, GError **error)
+{
+    g_autofree char *buffer = g_malloc(POSTERN_MESSAGE_CHUNK_OCTETS);
+    while (copy->size < copy->maximum) {
+        gsize wanted = (gsize)MIN(copy->maximum - copy->size, (guint64)POSTERN_MESSAGE_CHUNK_OCTETS);
+        gssize length = read_at(message->descriptor, buffer, wanted, copy->size, error);
+        if (length == 0)
+            postern_error_set_system(error, EIO, "cannot read a message");
+        if (length <= 0 || !postern_message_append(copy, buffer, (gsize)length, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 PosternMessage *postern_message_copy_header(const PosternMessage *message, GError **error)
 {
     guint64 octets = message->place == PLACE_AFTER_HEADER ? message->header_octets : message->size;
     g_autoptr(PosternMessage) copy = postern_message_new(octets, message->budget, error);
-    g_autofree char *buffer = g_malloc(POSTERN_MESSAGE_CHUNK_OCTETS);
-
-    if (!copy)
-        return NULL;
-    while (copy->size < octets) {
-        gsize wanted = (gsize)MIN(octets - copy->size, (guint64)POSTERN_MESSAGE_CHUNK_OCTETS);
-        gssize length = read_at(message->descriptor, buffer, wanted, copy->size, error);
-
-        if (length == 0)
-            postern_error_set_system(error, EIO, "cannot read a message");
-        if (length <= 0 || !postern_message_append(copy, buffer, (gsize)length, error))
-            return NULL;
-    }
-    return postern_message_seal(copy, error) ? g_steal_pointer(&copy) : NULL;
+    const char *start = held(message);
+    gboolean copied = start != NULL ? postern_message_append(copy, start, (gsize)octets, error)
+                                    : copy_from_memfd(message, copy, error);
+    return copied && postern_message_seal(copy, error) ? g_steal_pointer(&copy) : NULL;
 }
 
 gboolean postern_message_header_complete(const PosternMessage *message, guint64 *ret_octets)
 {
     gboolean complete = message->place == PLACE_AFTER_HEADER;
-
-    if (ret_octets)
+    if (ret_octets != NULL)
         *ret_octets = complete ? message->header_octets : 0;
     return complete;
 }
@@ -290,11 +329,9 @@ gboolean postern_message_header_complete(const PosternMessage *message, guint64 
 static gboolean adopt(PosternMessage *message, guint64 size, GError **error)
 {
     g_autofree char *buffer = g_malloc(POSTERN_MESSAGE_CHUNK_OCTETS);
-
     while (message->place != PLACE_AFTER_HEADER && message->size < size) {
         gssize length =
             read_at(message->descriptor, buffer, POSTERN_MESSAGE_CHUNK_OCTETS, message->size, error);
-
         if (length < 0)
             return FALSE;
         if (length == 0)
@@ -308,10 +345,10 @@ static gboolean adopt(PosternMessage *message, guint64 size, GError **error)
 
 PosternMessage *postern_message_from_descriptor(int descriptor, guint64 maximum, GError **error)
 {
-    g_autoptr(PosternMessage) message = message_new(descriptor, maximum);
+    g_autoptr(PosternMessage) message = message_new(maximum);
     struct stat status;
+    message->descriptor = descriptor;
     int seals = fcntl(descriptor, F_GET_SEALS);
-
     if (seals < 0 || (seals & SEALS) != SEALS) {
         g_set_error_literal(
             error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL,

@@ -1,5 +1,6 @@
 /*
- * One message: octets in a memfd, charged to a budget, and an index of its header fields.
+ * One message: octets in the heap while they are few, else in a memfd, charged to a budget, and an index of
+ * its header fields.
  *
  * Lines end in CRLF as on the wire (RFC 5321 2.3.8), dots unstuffed. A message that came in through SMTP
  * keeps every octet. Life: new, append…, seal; then map, index and read. Not shared between threads
@@ -15,7 +16,7 @@ typedef struct PosternMessage PosternMessage;
 
 /*
  * An empty message that may grow to maximum octets, charged to budget (a reference is taken; NULL: no
- * budget). NULL and error where no memfd can be had.
+ * budget). Never NULL, and no error.
  */
 PosternMessage *postern_message_new(guint64 maximum, PosternBudget *budget, GError **error);
 
@@ -24,6 +25,9 @@ PosternMessage *postern_message_new(guint64 maximum, PosternBudget *budget, GErr
  * with seals F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE and at most maximum octets.
  */
 PosternMessage *postern_message_from_descriptor(int descriptor, guint64 maximum, GError **error);
+
+/* A sealed message of octets, which a reference is taken of. */
+PosternMessage *postern_message_from_octets(GBytes *octets);
 
 PosternMessage *postern_message_ref(PosternMessage *message);
 void postern_message_unref(PosternMessage *message);
@@ -44,14 +48,16 @@ gboolean postern_message_is_too_big(const PosternMessage *message);
 /* Octets so far. */
 guint64 postern_message_size(const PosternMessage *message);
 
-/* Ends growth: seals the memfd and gives back what was reserved and not used. Once. */
+/* Ends growth: seals the memfd, if there is one, and gives back what was reserved and not used. Once. */
 gboolean postern_message_seal(PosternMessage *message, GError **error);
 
-/* The memfd, owned by message; for passing to the inspector once sealed. */
+/* The memfd, owned by message, for passing to the inspector once sealed; -1: there is none, for the message
+ * has no more than POSTERN_MESSAGE_HEAP_MAX_OCTETS. */
 int postern_message_descriptor(const PosternMessage *message);
 
 /*
- * The octets of a sealed message, mapped MAP_PRIVATE and read-only on first use, valid as long as message.
+ * The octets of a sealed message, valid as long as message; those of a memfd are mapped MAP_PRIVATE and
+ * read-only on first use.
  * A message of 0 octets gives "". NULL and error where it cannot be mapped.
  */
 const char *postern_message_octets(PosternMessage *message, gsize *ret_length, GError **error);

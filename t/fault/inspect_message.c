@@ -81,7 +81,9 @@ static void print_findings(const One *one, const PosternFindings *findings, cons
     printf(" attachments=%u", findings->attachment_count);
     print_value("mime", findings->mime_problem);
     print_value("error", error != NULL ? error->message : NULL);
-    printf(" milliseconds=%" G_GINT64_FORMAT "\n", (g_get_monotonic_time() - one->began) / 1000);
+    gint64 microseconds = g_get_monotonic_time() - one->began;
+    printf(" milliseconds=%" G_GINT64_FORMAT " microseconds=%" G_GINT64_FORMAT "\n", microseconds / 1000,
+           microseconds);
     fflush(stdout);
 }
 

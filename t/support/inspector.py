@@ -243,6 +243,7 @@ class Result:
         self.fields = [_unescape(text) for text in re.findall(r' field="((?:[^"\\]|\\.)*)"', line)]
         self.unsigned = self._text("unsigned")
         self.milliseconds = int(re.search(r" milliseconds=(\d+)", line).group(1))
+        self.microseconds = int(re.search(r" microseconds=(\d+)", line).group(1))
 
     def _text(self, key):
         match = re.search(rf' {key}="((?:[^"\\]|\\.)*)"', self.line)

@@ -284,13 +284,14 @@ static void test_failures(Fixture *fixture, gconstpointer data)
 static void answer_unsealed(FakeInspector *fake, const PosternPacket *packet, PosternRequest *request,
                             guint64 octets)
 {
-    PosternPacket bad = {.kind = POSTERN_PACKET_RESPONSE, .id = packet->id};
-    int descriptor = memfd_create("unsealed", MFD_CLOEXEC);
+    g_auto(PosternPacket) bad = {.kind = POSTERN_PACKET_RESPONSE,
+                                 .id = packet->id,
+                                 .descriptors = {memfd_create("unsealed", MFD_CLOEXEC)},
+                                 .descriptor_count = 1};
     if (fake->requests == 1)
-        postern_packet_send(fake->socket, &bad, &descriptor, 1, NULL);
+        postern_packet_send(fake->socket, &bad, NULL);
     else
         echo(fake, packet->id, "good");
-    close(descriptor);
 }
 
 static void test_unsealed(Fixture *fixture, gconstpointer data)

@@ -41,50 +41,43 @@ static inline void fake_hang_up(FakeInspector *fake)
 static inline void fake_respond(FakeInspector *fake, guint64 id, const PosternResponse *response)
 {
     g_autoptr(GBytes) octets = postern_response_serialise(response);
-    PosternPacket packet = {.kind = POSTERN_PACKET_RESPONSE, .id = id};
-    int descriptor = postern_sealed_memfd_new("response", octets, NULL);
-    g_assert_cmpint(postern_packet_send(fake->socket, &packet, &descriptor, 1, NULL), ==, 1);
-    close(descriptor);
+    g_auto(PosternPacket) packet = {.kind = POSTERN_PACKET_RESPONSE, .id = id};
+    g_assert_true(postern_packet_set_content(&packet, octets, NULL, NULL));
+    g_assert_cmpint(postern_packet_send(fake->socket, &packet, NULL), ==, 1);
 }
 
 static inline void fake_fail(FakeInspector *fake, guint64 id, PosternFailure failure, const char *text)
 {
     PosternPacket packet = {.kind = POSTERN_PACKET_FAILURE, .id = id, .failure = failure};
     postern_packet_set_text(&packet, text);
-    g_assert_cmpint(postern_packet_send(fake->socket, &packet, NULL, 0, NULL), ==, 1);
+    g_assert_cmpint(postern_packet_send(fake->socket, &packet, NULL), ==, 1);
 }
 
 static inline void fake_greet(FakeInspector *fake, gboolean ready, const char *reason)
 {
     PosternPacket packet = {.kind = POSTERN_PACKET_READY, .value = ready};
     postern_packet_set_text(&packet, reason);
-    g_assert_cmpint(postern_packet_send(fake->socket, &packet, NULL, 0, NULL), ==, 1);
+    g_assert_cmpint(postern_packet_send(fake->socket, &packet, NULL), ==, 1);
 }
 
 static inline void fake_readable(evutil_socket_t socket, short what, void *data)
 {
     FakeInspector *fake = data;
-    PosternPacket packet;
-    int descriptors[POSTERN_PACKET_DESCRIPTORS_MAX];
-    guint count = 0;
-    int received = postern_packet_receive(socket, &packet, descriptors, &count, NULL);
+    g_auto(PosternPacket) packet = {0};
+    int received = postern_packet_receive(socket, &packet, NULL);
     (void)what;
     if (received < 0)
         fake_hang_up(fake);
     if (received <= 0)
         return;
     g_assert_cmpuint(packet.kind, ==, POSTERN_PACKET_REQUEST);
-    g_assert_cmpuint(count, >=, 1);
     g_autoptr(GError) error = NULL;
-    g_autoptr(GBytes) octets =
-        postern_sealed_memfd_read(descriptors[0], POSTERN_INSPECTOR_REQUEST_MAX_OCTETS, &error);
+    g_autoptr(GBytes) octets = postern_packet_content(&packet, POSTERN_INSPECTOR_REQUEST_MAX_OCTETS, &error);
     g_assert_no_error(error);
     g_autoptr(PosternRequest) request = postern_request_parse(octets, &error);
     g_assert_no_error(error);
     g_autoptr(PosternMessage) message = NULL;
-    if (count > 1)
-        message = postern_message_from_descriptor(descriptors[1], POSTERN_MESSAGE_MAX_OCTETS, &error);
-    g_assert_no_error(error);
+    g_assert_true(postern_packet_message(&packet, &message, &error));
     fake->requests++;
     fake->answer(fake, &packet, request, message != NULL ? postern_message_size(message) : 0);
 }

@@ -141,12 +141,25 @@ static void test_reserve_beyond_maximum(void)
     g_assert_cmpuint(postern_budget_used(budget), ==, 1000);
 }
 
-static void test_seal(void)
+/* Few octets need no memfd. */
+static void test_seal_in_heap(void)
 {
     g_autoptr(PosternMessage) message = message_of("abc\r\n", 2, FALSE);
     gsize length;
-    int descriptor = postern_message_descriptor(message);
+    g_assert_cmpint(postern_message_descriptor(message), ==, -1);
+    g_assert_null(postern_message_octets(message, &length, NULL));
+    g_assert_true(postern_message_seal(message, NULL));
+    g_assert_false(postern_message_append(message, "x", 1, NULL));
+    assert_octets(message, "abc\r\n", 5);
+    g_assert_cmpint(postern_message_descriptor(message), ==, -1);
+}
 
+static void test_seal(void)
+{
+    g_autofree char *text = g_strnfill(POSTERN_MESSAGE_HEAP_MAX_OCTETS + 5, 'x');
+    g_autoptr(PosternMessage) message = message_of(text, 7001, FALSE);
+    gsize length;
+    int descriptor = postern_message_descriptor(message);
     g_assert_null(postern_message_octets(message, &length, NULL));
     g_assert_true(postern_message_seal(message, NULL));
     g_assert_true(postern_message_seal(message, NULL));
@@ -154,7 +167,22 @@ static void test_seal(void)
                     F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
     g_assert_cmpint(fcntl(descriptor, F_GETFD) & FD_CLOEXEC, ==, FD_CLOEXEC);
     g_assert_cmpint(pwrite(descriptor, "x", 1, 0), ==, -1);
-    assert_octets(message, "abc\r\n", 5);
+    assert_octets(message, text, strlen(text));
+}
+
+static void test_from_octets(void)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(header_cases); i++) {
+        const char *text = header_cases[i].text;
+        g_autoptr(GBytes) octets = g_bytes_new(text, strlen(text));
+        g_autoptr(PosternMessage) message = postern_message_from_octets(octets);
+        guint64 header = 0;
+        g_clear_pointer(&octets, g_bytes_unref);
+        assert_octets(message, text, strlen(text));
+        g_assert_cmpint(postern_message_header_complete(message, &header), ==, header_cases[i].header > 0);
+        g_assert_cmpuint(header, ==, header_cases[i].header);
+        g_assert_false(postern_message_append(message, "x", 1, NULL));
+    }
 }
 
 static void test_empty(void)
@@ -243,7 +271,8 @@ static gpointer read_message(gpointer data)
 
 static void test_threads_share_one_mapping(void)
 {
-    g_autoptr(PosternMessage) message = message_of("A: b\r\n\r\n", 8, TRUE);
+    g_autofree char *text = g_strnfill(POSTERN_MESSAGE_HEAP_MAX_OCTETS + 1, 'x');
+    g_autoptr(PosternMessage) message = message_of(text, 8000, TRUE);
     GThread *threads[8];
     gsize length;
 
@@ -262,6 +291,8 @@ int main(int argc, char **argv)
     g_test_add_func("/message/budget", test_budget);
     g_test_add_func("/message/reserve-beyond-maximum", test_reserve_beyond_maximum);
     g_test_add_func("/message/seal", test_seal);
+    g_test_add_func("/message/seal-in-heap", test_seal_in_heap);
+    g_test_add_func("/message/from-octets", test_from_octets);
     g_test_add_func("/message/empty", test_empty);
     g_test_add_func("/message/from-descriptor", test_from_descriptor);
     g_test_add_func("/message/from-bad-descriptor", test_from_bad_descriptor);

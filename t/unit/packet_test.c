@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/limits.h"
 
 static void make_pair(int pair[2])
 {
@@ -22,33 +23,82 @@ static int memfd(const char *text)
     return descriptor;
 }
 
+static guint open_descriptors(void)
+{
+    guint count = 0;
+    g_autoptr(GDir) listing = g_dir_open("/proc/self/fd", 0, NULL);
+    while (g_dir_read_name(listing) != NULL)
+        count++;
+    return count;
+}
+
+static GBytes *octets_of(gsize length, char octet)
+{
+    char *text = g_malloc(length + 1);
+    memset(text, octet, length);
+    return g_bytes_new_take(text, length);
+}
+
+static PosternMessage *message_of(gsize length)
+{
+    g_autoptr(GBytes) octets = octets_of(length, 'm');
+    PosternMessage *message = postern_message_new(length, NULL, NULL);
+    g_assert_true(postern_message_append(message, g_bytes_get_data(octets, NULL), length, NULL));
+    g_assert_true(postern_message_seal(message, NULL));
+    return message;
+}
+
+static const struct {
+    gsize content, message; /* octets; message 0: none, 1: an empty one */
+    guint descriptors;
+} parcels[] = {
+    {1, 0, 0},
+    {300, 4000, 0},
+    {300, 1, 1},
+    {POSTERN_PACKET_CONTENT_MAX_OCTETS, POSTERN_MESSAGE_HEAP_MAX_OCTETS, 0},
+    {POSTERN_PACKET_CONTENT_MAX_OCTETS + 1, 0, 1},
+    {POSTERN_PACKET_CONTENT_MAX_OCTETS + 1, 4000, 1},
+    {300, POSTERN_MESSAGE_HEAP_MAX_OCTETS + 1, 1},
+    {POSTERN_PACKET_CONTENT_MAX_OCTETS + 1, POSTERN_MESSAGE_HEAP_MAX_OCTETS + 1, 2},
+};
+
+/* What is small stands in the packet, what is not beside it, and comes out the same. */
 static void test_travels(void)
 {
-    int pair[2], got[POSTERN_PACKET_DESCRIPTORS_MAX];
-    guint count = 0;
-    g_autoptr(GError) error = NULL;
-    make_pair(pair);
-    int sent[] = {memfd("one"), memfd("two")};
-    PosternPacket out = {.kind = POSTERN_PACKET_REQUEST, .id = 1ull << 40, .deadline_ms = 7}, in;
-    postern_packet_set_text(&out, "tab\there \xc3\xa4");
-    g_assert_cmpint(postern_packet_receive(pair[1], &in, got, &count, &error), ==, 0);
-    g_assert_cmpint(postern_packet_send(pair[0], &out, sent, 2, &error), ==, 1);
-    g_assert_cmpint(postern_packet_receive(pair[1], &in, got, &count, &error), ==, 1);
-    g_assert_cmpuint(in.id, ==, 1ull << 40);
-    g_assert_cmpuint(in.deadline_ms, ==, 7);
-    g_assert_cmpstr(in.text, ==, "tab?here ??");
-    g_assert_cmpuint(count, ==, 2);
-    g_assert_cmpint(fcntl(got[0], F_GETFD) & FD_CLOEXEC, ==, FD_CLOEXEC);
-    g_autoptr(GBytes) octets = postern_sealed_memfd_read(got[1], 3, &error);
-    g_assert_no_error(error);
-    g_assert_cmpmem(g_bytes_get_data(octets, NULL), g_bytes_get_size(octets), "two", 3);
-    close(got[0]);
-    close(sent[0]);
-    close(sent[1]);
-    close(pair[0]);
-    g_assert_cmpint(postern_packet_receive(pair[1], &in, got, &count, &error), ==, -1);
-    g_assert_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE);
-    close(pair[1]);
+    guint before = open_descriptors();
+    for (gsize i = 0; i < G_N_ELEMENTS(parcels); i++) {
+        int pair[2];
+        gsize length = parcels[i].message > 1 ? parcels[i].message : 0;
+        g_autoptr(GError) error = NULL;
+        g_autoptr(GBytes) content = octets_of(parcels[i].content, 'c');
+        g_autoptr(PosternMessage) message = parcels[i].message > 0 ? message_of(length) : NULL;
+        g_autoptr(PosternMessage) got = NULL;
+        g_auto(PosternPacket) out = {.kind = POSTERN_PACKET_REQUEST, .id = 1ull << 40, .deadline_ms = 7};
+        g_auto(PosternPacket) in = {0};
+        make_pair(pair);
+        postern_packet_set_text(&out, "tab\there \xc3\xa4");
+        g_assert_true(postern_packet_set_content(&out, content, message, &error));
+        g_assert_cmpuint(out.descriptor_count, ==, parcels[i].descriptors);
+        g_assert_cmpint(postern_packet_receive(pair[1], &in, &error), ==, 0);
+        g_assert_cmpint(postern_packet_send(pair[0], &out, &error), ==, 1);
+        g_assert_cmpint(postern_packet_receive(pair[1], &in, &error), ==, 1);
+        g_assert_cmpuint(in.id, ==, 1ull << 40);
+        g_assert_cmpuint(in.deadline_ms, ==, 7);
+        g_assert_cmpstr(in.text, ==, "tab?here ??");
+        for (guint j = 0; j < in.descriptor_count; j++)
+            g_assert_cmpint(fcntl(in.descriptors[j], F_GETFD) & FD_CLOEXEC, ==, FD_CLOEXEC);
+        g_autoptr(GBytes) octets = postern_packet_content(&in, parcels[i].content, &error);
+        g_assert_no_error(error);
+        g_assert_true(g_bytes_equal(octets, content));
+        g_assert_true(postern_packet_message(&in, &got, &error));
+        g_assert_cmpint(got != NULL, ==, message != NULL);
+        g_assert_cmpuint(got != NULL ? postern_message_size(got) : 0, ==, length);
+        close(pair[0]);
+        g_assert_cmpint(postern_packet_receive(pair[1], &in, &error), ==, -1);
+        g_assert_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE);
+        close(pair[1]);
+    }
+    g_assert_cmpuint(open_descriptors(), ==, before);
 }
 
 static void test_peer_gone(void)
@@ -58,7 +108,7 @@ static void test_peer_gone(void)
     PosternPacket out = {.kind = POSTERN_PACKET_READY};
     make_pair(pair);
     close(pair[1]);
-    g_assert_cmpint(postern_packet_send(pair[0], &out, NULL, 0, &error), ==, -1);
+    g_assert_cmpint(postern_packet_send(pair[0], &out, &error), ==, -1);
     g_assert_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE);
     close(pair[0]);
 }
@@ -70,7 +120,7 @@ static void test_full(void)
     PosternPacket out = {.kind = POSTERN_PACKET_READY};
     make_pair(pair);
     for (; sent < 100000 && state == 1; sent++)
-        state = postern_packet_send(pair[0], &out, NULL, 0, NULL);
+        state = postern_packet_send(pair[0], &out, NULL);
     g_assert_cmpint(state, ==, 0);
     close(pair[0]);
     close(pair[1]);
@@ -83,74 +133,80 @@ typedef struct {
     char text_octet; /* at the end of text */
     guint32 magic_change;
     guint32 role;
+    guint32 content_octets;
+    guint32 has_message;
 } BadPacket;
 
+#define HEAD POSTERN_PACKET_HEAD_OCTETS
+
 static const BadPacket bad_packets[] = {
-    {"short", sizeof(PosternPacket) - 1, POSTERN_PACKET_READY, 0, 0},
+    {"short", HEAD - 1, POSTERN_PACKET_READY, 0, 0},
     {"one octet", 1, POSTERN_PACKET_READY, 0, 0},
-    {"long", sizeof(PosternPacket) + 1, POSTERN_PACKET_READY, 0, 0},
-    {"magic", sizeof(PosternPacket), POSTERN_PACKET_READY, 0, 1},
-    {"kind 0", sizeof(PosternPacket), 0, 0, 0},
-    {"kind over the last", sizeof(PosternPacket), POSTERN_PACKET_LOG + 1, 0, 0},
-    {"role over the last", sizeof(PosternPacket), POSTERN_PACKET_READY, 0, 0, POSTERN_ROLES},
-    {"text without an end", sizeof(PosternPacket), POSTERN_PACKET_READY, 'x', 0},
-    {"text with a control octet", sizeof(PosternPacket), POSTERN_PACKET_READY, '\n', 0},
+    {"long", HEAD + 1, POSTERN_PACKET_READY, 0, 0},
+    {"magic", HEAD, POSTERN_PACKET_READY, 0, 1},
+    {"kind 0", HEAD, 0, 0, 0},
+    {"kind over the last", HEAD, POSTERN_PACKET_LOG + 1, 0, 0},
+    {"role over the last", HEAD, POSTERN_PACKET_READY, 0, 0, POSTERN_ROLES},
+    {"text without an end", HEAD, POSTERN_PACKET_READY, 'x', 0},
+    {"text with a control octet", HEAD, POSTERN_PACKET_READY, '\n', 0},
+    {"no content", HEAD, POSTERN_PACKET_REQUEST},
+    {"content that is not there", HEAD, POSTERN_PACKET_REQUEST, .content_octets = 1},
+    {"content that is short", HEAD + 1, POSTERN_PACKET_RESPONSE, .content_octets = 2},
+    {"octets behind the content", HEAD + 2, POSTERN_PACKET_REQUEST, .content_octets = 1},
+    {"a response with a message", HEAD + 2, POSTERN_PACKET_RESPONSE, .content_octets = 1, .has_message = 1},
+    {"a message that is not there", HEAD + 1, POSTERN_PACKET_REQUEST, .content_octets = 1, .has_message = 1},
+    {"too much content", HEAD + POSTERN_PACKET_CONTENT_MAX_OCTETS + 1, POSTERN_PACKET_REQUEST,
+     .content_octets = POSTERN_PACKET_CONTENT_MAX_OCTETS + 1},
+    {"too many octets", HEAD + POSTERN_PACKET_OCTETS_MAX + 1, POSTERN_PACKET_REQUEST, .content_octets = 1,
+     .has_message = 1},
+    {"a worker without a descriptor", HEAD, POSTERN_PACKET_FORKED},
 };
 
 /* A good packet's octets, as a stranger would send them changed. */
 static void send_changed(int socket, int taker, const BadPacket *bad)
 {
-    char room[sizeof(PosternPacket) + 1] = {0};
+    char room[HEAD + POSTERN_PACKET_OCTETS_MAX + 1] = {0};
     PosternPacket packet = {.kind = POSTERN_PACKET_READY};
-    g_assert_cmpint(postern_packet_send(socket, &packet, NULL, 0, NULL), ==, 1);
-    g_assert_cmpint(recv(taker, &packet, sizeof packet, 0), ==, sizeof packet);
+    g_assert_cmpint(postern_packet_send(socket, &packet, NULL), ==, 1);
+    g_assert_cmpint(recv(taker, &packet, HEAD, 0), ==, HEAD);
     packet.kind = bad->kind;
     packet.magic += bad->magic_change;
     packet.role = bad->role;
+    packet.content_octets = bad->content_octets;
+    packet.has_message = bad->has_message;
     memset(packet.text, bad->text_octet == '\n' ? 0 : bad->text_octet, sizeof packet.text);
     if (bad->text_octet == '\n')
         packet.text[0] = '\n';
-    memcpy(room, &packet, sizeof packet);
+    memcpy(room, &packet, HEAD);
     g_assert_cmpint(send(socket, room, bad->length, 0), ==, (gssize)bad->length);
 }
 
 static void test_bad_packets(void)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(bad_packets); i++) {
-        int pair[2], got[POSTERN_PACKET_DESCRIPTORS_MAX];
-        guint count = 0;
+        int pair[2];
         PosternPacket in;
         g_autoptr(GError) error = NULL;
         make_pair(pair);
         send_changed(pair[0], pair[1], &bad_packets[i]);
         g_test_message("%s", bad_packets[i].name);
-        g_assert_cmpint(postern_packet_receive(pair[1], &in, got, &count, &error), ==, -1);
+        g_assert_cmpint(postern_packet_receive(pair[1], &in, &error), ==, -1);
         g_assert_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL);
         close(pair[0]);
         close(pair[1]);
     }
 }
 
-static guint open_descriptors(void)
-{
-    guint count = 0;
-    g_autoptr(GDir) listing = g_dir_open("/proc/self/fd", 0, NULL);
-    while (g_dir_read_name(listing) != NULL)
-        count++;
-    return count;
-}
-
 /* Three descriptors where two are allowed: refused, and none is left open. */
 static void test_too_many_descriptors(void)
 {
-    int pair[2], got[POSTERN_PACKET_DESCRIPTORS_MAX], sent[3];
-    guint count = 0;
+    int pair[2], sent[3];
     PosternPacket packet = {.kind = POSTERN_PACKET_READY}, in;
     union {
         struct cmsghdr header;
         char octets[CMSG_SPACE(sizeof sent)];
     } control = {0};
-    struct iovec part = {.iov_base = &packet, .iov_len = sizeof packet};
+    struct iovec part = {.iov_base = &packet, .iov_len = HEAD};
     struct msghdr message = {.msg_iov = &part,
                              .msg_iovlen = 1,
                              .msg_control = control.octets,
@@ -164,12 +220,12 @@ static void test_too_many_descriptors(void)
     CMSG_FIRSTHDR(&message)->cmsg_type = SCM_RIGHTS;
     CMSG_FIRSTHDR(&message)->cmsg_len = CMSG_LEN(sizeof sent);
     memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), sent, sizeof sent);
-    postern_packet_send(pair[0], &packet, NULL, 0, NULL);
-    g_assert_cmpint(recv(pair[1], &packet, sizeof packet, 0), ==, sizeof packet);
-    g_assert_cmpint(sendmsg(pair[0], &message, 0), ==, sizeof packet);
-    g_assert_cmpint(postern_packet_receive(pair[1], &in, got, &count, &error), ==, -1);
+    postern_packet_send(pair[0], &packet, NULL);
+    g_assert_cmpint(recv(pair[1], &packet, HEAD, 0), ==, HEAD);
+    g_assert_cmpint(sendmsg(pair[0], &message, 0), ==, HEAD);
+    g_assert_cmpint(postern_packet_receive(pair[1], &in, &error), ==, -1);
     g_assert_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL);
-    g_assert_cmpuint(count, ==, 0);
+    g_assert_cmpuint(in.descriptor_count, ==, 0);
     g_assert_cmpuint(open_descriptors(), ==, before);
     for (guint i = 0; i < G_N_ELEMENTS(sent); i++)
         close(sent[i]);

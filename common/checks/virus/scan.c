@@ -357,7 +357,7 @@ cl_error_t postern_virus_scan_layer(int descriptor, const char *type, const char
                                     uint32_t depth, uint32_t attributes, void *context)
 {
     PosternVirusScan *scan = context;
-    const char *problem = postern_virus_scan_limits_problem(scan->room);
+    const char *problem = postern_virus_scan_limits_full(scan->room);
     const char *kind = type != NULL ? type : "";
     scan->layers++;
     scan->work.layers++;

@@ -26,37 +26,34 @@ static guint64 free_octets(int directory)
     return (guint64)status.f_bavail * status.f_frsize;
 }
 
-/* Everything that libclamav does to its folder, done once: a folder in it, and a file with octets in that. */
+/* A file with octets in it, as libclamav makes them; one without a name, where the file system has such. */
 static gboolean try_files(int directory, GError **error)
 {
     static const char octets[4096];
-    char folder[64], file[96];
-    g_snprintf(folder, sizeof folder, "postern-probe-%ld", (long)getpid());
-    g_snprintf(file, sizeof file, "%s/file", folder);
-    if (mkdirat(directory, folder, 0700) != 0 && errno != EEXIST)
-        return postern_error_set_system(error, errno, "cannot make a folder in the temporary folder");
-    int descriptor = openat(directory, file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    char name[64];
+    g_snprintf(name, sizeof name, "postern-probe-%ld", (long)getpid());
+    int descriptor = openat(directory, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    gboolean named = descriptor < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT);
+    if (named)
+        descriptor = openat(directory, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     gboolean written = descriptor >= 0 && write(descriptor, octets, sizeof octets) == (ssize_t)sizeof octets;
     int number = errno;
     if (descriptor >= 0)
         close(descriptor);
-    unlinkat(directory, file, 0);
-    unlinkat(directory, folder, AT_REMOVEDIR);
+    if (named)
+        unlinkat(directory, name, 0);
     return written || postern_error_set_system(error, number, "cannot write a file in the temporary folder");
 }
 
+/* directory has just been opened, as the lowest number that was free: those above it are. */
 static gboolean try_descriptors(int directory, GError **error)
 {
-    int held[POSTERN_VIRUS_SCAN_DESCRIPTORS];
-    guint count = 0;
-    while (count < G_N_ELEMENTS(held) && (held[count] = fcntl(directory, F_DUPFD_CLOEXEC, 0)) >= 0)
-        count++;
-    int number = errno;
-    gboolean enough = count == G_N_ELEMENTS(held);
-    while (count > 0)
-        close(held[--count]);
-    return enough || postern_error_set_system(error, number, "%d descriptors are needed for a scan",
-                                              POSTERN_VIRUS_SCAN_DESCRIPTORS);
+    int highest = fcntl(directory, F_DUPFD_CLOEXEC, directory + POSTERN_VIRUS_SCAN_DESCRIPTORS);
+    if (highest < 0)
+        return postern_error_set_system(error, errno, "%d descriptors are needed for a scan",
+                                        POSTERN_VIRUS_SCAN_DESCRIPTORS);
+    close(highest);
+    return TRUE;
 }
 
 /* Whether address space and data limit leave room for so much. Nothing is touched, so nothing is used. */
@@ -111,12 +108,15 @@ void postern_virus_scan_limits_close(PosternVirusScanLimits *room)
     room->directory = -1;
 }
 
+const char *postern_virus_scan_limits_full(const PosternVirusScanLimits *room)
+{
+    return free_octets(room->directory) < RESERVE_OCTETS ? "the temporary folder is full" : NULL;
+}
+
 const char *postern_virus_scan_limits_problem(const PosternVirusScanLimits *room)
 {
     struct stat status;
     if (fstat(room->directory, &status) != 0 || status.st_nlink == 0)
         return "the temporary folder is gone";
-    if (free_octets(room->directory) < RESERVE_OCTETS)
-        return "the temporary folder is full";
-    return NULL;
+    return postern_virus_scan_limits_full(room);
 }

@@ -22,5 +22,7 @@ gboolean postern_virus_scan_limits_open(PosternVirusScanLimits *room, const char
                                         guint workers, GError **error);
 void postern_virus_scan_limits_close(PosternVirusScanLimits *room);
 
-/* Why room may have been too small since it was opened (static), or NULL. */
+/* Why room is too small at this moment (static), or NULL. */
+const char *postern_virus_scan_limits_full(const PosternVirusScanLimits *room);
+/* At the end: the same, or why it may have been too small since it was opened. */
 const char *postern_virus_scan_limits_problem(const PosternVirusScanLimits *room);

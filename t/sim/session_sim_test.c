@@ -1,296 +1,252 @@
-#include "sim_shell.h"
+#include "sim_client.h"
+#include "sim_mta.h"
 
 #include <glib/gstdio.h>
 
-#define SESSIONS_DEFAULT 20000
+#define SESSIONS_DEFAULT 60000
 #define SESSIONS_PER_WORLD 100
-#define SESSION_MAX_MS (12 * 3600 * 1000)
+#define DRAIN_MAX_MS (15 * 60 * 1000)
 
 #define FILTER "role = before_queue_filter\ntrusted_clients = 10.0.0.0/8\nfilter_timeout = 20s\n"
 
-static PosternProxySettings *random_settings(World *world)
+static PosternProxySettings *settings_of(const char *text, PosternBudget *budget)
 {
-    static const char *const ways[] = {"xclient", "xforward", "none"};
-    g_autofree char *text = g_strdup_printf(
-        "[proxy]\nhostname = mx.test\nrecipient_domains = y.test; s.test\n%s"
-        "client_address = %s\ninspect = %s\nmode = "
-        "%s\n"
-        "bare_newline = %s\nmax_recipients = %u\nmessage_size = 40K\nmessage_memory = %s\nbackend_timeout = "
-        "30s\n"
-        "backend_wait = %us\nbackend_idle = 10s\nbackend_data_end_timeout = 60s\nclient_timeout = 300s\n"
-        "client_data_timeout = 180s\nmin_data_rate = %u\nmax_refused_recipients = "
-        "%u\n[policy]\nauthentication_results = %s\n"
-        "[policy strict]\nspf_fail = reject\n[clients]\nrecipients = %s\n",
-        world->filters  ? FILTER
-        : world->trusts ? "trusted_clients = 10.0.0.0/8\n"
-                        : "",
-        ways[any_of(world, 3)], percent(world, 80) ? "yes" : "no", percent(world, 80) ? "enforce" : "observe",
-        percent(world, 75) ? "reject" : "repair", percent(world, 70) ? 1000U : 4U,
-        percent(world, 80) ? "10M" : "150K", 1 + any_of(world, 30), any_of(world, 2) * 512, any_of(world, 5),
-        percent(world, 60) ? "yes" : "no", world->table);
     g_autoptr(GError) error = NULL;
     PosternConfiguration *configuration =
         postern_configuration_parse(text, strlen(text), "simulation", &error);
     g_assert_no_error(error);
-    PosternProxySettings *settings = postern_proxy_settings_new(configuration, NULL, &error);
+    PosternProxySettings *settings = postern_proxy_settings_new(configuration, budget, &error);
     g_assert_no_error(error);
     return settings;
 }
 
-static void world_init(World *world, guint32 seed, guint sessions, const char *table, Counts *counts)
+static char *random_configuration(Sim *sim)
 {
-    *world = (World){.seed = seed,
-                     .random = g_rand_new_with_seed(seed),
-                     .arrivals_left = sessions,
-                     .table = table,
-                     .counts = counts};
-    world->trace = g_getenv("POSTERN_SIM_TRACE") != NULL;
-    world->now = 1000000;
-    world->filters = percent(world, 30);
-    world->trusts = world->filters || percent(world, 30);
-    world->settings = random_settings(world);
-    world->limit = 1 + any_of(world, 6);
-    world->fault_percent = percent(world, 25) ? 0 : any_of(world, 15);
-    world->leave_permille = percent(world, 25) ? 0 : any_of(world, 40);
-    world->crowded = percent(world, 30);
-    world->pipelining = percent(world, 70);
-    world->keeps_xclient = percent(world, 60);
-    world->pool = postern_pool_new(world->limit, world->settings->configuration->proxy.backend_wait_ms,
-                                   world->settings->configuration->proxy.backend_idle_ms);
-    world->clients = g_hash_table_new_full(NULL, NULL, NULL, client_free);
-    world->mtas = g_hash_table_new_full(NULL, NULL, NULL, mta_free);
-    world->messages = g_hash_table_new_full(NULL, NULL, NULL, message_free);
-    g_queue_init(&world->marked_clients);
-    g_queue_init(&world->marked_mtas);
-    world->arrival_at = world->now;
-    world->probe_at = world->now;
-    world->drain_at = percent(world, 30) ? world->now + any_of(world, 200000) : NEVER;
-    world->end_at = NEVER;
+    static const char *const ways[] = {"xclient", "xforward", "none"};
+    g_autoptr(GString) text = g_string_new("[proxy]\nhostname = mx.test\nrecipient_domains = y.test; s.test\n"
+                                           "message_size = 40K\nbackend_timeout = 30s\nbackend_idle = 10s\n"
+                                           "backend_data_end_timeout = 60s\nclient_timeout = 300s\n"
+                                           "client_data_timeout = 180s\n");
+    g_string_append(text, sim->filters ? FILTER : sim->trusts ? "trusted_clients = 10.0.0.0/8\n" : "");
+    g_string_append_printf(text, "client_address = %s\ninspect = %s\nmode = %s\nbare_newline = %s\n",
+                           ways[any_of(sim, 3)], percent(sim, 80) ? "yes" : "no",
+                           percent(sim, 80) ? "enforce" : "observe", percent(sim, 75) ? "reject" : "repair");
+    g_string_append_printf(text, "max_recipients = %u\nmessage_memory = %s\nbackend_wait = %us\n",
+                           percent(sim, 70) ? 1000U : 4U, percent(sim, 80) ? "10M" : "150K",
+                           1 + any_of(sim, 30));
+    g_string_append_printf(text, "min_data_rate = %u\nmax_refused_recipients = %u\nrelay_probe = %s\n",
+                           any_of(sim, 2) * 512, any_of(sim, 5), percent(sim, 80) ? "yes" : "no");
+    g_string_append_printf(text, "max_connections = %u\nmax_connections_per_client = %u\n",
+                           percent(sim, 90) ? 1000U : 8U, percent(sim, 90) ? 1000U : 3U);
+    g_string_append_printf(text, "backend_connections = %u\nbackend_lost_timeout = %us\n", sim->limit,
+                           30 + any_of(sim, 300));
+    g_string_append_printf(text,
+                           "[policy]\nauthentication_results = %s\n[policy strict]\nspf_fail = reject\n"
+                           "[clients]\nrecipients = %s\n",
+                           percent(sim, 60) ? "yes" : "no", sim->table);
+    return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
-static void world_clear(World *world)
+/* ---- the network, the DNS and the inspector */
+
+static gsize portion(World *world, gsize length)
 {
-    g_hash_table_unref(world->clients);
-    g_hash_table_unref(world->mtas);
-    g_hash_table_unref(world->messages);
-    postern_pool_free(world->pool);
-    postern_proxy_settings_unref(world->settings);
-    g_rand_free(world->random);
+    Sim *sim = world->user_data;
+    if (any_of(sim, 100) < 88)
+        return length;
+    sim->counts->shorts++;
+    return percent(sim, 10) ? 0 : 1 + any_of(sim, (guint)length);
 }
 
-static void arrive(World *world)
+static gint64 latency(World *world)
 {
+    return percent(world->user_data, 95) ? any_of(world->user_data, 3)
+                                         : any_of(world->user_data, LATENCY_MAX_MS);
+}
+
+static gint64 ask(World *world, WorldAsk *ask)
+{
+    return world->now +
+           (percent(world->user_data, 90) ? any_of(world->user_data, 20) : any_of(world->user_data, 9000));
+}
+
+/* The name of an address is the address again: "7.2.1.10.c.test". */
+static PosternAnswer *answer(World *world, const PosternQuestion *question)
+{
+    g_autoptr(PosternAnswer) records = postern_answer_new(POSTERN_ANSWER_RECORDS);
+    g_auto(GStrv) labels = g_strsplit(question->name, ".", 5);
+    if (percent(world->user_data, 40) || g_strv_length(labels) < 5)
+        return postern_answer_new(
+            (PosternAnswerStatus)(1 + any_of(world->user_data, POSTERN_ANSWER_TIMEOUT)));
+    if (question->type == POSTERN_DNS_PTR) {
+        g_autofree char *name =
+            g_strdup_printf("%s.%s.%s.%s.c.test", labels[0], labels[1], labels[2], labels[3]);
+        postern_answer_add(records, name, strlen(name));
+    } else {
+        guint8 address[4];
+        for (guint i = 0; i < 4; i++)
+            address[i] = (guint8)g_ascii_strtoull(labels[3 - i], NULL, 10);
+        postern_answer_add(records, address, sizeof address);
+    }
+    return g_steal_pointer(&records);
+}
+
+static gint64 inspect(World *world, WorldInspection *inspection, const PosternSessionAction *action,
+                      const PosternEnvelope *envelope)
+{
+    Sim *sim = world->user_data;
+    if (action->kind != POSTERN_SESSION_INSPECT_MESSAGE)
+        return NEVER;
+    const Message *message = message_of_sender(sim, envelope->sender);
+    PosternVirusFinding *virus = &inspection->findings->virus;
+    if (message->virus != POSTERN_VIRUS_CLEAN)
+        postern_virus_finding_clear(virus);
+    if (message->virus == POSTERN_VIRUS_INFECTED)
+        postern_virus_finding_infected(virus, "Test.Virus");
+    else if (message->virus == POSTERN_VIRUS_ERROR)
+        postern_virus_finding_note(virus, POSTERN_VIRUS_SCAN_ERROR, "a test");
+    inspection->findings->spf.result = (PosternSpfResult)any_of(sim, POSTERN_SPF_PERMERROR + 1);
+    inspection->problem = percent(sim, 10) ? g_strdup("trouble") : NULL;
+    return world->now + (percent(sim, 80) ? any_of(sim, 50) : any_of(sim, percent(sim, 90) ? 5000 : 60000));
+}
+
+static void take_log(World *world, const char *line)
+{
+    note_log(world->user_data, line);
+}
+
+static const WorldHooks hooks = {.portion = portion,
+                                 .latency = latency,
+                                 .connect = mta_connect,
+                                 .ask = ask,
+                                 .answer = answer,
+                                 .inspect = inspect,
+                                 .log = take_log};
+
+/* ---- what happens of itself */
+
+static void arrive(gpointer user_data)
+{
+    Sim *sim = user_data;
+    World *world = &sim->world;
+    if (world->wires >= sim->descriptors) { /* it waits in the backlog */
+        sim->counts->exhausted++;
+        world_timer_set(&sim->arrival, world->now + 200);
+        return;
+    }
     Client *client = g_new0(Client, 1);
-    client->number = ++world->next_client;
-    client->address_text = world->crowded ? g_strdup_printf("10.2.0.%u", 1 + any_of(world, 3))
-                                          : g_strdup_printf("10.1.%u.%u", (guint)client->number / 250,
-                                                            1 + (guint)client->number % 250);
+    client->sim = sim;
+    client->number = ++sim->next_client;
+    client->address_text = sim->crowded ? g_strdup_printf("10.2.0.%u", 1 + any_of(sim, 3))
+                                        : g_strdup_printf("10.1.%u.%u", (guint)client->number / 250,
+                                                          1 + (guint)client->number % 250);
     g_assert_true(postern_address_parse(&client->address, client->address_text));
-    client->session = postern_session_new(world->settings, &client->address, FALSE, world->now);
-    if (world->capabilities_known)
-        postern_session_set_capabilities(client->session, &world->capabilities);
-    client->started = world->now;
-    client->next_at = world->now + any_of(world, 100);
-    client->inspect_at = NEVER;
-    client->name_at = NEVER;
+    client->wire = wire_new(world, &client_peer, client);
+    client->wire->capacity = wire_capacity(sim);
+    world_timer_init(world, &client->turn, client_turn, client);
+    world_timer_init(world, &client->patience, client_impatient, client);
     client->to_say = g_string_new(NULL);
-    client->wire = g_string_new(NULL);
     client->heard = g_string_new(NULL);
     g_queue_init(&client->questions);
     client_ask(client, ASKED_GREETING, 0, "%s", "");
-    client->messages_left = any_of(world, 4);
-    client->pipelines = percent(world, 60);
-    client->slow = percent(world, 20);
-    g_hash_table_insert(world->clients, key_of(client->number), client);
-    mark_client(world, client->number);
-    world->arrivals_left--;
-    world->arrival_at =
-        world->arrivals_left > 0 ? world->now + any_of(world, world->crowded ? 150 : 1500) : NEVER;
+    client->messages_left = any_of(sim, 4);
+    client->pipelines = percent(sim, 60);
+    client->slow = percent(sim, 20);
+    g_hash_table_add(sim->clients, client);
+    world_timer_set(&client->turn, world->now + any_of(sim, 100));
+    world_timer_set(&client->patience, world->now + PATIENCE_MS);
+    world_accept(world, any_of(sim, world->thread_count), client->wire, &client->address, FALSE);
+    if (--sim->arrivals_left > 0)
+        world_timer_set(&sim->arrival, world->now + any_of(sim, sim->crowded ? 150 : 1500));
 }
 
-static gint64 client_next(const Client *client)
+static void drain(gpointer user_data)
 {
-    gint64 next = MIN(client->next_at, postern_session_deadline(client->session));
-    return MIN(next, MIN(client->inspect_at, client->name_at));
+    Sim *sim = user_data;
+    trace(sim, "the proxy stops");
+    sim->draining = TRUE;
+    sim->arrivals_left = 0;
+    world_timer_set(&sim->arrival, NEVER);
+    world_timer_set(&sim->reload, NEVER);
+    world_drain(&sim->world, 20000);
 }
 
-static gint64 mta_next(const Mta *mta)
+static void reload(gpointer user_data)
 {
-    const Saying *saying = mta->sayings.head != NULL ? mta->sayings.head->data : NULL;
-    gint64 next = mta->abandoned ? mta->abandon_until : postern_backend_deadline(mta->backend);
-    if (saying != NULL && !mta->abandoned)
-        next = MIN(next, saying->at);
-    if (postern_backend_state(mta->backend) == POSTERN_BACKEND_CONNECTING)
-        next = MIN(next, mta->connect_at);
-    return MIN(next, mta->send_at);
+    Sim *sim = user_data;
+    g_autoptr(PosternProxySettings) settings = settings_of(sim->configuration, sim->world.settings->budget);
+    settings->threads = sim->world.settings->threads;
+    sim->counts->reloads++;
+    for (guint i = 0; i < sim->world.thread_count; i++)
+        postern_proxy_thread_reload(sim->world.threads[i].thread, postern_proxy_settings_ref(settings));
 }
 
-static void run_client_time(World *world, Client *client)
+static void sim_start(Sim *sim, guint32 seed, guint sessions, const char *table, Counts *counts)
 {
-    if (client->name_at <= world->now) {
-        client->name_at = NEVER;
-        gboolean known = percent(world, 50);
-        postern_session_client_name(client->session, known ? "c.test" : NULL, !known && percent(world, 50),
-                                    world->now);
-    } else if (client->inspect_at <= world->now) {
-        client->inspect_at = NEVER;
-        postern_session_inspected(client->session, client->findings, percent(world, 10) ? "trouble" : NULL,
-                                  world->now);
-    } else if (postern_session_deadline(client->session) <= world->now) {
-        postern_session_timer(client->session, world->now);
-        g_assert_cmpint(postern_session_deadline(client->session), >, world->now);
-    } else if (client->next_at <= world->now) {
-        client_turn(world, client);
-    }
-    mark_client(world, client->number);
+    World *world = &sim->world;
+    *sim = (Sim){.seed = seed,
+                 .random = g_rand_new_with_seed(seed),
+                 .arrivals_left = sessions,
+                 .table = table,
+                 .counts = counts};
+    sim->trace = g_getenv("POSTERN_SIM_TRACE") != NULL;
+    sim->filters = percent(sim, 30);
+    sim->trusts = sim->filters || percent(sim, 30);
+    sim->limit = 1 + any_of(sim, 6);
+    sim->fault_percent = percent(sim, 25) ? 0 : any_of(sim, 15);
+    sim->leave_permille = percent(sim, 25) ? 0 : any_of(sim, 40);
+    sim->network_permille = percent(sim, 40) ? 0 : any_of(sim, 10);
+    sim->descriptors = percent(sim, 90) ? 10000 : 2 + any_of(sim, 12);
+    sim->crowded = percent(sim, 30);
+    sim->pipelining = percent(sim, 70);
+    sim->keeps_xclient = percent(sim, 60);
+    sim->clients = g_hash_table_new_full(NULL, NULL, client_free, NULL);
+    sim->mtas = g_hash_table_new_full(NULL, NULL, mta_free, NULL);
+    sim->messages = g_hash_table_new_full(NULL, NULL, NULL, message_free);
+    sim->configuration = random_configuration(sim);
+    guint threads = 1 + any_of(sim, MIN(sim->limit, WORLD_THREADS_MAX));
+    world_start(world, &hooks, sim, settings_of(sim->configuration, NULL), threads);
+    world_timer_init(world, &sim->arrival, arrive, sim);
+    world_timer_init(world, &sim->drain, drain, sim);
+    world_timer_init(world, &sim->reload, reload, sim);
+    world_timer_set(&sim->arrival, world->now);
+    if (percent(sim, 30))
+        world_timer_set(&sim->drain, world->now + any_of(sim, 200000));
+    if (percent(sim, 20))
+        world_timer_set(&sim->reload, world->now + any_of(sim, 100000));
 }
 
-static void run_mta_time(World *world, Mta *mta)
+static void sim_stop(Sim *sim)
 {
-    const Saying *saying = g_queue_peek_head(&mta->sayings);
-    if (mta->abandoned) {
-        mta->gone = TRUE;
-    } else if (postern_backend_state(mta->backend) == POSTERN_BACKEND_CONNECTING &&
-               mta->connect_at <= world->now) {
-        if (mta->connect_fails) {
-            postern_backend_closed(mta->backend, "Connection refused", world->now);
-        } else {
-            postern_backend_connected(mta->backend, world->now);
-            if (!percent(world, world->fault_percent) || !mta_fault(world, mta, ""))
-                mta_say(world, mta, "220 mta ESMTP\r\n", FALSE);
-        }
-    } else if (saying != NULL && saying->at <= world->now) {
-        if (mta_speak(world, mta))
-            postern_backend_closed(mta->backend, NULL, world->now);
-    } else if (mta->send_at <= world->now) {
-        shell_send_piece(world, mta);
-    } else {
-        postern_backend_timer(mta->backend, world->now);
-    }
-    mark_mta(world, mta->number);
-}
-
-/* The proxy stops: those that are idle go at once, in the end all. */
-static void run_drain(World *world, gboolean end)
-{
-    GHashTableIter iterator;
-    gpointer value;
-    world->draining = TRUE;
-    world->drain_at = NEVER;
-    world->end_at = end ? NEVER : world->now + 20000;
-    world->arrival_at = world->probe_at = NEVER;
-    world->arrivals_left = 0;
-    g_hash_table_iter_init(&iterator, world->clients);
-    while (g_hash_table_iter_next(&iterator, NULL, &value)) {
-        Client *client = value;
-        if (end)
-            postern_session_end(client->session, "Service shutting down", world->now);
-        else
-            postern_session_let_go(client->session, "Service shutting down", world->now);
-        mark_client(world, client->number);
-    }
-}
-
-/* A session waits for its client, for its back-end, for the pool or for its verdict: always with an end. */
-static void check_client(const World *world, const Client *client)
-{
-    gint64 end = MIN(postern_session_deadline(client->session), client->inspect_at);
-    end = MIN(end, postern_pool_deadline(world->pool));
-    if (client->mta != NULL)
-        end = MIN(end, mta_next(client->mta));
-    g_assert_cmpint(end, <, NEVER);
-    g_assert_cmpint(world->now - client->started, <, SESSION_MAX_MS);
-}
-
-static void check(const World *world)
-{
-    GHashTableIter iterator;
-    gpointer value;
-    g_assert_cmpuint(postern_pool_used(world->pool), ==, g_hash_table_size(world->mtas));
-    g_assert_cmpuint(postern_pool_used(world->pool), <=, world->limit);
-    g_hash_table_iter_init(&iterator, world->clients);
-    while (g_hash_table_iter_next(&iterator, NULL, &value))
-        check_client(world, value);
-}
-
-typedef struct {
-    gint64 at;
-    Client *client;
-    Mta *mta;
-} Due;
-
-static Due next_due(World *world)
-{
-    Due due = {.at = MIN(MIN(world->arrival_at, world->probe_at), MIN(world->drain_at, world->end_at))};
-    due.at = MIN(due.at, postern_pool_deadline(world->pool));
-    GHashTableIter iterator;
-    gpointer value;
-    g_hash_table_iter_init(&iterator, world->clients);
-    while (g_hash_table_iter_next(&iterator, NULL, &value)) {
-        gint64 at = client_next(value);
-        if (at < due.at)
-            due = (Due){.at = at, .client = value};
-    }
-    g_hash_table_iter_init(&iterator, world->mtas);
-    while (g_hash_table_iter_next(&iterator, NULL, &value)) {
-        gint64 at = mta_next(value);
-        if (at < due.at)
-            due = (Due){.at = at, .mta = value};
-    }
-    return due;
-}
-
-static void run_due(World *world, const Due *due)
-{
-    world->now = MAX(world->now, due->at);
-    if (due->client != NULL) {
-        run_client_time(world, due->client);
-    } else if (due->mta != NULL) {
-        run_mta_time(world, due->mta);
-    } else if (world->arrival_at <= world->now) {
-        arrive(world);
-    } else if (world->probe_at <= world->now) {
-        world->probe_at = NEVER;
-        postern_pool_request(world->pool, POSTERN_POOL_PROBE, POSTERN_FAIR_QUEUE_NOBODY, world->now);
-    } else if (world->drain_at <= world->now || world->end_at <= world->now) {
-        run_drain(world, world->end_at <= world->now);
-    } else {
-        postern_pool_timer(world->pool, world->now);
-        g_assert_cmpint(postern_pool_deadline(world->pool), >, world->now);
-    }
-}
-
-static void run_world(guint32 seed, guint sessions, const char *table, Counts *counts)
-{
-    World world;
-    world_init(&world, seed, sessions, table, counts);
-    while (world.arrivals_left > 0 || g_hash_table_size(world.clients) > 0) {
-        Due due = next_due(&world);
-        run_due(&world, &due);
-        while (shell_run_one(&world))
-            ;
-        check(&world);
-    }
-    g_assert_cmpuint(postern_budget_used(world.settings->budget), ==, 0);
-    world.draining = TRUE;
-    world.probe_at = world.drain_at = world.end_at = NEVER;
-    postern_pool_drain(world.pool, world.now);
-    while (shell_run_one(&world))
-        ;
-    while (g_hash_table_size(world.mtas) > 0) {
-        Due due = next_due(&world);
-        g_assert_cmpint(due.at, <, NEVER);
-        run_due(&world, &due);
-        while (shell_run_one(&world))
-            ;
-    }
-    g_assert_cmpuint(postern_pool_used(world.pool), ==, 0);
+    World *world = &sim->world;
+    world_timer_set(&sim->drain, NEVER);
+    if (!sim->draining)
+        drain(sim);
+    gint64 end = world->now + DRAIN_MAX_MS;
+    while (!world_is_drained(world))
+        g_assert_true(world_step(world, end));
+    world_run(world, world->now + LATENCY_MAX_MS); /* the MTAs hear of it */
+    g_assert_cmpuint(g_hash_table_size(sim->mtas), ==, 0);
+    world_stop(world);
     GHashTableIter iterator;
     gpointer message;
-    g_hash_table_iter_init(&iterator, world.messages);
+    g_hash_table_iter_init(&iterator, sim->messages);
     while (g_hash_table_iter_next(&iterator, NULL, &message))
-        check_message(&world, message);
-    world_clear(&world);
+        check_message(sim, message);
+    g_hash_table_unref(sim->clients);
+    g_hash_table_unref(sim->mtas);
+    g_hash_table_unref(sim->messages);
+    g_rand_free(sim->random);
+    g_free(sim->configuration);
+}
+
+static void run_sim(guint32 seed, guint sessions, const char *table, Counts *counts)
+{
+    Sim sim;
+    sim_start(&sim, seed, sessions, table, counts);
+    while (sim.arrivals_left > 0 || g_hash_table_size(sim.clients) > 0)
+        g_assert_true(world_step(&sim.world, NEVER - 1));
+    sim_stop(&sim);
 }
 
 static guint number_of(const char *variable, guint initial)
@@ -314,22 +270,38 @@ static char *recipient_table(void)
     return path;
 }
 
+static void print_counts(const Counts *counts)
+{
+    g_test_message("%" G_GUINT64_FORMAT " sessions, %" G_GUINT64_FORMAT " clients left, %" G_GUINT64_FORMAT
+                   " let go; messages: %" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT
+                   " acknowledged, %" G_GUINT64_FORMAT " refused, %" G_GUINT64_FORMAT
+                   " not answered, %" G_GUINT64_FORMAT " unknown",
+                   counts->sessions, counts->left, counts->let_go, counts->messages, counts->acknowledged,
+                   counts->refused, counts->unanswered, counts->unknown);
+    g_test_message("%" G_GUINT64_FORMAT " connections to the MTA, %" G_GUINT64_FORMAT
+                   " failed, %" G_GUINT64_FORMAT " times no descriptor; faults: %" G_GUINT64_FORMAT
+                   " answers, %" G_GUINT64_FORMAT " short reads and writes, %" G_GUINT64_FORMAT
+                   " stalls, %" G_GUINT64_FORMAT " resets, %" G_GUINT64_FORMAT
+                   " peers out of reach; %" G_GUINT64_FORMAT " reloads",
+                   counts->connects, counts->unconnected, counts->exhausted, counts->errors, counts->shorts,
+                   counts->stalls, counts->resets, counts->vanished, counts->reloads);
+}
+
 static void test_worlds(void)
 {
+    gboolean traces = g_getenv("POSTERN_SIM_TRACE") != NULL;
+    g_assert_true(postern_log_open("simulation", traces ? "stderr" : "/dev/null",
+                                   traces ? POSTERN_LOG_DEBUG : POSTERN_LOG_ERROR, NULL));
     guint seed = number_of("POSTERN_SIM_SEED", 1);
     guint sessions = number_of("POSTERN_SIM_SESSIONS", SESSIONS_DEFAULT);
     Counts counts = {0};
     g_autofree char *table = recipient_table();
     while (counts.sessions < sessions) {
         g_test_message("seed %u", seed);
-        run_world(seed++, MIN(SESSIONS_PER_WORLD, sessions - counts.sessions), table, &counts);
+        run_sim(seed++, (guint)MIN(SESSIONS_PER_WORLD, sessions - counts.sessions), table, &counts);
     }
     g_unlink(table);
-    g_test_message(
-        "%u sessions (%u clients left, %u let go), %u messages: %u acknowledged, %u refused, %u not "
-        "answered, %u unknown; %u faults of back-ends, %u connections killed, %u recalled",
-        counts.sessions, counts.left, counts.let_go, counts.messages, counts.acknowledged, counts.refused,
-        counts.unanswered, counts.unknown, counts.errors, counts.killed, counts.recalled);
+    print_counts(&counts);
     if (sessions >= SESSIONS_PER_WORLD)
         g_assert_cmpuint(counts.acknowledged, >, 0);
 }

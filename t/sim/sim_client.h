@@ -3,7 +3,10 @@
  */
 #pragma once
 
-#include "sim_world.h"
+#include "sim.h"
+
+/* Nothing that the proxy is asked takes longer. */
+#define PATIENCE_MS (40 * 60 * 1000)
 
 typedef enum {
     ASKED_GREETING,
@@ -31,49 +34,52 @@ typedef struct {
 } Question;
 
 struct Client {
+    Sim *sim;
     guint64 number;
-    PosternSession *session;
+    Wire *wire;
     PosternAddress address;
-    char *address_text; /* or the one that it has given by XCLIENT */
-    gint64 started;
-    gint64 next_at;    /* its next turn */
-    gint64 inspect_at; /* the verdict is there */
-    gint64 name_at;    /* its name is known */
+    char *address_text;    /* or the one that it has given by XCLIENT */
+    PosternTimer turn;     /* its next */
+    PosternTimer patience; /* until then it is answered */
     GString *to_say;
     gboolean dot_in_to_say; /* the end of to_say is the dot */
-    GString *wire;          /* on its way: not taken by the session yet */
     GQueue questions;       /* of Question *, in their order */
     GString *heard;         /* of a reply not complete yet */
     Message *message;
     guint messages_left, recipients;
     gboolean greeted, mail_said, envelope_said, may_send_body, pipelines, slow, quitting;
-    gboolean last_word; /* it has heard 221, 421 or 521: nothing follows */
-    gboolean input_ended, gone, closing;
-    Mta *mta; /* borrowed */
-    PosternFindings *findings;
+    gboolean last_word;   /* it has heard 221, 421 or 521: nothing follows */
+    gboolean input_ended; /* it says no more */
 };
 
 static inline void client_free(gpointer data)
 {
     Client *client = data;
-    postern_session_free(client->session);
+    world_timer_set(&client->turn, NEVER);
+    world_timer_set(&client->patience, NEVER);
     g_string_free(client->to_say, TRUE);
-    g_string_free(client->wire, TRUE);
     g_string_free(client->heard, TRUE);
     g_queue_clear_full(&client->questions, g_free);
-    postern_findings_free(client->findings);
     g_free(client->address_text);
     g_free(client);
 }
 
-static inline gint64 client_pause(World *world, const Client *client)
+static inline void client_leave(Client *client, gboolean reset)
 {
-    guint roll = any_of(world, 1000);
+    trace(client->sim, "client %d is gone", (int)client->number);
+    client->sim->counts->sessions++;
+    wire_leave(client->wire, reset);
+    g_hash_table_remove(client->sim->clients, client);
+}
+
+static inline gint64 client_pause(Sim *sim, const Client *client)
+{
+    guint roll = any_of(sim, 1000);
     if (roll < 2)
-        return any_of(world, 800000); /* it sleeps, perhaps for too long */
+        return any_of(sim, 800000); /* it sleeps, perhaps for too long */
     if (client->slow ? roll < 400 : roll < 30)
-        return 300 + any_of(world, 600); /* about as long as a silence */
-    return any_of(world, client->slow ? 200 : 5);
+        return 300 + any_of(sim, 600); /* about as long as a silence */
+    return any_of(sim, client->slow ? 200 : 5);
 }
 
 G_GNUC_PRINTF(4, 5)
@@ -90,21 +96,21 @@ static inline void client_ask(Client *client, Asked what, guint recipient, const
     g_queue_push_tail(&client->questions, question);
 }
 
-static inline void append_body_line(World *world, GString *body)
+static inline void append_body_line(Sim *sim, GString *body)
 {
     static const char *const lines[] = {
         "x",    ".",    "..",           ".x",     "", "From x", "MAIL FROM:<m1@c.test>", "RCPT TO:<a@y.test>",
         "DATA", "QUIT", "\xe4\xf6\xfc", " folded"};
-    if (percent(world, 3)) {
-        g_autofree char *word = g_strnfill(1 + any_of(world, 9000), 'l');
+    if (percent(sim, 3)) {
+        g_autofree char *word = g_strnfill(1 + any_of(sim, 9000), 'l');
         g_string_append(body, word);
     } else {
-        g_string_append(body, lines[any_of(world, G_N_ELEMENTS(lines))]);
+        g_string_append(body, lines[any_of(sim, G_N_ELEMENTS(lines))]);
     }
     g_string_append(body, "\r\n");
 }
 
-static inline void client_new_message(World *world, Client *client)
+static inline void client_new_message(Sim *sim, Client *client)
 {
     static const PosternVirusResult results[] = {POSTERN_VIRUS_INFECTED, POSTERN_VIRUS_ERROR};
     static const char *const bare[] = {"a\nb\r\n",
@@ -115,33 +121,33 @@ static inline void client_new_message(World *world, Client *client)
                                        "\r\n.\rDATA\r\n",
                                        "\r\r\n"};
     Message *message = g_new0(Message, 1);
-    message->number = ++world->next_message;
+    message->number = ++sim->next_message;
     message->octets = g_string_new(NULL);
     message->accepted = g_string_new(NULL);
     message->client = g_strdup(client->address_text);
-    message->virus = percent(world, 15) ? results[any_of(world, G_N_ELEMENTS(results))] : POSTERN_VIRUS_CLEAN;
-    if (!percent(world, 2)) {
-        if (!percent(world, 5))
+    message->virus = percent(sim, 15) ? results[any_of(sim, G_N_ELEMENTS(results))] : POSTERN_VIRUS_CLEAN;
+    if (!percent(sim, 2)) {
+        if (!percent(sim, 5))
             g_string_append_printf(message->octets, "Message-ID: <%d>\r\n\r\n", (int)message->number);
-        for (guint lines = any_of(world, percent(world, 5) ? 400 : 20); lines > 0; lines--)
-            append_body_line(world, message->octets);
+        for (guint lines = any_of(sim, percent(sim, 5) ? 400 : 20); lines > 0; lines--)
+            append_body_line(sim, message->octets);
     }
-    if (percent(world, 8)) {
+    if (percent(sim, 8)) {
         message->bare = TRUE;
         message->bare_at = message->octets->len;
-        g_string_append(message->octets, bare[any_of(world, G_N_ELEMENTS(bare))]);
+        g_string_append(message->octets, bare[any_of(sim, G_N_ELEMENTS(bare))]);
     }
-    g_hash_table_insert(world->messages, key_of(message->number), message);
+    g_hash_table_insert(sim->messages, key_of(message->number), message);
     client->message = message;
     client->recipients = 0;
     client->mail_said = client->envelope_said = client->may_send_body = FALSE;
 }
 
 /* Things that bring no mail nearer. */
-static inline void client_chatter(World *world, Client *client)
+static inline void client_chatter(Sim *sim, Client *client)
 {
     g_autofree char *word = NULL;
-    switch (any_of(world, 120)) {
+    switch (any_of(sim, 120)) {
     case 0 ... 9:
         client_ask(client, ASKED_NOOP, 0, "NOOP\r\n");
         break;
@@ -152,7 +158,7 @@ static inline void client_chatter(World *world, Client *client)
         client_ask(client, ASKED_BOGUS, 0, "BOGUS\r\n");
         break;
     case 18 ... 19:
-        word = g_strnfill(2048 + any_of(world, 3000), 'X');
+        word = g_strnfill(2048 + any_of(sim, 3000), 'X');
         client_ask(client, ASKED_LONG, 0, "NOOP %s\r\n", word);
         break;
     case 20:
@@ -167,61 +173,61 @@ static inline void client_chatter(World *world, Client *client)
 }
 
 /* A server in front tells of its client: the proxy, and with it the MTA, is to hear of no other. */
-static inline void client_forward(World *world, Client *client)
+static inline void client_forward(Sim *sim, Client *client)
 {
-    if (!world->filters || percent(world, 10))
+    if (!sim->filters || percent(sim, 10))
         return;
     g_free(client->message->client);
-    client->message->client = g_strdup_printf("172.16.%u.%u", 1 + any_of(world, 200), 1 + any_of(world, 200));
-    if (percent(world, 30))
+    client->message->client = g_strdup_printf("172.16.%u.%u", 1 + any_of(sim, 200), 1 + any_of(sim, 200));
+    if (percent(sim, 30))
         client_ask(client, ASKED_XFORWARD, 0, "XFORWARD NAME=[UNAVAILABLE] ADDR=172.31.0.1\r\n");
     client_ask(client, ASKED_XFORWARD, 0, "XFORWARD ADDR=%s HELO=f.test SOURCE=REMOTE\r\n",
                client->message->client);
 }
 
 /* What is said of the client holds until the session ends. */
-static inline void client_override(World *world, Client *client)
+static inline void client_override(Sim *sim, Client *client)
 {
-    if (!world->trusts || percent(world, 50))
+    if (!sim->trusts || percent(sim, 50))
         return;
     g_free(client->address_text);
-    client->address_text = g_strdup_printf("172.17.%u.%u", 1 + any_of(world, 200), 1 + any_of(world, 200));
+    client->address_text = g_strdup_printf("172.17.%u.%u", 1 + any_of(sim, 200), 1 + any_of(sim, 200));
     client_ask(client, ASKED_XCLIENT, 0, "XCLIENT ADDR=%s%s\r\n", client->address_text,
-               percent(world, 50) ? " NAME=o.test" : "");
+               percent(sim, 50) ? " NAME=o.test" : "");
     client_ask(client, ASKED_HELLO, 0, "EHLO o.test\r\n");
 }
 
-static inline void client_ask_recipients(World *world, Client *client)
+static inline void client_ask_recipients(Sim *sim, Client *client)
 {
-    guint count = 1 + any_of(world, percent(world, 10) ? 12 : 3);
+    guint count = 1 + any_of(sim, percent(sim, 10) ? 12 : 3);
     for (guint i = 0; i < count; i++) {
         client->recipients++;
-        if (percent(world, 3))
+        if (percent(sim, 3))
             client_ask(client, ASKED_RCPT, 0, "RCPT TO:<stranger@else.where>\r\n");
         client_ask(client, ASKED_RCPT, client->recipients, "RCPT TO:<r%um%d@%s.test>\r\n", client->recipients,
                    (int)client->message->number, is_strict(client->recipients) ? "s" : "y");
-        client_chatter(world, client);
+        client_chatter(sim, client);
     }
 }
 
 /* MAIL, RCPT and DATA: all at once, or a few at a time. */
-static inline void client_say_envelope(World *world, Client *client)
+static inline void client_say_envelope(Sim *sim, Client *client)
 {
     if (!client->mail_said) {
         client->mail_said = TRUE;
-        client_forward(world, client);
+        client_forward(sim, client);
         client_ask(client, ASKED_MAIL, 0, "MAIL FROM:<m%d@c.test>%s\r\n", (int)client->message->number,
-                   percent(world, 20) ? " SIZE=2000 BODY=8BITMIME" : "");
-        client_chatter(world, client);
+                   percent(sim, 20) ? " SIZE=2000 BODY=8BITMIME" : "");
+        client_chatter(sim, client);
         if (!client->pipelines)
             return;
     }
-    client_ask_recipients(world, client);
-    if (!client->pipelines && percent(world, 30))
+    client_ask_recipients(sim, client);
+    if (!client->pipelines && percent(sim, 30))
         return;
-    if (percent(world, 4)) {
+    if (percent(sim, 4)) {
         client_ask(client, ASKED_RSET, 0, "RSET\r\n");
-        client_new_message(world, client);
+        client_new_message(sim, client);
         return;
     }
     client_ask(client, ASKED_DATA, 0, "DATA\r\n");
@@ -245,20 +251,20 @@ static inline void client_say_body(Client *client)
 }
 
 /* Nothing is to be said and nothing is awaited: what next? */
-static inline void client_plan(World *world, Client *client)
+static inline void client_plan(Sim *sim, Client *client)
 {
     if (!client->greeted) {
-        client_ask(client, ASKED_HELLO, 0, percent(world, 90) ? "EHLO c.test\r\n" : "HELO c.test\r\n");
-        client_override(world, client);
+        client_ask(client, ASKED_HELLO, 0, percent(sim, 90) ? "EHLO c.test\r\n" : "HELO c.test\r\n");
+        client_override(sim, client);
         client->greeted = TRUE;
     } else if (client->may_send_body) {
         client_say_body(client);
     } else if (client->message == NULL && client->messages_left > 0) {
         client->messages_left--;
-        client_new_message(world, client);
-        client_say_envelope(world, client);
+        client_new_message(sim, client);
+        client_say_envelope(sim, client);
     } else if (client->message != NULL && !client->envelope_said) {
-        client_say_envelope(world, client);
+        client_say_envelope(sim, client);
     } else if (client->message != NULL) { /* its DATA was refused */
         client_ask(client, ASKED_RSET, 0, "RSET\r\n");
         client->message = NULL;
@@ -268,48 +274,68 @@ static inline void client_plan(World *world, Client *client)
     }
 }
 
-static inline void client_leave(World *world, Client *client)
+/* TRUE: it is gone. */
+static inline gboolean client_breaks_off(Sim *sim, Client *client)
 {
-    world->counts->left++;
-    client->next_at = NEVER;
-    if (percent(world, 50)) {
-        trace(world, "client %d breaks off", (int)client->number);
-        client->gone = TRUE;
-        g_string_truncate(client->wire, 0);
-    } else {
-        trace(world, "client %d ends its side", (int)client->number);
-        client->input_ended = TRUE;
+    sim->counts->left++;
+    if (percent(sim, 50)) {
+        client_leave(client, percent(sim, 50));
+        return TRUE;
     }
+    trace(sim, "client %d ends its side", (int)client->number);
+    client->input_ended = TRUE;
+    wire_end(client->wire);
+    return FALSE;
 }
 
-/* Its turn: some octets go out, or it waits, or it leaves. */
-static inline void client_turn(World *world, Client *client)
+static inline void client_say(Sim *sim, Client *client)
 {
-    if (client->gone || client->input_ended || client->last_word) {
-        client->next_at = NEVER;
-        return;
-    }
-    if (permille(world, world->leave_permille)) {
-        client_leave(world, client);
-        return;
-    }
-    if (client->to_say->len == 0 && g_queue_is_empty(&client->questions))
-        client_plan(world, client);
     gsize length = client->to_say->len;
-    if (length > 0 && percent(world, client->slow ? 60 : 20))
-        length = 1 + any_of(world, (guint)length);
-    g_string_append_len(client->wire, client->to_say->str, (gssize)length);
+    if (length > 0 && percent(sim, client->slow ? 60 : 20))
+        length = 1 + any_of(sim, (guint)length);
+    wire_say(client->wire, client->to_say->str, length);
     g_string_erase(client->to_say, 0, (gssize)length);
     if (client->dot_in_to_say && client->to_say->len == 0) {
         client->message->dot_said = TRUE;
-        client->message->dot_at = world->now;
+        client->message->dot_at = sim->world.now;
         client->dot_in_to_say = FALSE;
     }
-    client->next_at = client->to_say->len > 0 ? world->now + client_pause(world, client) : NEVER;
+    world_timer_set(&client->patience, sim->world.now + PATIENCE_MS);
+    if (client->to_say->len > 0)
+        world_timer_set(&client->turn, sim->world.now + client_pause(sim, client));
+}
+
+/* Some octets go out, or it leaves. */
+static inline void client_turn(gpointer user_data)
+{
+    Client *client = user_data;
+    Sim *sim = client->sim;
+    if (client->input_ended || client->last_word)
+        return;
+    if (permille(sim, sim->leave_permille)) {
+        client_breaks_off(sim, client);
+        return;
+    }
+    if (network_strikes(sim, client->wire)) {
+        client_leave(client, TRUE);
+        return;
+    }
+    if (client->to_say->len == 0 && g_queue_is_empty(&client->questions))
+        client_plan(sim, client);
+    client_say(sim, client);
+}
+
+/* It has waited for longer than anything takes. */
+static inline void client_impatient(gpointer user_data)
+{
+    const Client *client = user_data;
+    g_error("seed %u: client %d is forgotten: %u answers are due, %d octets not read, end said: %d",
+            client->sim->seed, (int)client->number, client->questions.length, (int)wire_unread(client->wire),
+            client->input_ended);
 }
 
 /* The codes that a question may be answered with, the last word aside. */
-static inline void client_check_answer(const World *world, Asked what, guint code)
+static inline void client_check_answer(const Sim *sim, Asked what, guint code)
 {
     gboolean refused = code >= 400;
     static const guint codes[] = {
@@ -320,23 +346,23 @@ static inline void client_check_answer(const World *world, Asked what, guint cod
     };
     gboolean may_be_refused = what == ASKED_RCPT || what == ASKED_DATA || what == ASKED_DOT;
     g_assert_true(code == codes[what] || (may_be_refused && refused));
-    g_assert_true(what != ASKED_BARE || repairs(world));
+    g_assert_true(what != ASKED_BARE || repairs(sim));
 }
 
-static inline void client_dot_answered(World *world, Client *client, Message *message, guint code)
+static inline void client_dot_answered(Sim *sim, Client *client, Message *message, guint code)
 {
     message->reply = code;
-    trace(world, "message %d: %u", (int)message->number, code);
+    trace(sim, "message %d: %u", (int)message->number, code);
     if (code / 100 == 2)
         g_assert_cmpuint(message->stored, ==, 1); /* the promise */
-    if (world->filters)
-        g_assert_cmpint(world->now - message->dot_at, <=, FILTER_TIMEOUT_MS);
+    if (sim->filters && client->wire->stalled_until == 0)
+        g_assert_cmpint(sim->world.now - message->dot_at, <=, FILTER_TIMEOUT_MS + LATENCY_MAX_MS);
     client->message = NULL;
 }
 
-static inline void client_answered(World *world, Client *client, const Question *question, guint code)
+static inline void client_answered(Sim *sim, Client *client, const Question *question, guint code)
 {
-    client_check_answer(world, question->what, code);
+    client_check_answer(sim, question->what, code);
     if (question->what == ASKED_RCPT && code / 100 == 2) {
         g_assert_cmpuint(question->recipient, >, 0); /* never an open relay */
         g_string_append_printf(question->message->accepted, "%u,", question->recipient);
@@ -344,44 +370,68 @@ static inline void client_answered(World *world, Client *client, const Question 
         question->message->had_354 = TRUE;
         client->may_send_body = TRUE;
     } else if (question->what == ASKED_DOT) {
-        client_dot_answered(world, client, question->message, code);
+        client_dot_answered(sim, client, question->message, code);
     }
 }
 
-static inline void client_reply(World *world, Client *client, guint code)
+static inline void client_reply(Sim *sim, Client *client, guint code)
 {
     g_autofree Question *question = g_queue_pop_head(&client->questions);
     g_assert_false(client->last_word);
     client->last_word = code == 421 || code == 521 || code == 221;
-    world->counts->let_go += code == 421;
+    sim->counts->let_go += code == 421;
     if (client->last_word) {
         gboolean polite = code != 221 || (question != NULL && question->what == ASKED_QUIT);
         g_assert_true(polite);
         return;
     }
     g_assert_nonnull(question);
-    client_answered(world, client, question, code);
-    if (client->next_at == NEVER && g_queue_is_empty(&client->questions))
-        client->next_at = world->now + client_pause(world, client);
+    client_answered(sim, client, question, code);
+    if (client->turn.place == 0 && g_queue_is_empty(&client->questions))
+        world_timer_set(&client->turn, sim->world.now + client_pause(sim, client));
 }
 
-/* Octets of the session: whole lines, each a reply's (RFC 5321 4.2). */
-static inline void client_hears(World *world, Client *client, const GString *octets)
+/* One line of a reply (RFC 5321 4.2). */
+static inline void client_hears(Sim *sim, Client *client, const char *line)
 {
-    g_string_append_len(client->heard, octets->str, (gssize)octets->len);
-    char *end;
-    while ((end = strstr(client->heard->str, "\r\n")) != NULL) {
-        gsize length = (gsize)(end - client->heard->str);
-        g_autofree char *line = g_strndup(client->heard->str, length);
-        g_string_erase(client->heard, 0, (gssize)(length + 2));
-        trace(world, "client %d < %s", (int)client->number, line);
-        g_assert_cmpuint(length, >=, 4);
-        g_assert_true(line[0] >= '2' && line[0] <= '5' && g_ascii_isdigit(line[1]) &&
-                      g_ascii_isdigit(line[2]));
-        g_assert_true(line[3] == ' ' || line[3] == '-');
-        for (const char *at = line; *at != '\0'; at++)
-            g_assert_true(*at >= ' ' && *at <= '~');
-        if (line[3] == ' ')
-            client_reply(world, client, (guint)g_ascii_strtoull(line, NULL, 10));
-    }
+    trace(sim, "client %d < %s", (int)client->number, line);
+    g_assert_cmpuint(strlen(line), >=, 4);
+    g_assert_true(line[0] >= '2' && line[0] <= '5' && g_ascii_isdigit(line[1]) && g_ascii_isdigit(line[2]));
+    g_assert_true(line[3] == ' ' || line[3] == '-');
+    for (const char *at = line; *at != '\0'; at++)
+        g_assert_true(*at >= ' ' && *at <= '~');
+    if (line[3] == ' ')
+        client_reply(sim, client, (guint)g_ascii_strtoull(line, NULL, 10));
 }
+
+static inline void client_received(Wire *wire, const char *octets, gsize length)
+{
+    Client *client = wire->user_data;
+    char *end;
+    g_string_append_len(client->heard, octets, (gssize)length);
+    g_assert_cmpuint(strlen(client->heard->str), ==, client->heard->len);
+    while ((end = strstr(client->heard->str, "\r\n")) != NULL) {
+        *end = '\0';
+        client_hears(client->sim, client, client->heard->str);
+        g_string_erase(client->heard, 0, end + 2 - client->heard->str);
+    }
+    world_timer_set(&client->patience, client->sim->world.now + PATIENCE_MS);
+    if (network_strikes(client->sim, wire))
+        client_leave(client, TRUE);
+}
+
+static inline void client_shut(Wire *wire)
+{
+}
+
+/* It was told, unless it could not be. */
+static inline void client_closed(Wire *wire, gboolean reset)
+{
+    Client *client = wire->user_data;
+    gboolean deaf = wire->vanished || wire->stalled_until > 0;
+    g_assert_true(deaf || client->input_ended || client->last_word);
+    client_leave(client, FALSE);
+}
+
+static const WirePeer client_peer = {
+    .received = client_received, .shut = client_shut, .closed = client_closed};

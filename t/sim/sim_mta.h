@@ -4,7 +4,9 @@
  */
 #pragma once
 
-#include "sim_world.h"
+#include <errno.h>
+
+#include "sim.h"
 
 /* What the MTA says next: text at a time; then, where ends is TRUE, it closes. */
 typedef struct {
@@ -16,26 +18,23 @@ typedef struct {
 } Saying;
 
 struct Mta {
+    Sim *sim;
     guint64 number;
-    PosternBackend *backend;
+    Wire *wire;
     SmtpPeer peer;
-    gint64 connect_at;
+    PosternTimer connect, voice;
     gboolean connect_fails;
     GQueue sayings; /* of Saying * */
     gboolean mute;
     gboolean one_too_many;   /* its next answer is followed by one that nobody asked for */
     gboolean awaits_message; /* has said 354, or will */
     gboolean overridden;     /* an XCLIENT was taken */
+    gboolean probed;         /* the transaction is the relay probe's */
+    gboolean quitting;       /* it was told QUIT */
+    gboolean said_bye;       /* and has answered */
     char *client;            /* the address that it was told */
     char *sender;            /* NULL: no transaction */
     GString *recipients;     /* that it accepted: "1,3," */
-    /* The proxy's side of the connection, as in proxy/connection/backend.c. */
-    guint64 user;
-    gboolean in_use, returning, abandoned, gone;
-    gint64 abandon_until;
-    PosternMessageReader *reader;
-    PosternDataEncoder encoder;
-    gint64 send_at;
 };
 
 static inline void saying_free(gpointer data)
@@ -48,8 +47,8 @@ static inline void saying_free(gpointer data)
 static inline void mta_free(gpointer data)
 {
     Mta *mta = data;
-    postern_backend_free(mta->backend);
-    postern_message_reader_free(mta->reader);
+    world_timer_set(&mta->connect, NEVER);
+    world_timer_set(&mta->voice, NEVER);
     smtp_peer_clear(&mta->peer);
     g_queue_clear_full(&mta->sayings, saying_free);
     g_string_free(mta->recipients, TRUE);
@@ -58,57 +57,73 @@ static inline void mta_free(gpointer data)
     g_free(mta);
 }
 
-static inline gint64 mta_delay(World *world)
+static inline void mta_leave(Mta *mta, gboolean reset)
 {
-    guint roll = any_of(world, 100);
-    if (roll < 70)
-        return any_of(world, 5);
-    if (roll < 97)
-        return any_of(world, 800);
-    return any_of(world, 20000);
+    trace(mta->sim, "mta %d is gone", (int)mta->number);
+    wire_leave(mta->wire, reset);
+    g_hash_table_remove(mta->sim->mtas, mta);
 }
 
-static inline void mta_say(World *world, Mta *mta, const char *text, gboolean ends)
+/* It holds a connection: one of those that the limit is for. */
+static inline gboolean mta_counts(const Mta *mta)
+{
+    const Wire *wire = mta->wire;
+    return !mta->said_bye && !(wire->proxy_gone && (wire->proxy_reset || wire->vanished || wire->connecting));
+}
+
+static inline gint64 mta_delay(Sim *sim)
+{
+    guint roll = any_of(sim, 100);
+    if (roll < 70)
+        return any_of(sim, 5);
+    if (roll < 97)
+        return any_of(sim, 800);
+    return any_of(sim, 20000);
+}
+
+static inline void mta_say(Sim *sim, Mta *mta, const char *text, gboolean ends)
 {
     if (mta->mute)
         return;
     Saying *saying = g_new0(Saying, 1);
     const Saying *before = g_queue_peek_tail(&mta->sayings);
-    saying->at = MAX(world->now + mta_delay(world), before != NULL ? before->at : 0);
+    saying->at = MAX(sim->world.now + mta_delay(sim), before != NULL ? before->at : 0);
     saying->text = g_strconcat(text, mta->one_too_many ? "250 unasked\r\n" : NULL, NULL);
     saying->whole = mta->one_too_many;
     mta->one_too_many = FALSE;
     saying->ends = ends;
     mta->mute = ends;
     g_queue_push_tail(&mta->sayings, saying);
+    if (before == NULL)
+        world_timer_set(&mta->voice, saying->at);
 }
 
 /* A fault in place of an answer. FALSE: of a kind after which the answer is still due. */
-static inline gboolean mta_fault(World *world, Mta *mta, const char *command)
+static inline gboolean mta_fault(Sim *sim, Mta *mta, const char *command)
 {
     static const char *const odd[] = {"hello?\r\n", "25\r\n",       "250-a\r\n550 b\r\n",
                                       "\r\n",       "334 what\r\n", "\xff\xff\xff\r\n"};
-    world->counts->errors++;
-    switch (any_of(world, 9)) {
+    sim->counts->errors++;
+    switch (any_of(sim, 9)) {
     case 0:
     case 1:
-        mta_say(world, mta, "450 4.3.0 not now\r\n", FALSE);
+        mta_say(sim, mta, "450 4.3.0 not now\r\n", FALSE);
         return TRUE;
     case 2:
     case 3:
-        mta_say(world, mta, "550-5.7.1 never\r\n550 5.7.1 at all\r\n", FALSE);
+        mta_say(sim, mta, "550-5.7.1 never\r\n550 5.7.1 at all\r\n", FALSE);
         return TRUE;
     case 4:
-        mta_say(world, mta, "421 4.3.2 closing\r\n", TRUE);
+        mta_say(sim, mta, "421 4.3.2 closing\r\n", TRUE);
         return TRUE;
     case 5:
-        mta_say(world, mta, "", TRUE);
+        mta_say(sim, mta, "", TRUE);
         return TRUE;
     case 6:
         mta->mute = TRUE;
         return TRUE;
     case 7:
-        mta_say(world, mta, odd[any_of(world, G_N_ELEMENTS(odd))], FALSE);
+        mta_say(sim, mta, odd[any_of(sim, G_N_ELEMENTS(odd))], FALSE);
         return TRUE;
     default: /* not in a pipeline, where nobody could tell */
         mta->one_too_many = !g_str_has_prefix(command, "MAIL") && !g_str_has_prefix(command, "RCPT");
@@ -120,25 +135,25 @@ static inline void mta_end_transaction(Mta *mta)
 {
     g_clear_pointer(&mta->sender, g_free);
     g_string_truncate(mta->recipients, 0);
-    mta->awaits_message = FALSE;
+    mta->awaits_message = mta->probed = FALSE;
 }
 
-static inline void mta_ehlo(World *world, Mta *mta)
+static inline void mta_ehlo(Sim *sim, Mta *mta)
 {
-    guint way = world->settings->configuration->proxy.client_address;
+    guint way = sim->world.settings->configuration->proxy.client_address;
     g_autoptr(GString) reply = g_string_new("250-mta\r\n250-8BITMIME\r\n250-SIZE 100000000\r\n");
-    if (world->pipelining)
+    if (sim->pipelining)
         g_string_append(reply, "250-PIPELINING\r\n");
-    if (way == POSTERN_CLIENT_ADDRESS_XCLIENT && (world->keeps_xclient || !mta->overridden))
+    if (way == POSTERN_CLIENT_ADDRESS_XCLIENT && (sim->keeps_xclient || !mta->overridden))
         g_string_append(reply, "250-XCLIENT NAME ADDR PORT PROTO HELO LOGIN\r\n");
     if (way == POSTERN_CLIENT_ADDRESS_XFORWARD)
         g_string_append(reply, "250-XFORWARD NAME ADDR PORT PROTO HELO IDENT\r\n");
     g_string_append(reply, "250 DSN\r\n");
     mta_end_transaction(mta);
-    mta_say(world, mta, reply->str, FALSE);
+    mta_say(sim, mta, reply->str, FALSE);
 }
 
-static inline void mta_told_client(World *world, Mta *mta, const char *command, const char *reply)
+static inline void mta_told_client(Sim *sim, Mta *mta, const char *command, const char *reply)
 {
     const char *address = strstr(command, " ADDR=");
     g_assert_null(mta->sender);
@@ -146,74 +161,82 @@ static inline void mta_told_client(World *world, Mta *mta, const char *command, 
         g_free(mta->client);
         mta->client = g_strndup(address + 6, strcspn(address + 6, " "));
     }
-    mta_say(world, mta, reply, FALSE);
+    mta_say(sim, mta, reply, FALSE);
 }
 
-static inline void mta_mail(World *world, Mta *mta, const char *command)
+static inline void mta_mail(Sim *sim, Mta *mta, const char *command)
 {
     g_assert_null(mta->sender);
     g_autofree char *sender = g_strndup(command + 11, strcspn(command + 11, ">"));
-    const Message *message = message_of_sender(world, sender);
-    if (world->settings->configuration->proxy.client_address != POSTERN_CLIENT_ADDRESS_NONE)
-        g_assert_cmpstr(mta->client, ==, message->client);
+    mta->probed = !g_str_has_suffix(sender, "@c.test");
+    if (!mta->probed &&
+        sim->world.settings->configuration->proxy.client_address != POSTERN_CLIENT_ADDRESS_NONE)
+        g_assert_cmpstr(mta->client, ==, message_of_sender(sim, sender)->client);
     mta->sender = g_steal_pointer(&sender);
-    mta_say(world, mta, "250 2.1.0 ok\r\n", FALSE);
+    mta_say(sim, mta, "250 2.1.0 ok\r\n", FALSE);
 }
 
 /* "RCPT TO:<r3m17@y.test>" */
-static inline void mta_rcpt(World *world, Mta *mta, const char *command)
+static inline void mta_rcpt(Sim *sim, Mta *mta, const char *command)
 {
     if (mta->sender == NULL) { /* pipelined behind a refused MAIL */
-        mta_say(world, mta, "503 5.5.1 MAIL first\r\n", FALSE);
+        mta_say(sim, mta, "503 5.5.1 MAIL first\r\n", FALSE);
         return;
     }
-    if (percent(world, 8)) {
-        mta_say(world, mta, percent(world, 50) ? "550 5.1.1 no\r\n" : "452 4.2.2 full\r\n", FALSE);
+    if (mta->probed) { /* it relays for nobody */
+        gboolean own = g_str_equal(command, "RCPT TO:<postmaster>");
+        mta_say(sim, mta, own ? "250 2.1.5 ok\r\n" : "554 5.7.1 Relay access denied\r\n", FALSE);
+        return;
+    }
+    if (percent(sim, 8)) {
+        mta_say(sim, mta, percent(sim, 50) ? "550 5.1.1 no\r\n" : "452 4.2.2 full\r\n", FALSE);
         return;
     }
     g_assert_true(g_str_has_prefix(command, "RCPT TO:<r"));
     g_string_append_printf(mta->recipients, "%d,", (int)g_ascii_strtoll(command + 10, NULL, 10));
-    mta_say(world, mta, "250 2.1.5 ok\r\n", FALSE);
+    mta_say(sim, mta, "250 2.1.5 ok\r\n", FALSE);
 }
 
-static inline void mta_data(World *world, Mta *mta)
+static inline void mta_data(Sim *sim, Mta *mta)
 {
     g_assert_nonnull(mta->sender);
+    g_assert_false(mta->probed);
     g_assert_cmpuint(mta->recipients->len, >, 0);
     mta->awaits_message = TRUE;
-    mta_say(world, mta, "354 go on\r\n", FALSE);
+    mta_say(sim, mta, "354 go on\r\n", FALSE);
 }
 
-static inline void mta_command(World *world, Mta *mta, const char *command)
+static inline void mta_command(Sim *sim, Mta *mta, const char *command)
 {
     gboolean quits = g_str_equal(command, "QUIT");
-    trace(world, "mta %d < %s", (int)mta->number, command);
+    trace(sim, "mta %d < %s", (int)mta->number, command);
     g_assert_false(mta->awaits_message); /* nothing may come before the 354 is out */
-    gboolean faulty = percent(world, world->fault_percent);
-    if (faulty && !g_str_equal(command, "RSET") && mta_fault(world, mta, command))
+    mta->quitting = quits;
+    gboolean faulty = percent(sim, sim->fault_percent);
+    if (faulty && !g_str_equal(command, "RSET") && mta_fault(sim, mta, command))
         return;
     if (g_str_has_prefix(command, "EHLO ")) {
-        mta_ehlo(world, mta);
+        mta_ehlo(sim, mta);
     } else if (g_str_has_prefix(command, "HELO ")) {
-        mta_say(world, mta, "250 mta\r\n", FALSE);
+        mta_say(sim, mta, "250 mta\r\n", FALSE);
     } else if (g_str_has_prefix(command, "XCLIENT ")) {
         mta->overridden = TRUE;
-        mta_told_client(world, mta, command, "220 mta ESMTP\r\n");
+        mta_told_client(sim, mta, command, "220 mta ESMTP\r\n");
     } else if (g_str_has_prefix(command, "XFORWARD ")) {
-        mta_told_client(world, mta, command, "250 ok\r\n");
+        mta_told_client(sim, mta, command, "250 ok\r\n");
     } else if (g_str_has_prefix(command, "MAIL FROM:<")) {
-        mta_mail(world, mta, command);
+        mta_mail(sim, mta, command);
     } else if (g_str_has_prefix(command, "RCPT TO:<")) {
-        mta_rcpt(world, mta, command);
+        mta_rcpt(sim, mta, command);
     } else if (g_str_equal(command, "DATA")) {
-        mta_data(world, mta);
+        mta_data(sim, mta);
     } else if (g_str_equal(command, "RSET")) {
         mta_end_transaction(mta);
-        if (!faulty || !mta_fault(world, mta, command))
-            mta_say(world, mta, "250 2.0.0 ok\r\n", FALSE);
+        if (!faulty || !mta_fault(sim, mta, command))
+            mta_say(sim, mta, "250 2.0.0 ok\r\n", FALSE);
     } else {
         g_assert_true(quits);
-        mta_say(world, mta, "221 2.0.0 bye\r\n", TRUE);
+        mta_say(sim, mta, "221 2.0.0 bye\r\n", TRUE);
     }
 }
 
@@ -232,9 +255,9 @@ static inline void remove_inserted_field(GString *got, const char *begin)
 }
 
 /* The octets are the client's, the fields that policy and the trace want aside. */
-static inline void check_octets(const World *world, const Message *message, GString *got)
+static inline void check_octets(const Sim *sim, const Message *message, GString *got)
 {
-    const PosternConfiguration *configuration = world->settings->configuration;
+    const PosternConfiguration *configuration = sim->world.settings->configuration;
     if (configuration->policy.authentication_results && configuration->proxy.inspect &&
         configuration->proxy.mode == POSTERN_MODE_ENFORCE)
         remove_inserted_field(got, "Authentication-Results: mx.test;");
@@ -248,9 +271,9 @@ static inline void check_octets(const World *world, const Message *message, GStr
 }
 
 /* "1,3,": of the same policy, all of them. */
-static inline void check_policies(const World *world, const char *recipients)
+static inline void check_policies(const Sim *sim, const char *recipients)
 {
-    const PosternConfiguration *configuration = world->settings->configuration;
+    const PosternConfiguration *configuration = sim->world.settings->configuration;
     if (!configuration->proxy.inspect || configuration->proxy.mode == POSTERN_MODE_OBSERVE)
         return;
     g_auto(GStrv) numbers = g_strsplit(recipients, ",", -1);
@@ -260,78 +283,153 @@ static inline void check_policies(const World *world, const char *recipients)
 }
 
 /* The dot has come. */
-static inline void mta_message(World *world, Mta *mta)
+static inline void mta_message(Sim *sim, Mta *mta)
 {
-    const PosternConfiguration *configuration = world->settings->configuration;
-    Message *message = message_of_sender(world, mta->sender);
+    const PosternConfiguration *configuration = sim->world.settings->configuration;
+    Message *message = message_of_sender(sim, mta->sender);
     g_autoptr(GString) got = smtp_peer_message(&mta->peer);
-    trace(world, "mta %d < message %d of %d octets", (int)mta->number, (int)message->number, (int)got->len);
+    trace(sim, "mta %d < message %d of %d octets", (int)mta->number, (int)message->number, (int)got->len);
     g_assert_true(message->dot_said);
     g_assert_cmpuint(message->dots++, ==, 0);
     g_assert_cmpstr(mta->recipients->str, ==, message->accepted->str);
-    check_policies(world, mta->recipients->str);
+    check_policies(sim, mta->recipients->str);
     if (message->bare)
-        g_assert_true(repairs(world));
+        g_assert_true(repairs(sim));
     else
-        check_octets(world, message, got);
+        check_octets(sim, message, got);
     if (configuration->proxy.inspect && configuration->proxy.mode == POSTERN_MODE_ENFORCE)
         g_assert_cmpint(message->virus, ==, POSTERN_VIRUS_CLEAN);
     mta_end_transaction(mta);
-    if (!percent(world, world->fault_percent)) {
+    if (!percent(sim, sim->fault_percent)) {
         message->stored++;
-        mta_say(world, mta, "250 2.0.0 queued\r\n", FALSE);
+        mta_say(sim, mta, "250 2.0.0 queued\r\n", FALSE);
         return;
     }
-    guint roll = any_of(world, 4);
+    guint roll = any_of(sim, 4);
     if (roll == 0) {
         message->stored++; /* taken, but nobody will hear of it */
-        if (percent(world, 50))
-            mta_say(world, mta, "250 2.0", TRUE);
+        if (percent(sim, 50))
+            mta_say(sim, mta, "250 2.0", TRUE);
         mta->mute = TRUE;
     } else if (roll == 1) {
-        mta_say(world, mta, percent(world, 50) ? "554 5.6.0 no\r\n" : "451 4.3.0 no\r\n", FALSE);
+        mta_say(sim, mta, percent(sim, 50) ? "554 5.6.0 no\r\n" : "451 4.3.0 no\r\n", FALSE);
     } else if (roll == 2) {
-        mta_say(world, mta, "", TRUE);
+        mta_say(sim, mta, "", TRUE);
     } else {
-        mta_say(world, mta, "554 5.6.0 no\r\n", TRUE);
+        mta_say(sim, mta, "554 5.6.0 no\r\n", TRUE);
     }
 }
 
-/* Octets of the proxy. */
-static inline void mta_take(World *world, Mta *mta, const char *octets, gsize length)
+static inline void mta_received(Wire *wire, const char *octets, gsize length)
 {
-    for (gsize at = 0; at < length && !mta->gone;) {
+    Mta *mta = wire->user_data;
+    Sim *sim = mta->sim;
+    if (network_strikes(sim, wire)) {
+        mta_leave(mta, TRUE);
+        return;
+    }
+    for (gsize at = 0; at < length;) {
         gsize taken = 0;
         SmtpPeerEvent event = smtp_peer_take(&mta->peer, octets + at, length - at, &taken);
         at += taken;
         if (event == SMTP_PEER_COMMAND)
-            mta_command(world, mta, mta->peer.line->str);
+            mta_command(sim, mta, mta->peer.line->str);
         else if (event == SMTP_PEER_MESSAGE)
-            mta_message(world, mta);
+            mta_message(sim, mta);
     }
 }
 
-/* The first of what it has to say is due: some of it goes out. TRUE: the connection ends with it. */
-static inline gboolean mta_speak(World *world, Mta *mta)
+/* The proxy says no more: most MTAs close, some hang. */
+static inline void mta_shut(Wire *wire)
 {
+    Mta *mta = wire->user_data;
+    mta->mute = FALSE;
+    if (!percent(mta->sim, 15))
+        mta_say(mta->sim, mta, "", TRUE);
+    mta->mute = TRUE;
+}
+
+static inline void mta_closed(Wire *wire, gboolean reset)
+{
+    mta_leave(wire->user_data, TRUE);
+}
+
+static const WirePeer mta_peer = {.received = mta_received, .shut = mta_shut, .closed = mta_closed};
+
+/* The first of what it has to say is due: some of it goes out. */
+static inline void mta_speak(gpointer user_data)
+{
+    Mta *mta = user_data;
+    Sim *sim = mta->sim;
     Saying *saying = g_queue_peek_head(&mta->sayings);
     gsize left = strlen(saying->text) - saying->said;
-    gsize length = left > 0 && !saying->whole && percent(world, 15) ? 1 + any_of(world, (guint)left) : left;
-    g_autofree char *piece = g_strndup(saying->text + saying->said, length);
-    saying->said += length;
+    gsize length = left > 0 && !saying->whole && percent(sim, 15) ? 1 + any_of(sim, (guint)left) : left;
     gboolean done = length == left;
     if (done && mta->awaits_message && g_str_has_prefix(saying->text, "354")) {
         mta->awaits_message = FALSE;
         smtp_peer_expect_message(&mta->peer);
     }
+    trace(sim, "mta %d > %.*s", (int)mta->number, (int)length, saying->text + saying->said);
+    mta->wire->whole = saying->whole;
+    wire_say(mta->wire, saying->text + saying->said, length);
+    saying->said += length;
+    mta->said_bye |= done && mta->quitting;
     if (!done)
-        saying->at = world->now + any_of(world, 300);
+        saying->at = sim->world.now + any_of(sim, 300);
     gboolean ends = done && saying->ends;
-    if (done) {
-        g_queue_pop_head(&mta->sayings);
-        saying_free(saying);
+    if (done)
+        saying_free(g_queue_pop_head(&mta->sayings));
+    saying = g_queue_peek_head(&mta->sayings);
+    if (ends)
+        mta_leave(mta, percent(sim, 10));
+    else if (saying != NULL)
+        world_timer_set(&mta->voice, saying->at);
+}
+
+static inline void mta_connected(gpointer user_data)
+{
+    Mta *mta = user_data;
+    Sim *sim = mta->sim;
+    wire_answer_connect(mta->wire, mta->connect_fails ? ECONNREFUSED : 0);
+    if (mta->connect_fails)
+        mta_leave(mta, FALSE);
+    else if (!percent(sim, sim->fault_percent) || !mta_fault(sim, mta, ""))
+        mta_say(sim, mta, "220 mta ESMTP\r\n", FALSE);
+}
+
+/* The proxy connects. */
+static inline gboolean mta_connect(World *world, Wire *wire, const PosternAddress *address)
+{
+    Sim *sim = world->user_data;
+    sim->counts->connects++;
+    if (world->wires > sim->descriptors) {
+        sim->counts->exhausted++;
+        return FALSE;
     }
-    if (!mta->abandoned && length > 0)
-        postern_backend_receive(mta->backend, piece, length, world->now);
-    return ends;
+    Mta *mta = g_new0(Mta, 1);
+    mta->sim = sim;
+    mta->number = ++sim->next_mta;
+    mta->wire = wire;
+    wire->peer = &mta_peer;
+    wire->user_data = mta;
+    wire->capacity = wire_capacity(sim);
+    mta->recipients = g_string_new(NULL);
+    smtp_peer_init(&mta->peer);
+    g_queue_init(&mta->sayings);
+    world_timer_init(world, &mta->connect, mta_connected, mta);
+    world_timer_init(world, &mta->voice, mta_speak, mta);
+    mta->connect_fails = percent(sim, 2);
+    gboolean answers = !percent(sim, 2);
+    sim->counts->unconnected += mta->connect_fails || !answers;
+    world_timer_set(&mta->connect, answers ? world->now + any_of(sim, 100) : NEVER);
+    g_hash_table_add(sim->mtas, mta);
+    trace(sim, "mta %d is connected to", (int)mta->number);
+    GHashTableIter iterator;
+    gpointer each;
+    guint count = 0;
+    g_hash_table_iter_init(&iterator, sim->mtas);
+    while (g_hash_table_iter_next(&iterator, &each, NULL))
+        count += mta_counts(each);
+    g_assert_cmpuint(count, <=, sim->limit); /* the promise */
+    return TRUE;
 }

@@ -1,24 +1,20 @@
 /*
- * A world of many clients, one MTA with a limit of connections, and the proxy's machines between them. All
- * chance comes from one seed, all time from one number, so that a world can be run again as it was.
+ * Many clients, an MTA with a limit of connections, and the threads of the proxy between them. All chance
+ * comes from one seed, all time from one number, so that a run can be had again as it was. The proxy's code
+ * is the real one, over wires (support/world.h) that the network does to what it likes.
  *
- *   sim_world.h   what there is, and the ledger of messages
- *   sim_mta.h     the MTA's side of a connection, with its faults
+ *   sim.h         what there is, and the ledger of messages
+ *   sim_mta.h     the MTA's end of a connection, with its faults
  *   sim_client.h  a client, with its faults
- *   sim_shell.h   what the proxy's sockets do: the order of events as in proxy/connection/dispatch.c
- *   session_sim_test.c  worlds, and what must be true in each
+ *   session_sim_test.c  the network, runs, and what must be true in each
  */
 #pragma once
 
 #include <string.h>
 
 #include "base/limits.h"
-#include "proxy/servers/pool.h"
-#include "proxy/session/session.h"
 #include "support/smtp_peer.h"
-#include "wire/data.h"
-
-#define NEVER G_MAXINT64
+#include "support/world.h"
 
 /* What is known of one message, from all sides. */
 typedef struct {
@@ -40,13 +36,14 @@ typedef struct {
 } Message;
 
 typedef struct {
-    guint sessions, messages, acknowledged, refused, unanswered, unknown, killed, left, let_go, errors,
-        recalled;
+    guint64 sessions, messages, acknowledged, refused, unanswered, unknown, left, let_go, errors, reloads;
+    guint64 shorts, stalls, resets, vanished, connects, unconnected, exhausted;
 } Counts;
 
 /* Every fifth recipient has a policy of its own ([policy strict]). */
 #define STRICT_EACH 5
 #define FILTER_TIMEOUT_MS 20000
+#define LATENCY_MAX_MS 200
 
 static inline gboolean is_strict(guint recipient)
 {
@@ -57,53 +54,77 @@ typedef struct Client Client;
 typedef struct Mta Mta;
 
 typedef struct {
+    World world;
     guint32 seed;
     GRand *random;
-    gint64 now;
     gboolean trace;
-    const char *table;        /* of recipients, by its path */
+    const char *table; /* of recipients, by its path */
+    char *configuration;
     gboolean filters, trusts; /* the clients are servers in front; may say XCLIENT */
-    PosternProxySettings *settings;
-    PosternPool *pool;
-    guint limit;
-    guint fault_percent;  /* of the MTA's answers */
-    guint leave_permille; /* of a client's turns */
+    guint limit;              /* of connections to the MTA */
+    guint descriptors;        /* that all wires may have */
+    guint fault_percent;      /* of the MTA's answers */
+    guint leave_permille;     /* of a client's turns */
+    guint network_permille;   /* of what is sent, either way: something happens to its wire */
     gboolean pipelining, keeps_xclient;
-    gboolean crowded;                   /* many clients at once, of few addresses */
-    GHashTable *clients;                /* number -> Client */
-    GHashTable *mtas;                   /* number -> Mta */
-    GHashTable *messages;               /* number -> Message */
-    GQueue marked_clients, marked_mtas; /* of numbers in pointers */
-    guint64 next_client, next_message;
+    gboolean crowded;     /* many clients at once, of few addresses */
+    GHashTable *clients;  /* a set of Client */
+    GHashTable *mtas;     /* a set of Mta */
+    GHashTable *messages; /* number -> Message */
+    guint64 next_client, next_message, next_mta;
     guint arrivals_left;
-    gint64 arrival_at, probe_at, drain_at, end_at;
+    PosternTimer arrival, drain, reload;
     gboolean draining;
-    PosternEhlo capabilities;
-    gboolean capabilities_known;
     Counts *counts;
-} World;
+} Sim;
 
-static inline guint any_of(World *world, guint count)
+static inline guint any_of(Sim *sim, guint count)
 {
-    return (guint)g_rand_int_range(world->random, 0, (gint32)count);
+    return (guint)g_rand_int_range(sim->random, 0, (gint32)count);
 }
 
-static inline gboolean percent(World *world, guint chance)
+static inline gboolean percent(Sim *sim, guint chance)
 {
-    return any_of(world, 100) < chance;
+    return any_of(sim, 100) < chance;
 }
 
 /* A bare newline does not refuse its message. */
-static inline gboolean repairs(const World *world)
+static inline gboolean repairs(const Sim *sim)
 {
-    const PosternConfiguration *configuration = world->settings->configuration;
+    const PosternConfiguration *configuration = sim->world.settings->configuration;
     return configuration->proxy.bare_newline == POSTERN_BARE_NEWLINE_REPAIR ||
            configuration->proxy.mode == POSTERN_MODE_OBSERVE;
 }
 
-static inline gboolean permille(World *world, guint chance)
+static inline gboolean permille(Sim *sim, guint chance)
 {
-    return any_of(world, 1000) < chance;
+    return any_of(sim, 1000) < chance;
+}
+
+/* Octets that may be on their way at once. */
+static inline gsize wire_capacity(Sim *sim)
+{
+    return percent(sim, 20) ? 500 + any_of(sim, 3000) : 1 << 17;
+}
+
+/* What may happen to a wire while it is used; TRUE: a reset, for both ends. */
+static inline gboolean network_strikes(Sim *sim, Wire *wire)
+{
+    if (!permille(sim, sim->network_permille))
+        return FALSE;
+    switch (any_of(sim, 8)) {
+    case 0:
+        sim->counts->vanished++;
+        wire_vanish(wire);
+        return FALSE;
+    case 1 ... 4:
+        sim->counts->stalls++;
+        wire_stall(wire, percent(sim, 5) ? NEVER : sim->world.now + any_of(sim, 20000));
+        return FALSE;
+    default:
+        sim->counts->resets++;
+        return TRUE;
+    }
 }
 
 static inline gpointer key_of(guint64 number)
@@ -111,16 +132,16 @@ static inline gpointer key_of(guint64 number)
     return GSIZE_TO_POINTER(number);
 }
 
-G_GNUC_PRINTF(2, 3) static inline void trace(const World *world, const char *format, ...)
+G_GNUC_PRINTF(2, 3) static inline void trace(const Sim *sim, const char *format, ...)
 {
-    if (!world->trace)
+    if (!sim->trace)
         return;
     va_list arguments;
     va_start(arguments, format);
     g_autofree char *text = g_strdup_vprintf(format, arguments);
     va_end(arguments);
     g_autofree char *safe = g_strescape(text, NULL);
-    g_printerr("%" G_GINT64_FORMAT " %.300s\n", world->now, safe);
+    g_printerr("%" G_GINT64_FORMAT " %.300s\n", sim->world.now, safe);
 }
 
 static inline void message_free(gpointer data)
@@ -134,10 +155,10 @@ static inline void message_free(gpointer data)
 }
 
 /* The message of a sender such as "m17@c.test"; every message has its own. */
-static inline Message *message_of_sender(const World *world, const char *sender)
+static inline Message *message_of_sender(const Sim *sim, const char *sender)
 {
     g_assert_cmpint(sender[0], ==, 'm');
-    Message *message = g_hash_table_lookup(world->messages, key_of(g_ascii_strtoull(sender + 1, NULL, 10)));
+    Message *message = g_hash_table_lookup(sim->messages, key_of(g_ascii_strtoull(sender + 1, NULL, 10)));
     g_assert_nonnull(message);
     return message;
 }
@@ -153,14 +174,14 @@ static inline char *log_value(const char *line, const char *key)
     return at[0] == '"' ? g_strndup(at + 1, strcspn(at + 1, "\"")) : g_strndup(at, strcspn(at, " "));
 }
 
-static inline void note_log(World *world, const char *line)
+static inline void note_log(Sim *sim, const char *line)
 {
-    trace(world, "log %s", line);
+    trace(sim, "log %s", line);
     if (!g_str_has_prefix(line, "message "))
         return;
     g_autofree char *from = log_value(line, "from");
     g_assert_nonnull(from);
-    Message *message = message_of_sender(world, from + 1);
+    Message *message = message_of_sender(sim, from + 1);
     g_assert_cmpuint(message->logged, ==, 0);
     message->logged++;
     message->delivery = log_value(line, "delivery");
@@ -168,9 +189,9 @@ static inline void note_log(World *world, const char *line)
 }
 
 /* At the end of a world: what each message came to, seen from all sides. */
-static inline void check_message(const World *world, const Message *message)
+static inline void check_message(const Sim *sim, const Message *message)
 {
-    Counts *counts = world->counts;
+    Counts *counts = sim->counts;
     counts->messages += message->had_354;
     if (message->had_354)
         g_assert_cmpuint(message->logged, ==, 1);

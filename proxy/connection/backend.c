@@ -10,23 +10,48 @@
 /* A message is handed to the socket's buffer in pieces, as long as less than this waits there. */
 #define UNSENT_HIGH_OCTETS (4 * POSTERN_MESSAGE_CHUNK_OCTETS)
 
+typedef enum {
+    CONNECTION_OPENING,   /* until it is greeted */
+    CONNECTION_POOLED,    /* nobody's */
+    CONNECTION_ASSIGNED,  /* user's */
+    CONNECTION_RETURNING, /* its user is done; the pool has it again once it is reset */
+    CONNECTION_QUITTING,
+    CONNECTION_ENDING, /* nothing is said any more; the peer's end is awaited, for its slot is free then */
+    CONNECTION_CLOSED, /* the pool was told; it is to be freed */
+} ConnectionState;
+
 struct PosternBackendConnection {
     PosternProxyThread *thread;
     guint64 number;
     PosternProxySettings *settings;
     PosternBackend *backend;
-    PosternStream *stream;
-    gboolean in_use;
-    guint64 user;       /* while in_use */
-    gboolean returning; /* its user is done; the pool gets it when it is reset */
-    gboolean overdue;   /* it has not answered in time */
-    gboolean abandoned; /* nothing is said any more; the peer's end is awaited */
-    gint64 ended_at;    /* abandoned, and the peer has been told; or 0 */
-    gsize discarded;    /* octets that came since */
-    gboolean gone;
+    PosternStream *stream; /* NULL: no descriptor could be had */
+    ConnectionState state;
+    guint64 user;                 /* ASSIGNED: the client, or POSTERN_POOL_PROBE */
+    gint64 ended_at;              /* ENDING: since when */
+    gsize discarded;              /* octets that came since */
     PosternMessageReader *reader; /* while a message is sent */
     PosternDataEncoder encoder;
 };
+
+/* The one place where the state changes. */
+static void set_state(PosternBackendConnection *connection, ConnectionState state)
+{
+    static const char *const names[] = {
+        [CONNECTION_OPENING] = "opening",   [CONNECTION_POOLED] = "pooled",
+        [CONNECTION_ASSIGNED] = "assigned", [CONNECTION_RETURNING] = "returning",
+        [CONNECTION_QUITTING] = "quitting", [CONNECTION_ENDING] = "ending",
+        [CONNECTION_CLOSED] = "closed",
+    };
+    postern_log_numbered_state("slot of back-end connection", connection->number, names[connection->state],
+                               names[state]);
+    connection->state = state;
+}
+
+static gboolean is_over(const PosternBackendConnection *connection)
+{
+    return connection->state == CONNECTION_ENDING || connection->state == CONNECTION_CLOSED;
+}
 
 PosternBackend *postern_backend_connection_backend(PosternBackendConnection *connection)
 {
@@ -50,7 +75,7 @@ gboolean postern_backend_connection_is_current(const PosternBackendConnection *c
 
 gboolean postern_backend_connection_is_in_use(const PosternBackendConnection *connection)
 {
-    return connection->in_use && connection->user != POSTERN_POOL_PROBE;
+    return connection->state == CONNECTION_ASSIGNED && connection->user != POSTERN_POOL_PROBE;
 }
 
 void postern_backend_connection_free(PosternBackendConnection *connection)
@@ -66,13 +91,11 @@ static void receive(PosternBackendConnection *connection, gint64 now)
 {
     gsize length = 0;
     const char *octets = postern_stream_input(connection->stream, &length);
-    if (connection->abandoned)
+    if (connection->state == CONNECTION_ENDING)
         connection->discarded += length;
     else
         postern_backend_receive(connection->backend, octets, length, now);
     postern_stream_consume(connection->stream, length);
-    if (connection->discarded > POSTERN_REPLY_MAX_OCTETS)
-        connection->gone = TRUE; /* it talks on and on: that is not worth the wait for its end */
 }
 
 static void on_stream(PosternStream *stream, PosternStreamEvent event, gpointer user_data)
@@ -91,18 +114,13 @@ static void on_stream(PosternStream *stream, PosternStreamEvent event, gpointer 
     case POSTERN_STREAM_DRAINED:
         break;
     case POSTERN_STREAM_CLOSED:
-        connection->gone = TRUE;
         postern_backend_closed(connection->backend, NULL, now);
         break;
     case POSTERN_STREAM_FAILED:
-        connection->gone = postern_stream_peer_is_gone(stream);
         postern_backend_closed(connection->backend, postern_stream_error(stream), now);
         break;
     case POSTERN_STREAM_DEADLINE:
-        if (connection->abandoned)
-            break;
         postern_backend_timer(connection->backend, now);
-        connection->overdue = postern_backend_state(connection->backend) == POSTERN_BACKEND_CLOSED;
         break;
     }
     postern_thread_mark_backend(thread, connection->number);
@@ -130,38 +148,50 @@ void postern_backend_connection_open(PosternProxyThread *thread, guint64 number)
     connection->backend = postern_backend_new(&options, now);
     PosternTransport *transport = thread->world->functions->connect(thread->world, &server->address, &error);
     g_hash_table_insert(thread->backends, &connection->number, connection);
-    if (transport != NULL) {
+    if (transport != NULL)
         connection->stream = postern_stream_new(thread->world, transport, TRUE, on_stream, connection);
-    } else {
-        connection->gone = TRUE;
+    else
         postern_backend_closed(connection->backend, error->message, now);
-    }
     postern_thread_mark_backend(thread, number);
 }
 
 void postern_backend_connection_set_user(PosternBackendConnection *connection, guint64 client)
 {
-    connection->in_use = TRUE;
+    set_state(connection, CONNECTION_ASSIGNED);
     connection->user = client;
 }
 
 void postern_backend_connection_return(PosternBackendConnection *connection)
 {
-    connection->in_use = FALSE;
-    connection->returning = TRUE;
+    set_state(connection, CONNECTION_RETURNING);
     postern_thread_mark_backend(connection->thread, connection->number);
+}
+
+/* Nothing is said any more: closed on our side. */
+static void begin_to_end(PosternBackendConnection *connection, gint64 now)
+{
+    set_state(connection, CONNECTION_ENDING);
+    connection->ended_at = now;
+    g_clear_pointer(&connection->reader, postern_message_reader_free);
+    postern_backend_closed(connection->backend, NULL, now);
+    if (connection->stream == NULL)
+        return;
+    postern_stream_shutdown(connection->stream);
+    postern_stream_set_reading(connection->stream, TRUE);
 }
 
 void postern_backend_connection_abandon(PosternBackendConnection *connection)
 {
-    connection->in_use = FALSE;
-    connection->abandoned = TRUE;
-    g_clear_pointer(&connection->reader, postern_message_reader_free);
+    if (!is_over(connection))
+        begin_to_end(connection, postern_thread_now(connection->thread));
     postern_thread_mark_backend(connection->thread, connection->number);
 }
 
 void postern_backend_connection_quit(PosternBackendConnection *connection)
 {
+    if (is_over(connection))
+        return;
+    set_state(connection, CONNECTION_QUITTING);
     postern_backend_quit(connection->backend, postern_thread_now(connection->thread));
     postern_thread_mark_backend(connection->thread, connection->number);
 }
@@ -223,7 +253,7 @@ static void flush_output(PosternBackendConnection *connection)
 static void hand_over_event(PosternBackendConnection *connection, const PosternBackendEvent *event)
 {
     PosternProxyThread *thread = connection->thread;
-    if (!connection->in_use)
+    if (connection->state != CONNECTION_ASSIGNED)
         return;
     if (connection->user == POSTERN_POOL_PROBE) {
         postern_relay_probe_event(thread, connection, event);
@@ -234,31 +264,39 @@ static void hand_over_event(PosternBackendConnection *connection, const PosternB
         postern_client_connection_backend_event(client, event);
 }
 
-/* The dialogue is over. The slot is free at once only where the peer has ended too, or never began (promise
- * 3).
- */
-static void give_up(PosternBackendConnection *connection, const char *failure, gint64 now)
+/* TRUE if the peer has no connection any more, or has not had one. */
+static gboolean peer_is_gone(const PosternBackendConnection *connection)
 {
-    gboolean open =
-        connection->stream != NULL && !connection->gone && !postern_stream_is_connecting(connection->stream);
-    connection->in_use = FALSE;
-    g_clear_pointer(&connection->reader, postern_message_reader_free);
-    if (open) {
-        connection->abandoned = TRUE;
-        postern_pool_ending(connection->thread->pool, connection->number, failure, now);
-    } else {
-        postern_pool_closed(connection->thread->pool, connection->number, failure, now);
-        connection->gone = TRUE;
+    return connection->stream == NULL || postern_stream_peer_is_gone(connection->stream);
+}
+
+static void free_slot(PosternBackendConnection *connection, const char *failure, gint64 now)
+{
+    set_state(connection, CONNECTION_CLOSED);
+    postern_pool_closed(connection->thread->pool, connection->number, failure, now);
+}
+
+/* The dialogue is over. The slot is free at once only if the peer has ended too, or never began (promise 3).
+ */
+static void give_up(PosternBackendConnection *connection, const char *failure, gboolean peer_ended,
+                    gint64 now)
+{
+    if (peer_ended) {
+        free_slot(connection, failure, now);
+        return;
     }
+    begin_to_end(connection, now);
+    postern_pool_ending(connection->thread->pool, connection->number, failure, now);
 }
 
 static void handle_ready(PosternBackendConnection *connection, gint64 now)
 {
     PosternProxyThread *thread = connection->thread;
     if (!postern_backend_connection_is_current(connection)) {
-        postern_backend_quit(connection->backend, now); /* it was opened for who waits no more */
+        postern_backend_connection_quit(connection); /* it was opened for who waits no more */
         return;
     }
+    set_state(connection, CONNECTION_POOLED);
     postern_thread_set_capabilities(thread, postern_backend_ehlo(connection->backend));
     if (postern_pool_health(thread->pool) == POSTERN_SERVER_UP)
         postern_thread_note_problem(thread, NULL);
@@ -288,10 +326,10 @@ static void judge_failure(PosternBackendConnection *connection, const PosternBac
 static void handle_event(PosternBackendConnection *connection, const PosternBackendEvent *event, gint64 now)
 {
     PosternProxyThread *thread = connection->thread;
-    gboolean opening = event->during < POSTERN_BACKEND_IDLE;
+    gboolean opening = connection->state == CONNECTION_OPENING;
     /* A back-end that was started anew has left all its connections dead: the client's one more try is to
      * meet a new one. */
-    if (event->kind == POSTERN_BACKEND_FAILED && !opening && event->during <= POSTERN_BACKEND_ENVELOPE)
+    if (event->kind == POSTERN_BACKEND_FAILED && postern_backend_is_before_data(event->during))
         postern_pool_end_idle(thread->pool, now);
     hand_over_event(connection, event);
     switch (event->kind) {
@@ -301,11 +339,10 @@ static void handle_event(PosternBackendConnection *connection, const PosternBack
     case POSTERN_BACKEND_FAILED:
         judge_failure(connection, event, opening, now);
         give_up(connection, opening && postern_backend_connection_is_current(connection) ? event->text : NULL,
-                now);
+                peer_is_gone(connection), now);
         break;
     case POSTERN_BACKEND_ENDED:
-        connection->gone = !connection->overdue;
-        give_up(connection, NULL, now);
+        give_up(connection, NULL, event->reply != NULL || peer_is_gone(connection), now);
         break;
     default:
         break;
@@ -322,17 +359,9 @@ static void run_events(PosternBackendConnection *connection, gint64 now)
     }
 }
 
-static void begin_to_end(PosternBackendConnection *connection, gint64 now)
-{
-    connection->ended_at = now;
-    postern_backend_closed(connection->backend, NULL, now);
-    postern_stream_shutdown(connection->stream);
-    postern_stream_set_reading(connection->stream, TRUE);
-}
-
-/* Closed on our side; the slot is free when the peer has closed too. One that is there and does not read is
- * told by a reset. One that is out of reach, or does not come to it, may have the connection still: it has
- * its time, if we do not stop. */
+/* The slot is free when the peer has closed too. One that is there and does not read is told by a reset. One
+ * that is out of reach, or does not come to it, may have the connection still: it has its time, if we do not
+ * stop. */
 static void wait_for_end(PosternBackendConnection *connection, gint64 now)
 {
     gint64 first = connection->ended_at + POSTERN_BACKEND_QUIT_TIMEOUT_MS;
@@ -340,31 +369,25 @@ static void wait_for_end(PosternBackendConnection *connection, gint64 now)
         connection->thread->draining
             ? first
             : connection->ended_at + connection->settings->configuration->proxy.backend_lost_timeout_ms;
-    gboolean deaf = now >= first && postern_stream_is_stuck(connection->stream, now - connection->ended_at);
-    connection->gone = deaf || now >= last;
-    postern_stream_set_deadline(connection->stream, now < first ? MIN(first, last) : last);
-}
-
-static void run_abandoned(PosternBackendConnection *connection, gint64 now)
-{
-    gboolean open = connection->stream != NULL && !connection->gone;
-    if (open && connection->ended_at == 0)
-        begin_to_end(connection, now);
-    if (open)
-        wait_for_end(connection, now);
-    if (open && !connection->gone)
-        return;
+    if (!peer_is_gone(connection)) {
+        gboolean deaf =
+            now >= first && postern_stream_is_stuck(connection->stream, now - connection->ended_at);
+        gboolean babbles = connection->discarded > POSTERN_REPLY_MAX_OCTETS;
+        if (!deaf && !babbles && now < last) {
+            postern_stream_set_deadline(connection->stream, now < first ? MIN(first, last) : last);
+            return;
+        }
+    }
     if (connection->stream != NULL)
         postern_stream_abort(connection->stream);
-    postern_pool_closed(connection->thread->pool, connection->number, NULL, now);
-    g_hash_table_remove(connection->thread->backends, &connection->number);
+    free_slot(connection, NULL, now);
 }
 
-/* What was said, heard and sent; in the end it may be abandoned or gone. */
+/* What was said, heard and sent; in the end it may be ENDING or CLOSED. */
 static void run_dialogue(PosternBackendConnection *connection, gint64 now)
 {
     run_events(connection, now);
-    if (connection->abandoned)
+    if (is_over(connection))
         return;
     flush_output(connection);
     send_pieces(connection, now);
@@ -375,9 +398,10 @@ static void run_dialogue(PosternBackendConnection *connection, gint64 now)
 static void return_if_reset(PosternBackendConnection *connection, gint64 now)
 {
     PosternProxyThread *thread = connection->thread;
-    if (!connection->returning || postern_backend_state(connection->backend) != POSTERN_BACKEND_IDLE)
+    if (connection->state != CONNECTION_RETURNING ||
+        postern_backend_state(connection->backend) != POSTERN_BACKEND_IDLE)
         return;
-    connection->returning = FALSE;
+    set_state(connection, CONNECTION_POOLED);
     gboolean reusable =
         postern_backend_is_reusable(connection->backend) && postern_backend_connection_is_current(connection);
     postern_pool_returned(thread->pool, connection->number, reusable, now);
@@ -386,13 +410,13 @@ static void return_if_reset(PosternBackendConnection *connection, gint64 now)
 void postern_backend_connection_run(PosternBackendConnection *connection)
 {
     gint64 now = postern_thread_now(connection->thread);
-    if (!connection->abandoned)
+    if (connection->state != CONNECTION_ENDING)
         run_dialogue(connection, now);
-    if (connection->abandoned) {
-        run_abandoned(connection, now);
-    } else if (connection->gone) {
+    if (connection->state == CONNECTION_ENDING)
+        wait_for_end(connection, now);
+    if (connection->state == CONNECTION_CLOSED) {
         g_hash_table_remove(connection->thread->backends, &connection->number);
-    } else {
+    } else if (connection->state != CONNECTION_ENDING) {
         return_if_reset(connection, now);
         flush_output(connection);
         postern_stream_set_deadline(connection->stream, postern_backend_deadline(connection->backend));

@@ -9,6 +9,14 @@
 /* How long the last reply may take to leave. */
 #define CLOSE_TIMEOUT_MS 10000
 
+typedef enum {
+    CLIENT_OPEN,
+    CLIENT_SAYS_NO_MORE, /* it has ended its side, and may still listen */
+    CLIENT_GONE,         /* nothing reaches it any more; its session may still await the back-end */
+    CLIENT_CLOSING,      /* its session is over; closes when all is sent */
+    CLIENT_CLOSED,       /* it is to be freed */
+} ClientState;
+
 struct PosternClientConnection {
     PosternProxyThread *thread;
     guint64 number;
@@ -24,10 +32,32 @@ struct PosternClientConnection {
     guint64 charged;    /* octets of the session's budget, for those that wait here */
     GList waiting_link; /* in the thread's waiting clients; its data is NULL while it is not */
     gint64 waiting_since;
-    gboolean input_ended; /* the client says no more */
-    gboolean gone;        /* nothing reaches it any more */
-    gboolean closing;     /* closes when all is sent */
+    ClientState state;
 };
+
+/* The one place where the state changes. */
+static void set_state(PosternClientConnection *client, ClientState state)
+{
+    static const char *const names[] = {
+        [CLIENT_OPEN] = "open",     [CLIENT_SAYS_NO_MORE] = "says no more",
+        [CLIENT_GONE] = "gone",     [CLIENT_CLOSING] = "closing",
+        [CLIENT_CLOSED] = "closed",
+    };
+    postern_log_state("client of session", postern_session_identifier(client->session)->text,
+                      names[client->state], names[state]);
+    client->state = state;
+}
+
+static gboolean is_closing(const PosternClientConnection *client)
+{
+    return client->state == CLIENT_CLOSING || client->state == CLIENT_CLOSED;
+}
+
+/* Nothing reaches it any more. */
+static void lose(PosternClientConnection *client)
+{
+    set_state(client, is_closing(client) ? CLIENT_CLOSED : CLIENT_GONE);
+}
 
 PosternSession *postern_client_connection_session(PosternClientConnection *client)
 {
@@ -71,7 +101,7 @@ static void judge_waiting(PosternClientConnection *client, gboolean has_spoken)
     PosternSessionWait wait = postern_session_wait(client->session);
     if (has_spoken && wait == POSTERN_SESSION_WAITS_IN_MESSAGE)
         set_waiting(client, FALSE);
-    set_waiting(client, !client->closing && wait != POSTERN_SESSION_WAITS_NOT);
+    set_waiting(client, !is_closing(client) && wait != POSTERN_SESSION_WAITS_NOT);
 }
 
 /* Whether client may go for one whose address has so many connections. */
@@ -93,7 +123,8 @@ gboolean postern_client_connection_let_one_go(PosternProxyThread *thread, const 
     if (link == NULL)
         return FALSE;
     PosternClientConnection *client = link->data;
-    client->gone |= postern_stream_unsent(client->stream) > 0; /* who does not read is not waited for */
+    if (postern_stream_unsent(client->stream) > 0) /* who does not read is not waited for */
+        lose(client);
     postern_session_end(client->session, "Too many clients at once, try again later",
                         postern_thread_now(client->thread));
     postern_thread_mark_client(thread, client->number);
@@ -126,14 +157,15 @@ static void on_stream(PosternStream *stream, PosternStreamEvent event, gpointer 
     case POSTERN_STREAM_DRAINED:
         break;
     case POSTERN_STREAM_CLOSED:
-        client->input_ended = TRUE;
+        if (client->state == CLIENT_OPEN)
+            set_state(client, CLIENT_SAYS_NO_MORE);
         break;
     case POSTERN_STREAM_FAILED:
-        client->gone = TRUE;
+        lose(client);
         break;
     case POSTERN_STREAM_DEADLINE:
-        if (client->closing)
-            client->gone = TRUE;
+        if (is_closing(client))
+            lose(client);
         else
             postern_session_timer(client->session, postern_thread_now(client->thread));
         break;
@@ -295,7 +327,7 @@ static void act(PosternClientConnection *client, PosternSessionAction *action, g
         world->functions->log(world, g_steal_pointer(&action->line));
         break;
     case POSTERN_SESSION_CLOSE:
-        client->closing = TRUE;
+        set_state(client, client->state == CLIENT_GONE ? CLIENT_CLOSED : CLIENT_CLOSING);
         break;
     case POSTERN_SESSION_INSPECT_ENVELOPE:
     case POSTERN_SESSION_INSPECT_ORIGIN:
@@ -326,7 +358,7 @@ static void flush_output(PosternClientConnection *client)
     GString *output = postern_session_output(client->session);
     if (postern_session_has_our_turn(client->session))
         postern_session_our_turn_ends(client->session, postern_stream_has_more(client->stream));
-    if (output->len > 0 && !client->gone)
+    if (client->state != CLIENT_GONE && client->state != CLIENT_CLOSED)
         postern_stream_send(client->stream, output->str, output->len);
     g_string_truncate(output, 0);
 }
@@ -351,7 +383,7 @@ static gboolean feed(PosternClientConnection *client, gint64 now)
         run_actions(client, now);
         any |= taken > 0;
     } while (taken > 0 && is_heard(client));
-    if (client->input_ended && postern_stream_unread(client->stream) == 0 &&
+    if (client->state == CLIENT_SAYS_NO_MORE && postern_stream_unread(client->stream) == 0 &&
         postern_session_wants_input(client->session)) {
         postern_session_client_closed(client->session, now);
         run_actions(client, now);
@@ -359,34 +391,30 @@ static gboolean feed(PosternClientConnection *client, gint64 now)
     return any;
 }
 
-static gboolean is_done(const PosternClientConnection *client)
-{
-    if (client->closing)
-        return client->gone || postern_stream_unsent(client->stream) == 0;
-    return FALSE;
-}
-
 void postern_client_connection_run(PosternClientConnection *client)
 {
     PosternProxyThread *thread = client->thread;
     gint64 now = postern_thread_now(client->thread);
-    if (client->gone && !client->closing)
+    if (client->state == CLIENT_GONE)
         postern_session_client_closed(client->session, now);
     run_actions(client, now);
     gboolean has_spoken = feed(client, now);
     flush_output(client);
-    if (!client->closing && !charge(client)) {
+    if (!is_closing(client) && !charge(client)) {
         postern_session_end(client->session, "No room for what you have sent ahead", now);
         run_actions(client, now);
         flush_output(client);
     }
-    if (is_done(client)) {
+    if (client->state == CLIENT_CLOSING && postern_stream_unsent(client->stream) == 0)
+        set_state(client, CLIENT_CLOSED);
+    if (client->state == CLIENT_CLOSED) {
         g_hash_table_remove(thread->clients, &client->number);
         return;
     }
     judge_waiting(client, has_spoken);
     gboolean reads = postern_session_wants_input(client->session) && is_heard(client);
-    postern_stream_set_reading(client->stream, reads && !client->gone);
-    postern_stream_set_deadline(client->stream, client->closing ? now + CLOSE_TIMEOUT_MS
-                                                                : postern_session_deadline(client->session));
+    postern_stream_set_reading(client->stream, reads && client->state != CLIENT_GONE);
+    postern_stream_set_deadline(client->stream, client->state == CLIENT_CLOSING
+                                                    ? now + CLOSE_TIMEOUT_MS
+                                                    : postern_session_deadline(client->session));
 }

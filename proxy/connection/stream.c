@@ -285,7 +285,7 @@ void postern_stream_set_deadline(PosternStream *stream, gint64 deadline)
 
 gboolean postern_stream_peer_is_gone(const PosternStream *stream)
 {
-    return stream->connecting || stream->error == ECONNRESET || stream->error == EPIPE;
+    return stream->ended || stream->connecting || stream->error == ECONNRESET || stream->error == EPIPE;
 }
 
 const char *postern_stream_error(const PosternStream *stream)

@@ -65,7 +65,8 @@ void postern_stream_abort(PosternStream *stream);
 /* DEADLINE comes at that time of the world, in milliseconds; G_MAXINT64: never. */
 void postern_stream_set_deadline(PosternStream *stream, gint64 deadline);
 
-/* After FAILED: TRUE if the peer has no connection any more; FALSE if it may not have heard of its end. */
+/* TRUE if the peer has ended it, has no connection any more, or has none yet; FALSE after a failure of which
+ * it may not have heard. */
 gboolean postern_stream_peer_is_gone(const PosternStream *stream);
 /* After FAILED: the system's words, static. */
 const char *postern_stream_error(const PosternStream *stream);

@@ -24,6 +24,12 @@ const char *postern_backend_state_name(PosternBackendState state)
     return names[state];
 }
 
+gboolean postern_backend_is_before_data(PosternBackendState state)
+{
+    return state == POSTERN_BACKEND_IDLE || state == POSTERN_BACKEND_IDENTIFYING ||
+           state == POSTERN_BACKEND_ENVELOPE;
+}
+
 void postern_backend_event_free(PosternBackendEvent *event)
 {
     if (event == NULL)

@@ -35,6 +35,8 @@ typedef enum {
 
 /* "greeting", "data-end" …, for logs. */
 const char *postern_backend_state_name(PosternBackendState state);
+/* TRUE if it was greeted, and nothing of a message has gone out: what was lost can be told to another. */
+gboolean postern_backend_is_before_data(PosternBackendState state);
 
 typedef enum {
     POSTERN_BACKEND_READY,       /* greeted; capabilities are known */
@@ -59,9 +61,9 @@ typedef enum {
 
 typedef struct {
     PosternBackendEventKind kind;
-    PosternReply
-        *reply; /* the *_REPLY events; FAILED if a reply was the reason, else NULL; CLIENT: 4yz or 5yz */
-    char *text; /* FAILED: why, printable ASCII */
+    PosternReply *reply; /* the *_REPLY events; FAILED and ENDED if a reply was the reason, else NULL; CLIENT:
+                            4yz or 5yz */
+    char *text;          /* FAILED: why, printable ASCII */
     PosternBackendFault fault;  /* FAILED */
     PosternBackendState during; /* FAILED: the state it failed in */
 } PosternBackendEvent;

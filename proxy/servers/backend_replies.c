@@ -230,8 +230,7 @@ static void handle_rset(PosternBackend *backend, PosternReply *reply)
 
 static void handle_quit(PosternBackend *backend, PosternReply *reply)
 {
-    postern_reply_free(reply);
-    postern_backend_emit(backend, POSTERN_BACKEND_ENDED, NULL);
+    postern_backend_emit(backend, POSTERN_BACKEND_ENDED, reply);
     postern_backend_set_state(backend, POSTERN_BACKEND_CLOSED);
 }
 

@@ -287,9 +287,7 @@ static void handle_final_reply(PosternSession *session, const PosternReply *repl
 static gboolean try_again(PosternSession *session, const PosternBackendEvent *event, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
-    gboolean early = event->during == POSTERN_BACKEND_IDLE || event->during == POSTERN_BACKEND_IDENTIFYING ||
-                     event->during == POSTERN_BACKEND_ENVELOPE;
-    if (!early || event->fault == POSTERN_BACKEND_FAULT_SETUP ||
+    if (!postern_backend_is_before_data(event->during) || event->fault == POSTERN_BACKEND_FAULT_SETUP ||
         event->fault == POSTERN_BACKEND_FAULT_DEMAND || transaction->attempts > 0)
         return FALSE;
     transaction->attempts++;

@@ -1,7 +1,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "milter/outcome.h"
-#include "verdict/findings_log.h"
+#include "verdict/check.h"
 
 static void add_session(PosternLogLine *line, const PosternMilterSession *session)
 {

@@ -74,8 +74,7 @@ static void begin(PosternMilterTicket *ticket)
 static void on_envelope(const PosternFindings *findings, gpointer user_data)
 {
     PosternMilterTicket *ticket = user_data;
-    g_autoptr(GVariant) variant = g_variant_ref_sink(postern_findings_to_variant(findings));
-    PosternFindings *copy = postern_findings_from_variant(variant, NULL);
+    PosternFindings *copy = postern_findings_copy(findings);
     pthread_mutex_lock(&ticket->lock);
     ticket->envelope_findings = copy;
     ticket->envelope_done = TRUE;

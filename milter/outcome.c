@@ -1,7 +1,5 @@
 #include "milter/outcome.h"
 
-#include "verdict/dmarc.h"
-
 PosternMilterOutcome *postern_milter_outcome_defer(const PosternMilterSettings *settings, const char *reply)
 {
     PosternMilterOutcome *outcome = g_new0(PosternMilterOutcome, 1);
@@ -14,9 +12,9 @@ PosternMilterOutcome *postern_milter_outcome_defer(const PosternMilterSettings *
 
 static void call_unscannable(PosternFindings *findings, PosternVirusKind kind, const char *reason)
 {
-    g_ptr_array_set_size(findings->signatures.fields, 0);
-    g_free(findings->signatures.problem);
-    findings->signatures.problem = g_strdup(reason);
+    g_ptr_array_set_size(findings->sign.fields, 0);
+    g_free(findings->sign.problem);
+    findings->sign.problem = g_strdup(reason);
     postern_virus_finding_note(&findings->virus, kind, reason);
 }
 
@@ -28,7 +26,7 @@ static void reduce_to_beginning(PosternFindings *findings)
 {
     g_autoptr(PosternFindings) unfit = postern_findings_new();
     postern_findings_take(findings, unfit, POSTERN_CHECK_DKIM | POSTERN_CHECK_ARC);
-    postern_dmarc_conclude(findings);
+    postern_findings_conclude(findings);
     if (findings->dmarc.result != POSTERN_DMARC_PASS)
         postern_findings_take(findings, unfit, POSTERN_CHECK_DMARC);
     call_unscannable(findings, POSTERN_VIRUS_TOO_LARGE, "the message is larger than [milter] message_size");

@@ -7,6 +7,7 @@
 #include "mail/dictionary.h"
 
 #define MAGIC_OCTETS (sizeof POSTERN_CAPSULE_MAGIC - 1)
+#define FORM_AT (MAGIC_OCTETS - sizeof "2") /* where the number of the form stands */
 
 G_STATIC_ASSERT(MAGIC_OCTETS == 24);
 
@@ -60,14 +61,11 @@ static void replace(char **text, const char *new_text)
     *text = g_strdup(new_text);
 }
 
-/* The variant of findings, without their steps. */
 static GVariant *variant_of_findings(const PosternFindings *findings)
 {
-    GVariantDict dictionary;
-    g_autoptr(GVariant) variant = g_variant_ref_sink(postern_findings_to_variant(findings));
-    g_variant_dict_init(&dictionary, variant);
-    g_variant_dict_remove(&dictionary, "steps");
-    return g_variant_dict_end(&dictionary);
+    g_autoptr(GByteArray) octets = g_byte_array_new();
+    postern_findings_encode(findings, octets);
+    return g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, octets->data, octets->len, 1);
 }
 
 void postern_capsule_set_inspection(PosternCapsule *capsule, PosternInspection *inspection)
@@ -86,9 +84,8 @@ void postern_capsule_set_verdict(PosternCapsule *capsule, const PosternPolicy *p
                                  const char *configuration, const PosternFindings *findings,
                                  const PosternVerdict *verdict)
 {
-    g_autoptr(GVariant) variant = g_variant_ref_sink(variant_of_findings(findings));
     g_clear_pointer(&capsule->findings, postern_findings_free);
-    capsule->findings = postern_findings_from_variant(variant, NULL);
+    capsule->findings = postern_findings_copy(findings);
     replace(&capsule->configuration, configuration);
     replace(&capsule->policy, policy->name);
     replace(&capsule->authserv_id, policy->authserv_id);
@@ -237,7 +234,8 @@ static gboolean get_parts(PosternCapsule *capsule, GVariant *dictionary, GError 
     g_autoptr(GVariant) answers =
         postern_dictionary_get(dictionary, "answers", G_VARIANT_TYPE(POSTERN_ANSWERS_VARIANT), NULL);
     g_autoptr(GVariant) findings =
-        postern_dictionary_get(dictionary, "findings", G_VARIANT_TYPE(POSTERN_FINDINGS_VARIANT), NULL);
+        postern_dictionary_get(dictionary, "findings", G_VARIANT_TYPE_BYTESTRING, NULL);
+    gsize length = 0;
     if (envelope == NULL || answers == NULL || findings == NULL)
         return refuse(error, "the capsule lacks envelope, answers or findings");
     capsule->envelope = postern_envelope_from_variant(envelope, error);
@@ -246,7 +244,8 @@ static gboolean get_parts(PosternCapsule *capsule, GVariant *dictionary, GError 
     capsule->answers = postern_answers_from_variant(answers, error);
     if (capsule->answers == NULL)
         return FALSE;
-    capsule->findings = postern_findings_from_variant(findings, error);
+    const guint8 *octets = g_variant_get_fixed_array(findings, &length, 1);
+    capsule->findings = postern_findings_decode(octets, length, error);
     return capsule->findings != NULL;
 }
 
@@ -269,7 +268,11 @@ static GVariant *variant_of_file(GBytes *octets, GError **error)
     gsize length = 0;
     const char *start = g_bytes_get_data(octets, &length);
     if (length < MAGIC_OCTETS || memcmp(start, POSTERN_CAPSULE_MAGIC, MAGIC_OCTETS) != 0) {
-        refuse(error, "is no capsule, or one of a form that this version does not know");
+        refuse(error,
+               length >= MAGIC_OCTETS && memcmp(start, POSTERN_CAPSULE_MAGIC, FORM_AT) == 0
+                   ? "is a capsule of another form than this version reads: replay it with the version "
+                     "that wrote it"
+                   : "is no capsule");
         return NULL;
     }
     if (length > POSTERN_CAPSULE_MAX_OCTETS) {

@@ -127,7 +127,7 @@ gboolean postern_sign_engine_self_test(PosternSignEngine *engine, PosternDkimEng
 /*
  * Signs for the author's domain (From), or the closest domain above it that has a key: one field for each of
  * its keys, relaxed/relaxed, all octets of the body, From and Subject oversigned (RFC 6376 8.15). now: t=.
- * Fills findings->signatures. A message that cannot be signed as it is (no key for its author, several
+ * Fills findings->sign. A message that cannot be signed as it is (no key for its author, several
  * authors, a header that no verifier would read as it stands) is no problem: fields stay empty, and a step
  * says why. Always 1.
  */

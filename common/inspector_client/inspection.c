@@ -4,7 +4,6 @@
 
 #include "base/error.h"
 #include "base/limits.h"
-#include "verdict/dmarc.h"
 
 /*
  * Several things go on side by side, so that none waits for the other's DNS: SPF; what the header alone
@@ -63,47 +62,11 @@ static void track_stop(Track *track)
     track->checks = 0;
 }
 
-static void replace(char **text, const char *new_text)
-{
-    g_free(*text);
-    *text = g_strdup(new_text);
-}
-
-/* What no inspector could tell is a temporary error, never a pass. */
 static void fill_missing(PosternInspection *inspection, const char *reason, PosternChecks of_dns)
 {
-    PosternFindings *findings = inspection->findings;
     inspection->failed = inspection->missing;
-    findings->not_run |= (guint)(inspection->missing & ~of_dns);
-    if (inspection->missing & POSTERN_CHECK_SPF) {
-        findings->spf.result = POSTERN_SPF_TEMPERROR;
-        replace(&findings->spf.problem, reason);
-    }
-    if (inspection->missing & POSTERN_CHECK_SPF_HELO) {
-        findings->spf_helo.result = POSTERN_SPF_TEMPERROR;
-        replace(&findings->spf_helo.problem, reason);
-    }
-    if (inspection->missing & POSTERN_CHECK_DKIM) {
-        PosternDkimFinding *finding = postern_dkim_finding_new();
-        finding->result = POSTERN_DKIM_TEMPERROR;
-        replace(&finding->domain, "");
-        replace(&finding->selector, "");
-        replace(&finding->reason, reason);
-        g_ptr_array_add(findings->dkim, finding);
-        findings->dkim_checked = TRUE;
-    }
-    if (inspection->missing & POSTERN_CHECK_VIRUS)
-        postern_virus_finding_note(&findings->virus, POSTERN_VIRUS_SCAN_ERROR, reason);
-    if (inspection->missing & POSTERN_CHECK_CONTENT)
-        replace(&findings->mime_problem, reason);
-    if (inspection->missing & POSTERN_CHECK_DMARC)
-        replace(&findings->dmarc.problem, reason);
-    if (inspection->missing & POSTERN_CHECK_ARC) {
-        findings->arc.result = POSTERN_ARC_TEMPERROR;
-        replace(&findings->arc.reason, reason);
-    }
-    if (inspection->missing & POSTERN_CHECK_SIGN)
-        replace(&findings->signatures.problem, reason);
+    inspection->findings->not_run |= (guint)(inspection->missing & ~of_dns);
+    postern_findings_fail(inspection->findings, inspection->missing, reason);
     inspection->missing = 0;
 }
 
@@ -124,8 +87,7 @@ static void on_timer(evutil_socket_t descriptor, short what, void *data)
         }
         fill_missing(inspection, inspection->error->message, of_dns);
     }
-    if (inspection->options.checks & POSTERN_CHECK_DMARC)
-        postern_dmarc_conclude(inspection->findings);
+    postern_findings_conclude(inspection->findings);
     evtimer_del(inspection->timer);
     PosternFindings *findings = g_steal_pointer(&inspection->findings);
     g_autoptr(GError) error = g_steal_pointer(&inspection->error);

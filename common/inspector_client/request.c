@@ -6,11 +6,10 @@
 #include "base/limits.h"
 
 #define REQUEST_VARIANT "(yuxtbaya{sv}a(qyayaay))"
-#define RESPONSE_VARIANT "(ua{sv}a(qay))"
+#define RESPONSE_VARIANT "(uaya(qay))"
 
 G_STATIC_ASSERT(sizeof(POSTERN_ENVELOPE_VARIANT) == sizeof("a{sv}"));
 G_STATIC_ASSERT(sizeof(POSTERN_ANSWERS_VARIANT) == sizeof("a(qyayaay)"));
-G_STATIC_ASSERT(sizeof(POSTERN_FINDINGS_VARIANT) == sizeof("a{sv}"));
 G_STATIC_ASSERT(sizeof(POSTERN_QUESTIONS_VARIANT) == sizeof("a(qay)"));
 
 PosternRole postern_stage_role(PosternStage stage)
@@ -159,9 +158,11 @@ PosternRequest *postern_request_parse(GBytes *octets, GError **error)
 
 GBytes *postern_response_serialise(const PosternResponse *response)
 {
+    g_autoptr(GByteArray) findings = g_byte_array_new();
+    postern_findings_encode(response->findings, findings);
     GVariant *children[] = {
         g_variant_new_uint32((guint32)response->complete),
-        postern_findings_to_variant(response->findings),
+        g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, findings->data, findings->len, 1),
         postern_questions_to_variant(response->questions),
     };
     return variant_octets(g_variant_new_tuple(children, G_N_ELEMENTS(children)));
@@ -177,7 +178,7 @@ PosternResponse *postern_response_parse(GBytes *octets, GError **error)
     g_autoptr(GVariant) findings = NULL;
     g_autoptr(GVariant) questions = NULL;
     g_autoptr(PosternResponse) response = g_new0(PosternResponse, 1);
-    g_variant_get(variant, "(u@a{sv}@a(qay))", &complete, &findings, &questions);
+    g_variant_get(variant, "(u@ay@a(qay))", &complete, &findings, &questions);
     if ((complete & ~(guint32)POSTERN_CHECKS_ALL) != 0) {
         g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "response names unknown checks %#x",
                     complete);
@@ -188,7 +189,9 @@ PosternResponse *postern_response_parse(GBytes *octets, GError **error)
         g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT, "response has too many questions");
         return NULL;
     }
-    response->findings = postern_findings_from_variant(findings, error);
+    gsize length = 0;
+    const guint8 *octets_of_findings = g_variant_get_fixed_array(findings, &length, 1);
+    response->findings = postern_findings_decode(octets_of_findings, length, error);
     if (response->findings == NULL)
         return NULL;
     response->questions = postern_questions_from_variant(questions, error);

@@ -5,7 +5,7 @@
 
 #include "base/escape.h"
 #include "base/limits.h"
-#include "verdict/rules_explain.h"
+#include "verdict/rules.h"
 
 static void add_line(GString *out, const char *key, const char *text, gsize maximum)
 {
@@ -93,20 +93,18 @@ static void add_answers(GString *out, const PosternAnswers *answers)
 /* By check: the order in which they ended is chance. */
 static void add_steps(GString *out, const PosternFindings *findings)
 {
-    static const PosternChecks order[] = {POSTERN_CHECK_SPF,   POSTERN_CHECK_SPF_HELO, POSTERN_CHECK_DKIM,
-                                          POSTERN_CHECK_ARC,   POSTERN_CHECK_DMARC,    POSTERN_CHECK_CONTENT,
-                                          POSTERN_CHECK_VIRUS, POSTERN_CHECK_SIGN};
-    for (guint i = 0; i < G_N_ELEMENTS(order); i++)
-        for (guint j = 0; j < findings->steps->len; j++) {
-            const PosternStep *step = g_ptr_array_index(findings->steps, j);
-            if (step->check != order[i])
+    for (guint check = 1; check <= POSTERN_CHECKS_ALL; check <<= 1)
+        for (guint i = 0; i < findings->steps->len; i++) {
+            const PosternStep *step = g_ptr_array_index(findings->steps, i);
+            if (step->check != check)
                 continue;
-            g_autofree char *text = g_strconcat(postern_check_name(order[i]), ": ", step->text, NULL);
+            g_autofree char *text =
+                g_strconcat(postern_check_name((PosternChecks)check), ": ", step->text, NULL);
             add_line(out, "Step", text, POSTERN_STEP_MAX_OCTETS);
         }
 }
 
-static void add_row(const PosternRowNote *note, gpointer user_data)
+static void add_rule(const PosternRuleNote *note, gpointer user_data)
 {
     GString *out = user_data;
     g_autofree char *option = note->group != NULL ? g_strdup_printf("[%s] %s = %s", note->group, note->name,
@@ -131,7 +129,7 @@ char *postern_scan_explain(const PosternAnswers *answers, const PosternFindings 
                          .header_problem = verdict->header_problem};
     add_answers(out, answers);
     add_steps(out, findings);
-    postern_rules_explain(&facts, add_row, out);
+    postern_rules_explain(&facts, add_rule, out);
     if (verdict->check == NULL)
         add_line(out, "Policy", "no row asks for anything: accepted", POSTERN_LOG_VALUE_MAX_OCTETS);
     return g_string_free(out, FALSE);

@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "scan/explain.h"
-#include "verdict/dmarc.h"
 
 /* Made of more than the message and the DNS: of signatures of that day, or of keys. */
 #define AS_RECORDED (POSTERN_CHECK_VIRUS | POSTERN_CHECK_SIGN)
@@ -128,24 +127,18 @@ static PosternVerdict *decide(const PosternReplay *replay, const PosternFindings
     return postern_verdict_decide(replay->policy, findings, capsule->envelope, header);
 }
 
-static PosternFindings *copy_of(const PosternFindings *findings)
-{
-    g_autoptr(GVariant) variant = g_variant_ref_sink(postern_findings_to_variant(findings));
-    return postern_findings_from_variant(variant, NULL);
-}
-
 /* Takes what is taken as it was; where the body was scanned again, that is kept in result->today. */
 static void take_recorded(PosternReplay *replay, PosternFindings *findings, PosternScanResult *result)
 {
     const PosternCapsule *capsule = replay->capsule;
     PosternChecks taken = (PosternChecks)((AS_RECORDED & (guint)capsule->checks) | (guint)capsule->failed);
-    g_autoptr(PosternFindings) recorded = copy_of(capsule->findings);
+    g_autoptr(PosternFindings) recorded = postern_findings_copy(capsule->findings);
     if (replay->rescan) {
         result->today = postern_findings_new();
         postern_findings_take(result->today, findings, POSTERN_CHECK_VIRUS);
     }
     postern_findings_take(findings, recorded, taken);
-    postern_dmarc_conclude(findings);
+    postern_findings_conclude(findings);
 }
 
 static gboolean same_virus(const PosternVirusFinding *one, const PosternVirusFinding *other)

@@ -4,95 +4,53 @@
 
 #include "base/escape.h"
 #include "base/limits.h"
+#include "verdict/check.h"
 
 /* Names of viruses that are counted each; one more goes with the others. */
 #define NAMES_MAX 1000
 #define OTHERS "others"
 #define MEBIBYTE (1024.0 * 1024.0)
 
-typedef struct {
-    const char *title;
-    /* What result has to be counted, or NULL: nothing. */
-    const char *(*name)(const PosternScanResult *result);
-} Row;
-
 struct PosternScanSummary {
     gint64 started; /* monotonic */
     guint64 messages;
     guint64 refused;
-    GHashTable **counts; /* for each row: char * -> guint64 * */
+    GPtrArray *counts; /* of Count *, as they are shown */
 };
 
-static const char *action_of(const PosternScanResult *result)
+/* One count: of how many messages had each name. */
+typedef struct {
+    char *title;
+    GHashTable *names; /* char * -> guint64 * */
+} Count;
+
+static void count_free(gpointer data)
 {
-    return result->verdict != NULL ? postern_action_name(result->verdict->action) : "not read";
+    Count *count = data;
+    g_free(count->title);
+    g_hash_table_unref(count->names);
+    g_free(count);
 }
 
-static const char *spf_of(const PosternScanResult *result)
+static GHashTable *names_of(PosternScanSummary *summary, const char *title)
 {
-    PosternSpfResult spf = result->findings->spf.result;
-    return spf == POSTERN_SPF_NOT_CHECKED ? "not checked" : postern_spf_result_name(spf);
-}
-
-/* One that passes is enough (RFC 6376 6.1). */
-static const char *dkim_of(const PosternScanResult *result)
-{
-    const GPtrArray *signatures = result->findings->dkim;
-    if (!result->findings->dkim_checked)
-        return "not checked";
-    for (guint i = 0; i < signatures->len; i++) {
-        const PosternDkimFinding *finding = g_ptr_array_index(signatures, i);
-        if (finding->result == POSTERN_DKIM_PASS)
-            return postern_dkim_result_name(POSTERN_DKIM_PASS);
+    for (guint i = 0; i < summary->counts->len; i++) {
+        Count *count = g_ptr_array_index(summary->counts, i);
+        if (g_str_equal(count->title, title))
+            return count->names;
     }
-    if (signatures->len == 0)
-        return postern_dkim_result_name(POSTERN_DKIM_NONE);
-    const PosternDkimFinding *first = g_ptr_array_index(signatures, 0);
-    return postern_dkim_result_name(first->result);
+    Count *count = g_new(Count, 1);
+    count->title = g_strdup(title);
+    count->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    g_ptr_array_add(summary->counts, count);
+    return count->names;
 }
-
-static const char *dmarc_of(const PosternScanResult *result)
-{
-    PosternDmarcResult dmarc = result->findings->dmarc.result;
-    return dmarc == POSTERN_DMARC_NOT_CHECKED ? "not checked" : postern_dmarc_result_name(dmarc);
-}
-
-static const char *arc_of(const PosternScanResult *result)
-{
-    PosternArcResult arc = result->findings->arc.result;
-    return arc == POSTERN_ARC_NOT_CHECKED ? "not checked" : postern_arc_result_name(arc);
-}
-
-static const char *virus_of(const PosternScanResult *result)
-{
-    PosternVirusResult virus = result->findings->virus.result;
-    return virus == POSTERN_VIRUS_NOT_CHECKED ? "not checked" : postern_virus_result_name(virus);
-}
-
-static const char *virus_name_of(const PosternScanResult *result)
-{
-    const PosternVirusFinding *virus = &result->findings->virus;
-    return virus->result == POSTERN_VIRUS_INFECTED ? virus->name : NULL;
-}
-
-static const char *problem_of(const PosternScanResult *result)
-{
-    return result->problem != NULL ? "checks that could not be done" : NULL;
-}
-
-static const Row rows[] = {
-    {"Action", action_of},         {"SPF", spf_of},        {"DKIM", dkim_of},
-    {"DMARC", dmarc_of},           {"ARC", arc_of},        {"Virus", virus_of},
-    {"Virus name", virus_name_of}, {"Errors", problem_of},
-};
 
 PosternScanSummary *postern_scan_summary_new(void)
 {
     PosternScanSummary *summary = g_new0(PosternScanSummary, 1);
     summary->started = g_get_monotonic_time();
-    summary->counts = g_new0(GHashTable *, G_N_ELEMENTS(rows));
-    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
-        summary->counts[i] = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    summary->counts = g_ptr_array_new_with_free_func(count_free);
     return summary;
 }
 
@@ -100,37 +58,38 @@ void postern_scan_summary_free(PosternScanSummary *summary)
 {
     if (summary == NULL)
         return;
-    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
-        g_hash_table_unref(summary->counts[i]);
-    g_free(summary->counts);
+    g_ptr_array_unref(summary->counts);
     g_free(summary);
 }
 
-static void count(GHashTable *counts, const char *name)
+/* A title stands in its place from the first message on, whether or not it has a name. */
+static void count(gpointer out, const char *title, const char *name)
 {
-    guint64 *number = g_hash_table_lookup(counts, name);
-    if (number == NULL && g_hash_table_size(counts) >= NAMES_MAX) {
+    GHashTable *names = names_of(out, title);
+    if (name == NULL || *name == '\0')
+        return;
+    guint64 *number = g_hash_table_lookup(names, name);
+    if (number == NULL && g_hash_table_size(names) >= NAMES_MAX) {
         name = OTHERS;
-        number = g_hash_table_lookup(counts, name);
+        number = g_hash_table_lookup(names, name);
     }
     if (number == NULL) {
         number = g_new0(guint64, 1);
-        g_hash_table_insert(counts, g_strdup(name), number);
+        g_hash_table_insert(names, g_strdup(name), number);
     }
     (*number)++;
 }
 
 void postern_scan_summary_add(PosternScanSummary *summary, const PosternScanResult *result)
 {
+    gboolean read = result->verdict != NULL;
     summary->messages++;
     summary->refused += postern_scan_result_status(result) != POSTERN_SCAN_ACCEPT;
-    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
-        if (result->findings == NULL && rows[i].name != action_of)
-            continue;
-        const char *name = rows[i].name(result);
-        if (name != NULL)
-            count(summary->counts[i], name);
-    }
+    count(summary, "Action", read ? postern_action_name(result->verdict->action) : "not read");
+    if (result->findings == NULL)
+        return;
+    postern_checks_counts(result->findings, count, summary);
+    count(summary, "Errors", result->problem != NULL ? "checks that could not be done" : NULL);
 }
 
 guint64 postern_scan_summary_messages(const PosternScanSummary *summary)
@@ -154,12 +113,13 @@ static gint compare_counts(gconstpointer a, gconstpointer b, gpointer user_data)
     return strcmp(a, b);
 }
 
-static void add_row(GString *out, const char *title, GHashTable *counts)
+static void add_count(GString *out, const Count *count)
 {
-    g_autoptr(GList) names = g_list_sort_with_data(g_hash_table_get_keys(counts), compare_counts, counts);
+    g_autoptr(GList) names =
+        g_list_sort_with_data(g_hash_table_get_keys(count->names), compare_counts, count->names);
     for (const GList *item = names; item != NULL; item = item->next) {
-        const guint64 *number = g_hash_table_lookup(counts, item->data);
-        g_string_append_printf(out, "    %-12s %10" G_GUINT64_FORMAT "  ", item == names ? title : "",
+        const guint64 *number = g_hash_table_lookup(count->names, item->data);
+        g_string_append_printf(out, "    %-12s %10" G_GUINT64_FORMAT "  ", item == names ? count->title : "",
                                *number);
         postern_escape_append(out, item->data, strlen(item->data), POSTERN_LOG_VALUE_MAX_OCTETS);
         g_string_append_c(out, '\n');
@@ -176,7 +136,7 @@ char *postern_scan_summary_to_text(const PosternScanSummary *summary, guint64 oc
         " not; %.1f MiB in %.1f seconds, %.1f messages a second\n",
         summary->messages, summary->messages - summary->refused, summary->refused, (double)octets / MEBIBYTE,
         seconds, seconds > 0 ? (double)summary->messages / seconds : 0.0);
-    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
-        add_row(out, rows[i].title, summary->counts[i]);
+    for (guint i = 0; i < summary->counts->len; i++)
+        add_count(out, g_ptr_array_index(summary->counts, i));
     return g_string_free(out, FALSE);
 }

@@ -4,275 +4,113 @@
 
 #include "base/escape.h"
 #include "base/limits.h"
+#include "verdict/check.h"
 
-const char *postern_spf_result_name(PosternSpfResult result)
+static const PosternField step_fields[];
+static void step_free(gpointer step);
+static const PosternStructure step_structure = {
+    .size = sizeof(PosternStep), .fields = step_fields, .free = step_free};
+
+static const PosternField step_fields[] = {
+    {.name = "check",
+     .type = POSTERN_FIELD_NUMBER,
+     .offset = G_STRUCT_OFFSET(PosternStep, check),
+     .maximum = POSTERN_CHECKS_ALL},
+    {.name = "text",
+     .type = POSTERN_FIELD_TEXT,
+     .offset = G_STRUCT_OFFSET(PosternStep, text),
+     .maximum = POSTERN_STEP_MAX_OCTETS},
+    {.name = NULL},
+};
+
+static const PosternField fields[] = {
+#define MEMBER(NAME, member, Type)                                                                           \
+    {.name = #member,                                                                                        \
+     .type = POSTERN_FIELD_STRUCTURE,                                                                        \
+     .offset = G_STRUCT_OFFSET(PosternFindings, member),                                                     \
+     .of = &postern_check_##member.finding},
+    POSTERN_CHECKS_LIST(MEMBER)
+#undef MEMBER
+        {.name = "not_run",
+         .type = POSTERN_FIELD_NUMBER,
+         .offset = G_STRUCT_OFFSET(PosternFindings, not_run),
+         .maximum = POSTERN_CHECKS_ALL},
+    {.name = "steps",
+     .type = POSTERN_FIELD_LIST,
+     .offset = G_STRUCT_OFFSET(PosternFindings, steps),
+     .entries = POSTERN_STEPS_MAX,
+     .of = &step_structure},
+    {.name = NULL},
+};
+
+static const PosternStructure structure = {.size = sizeof(PosternFindings), .fields = fields};
+
+const PosternCheckEntry postern_checks[] = {
+#define ENTRY(NAME, member, Type)                                                                            \
+    {#member, POSTERN_CHECK_##NAME, G_STRUCT_OFFSET(PosternFindings, member), &postern_check_##member},
+    POSTERN_CHECKS_LIST(ENTRY)
+#undef ENTRY
+};
+
+static void step_free(gpointer step)
 {
-    static const char *const names[] = {
-        [POSTERN_SPF_NOT_CHECKED] = "not_checked",
-        [POSTERN_SPF_NONE] = "none",
-        [POSTERN_SPF_NEUTRAL] = "neutral",
-        [POSTERN_SPF_PASS] = "pass",
-        [POSTERN_SPF_FAIL] = "fail",
-        [POSTERN_SPF_SOFTFAIL] = "softfail",
-        [POSTERN_SPF_TEMPERROR] = "temperror",
-        [POSTERN_SPF_PERMERROR] = "permerror",
-    };
-
-    return (gsize)result < G_N_ELEMENTS(names) ? names[result] : "unknown";
-}
-
-const char *postern_dkim_result_name(PosternDkimResult result)
-{
-    static const char *const names[] = {
-        [POSTERN_DKIM_NONE] = "none",           [POSTERN_DKIM_PASS] = "pass",
-        [POSTERN_DKIM_FAIL] = "fail",           [POSTERN_DKIM_POLICY] = "policy",
-        [POSTERN_DKIM_NEUTRAL] = "neutral",     [POSTERN_DKIM_TEMPERROR] = "temperror",
-        [POSTERN_DKIM_PERMERROR] = "permerror", [POSTERN_DKIM_SKIPPED] = "skipped",
-    };
-
-    return (gsize)result < G_N_ELEMENTS(names) ? names[result] : "unknown";
-}
-
-const char *postern_dmarc_result_name(PosternDmarcResult result)
-{
-    static const char *const names[] = {
-        [POSTERN_DMARC_NOT_CHECKED] = "not_checked",
-        [POSTERN_DMARC_NONE] = "none",
-        [POSTERN_DMARC_PASS] = "pass",
-        [POSTERN_DMARC_FAIL] = "fail",
-        [POSTERN_DMARC_TEMPERROR] = "temperror",
-        [POSTERN_DMARC_PERMERROR] = "permerror",
-    };
-
-    return (gsize)result < G_N_ELEMENTS(names) ? names[result] : "unknown";
-}
-
-const char *postern_dmarc_policy_name(PosternDmarcPolicy policy)
-{
-    static const char *const names[] = {
-        [POSTERN_DMARC_POLICY_NONE] = "none",
-        [POSTERN_DMARC_POLICY_QUARANTINE] = "quarantine",
-        [POSTERN_DMARC_POLICY_REJECT] = "reject",
-    };
-
-    return (gsize)policy < G_N_ELEMENTS(names) ? names[policy] : "unknown";
-}
-
-const char *postern_arc_result_name(PosternArcResult result)
-{
-    static const char *const names[] = {
-        [POSTERN_ARC_NOT_CHECKED] = "not_checked",
-        [POSTERN_ARC_NONE] = "none",
-        [POSTERN_ARC_PASS] = "pass",
-        [POSTERN_ARC_FAIL] = "fail",
-        [POSTERN_ARC_TEMPERROR] = "temperror",
-    };
-
-    return (gsize)result < G_N_ELEMENTS(names) ? names[result] : "unknown";
+    postern_structure_free(&step_structure, step);
 }
 
 const char *postern_check_name(PosternChecks check)
 {
-    static const char *const names[] = {"spf",   "dkim", "virus", "content",
-                                        "dmarc", "arc",  "sign",  "spf_helo"};
-
-    for (guint i = 0; i < G_N_ELEMENTS(names); i++)
-        if ((guint)check == 1u << i)
-            return names[i];
+    for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++)
+        if (postern_checks[i].check == check)
+            return postern_checks[i].name;
     return NULL;
-}
-
-/* The more telling first. */
-static guint telling_of(const PosternDkimFinding *finding)
-{
-    return finding->result == POSTERN_DKIM_PASS ? 0 : finding->result == POSTERN_DKIM_SKIPPED ? 2 : 1;
-}
-
-GPtrArray *postern_findings_listed_signatures(const PosternFindings *findings)
-{
-    GPtrArray *listed = g_ptr_array_new();
-    gboolean all = findings->dkim->len <= POSTERN_DKIM_SIGNATURES_LISTED_MAX;
-
-    for (guint telling = 0; telling < 3; telling++)
-        for (guint i = 0; i < findings->dkim->len; i++) {
-            PosternDkimFinding *finding = g_ptr_array_index(findings->dkim, i);
-
-            if ((all ? telling == 0 : telling_of(finding) == telling) &&
-                listed->len < POSTERN_DKIM_SIGNATURES_LISTED_MAX)
-                g_ptr_array_add(listed, finding);
-        }
-    return listed;
-}
-
-PosternDkimFinding *postern_dkim_finding_new(void)
-{
-    PosternDkimFinding *finding = g_new0(PosternDkimFinding, 1);
-
-    finding->body_covered = -1;
-    return finding;
-}
-
-void postern_dkim_finding_free(PosternDkimFinding *finding)
-{
-    if (!finding)
-        return;
-    g_free(finding->domain);
-    g_free(finding->selector);
-    g_free(finding->identity);
-    g_free(finding->algorithm);
-    g_free(finding->signature_start);
-    g_free(finding->reason);
-    g_free(finding);
-}
-
-void postern_attachment_free(PosternAttachment *attachment)
-{
-    if (!attachment)
-        return;
-    g_free(attachment->name);
-    g_free(attachment->type);
-    g_free(attachment);
-}
-
-void postern_dmarc_author_free(PosternDmarcAuthor *author)
-{
-    if (!author)
-        return;
-    g_free(author->domain);
-    g_free(author->record_domain);
-    g_free(author->organizational);
-    g_free(author);
-}
-
-void postern_dmarc_organization_free(PosternDmarcOrganization *organization)
-{
-    if (!organization)
-        return;
-    g_free(organization->domain);
-    g_free(organization->organizational);
-    g_free(organization);
-}
-
-void postern_arc_set_free(PosternArcSet *set)
-{
-    if (!set)
-        return;
-    g_free(set->sealer);
-    g_free(set->selector);
-    g_free(set->dmarc);
-    g_free(set->dmarc_domain);
-    g_free(set);
-}
-
-static void step_free(gpointer data)
-{
-    PosternStep *step = data;
-
-    g_free(step->text);
-    g_free(step);
 }
 
 PosternFindings *postern_findings_new(void)
 {
-    PosternFindings *findings = g_new0(PosternFindings, 1);
-
-    findings->dkim = g_ptr_array_new_with_free_func((GDestroyNotify)postern_dkim_finding_free);
-    findings->attachments = g_ptr_array_new_with_free_func((GDestroyNotify)postern_attachment_free);
-    findings->dmarc.authors = g_ptr_array_new_with_free_func((GDestroyNotify)postern_dmarc_author_free);
-    findings->dmarc.organizations =
-        g_ptr_array_new_with_free_func((GDestroyNotify)postern_dmarc_organization_free);
-    findings->arc.sets = g_ptr_array_new_with_free_func((GDestroyNotify)postern_arc_set_free);
-    findings->signatures.fields = g_ptr_array_new_with_free_func(g_free);
-    findings->steps = g_ptr_array_new_with_free_func(step_free);
-    return findings;
-}
-
-static void clear_spf(PosternSpfFinding *spf)
-{
-    g_free(spf->domain);
-    g_free(spf->explanation);
-    g_free(spf->problem);
-    *spf = (PosternSpfFinding){POSTERN_SPF_NOT_CHECKED};
+    return postern_structure_new(&structure);
 }
 
 void postern_findings_free(PosternFindings *findings)
 {
-    if (!findings)
-        return;
-    clear_spf(&findings->spf);
-    clear_spf(&findings->spf_helo);
-    postern_virus_finding_clear(&findings->virus);
-    g_ptr_array_unref(findings->dkim);
-    g_ptr_array_unref(findings->attachments);
-    g_free(findings->mime_problem);
-    g_ptr_array_unref(findings->dmarc.authors);
-    g_ptr_array_unref(findings->dmarc.organizations);
-    g_free(findings->dmarc.problem);
-    g_ptr_array_unref(findings->arc.sets);
-    g_free(findings->arc.reason);
-    g_ptr_array_unref(findings->signatures.fields);
-    g_free(findings->signatures.domain);
-    g_free(findings->signatures.problem);
-    g_free(findings->signatures.unsigned_reason);
-    g_ptr_array_unref(findings->steps);
-    g_free(findings);
+    postern_structure_free(&structure, findings);
+}
+
+PosternFindings *postern_findings_copy(const PosternFindings *findings)
+{
+    g_autoptr(GByteArray) octets = g_byte_array_new();
+    postern_findings_encode(findings, octets);
+    PosternFindings *copy = postern_findings_decode(octets->data, octets->len, NULL);
+    g_ptr_array_set_size(copy->steps, 0);
+    return copy;
+}
+
+void postern_findings_encode(const PosternFindings *findings, GByteArray *out)
+{
+    postern_structure_encode(&structure, findings, out);
+}
+
+PosternFindings *postern_findings_decode(const guint8 *octets, gsize length, GError **error)
+{
+    g_autoptr(PosternFindings) findings = postern_findings_new();
+    if (!postern_structure_decode(&structure, octets, length, findings, error))
+        return NULL;
+    return g_steal_pointer(&findings);
 }
 
 void postern_findings_step(PosternFindings *findings, guint check, const char *format, ...)
 {
     va_list arguments;
-
     if (!findings->explain || findings->steps->len >= POSTERN_STEPS_MAX)
         return;
     va_start(arguments, format);
     g_autofree char *text = g_strdup_vprintf(format, arguments);
     va_end(arguments);
     PosternStep *step = g_new0(PosternStep, 1);
-
     if (strlen(text) > POSTERN_STEP_MAX_OCTETS)
         text[POSTERN_STEP_MAX_OCTETS] = '\0';
     step->check = check;
     step->text = postern_escape_for_reply(g_steal_pointer(&text));
     g_ptr_array_add(findings->steps, step);
-}
-
-/* Moves all elements of source into array, in the place of those that were there. */
-static void take_array(GPtrArray *array, GPtrArray *source)
-{
-    g_ptr_array_set_size(array, 0);
-    while (source->len > 0)
-        g_ptr_array_insert(array, 0, g_ptr_array_steal_index(source, source->len - 1));
-}
-
-static void take_text(char **text, char **source)
-{
-    g_free(*text);
-    *text = g_steal_pointer(source);
-}
-
-static void take_dmarc(PosternDmarcFinding *dmarc, PosternDmarcFinding *source)
-{
-    take_array(dmarc->authors, source->authors);
-    take_array(dmarc->organizations, source->organizations);
-    take_text(&dmarc->problem, &source->problem);
-    dmarc->from_invalid = source->from_invalid;
-    dmarc->from_missing = source->from_missing;
-    dmarc->no_author = source->no_author;
-    dmarc->ambiguous = source->ambiguous;
-    dmarc->result = source->result;
-    dmarc->decisive = source->decisive;
-    source->from_invalid = source->from_missing = source->no_author = FALSE;
-    source->result = POSTERN_DMARC_NOT_CHECKED;
-    source->ambiguous = FALSE;
-    source->decisive = NULL;
-}
-
-static void take_arc(PosternArcFinding *arc, PosternArcFinding *source)
-{
-    take_array(arc->sets, source->sets);
-    take_text(&arc->reason, &source->reason);
-    arc->result = source->result;
-    source->result = POSTERN_ARC_NOT_CHECKED;
 }
 
 /* The steps of checks, in the place of those that were there. */
@@ -288,47 +126,46 @@ static void take_steps(GPtrArray *steps, GPtrArray *source, guint checks)
             i++;
 }
 
-static void take_spf(PosternSpfFinding *spf, PosternSpfFinding *source)
+static void exchange(guint8 *one, guint8 *other, gsize size)
 {
-    clear_spf(spf);
-    *spf = *source;
-    *source = (PosternSpfFinding){POSTERN_SPF_NOT_CHECKED};
+    for (gsize i = 0; i < size; i++) {
+        guint8 kept = one[i];
+        one[i] = other[i];
+        other[i] = kept;
+    }
 }
 
 void postern_findings_take(PosternFindings *findings, PosternFindings *source, PosternChecks checks)
 {
-    if (checks & POSTERN_CHECK_SPF)
-        take_spf(&findings->spf, &source->spf);
-    if (checks & POSTERN_CHECK_SPF_HELO)
-        take_spf(&findings->spf_helo, &source->spf_helo);
-    if (checks & POSTERN_CHECK_DKIM) {
-        take_array(findings->dkim, source->dkim);
-        findings->dkim_checked = source->dkim_checked;
-        source->dkim_checked = FALSE;
-    }
-    if (checks & POSTERN_CHECK_VIRUS) {
-        postern_virus_finding_clear(&findings->virus);
-        findings->virus = source->virus;
-        source->virus = (PosternVirusFinding){POSTERN_VIRUS_NOT_CHECKED};
-    }
-    if (checks & POSTERN_CHECK_CONTENT) {
-        take_array(findings->attachments, source->attachments);
-        findings->attachment_count = source->attachment_count;
-        source->attachment_count = 0;
-        g_free(findings->mime_problem);
-        findings->mime_problem = g_steal_pointer(&source->mime_problem);
-    }
-    if (checks & POSTERN_CHECK_DMARC)
-        take_dmarc(&findings->dmarc, &source->dmarc);
-    if (checks & POSTERN_CHECK_ARC)
-        take_arc(&findings->arc, &source->arc);
-    if (checks & POSTERN_CHECK_SIGN) {
-        take_array(findings->signatures.fields, source->signatures.fields);
-        take_text(&findings->signatures.domain, &source->signatures.domain);
-        take_text(&findings->signatures.problem, &source->signatures.problem);
-        take_text(&findings->signatures.unsigned_reason, &source->signatures.unsigned_reason);
+    for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++) {
+        const PosternStructure *finding = &postern_checks[i].of->finding;
+        gpointer emptied = G_STRUCT_MEMBER_P(source, postern_checks[i].offset);
+        if ((checks & postern_checks[i].check) == 0)
+            continue;
+        exchange(G_STRUCT_MEMBER_P(findings, postern_checks[i].offset), emptied, finding->size);
+        postern_structure_reset(finding, emptied);
     }
     findings->not_run = (findings->not_run & ~(guint)checks) | (source->not_run & (guint)checks);
     source->not_run &= ~(guint)checks;
     take_steps(findings->steps, source->steps, checks);
+}
+
+void postern_findings_replace(char **text, const char *new_text)
+{
+    g_free(*text);
+    *text = g_strdup(new_text);
+}
+
+void postern_findings_fail(PosternFindings *findings, PosternChecks checks, const char *reason)
+{
+    for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++)
+        if ((checks & postern_checks[i].check) != 0)
+            postern_checks[i].of->fail(findings, reason);
+}
+
+void postern_findings_conclude(PosternFindings *findings)
+{
+    for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++)
+        if (postern_checks[i].of->conclude != NULL)
+            postern_checks[i].of->conclude(findings);
 }

@@ -15,6 +15,11 @@ const char *postern_action_name(PosternAction action)
     return (gsize)action < G_N_ELEMENTS(names) ? names[action] : "unknown";
 }
 
+gboolean postern_action_does_something(PosternAction action)
+{
+    return action > POSTERN_ACTION_MARK;
+}
+
 static gboolean parse_network(PosternNetwork *network, const char *text)
 {
     g_auto(GStrv) parts = g_strsplit(text, "/", 2);

@@ -20,6 +20,9 @@ typedef enum {
     POSTERN_ACTION_REJECT,
 } PosternAction;
 
+/* More than mark: a message meets another fate. */
+gboolean postern_action_does_something(PosternAction action);
+
 /* "accept", "mark", "quarantine", "discard", "tempfail", "reject". */
 const char *postern_action_name(PosternAction action);
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/escape.h"
-#include "verdict/identity.h"
+#include "wire/authentication_results.h"
 
 #define VALUE_MAX_OCTETS 255
 

@@ -5,9 +5,8 @@
 #include "base/escape.h"
 #include "base/limits.h"
 #include "mail/signed_field.h"
+#include "verdict/check.h"
 #include "verdict/received_spf.h"
-#include "verdict/results.h"
-#include "verdict/rules.h"
 #include "verdict/subject.h"
 
 #define RESULTS_FIELD "Authentication-Results"
@@ -119,7 +118,7 @@ static void insert_virus_status(PosternEdits *edits, const PosternCase *facts)
 
     if (virus->result == POSTERN_VIRUS_INFECTED || virus->reason == NULL) {
         g_string_append(value, postern_virus_result_name(virus->result));
-        postern_row_add_in_brackets(value, virus->name);
+        postern_rule_add_in_brackets(value, virus->name);
     }
     for (guint i = 0; i < POSTERN_VIRUS_KINDS; i++) {
         if (virus->kinds[i] == NULL)
@@ -129,15 +128,15 @@ static void insert_virus_status(PosternEdits *edits, const PosternCase *facts)
 
         g_string_append_printf(value, "%s%s", value->len > 0 ? ",\r\n\t" : "",
                                postern_virus_kind_name((PosternVirusKind)i));
-        postern_row_add_in_brackets(value,
-                                    i != POSTERN_VIRUS_SCAN_ERROR ? postern_escape_for_header(text) : NULL);
+        postern_rule_add_in_brackets(value,
+                                     i != POSTERN_VIRUS_SCAN_ERROR ? postern_escape_for_header(text) : NULL);
     }
     postern_edits_insert(edits, VIRUS_STATUS_FIELD, value->str);
 }
 
 static gboolean insert_signatures(PosternEdits *edits, const PosternCase *facts)
 {
-    const GPtrArray *fields = facts->findings->signatures.fields;
+    const GPtrArray *fields = facts->findings->sign.fields;
     guint count = 0;
 
     if (facts->policy->checks & POSTERN_CHECK_SIGN)
@@ -166,8 +165,8 @@ static void fold_signed(PosternEdits *edits, const PosternHeader *header)
 }
 
 /* All but what is inserted on top of all. A Subject that our signature covers stays. */
-static void change(PosternEdits *edits, const PosternCase *facts, const PosternRow *row, PosternAction action,
-                   const PosternHeader *header)
+static void change(PosternEdits *edits, const PosternCase *facts, const PosternRule *rule,
+                   PosternAction action, const PosternHeader *header)
 {
     gboolean is_signed = insert_signatures(edits, facts);
     gboolean suspect = action == POSTERN_ACTION_MARK || action == POSTERN_ACTION_QUARANTINE;
@@ -179,7 +178,7 @@ static void change(PosternEdits *edits, const PosternCase *facts, const PosternR
     if (tells_virus_status(facts))
         insert_virus_status(edits, facts);
     if (action == POSTERN_ACTION_QUARANTINE) {
-        g_autofree char *value = postern_row_quarantine(row, facts);
+        g_autofree char *value = postern_rule_quarantine(rule, facts);
 
         postern_edits_insert(edits, QUARANTINE_FIELD, value);
     }
@@ -215,9 +214,9 @@ static gboolean is_passed_on(PosternAction action)
 static const char *disposition_of(const PosternCase *facts)
 {
     PosternAction action;
-    const PosternRow *row = postern_rules_decide_list(postern_rules_dmarc, facts, &action);
+    const PosternRule *rule = postern_rules_decide(facts, POSTERN_CHECK_DMARC, &action);
 
-    if (!row || facts->findings->dmarc.result != POSTERN_DMARC_FAIL)
+    if (!rule || facts->findings->dmarc.result != POSTERN_DMARC_FAIL)
         return postern_dmarc_policy_name(POSTERN_DMARC_POLICY_NONE);
     if (action == POSTERN_ACTION_REJECT || action == POSTERN_ACTION_DISCARD)
         return postern_dmarc_policy_name(POSTERN_DMARC_POLICY_REJECT);
@@ -225,13 +224,13 @@ static const char *disposition_of(const PosternCase *facts)
                                                                          : POSTERN_DMARC_POLICY_NONE);
 }
 
-static void set_action(PosternVerdict *verdict, const PosternCase *facts, const PosternRow *row,
+static void set_action(PosternVerdict *verdict, const PosternCase *facts, const PosternRule *rule,
                        PosternAction action)
 {
-    g_autofree char *reply = row ? postern_row_reply(row, facts, action) : NULL;
+    g_autofree char *reply = rule ? postern_rule_reply(rule, facts, action) : NULL;
 
-    verdict->check = row ? row->name : NULL;
-    verdict->decided = row ? postern_row_quarantine(row, facts) : NULL;
+    verdict->check = rule ? rule->name : NULL;
+    verdict->decided = rule ? postern_rule_quarantine(rule, facts) : NULL;
     verdict->would = action == POSTERN_ACTION_MARK ? POSTERN_ACTION_ACCEPT : action;
     if (facts->policy->observe) {
         verdict->action = POSTERN_ACTION_ACCEPT;
@@ -255,20 +254,20 @@ PosternVerdict *postern_verdict_decide(const PosternPolicy *policy, const Poster
     PosternAction action;
 
     facts.header_unsafe = header && !remove_forged(edits, header, &facts);
-    const PosternRow *row = postern_rules_decide(&facts, &action);
+    const PosternRule *rule = postern_rules_decide(&facts, POSTERN_CHECKS_ALL, &action);
 
     verdict->policy = g_strdup(policy->name);
     verdict->disposition = disposition_of(&facts);
     verdict->arc_override = postern_case_is_overridden(&facts, NULL);
-    set_action(verdict, &facts, row, action);
+    set_action(verdict, &facts, rule, action);
 
-    g_autoptr(PosternAuthenticationResults) results = postern_results_of_case(&facts);
+    g_autoptr(PosternAuthenticationResults) results = postern_checks_results(&facts);
 
     verdict->authentication_results = postern_authentication_results_format(results, FALSE);
     if (policy->observe || !is_passed_on(action)) {
         verdict->edits = postern_edits_new();
     } else {
-        change(edits, &facts, row, action, header);
+        change(edits, &facts, rule, action, header);
         insert_results(edits, &facts, results);
         verdict->edits = g_steal_pointer(&edits);
     }

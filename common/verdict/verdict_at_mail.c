@@ -21,7 +21,7 @@ static gboolean refuses_at_mail(const GPtrArray *list, const PosternFindings *fi
     for (guint i = 0; i < list->len; i++) {
         PosternCase facts = {g_ptr_array_index(list, i), findings, envelope, FALSE};
         PosternAction action;
-        const PosternRow *row = postern_rules_decide_list(postern_rules_spf, &facts, &action);
+        const PosternRule *rule = postern_rules_decide(&facts, POSTERN_CHECKS_CLIENT, &action);
 
         if (!is_refusal(action) || may_be_spared(facts.policy))
             return FALSE;
@@ -29,10 +29,10 @@ static gboolean refuses_at_mail(const GPtrArray *list, const PosternFindings *fi
             continue;
         mildest = action;
         if (ret_check)
-            *ret_check = row->name;
+            *ret_check = rule->name;
         if (ret_reply) {
             g_free(*ret_reply);
-            *ret_reply = postern_row_reply(row, &facts, action);
+            *ret_reply = postern_rule_reply(rule, &facts, action);
         }
     }
     return list->len > 0;

@@ -43,3 +43,11 @@ gboolean postern_authentication_results_is_of(const char *value, gsize length, c
 
 /* TRUE if authserv_id occurs in a value anywhere, read as carelessly as above. */
 gboolean postern_authentication_results_mentions(const char *value, gsize length, const char *authserv_id);
+
+/*
+ * An identity for a property as ASCII can write it: address, `local@domain` or a domain, a new string, or
+ * NULL for NULL. If it is UTF-8 (RFC 6531), domain, the same domain with A-labels (RFC 5890 2.3.2.1), takes
+ * the place of its own; and a local part that is not ASCII, for which there is no other form, is left out.
+ * domain may be NULL: not known, and address is copied as it is.
+ */
+char *postern_identity_to_ascii(const char *address, const char *domain);

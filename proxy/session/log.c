@@ -3,7 +3,7 @@
 #include "base/escape.h"
 #include "base/limits.h"
 #include "proxy/session/private.h"
-#include "verdict/findings_log.h"
+#include "verdict/check.h"
 
 static const char *const delivery_names[] = {
     [POSTERN_DELIVERY_NONE] = "none",       [POSTERN_DELIVERY_ACCEPTED] = "accepted",

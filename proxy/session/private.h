@@ -124,7 +124,7 @@ typedef struct {
     gboolean inspecting; /* an inspection of the shell's runs */
     PosternVerdict *verdict;
     PosternEdits *edits; /* the verdict's, and our trace, or NULL: the verdict's alone */
-    char **findings;     /* for the closing line (verdict/findings_log.h) */
+    char **findings;     /* for the closing line (verdict/check.h) */
     char *problem;
     char *last_refusal;    /* what the client heard last of a refused recipient */
     guint refusals_logged; /* lines of refused recipients */

@@ -4,7 +4,7 @@
 #include "mail/header.h"
 #include "mail/received.h"
 #include "proxy/session/private.h"
-#include "verdict/findings_log.h"
+#include "verdict/check.h"
 
 static void note_findings(PosternTransaction *transaction, const PosternFindings *findings,
                           const char *problem)

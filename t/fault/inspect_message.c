@@ -48,7 +48,7 @@ static void print_value(const char *key, const char *value)
     }
 }
 
-static void print_signatures(const PosternSignatures *signatures)
+static void print_signatures(const PosternSignFinding *signatures)
 {
     if (signatures->domain != NULL)
         printf(" signed=%s", signatures->domain);
@@ -70,16 +70,16 @@ static PosternChecks checks_of(const Options *options)
 static void print_findings(const One *one, const PosternFindings *findings, const GError *error)
 {
     printf("%s spf=%s dkim=", one->file, postern_spf_result_name(findings->spf.result));
-    for (guint i = 0; i < findings->dkim->len; i++) {
-        const PosternDkimFinding *finding = g_ptr_array_index(findings->dkim, i);
+    for (guint i = 0; i < findings->dkim.signatures->len; i++) {
+        const PosternDkimFinding *finding = g_ptr_array_index(findings->dkim.signatures, i);
         printf("%s%s", i > 0 ? "," : "", postern_dkim_result_name(finding->result));
     }
     printf(" virus=%s", postern_virus_result_name(findings->virus.result));
     print_value("name", findings->virus.name);
     print_value("reason", findings->virus.reason);
-    print_signatures(&findings->signatures);
-    printf(" attachments=%u", findings->attachment_count);
-    print_value("mime", findings->mime_problem);
+    print_signatures(&findings->sign);
+    printf(" attachments=%u", findings->content.count);
+    print_value("mime", findings->content.problem);
     print_value("error", error != NULL ? error->message : NULL);
     gint64 microseconds = g_get_monotonic_time() - one->began;
     printf(" milliseconds=%" G_GINT64_FORMAT " microseconds=%" G_GINT64_FORMAT "\n", microseconds / 1000,

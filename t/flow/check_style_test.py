@@ -83,7 +83,22 @@ class CheckStyleTest(unittest.TestCase):
                 self.expect(f"{room}/thing.c:2", "layering", **{key: f'\n#include "{include}"\n'})
                 self.assertEqual(self.breaches(**{key: f'\n#include "{good}"\n'}), [])
         self.assertEqual(self.breaches(common__inspector__a_dot_c='#include "checks/x.h"\n'), [])
+        self.assertEqual(self.breaches(common__checks__a__b_dot_c='#include "checks/a/c.h"\n'), [])
         self.assertEqual(self.breaches(t__unit__a_dot_c='#include "checks/x.h"\n'), [])
+
+    def test_layering_in_a_check(self):
+        for path, include, good in (
+                ("checks/a/finding.h", "checks/a/b.h", "checks/c/finding.h"),
+                ("checks/a/finding.h", "mail/x.h", "verdict/x.h"),
+                ("checks/a/describe.c", "checks/a/b.h", "checks/c/conclude.h"),
+                ("checks/a/describe.c", "inspector_client/x.h", "checks/a/finding.h"),
+                ("verdict/x.c", "checks/a/conclude.h", "checks/list.h"),
+                ("inspector_client/x.c", "checks/a/describe.h", "base/x.h")):
+            with self.subTest(path=path, include=include):
+                key = f"common__{path.replace('/', '__').replace('.', '_dot_')}"
+                text = '#pragma once\n#include "%s"\n'
+                self.expect(f"common/{path}:2", "layering", **{key: text % include})
+                self.assertEqual(self.breaches(**{key: text % good}), [])
 
     def test_include_without_layer(self):
         self.expect("proxy/a.c:1", "with its layer", proxy__a_dot_c='#include "thing.h"\n')

@@ -240,7 +240,7 @@ class ReplayTest(ProxyTestCase):
     def test_what_is_no_capsule(self):
         _, capsule = self.keep(doors.own_messages()["own/clean"])
         whole = capsule.read_bytes()
-        other = b"postern capsule, form 2\n" + whole[24:]
+        other = b"postern capsule, form 3\n" + whole[24:]
         for octets in (b"", other, whole[:-1], whole[:1000], b"From: x\r\n\r\n"):
             capsule.write_bytes(octets)
             result = self.replay("--replay", capsule, status=66)

@@ -33,9 +33,9 @@ int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
     g_autofree char *copy = g_memdup2(size > 0 ? data : (const guint8 *)"", MAX(size, 1));
     if (postern_check_content(engine(), copy, size, findings) != 1)
         abort();
-    if (findings->attachments->len != MIN(findings->attachment_count, POSTERN_ATTACHMENTS_REPORTED_MAX))
+    if (findings->content.attachments->len != MIN(findings->content.count, POSTERN_ATTACHMENTS_REPORTED_MAX))
         abort();
-    for (guint i = 0; i < findings->attachments->len; i++)
-        hold(g_ptr_array_index(findings->attachments, i), size);
+    for (guint i = 0; i < findings->content.attachments->len; i++)
+        hold(g_ptr_array_index(findings->content.attachments, i), size);
     return 0;
 }

@@ -49,8 +49,8 @@ static void verify(const char *message, gsize length, const char *record, gsize 
     answer_all(answers, record, record_length);
     if (postern_check_dkim(engine(), message, length, header, NOW, answers, findings) != 1)
         abort();
-    for (guint i = 0; i < findings->dkim->len; i++) {
-        const PosternDkimFinding *finding = g_ptr_array_index(findings->dkim, i);
+    for (guint i = 0; i < findings->dkim.signatures->len; i++) {
+        const PosternDkimFinding *finding = g_ptr_array_index(findings->dkim.signatures, i);
         if (finding->result == POSTERN_DKIM_NONE ||
             (finding->result == POSTERN_DKIM_PASS) != (finding->reason == NULL))
             abort();

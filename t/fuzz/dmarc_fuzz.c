@@ -13,9 +13,9 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "checks/dmarc/conclude.h"
 #include "checks/dmarc/identifiers.h"
 #include "checks/dmarc/record.h"
-#include "verdict/dmarc.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -161,7 +161,7 @@ static void add_results(PosternFindings *findings, const GPtrArray *identifiers,
         finding->result = bits & 1   ? POSTERN_DKIM_PASS
                           : bits & 2 ? POSTERN_DKIM_TEMPERROR
                                      : POSTERN_DKIM_FAIL;
-        g_ptr_array_add(findings->dkim, finding);
+        g_ptr_array_add(findings->dkim.signatures, finding);
     }
 }
 
@@ -188,8 +188,8 @@ static void check_result(const World *world, const PosternFindings *findings)
         return;
     if (findings->spf.result == POSTERN_SPF_PASS)
         vouched |= vouches(world, author, findings->spf.domain, author->strict_spf);
-    for (guint i = 0; i < findings->dkim->len; i++) {
-        const PosternDkimFinding *finding = g_ptr_array_index(findings->dkim, i);
+    for (guint i = 0; i < findings->dkim.signatures->len; i++) {
+        const PosternDkimFinding *finding = g_ptr_array_index(findings->dkim.signatures, i);
 
         if (finding->result == POSTERN_DKIM_PASS)
             vouched |= vouches(world, author, finding->domain, author->strict_dkim);
@@ -199,11 +199,10 @@ static void check_result(const World *world, const PosternFindings *findings)
 
 static char *describe(const PosternFindings *findings)
 {
-    GVariant *variant = g_variant_ref_sink(postern_findings_to_variant(findings));
-    char *text = g_variant_print(variant, FALSE);
+    g_autoptr(GByteArray) octets = g_byte_array_new();
 
-    g_variant_unref(variant);
-    return text;
+    postern_findings_encode(findings, octets);
+    return g_base64_encode(octets->data, octets->len);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -235,7 +234,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autoptr(GPtrArray) identifiers = postern_dmarc_identifiers(header, envelope);
 
     add_results(findings, identifiers, data[1]);
-    postern_dmarc_conclude(findings);
+    postern_findings_conclude(findings);
     check_result(&world, findings);
     return 0;
 }

@@ -16,10 +16,10 @@ static GBytes *sample(void)
     dkim->selector = g_strdup("s");
     attachment->name = g_strdup("a.zip");
     attachment->type = g_strdup("application/zip");
-    g_ptr_array_add(response->findings->dkim, dkim);
-    g_ptr_array_add(response->findings->attachments, attachment);
-    response->findings->dkim_checked = TRUE;
-    response->findings->attachment_count = 1;
+    g_ptr_array_add(response->findings->dkim.signatures, dkim);
+    g_ptr_array_add(response->findings->content.attachments, attachment);
+    response->findings->dkim.checked = TRUE;
+    response->findings->content.count = 1;
     response->findings->spf.result = POSTERN_SPF_FAIL;
     response->findings->spf.domain = g_strdup("example.com");
     response->findings->spf.explanation = g_strdup("no");

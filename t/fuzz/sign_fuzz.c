@@ -42,10 +42,10 @@ static void check(Target *target, const char *message, gsize length)
 {
     g_autoptr(PosternFindings) findings = sign_octets(target->engine, message, length);
     g_autoptr(PosternEdits) edits = postern_edits_new();
-    GPtrArray *fields = findings->signatures.fields;
-    if (findings->signatures.problem != NULL)
-        g_assert_cmpstr(findings->signatures.problem, ==, "none");
-    g_assert_true((fields->len > 0) == (findings->signatures.domain != NULL));
+    GPtrArray *fields = findings->sign.fields;
+    if (findings->sign.problem != NULL)
+        g_assert_cmpstr(findings->sign.problem, ==, "none");
+    g_assert_true((fields->len > 0) == (findings->sign.domain != NULL));
     for (guint i = 0; i < fields->len; i++)
         g_assert_true(postern_edits_insert(edits, "DKIM-Signature", g_ptr_array_index(fields, i)));
     if (fields->len == 0 || has_bare_line_ends(message, length))

@@ -129,7 +129,7 @@ static void take_arc(Input *input, PosternArcFinding *arc)
     }
 }
 
-static void take_signatures(Input *input, PosternSignatures *signatures)
+static void take_signatures(Input *input, PosternSignFinding *signatures)
 {
     guint fields = take_number(input, POSTERN_SIGN_FIELDS_MAX + 2);
 
@@ -145,7 +145,7 @@ static PosternFindings *take_findings(Input *input)
 
     take_dmarc(input, &findings->dmarc);
     take_arc(input, &findings->arc);
-    take_signatures(input, &findings->signatures);
+    take_signatures(input, &findings->sign);
 
     findings->spf.result = (PosternSpfResult)take_number(input, POSTERN_SPF_PERMERROR + 1);
     findings->spf.helo = (gboolean)take_number(input, 2);
@@ -165,7 +165,7 @@ static PosternFindings *take_findings(Input *input)
         postern_virus_finding_infected(&findings->virus, name);
     }
     postern_virus_finding_clean(&findings->virus);
-    findings->dkim_checked = TRUE;
+    findings->dkim.checked = TRUE;
     for (guint i = 0; i < signatures; i++) {
         PosternDkimFinding *finding = postern_dkim_finding_new();
 
@@ -175,7 +175,7 @@ static PosternFindings *take_findings(Input *input)
         finding->algorithm = take_text(input);
         finding->signature_start = take_text(input);
         finding->reason = take_text(input);
-        g_ptr_array_add(findings->dkim, finding);
+        g_ptr_array_add(findings->dkim.signatures, finding);
     }
     return findings;
 }
@@ -201,8 +201,9 @@ static void check_line(const char *text, gsize maximum)
 
 static gboolean has_temporary_error(const PosternFindings *findings)
 {
-    for (guint i = 0; i < findings->dkim->len; i++)
-        if (((PosternDkimFinding *)g_ptr_array_index(findings->dkim, i))->result == POSTERN_DKIM_TEMPERROR)
+    for (guint i = 0; i < findings->dkim.signatures->len; i++)
+        if (((PosternDkimFinding *)g_ptr_array_index(findings->dkim.signatures, i))->result ==
+            POSTERN_DKIM_TEMPERROR)
             return TRUE;
     return FALSE;
 }

@@ -28,7 +28,7 @@ static inline PosternFindings *capsule_sample_findings(void)
     findings->spf.result = POSTERN_SPF_FAIL;
     findings->spf.domain = g_strdup("example.com");
     postern_virus_finding_note(&findings->virus, POSTERN_VIRUS_ENCRYPTED, "a zip");
-    findings->dkim_checked = TRUE;
+    findings->dkim.checked = TRUE;
     postern_findings_step(findings, POSTERN_CHECK_SPF, "a step");
     return findings;
 }

@@ -24,8 +24,8 @@ static PosternFindings *check(Fixture *fixture, const char *octets, gsize length
     PosternFindings *findings = postern_findings_new();
     g_autofree char *copy = g_memdup2(octets, MAX(length, 1));
     g_assert_cmpint(postern_check_content(fixture->engine, copy, length, findings), ==, 1);
-    g_assert_cmpuint(findings->attachments->len, <=, POSTERN_ATTACHMENTS_REPORTED_MAX);
-    g_assert_cmpuint(findings->attachments->len, <=, findings->attachment_count);
+    g_assert_cmpuint(findings->content.attachments->len, <=, POSTERN_ATTACHMENTS_REPORTED_MAX);
+    g_assert_cmpuint(findings->content.attachments->len, <=, findings->content.count);
     return findings;
 }
 
@@ -33,8 +33,8 @@ static PosternFindings *check(Fixture *fixture, const char *octets, gsize length
 static char *list(const PosternFindings *findings)
 {
     GString *out = g_string_new(NULL);
-    for (guint i = 0; i < findings->attachments->len; i++) {
-        const PosternAttachment *attachment = g_ptr_array_index(findings->attachments, i);
+    for (guint i = 0; i < findings->content.attachments->len; i++) {
+        const PosternAttachment *attachment = g_ptr_array_index(findings->content.attachments, i);
         g_string_append_printf(out, "%s%s %s %" G_GUINT64_FORMAT, i > 0 ? "; " : "", attachment->type,
                                attachment->name != NULL ? attachment->name : "-", attachment->size);
     }
@@ -101,7 +101,7 @@ static void test_cases(Fixture *fixture, gconstpointer data)
         if (strcmp(found, cases[i].attachments) != 0)
             g_error("case %" G_GSIZE_FORMAT ": '%s', wanted '%s', for:\n%s", i, found, cases[i].attachments,
                     cases[i].message);
-        g_assert_null(findings->mime_problem);
+        g_assert_null(findings->content.problem);
     }
 }
 
@@ -185,9 +185,9 @@ static void test_depth(Fixture *fixture, gconstpointer data)
     };
     for (gsize i = 0; i < G_N_ELEMENTS(formats); i++) {
         g_autoptr(PosternFindings) shallow = check_repeated(fixture, "", formats[i], 30);
-        g_assert_null(shallow->mime_problem);
+        g_assert_null(shallow->content.problem);
         g_autoptr(PosternFindings) deep = check_repeated(fixture, "", formats[i], 100000);
-        g_assert_cmpstr(deep->mime_problem, ==, "more than 100 levels of MIME parts");
+        g_assert_cmpstr(deep->content.problem, ==, "more than 100 levels of MIME parts");
     }
 }
 
@@ -196,11 +196,11 @@ static void test_parts(Fixture *fixture, gconstpointer data)
     const char *begin = "Content-Type: multipart/mixed; boundary=x\r\n\r\n";
     g_autoptr(PosternFindings) some =
         check_repeated(fixture, begin, "--x\r\nContent-Type: a/b@\r\n\r\n", 150);
-    g_assert_cmpuint(some->attachment_count, ==, 150);
-    g_assert_cmpuint(some->attachments->len, ==, POSTERN_ATTACHMENTS_REPORTED_MAX);
-    g_assert_null(some->mime_problem);
+    g_assert_cmpuint(some->content.count, ==, 150);
+    g_assert_cmpuint(some->content.attachments->len, ==, POSTERN_ATTACHMENTS_REPORTED_MAX);
+    g_assert_null(some->content.problem);
     g_autoptr(PosternFindings) many = check_repeated(fixture, begin, "--x\n", 4000000);
-    g_assert_cmpstr(many->mime_problem, ==, "more than 10000 MIME parts");
+    g_assert_cmpstr(many->content.problem, ==, "more than 10000 MIME parts");
 }
 
 /* Lines that look like boundaries under a full stack of them cost no more than others. */
@@ -214,7 +214,7 @@ static void test_boundaries_at_depth(Fixture *fixture, gconstpointer data)
         g_string_append(message, "--abc\r\n");
     gint64 begin = g_get_monotonic_time();
     g_autoptr(PosternFindings) findings = check(fixture, message->str, message->len);
-    g_assert_null(findings->mime_problem);
+    g_assert_null(findings->content.problem);
     g_assert_cmpint(g_get_monotonic_time() - begin, <, 20 * G_USEC_PER_SEC);
     g_string_free(message, TRUE);
 }
@@ -226,7 +226,7 @@ static void test_long_values(Fixture *fixture, gconstpointer data)
         g_string_append(message, "\xc3\xa9");
     g_string_append(message, "\"\r\n\r\n");
     g_autoptr(PosternFindings) findings = check(fixture, message->str, message->len);
-    const PosternAttachment *attachment = g_ptr_array_index(findings->attachments, 0);
+    const PosternAttachment *attachment = g_ptr_array_index(findings->content.attachments, 0);
     g_assert_cmpuint(strlen(attachment->name), ==, POSTERN_ATTACHMENT_NAME_MAX_OCTETS - 1);
     g_assert_true(g_utf8_validate(attachment->name, -1, NULL));
     g_string_free(message, TRUE);

@@ -79,14 +79,14 @@ static inline PosternFindings *check_octets(Fixture *fixture, const char *messag
     g_autoptr(PosternHeader) header = postern_header_parse(copy, length);
     g_assert_cmpint(
         postern_check_dkim(fixture->engine, copy, length, header, now, fixture->answers, findings), ==, 1);
-    g_assert_true(findings->dkim_checked);
+    g_assert_true(findings->dkim.checked);
     return findings;
 }
 
 static inline const PosternDkimFinding *finding(const PosternFindings *findings, guint index)
 {
-    g_assert_cmpuint(findings->dkim->len, >, index);
-    return g_ptr_array_index(findings->dkim, index);
+    g_assert_cmpuint(findings->dkim.signatures->len, >, index);
+    return g_ptr_array_index(findings->dkim.signatures, index);
 }
 
 static inline void expect(Fixture *fixture, const char *message, gint64 now, PosternDkimResult wanted,

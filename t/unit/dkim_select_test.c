@@ -18,7 +18,7 @@ static char *repeated(const char *text, guint times)
 static guint count(const PosternFindings *findings, PosternDkimResult result)
 {
     guint found = 0;
-    for (guint i = 0; i < findings->dkim->len; i++)
+    for (guint i = 0; i < findings->dkim.signatures->len; i++)
         found += finding(findings, i)->result == result ? 1 : 0;
     return found;
 }
@@ -51,7 +51,7 @@ static void test_found(Fixture *fixture, gconstpointer data)
         g_autofree char *below = repeated(cases[i].field, cases[i].below);
         g_autofree char *message = g_strconcat(above, right, below, HEADER "\r\n" BODY, NULL);
         g_autoptr(PosternFindings) findings = check_octets(fixture, message, strlen(message), NOW);
-        g_assert_cmpuint(findings->dkim->len, ==,
+        g_assert_cmpuint(findings->dkim.signatures->len, ==,
                          MIN(cases[i].above + cases[i].below + 1, POSTERN_DKIM_SIGNATURES_REPORTED_MAX));
         if (count(findings, POSTERN_DKIM_PASS) != 1)
             g_test_fail_printf("%u above, %u below: %s", cases[i].above, cases[i].below, cases[i].field);

@@ -216,8 +216,8 @@ static void test_questions(Fixture *fixture, gconstpointer data)
     g_assert_cmpint(postern_check_dkim(fixture->engine, message->str, message->len, header, NOW,
                                        fixture->answers, findings),
                     ==, 0);
-    g_assert_cmpuint(findings->dkim->len, ==, 0);
-    g_assert_false(findings->dkim_checked);
+    g_assert_cmpuint(findings->dkim.signatures->len, ==, 0);
+    g_assert_false(findings->dkim.checked);
     while (questions->len > 0) {
         g_autoptr(PosternQuestion) question = postern_question_copy(g_ptr_array_index(questions, 0));
         postern_answers_add(fixture->answers, question, postern_answer_new(POSTERN_ANSWER_NXDOMAIN));
@@ -255,7 +255,7 @@ static void test_every_octet(Fixture *fixture, gconstpointer data)
             g_autoptr(PosternFindings) findings = postern_findings_new();
             g_autoptr(PosternHeader) header = postern_header_parse(copy, octets);
             postern_check_dkim(fixture->engine, copy, octets, header, NOW, fixture->answers, findings);
-            for (guint k = 0; k < findings->dkim->len; k++)
+            for (guint k = 0; k < findings->dkim.signatures->len; k++)
                 if (i < padding || i >= padding + 2 || cut)
                     g_assert_cmpint(finding(findings, k)->result, !=, POSTERN_DKIM_PASS);
         }
@@ -266,9 +266,9 @@ static void test_unsigned(Fixture *fixture, gconstpointer data)
 {
     g_autoptr(PosternFindings) findings =
         check_octets(fixture, HEADER "\r\n" BODY, strlen(HEADER "\r\n" BODY), NOW);
-    g_assert_cmpuint(findings->dkim->len, ==, 0);
+    g_assert_cmpuint(findings->dkim.signatures->len, ==, 0);
     g_autoptr(PosternFindings) empty = check_octets(fixture, "", 0, NOW);
-    g_assert_cmpuint(empty->dkim->len, ==, 0);
+    g_assert_cmpuint(empty->dkim.signatures->len, ==, 0);
 }
 
 int main(int argc, char **argv)

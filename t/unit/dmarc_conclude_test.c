@@ -1,4 +1,4 @@
-#include "verdict/dmarc.h"
+#include "checks/dmarc/conclude.h"
 
 #include <string.h>
 
@@ -48,7 +48,7 @@ static void add_dkim(PosternFindings *findings, PosternDkimResult result, const 
 
     finding->result = result;
     finding->domain = g_strdup(domain);
-    g_ptr_array_add(findings->dkim, finding);
+    g_ptr_array_add(findings->dkim.signatures, finding);
 }
 
 static const Author plain = {"example.com", "example.com", "example.com", POSTERN_DMARC_POLICY_REJECT,
@@ -125,7 +125,7 @@ static void test_unknown_client(void)
     findings->dmarc.from_invalid = TRUE;
     assert_concluded(findings, POSTERN_DMARC_PERMERROR);
     set_spf(findings, POSTERN_SPF_NONE, NULL);
-    g_ptr_array_set_size(findings->dkim, 0);
+    g_ptr_array_set_size(findings->dkim.signatures, 0);
     assert_concluded(findings, POSTERN_DMARC_FAIL);
 }
 

@@ -8,8 +8,8 @@
 
 #include "base/limits.h"
 #include "checks/check.h"
+#include "checks/dmarc/conclude.h"
 #include "dns/answers_file.h"
-#include "verdict/dmarc.h"
 
 typedef struct {
     const char *name;
@@ -91,7 +91,7 @@ static inline void dmarc_add_results(const DmarcCase *item, PosternFindings *fin
 
         finding->result = dmarc_dkim_result(words[0]);
         finding->domain = g_strdup(words[1]);
-        g_ptr_array_add(findings->dkim, finding);
+        g_ptr_array_add(findings->dkim.signatures, finding);
     }
 }
 
@@ -135,7 +135,7 @@ static inline PosternFindings *dmarc_run(const DmarcCase *item, PosternAnswers *
     g_assert_cmpuint(postern_answers_count(answers), <=,
                      POSTERN_DMARC_QUESTIONS_MAX + 2 * POSTERN_DMARC_AUTHORS_MAX);
     dmarc_add_results(item, findings);
-    postern_dmarc_conclude(findings);
+    postern_findings_conclude(findings);
     return findings;
 }
 

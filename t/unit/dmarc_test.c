@@ -122,7 +122,7 @@ static char *run_in_any_order(const DmarcCase *item)
         answer_some(answers, zone);
     }
     dmarc_add_results(item, findings);
-    postern_dmarc_conclude(findings);
+    postern_findings_conclude(findings);
     return describe_all(findings);
 }
 
@@ -209,7 +209,7 @@ static void test_beside_spf(void)
     while (postern_check_dmarc(header, envelope, answers, findings) == 0)
         dmarc_answer(answers, own);
     dmarc_add_results(&item, findings);
-    postern_dmarc_conclude(findings);
+    postern_findings_conclude(findings);
     g_assert_cmpint(findings->dmarc.result, ==, POSTERN_DMARC_FAIL);
 }
 

@@ -114,7 +114,7 @@ static void answer_honestly(FakeInspector *fake, const PosternPacket *packet, Po
     if ((request->checks & POSTERN_CHECK_DKIM) &&
         known(request, response, "s._domainkey.example.com", POSTERN_DNS_TXT)) {
         response->complete |= POSTERN_CHECK_DKIM;
-        response->findings->dkim_checked = request->stage == POSTERN_STAGE_WHOLE;
+        response->findings->dkim.checked = request->stage == POSTERN_STAGE_WHOLE;
     }
     if (request->checks & POSTERN_CHECK_VIRUS) {
         fixture->whole_with_virus++;
@@ -131,9 +131,9 @@ static void assert_all_found(const Fixture *fixture)
     g_assert_no_error(fixture->error);
     g_assert_cmpint(fixture->findings->spf.result, ==, POSTERN_SPF_PASS);
     g_assert_cmpint(fixture->findings->virus.result, ==, POSTERN_VIRUS_CLEAN);
-    g_assert_true(fixture->findings->dkim_checked);
-    g_assert_cmpuint(fixture->findings->dkim->len, ==, 0);
-    g_assert_null(fixture->findings->mime_problem);
+    g_assert_true(fixture->findings->dkim.checked);
+    g_assert_cmpuint(fixture->findings->dkim.signatures->len, ==, 0);
+    g_assert_null(fixture->findings->content.problem);
     g_assert_cmpuint(fixture->whole_with_virus, ==, 1);
     g_assert_cmpuint(postern_answers_count(postern_inspection_answers(fixture->inspection)), ==, 3);
 }
@@ -219,7 +219,7 @@ static void test_some_checks(Fixture *fixture, gconstpointer data)
     finish(fixture);
     g_assert_no_error(fixture->error);
     g_assert_cmpint(fixture->findings->spf.result, ==, POSTERN_SPF_NOT_CHECKED);
-    g_assert_false(fixture->findings->dkim_checked);
+    g_assert_false(fixture->findings->dkim.checked);
     g_assert_cmpuint(fixture->fake->requests, ==, 1);
 }
 
@@ -241,13 +241,13 @@ static void assert_nothing_found(const Fixture *fixture)
 {
     g_assert_cmpint(fixture->findings->spf.result, ==, POSTERN_SPF_TEMPERROR);
     g_assert_nonnull(fixture->findings->spf.problem);
-    g_assert_true(fixture->findings->dkim_checked);
-    g_assert_cmpuint(fixture->findings->dkim->len, ==, 1);
-    const PosternDkimFinding *dkim = g_ptr_array_index(fixture->findings->dkim, 0);
+    g_assert_true(fixture->findings->dkim.checked);
+    g_assert_cmpuint(fixture->findings->dkim.signatures->len, ==, 1);
+    const PosternDkimFinding *dkim = g_ptr_array_index(fixture->findings->dkim.signatures, 0);
     g_assert_cmpint(dkim->result, ==, POSTERN_DKIM_TEMPERROR);
     g_assert_cmpint(fixture->findings->virus.result, ==, POSTERN_VIRUS_ERROR);
     g_assert_nonnull(fixture->findings->virus.reason);
-    g_assert_nonnull(fixture->findings->mime_problem);
+    g_assert_nonnull(fixture->findings->content.problem);
     g_assert_cmpuint(fixture->findings->not_run, ==, POSTERN_CHECKS_ALL);
 }
 
@@ -460,7 +460,7 @@ static void test_limit(Fixture *fixture, gconstpointer data)
         g_assert_no_error(fixture->error);
         g_assert_cmpint(fixture->findings->spf.result, ==, POSTERN_SPF_NOT_CHECKED);
         g_assert_cmpint(fixture->findings->dmarc.result, ==, POSTERN_DMARC_NOT_CHECKED);
-        g_assert_true(fixture->findings->dkim_checked);
+        g_assert_true(fixture->findings->dkim.checked);
         g_assert_cmpint(fixture->findings->virus.result, ==, POSTERN_VIRUS_CLEAN);
         g_clear_pointer(&fixture->inspection, postern_inspection_free);
         g_clear_pointer(&fixture->findings, postern_findings_free);

@@ -1,4 +1,4 @@
-#include "verdict/results.h"
+#include "verdict/check.h"
 
 #include <string.h>
 
@@ -10,7 +10,7 @@ static char *results_of(const PosternPolicy *policy, const PosternFindings *find
                         const PosternEnvelope *envelope)
 {
     PosternCase facts = {policy, findings, envelope, FALSE};
-    g_autoptr(PosternAuthenticationResults) results = postern_results_of_case(&facts);
+    g_autoptr(PosternAuthenticationResults) results = postern_checks_results(&facts);
 
     return postern_authentication_results_format(results, FALSE);
 }
@@ -110,7 +110,7 @@ static void test_international(void)
         findings->spf.domain = g_strdup("xn--bcher-kva.example");
         signature->result = POSTERN_DKIM_PASS;
         signature->identity = g_strdup(cases[i].identity);
-        g_ptr_array_add(findings->dkim, signature);
+        g_ptr_array_add(findings->dkim.signatures, signature);
         g_free(envelope->sender);
         envelope->sender = g_strdup(cases[i].sender);
         g_autofree char *value = results_of(policy, findings, envelope);
@@ -130,7 +130,7 @@ static void test_many_signatures(void)
         PosternDkimFinding *signature = postern_dkim_finding_new();
 
         signature->result = i == 60 ? POSTERN_DKIM_PASS : i == 70 ? POSTERN_DKIM_FAIL : POSTERN_DKIM_SKIPPED;
-        g_ptr_array_add(findings->dkim, signature);
+        g_ptr_array_add(findings->dkim.signatures, signature);
     }
     g_autofree char *value = results_of(policy, findings, envelope);
 
@@ -193,7 +193,7 @@ static void test_hostile(void)
     g_autoptr(PosternPolicy) policy = new_policy(POSTERN_ACTION_REJECT);
     g_autoptr(PosternEnvelope) envelope = new_envelope();
     g_autoptr(PosternFindings) findings = new_findings("spf=fail dkim=fail p=reject");
-    PosternDkimFinding *dkim = g_ptr_array_index(findings->dkim, 0);
+    PosternDkimFinding *dkim = g_ptr_array_index(findings->dkim.signatures, 0);
     char **const places[] = {&envelope->sender,
                              &findings->spf.problem,
                              &dkim->domain,
@@ -229,7 +229,7 @@ static void test_identity(void)
     g_autoptr(PosternEnvelope) envelope = new_envelope();
     g_autoptr(PosternFindings) findings = new_findings("dkim=pass");
 
-    ((PosternDkimFinding *)findings->dkim->pdata[0])->identity = g_strdup("@sub.example.com");
+    ((PosternDkimFinding *)findings->dkim.signatures->pdata[0])->identity = g_strdup("@sub.example.com");
 
     g_autofree char *value = results_of(policy, findings, envelope);
 
@@ -250,7 +250,7 @@ static void test_bounds(void)
     for (guint i = 0; i < POSTERN_DKIM_SIGNATURES_REPORTED_MAX; i++) {
         add_signature(findings, POSTERN_DKIM_PERMERROR, NULL);
 
-        PosternDkimFinding *dkim = g_ptr_array_index(findings->dkim, i);
+        PosternDkimFinding *dkim = g_ptr_array_index(findings->dkim.signatures, i);
         char **const places[] = {&dkim->domain,    &dkim->selector,        &dkim->identity,
                                  &dkim->algorithm, &dkim->signature_start, &dkim->reason};
 

@@ -1,8 +1,8 @@
-#include "verdict/rules_explain.h"
+#include "verdict/rules.h"
 
 #include "unit/verdict_sample.h"
 
-static void add_note(const PosternRowNote *note, gpointer user_data)
+static void add_note(const PosternRuleNote *note, gpointer user_data)
 {
     g_assert_cmpstr(note->text, !=, "");
     g_string_append_printf(user_data, "%s%s:%s:%s:%s%s", ((GString *)user_data)->len > 0 ? " " : "",

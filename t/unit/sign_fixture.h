@@ -97,9 +97,9 @@ static inline PosternFindings *sign_octets(PosternSignEngine *engine, const char
 static inline GString *sign_join(const PosternFindings *findings, const char *message, gsize length)
 {
     GString *out = g_string_new(NULL);
-    for (guint i = 0; i < findings->signatures.fields->len; i++)
+    for (guint i = 0; i < findings->sign.fields->len; i++)
         g_string_append_printf(out, "DKIM-Signature: %s\r\n",
-                               (const char *)g_ptr_array_index(findings->signatures.fields, i));
+                               (const char *)g_ptr_array_index(findings->sign.fields, i));
     g_string_append_len(out, message, (gssize)length);
     return out;
 }
@@ -113,8 +113,8 @@ static inline guint sign_count_right(SignFixture *fixture, PosternDkimEngine *dk
     g_autoptr(PosternHeader) header = postern_header_parse(message, length);
     g_assert_cmpint(postern_check_dkim(dkim, message, length, header, NOW, fixture->answers, findings), ==,
                     1);
-    for (guint i = 0; i < findings->dkim->len; i++) {
-        const PosternDkimFinding *finding = g_ptr_array_index(findings->dkim, i);
+    for (guint i = 0; i < findings->dkim.signatures->len; i++) {
+        const PosternDkimFinding *finding = g_ptr_array_index(findings->dkim.signatures, i);
         right += finding->result == POSTERN_DKIM_PASS;
     }
     return right;

@@ -66,10 +66,10 @@ static void test_signatures_come_back(void)
     g_autoptr(GBytes) octets = postern_response_serialise(response);
     g_autoptr(PosternResponse) back = postern_response_parse(octets, &error);
     g_assert_no_error(error);
-    GPtrArray *sent = response->findings->signatures.fields, *received = back->findings->signatures.fields;
+    GPtrArray *sent = response->findings->sign.fields, *received = back->findings->sign.fields;
     g_assert_cmpuint(received->len, ==, 1);
     g_assert_cmpstr(g_ptr_array_index(received, 0), ==, g_ptr_array_index(sent, 0));
-    g_assert_cmpstr(back->findings->signatures.domain, ==, "example.org");
+    g_assert_cmpstr(back->findings->sign.domain, ==, "example.org");
 }
 
 int main(int argc, char **argv)

@@ -26,8 +26,8 @@ static PosternFindings *sign(const char *message)
 static char *tag(const PosternFindings *findings, guint index, const char *name)
 {
     const char *problem = NULL;
-    g_assert_cmpuint(findings->signatures.fields->len, >, index);
-    const char *field = g_ptr_array_index(findings->signatures.fields, index);
+    g_assert_cmpuint(findings->sign.fields->len, >, index);
+    const char *field = g_ptr_array_index(findings->sign.fields, index);
     g_autoptr(PosternTagList) tags = postern_tag_list_parse(field, strlen(field), &problem);
     g_assert_null(problem);
     const char *value = postern_tag_list_get(tags, name);
@@ -49,9 +49,9 @@ static void expect_tag(const PosternFindings *findings, guint index, const char 
 static void expect_unsigned(const char *message, const char *step)
 {
     g_autoptr(PosternFindings) findings = sign(message);
-    g_assert_cmpuint(findings->signatures.fields->len, ==, 0);
-    g_assert_null(findings->signatures.problem);
-    g_assert_null(findings->signatures.domain);
+    g_assert_cmpuint(findings->sign.fields->len, ==, 0);
+    g_assert_null(findings->sign.problem);
+    g_assert_null(findings->sign.domain);
     g_assert_cmpuint(findings->steps->len, ==, 1);
     const PosternStep *said = g_ptr_array_index(findings->steps, 0);
     g_assert_cmpuint(said->check, ==, POSTERN_CHECK_SIGN);
@@ -62,9 +62,9 @@ static void expect_unsigned(const char *message, const char *step)
 static void test_tags(void)
 {
     g_autoptr(PosternFindings) findings = sign(PLAIN);
-    g_assert_cmpuint(findings->signatures.fields->len, ==, 2);
-    g_assert_cmpstr(findings->signatures.domain, ==, "example.org");
-    g_assert_null(findings->signatures.problem);
+    g_assert_cmpuint(findings->sign.fields->len, ==, 2);
+    g_assert_cmpstr(findings->sign.domain, ==, "example.org");
+    g_assert_null(findings->sign.problem);
     expect_tag(findings, 0, "a", "rsa-sha256");
     expect_tag(findings, 0, "s", "r1");
     expect_tag(findings, 1, "a", "ed25519-sha256");
@@ -114,11 +114,11 @@ static void test_whose_key(void)
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *message = g_strdup_printf("From: %s\r\n\r\nHello.\r\n", cases[i].from);
         g_autoptr(PosternFindings) findings = sign(message);
-        if (g_strcmp0(findings->signatures.domain, cases[i].domain) != 0)
-            g_error("From: %s is signed for %s, wanted %s", cases[i].from, findings->signatures.domain,
+        if (g_strcmp0(findings->sign.domain, cases[i].domain) != 0)
+            g_error("From: %s is signed for %s, wanted %s", cases[i].from, findings->sign.domain,
                     cases[i].domain);
-        g_assert_true((cases[i].domain != NULL) == (findings->signatures.fields->len > 0));
-        g_assert_null(findings->signatures.problem);
+        g_assert_true((cases[i].domain != NULL) == (findings->sign.fields->len > 0));
+        g_assert_null(findings->sign.problem);
         g_assert_cmpuint(findings->steps->len, >, 0);
     }
 }
@@ -146,10 +146,10 @@ static void test_what_cannot_be_signed(void)
     expect_unsigned(many->str, "too many fields");
     static const char nul[] = "From: a@example.org\r\nX-Other: a\0b\r\n\r\n";
     g_autoptr(PosternFindings) findings = sign_octets(engine, nul, sizeof nul - 1);
-    g_assert_cmpuint(findings->signatures.fields->len, ==, 0);
+    g_assert_cmpuint(findings->sign.fields->len, ==, 0);
     static const char body_nul[] = "From: a@example.org\r\n\r\na\0b\r\n";
     g_autoptr(PosternFindings) body = sign_octets(engine, body_nul, sizeof body_nul - 1);
-    g_assert_cmpstr(body->signatures.unsigned_reason, ==, "the body has a NUL octet");
+    g_assert_cmpstr(body->sign.unsigned_reason, ==, "the body has a NUL octet");
 }
 
 /* RFC 6376 5.3: lines that a mail server breaks are folded, or the message is not signed, and it is said. */
@@ -173,13 +173,13 @@ static void test_long_lines(void)
     const char *const good[] = {longest, other, foldable};
     for (gsize i = 0; i < G_N_ELEMENTS(good); i++) {
         g_autoptr(PosternFindings) findings = sign(good[i]);
-        g_assert_cmpuint(findings->signatures.fields->len, ==, 2);
-        g_assert_null(findings->signatures.unsigned_reason);
+        g_assert_cmpuint(findings->sign.fields->len, ==, 2);
+        g_assert_null(findings->sign.unsigned_reason);
     }
     g_autoptr(PosternFindings) said = sign(body);
-    g_assert_nonnull(strstr(said->signatures.unsigned_reason, "longer than 998 octets"));
+    g_assert_nonnull(strstr(said->sign.unsigned_reason, "longer than 998 octets"));
     g_autoptr(PosternFindings) keyless = sign(elsewhere);
-    g_assert_null(keyless->signatures.unsigned_reason);
+    g_assert_null(keyless->sign.unsigned_reason);
 }
 
 /* Whoever adds a second From or Subject breaks the signature; other additions do not. */
@@ -268,7 +268,7 @@ static void test_round_trip(void)
         append_body(random, message, i);
         empty += message->len <= header + 2;
         g_autoptr(PosternFindings) findings = sign_octets(engine, message->str, message->len);
-        g_assert_cmpuint(findings->signatures.fields->len, ==, 2);
+        g_assert_cmpuint(findings->sign.fields->len, ==, 2);
         g_autoptr(GString) joined = sign_join(findings, message->str, message->len);
         if (sign_count_right(&fixture, dkim, joined->str, joined->len) != 2)
             g_error("message %u is not found right:\n%s", i, joined->str);
@@ -292,7 +292,7 @@ static void test_large_messages(void)
     for (guint i = 0; i < 10000; i++)
         g_string_append_printf(message, "%s\r\n\r\n", line);
     g_autoptr(PosternFindings) findings = sign_octets(engine, message->str, message->len);
-    g_assert_cmpuint(findings->signatures.fields->len, ==, 2);
+    g_assert_cmpuint(findings->sign.fields->len, ==, 2);
     g_autoptr(GString) joined = sign_join(findings, message->str, message->len);
     g_assert_cmpuint(sign_count_right(&fixture, dkim, joined->str, joined->len), ==, 2);
 }
@@ -302,8 +302,8 @@ static void test_fields_can_be_inserted(void)
 {
     g_autoptr(PosternFindings) findings = sign(PLAIN);
     g_autoptr(PosternEdits) edits = postern_edits_new();
-    for (guint i = 0; i < findings->signatures.fields->len; i++) {
-        const char *field = g_ptr_array_index(findings->signatures.fields, i);
+    for (guint i = 0; i < findings->sign.fields->len; i++) {
+        const char *field = g_ptr_array_index(findings->sign.fields, i);
         g_auto(GStrv) lines = g_strsplit(field, "\r\n", -1);
         g_assert_true(postern_edits_insert(edits, "DKIM-Signature", field));
         for (guint j = 0; lines[j] != NULL; j++)

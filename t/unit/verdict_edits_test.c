@@ -45,7 +45,7 @@ static void test_authentication_results_identities(void)
     g_autoptr(PosternFindings) findings = new_findings("spf=pass");
     g_autoptr(PosternEnvelope) envelope = new_envelope();
 
-    findings->dkim_checked = TRUE;
+    findings->dkim.checked = TRUE;
     g_free(envelope->sender);
     envelope->sender = g_strdup("");
 
@@ -244,7 +244,7 @@ static void test_largest_results(void)
         finding->algorithm = g_strnfill(1000, '"');
         finding->signature_start = g_strnfill(1000, '"');
         finding->reason = g_strnfill(1000, '\\');
-        g_ptr_array_add(findings->dkim, finding);
+        g_ptr_array_add(findings->dkim.signatures, finding);
     }
 
     g_autoptr(PosternVerdict) verdict = postern_verdict_decide(policy, findings, envelope, NULL);
@@ -424,8 +424,8 @@ static void test_signatures(void)
 
     g_free(policy->subject_tag);
     policy->subject_tag = g_strdup("[S]");
-    g_ptr_array_add(findings->signatures.fields, g_strdup("v=1; b=a"));
-    g_ptr_array_add(findings->signatures.fields, g_strdup("v=1;\r\n\tb=c"));
+    g_ptr_array_add(findings->sign.fields, g_strdup("v=1; b=a"));
+    g_ptr_array_add(findings->sign.fields, g_strdup("v=1;\r\n\tb=c"));
 
     g_autoptr(PosternVerdict) verdict = postern_verdict_decide(policy, findings, envelope, header);
 

@@ -48,8 +48,8 @@ static inline void add_signature(PosternFindings *findings, PosternDkimResult re
     finding->algorithm = g_strdup("rsa-sha256");
     finding->signature_start = g_strdup("AbCdEf01");
     finding->reason = g_strdup(reason);
-    findings->dkim_checked = TRUE;
-    g_ptr_array_add(findings->dkim, finding);
+    findings->dkim.checked = TRUE;
+    g_ptr_array_add(findings->dkim.signatures, finding);
 }
 
 /* The author's domain, example.com, asks for policy; the result is not made of it here. */
@@ -102,7 +102,7 @@ static inline void add_dmarc_word(PosternFindings *findings, const char *word)
         findings->dmarc.from_invalid = TRUE;
         findings->dmarc.problem = g_strdup("two From fields");
     } else if (strcmp(word, "sign=error") == 0) {
-        findings->signatures.problem = g_strdup("no key");
+        findings->sign.problem = g_strdup("no key");
     } else if (strcmp(word, "arc=temperror") == 0) {
         findings->arc.result = POSTERN_ARC_TEMPERROR;
     } else if (strcmp(word, "helo=fail") == 0) {

@@ -13,7 +13,7 @@ static PosternFindings *check(PosternContentEngine *engine, const GString *messa
 {
     PosternFindings *findings = postern_findings_new();
     postern_check_content(engine, message->str, message->len, findings);
-    g_assert_null(findings->mime_problem);
+    g_assert_null(findings->content.problem);
     return findings;
 }
 
@@ -26,8 +26,8 @@ static char *describe(const char *type, const char *name, gint64 size)
 static GPtrArray *ours(const PosternFindings *findings)
 {
     GPtrArray *lines = g_ptr_array_new_with_free_func(g_free);
-    for (guint i = 0; i < findings->attachments->len; i++) {
-        const PosternAttachment *attachment = g_ptr_array_index(findings->attachments, i);
+    for (guint i = 0; i < findings->content.attachments->len; i++) {
+        const PosternAttachment *attachment = g_ptr_array_index(findings->content.attachments, i);
         g_ptr_array_add(lines, describe(attachment->type, attachment->name, (gint64)attachment->size));
     }
     return lines;

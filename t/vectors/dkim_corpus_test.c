@@ -52,8 +52,8 @@ static PosternFindings *verify(const char *path, const PosternAnswersFile *zone,
 static guint count(const PosternFindings *findings, PosternDkimResult result)
 {
     guint matches = 0;
-    for (guint i = 0; i < findings->dkim->len; i++) {
-        const PosternDkimFinding *finding = g_ptr_array_index(findings->dkim, i);
+    for (guint i = 0; i < findings->dkim.signatures->len; i++) {
+        const PosternDkimFinding *finding = g_ptr_array_index(findings->dkim.signatures, i);
         g_test_message("  %s d=%s s=%s a=%s: %s", postern_dkim_result_name(finding->result), finding->domain,
                        finding->selector, finding->algorithm, finding->reason);
         matches += finding->result == result ? 1 : 0;
@@ -65,11 +65,11 @@ static gboolean as_expected(const PosternFindings *findings, const char *expecte
 {
     guint passed = count(findings, POSTERN_DKIM_PASS);
     if (g_str_has_prefix(expected, "none"))
-        return findings->dkim->len == 0;
+        return findings->dkim.signatures->len == 0;
     if (strcmp(expected, "pass") == 0)
         return passed > 0;
     g_assert_true(g_str_has_prefix(expected, "not-pass") || strcmp(expected, "invalid") == 0);
-    return findings->dkim->len > 0 && passed == 0;
+    return findings->dkim.signatures->len > 0 && passed == 0;
 }
 
 static void test_corpus(void)
@@ -115,7 +115,7 @@ static void test_samples(void)
         }
         g_test_message("%s", cases[i].part);
         g_autoptr(PosternFindings) findings = verify(path, zone, SAMPLE_NOW);
-        g_assert_cmpuint(findings->dkim->len, ==, cases[i].signatures);
+        g_assert_cmpuint(findings->dkim.signatures->len, ==, cases[i].signatures);
         g_assert_cmpuint(count(findings, POSTERN_DKIM_PASS), ==, cases[i].passed);
     }
 }

@@ -71,8 +71,8 @@ static void check_signatures(Checks *checks, const GString *message, PosternFind
     }
     g_assert_cmpint(
         postern_check_dkim(checks->dkim, message->str, message->len, header, NOW, answers, findings), ==, 1);
-    for (guint i = 0; i < findings->dkim->len; i++) {
-        const PosternDkimFinding *finding = g_ptr_array_index(findings->dkim, i);
+    for (guint i = 0; i < findings->dkim.signatures->len; i++) {
+        const PosternDkimFinding *finding = g_ptr_array_index(findings->dkim.signatures, i);
         g_assert_cmpint(finding->result, !=, POSTERN_DKIM_PASS);
     }
 }
@@ -103,8 +103,8 @@ static PosternVirusResult check_file(Checks *checks, const char *path)
                        findings->virus.name, findings->virus.reason);
     checks->results[findings->virus.result]++;
     checks->messages++;
-    checks->signatures += findings->dkim->len;
-    checks->attachments += findings->attachment_count;
+    checks->signatures += findings->dkim.signatures->len;
+    checks->attachments += findings->content.count;
     g_string_free(message, TRUE);
     return findings->virus.result;
 }

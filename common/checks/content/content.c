@@ -54,8 +54,8 @@ static guint hash_octets(const char *octets, gsize length)
 
 static void note_problem(Walk *walk, const char *what, guint limit)
 {
-    if (walk->findings->mime_problem == NULL)
-        walk->findings->mime_problem = g_strdup_printf("more than %u %s", limit, what);
+    if (walk->findings->content.problem == NULL)
+        walk->findings->content.problem = g_strdup_printf("more than %u %s", limit, what);
 }
 
 static gboolean push(Walk *walk, Level level)
@@ -106,13 +106,13 @@ static void add_attachment(Walk *walk, PosternContentHeader *header)
     walk->attachment = NULL;
     if (!is_attachment(header))
         return;
-    walk->findings->attachment_count++;
-    if (walk->findings->attachments->len >= POSTERN_ATTACHMENTS_REPORTED_MAX)
+    walk->findings->content.count++;
+    if (walk->findings->content.attachments->len >= POSTERN_ATTACHMENTS_REPORTED_MAX)
         return;
     walk->attachment = g_new0(PosternAttachment, 1);
     walk->attachment->name = g_steal_pointer(&header->name);
     walk->attachment->type = g_strdup(header->type);
-    g_ptr_array_add(walk->findings->attachments, walk->attachment);
+    g_ptr_array_add(walk->findings->content.attachments, walk->attachment);
 }
 
 static void begin_part(Walk *walk)
@@ -237,16 +237,16 @@ static void explain(const Walk *walk)
 {
     PosternFindings *findings = walk->findings;
     postern_findings_step(findings, POSTERN_CHECK_CONTENT, "%u MIME parts, %u of them attachments",
-                          walk->parts, findings->attachment_count);
-    for (guint i = 0; i < findings->attachments->len; i++) {
-        const PosternAttachment *attachment = g_ptr_array_index(findings->attachments, i);
+                          walk->parts, findings->content.count);
+    for (guint i = 0; i < findings->content.attachments->len; i++) {
+        const PosternAttachment *attachment = g_ptr_array_index(findings->content.attachments, i);
         postern_findings_step(findings, POSTERN_CHECK_CONTENT,
                               "attachment %u: %s, %s, %" G_GUINT64_FORMAT " octets decoded", i + 1,
                               attachment->name != NULL ? attachment->name : "without a name",
                               attachment->type, attachment->size);
     }
-    if (findings->mime_problem != NULL)
-        postern_findings_step(findings, POSTERN_CHECK_CONTENT, "problem: %s", findings->mime_problem);
+    if (findings->content.problem != NULL)
+        postern_findings_step(findings, POSTERN_CHECK_CONTENT, "problem: %s", findings->content.problem);
 }
 
 static void walk_message(Walk *walk, const char *octets)
@@ -289,5 +289,5 @@ char *postern_content_leaves(PosternContentEngine *engine, const char *octets, g
     g_autoptr(PosternFindings) findings = postern_findings_new();
     Walk walk = {.engine = engine, .findings = findings, .leaves = leaves, .length = length};
     walk_message(&walk, octets);
-    return g_steal_pointer(&findings->mime_problem);
+    return g_steal_pointer(&findings->content.problem);
 }

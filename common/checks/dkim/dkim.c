@@ -139,7 +139,7 @@ static void report(GPtrArray *signatures, PosternFindings *findings)
 {
     for (guint i = 0; i < signatures->len; i++) {
         PosternDkimSignature *signature = g_ptr_array_index(signatures, i);
-        g_ptr_array_add(findings->dkim, g_steal_pointer(&signature->finding));
+        g_ptr_array_add(findings->dkim.signatures, g_steal_pointer(&signature->finding));
     }
 }
 
@@ -156,6 +156,6 @@ int postern_check_dkim(PosternDkimEngine *engine, const char *octets, gsize leng
     evaluate(engine, octets, length, header, signatures);
     explain(signatures, answers, findings);
     report(signatures, findings);
-    findings->dkim_checked = TRUE;
+    findings->dkim.checked = TRUE;
     return 1;
 }

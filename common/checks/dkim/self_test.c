@@ -67,9 +67,9 @@ static gboolean expect(PosternDkimEngine *engine, const char *message, PosternDk
     g_autoptr(PosternHeader) header = postern_header_parse(message, strlen(message));
     g_autoptr(PosternFindings) findings = postern_findings_new();
     postern_check_dkim(engine, message, strlen(message), header, SAMPLE_SIGNED_AT, answers, findings);
-    gboolean right = findings->dkim->len == G_N_ELEMENTS(sample_keys);
-    for (guint i = 0; i < findings->dkim->len; i++) {
-        const PosternDkimFinding *finding = g_ptr_array_index(findings->dkim, i);
+    gboolean right = findings->dkim.signatures->len == G_N_ELEMENTS(sample_keys);
+    for (guint i = 0; i < findings->dkim.signatures->len; i++) {
+        const PosternDkimFinding *finding = g_ptr_array_index(findings->dkim.signatures, i);
         if (finding->result == wanted)
             continue;
         g_clear_error(error);

@@ -37,7 +37,7 @@ static gboolean verifies(PosternDkimEngine *dkim, const PosternSignKey *key, con
     g_autoptr(PosternAnswers) answers = answers_with(key);
     postern_check_dkim(dkim, message, strlen(message), header, SIGNED_AT, answers, findings);
     const PosternDkimFinding *finding =
-        findings->dkim->len == 1 ? g_ptr_array_index(findings->dkim, 0) : NULL;
+        findings->dkim.signatures->len == 1 ? g_ptr_array_index(findings->dkim.signatures, 0) : NULL;
     *ret_reason = finding != NULL ? postern_dkim_result_name(finding->result) : "nothing";
     return finding != NULL && finding->result == POSTERN_DKIM_PASS;
 }

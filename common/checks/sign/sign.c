@@ -123,7 +123,7 @@ static const char *body_problem(const char *body, gsize length)
 /* Told whoever runs this: there is a key, and yet no signature. */
 static void refuse(PosternFindings *findings, const char *reason)
 {
-    findings->signatures.unsigned_reason = g_strdup(reason);
+    findings->sign.unsigned_reason = g_strdup(reason);
     postern_findings_step(findings, POSTERN_CHECK_SIGN, "not signed: %s", reason);
 }
 
@@ -132,11 +132,11 @@ static gboolean add_signature(PosternFindings *findings, const PosternSignKey *k
 {
     g_autoptr(PosternEdits) probe = postern_edits_new();
     if (!postern_edits_insert(probe, "DKIM-Signature", value)) {
-        findings->signatures.problem = g_strdup("libopendkim made no header field");
-        refuse(findings, findings->signatures.problem);
+        findings->sign.problem = g_strdup("libopendkim made no header field");
+        refuse(findings, findings->sign.problem);
         return FALSE;
     }
-    g_ptr_array_add(findings->signatures.fields, g_strdup(value));
+    g_ptr_array_add(findings->sign.fields, g_strdup(value));
     postern_findings_step(findings, POSTERN_CHECK_SIGN, "signed: d=%s s=%s a=%s", key->domain, key->selector,
                           key->ed25519 ? "ed25519-sha256" : "rsa-sha256");
     return TRUE;
@@ -146,14 +146,14 @@ static gboolean add_signature(PosternFindings *findings, const PosternSignKey *k
 static void note_failure(PosternFindings *findings, const GError *error)
 {
     if (!g_error_matches(error, POSTERN_ERROR, POSTERN_ERROR_INPUT))
-        findings->signatures.problem = g_strdup(error->message);
+        findings->sign.problem = g_strdup(error->message);
     refuse(findings, error->message);
 }
 
 static void sign_with(PosternSignEngine *engine, GPtrArray *keys, GPtrArray *fields, const char *body,
                       gsize length, gint64 now, PosternFindings *findings)
 {
-    PosternSignatures *signatures = &findings->signatures;
+    PosternSignFinding *signatures = &findings->sign;
     for (guint i = 0; i < keys->len; i++) {
         const PosternSignKey *key = g_ptr_array_index(keys, i);
         g_autoptr(GError) error = NULL;

@@ -1,4 +1,4 @@
-#include "verdict/dmarc.h"
+#include "checks/dmarc/conclude.h"
 
 #include <string.h>
 
@@ -99,8 +99,8 @@ static Voice listen_to_dkim(const PosternFindings *findings, const PosternDmarcA
 {
     Voice loudest = VOICE_NONE;
 
-    for (guint i = 0; i < findings->dkim->len; i++) {
-        const PosternDkimFinding *dkim = g_ptr_array_index(findings->dkim, i);
+    for (guint i = 0; i < findings->dkim.signatures->len; i++) {
+        const PosternDkimFinding *dkim = g_ptr_array_index(findings->dkim.signatures, i);
         gboolean temporary = dkim->result == POSTERN_DKIM_TEMPERROR;
 
         if (dkim->result == POSTERN_DKIM_PASS || temporary)

@@ -1,0 +1,81 @@
+#include "checks/content/finding.h"
+
+#include "base/limits.h"
+#include "verdict/check.h"
+
+static void settle_attachment(gpointer structure)
+{
+    PosternAttachment *attachment = structure;
+    g_autofree char *name = g_steal_pointer(&attachment->name);
+    attachment->name = name != NULL ? g_utf8_make_valid(name, -1) : NULL;
+}
+
+static const PosternField attachment_fields[] = {
+    {.name = "name",
+     .type = POSTERN_FIELD_TEXT,
+     .offset = G_STRUCT_OFFSET(PosternAttachment, name),
+     .maximum = POSTERN_ATTACHMENT_NAME_MAX_OCTETS,
+     .json = "name"},
+    {.name = "type",
+     .type = POSTERN_FIELD_TEXT,
+     .offset = G_STRUCT_OFFSET(PosternAttachment, type),
+     .maximum = POSTERN_ATTACHMENT_NAME_MAX_OCTETS,
+     .json = "type"},
+    {POSTERN_FIELD_OCTETS_OF(PosternAttachment, size, G_MAXUINT64), .json = "size", .always = TRUE},
+    {.name = NULL},
+};
+
+static const PosternStructure attachment_structure = {.size = sizeof(PosternAttachment),
+                                                      .fields = attachment_fields,
+                                                      .free = (GDestroyNotify)postern_attachment_free,
+                                                      .settle = settle_attachment};
+
+static const PosternField fields[] = {
+    {POSTERN_FIELD_LIST_OF(PosternContentFinding, attachments, POSTERN_ATTACHMENTS_REPORTED_MAX,
+                           attachment_structure),
+     .json = "attachments", .always = TRUE},
+    {POSTERN_FIELD_NUMBER_OF(PosternContentFinding, count, G_MAXUINT32)},
+    {POSTERN_FIELD_TEXT_OF(PosternContentFinding, problem), .json = "mime_problem"},
+    {.name = NULL},
+};
+
+void postern_attachment_free(PosternAttachment *attachment)
+{
+    postern_structure_free(&attachment_structure, attachment);
+}
+
+static void set_failed(PosternFindings *findings, const char *reason)
+{
+    postern_findings_replace(&findings->content.problem, reason);
+}
+
+static void add_lines(const PosternFindings *findings, const PosternVerdict *verdict, PosternAdd add,
+                      gpointer out)
+{
+    const PosternContentFinding *content = &findings->content;
+    for (guint i = 0; i < content->attachments->len; i++) {
+        const PosternAttachment *attachment = g_ptr_array_index(content->attachments, i);
+        g_autofree char *text =
+            g_strdup_printf("%s (%s, %" G_GUINT64_FORMAT " octets)",
+                            attachment->name != NULL ? attachment->name : "without a name", attachment->type,
+                            attachment->size);
+        add(out, "Attachment", text);
+    }
+    if (content->count > content->attachments->len) {
+        g_autofree char *text = g_strdup_printf("and %u more", content->count - content->attachments->len);
+        add(out, "Attachment", text);
+    }
+    add(out, "MIME", content->problem);
+}
+
+static void add_json(const PosternFindings *findings, const PosternVerdict *verdict, const PosternJson *json)
+{
+    postern_structure_tell(&postern_check_content.finding, &findings->content, json);
+}
+
+const PosternCheck postern_check_content = {
+    .finding = {.size = sizeof(PosternContentFinding), .fields = fields},
+    .fail = set_failed,
+    .add_lines = add_lines,
+    .add_json = add_json,
+};

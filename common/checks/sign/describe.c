@@ -1,0 +1,65 @@
+#include "checks/sign/finding.h"
+
+#include "base/limits.h"
+#include "verdict/check.h"
+
+static const PosternField fields[] = {
+    {.name = "fields",
+     .type = POSTERN_FIELD_TEXTS,
+     .offset = G_STRUCT_OFFSET(PosternSignFinding, fields),
+     .maximum = POSTERN_HEADER_EDIT_MAX_OCTETS,
+     .entries = POSTERN_SIGN_FIELDS_MAX},
+    {POSTERN_FIELD_TEXT_OF(PosternSignFinding, domain), .json = "domain"},
+    {POSTERN_FIELD_TEXT_OF(PosternSignFinding, problem)},
+    {POSTERN_FIELD_TEXT_OF(PosternSignFinding, unsigned_reason), .json = "unsigned"},
+    {.name = NULL},
+};
+
+static gboolean applies(const PosternRule *rule, const PosternCase *facts)
+{
+    return facts->findings->sign.problem != NULL;
+}
+
+static void describe(const PosternRule *rule, const PosternCase *facts, gboolean inside, GString *text)
+{
+    g_string_append(text, "Message could not be signed");
+    if (inside)
+        postern_rule_add_in_brackets(text, facts->findings->sign.problem);
+}
+
+static const PosternRule rules[] = {
+    {"sign_error", POSTERN_CHECK_SIGN, applies, POSTERN_RULE_POLICY(sign_error), TRUE, postern_rule_always,
+     "451 4.3.0", "451 4.3.0", describe},
+    {NULL},
+};
+
+static void set_failed(PosternFindings *findings, const char *reason)
+{
+    postern_findings_replace(&findings->sign.problem, reason);
+}
+
+static void add_words(const PosternFindings *findings, PosternAdd add, gpointer out)
+{
+    if (findings->sign.fields->len > 0)
+        add(out, "signed", findings->sign.domain);
+    if (findings->sign.unsigned_reason != NULL)
+        add(out, "unsigned", findings->sign.unsigned_reason);
+}
+
+/* Of a capsule: a scan signs nothing. */
+static void add_json(const PosternFindings *findings, const PosternVerdict *verdict, const PosternJson *json)
+{
+    if (findings->sign.domain == NULL && findings->sign.unsigned_reason == NULL)
+        return;
+    json->begin(json->out, "signing", FALSE);
+    postern_structure_tell(&postern_check_sign.finding, &findings->sign, json);
+    json->end(json->out, FALSE);
+}
+
+const PosternCheck postern_check_sign = {
+    .finding = {.size = sizeof(PosternSignFinding), .fields = fields},
+    .rules = rules,
+    .fail = set_failed,
+    .add_words = add_words,
+    .add_json = add_json,
+};

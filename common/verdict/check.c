@@ -1,0 +1,63 @@
+#include "verdict/check.h"
+
+PosternAuthenticationResults *postern_checks_results(const PosternCase *facts)
+{
+    PosternAuthenticationResults *results = postern_authentication_results_new(facts->policy->authserv_id);
+    for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++)
+        if ((facts->policy->checks & postern_checks[i].check) != 0 && postern_checks[i].of->add_results)
+            postern_checks[i].of->add_results(results, facts);
+    return results;
+}
+
+void postern_checks_lines(const PosternFindings *findings, const PosternVerdict *verdict, PosternAdd add,
+                          gpointer out)
+{
+    for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++)
+        if (postern_checks[i].of->add_lines != NULL)
+            postern_checks[i].of->add_lines(findings, verdict, add, out);
+}
+
+void postern_checks_json(const PosternFindings *findings, const PosternVerdict *verdict,
+                         const PosternJson *json)
+{
+    for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++) {
+        const PosternCheckEntry *entry = &postern_checks[i];
+        if (entry->of->add_json != NULL) {
+            entry->of->add_json(findings, verdict, json);
+            continue;
+        }
+        json->begin(json->out, entry->name, FALSE);
+        postern_structure_tell(&entry->of->finding, (const guint8 *)findings + entry->offset, json);
+        json->end(json->out, FALSE);
+    }
+}
+
+void postern_checks_counts(const PosternFindings *findings, PosternAdd add, gpointer out)
+{
+    for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++)
+        if (postern_checks[i].of->add_counts != NULL)
+            postern_checks[i].of->add_counts(findings, add, out);
+}
+
+static void add_word(gpointer out, const char *key, const char *value)
+{
+    if (value == NULL || *value == '\0')
+        return;
+    g_strv_builder_add(out, key);
+    g_strv_builder_add(out, value);
+}
+
+char **postern_findings_words(const PosternFindings *findings)
+{
+    g_autoptr(GStrvBuilder) words = g_strv_builder_new();
+    for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++)
+        if (postern_checks[i].of->add_words != NULL)
+            postern_checks[i].of->add_words(findings, add_word, words);
+    return g_strv_builder_end(words);
+}
+
+void postern_findings_log(char *const *words, PosternLogLine *line)
+{
+    for (char *const *word = words; word != NULL && *word != NULL; word += 2)
+        postern_log_line_add(line, word[0], word[1]);
+}

@@ -18,7 +18,7 @@ struct PosternLogWriter {
     GQueue lines; /* of Line * */
     gsize octets; /* in lines */
     guint64 dropped;
-    gboolean busy;    /* lines that have left the queue are being written, or the tick is under way */
+    gboolean busy;    /* the thread begins, writes lines that have left the queue, or is in the tick */
     gboolean holding; /* nothing of that begins */
     gboolean ended;
 };
@@ -92,6 +92,7 @@ PosternLogWriter *postern_log_writer_new(const PosternLogWriterCalls *calls)
     sigset_t all;
     sigset_t before;
     writer->calls = calls;
+    writer->busy = TRUE; /* until the thread itself says otherwise: a fork waits for its beginning too */
     pthread_mutex_init(&writer->lock, NULL);
     postern_condition_init(&writer->changed);
     g_queue_init(&writer->lines);

@@ -200,7 +200,8 @@ PosternResponse *postern_stage_run(const PosternStageResources *resources, const
         run.octets = postern_message_octets(message, &run.length, error);
         if (run.octets == NULL)
             return NULL;
-        header = run.header = postern_header_parse(run.octets, run.length);
+        header = postern_header_parse(run.octets, run.length);
+        run.header = header;
     }
     for (gsize i = 0; i < G_N_ELEMENTS(steps); i++)
         if (steps[i].stage == request->stage && (request->checks & steps[i].check) != 0 &&

@@ -13,8 +13,6 @@
 #define FIRST_DESCRIPTOR 3
 #define DESCRIPTORS_MAX 8
 
-extern char **environ;
-
 char *postern_program_directory(GError **error)
 {
     g_autofree char *program = g_file_read_link("/proc/self/exe", error);

@@ -99,7 +99,7 @@ static gboolean ends_walk(const Place *place)
  * those has no answer yet. */
 static gboolean read_places(Places *places, PosternAnswers *answers, PosternFindings *findings)
 {
-    const PosternAnswer *found[POSTERN_DMARC_WALK_QUERIES_MAX];
+    const PosternAnswer *found[POSTERN_DMARC_WALK_QUERIES_MAX] = {NULL};
 
     for (guint i = 0; i < places->path.count; i++)
         found[i] = ask(answers, places->path.names[i]);

@@ -17,7 +17,6 @@
  */
 #pragma once
 
-#include "proxy/session/core.h"
 #include "proxy/session/session.h"
 #include "wire/command.h"
 #include "wire/data.h"
@@ -29,6 +28,47 @@ typedef enum {
     POSTERN_RECIPIENT_ACCEPTED, /* the client has had the back-end's 2xx */
     POSTERN_RECIPIENT_REFUSED,
 } PosternRecipientState;
+
+/* Who the client is, as the connection, an XCLIENT or an XFORWARD says. */
+typedef struct {
+    PosternAddress address;
+    PosternAddress server; /* where it has connected to; AF_UNSPEC: not known */
+    char *name;            /* verified, or NULL */
+    char *reverse_name;    /* what the address is called, verified or not, or NULL */
+    char *helo;            /* or NULL */
+    char *login;           /* or NULL */
+    char *queue;           /* what the server in front calls the message, or NULL */
+    guint name_known : 1;
+    guint name_temporary : 1; /* it could not be looked up now */
+    guint reverse_known : 1;  /* FALSE: as little is known of that as of name */
+    guint reverse_temporary : 1;
+    guint esmtp : 1;
+    guint local : 1;
+} PosternClientIdentity;
+
+/* What a session remembers from one command to the next. All of it is parked (park.c). */
+typedef struct {
+    PosternIdentifier identifier;
+    guint8 trusted : 1;        /* it may say XCLIENT, and before_queue_filter XFORWARD */
+    guint8 submission : 1;     /* its mail is that of users who have logged in */
+    guint8 slow : 1;           /* it had to give a back-end back, and no message was accepted since */
+    PosternAddress peer;       /* who has connected */
+    PosternClientIdentity own; /* the peer, or whom it has named by XCLIENT */
+    PosternEhlo announced;     /* what the back-ends can do */
+    gint64 started;
+    gint64 client_deadline;
+    char *would_reply; /* observe: what would have ended the session, or NULL */
+    guint64 octets;
+    guint commands;
+    guint commands_without_mail;
+    guint errors;
+    guint refusals;           /* 4xx and 5xx of ours */
+    guint refused_recipients; /* 5xx of the back-end, since a message was accepted */
+    guint early_greeting;     /* times that the client spoke before it, an XCLIENT's included */
+    guint early_data;         /* times that a message came before its 354 */
+    guint messages;
+    guint messages_accepted;
+} PosternSessionCore;
 
 typedef struct {
     char *path;
@@ -177,6 +217,9 @@ void postern_session_expect_answer(PosternSession *session, gint64 now);
 
 /* With nothing but what any has, to be filled; settings: a reference is taken. */
 PosternSession *postern_session_alloc(PosternProxySettings *settings);
+
+/* park.c */
+void postern_session_core_clear(PosternSessionCore *core);
 
 /* session_client.c */
 void postern_session_client_init(PosternSession *session, const PosternAddress *client, gboolean submission);

@@ -17,7 +17,6 @@
 #include "capsule/capsule.h"
 #include "mail/message.h"
 #include "proxy/servers/backend.h"
-#include "proxy/session/core.h"
 #include "proxy/settings.h"
 #include "verdict/verdict.h"
 
@@ -78,17 +77,19 @@ void postern_session_free(PosternSession *session);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternSession, postern_session_free)
 
 /*
- * The client is to speak, and nothing of the session is under way: no transaction, no part of a line, no
- * reply that is not taken out of the output, no action. Then *ret_core is what it remembers
- * (postern_session_core_clear(), or postern_session_resume()), and session is freed. FALSE, and nothing is
- * done, at any other time.
+ * What is left of a session while its client waits for its greeting or is to speak: what it remembers, in as
+ * few octets as hold it. postern_session_resume() makes the session anew.
  */
-gboolean postern_session_park(PosternSession *session, PosternSessionCore *ret_core);
-/*
- * The session goes on as if it had never been parked; core, which is taken over, is empty afterwards.
- * settings are those that it began with; capabilities and budget are to be set as for a new one.
- */
-PosternSession *postern_session_resume(PosternProxySettings *settings, PosternSessionCore *core);
+typedef struct PosternParkedSession PosternParkedSession;
+
+/* Where nothing of the session is under way (a transaction, a part of a line, an action, output that was not
+ * taken), it is freed, and what is left of it returned; NULL, and nothing is done, at any other time. */
+PosternParkedSession *postern_session_park(PosternSession *session);
+/* The session goes on as if it had never been parked; parked is taken over. settings are those that it began
+ * with; the budget is to be set as for a new one. */
+PosternSession *postern_session_resume(PosternProxySettings *settings, PosternParkedSession *parked);
+void postern_parked_session_free(PosternParkedSession *parked);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternParkedSession, postern_parked_session_free)
 
 /*
  * Octets that came from the client. Returns how many were taken: fewer than length while the session waits

@@ -62,6 +62,12 @@ static void test_announced(gsize piece)
     }
 }
 
+/* It is another one after each time that the session was parked. */
+static const PosternEnvelope *envelope_of(const Harness *harness)
+{
+    return postern_session_envelope(harness->session);
+}
+
 /* Who is forwarded is judged, logged, and told to the back-end; with the transaction it is forgotten. */
 static void test_forwarded(gsize piece)
 {
@@ -69,14 +75,13 @@ static void test_forwarded(gsize piece)
     start_filter(&harness, "", FALSE, piece);
     g_assert_cmpuint(harness.look_ups, ==, 0);
     harness_say(&harness, FORWARD "MAIL FROM:<a@x.test>\r\n");
-    const PosternEnvelope *envelope = postern_session_envelope(harness.session);
-    g_autofree char *client = postern_address_to_string(&envelope->client);
+    g_autofree char *client = postern_address_to_string(&envelope_of(&harness)->client);
     g_assert_cmpstr(client, ==, "203.0.113.5");
-    g_assert_cmpuint(envelope->client.port, ==, 4242);
-    g_assert_cmpstr(envelope->client_name, ==, "mx.sender.test");
-    g_assert_cmpstr(envelope->helo, ==, "he.lo");
-    g_assert_true(envelope->esmtp);
-    g_assert_null(envelope->login);
+    g_assert_cmpuint(envelope_of(&harness)->client.port, ==, 4242);
+    g_assert_cmpstr(envelope_of(&harness)->client_name, ==, "mx.sender.test");
+    g_assert_cmpstr(envelope_of(&harness)->helo, ==, "he.lo");
+    g_assert_true(envelope_of(&harness)->esmtp);
+    g_assert_null(envelope_of(&harness)->login);
     harness_say(&harness, "RCPT TO:<b@y.test>\r\nDATA\r\n" MESSAGE);
     harness_expect(&harness, "220 250 250 250 250 354 250");
     g_assert_nonnull(strstr(harness.commands->str,
@@ -85,10 +90,10 @@ static void test_forwarded(gsize piece)
     harness_expect_log(&harness, "client=203.0.113.5 peer=127.0.0.1 ");
     harness_expect_log(&harness, " name=mx.sender.test helo=he.lo");
     harness_expect_log(&harness, "queue=4Bqueue");
-    g_autofree char *after = postern_address_to_string(&envelope->client);
+    g_autofree char *after = postern_address_to_string(&envelope_of(&harness)->client);
     g_assert_cmpstr(after, ==, "127.0.0.1");
-    g_assert_cmpstr(envelope->helo, ==, "smtpd.test");
-    g_assert_null(envelope->client_name);
+    g_assert_cmpstr(envelope_of(&harness)->helo, ==, "smtpd.test");
+    g_assert_null(envelope_of(&harness)->client_name);
     harness_finish(&harness);
 }
 
@@ -100,17 +105,16 @@ static void test_forwarded_in_pieces(gsize piece)
     for (gsize i = 0; i < G_N_ELEMENTS(ends); i++) {
         Harness harness;
         start_filter(&harness, "", FALSE, piece);
-        const PosternEnvelope *envelope = postern_session_envelope(harness.session);
         harness_say(&harness, "XFORWARD ADDR=IPV6:2001:db8::7\r\n");
-        g_assert_null(envelope->helo);
-        g_assert_null(envelope->client_name);
-        g_assert_cmpint(envelope->client.family, ==, AF_INET6);
+        g_assert_null(envelope_of(&harness)->helo);
+        g_assert_null(envelope_of(&harness)->client_name);
+        g_assert_cmpint(envelope_of(&harness)->client.family, ==, AF_INET6);
         harness_say(&harness, "xforward HELO=a+20b\r\nXFORWARD HELO=c+C3+A4 NAME=[UNAVAILABLE]\r\n");
-        g_assert_cmpstr(envelope->helo, ==, "c\303\244");
-        g_assert_cmpint(envelope->client.family, ==, AF_INET6);
+        g_assert_cmpstr(envelope_of(&harness)->helo, ==, "c\303\244");
+        g_assert_cmpint(envelope_of(&harness)->client.family, ==, AF_INET6);
         harness_say(&harness, ends[i]);
-        g_assert_cmpstr(envelope->helo, ==, i == 1 ? "again" : "smtpd.test");
-        g_assert_cmpint(envelope->client.family, ==, AF_INET);
+        g_assert_cmpstr(envelope_of(&harness)->helo, ==, i == 1 ? "again" : "smtpd.test");
+        g_assert_cmpint(envelope_of(&harness)->client.family, ==, AF_INET);
         harness_expect(&harness, i == 2 ? "220 250 250 250 250 250 250" : "220 250 250 250 250 250");
         harness_finish(&harness);
     }
@@ -170,14 +174,13 @@ static void test_xclient(gsize piece)
     harness_start_from(&harness, "trusted_clients = 127.0.0.1", "127.0.0.1", FALSE, piece);
     harness_run(&harness);
     g_assert_cmpuint(harness.look_ups, ==, 1);
-    const PosternEnvelope *envelope = postern_session_envelope(harness.session);
     harness_say(&harness,
                 "EHLO lb\r\nXCLIENT NAME=c.test ADDR=203.0.113.5 LOGIN=me HELO=he.lo PROTO=ESMTP\r\n");
     harness_expect(&harness, "220 250 220");
     g_assert_cmpuint(harness.look_ups, ==, 1);
-    g_assert_cmpstr(envelope->client_name, ==, "c.test");
-    g_assert_cmpstr(envelope->login, ==, "me");
-    g_assert_cmpstr(envelope->helo, ==, "he.lo");
+    g_assert_cmpstr(envelope_of(&harness)->client_name, ==, "c.test");
+    g_assert_cmpstr(envelope_of(&harness)->login, ==, "me");
+    g_assert_cmpstr(envelope_of(&harness)->helo, ==, "he.lo");
     harness_say(&harness, ENVELOPE "DATA\r\n" MESSAGE);
     harness_expect(&harness, "250 250 354 250");
     g_assert_nonnull(strstr(harness.commands->str, "XCLIENT ADDR=203.0.113.5 PORT=[UNAVAILABLE] PROTO=ESMTP "
@@ -189,15 +192,15 @@ static void test_xclient(gsize piece)
     harness_say(&harness, "XCLIENT ADDR=203.0.113.6\r\n");
     harness_expect(&harness, "220");
     g_assert_cmpuint(harness.look_ups, ==, 2); /* it has another name, or none */
-    g_assert_null(envelope->login);
-    g_assert_null(envelope->helo);
-    g_assert_null(envelope->client_name);
+    g_assert_null(envelope_of(&harness)->login);
+    g_assert_null(envelope_of(&harness)->helo);
+    g_assert_null(envelope_of(&harness)->client_name);
     harness_say(&harness, ENVELOPE);
     harness_expect(&harness, "503 503");
     postern_session_client_name(harness.session, "d.test", FALSE, harness.now);
-    g_assert_cmpstr(envelope->client_name, ==, "d.test");
+    g_assert_cmpstr(envelope_of(&harness)->client_name, ==, "d.test");
     postern_session_client_name(harness.session, "late.test", FALSE, harness.now);
-    g_assert_cmpstr(envelope->client_name, ==, "d.test");
+    g_assert_cmpstr(envelope_of(&harness)->client_name, ==, "d.test");
     harness_finish(&harness);
 }
 

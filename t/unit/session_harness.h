@@ -275,12 +275,11 @@ static inline void harness_inspected(Harness *harness, const char *problem)
 /* Wherever a session may be parked it is, and nothing that follows may tell. */
 static inline void harness_park(Harness *harness)
 {
-    PosternSessionCore core;
-    if (harness->stays || !postern_session_park(harness->session, &core))
+    PosternParkedSession *parked = harness->stays ? NULL : postern_session_park(harness->session);
+    if (parked == NULL)
         return;
     harness->parked++;
-    harness->session = postern_session_resume(harness->settings, &core);
-    postern_session_core_clear(&core);
+    harness->session = postern_session_resume(harness->settings, parked);
     if (harness->budget != NULL)
         postern_session_set_budget(harness->session, harness->budget);
 }

@@ -259,7 +259,7 @@ static void hand_over_event(PosternBackendConnection *connection, const PosternB
         postern_relay_probe_event(thread, connection, event);
         return;
     }
-    PosternClientConnection *client = g_hash_table_lookup(thread->clients, &connection->user);
+    PosternClientConnection *client = postern_client_find(thread, connection->user);
     if (client != NULL)
         postern_client_connection_backend_event(client, event);
 }

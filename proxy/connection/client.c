@@ -2,7 +2,6 @@
 
 #include "base/limits.h"
 #include "base/log.h"
-#include "dns/client_name.h"
 #include "proxy/connection/stream.h"
 #include "proxy/connection/thread_private.h"
 
@@ -18,19 +17,15 @@ typedef enum {
 } ClientState;
 
 struct PosternClientConnection {
+    PosternClient *client;
     PosternProxyThread *thread;
     guint64 number;
-    PosternProxySettings *settings;
+    const PosternProxySettings *settings;
     PosternSession *session;
     PosternStream *stream;
-    PosternAddress address;
     PosternBackendConnection *backend; /* borrowed */
     gpointer inspection;               /* the world's */
-    PosternAddress name_address;       /* whose name is looked up */
-    PosternAnswers *name_answers;      /* while it is */
-    gpointer name_ask;
-    guint64 charged;    /* octets of the session's budget, for those that wait here */
-    GList waiting_link; /* in the thread's waiting clients; its data is NULL while it is not */
+    guint64 charged;                   /* octets of the session's budget, for those that wait here */
     gint64 waiting_since;
     ClientState state;
 };
@@ -84,15 +79,8 @@ static gboolean charge(PosternClientConnection *client)
 
 static void set_waiting(PosternClientConnection *client, gboolean waiting)
 {
-    GQueue *clients = &client->thread->waiting_clients;
-    if (waiting == (client->waiting_link.data != NULL))
-        return;
-    client->waiting_link.data = waiting ? client : NULL;
-    client->waiting_since = postern_thread_now(client->thread);
-    if (waiting)
-        g_queue_push_tail_link(clients, &client->waiting_link);
-    else
-        g_queue_unlink(clients, &client->waiting_link);
+    if (postern_client_set_waiting(client->client, waiting))
+        client->waiting_since = postern_thread_now(client->thread);
 }
 
 /* Who has said something in the middle of a message goes last; other talk does not count. */
@@ -104,46 +92,30 @@ static void judge_waiting(PosternClientConnection *client, gboolean has_spoken)
     set_waiting(client, !is_closing(client) && wait != POSTERN_SESSION_WAITS_NOT);
 }
 
-/* Whether client may go for one whose address has so many connections. */
-static gboolean is_dispensable(const PosternClientConnection *client, guint connections)
+gboolean postern_client_connection_is_dispensable(const PosternClientConnection *client)
 {
     PosternSessionWait wait = postern_session_wait(client->session);
     gint64 silence_ms = postern_thread_now(client->thread) - client->waiting_since;
     return wait == POSTERN_SESSION_WAITS_IDLE ||
-           (wait == POSTERN_SESSION_WAITS_IN_MESSAGE && silence_ms >= POSTERN_CROWDED_SILENCE_MS) ||
-           postern_client_table_connections(client->thread->table, &client->address) > connections + 1;
+           (wait == POSTERN_SESSION_WAITS_IN_MESSAGE && silence_ms >= POSTERN_CROWDED_SILENCE_MS);
 }
 
-gboolean postern_client_connection_let_one_go(PosternProxyThread *thread, const PosternAddress *address)
+void postern_client_connection_let_go(PosternClientConnection *client)
 {
-    guint connections = postern_client_table_connections(thread->table, address);
-    const GList *link = thread->waiting_clients.head;
-    for (guint i = 1; link != NULL && !is_dispensable(link->data, connections); i++)
-        link = i < POSTERN_CROWDED_SEARCH_MAX ? link->next : NULL;
-    if (link == NULL)
-        return FALSE;
-    PosternClientConnection *client = link->data;
     if (postern_stream_unsent(client->stream) > 0) /* who does not read is not waited for */
         lose(client);
     postern_session_end(client->session, "Too many clients at once, try again later",
                         postern_thread_now(client->thread));
-    postern_thread_mark_client(thread, client->number);
-    postern_thread_run(thread);
-    return TRUE;
+    postern_thread_mark_client(client->thread, client->number);
+    postern_thread_run(client->thread);
 }
 
 void postern_client_connection_free(PosternClientConnection *client)
 {
-    set_waiting(client, FALSE);
-    const PosternWorldFunctions *world = client->thread->world->functions;
-    world->ask_cancel(client->name_ask);
-    postern_answers_unref(client->name_answers);
-    world->inspection_free(client->inspection);
+    client->thread->world->functions->inspection_free(client->inspection);
     postern_budget_release(postern_session_budget(client->session), client->charged);
     postern_session_free(client->session);
     postern_stream_free(client->stream);
-    postern_client_table_leave(client->thread->table, &client->address);
-    postern_proxy_settings_unref(client->settings);
     g_free(client);
 }
 
@@ -174,70 +146,17 @@ static void on_stream(PosternStream *stream, PosternStreamEvent event, gpointer 
     postern_thread_run(thread);
 }
 
-static void look_up_name(PosternClientConnection *client);
-
-static void on_name_answers(gpointer user_data)
+PosternClientConnection *postern_client_connection_new(PosternClient *client, PosternSession *session,
+                                                       PosternTransport *transport)
 {
-    PosternClientConnection *client = user_data;
-    PosternProxyThread *thread = client->thread;
-    client->name_ask = NULL;
-    look_up_name(client);
-    postern_thread_mark_client(thread, client->number);
-    postern_thread_run(thread);
-}
-
-/* The name that the client's address has, and that has the address in turn. */
-static void look_up_name(PosternClientConnection *client)
-{
-    g_autofree char *name = NULL;
-    g_autofree char *reverse = NULL;
-    gboolean temporary = FALSE;
-    const PosternAddress *address = &client->name_address;
-    if (postern_dns_client_name(address->family, &address->ipv4, client->name_answers, &name, &reverse,
-                                &temporary) == 0) {
-        PosternWorld *world = client->thread->world;
-        client->name_ask = world->functions->ask(world, postern_address_client_number(address),
-                                                 client->name_answers, on_name_answers, client);
-        return;
-    }
-    g_clear_pointer(&client->name_answers, postern_answers_unref);
-    postern_session_client_reverse_name(client->session, reverse);
-    postern_session_client_name(client->session, name, temporary, postern_thread_now(client->thread));
-}
-
-static void begin_look_up(PosternClientConnection *client)
-{
-    client->thread->world->functions->ask_cancel(g_steal_pointer(&client->name_ask));
-    postern_answers_unref(client->name_answers);
-    client->name_answers = postern_answers_new();
-    client->name_address = postern_session_envelope(client->session)->client;
-    look_up_name(client);
-}
-
-void postern_client_connection_new(PosternProxyThread *thread, PosternTransport *transport,
-                                   const PosternAddress *address, const PosternAddress *server,
-                                   gboolean submission)
-{
-    gint64 now = postern_thread_now(thread);
-    PosternClientConnection *client = g_new0(PosternClientConnection, 1);
-    client->thread = thread;
-    client->number = ++thread->next_client;
-    client->settings = postern_proxy_settings_ref(thread->settings);
-    client->address = *address;
-    client->session = postern_session_new(thread->settings, address, submission, now);
-    postern_session_set_server(client->session, server);
-    if (thread->capabilities_known)
-        postern_session_set_capabilities(client->session, &thread->capabilities);
-    if (!postern_proxy_settings_trusts(thread->settings, address)) {
-        g_autoptr(PosternBudget) share =
-            postern_client_table_share(thread->table, address, thread->settings->budget,
-                                       postern_proxy_settings_client_share(thread->settings),
-                                       postern_proxy_settings_client_assured(thread->settings));
-        postern_session_set_budget(client->session, share);
-    }
-    client->stream = postern_stream_new(thread->world, transport, FALSE, on_stream, client);
-    g_hash_table_insert(thread->clients, &client->number, client);
-    postern_thread_mark_client(thread, client->number);
+    PosternClientConnection *connection = g_new0(PosternClientConnection, 1);
+    connection->client = client;
+    connection->thread = client->thread;
+    connection->number = client->number;
+    connection->settings = client->settings;
+    connection->session = session;
+    connection->stream = postern_stream_new(client->thread->world, transport, FALSE, on_stream, connection);
+    return connection;
 }
 
 void postern_client_connection_give(PosternClientConnection *client, PosternBackendConnection *backend)
@@ -321,7 +240,7 @@ static void act(PosternClientConnection *client, PosternSessionAction *action, g
             postern_backend_connection_send_message(client->backend, action->message, action->edits);
         break;
     case POSTERN_SESSION_LOOK_UP_NAME:
-        begin_look_up(client);
+        postern_client_look_up_name(client->client, &postern_session_envelope(client->session)->client);
         break;
     case POSTERN_SESSION_LOG:
         world->functions->log(world, g_steal_pointer(&action->line));
@@ -391,9 +310,23 @@ static gboolean feed(PosternClientConnection *client, gint64 now)
     return any;
 }
 
+/* TRUE if its session was parked, and client is freed. */
+static gboolean park(PosternClientConnection *client)
+{
+    if (client->state != CLIENT_OPEN || !postern_stream_is_idle(client->stream))
+        return FALSE;
+    gint64 deadline = postern_session_deadline(client->session);
+    PosternParkedSession *parked = postern_session_park(client->session);
+    if (parked == NULL)
+        return FALSE;
+    postern_client_park(client->client, parked, postern_stream_release(client->stream), deadline);
+    client->thread->world->functions->inspection_free(client->inspection);
+    g_free(client);
+    return TRUE;
+}
+
 void postern_client_connection_run(PosternClientConnection *client)
 {
-    PosternProxyThread *thread = client->thread;
     gint64 now = postern_thread_now(client->thread);
     if (client->state == CLIENT_GONE)
         postern_session_client_closed(client->session, now);
@@ -408,10 +341,12 @@ void postern_client_connection_run(PosternClientConnection *client)
     if (client->state == CLIENT_CLOSING && postern_stream_unsent(client->stream) == 0)
         set_state(client, CLIENT_CLOSED);
     if (client->state == CLIENT_CLOSED) {
-        g_hash_table_remove(thread->clients, &client->number);
+        postern_client_end(client->client);
         return;
     }
     judge_waiting(client, has_spoken);
+    if (park(client))
+        return;
     gboolean reads = postern_session_wants_input(client->session) && is_heard(client);
     postern_stream_set_reading(client->stream, reads && client->state != CLIENT_GONE);
     postern_stream_set_deadline(client->stream, client->state == CLIENT_CLOSING

@@ -30,11 +30,12 @@ void postern_thread_set_capabilities(PosternProxyThread *thread, const PosternEh
         return;
     thread->capabilities = *ehlo;
     thread->capabilities_known = TRUE;
-    GHashTableIter iterator;
-    gpointer client;
-    g_hash_table_iter_init(&iterator, thread->clients);
-    while (g_hash_table_iter_next(&iterator, NULL, &client))
-        postern_session_set_capabilities(postern_client_connection_session(client), ehlo);
+    PosternClient *client;
+    for (guint at = 0; (client = postern_slab_next(thread->clients, &at)) != NULL;) {
+        client->announced_changed = TRUE;
+        if (client->connection != NULL)
+            postern_session_set_capabilities(postern_client_connection_session(client->connection), ehlo);
+    }
 }
 
 void postern_thread_note_problem(PosternProxyThread *thread, const char *problem)
@@ -63,7 +64,7 @@ static void assign(PosternProxyThread *thread, const PosternPoolAction *action, 
     PosternBackendConnection *connection = g_hash_table_lookup(thread->backends, &action->connection);
     if (connection == NULL)
         return;
-    PosternClientConnection *client = g_hash_table_lookup(thread->clients, &action->waiter);
+    PosternClientConnection *client = postern_client_find(thread, action->waiter);
     if (action->waiter == POSTERN_POOL_PROBE) {
         postern_relay_probe_assigned(thread, connection);
     } else if (client == NULL) {
@@ -87,7 +88,7 @@ static void refuse(PosternProxyThread *thread, const PosternPoolAction *action, 
         postern_relay_probe_refused(thread, action->reason);
         return;
     }
-    PosternClientConnection *client = g_hash_table_lookup(thread->clients, &action->waiter);
+    PosternClientConnection *client = postern_client_find(thread, action->waiter);
     if (client == NULL)
         return;
     postern_session_borrow_failed(postern_client_connection_session(client), action->reason, now);
@@ -96,7 +97,7 @@ static void refuse(PosternProxyThread *thread, const PosternPoolAction *action, 
 
 static void recall(PosternProxyThread *thread, const PosternPoolAction *action)
 {
-    PosternClientConnection *client = g_hash_table_lookup(thread->clients, &action->waiter);
+    PosternClientConnection *client = postern_client_find(thread, action->waiter);
     if (client != NULL)
         postern_client_connection_recall(client, action->connection);
 }
@@ -143,7 +144,7 @@ static gboolean run_one(PosternProxyThread *thread)
     number = g_queue_pop_head(&thread->marked_clients);
     if (number == NULL)
         return FALSE;
-    PosternClientConnection *client = g_hash_table_lookup(thread->clients, number);
+    PosternClientConnection *client = postern_client_find(thread, *number);
     if (client != NULL)
         postern_client_connection_run(client);
     return TRUE;
@@ -151,7 +152,7 @@ static gboolean run_one(PosternProxyThread *thread)
 
 static void end_if_drained(PosternProxyThread *thread)
 {
-    if (!thread->draining || thread->drained || g_hash_table_size(thread->clients) > 0)
+    if (!thread->draining || thread->drained || postern_slab_count(thread->clients) > 0)
         return;
     postern_pool_drain(thread->pool, postern_thread_now(thread));
     while (run_one(thread))

@@ -167,17 +167,31 @@ PosternStream *postern_stream_new(PosternWorld *world, PosternTransport *transpo
     return stream;
 }
 
-void postern_stream_free(PosternStream *stream)
+gboolean postern_stream_is_idle(const PosternStream *stream)
 {
-    if (stream == NULL)
-        return;
+    return stream->error == 0 && !stream->connecting && !stream->ended && !stream->blocked &&
+           !stream->shutdown_wanted && stream->output == NULL && postern_stream_unread(stream) == 0;
+}
+
+PosternTransport *postern_stream_release(PosternStream *stream)
+{
+    PosternTransport *transport = stream->transport;
     if (stream->freed != NULL)
         *stream->freed = TRUE;
     stream->world->functions->timer_free(stream->timer);
     g_clear_pointer(&stream->input, evbuffer_free);
     g_clear_pointer(&stream->output, evbuffer_free);
-    stream->transport->functions->close(stream->transport, stream->reset);
     g_free(stream);
+    return transport;
+}
+
+void postern_stream_free(PosternStream *stream)
+{
+    if (stream == NULL)
+        return;
+    gboolean reset = stream->reset;
+    PosternTransport *transport = postern_stream_release(stream);
+    transport->functions->close(transport, reset);
 }
 
 void postern_stream_set_reading(PosternStream *stream, gboolean reading)

@@ -23,6 +23,10 @@ typedef void (*PosternStreamCallback)(PosternStream *stream, PosternStreamEvent 
  * world must outlive the stream. Reading is off. */
 PosternStream *postern_stream_new(PosternWorld *world, PosternTransport *transport, gboolean connecting,
                                   PosternStreamCallback callback, gpointer user_data);
+/* TRUE if the peer has not ended, and no octets wait here in either direction. */
+gboolean postern_stream_is_idle(const PosternStream *stream);
+/* Frees the stream, which is idle, and returns its transport as it is: the caller's. */
+PosternTransport *postern_stream_release(PosternStream *stream);
 /* Closes the transport. */
 void postern_stream_free(PosternStream *stream);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternStream, postern_stream_free)

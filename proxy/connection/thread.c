@@ -28,7 +28,7 @@ void postern_proxy_thread_accept(PosternProxyThread *thread, PosternTransport *t
                                  gboolean submission)
 {
     PosternClientAdmission admission = admit(thread, client);
-    if (admission == POSTERN_CLIENT_TOO_MANY_TOTAL && postern_client_connection_let_one_go(thread, client))
+    if (admission == POSTERN_CLIENT_TOO_MANY_TOTAL && postern_client_let_one_go(thread, client))
         admission = admit(thread, client);
     if (admission != POSTERN_CLIENT_ADMITTED) {
         g_autofree char *text = postern_address_to_string(client);
@@ -42,7 +42,7 @@ void postern_proxy_thread_accept(PosternProxyThread *thread, PosternTransport *t
         refuse_client(transport, thread->settings->configuration);
         return;
     }
-    postern_client_connection_new(thread, transport, client, server, submission);
+    postern_client_new(thread, transport, client, server, submission);
     postern_thread_run(thread);
 }
 
@@ -60,27 +60,20 @@ static void on_probe_timer(gpointer data)
     postern_thread_run(thread);
 }
 
-/* What a walk over the clients needs while they may vanish. */
-static GArray *client_numbers(PosternProxyThread *thread)
+static void on_parked_timer(gpointer data)
 {
-    GArray *numbers = g_array_new(FALSE, FALSE, sizeof(guint64));
-    GHashTableIter iterator;
-    gpointer number;
-    g_hash_table_iter_init(&iterator, thread->clients);
-    while (g_hash_table_iter_next(&iterator, &number, NULL))
-        g_array_append_vals(numbers, number, 1);
-    return numbers;
+    postern_client_timer(data);
 }
 
+/* One after the other: those that are parked are many. */
 static void for_each_session(PosternProxyThread *thread, void (*call)(PosternSession *session, gint64 now))
 {
-    g_autoptr(GArray) numbers = client_numbers(thread);
     gint64 now = postern_thread_now(thread);
-    for (guint i = 0; i < numbers->len; i++) {
-        guint64 number = g_array_index(numbers, guint64, i);
-        PosternClientConnection *client = g_hash_table_lookup(thread->clients, &number);
-        call(postern_client_connection_session(client), now);
-        postern_thread_mark_client(thread, number);
+    PosternClient *client;
+    for (guint at = 0; (client = postern_slab_next(thread->clients, &at)) != NULL;) {
+        call(postern_client_connection_session(postern_client_resume(client)), now);
+        postern_thread_mark_client(thread, client->number);
+        postern_thread_run(thread);
     }
 }
 
@@ -164,11 +157,6 @@ void postern_proxy_thread_start(PosternProxyThread *thread)
     postern_thread_run(thread);
 }
 
-static void free_client(gpointer client)
-{
-    postern_client_connection_free(client);
-}
-
 static void free_backend(gpointer connection)
 {
     postern_backend_connection_free(connection);
@@ -189,7 +177,8 @@ PosternProxyThread *postern_proxy_thread_new(const PosternProxyThreadOptions *op
     thread->settings = postern_proxy_settings_ref(options->settings);
     thread->table = options->clients;
     thread->problem = options->problem;
-    thread->clients = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, free_client);
+    thread->clients = postern_slab_new(sizeof(PosternClient), postern_client_clear);
+    thread->parked = postern_deadlines_new();
     thread->backends = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, free_backend);
     g_queue_init(&thread->waiting_clients);
     g_queue_init(&thread->marked_clients);
@@ -198,6 +187,7 @@ PosternProxyThread *postern_proxy_thread_new(const PosternProxyThreadOptions *op
         share_of(configuration->proxy.backend_connections, options->settings->threads, options->index),
         configuration->proxy.backend_wait_ms, configuration->proxy.backend_idle_ms);
     thread->pool_timer = world->timer_new(thread->world, on_pool_timer, thread);
+    thread->parked_timer = world->timer_new(thread->world, on_parked_timer, thread);
     thread->probe_timer = world->timer_new(thread->world, on_probe_timer, thread);
     thread->drain_timer = world->timer_new(thread->world, on_drain_timer, thread);
     return thread;
@@ -208,11 +198,13 @@ void postern_proxy_thread_free(PosternProxyThread *thread)
     if (thread == NULL)
         return;
     const PosternWorldFunctions *world = thread->world->functions;
-    g_hash_table_unref(thread->clients);
+    postern_slab_free(thread->clients);
+    postern_deadlines_free(thread->parked);
     g_hash_table_unref(thread->backends);
     postern_pool_free(thread->pool);
     postern_relay_probe_clear(&thread->probe);
     world->timer_free(thread->pool_timer);
+    world->timer_free(thread->parked_timer);
     world->timer_free(thread->probe_timer);
     world->timer_free(thread->drain_timer);
     g_queue_clear_full(&thread->marked_clients, g_free);

@@ -1,6 +1,6 @@
 /*
  * The inside of a thread, shared by thread.c (life, commands from outside), dispatch.c (who acts next),
- * client.c, backend.c and relay_probe.c. All of it runs on the loop of the thread's world.
+ * clients.c, client.c, backend.c and relay_probe.c. All of it runs on the loop of the thread's world.
  *
  * Nothing calls back and forth: an event changes one state machine and marks its connection;
  * postern_thread_run() then lets every marked connection act until none is left. Connections find one another
@@ -8,11 +8,14 @@
  */
 #pragma once
 
+#include "base/deadlines.h"
+#include "base/slab.h"
 #include "proxy/connection/stream.h"
 #include "proxy/connection/thread.h"
 #include "proxy/servers/pool.h"
 
 typedef struct PosternClientConnection PosternClientConnection;
+typedef struct PosternNameLookUp PosternNameLookUp;
 typedef struct PosternBackendConnection PosternBackendConnection;
 
 /* Where the relay probe stands (relay_probe.c). */
@@ -29,9 +32,26 @@ typedef struct {
     char *reason;          /* what the first attempt heard, or NULL */
 } PosternRelayProbe;
 
+/* A client. While it is parked (it waits for its greeting, or for its own next command) this is all there is
+ * of it: at most 512 octets of heap, with what it points to and the transport. */
+typedef struct {
+    PosternProxyThread *thread;
+    guint64 number;
+    PosternProxySettings *settings;      /* of the time when it connected */
+    PosternClientConnection *connection; /* NULL: it is parked */
+    PosternParkedSession *parked;        /* else NULL */
+    PosternTransport *transport;         /* likewise */
+    PosternNameLookUp *name_look_up;     /* while one runs, or NULL */
+    GList waiting_link; /* in the thread's waiting clients; its data is NULL while it is not */
+    PosternDeadline deadline;
+    PosternAddress address;
+    gboolean announced_changed; /* what the back-ends announce is new since it was parked */
+} PosternClient;
+
 struct PosternProxyThread {
     PosternWorld *world;
     PosternTimer *pool_timer;
+    PosternTimer *parked_timer;
     PosternTimer *probe_timer;
     PosternTimer *drain_timer;
     PosternProxySettings *settings;
@@ -42,13 +62,13 @@ struct PosternProxyThread {
     PosternEhlo capabilities; /* the back-end's, once known */
     gboolean capabilities_known;
     gboolean draining;
-    gboolean drained; /* the world was told */
-    gboolean running; /* inside postern_thread_run() */
-    guint64 next_client;
-    GHashTable *clients;    /* number -> PosternClientConnection */
-    GHashTable *backends;   /* number -> PosternBackendConnection */
-    GQueue waiting_clients; /* of PosternClientConnection *, those that may be let go, the longest first */
-    GQueue marked_clients;  /* of numbers (guint64 *) */
+    gboolean drained;         /* the world was told */
+    gboolean running;         /* inside postern_thread_run() */
+    PosternSlab *clients;     /* of PosternClient */
+    PosternDeadlines *parked; /* of those that are parked */
+    GHashTable *backends;     /* number -> PosternBackendConnection */
+    GQueue waiting_clients;   /* of PosternClient *, those that may be let go, the longest first */
+    GQueue marked_clients;    /* of numbers (guint64 *) */
     GQueue marked_backends;
 };
 
@@ -70,18 +90,43 @@ void postern_thread_note_problem(PosternProxyThread *thread, const char *problem
 /* The same for what does not put it out of service. */
 void postern_thread_warn_of_backend(PosternProxyThread *thread, const char *warning);
 
-/* client.c */
+/* clients.c: clients from their connection to their end, at work or parked. */
 /* A client has connected to server; transport is taken over; submission as for a session. */
-void postern_client_connection_new(PosternProxyThread *thread, PosternTransport *transport,
-                                   const PosternAddress *client, const PosternAddress *server,
-                                   gboolean submission);
-/* For the table of clients: frees it, without a word to the client. */
-void postern_client_connection_free(PosternClientConnection *client);
+void postern_client_new(PosternProxyThread *thread, PosternTransport *transport,
+                        const PosternAddress *address, const PosternAddress *server, gboolean submission);
+/* For the slab: frees what it has (a PosternClient), without a word to the client. */
+void postern_client_clear(gpointer client);
+/* It is gone. */
+void postern_client_end(PosternClient *client);
+/* The connection of a client that is at work; NULL: it is parked, or gone. */
+PosternClientConnection *postern_client_find(PosternProxyThread *thread, guint64 number);
+/* Its connection; one that is parked is at work again, and to be marked. */
+PosternClientConnection *postern_client_resume(PosternClient *client);
+/* It waits: its session and transport until deadline, or until something comes. Its connection is the
+ * caller's to free. */
+void postern_client_park(PosternClient *client, PosternParkedSession *parked, PosternTransport *transport,
+                         gint64 deadline);
+/* The deadline of a parked one has passed. */
+void postern_client_timer(PosternProxyThread *thread);
+/* Puts it last among those that may be let go, or takes it out. TRUE: it was not as wanted. */
+gboolean postern_client_set_waiting(PosternClient *client, gboolean waiting);
 /* Lets a client go in favour of the one at address: one without a message, one that is silent in the middle
  * of it, or one of an address with more connections. FALSE: there is none. */
-gboolean postern_client_connection_let_one_go(PosternProxyThread *thread, const PosternAddress *address);
+gboolean postern_client_let_one_go(PosternProxyThread *thread, const PosternAddress *address);
+/* Looks up the name of address for its session, in place of a look-up that runs. */
+void postern_client_look_up_name(PosternClient *client, const PosternAddress *address);
+
+/* client.c: the connection of a client at work. */
+/* Around session and transport, which are taken over. */
+PosternClientConnection *postern_client_connection_new(PosternClient *client, PosternSession *session,
+                                                       PosternTransport *transport);
+void postern_client_connection_free(PosternClientConnection *client);
 /* Acts on all its session wants; frees it where it is done. */
 void postern_client_connection_run(PosternClientConnection *client);
+/* Whether it may go for any other client. */
+gboolean postern_client_connection_is_dispensable(const PosternClientConnection *client);
+/* It goes for another client. */
+void postern_client_connection_let_go(PosternClientConnection *client);
 PosternSession *postern_client_connection_session(PosternClientConnection *client);
 /* What its session goes by: the settings of the time when it connected. */
 const PosternProxySettings *postern_client_connection_settings(const PosternClientConnection *client);

@@ -95,6 +95,11 @@ gboolean world_step(World *world, gint64 until)
     return TRUE;
 }
 
+gint64 world_next(const World *world)
+{
+    return world->queue->len > 0 ? at_place(world, 1)->at : NEVER;
+}
+
 void world_run(World *world, gint64 until)
 {
     while (world_step(world, until))
@@ -206,7 +211,8 @@ static void on_inspected(gpointer user_data)
     WorldInspection *inspection = user_data;
     PosternFindings *findings = g_steal_pointer(&inspection->findings);
     g_autofree char *problem = g_strdup(inspection->problem);
-    inspection->inspected(findings, problem, inspection->user_data); /* which may free it */
+    const PosternFindings *told = inspection->told != NULL ? inspection->told : findings;
+    inspection->inspected(told, problem, inspection->user_data); /* which may free it */
     postern_findings_free(findings);
 }
 
@@ -314,6 +320,8 @@ void world_stop(World *world)
 {
     for (guint i = 0; i < world->thread_count; i++)
         postern_proxy_thread_free(world->threads[i].thread);
+    world_run(world, world->now + 1000); /* the peers hear of it */
+    g_assert_cmpuint(world->wires, ==, 0);
     g_assert_cmpuint(world->timers, ==, 0);
     g_assert_cmpuint(world->asks, ==, 0);
     g_assert_cmpuint(world->inspections, ==, 0);

@@ -95,7 +95,8 @@ struct WorldAsk {
 struct WorldInspection {
     PosternTimer timer; /* when findings are told; a test may set it anew */
     PosternFindings *findings;
-    char *problem; /* or NULL */
+    const PosternFindings *told; /* in their place, the test's; or NULL */
+    char *problem;               /* or NULL */
     PosternWorldInspected inspected;
     gpointer user_data;
 };
@@ -149,6 +150,8 @@ void world_start(World *world, const WorldHooks *hooks, gpointer user_data, Post
                  guint threads);
 /* The next of the queue happens, if it is due by then; FALSE: it is not. The clock is not moved beyond. */
 gboolean world_step(World *world, gint64 until);
+/* When the next of the queue is; NEVER: there is none. */
+gint64 world_next(const World *world);
 /* All that happens up to that time, which it then is. */
 void world_run(World *world, gint64 until);
 void world_accept(World *world, guint thread, Wire *wire, const PosternAddress *client, gboolean submission);

@@ -37,7 +37,7 @@ static void test_harvest(gsize piece)
         say_recipients(&harness, 30, at_once);
         harness_expect(&harness, "250 550 550 550 550 550 421");
         g_assert_cmpuint(count_commands(&harness, "RCPT"), ==, 5);
-        g_assert_cmpuint(harness.closes, ==, 1);
+        g_assert_true(harness_is_closed(&harness));
         harness_expect_log(&harness, "ended=too-many-errors");
         harness_finish(&harness);
     }
@@ -171,7 +171,7 @@ static void test_not_smtp(gsize piece)
         harness_say(&harness, said[i]);
         harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\n" MESSAGE);
         g_assert_nonnull(strstr(harness.replies->str, "\r\n521 5.5.1 "));
-        g_assert_cmpuint(harness.closes, ==, 1);
+        g_assert_true(harness_is_closed(&harness));
         g_assert_cmpstr(harness.commands->str, ==, "");
         harness_expect_log(&harness, "ended=not-smtp");
         harness_finish(&harness);
@@ -183,12 +183,11 @@ static void test_not_smtp_behind_recipients(gsize piece)
 {
     Harness harness;
     harness_start(&harness, "", piece);
-    harness.hold_borrow = TRUE;
+    harness_hold_connections(&harness);
     harness_greet(&harness);
     harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nRCPT TO:<c@y.test>\r\nA: b\r\n");
     harness_expect(&harness, "250");
-    harness.hold_borrow = FALSE;
-    harness_run(&harness);
+    harness_give(&harness, 0);
     harness_expect(&harness, "250 250 521");
     g_assert_null(strstr(harness.commands->str, "DATA"));
     harness_finish(&harness);

@@ -15,7 +15,9 @@ static void test_word_for_word(gsize piece)
     harness_expect_text(&harness,
                         "550-5.1.1 <no@y.test>: unknown\r\n550 5.1.1 really\r\n251 2.1.5 will forward\r\n");
     harness_expect_commands(&harness, "RCPT TO:<no@y.test>\nRCPT TO:<fwd@y.test>\n");
-    g_assert_cmpuint(postern_session_envelope(harness.session)->recipients->len, ==, 2);
+    harness_say(&harness, "DATA\r\nA: b\r\n\r\n.\r\n");
+    harness_expect(&harness, "354 250");
+    harness_expect_log(&harness, "recipients_accepted=2");
     harness_finish(&harness);
 }
 
@@ -57,12 +59,11 @@ static void test_order(gsize piece)
             harness_rule(&harness, "EHLO", ehlos[i % 2], 0);
         harness_rule(&harness, "RCPT TO:<no@", "550 5.1.1 no\r\n", 0);
         harness_rule(&harness, "RCPT TO:<late@", "450 4.2.0 later\r\n", 0);
-        harness.hold_borrow = TRUE;
+        harness_hold_connections(&harness);
         harness_greet(&harness);
         harness_say(&harness, groups[i / 2].group);
         harness_expect(&harness, "250"); /* MAIL alone; nothing overtakes the first RCPT */
-        harness.hold_borrow = FALSE;
-        harness_run(&harness);
+        harness_give(&harness, 0);
         harness_expect(&harness, groups[i / 2].codes + strlen("250 "));
         harness_finish(&harness);
     }
@@ -76,12 +77,11 @@ static void test_order_of_long_line(gsize piece)
         g_strdup_printf("MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n%s\r\nNOOP\r\n", word);
     Harness harness;
     harness_start(&harness, "", piece);
-    harness.hold_borrow = TRUE;
+    harness_hold_connections(&harness);
     harness_greet(&harness);
     harness_say(&harness, group);
     harness_expect(&harness, "250");
-    harness.hold_borrow = FALSE;
-    harness_run(&harness);
+    harness_give(&harness, 0);
     harness_expect(&harness, "250 500 250");
     harness_finish(&harness);
 }
@@ -235,8 +235,8 @@ static void test_refused_recipients_are_told_apart(gsize piece)
     g_autofree char *identifier = harness_id_of(harness.replies->str);
     harness_say(&harness, "RCPT TO:<c@else.where>\r\nRCPT TO:<no@y.test>\r\nRCPT TO:<b@y.test>\r\nRSET\r\n");
     harness_expect(&harness, "501 554 550 250 250");
-    g_autofree char *lines = g_strdup_printf("recipient session=%s message=%s ",
-                                             postern_session_identifier(harness.session)->text, identifier);
+    g_autofree char *lines =
+        g_strdup_printf("recipient session=%s message=%s ", harness.identifier, identifier);
     g_assert_cmpuint(harness_count_log(&harness, lines), ==, 3);
     harness_expect_log(&harness, "to=TO:<broken@> refused_by=proxy reply=\"501 5.1.3 ");
     harness_expect_log(&harness, "to=<c@else.where> refused_by=proxy reply=\"554 5.7.1 ");
@@ -290,8 +290,8 @@ static void test_back_end_lacks(gsize piece)
     for (gsize i = 0; i < G_N_ELEMENTS(mails); i++) {
         Harness harness;
         harness_start(&harness, "", piece);
-        harness_rule(&harness, "EHLO", "250-mta\r\n250 XCLIENT ADDR NAME\r\n", 0);
         harness_greet(&harness);
+        harness_rule(&harness, "EHLO", "250-mta\r\n250 XCLIENT ADDR NAME\r\n", 0);
         harness_say(&harness, mails[i]);
         harness_say(&harness, "RCPT TO:<b@y.test>\r\nRCPT TO:<c@y.test>\r\nDATA\r\n");
         harness_expect(&harness, "250 451 451 451");
@@ -304,17 +304,13 @@ static void test_back_end_lacks(gsize piece)
 /* The name of the client is told, so it is waited for. */
 static void test_waits_for_name(gsize piece)
 {
-    PosternAddress client;
     Harness harness;
-    harness_start(&harness, "", piece);
-    g_assert_true(postern_address_parse(&client, "192.0.2.9"));
-    postern_session_free(harness.session);
-    harness.session = postern_session_new(harness.settings, &client, FALSE, harness.now);
+    harness_start_from(&harness, "", "192.0.2.9", FALSE, piece);
+    harness.hold_names = TRUE;
     harness_say(&harness, "EHLO c\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n");
     harness_expect(&harness, "220 250 250");
     g_assert_null(strstr(harness.commands->str, "XCLIENT"));
-    postern_session_client_name(harness.session, NULL, TRUE, harness.now);
-    harness_run(&harness);
+    harness_name(&harness, NULL, TRUE);
     harness_expect(&harness, "250");
     g_assert_nonnull(strstr(harness.commands->str,
                             "XCLIENT ADDR=192.0.2.9 PORT=[UNAVAILABLE] PROTO=ESMTP NAME=[TEMPUNAVAIL]"));

@@ -79,9 +79,9 @@ static void test_slow_while_others_wait(gsize piece)
             harness_say(&harness, slow[i].step);
         }
         g_assert_cmpuint(harness.returns, >, 0);
-        g_assert_true(postern_session_is_slow(harness.session));
+        g_assert_true(postern_session_is_slow(harness_session(&harness)));
+        harness.others_wait = FALSE;
         harness_say(&harness, slow[i].after);
-        g_assert_false(postern_session_is_slow(harness.session));
         g_assert_true(g_str_has_suffix(harness.replies->str, "250 2.0.0 queued as 1\r\n"));
         harness_finish(&harness);
     }
@@ -156,30 +156,34 @@ static void test_fast_sender_keeps_it(gsize piece)
     harness_say(&harness, "\r\n.\r\n");
     harness_expect(&harness, "250 354 250");
     g_assert_cmpuint(harness.borrows, ==, 1);
-    g_assert_cmpuint(harness.offers, ==, 0);
     harness_finish(&harness);
 }
 
 /* An inspection takes its time: others may have the back-end meanwhile; where none waits, it is kept. */
 static void test_long_inspection(gsize piece)
 {
-    for (guint others_wait = 0; others_wait <= 1; others_wait++) {
+    static const struct {
+        gboolean at_first, later; /* somebody waits */
+    } rows[] = {{FALSE, FALSE}, {TRUE, TRUE}, {FALSE, TRUE}};
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
         Harness harness;
         harness_start(&harness, "", piece);
         harness.hold_inspection = TRUE;
-        harness.others_wait = others_wait;
+        harness.others_wait = rows[i].at_first;
         harness_open_envelope(&harness);
         harness_say(&harness, "DATA\r\n" MESSAGE);
         harness_wait(&harness, POSTERN_BORROW_PATIENCE_MS);
-        g_assert_cmpuint(harness.offers, ==, 1);
-        g_assert_cmpuint(harness.returns, ==, others_wait);
-        g_assert_false(postern_session_is_slow(harness.session));
+        g_assert_cmpuint(harness.returns, ==, rows[i].at_first);
+        g_assert_false(postern_session_is_slow(harness_session(&harness)));
         harness_wait(&harness, 20000);
+        harness.others_wait = rows[i].later;
+        harness_run(&harness);
+        g_assert_cmpuint(harness.returns, ==, rows[i].later);
         harness_expect(&harness, "354");
         harness_inspected(&harness, NULL);
         harness_run(&harness);
         harness_expect(&harness, "250");
-        g_assert_cmpuint(harness.borrows, ==, 1 + others_wait);
+        g_assert_cmpuint(harness.borrows, ==, 1 + rows[i].later);
         harness_finish(&harness);
     }
 }
@@ -191,17 +195,17 @@ static void test_recalled_while_it_is_asked(gsize piece)
     harness_start(&harness, "", piece);
     harness_open_envelope(&harness);
     harness_wait(&harness, POSTERN_BORROW_PATIENCE_MS);
-    g_assert_cmpuint(harness.offers, ==, 1);
     harness_rule(&harness, "RCPT", HARNESS_SILENCE, 1);
     harness_say(&harness, "RCPT TO:<c@y.test>\r\n");
-    postern_session_recalled(harness.session, harness.now);
+    harness.others_wait = TRUE;
     harness_run(&harness);
+    g_assert_true(harness.rival_waits);
     g_assert_cmpuint(harness.returns, ==, 0);
+    harness.others_wait = FALSE;
     harness_mta_says(&harness, "250 2.1.5 recipient ok\r\n");
     harness_run(&harness);
     harness_expect(&harness, "250");
     g_assert_cmpuint(harness.returns, ==, 1);
-    postern_session_recalled(harness.session, harness.now); /* too late: it has none */
     harness_say(&harness, "DATA\r\n" MESSAGE);
     harness_expect(&harness, "354 250");
     g_assert_cmpuint(harness.borrows, ==, 2);
@@ -220,9 +224,11 @@ static void test_recalled_while_delivering(gsize piece)
     harness_wait(&harness, POSTERN_BORROW_PATIENCE_MS);
     harness_inspected(&harness, NULL);
     harness_run(&harness);
-    postern_session_recalled(harness.session, harness.now);
+    harness.others_wait = TRUE;
     harness_run(&harness);
+    g_assert_true(harness.rival_waits);
     g_assert_cmpuint(harness.returns + harness.abandons, ==, 0);
+    harness.others_wait = FALSE;
     harness_mta_says(&harness, "250 2.0.0 queued\r\n");
     harness_run(&harness);
     harness_expect(&harness, "354 250");
@@ -235,15 +241,16 @@ static void test_name_comes_first(gsize piece)
     for (guint known = 0; known <= 1; known++) {
         Harness harness;
         harness_start(&harness, "trusted_clients = 192.0.2.7", piece);
+        harness.hold_names = TRUE;
         harness_say(&harness, "XCLIENT ADDR=198.51.100.9\r\nEHLO client.test\r\n");
         g_assert_cmpuint(harness.look_ups, ==, 2);
         harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n");
         harness_wait(&harness, POSTERN_CLIENT_NAME_WAIT_MS - 1);
         g_assert_cmpuint(harness.borrows, ==, 0);
-        g_assert_false(harness.borrow_wanted);
+        harness_expect_commands(&harness, "");
         g_string_truncate(harness.replies, 0);
         if (known)
-            postern_session_client_name(harness.session, "o.test", FALSE, harness.now);
+            harness_name(&harness, "o.test", FALSE);
         else
             harness_wait(&harness, 1);
         harness_run(&harness);
@@ -258,13 +265,12 @@ static void test_leaves_without_a_name(gsize piece)
 {
     Harness harness;
     harness_start(&harness, "trusted_clients = 192.0.2.7", piece);
+    harness.hold_names = TRUE;
     harness_say(&harness, "XCLIENT ADDR=198.51.100.9\r\nEHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<b@y.test>\r\n");
-    postern_session_client_closed(harness.session, harness.now);
-    harness_run(&harness);
-    g_assert_cmpuint(harness.cancels, ==, 0);
-    postern_session_client_name(harness.session, "o.test", FALSE, harness.now);
-    harness_run(&harness);
-    g_assert_cmpuint(harness.borrows, ==, 0);
+    harness_leave(&harness);
+    g_assert_true(harness_is_closed(&harness));
+    g_assert_cmpuint(harness.world.asks, ==, 0);
+    harness_expect_commands(&harness, "");
     harness_finish(&harness);
 }
 

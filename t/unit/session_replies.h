@@ -22,7 +22,7 @@ static inline const char *harness_default_reply(const char *command)
         const char *reply;
     } replies[] = {
         {"connect", "220 mta ESMTP\r\n"},
-        {"EHLO", "250-mta\r\n250-PIPELINING\r\n250-SIZE 10000000\r\n250-8BITMIME\r\n250-DSN\r\n"
+        {"EHLO", "250-mta\r\n250-PIPELINING\r\n250-SIZE 52436992\r\n250-8BITMIME\r\n250-DSN\r\n"
                  "250-ENHANCEDSTATUSCODES\r\n"
                  "250-XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n"
                  "250 XCLIENT NAME ADDR PORT PROTO HELO LOGIN\r\n"},

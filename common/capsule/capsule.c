@@ -102,6 +102,11 @@ static void add(GVariantBuilder *builder, const char *key, GVariant *value)
     g_variant_builder_add(builder, "{sv}", key, value);
 }
 
+static void add_octets(GVariantBuilder *builder, const char *key, const GByteArray *octets)
+{
+    add(builder, key, g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, octets->data, octets->len, 1));
+}
+
 static GVariant *dictionary_of(const PosternCapsule *capsule)
 {
     GVariantBuilder builder;
@@ -122,8 +127,12 @@ static GVariant *dictionary_of(const PosternCapsule *capsule)
     add(&builder, "action", g_variant_new_uint32((guint32)capsule->action));
     add(&builder, "would", g_variant_new_uint32((guint32)capsule->would));
     add(&builder, "observe", g_variant_new_boolean(capsule->observe));
-    add(&builder, "envelope", postern_envelope_to_variant(capsule->envelope));
-    add(&builder, "answers", postern_answers_to_variant(capsule->answers));
+    g_autoptr(GByteArray) envelope = g_byte_array_new();
+    g_autoptr(GByteArray) answers = g_byte_array_new();
+    postern_envelope_encode(capsule->envelope, envelope);
+    postern_answers_encode(capsule->answers, answers);
+    add_octets(&builder, "envelope", envelope);
+    add_octets(&builder, "answers", answers);
     add(&builder, "findings", variant_of_findings(capsule->findings));
     return g_variant_builder_end(&builder);
 }
@@ -230,19 +239,24 @@ static gboolean get_numbers(PosternCapsule *capsule, GVariant *dictionary, guint
 static gboolean get_parts(PosternCapsule *capsule, GVariant *dictionary, GError **error)
 {
     g_autoptr(GVariant) envelope =
-        postern_dictionary_get(dictionary, "envelope", G_VARIANT_TYPE(POSTERN_ENVELOPE_VARIANT), NULL);
+        postern_dictionary_get(dictionary, "envelope", G_VARIANT_TYPE_BYTESTRING, NULL);
     g_autoptr(GVariant) answers =
-        postern_dictionary_get(dictionary, "answers", G_VARIANT_TYPE(POSTERN_ANSWERS_VARIANT), NULL);
+        postern_dictionary_get(dictionary, "answers", G_VARIANT_TYPE_BYTESTRING, NULL);
     g_autoptr(GVariant) findings =
         postern_dictionary_get(dictionary, "findings", G_VARIANT_TYPE_BYTESTRING, NULL);
     gsize length = 0;
     if (envelope == NULL || answers == NULL || findings == NULL)
         return refuse(error, "the capsule lacks envelope, answers or findings");
-    capsule->envelope = postern_envelope_from_variant(envelope, error);
-    if (capsule->envelope == NULL)
+    g_autoptr(GBytes) envelope_octets = g_variant_get_data_as_bytes(envelope);
+    g_autoptr(GBytes) answers_octets = g_variant_get_data_as_bytes(answers);
+    PosternOctets of_envelope = postern_octets_of(envelope_octets);
+    PosternOctets of_answers = postern_octets_of(answers_octets);
+    capsule->envelope = postern_envelope_decode(&of_envelope, error);
+    if (capsule->envelope == NULL || !postern_octets_end(&of_envelope, "an envelope", error))
         return FALSE;
-    capsule->answers = postern_answers_from_variant(answers, error);
-    if (capsule->answers == NULL)
+    capsule->answers = postern_answers_new();
+    if (!postern_answers_decode(capsule->answers, &of_answers, error) ||
+        !postern_octets_end(&of_answers, "a table of answers", error))
         return FALSE;
     const guint8 *octets = g_variant_get_fixed_array(findings, &length, 1);
     capsule->findings = postern_findings_decode(octets, length, error);

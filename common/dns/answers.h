@@ -7,6 +7,7 @@
 
 #include <glib.h>
 
+#include "base/octets.h"
 #include "dns/question.h"
 
 typedef enum {
@@ -34,7 +35,7 @@ typedef enum {
 typedef struct {
     PosternAnswerStatus status;
     GPtrArray *records; /* of GBytes *, in order; empty unless RECORDS; never NULL */
-    /* For people; does not travel as GVariant. */
+    /* For people; does not travel. */
     PosternAnswerSource source;
     guint milliseconds; /* NETWORK: from question to answer */
 } PosternAnswer;
@@ -93,14 +94,12 @@ void postern_answers_set_source(PosternAnswers *answers, PosternAnswerSource sou
 guint postern_answers_count(const PosternAnswers *answers);
 
 /*
- * The answers (not the noted questions) as GVariant (floating), sorted by question so that equal tables give
- * equal octets; and back, from a stranger: limits and forms are checked.
+ * The answers (not the noted questions) as octets, sorted by question so that equal tables give equal octets;
+ * and back, from a stranger, into answers that has none: limits and forms are checked.
  */
-#define POSTERN_ANSWERS_VARIANT "a(qyayaay)" /* type, status, name, records */
-GVariant *postern_answers_to_variant(const PosternAnswers *answers);
-PosternAnswers *postern_answers_from_variant(GVariant *variant, GError **error);
+void postern_answers_encode(const PosternAnswers *answers, GByteArray *out);
+gboolean postern_answers_decode(PosternAnswers *answers, PosternOctets *in, GError **error);
 
-/* The noted questions as GVariant (floating), and back into out (of PosternQuestion *, taken over by it). */
-#define POSTERN_QUESTIONS_VARIANT "a(qay)"
-GVariant *postern_questions_to_variant(GPtrArray *questions);
-GPtrArray *postern_questions_from_variant(GVariant *variant, GError **error);
+/* The same of questions, of PosternQuestion *, which the array owns. */
+void postern_questions_encode(const GPtrArray *questions, GByteArray *out);
+gboolean postern_questions_decode(GPtrArray *questions, PosternOctets *in, GError **error);

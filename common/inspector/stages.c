@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/limits.h"
 
 typedef struct {
     const PosternStageResources *resources;
@@ -143,6 +144,11 @@ static const struct {
     {POSTERN_STAGE_HEADER, POSTERN_CHECK_DKIM, run_dkim_questions},
     {POSTERN_STAGE_HEADER, POSTERN_CHECK_ARC, run_arc_questions},
     {POSTERN_STAGE_HEADER, POSTERN_CHECK_DMARC, run_dmarc},
+    {POSTERN_STAGE_AUTHENTICATION, POSTERN_CHECK_SPF, run_spf},
+    {POSTERN_STAGE_AUTHENTICATION, POSTERN_CHECK_SPF_HELO, run_spf_helo},
+    {POSTERN_STAGE_AUTHENTICATION, POSTERN_CHECK_DKIM, run_dkim},
+    {POSTERN_STAGE_AUTHENTICATION, POSTERN_CHECK_ARC, run_arc},
+    {POSTERN_STAGE_AUTHENTICATION, POSTERN_CHECK_DMARC, run_dmarc},
     {POSTERN_STAGE_WHOLE, POSTERN_CHECK_SPF, run_spf},
     {POSTERN_STAGE_WHOLE, POSTERN_CHECK_SPF_HELO, run_spf_helo},
     {POSTERN_STAGE_WHOLE, POSTERN_CHECK_DKIM, run_dkim},
@@ -164,7 +170,8 @@ static PosternChecks checks_of(PosternStage stage)
 /* The keys are where no stranger's mail is read, and nowhere else. */
 static gboolean is_for(PosternRole role, PosternStage stage, GError **error)
 {
-    static const char *const work[POSTERN_ROLES] = {"scans", "reads envelopes and headers", "signs"};
+    static const char *const work[POSTERN_ROLES] = {"scans", "reads envelopes, headers and small messages",
+                                                    "signs"};
     if (postern_stage_role(stage) == role)
         return TRUE;
     g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "stage %u is not for a worker that %s", stage,
@@ -187,6 +194,16 @@ static gboolean is_consistent(const PosternRequest *request, const PosternMessag
     return TRUE;
 }
 
+/* What takes long is not for those who must not. */
+static gboolean is_small_enough(PosternStage stage, gsize length, GError **error)
+{
+    if (stage != POSTERN_STAGE_AUTHENTICATION || length <= POSTERN_MESSAGE_HEAP_MAX_OCTETS)
+        return TRUE;
+    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT, "stage %u takes a message of %d octets at most",
+                stage, POSTERN_MESSAGE_HEAP_MAX_OCTETS);
+    return FALSE;
+}
+
 PosternResponse *postern_stage_run(const PosternStageResources *resources, const PosternRequest *request,
                                    PosternMessage *message, GError **error)
 {
@@ -198,7 +215,7 @@ PosternResponse *postern_stage_run(const PosternStageResources *resources, const
         return NULL;
     if (message != NULL) {
         run.octets = postern_message_octets(message, &run.length, error);
-        if (run.octets == NULL)
+        if (run.octets == NULL || !is_small_enough(request->stage, run.length, error))
             return NULL;
         header = postern_header_parse(run.octets, run.length);
         run.header = header;

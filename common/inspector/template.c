@@ -82,6 +82,7 @@ static void load_spf(Template *template)
 static gboolean load_light(Template *template, GError **error)
 {
     load_spf(template);
+    template->engines.arc = postern_arc_engine_new();
     if (!load_dkim(template, error))
         return FALSE;
     template->preload = postern_preload_new();

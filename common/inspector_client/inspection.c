@@ -8,7 +8,8 @@
 /*
  * Several things go on side by side, so that none waits for the other's DNS: SPF; what the header alone
  * raises questions for; the body, scanned once; and our own signature. At the dot the body takes over what
- * needs it: DMARC does not, and never stands behind scans.
+ * needs it: DMARC does not, nor does anything but the scan of a small message, and what does not never stands
+ * behind scans.
  */
 typedef enum {
     TRACK_SPF,
@@ -41,8 +42,10 @@ struct PosternInspection {
     PosternChecks missing; /* of options.checks, not in findings yet */
     PosternChecks failed;  /* of them, those that never came */
     Track tracks[TRACKS];
-    struct event *timer; /* after finish: the deadline, then done */
-    struct event *early; /* the envelope stage has ended */
+    struct event *timer;       /* after finish: the deadline, then done */
+    struct event *early;       /* the envelope stage has ended */
+    struct event *header_turn; /* the header is looked at, if the message does not come in the same turn */
+    gboolean header_due;
     PosternInspectionEnvelope envelope_done;
     gpointer envelope_data;
     gboolean finished;
@@ -128,15 +131,30 @@ static void track_fail(Track *track, const GError *error)
     finish_if_over(inspection);
 }
 
+static gboolean is_small(const PosternInspection *inspection)
+{
+    return postern_message_size(inspection->message) <= POSTERN_MESSAGE_HEAP_MAX_OCTETS;
+}
+
 static void on_resolved(gpointer user_data)
 {
     Track *track = user_data;
     PosternInspection *inspection = track->inspection;
     track->ask = NULL;
-    if (track == &inspection->tracks[TRACK_HEADER] && inspection->finished &&
-        track->checks != POSTERN_CHECK_DMARC)
+    if (track == &inspection->tracks[TRACK_HEADER] && inspection->finished && is_small(inspection))
+        track->stage = POSTERN_STAGE_AUTHENTICATION;
+    else if (track == &inspection->tracks[TRACK_HEADER] && inspection->finished &&
+             track->checks != POSTERN_CHECK_DMARC)
         track->stage = POSTERN_STAGE_WHOLE;
     round_begin(track);
+}
+
+static void ask(Track *track, const GPtrArray *questions)
+{
+    PosternInspection *inspection = track->inspection;
+    guint64 client = postern_address_client_number(&inspection->envelope->client);
+    track->ask = postern_resolver_ask_these(inspection->options.resolver, client, questions,
+                                            inspection->answers, on_resolved, track);
 }
 
 /* The questions of a response are noted in our table and asked; those that it knows already are not, nor
@@ -157,9 +175,7 @@ static void ask_questions(Track *track, const PosternResponse *response)
         if (postern_answers_look_up(inspection->answers, question->name, question->type) == NULL)
             g_ptr_array_add(unknown, question);
     }
-    guint64 client = postern_address_client_number(&inspection->envelope->client);
-    track->ask = postern_resolver_ask_these(inspection->options.resolver, client, unknown,
-                                            inspection->answers, on_resolved, track);
+    ask(track, unknown);
 }
 
 static void on_response(PosternResponse *received, const GError *error, gpointer user_data)
@@ -212,15 +228,62 @@ static void round_begin(Track *track)
                                                 inspection->options.deadline_ms, on_response, track);
 }
 
-static void track_start(PosternInspection *inspection, TrackKind kind, PosternStage stage,
-                        PosternChecks checks)
+static void track_set(Track *track, PosternStage stage, PosternChecks checks)
 {
-    Track *track = &inspection->tracks[kind];
     track->checks = checks;
     track->stage = stage;
     track->rounds = 0;
+}
+
+static void track_start(PosternInspection *inspection, TrackKind kind, PosternStage stage,
+                        PosternChecks checks)
+{
+    track_set(&inspection->tracks[kind], stage, checks);
     if (checks != 0)
+        round_begin(&inspection->tracks[kind]);
+}
+
+/* That SPF asks for the TXT records of these names (RFC 7208 2.3, 2.4) is known before it is evaluated. */
+static void add_question(GPtrArray *questions, PosternInspection *inspection, const char *name)
+{
+    if (name == NULL || strchr(name, '.') == NULL || name[0] == '[')
+        return;
+    g_autoptr(PosternQuestion) question = postern_question_new(name, POSTERN_DNS_TXT);
+    if (question != NULL && postern_answers_get(inspection->answers, question) == NULL)
+        g_ptr_array_add(questions, g_steal_pointer(&question));
+}
+
+static void start_spf(PosternInspection *inspection)
+{
+    Track *track = &inspection->tracks[TRACK_SPF];
+    const PosternEnvelope *envelope = inspection->envelope;
+    g_autofree char *domain = envelope->sender != NULL ? postern_path_domain(envelope->sender) : NULL;
+    g_autoptr(GPtrArray) questions = g_ptr_array_new_with_free_func((GDestroyNotify)postern_question_free);
+    track_set(track, POSTERN_STAGE_ENVELOPE, inspection->missing & POSTERN_CHECKS_CLIENT);
+    if (track->checks == 0)
+        return;
+    if (domain != NULL)
+        add_question(questions, inspection, domain);
+    if (domain == NULL || (track->checks & POSTERN_CHECK_SPF_HELO) != 0)
+        add_question(questions, inspection, envelope->helo);
+    if (questions->len > 0)
+        ask(track, questions);
+    else
         round_begin(track);
+}
+
+static void start_header(PosternInspection *inspection, PosternChecks checks)
+{
+    inspection->header_due = FALSE;
+    track_start(inspection, TRACK_HEADER, POSTERN_STAGE_HEADER, checks);
+}
+
+static void on_header_turn(evutil_socket_t descriptor, short what, void *data)
+{
+    (void)descriptor, (void)what;
+    PosternInspection *inspection = data;
+    if (!inspection->finished)
+        start_header(inspection, inspection->missing & HEADER_CHECKS);
 }
 
 PosternInspection *postern_inspection_new(const PosternInspectionOptions *options,
@@ -241,9 +304,11 @@ PosternInspection *postern_inspection_new(const PosternInspectionOptions *option
     inspection->missing = options->checks & POSTERN_CHECKS_ALL;
     inspection->timer = evtimer_new(postern_inspector_client_loop(options->client), on_timer, inspection);
     inspection->early = evtimer_new(postern_inspector_client_loop(options->client), on_early, inspection);
+    inspection->header_turn =
+        evtimer_new(postern_inspector_client_loop(options->client), on_header_turn, inspection);
     for (guint i = 0; i < TRACKS; i++)
         inspection->tracks[i].inspection = inspection;
-    track_start(inspection, TRACK_SPF, POSTERN_STAGE_ENVELOPE, inspection->missing & POSTERN_CHECKS_CLIENT);
+    start_spf(inspection);
     return inspection;
 }
 
@@ -255,6 +320,7 @@ void postern_inspection_free(PosternInspection *inspection)
         track_stop(&inspection->tracks[i]);
     g_clear_pointer(&inspection->timer, event_free);
     g_clear_pointer(&inspection->early, event_free);
+    g_clear_pointer(&inspection->header_turn, event_free);
     g_clear_pointer(&inspection->envelope, postern_envelope_free);
     g_clear_pointer(&inspection->answers, postern_answers_unref);
     g_clear_pointer(&inspection->header, postern_message_unref);
@@ -282,7 +348,7 @@ void postern_inspection_set_envelope(PosternInspection *inspection, const Poster
     g_autoptr(PosternFindings) nothing = postern_findings_new();
     postern_findings_take(inspection->findings, nothing, POSTERN_CHECKS_CLIENT);
     inspection->missing |= inspection->options.checks & POSTERN_CHECKS_CLIENT;
-    track_start(inspection, TRACK_SPF, POSTERN_STAGE_ENVELOPE, inspection->missing & POSTERN_CHECKS_CLIENT);
+    start_spf(inspection);
 }
 
 void postern_inspection_limit(PosternInspection *inspection, PosternChecks checks)
@@ -308,16 +374,31 @@ void postern_inspection_header(PosternInspection *inspection, PosternMessage *he
     if (inspection->header != NULL || inspection->finished)
         return;
     inspection->header = postern_message_ref(header);
-    track_start(inspection, TRACK_HEADER, POSTERN_STAGE_HEADER, inspection->missing & HEADER_CHECKS);
+    inspection->header_due = TRUE;
+    event_active(inspection->header_turn, EV_TIMEOUT, 1);
 }
 
 /*
- * The message is there. What waits for keys goes on with it once it has them; what is being looked at goes on
- * for DMARC alone, and the body's track does the rest.
+ * The message is there. Where it is small the header's track does all but the scan. Else what waits for keys
+ * goes on with it once it has them; what is being looked at goes on for DMARC alone, and the body's track
+ * does the rest.
  */
 static void split_header(PosternInspection *inspection)
 {
     Track *header = &inspection->tracks[TRACK_HEADER];
+    if (is_small(inspection)) {
+        PosternChecks checks = inspection->missing & (HEADER_CHECKS | POSTERN_CHECKS_CLIENT) &
+                               ~inspection->tracks[TRACK_SPF].checks;
+        if (header->ask != NULL) {
+            header->checks = checks;
+        } else {
+            track_stop(header);
+            track_start(inspection, TRACK_HEADER, POSTERN_STAGE_AUTHENTICATION, checks);
+        }
+        return;
+    }
+    if (inspection->header_due)
+        start_header(inspection, inspection->missing & POSTERN_CHECK_DMARC);
     PosternChecks dmarc = header->checks & inspection->missing & POSTERN_CHECK_DMARC;
     if (header->ask != NULL && header->checks != dmarc) {
         header->checks &= ~dmarc;

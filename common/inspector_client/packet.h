@@ -33,12 +33,12 @@ typedef enum {
 } PosternFailure;
 
 /*
- * Who serves a request. LIGHT: envelope and header, which takes microseconds and must not stand behind scans.
+ * Who serves a request. LIGHT: what takes microseconds, and must not stand behind scans.
  * Only a process whose role is SIGN has private keys, and it inspects nothing.
  */
 typedef enum {
     POSTERN_ROLE_SCAN,  /* requests of POSTERN_STAGE_WHOLE */
-    POSTERN_ROLE_LIGHT, /* of POSTERN_STAGE_ENVELOPE and POSTERN_STAGE_HEADER */
+    POSTERN_ROLE_LIGHT, /* of POSTERN_STAGE_ENVELOPE, HEADER and AUTHENTICATION */
     POSTERN_ROLE_SIGN,  /* of POSTERN_STAGE_SIGN */
     POSTERN_ROLES,
 } PosternRole;

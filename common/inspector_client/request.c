@@ -5,18 +5,14 @@
 #include "base/error.h"
 #include "base/limits.h"
 
-#define REQUEST_VARIANT "(yuxtbaya{sv}a(qyayaay))"
-#define RESPONSE_VARIANT "(uaya(qay))"
-
-G_STATIC_ASSERT(sizeof(POSTERN_ENVELOPE_VARIANT) == sizeof("a{sv}"));
-G_STATIC_ASSERT(sizeof(POSTERN_ANSWERS_VARIANT) == sizeof("a(qyayaay)"));
-G_STATIC_ASSERT(sizeof(POSTERN_QUESTIONS_VARIANT) == sizeof("a(qay)"));
+#define POSTERN_REQUEST_USUAL_OCTETS 1024
 
 PosternRole postern_stage_role(PosternStage stage)
 {
     static const PosternRole roles[] = {
         [POSTERN_STAGE_ENVELOPE] = POSTERN_ROLE_LIGHT,
         [POSTERN_STAGE_HEADER] = POSTERN_ROLE_LIGHT,
+        [POSTERN_STAGE_AUTHENTICATION] = POSTERN_ROLE_LIGHT,
         [POSTERN_STAGE_WHOLE] = POSTERN_ROLE_SCAN,
         [POSTERN_STAGE_SIGN] = POSTERN_ROLE_SIGN,
     };
@@ -62,50 +58,31 @@ void postern_response_free(PosternResponse *response)
     g_free(response);
 }
 
-static GBytes *variant_octets(GVariant *floating)
+static gboolean fits(GBytes *octets, const char *what, gsize maximum, GError **error)
 {
-    g_autoptr(GVariant) variant = g_variant_ref_sink(floating);
-    g_autoptr(GVariant) normal = g_variant_get_normal_form(variant);
-    return g_variant_get_data_as_bytes(normal);
-}
-
-/* The variant of that type in octets, or NULL and error where octets are not exactly its normal form. */
-static GVariant *variant_parse(const char *what, const char *type, GBytes *octets, gsize maximum,
-                               GError **error)
-{
-    if (g_bytes_get_size(octets) > maximum) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT,
-                    "%s of %" G_GSIZE_FORMAT " octets is over %" G_GSIZE_FORMAT, what,
-                    g_bytes_get_size(octets), maximum);
-        return NULL;
-    }
-    g_autoptr(GVariant) variant =
-        g_variant_ref_sink(g_variant_new_from_bytes(G_VARIANT_TYPE(type), octets, FALSE));
-    if (!g_variant_is_normal_form(variant)) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "%s is not in normal form", what);
-        return NULL;
-    }
-    return g_steal_pointer(&variant);
+    if (g_bytes_get_size(octets) <= maximum)
+        return TRUE;
+    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT,
+                "%s of %" G_GSIZE_FORMAT " octets is over %" G_GSIZE_FORMAT, what, g_bytes_get_size(octets),
+                maximum);
+    return FALSE;
 }
 
 GBytes *postern_request_serialise(const PosternRequest *request)
 {
-    GVariant *receiver =
-        g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, request->receiver, strlen(request->receiver), 1);
-    GVariant *children[] = {
-        g_variant_new_byte((guint8)request->stage),
-        g_variant_new_uint32((guint32)request->checks),
-        g_variant_new_int64(request->now),
-        g_variant_new_uint64(request->scan_octets),
-        g_variant_new_boolean(request->explain),
-        receiver,
-        postern_envelope_to_variant(request->envelope),
-        postern_answers_to_variant(request->answers),
-    };
-    return variant_octets(g_variant_new_tuple(children, G_N_ELEMENTS(children)));
+    GByteArray *out = g_byte_array_sized_new(POSTERN_REQUEST_USUAL_OCTETS);
+    postern_octets_add_number(out, request->stage, 1);
+    postern_octets_add_number(out, (guint32)request->checks, 4);
+    postern_octets_add_number(out, (guint64)request->now, 8);
+    postern_octets_add_number(out, request->scan_octets, 8);
+    postern_octets_add_number(out, request->explain != 0, 1);
+    postern_octets_add_text(out, request->receiver, strlen(request->receiver));
+    postern_envelope_encode(request->envelope, out);
+    postern_answers_encode(request->answers, out);
+    return g_byte_array_free_to_bytes(out);
 }
 
-static gboolean request_bounds(const PosternRequest *request, gsize receiver_length, GError **error)
+static gboolean request_bounds(const PosternRequest *request, GError **error)
 {
     if (request->stage > POSTERN_STAGE_SIGN) {
         g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "request has no stage %u", request->stage);
@@ -116,7 +93,7 @@ static gboolean request_bounds(const PosternRequest *request, gsize receiver_len
                     (guint)request->checks);
         return FALSE;
     }
-    if (request->scan_octets > POSTERN_MESSAGE_MAX_OCTETS || receiver_length > POSTERN_HELO_NAME_MAX_OCTETS) {
+    if (request->receiver == NULL || request->scan_octets > POSTERN_MESSAGE_MAX_OCTETS) {
         g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT,
                             "request has a scan limit or a receiver's name that is too large");
         return FALSE;
@@ -126,74 +103,53 @@ static gboolean request_bounds(const PosternRequest *request, gsize receiver_len
 
 PosternRequest *postern_request_parse(GBytes *octets, GError **error)
 {
-    g_autoptr(GVariant) variant =
-        variant_parse("request", REQUEST_VARIANT, octets, POSTERN_INSPECTOR_REQUEST_MAX_OCTETS, error);
-    if (variant == NULL)
+    PosternOctets in = postern_octets_of(octets);
+    if (!fits(octets, "request", POSTERN_INSPECTOR_REQUEST_MAX_OCTETS, error))
         return NULL;
-    guint8 stage = 0;
-    guint32 checks = 0;
-    g_autoptr(GVariant) receiver = NULL;
-    g_autoptr(GVariant) envelope = NULL;
-    g_autoptr(GVariant) answers = NULL;
     g_autoptr(PosternRequest) request = g_new0(PosternRequest, 1);
-    g_variant_get(variant, "(yuxtb@ay@a{sv}@a(qyayaay))", &stage, &checks, &request->now,
-                  &request->scan_octets, &request->explain, &receiver, &envelope, &answers);
-    request->stage = (PosternStage)stage;
-    request->checks = (PosternChecks)checks;
-    gsize length = 0;
-    const char *name = g_variant_get_fixed_array(receiver, &length, 1);
-    if (!request_bounds(request, length, error))
+    request->stage = (PosternStage)postern_octets_number(&in, 1);
+    request->checks = (PosternChecks)postern_octets_number(&in, 4);
+    request->now = (gint64)postern_octets_number(&in, 8);
+    request->scan_octets = postern_octets_number(&in, 8);
+    request->explain = postern_octets_number(&in, 1) != 0;
+    request->receiver = postern_octets_string(&in, POSTERN_HELO_NAME_MAX_OCTETS);
+    request->answers = postern_answers_new();
+    if (!request_bounds(request, error))
         return NULL;
-    if (length > 0 && memchr(name, '\0', length) != NULL) {
-        g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "the receiver's name holds a NUL");
+    request->envelope = postern_envelope_decode(&in, error);
+    if (request->envelope == NULL || !postern_answers_decode(request->answers, &in, error) ||
+        !postern_octets_end(&in, "request", error))
         return NULL;
-    }
-    request->receiver = length > 0 ? g_strndup(name, length) : g_strdup("");
-    request->envelope = postern_envelope_from_variant(envelope, error);
-    if (request->envelope == NULL)
-        return NULL;
-    request->answers = postern_answers_from_variant(answers, error);
-    return request->answers != NULL ? g_steal_pointer(&request) : NULL;
+    return g_steal_pointer(&request);
 }
 
 GBytes *postern_response_serialise(const PosternResponse *response)
 {
-    g_autoptr(GByteArray) findings = g_byte_array_new();
-    postern_findings_encode(response->findings, findings);
-    GVariant *children[] = {
-        g_variant_new_uint32((guint32)response->complete),
-        g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, findings->data, findings->len, 1),
-        postern_questions_to_variant(response->questions),
-    };
-    return variant_octets(g_variant_new_tuple(children, G_N_ELEMENTS(children)));
+    GByteArray *out = g_byte_array_sized_new(POSTERN_REQUEST_USUAL_OCTETS);
+    postern_octets_add_number(out, (guint32)response->complete, 4);
+    postern_questions_encode(response->questions, out);
+    postern_findings_encode(response->findings, out);
+    return g_byte_array_free_to_bytes(out);
 }
 
 PosternResponse *postern_response_parse(GBytes *octets, GError **error)
 {
-    g_autoptr(GVariant) variant =
-        variant_parse("response", RESPONSE_VARIANT, octets, POSTERN_INSPECTOR_RESPONSE_MAX_OCTETS, error);
-    if (variant == NULL)
+    PosternOctets in = postern_octets_of(octets);
+    if (!fits(octets, "response", POSTERN_INSPECTOR_RESPONSE_MAX_OCTETS, error))
         return NULL;
-    guint32 complete = 0;
-    g_autoptr(GVariant) findings = NULL;
-    g_autoptr(GVariant) questions = NULL;
     g_autoptr(PosternResponse) response = g_new0(PosternResponse, 1);
-    g_variant_get(variant, "(u@ay@a(qay))", &complete, &findings, &questions);
-    if ((complete & ~(guint32)POSTERN_CHECKS_ALL) != 0) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "response names unknown checks %#x",
-                    complete);
-        return NULL;
-    }
+    guint64 complete = postern_octets_number(&in, 4);
     response->complete = (PosternChecks)complete;
-    if (g_variant_n_children(questions) > POSTERN_QUESTIONS_PER_MESSAGE_MAX) {
-        g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT, "response has too many questions");
+    response->questions = g_ptr_array_new_with_free_func((GDestroyNotify)postern_question_free);
+    if ((complete & ~(guint64)POSTERN_CHECKS_ALL) != 0) {
+        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "response names unknown checks %#x",
+                    (guint)complete);
         return NULL;
     }
-    gsize length = 0;
-    const guint8 *octets_of_findings = g_variant_get_fixed_array(findings, &length, 1);
-    response->findings = postern_findings_decode(octets_of_findings, length, error);
-    if (response->findings == NULL)
+    if (!postern_questions_decode(response->questions, &in, error))
         return NULL;
-    response->questions = postern_questions_from_variant(questions, error);
-    return response->questions != NULL ? g_steal_pointer(&response) : NULL;
+    response->findings = in.bad ? NULL : postern_findings_decode(in.at, in.left, error);
+    if (in.bad)
+        (void)postern_octets_end(&in, "response", error);
+    return response->findings != NULL ? g_steal_pointer(&response) : NULL;
 }

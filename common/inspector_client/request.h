@@ -12,12 +12,14 @@
 
 /*
  * ENVELOPE: no message; SPF. HEADER: message holds the header block alone; DMARC, and the questions that DKIM
- * and ARC signatures raise. WHOLE: everything but SIGN: our own signature, in a process that has the keys and
- * reads no stranger's mail.
+ * and ARC signatures raise. AUTHENTICATION: of a whole message of few octets all but what is looked for in
+ * its body. WHOLE: everything but SIGN: our own signature, in a process that has the keys and reads no
+ * stranger's mail.
  */
 typedef enum {
     POSTERN_STAGE_ENVELOPE,
     POSTERN_STAGE_HEADER,
+    POSTERN_STAGE_AUTHENTICATION, /* POSTERN_MESSAGE_HEAP_MAX_OCTETS at most */
     POSTERN_STAGE_WHOLE,
     POSTERN_STAGE_SIGN,
 } PosternStage;
@@ -51,8 +53,7 @@ PosternResponse *postern_response_new(void);
 void postern_response_free(PosternResponse *response);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternResponse, postern_response_free)
 
-/* The content of a packet, and back: from a stranger, GVariant normal form and all bounds are
- * checked. */
+/* The content of a packet, and back: from a stranger, form and all bounds are checked. */
 GBytes *postern_request_serialise(const PosternRequest *request);
 PosternRequest *postern_request_parse(GBytes *octets, GError **error);
 GBytes *postern_response_serialise(const PosternResponse *response);

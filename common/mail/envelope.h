@@ -7,6 +7,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "base/octets.h"
+
 /* An IPv4 or IPv6 address and a port. IPv4-mapped IPv6 addresses (::ffff:a.b.c.d) are kept as IPv4. */
 typedef struct {
     sa_family_t family; /* AF_INET, AF_INET6, or AF_UNSPEC: not known */
@@ -63,9 +65,6 @@ void postern_envelope_reset(PosternEnvelope *envelope);
  */
 char *postern_path_domain(const char *path);
 
-/* The envelope as a GVariant (floating) of type POSTERN_ENVELOPE_VARIANT; strings travel as octets (ay). */
-#define POSTERN_ENVELOPE_VARIANT "a{sv}"
-GVariant *postern_envelope_to_variant(const PosternEnvelope *envelope);
-
-/* The way back. variant may come from a stranger: wrong types or counts over the limits are errors. */
-PosternEnvelope *postern_envelope_from_variant(GVariant *variant, GError **error);
+/* The envelope as octets, and back, from a stranger: what has not the form or is over a limit is an error. */
+void postern_envelope_encode(const PosternEnvelope *envelope, GByteArray *out);
+PosternEnvelope *postern_envelope_decode(PosternOctets *in, GError **error);

@@ -29,9 +29,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             postern_answers_add(answers, question, postern_answers_file_answer(file, question));
         }
     }
-    g_autoptr(GVariant) variant = g_variant_ref_sink(postern_answers_to_variant(answers));
-    g_autoptr(PosternAnswers) back = postern_answers_from_variant(variant, &error);
-    g_assert_no_error(error);
-    g_assert_nonnull(back);
+    GByteArray *out = g_byte_array_new();
+    postern_answers_encode(answers, out);
+    g_autoptr(GBytes) octets = g_byte_array_free_to_bytes(out);
+    g_autoptr(PosternAnswers) back = postern_answers_new();
+    PosternOctets in = postern_octets_of(octets);
+    g_assert_true(postern_answers_decode(back, &in, &error));
+    g_assert_true(postern_octets_end(&in, "answers", &error));
     return 0;
 }

@@ -1,7 +1,6 @@
 /*
- * Three readings of a fuzzer's input as a GVariant of some type: the octets themselves; what they come to
- * when GLib puts them into normal form; and a good sample with octets changed: 4 octets an edit, place (2),
- * how, value.
+ * Two readings of a fuzzer's input: the octets themselves; and a good sample with octets changed: 4 octets an
+ * edit, place (2), how, value.
  */
 #pragma once
 
@@ -9,15 +8,6 @@
 #include <string.h>
 
 #include <glib.h>
-
-static inline GBytes *overlay_normal(const char *type, const uint8_t *data, size_t size)
-{
-    g_autoptr(GBytes) octets = g_bytes_new(data, size);
-    g_autoptr(GVariant) variant =
-        g_variant_ref_sink(g_variant_new_from_bytes(G_VARIANT_TYPE(type), octets, FALSE));
-    g_autoptr(GVariant) normal = g_variant_get_normal_form(variant);
-    return g_variant_get_data_as_bytes(normal);
-}
 
 static inline GBytes *overlay_edits(GBytes *sample, const uint8_t *data, size_t size)
 {
@@ -32,20 +22,9 @@ static inline GBytes *overlay_edits(GBytes *sample, const uint8_t *data, size_t 
 }
 
 /* By the first octet of the input: which reading. NULL: no input. */
-static inline GBytes *overlay_read(const char *type, GBytes *sample, const uint8_t *data, size_t size)
+static inline GBytes *overlay_read(GBytes *sample, const uint8_t *data, size_t size)
 {
     if (size == 0)
         return NULL;
-    switch (data[0] % 4) {
-    case 0:
-        return g_bytes_new(data + 1, size - 1);
-    case 1:
-        return overlay_normal(type, data + 1, size - 1);
-    case 2:
-        return overlay_edits(sample, data + 1, size - 1);
-    default: {
-        g_autoptr(GBytes) edited = overlay_edits(sample, data + 1, size - 1);
-        return overlay_normal(type, g_bytes_get_data(edited, NULL), g_bytes_get_size(edited));
-    }
-    }
+    return data[0] % 2 == 0 ? g_bytes_new(data + 1, size - 1) : overlay_edits(sample, data + 1, size - 1);
 }

@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static GBytes *good;
     if (good == NULL)
         good = sample();
-    g_autoptr(GBytes) octets = overlay_read("(yuxtbaya{sv}a(qyayaay))", good, data, size);
+    g_autoptr(GBytes) octets = overlay_read(good, data, size);
     g_autoptr(GError) error = NULL;
     if (octets == NULL)
         return 0;

@@ -21,11 +21,12 @@ typedef struct {
     guint whole_with_virus;
     guint envelopes;
     gboolean finishing;
+    gboolean large; /* the message is no small one */
 } Fixture;
 
 static void set_up(Fixture *fixture, gconstpointer data)
 {
-    (void)data;
+    fixture->large = data != NULL;
     g_autoptr(PosternAnswersFile) file = postern_answers_file_parse(zone, strlen(zone), NULL);
     fixture->loop = event_base_new();
     fixture->fake = fake_new(fixture->loop);
@@ -59,7 +60,7 @@ static void on_done(PosternFindings *findings, const GError *error, gpointer use
 
 static PosternMessage *message(const char *text)
 {
-    PosternMessage *made = postern_message_new(1000, NULL, NULL);
+    PosternMessage *made = postern_message_new(100000, NULL, NULL);
     postern_message_append(made, text, strlen(text), NULL);
     postern_message_seal(made, NULL);
     return made;
@@ -72,7 +73,7 @@ static void begin(Fixture *fixture, PosternChecks checks, guint deadline_ms)
                                               .resolver = fixture->resolver,
                                               .receiver = "mx.example.org",
                                               .checks = checks,
-                                              .scan_octets = 1000,
+                                              .scan_octets = 100000,
                                               .now = 1,
                                               .deadline_ms = deadline_ms};
     envelope->sender = g_strdup("a@example.com");
@@ -81,7 +82,9 @@ static void begin(Fixture *fixture, PosternChecks checks, guint deadline_ms)
 
 static void finish(Fixture *fixture)
 {
-    g_autoptr(PosternMessage) whole = message("Subject: x\r\n\r\nbody\r\n");
+    g_autofree char *body = g_strnfill(fixture->large ? POSTERN_MESSAGE_HEAP_MAX_OCTETS : 1, 'x');
+    g_autofree char *text = g_strconcat("Subject: x\r\n\r\n", body, "\r\n", NULL);
+    g_autoptr(PosternMessage) whole = message(text);
     fixture->finishing = TRUE;
     postern_inspection_finish(fixture->inspection, whole, on_done, fixture);
     fixture->finishing = FALSE;
@@ -98,7 +101,7 @@ static gboolean known(PosternRequest *request, PosternResponse *response, const 
     return answer != NULL;
 }
 
-/* Does as the checks do: SPF needs two rounds, DKIM one, the others none. */
+/* Does as the checks do: SPF has two questions, one of them known beforehand, DKIM one, the others none. */
 static void answer_honestly(FakeInspector *fake, const PosternPacket *packet, PosternRequest *request,
                             guint64 octets)
 {
@@ -114,7 +117,7 @@ static void answer_honestly(FakeInspector *fake, const PosternPacket *packet, Po
     if ((request->checks & POSTERN_CHECK_DKIM) &&
         known(request, response, "s._domainkey.example.com", POSTERN_DNS_TXT)) {
         response->complete |= POSTERN_CHECK_DKIM;
-        response->findings->dkim.checked = request->stage == POSTERN_STAGE_WHOLE;
+        response->findings->dkim.checked = request->stage >= POSTERN_STAGE_AUTHENTICATION;
     }
     if (request->checks & POSTERN_CHECK_VIRUS) {
         fixture->whole_with_virus++;
@@ -140,14 +143,14 @@ static void assert_all_found(const Fixture *fixture)
 
 static void test_at_once(Fixture *fixture, gconstpointer data)
 {
-    (void)data;
     fixture->fake->answer = answer_honestly;
     begin(fixture, POSTERN_CHECKS_ALL, 5000);
     finish(fixture);
     assert_all_found(fixture);
-    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_ENVELOPE], ==, 3);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_ENVELOPE], ==, 2);
     g_assert_cmpuint(fixture->stages[POSTERN_STAGE_HEADER], ==, 0);
-    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_WHOLE], ==, 2);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_AUTHENTICATION], ==, fixture->large ? 0 : 2);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_WHOLE], ==, fixture->large ? 2 : 1);
 }
 
 static void on_pause_over(evutil_socket_t descriptor, short what, void *data)
@@ -167,14 +170,16 @@ static void test_while_it_arrives(Fixture *fixture, gconstpointer data)
     postern_inspection_header(fixture->inspection, header);
     event_base_once(fixture->loop, -1, EV_TIMEOUT, on_pause_over, fixture->loop, &pause);
     event_base_dispatch(fixture->loop);
-    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_ENVELOPE], ==, 3);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_ENVELOPE], ==, 2);
     g_assert_cmpuint(fixture->stages[POSTERN_STAGE_HEADER], ==, 2);
     finish(fixture);
     assert_all_found(fixture);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_AUTHENTICATION], ==, fixture->large ? 0 : 1);
     g_assert_cmpuint(fixture->stages[POSTERN_STAGE_WHOLE], ==, 1);
 }
 
-/* The dot comes before the header is looked at: DKIM goes with the body, DMARC needs no worker that scans. */
+/* The dot comes before the header is looked at: DMARC needs no worker that scans, and of a small message only
+ * the scan does. */
 static void test_dot_comes_at_once(Fixture *fixture, gconstpointer data)
 {
     (void)data;
@@ -184,7 +189,8 @@ static void test_dot_comes_at_once(Fixture *fixture, gconstpointer data)
     postern_inspection_header(fixture->inspection, header);
     finish(fixture);
     assert_all_found(fixture);
-    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_HEADER], ==, 1);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_HEADER], ==, fixture->large ? 1 : 0);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_AUTHENTICATION], ==, fixture->large ? 0 : 2);
     g_assert_cmpuint(fixture->findings->not_run, ==, 0);
 }
 
@@ -200,7 +206,8 @@ static void answer_light_alone(FakeInspector *fake, const PosternPacket *packet,
 static void test_no_worker_that_scans(Fixture *fixture, gconstpointer data)
 {
     (void)data;
-    const guint light = POSTERN_CHECKS_CLIENT | POSTERN_CHECK_DMARC;
+    const guint light = POSTERN_CHECKS_CLIENT | POSTERN_CHECK_DMARC |
+                        (fixture->large ? 0 : POSTERN_CHECK_DKIM | POSTERN_CHECK_ARC);
     g_autoptr(PosternMessage) header = message("Subject: x\r\n\r\n");
     fixture->fake->answer = answer_light_alone;
     begin(fixture, POSTERN_CHECKS_ALL, 300);
@@ -213,7 +220,6 @@ static void test_no_worker_that_scans(Fixture *fixture, gconstpointer data)
 
 static void test_some_checks(Fixture *fixture, gconstpointer data)
 {
-    (void)data;
     fixture->fake->answer = answer_honestly;
     begin(fixture, POSTERN_CHECK_VIRUS, 5000);
     finish(fixture);
@@ -225,7 +231,6 @@ static void test_some_checks(Fixture *fixture, gconstpointer data)
 
 static void test_no_checks(Fixture *fixture, gconstpointer data)
 {
-    (void)data;
     begin(fixture, 0, 5000);
     finish(fixture);
     g_assert_no_error(fixture->error);
@@ -253,7 +258,6 @@ static void assert_nothing_found(const Fixture *fixture)
 
 static void test_deadline(Fixture *fixture, gconstpointer data)
 {
-    (void)data;
     fixture->fake->answer = answer_nothing;
     begin(fixture, POSTERN_CHECKS_ALL, 50);
     finish(fixture);
@@ -269,7 +273,6 @@ static void answer_failure(FakeInspector *fake, const PosternPacket *packet, Pos
 
 static void test_failure(Fixture *fixture, gconstpointer data)
 {
-    (void)data;
     fixture->fake->answer = answer_failure;
     begin(fixture, POSTERN_CHECKS_ALL, 5000);
     finish(fixture);
@@ -291,14 +294,13 @@ static void answer_endlessly(FakeInspector *fake, const PosternPacket *packet, P
 
 static void test_endless_questions(Fixture *fixture, gconstpointer data)
 {
-    (void)data;
     fixture->fake->answer = answer_endlessly;
     begin(fixture, POSTERN_CHECKS_ALL, 60000);
     finish(fixture);
     g_assert_error(fixture->error, POSTERN_ERROR, POSTERN_ERROR_LIMIT);
     g_assert_cmpint(fixture->findings->spf.result, ==, POSTERN_SPF_TEMPERROR);
     g_assert_cmpint(fixture->findings->virus.result, ==, POSTERN_VIRUS_CLEAN);
-    g_assert_cmpuint(fixture->fake->requests, <=, 3 * POSTERN_QUESTION_ROUNDS_MAX);
+    g_assert_cmpuint(fixture->fake->requests, <=, 3 * POSTERN_QUESTION_ROUNDS_MAX + 1);
 }
 
 /* Neither complete nor a question: an inspector that lies is no reason to wait for the deadline. */
@@ -311,7 +313,6 @@ static void answer_emptily(FakeInspector *fake, const PosternPacket *packet, Pos
 
 static void test_empty_response(Fixture *fixture, gconstpointer data)
 {
-    (void)data;
     fixture->fake->answer = answer_emptily;
     begin(fixture, POSTERN_CHECKS_ALL, 60000);
     finish(fixture);
@@ -346,7 +347,6 @@ static void test_claims_too_much(Fixture *fixture, gconstpointer data)
 
 static void test_freed_at_any_time(Fixture *fixture, gconstpointer data)
 {
-    (void)data;
     fixture->fake->answer = answer_honestly;
     for (guint events = 0; events < 30; events++) {
         g_autoptr(PosternMessage) whole = message("Subject: x\r\n\r\nbody\r\n");
@@ -434,12 +434,12 @@ static void test_envelope(Fixture *fixture, gconstpointer data)
     wait_for_envelope(fixture);
     while (fixture->envelopes == 0)
         event_base_loop(fixture->loop, EVLOOP_ONCE);
-    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_ENVELOPE], ==, 3);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_ENVELOPE], ==, 2);
     wait_for_envelope(fixture);
     postern_inspection_set_envelope(fixture->inspection, other);
     while (fixture->envelopes == 1)
         event_base_loop(fixture->loop, EVLOOP_ONCE);
-    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_ENVELOPE], ==, 4);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_ENVELOPE], ==, 3);
     finish(fixture);
     assert_all_found(fixture);
     g_assert_cmpuint(fixture->envelopes, ==, 2);
@@ -469,7 +469,9 @@ static void test_limit(Fixture *fixture, gconstpointer data)
 
 static void add(const char *path, void (*test)(Fixture *fixture, gconstpointer data))
 {
+    g_autofree char *large = g_strconcat(path, "/large", NULL);
     g_test_add(path, Fixture, NULL, set_up, test, tear_down);
+    g_test_add(large, Fixture, "large", set_up, test, tear_down);
 }
 
 int main(int argc, char **argv)

@@ -113,7 +113,7 @@ static void refused(const PosternRequest *request, PosternError code)
 static void test_bounds(void)
 {
     g_autoptr(PosternRequest) request = sample_request();
-    request->stage = (PosternStage)4;
+    request->stage = (PosternStage)(POSTERN_STAGE_SIGN + 1);
     refused(request, POSTERN_ERROR_PROTOCOL);
     request->stage = POSTERN_STAGE_ENVELOPE;
     request->checks = (PosternChecks)(POSTERN_CHECKS_ALL + 1);

@@ -5,8 +5,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/condition.h"
 #include "base/error.h"
+#include "base/thread.h"
 
 typedef enum {
     JOB_BEGIN,

@@ -8,14 +8,11 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "base/build.h"
 #include "base/descriptor.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/privileges.h"
-#include "dns/answers_file.h"
-#include "inspector_client/confinement.h"
-#include "inspector_client/monitor.h"
+#include "base/thread.h"
 #include "milter/listener.h"
 #include "milter/runtime.h"
 
@@ -29,21 +26,14 @@
 
 typedef struct {
     const PosternMilterServerOptions *options;
+    PosternDaemon *daemon;
     struct event_base *loop;
     PosternMilterSettings *settings;
-    PosternCapsuleStore *capsules; /* or NULL */
-    PosternAnswersFile *answers;
-    PosternInspectorMonitor *monitor;
     struct event *orders;
     struct event *tick; /* while draining */
     gint64 drain_until; /* monotonic, microseconds */
     guint idle_ticks;
 } Server;
-
-const char *postern_milter_server_user(const PosternConfiguration *configuration)
-{
-    return postern_privileges_user("milter", configuration->milter.user);
-}
 
 /* The process ends here: libmilter's own end waits for its listener, and stops sessions where they stand. */
 static void end(int status)
@@ -55,20 +45,15 @@ static void end(int status)
 static void reload(Server *server)
 {
     g_autoptr(GError) error = NULL;
-    PosternConfiguration *configuration = postern_configuration_load(server->options->path, &error);
-    if (configuration == NULL) {
-        postern_log(POSTERN_LOG_ERROR, "nothing was changed by the reload: %s", error->message);
-        return;
-    }
+    PosternConfiguration *configuration =
+        postern_daemon_load(server->daemon, server->settings->configuration, &error);
     PosternMilterSettings *settings =
-        postern_milter_settings_new(configuration, server->settings->budget, &error);
-    if (settings == NULL) {
-        postern_log(POSTERN_LOG_ERROR, "nothing was changed by the reload: %s", error->message);
+        configuration != NULL ? postern_milter_settings_new(configuration, server->settings->budget, &error)
+                              : NULL;
+    postern_daemon_reloaded(server->daemon, configuration, error);
+    if (settings == NULL)
         return;
-    }
-    postern_log_set_level((PosternLogLevel)configuration->log.level);
-    postern_milter_settings_keep(settings, server->capsules);
-    postern_capsule_store_reload(server->capsules, configuration);
+    postern_milter_settings_keep(settings, server->daemon->capsules);
     postern_milter_settings_unref(server->settings);
     server->settings = postern_milter_settings_ref(settings);
     postern_milter_runtime_set_settings(postern_milter_runtime(), settings);
@@ -92,7 +77,7 @@ static void on_tick(evutil_socket_t descriptor, short what, void *data)
     if (server->idle_ticks < 2 && g_get_monotonic_time() < server->drain_until)
         return;
     if (server->idle_ticks >= 2) /* else sessions that are cut off still use it */
-        postern_capsule_store_free(server->capsules);
+        postern_capsule_store_free(server->daemon->capsules);
     postern_log(POSTERN_LOG_NOTICE, "ended");
     end(0);
 }
@@ -136,61 +121,13 @@ static void on_orders(evutil_socket_t descriptor, short what, void *data)
     }
 }
 
-static gboolean load_answers(Server *server, GError **error)
-{
-    const char *path = server->settings->configuration->dns.answers;
-    if (path[0] == '\0')
-        return TRUE;
-    server->answers = postern_answers_file_load(path, error);
-    if (server->answers == NULL)
-        return FALSE;
-    postern_log(POSTERN_LOG_WARNING, "[dns] answers: %s stands in for the DNS", path);
-    return TRUE;
-}
-
-static void warn_of_capsules(const char *text, guint lost, gpointer user_data)
-{
-    postern_log(POSTERN_LOG_WARNING, "[capsule]: %u messages were not kept: %s", lost, text);
-}
-
-static gboolean open_capsules(Server *server, const char *user, GError **error)
-{
-    if (!postern_capsule_store_open(server->settings->configuration, user, warn_of_capsules, NULL,
-                                    &server->capsules, error))
-        return FALSE;
-    postern_milter_settings_keep(server->settings, server->capsules);
-    return TRUE;
-}
-
-static gboolean give_up_rights(Server *server, const char *user, GError **error)
-{
-    const PosternConfiguration *configuration = server->settings->configuration;
-    PosternConfinement confinement = {.configuration = configuration,
-                                      .configuration_path = server->options->path};
-    gboolean confined = FALSE;
-    if (!g_str_equal(user, configuration->milter.user))
-        postern_log(POSTERN_LOG_NOTICE, "there is no user '%s' ([milter] user): running as '%s'",
-                    configuration->milter.user, user);
-    if (!postern_privileges_drop(user, error) || !postern_confinement_enter(&confinement, &confined, error))
-        return FALSE;
-    if (!confined)
-        postern_log(POSTERN_LOG_NOTICE,
-                    "this kernel has no Landlock: files are protected by the user's rights alone");
-    return TRUE;
-}
-
-static void report_dns(gboolean answers, const char *text, gpointer user_data)
-{
-    postern_log(answers ? POSTERN_LOG_NOTICE : POSTERN_LOG_WARNING, "%s", text);
-}
-
-/* Both end with the process. */
+/* It ends with the process. */
 static PosternResolver *make_resolver(Server *server, GError **error)
 {
     PosternResolver *resolver = postern_resolver_from_configuration(
-        server->loop, server->settings->configuration, server->answers, 1, error);
+        server->loop, server->settings->configuration, server->daemon->answers, 1, error);
     if (resolver != NULL)
-        postern_resolver_set_health(resolver, postern_resolver_health_new(report_dns, NULL));
+        postern_resolver_set_health(resolver, server->daemon->health);
     return resolver;
 }
 
@@ -201,29 +138,15 @@ static gpointer run_loop(gpointer data)
     return NULL;
 }
 
-/* Signals are not for the loop's thread, nor for what it starts. */
-static void start_loop(Server *server)
-{
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    g_thread_unref(g_thread_new("loop", run_loop, server));
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
-/* Ready is said once messages can be inspected. */
-static void watch_inspector(Server *server)
+static void announce(Server *server)
 {
     const PosternConfiguration *configuration = server->settings->configuration;
-    g_autofree char *rest = g_strdup_printf("on %s%s", configuration->milter.socket,
-                                            configuration->milter.mode == POSTERN_MODE_OBSERVE
-                                                ? ", observing only: nothing is refused by policy"
-                                                : "");
-    g_autofree char *ready = g_strconcat("postern-milter " POSTERN_VERSION " is ready ", rest, NULL);
-    postern_log(POSTERN_LOG_NOTICE,
-                "postern-milter " POSTERN_VERSION " listens %s; it is ready once its inspector is", rest);
-    server->monitor = postern_inspector_monitor_new(server->loop, server->options->inspector_path, ready);
+    g_autofree char *where = g_strconcat(configuration->milter.socket,
+                                         configuration->milter.mode == POSTERN_MODE_OBSERVE
+                                             ? ", observing only: nothing is refused by policy"
+                                             : "",
+                                         NULL);
+    postern_daemon_announce(server->daemon, server->loop, where);
 }
 
 static gboolean start(Server *server, GError **error)
@@ -234,7 +157,7 @@ static gboolean start(Server *server, GError **error)
     if (resolver == NULL)
         return FALSE;
     PosternInspectorClient *client =
-        postern_inspector_client_new(server->loop, server->options->inspector_path);
+        postern_inspector_client_new(server->loop, server->daemon->inspector_path);
     PosternMilterWakeUp *wake_up =
         postern_milter_wake_up_new(server->loop, server->settings->configuration->milter.socket);
     PosternMilterBridge *bridge = postern_milter_bridge_new(server->loop, client, resolver, wake_up, error);
@@ -244,9 +167,9 @@ static gboolean start(Server *server, GError **error)
     server->orders =
         event_new(server->loop, server->options->orders, EV_READ | EV_PERSIST, on_orders, server);
     event_add(server->orders, NULL);
-    watch_inspector(server);
-    start_loop(server);
-    postern_capsule_store_start(server->capsules);
+    announce(server);
+    g_thread_unref(postern_thread_new("loop", run_loop, server));
+    postern_capsule_store_start(server->daemon->capsules);
     return TRUE;
 }
 
@@ -259,19 +182,25 @@ static void limit_stacks(void)
     pthread_attr_destroy(&attributes);
 }
 
+static gboolean prepare(Server *server, GError **error)
+{
+    PosternDaemon *daemon = server->daemon;
+    const PosternConfiguration *configuration = server->settings->configuration;
+    if (!postern_milter_listener_open(configuration, daemon->user, error) ||
+        !postern_daemon_open_files(daemon, configuration, error))
+        return FALSE;
+    postern_milter_settings_keep(server->settings, daemon->capsules);
+    return postern_daemon_give_up_rights(daemon, configuration, error);
+}
+
 gboolean postern_milter_server_run(const PosternMilterServerOptions *options, GError **error)
 {
-    Server server = {.options = options};
-    const char *user = postern_milter_server_user(options->configuration);
+    Server server = {.options = options, .daemon = options->daemon};
     evthread_use_pthreads();
-    signal(SIGPIPE, SIG_IGN);
     limit_stacks();
     postern_privileges_raise_descriptors();
     server.settings = postern_milter_settings_new(options->configuration, NULL, error);
-    if (server.settings == NULL || !load_answers(&server, error) ||
-        !postern_milter_listener_open(options->configuration, user, error) ||
-        !open_capsules(&server, user, error) || !give_up_rights(&server, user, error) ||
-        !start(&server, error))
+    if (server.settings == NULL || !prepare(&server, error) || !start(&server, error))
         return FALSE;
     (void)!write(options->ready, "", 1);
     (void)smfi_main();

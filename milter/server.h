@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "base/configuration.h"
+#include "daemon/daemon.h"
 
 /* One octet each. Its end is AT_ONCE. */
 typedef enum {
@@ -16,10 +16,9 @@ typedef enum {
 
 typedef struct {
     PosternConfiguration *configuration;
-    const char *path;           /* where it came from, or NULL */
-    const char *inspector_path; /* the inspector's socket */
-    int orders;                 /* the socket's end to read from */
-    int ready;                  /* an octet is written there once mail is served */
+    PosternDaemon *daemon; /* without the private inspector, which is the supervisor's */
+    int orders;            /* the socket's end to read from */
+    int ready;             /* an octet is written there once mail is served */
 } PosternMilterServerOptions;
 
 /*
@@ -27,6 +26,3 @@ typedef struct {
  * otherwise the process ends from inside with status 0.
  */
 gboolean postern_milter_server_run(const PosternMilterServerOptions *options, GError **error);
-
-/* Who the milter becomes: [milter] user, or nobody where the default user does not exist. */
-const char *postern_milter_server_user(const PosternConfiguration *configuration);

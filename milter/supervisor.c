@@ -9,32 +9,27 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/configuration_reload.h"
 #include "base/descriptor.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "inspector_client/execute.h"
-#include "inspector_client/spawn.h"
+#include "daemon/execute.h"
+#include "daemon/restart.h"
 #include "milter/listener.h"
 #include "milter/server.h"
 #include "verdict/policies.h"
 
 #define TICK_MS 250
-#define RESTART_MIN_MS 200
-#define RESTART_MAX_MS 30000
 
 typedef struct {
+    PosternDaemon daemon;
     PosternConfiguration *configuration;
-    const char *path;
-    PosternInspectorProcess *inspector; /* a private one, or NULL */
-    GPid process;                       /* the serving process; 0: down */
-    int orders;                         /* to it; -1: down */
-    int ready;                          /* from it: an octet, then nothing more */
-    gboolean served;                    /* the process that runs, or ran last, got as far as serving */
+    GPid process;    /* the serving process; 0: down */
+    int orders;      /* to it; -1: down */
+    int ready;       /* from it: an octet, then nothing more */
+    gboolean served; /* the process that runs, or ran last, got as far as serving */
     gboolean ever_served;
     gboolean ending;
-    gint64 next_start; /* monotonic, microseconds */
-    guint pause_ms;
+    PosternRestart restart; /* of the serving process */
 } Supervisor;
 
 static void take_signals(sigset_t *ret_signals)
@@ -51,16 +46,14 @@ static void become_server(Supervisor *supervisor, int orders, int ready)
 {
     g_autoptr(GError) error = NULL;
     sigset_t none;
-    const char *inspector = supervisor->inspector != NULL
-                                ? postern_inspector_process_path(supervisor->inspector)
-                                : supervisor->configuration->inspector.socket;
+    PosternDaemon daemon = supervisor->daemon;
     PosternMilterServerOptions options = {
         .configuration = supervisor->configuration,
-        .path = supervisor->path,
-        .inspector_path = inspector,
+        .daemon = &daemon,
         .orders = orders,
         .ready = ready,
     };
+    daemon.inspector = NULL;
     /* The keys of a terminal are for the supervisor, and so is who looks for the program by its name. */
     (void)setpgid(0, 0);
     (void)prctl(PR_SET_NAME, "milter-serving");
@@ -76,6 +69,7 @@ static gboolean start_server(Supervisor *supervisor, GError **error)
 {
     int orders[2];
     int ready[2];
+    postern_restart_note_start(&supervisor->restart, g_get_monotonic_time());
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, orders) != 0)
         return postern_error_set_system(error, errno, "cannot make a pair of sockets");
     if (pipe2(ready, O_CLOEXEC | O_NONBLOCK) != 0) {
@@ -110,7 +104,6 @@ static void note_ready(Supervisor *supervisor)
     if (supervisor->process == 0 || supervisor->served || read(supervisor->ready, &octet, 1) != 1)
         return;
     supervisor->served = supervisor->ever_served = TRUE;
-    supervisor->pause_ms = RESTART_MIN_MS;
 }
 
 static void order(Supervisor *supervisor, PosternMilterOrder what, int descriptor)
@@ -122,11 +115,9 @@ static void order(Supervisor *supervisor, PosternMilterOrder what, int descripto
 /* Also what the serving process makes of it: one that could not start with it is no configuration to keep. */
 static PosternConfiguration *load(const Supervisor *supervisor, GError **error)
 {
-    guint programs = POSTERN_RELOAD_RESTARTS_MILTER |
-                     (supervisor->inspector != NULL ? POSTERN_RELOAD_RESTARTS_INSPECTOR : 0);
-    g_autoptr(PosternConfiguration) configuration = postern_configuration_load(supervisor->path, error);
-    if (configuration == NULL ||
-        !postern_configuration_can_reload(supervisor->configuration, configuration, programs, error))
+    g_autoptr(PosternConfiguration) configuration =
+        postern_daemon_load(&supervisor->daemon, supervisor->configuration, error);
+    if (configuration == NULL)
         return NULL;
     g_autoptr(PosternPolicies) policies = postern_policies_new(configuration, NULL, FALSE, error);
     return policies != NULL ? g_steal_pointer(&configuration) : NULL;
@@ -136,29 +127,18 @@ static void reload(Supervisor *supervisor)
 {
     g_autoptr(GError) error = NULL;
     PosternConfiguration *configuration = load(supervisor, &error);
-    if (configuration == NULL) {
-        postern_log(POSTERN_LOG_ERROR, "nothing was changed by the reload: %s", error->message);
+    postern_daemon_reloaded(&supervisor->daemon, configuration, error);
+    if (configuration == NULL)
         return;
-    }
-    postern_log_set_level((PosternLogLevel)configuration->log.level);
     postern_configuration_free(supervisor->configuration);
     supervisor->configuration = configuration;
     order(supervisor, POSTERN_MILTER_RELOAD, -1);
-    if (supervisor->inspector != NULL)
-        postern_inspector_process_reload(supervisor->inspector);
 }
 
 static void reopen(Supervisor *supervisor)
 {
-    g_autoptr(GError) error = NULL;
-    const char *user = postern_milter_server_user(supervisor->configuration);
-    if (!postern_log_reopen(&error) || !postern_log_give(user, &error)) {
-        postern_log(POSTERN_LOG_ERROR, "%s", error->message);
-        return;
-    }
-    order(supervisor, POSTERN_MILTER_REOPEN, postern_log_descriptor());
-    if (supervisor->inspector != NULL)
-        postern_inspector_process_reopen(supervisor->inspector);
+    if (postern_daemon_reopen_log(&supervisor->daemon))
+        order(supervisor, POSTERN_MILTER_REOPEN, postern_log_descriptor());
 }
 
 static void take(Supervisor *supervisor, int number)
@@ -181,30 +161,24 @@ static void check_server(Supervisor *supervisor)
     close(supervisor->orders);
     close(supervisor->ready);
     supervisor->process = 0;
-    supervisor->next_start = g_get_monotonic_time() + (gint64)supervisor->pause_ms * 1000;
-    supervisor->pause_ms = MIN(2 * supervisor->pause_ms, RESTART_MAX_MS);
     if (supervisor->ending || !supervisor->ever_served)
         return;
     g_autofree char *how = postern_wait_status_describe(status);
-    postern_log(POSTERN_LOG_ERROR, "the serving process has ended (%s) and is started again", how);
-}
-
-static void check_inspector(Supervisor *supervisor)
-{
-    g_autofree char *text = NULL;
-    if (supervisor->inspector != NULL && postern_inspector_process_check(supervisor->inspector, &text) &&
-        text != NULL)
-        postern_log(POSTERN_LOG_ERROR, "postern-inspector has ended (%s) and is started again", text);
+    g_autofree char *text = postern_restart_note_end(&supervisor->restart, how, g_get_monotonic_time());
+    if (text != NULL)
+        postern_log(POSTERN_LOG_ERROR, "the serving process has ended (%s) and is started again", text);
 }
 
 static void start_again(Supervisor *supervisor)
 {
     g_autoptr(GError) error = NULL;
-    if (supervisor->process != 0 || g_get_monotonic_time() < supervisor->next_start ||
+    if (supervisor->process != 0 || !postern_restart_is_due(&supervisor->restart, g_get_monotonic_time()) ||
         start_server(supervisor, &error))
         return;
-    supervisor->next_start = g_get_monotonic_time() + (gint64)supervisor->pause_ms * 1000;
-    postern_log(POSTERN_LOG_ERROR, "%s", error->message);
+    g_autofree char *text =
+        postern_restart_note_end(&supervisor->restart, error->message, g_get_monotonic_time());
+    if (text != NULL)
+        postern_log(POSTERN_LOG_ERROR, "%s", text);
 }
 
 /* TRUE: ended as told. */
@@ -222,36 +196,25 @@ static gboolean supervise(Supervisor *supervisor, const sigset_t *signals)
         if (supervisor->ending)
             continue;
         start_again(supervisor);
-        check_inspector(supervisor);
+        postern_daemon_check_inspector(&supervisor->daemon);
     }
-}
-
-static gboolean start_inspector(Supervisor *supervisor, GError **error)
-{
-    const PosternConfiguration *configuration = supervisor->configuration;
-    if (configuration->inspector.socket[0] != '\0')
-        return TRUE;
-    supervisor->inspector = postern_inspector_process_new(supervisor->path, NULL, error);
-    if (supervisor->inspector == NULL)
-        return FALSE;
-    return geteuid() != 0 || postern_inspector_process_give_to(
-                                 supervisor->inspector, postern_milter_server_user(configuration), error);
 }
 
 gboolean postern_milter_supervisor_run(PosternConfiguration *configuration, const char *path, GError **error)
 {
-    Supervisor supervisor = {.configuration = configuration, .path = path, .orders = -1, .ready = -1};
+    Supervisor supervisor = {.configuration = configuration, .orders = -1, .ready = -1};
+    PosternDaemon *daemon = &supervisor.daemon;
     sigset_t signals;
-    signal(SIGPIPE, SIG_IGN);
+    postern_daemon_init(daemon, "postern-milter", path, POSTERN_RELOAD_RESTARTS_MILTER);
+    daemon->user = g_strdup(postern_daemon_user("milter", configuration->milter.user));
     take_signals(&signals);
-    supervisor.pause_ms = RESTART_MIN_MS;
     postern_log_start();
-    gboolean ended = postern_log_give(postern_milter_server_user(configuration), error) &&
-                     start_inspector(&supervisor, error) && start_server(&supervisor, error) &&
-                     supervise(&supervisor, &signals);
+    gboolean ended = postern_log_give(daemon->user, error) &&
+                     postern_daemon_start_inspector(daemon, configuration, FALSE, error) &&
+                     start_server(&supervisor, error) && supervise(&supervisor, &signals);
     if (supervisor.ever_served)
         postern_milter_listener_remove(supervisor.configuration);
-    g_clear_pointer(&supervisor.inspector, postern_inspector_process_free);
+    postern_daemon_clear(daemon);
     g_clear_pointer(&supervisor.configuration, postern_configuration_free);
     return ended;
 }

@@ -1,15 +1,13 @@
-#include "base/program.h"
-#include "dns/resolver.h"
-#include "inspector_client/spawn.h"
+#include "daemon/daemon.h"
+#include "daemon/program.h"
 #include "proxy/server.h"
 #include "proxy/settings.h"
 
 static gboolean check(PosternConfiguration *configuration, const char *path, GError **error)
 {
-    gboolean starts = configuration->proxy.inspect && configuration->inspector.socket[0] == '\0';
     g_autoptr(PosternProxySettings) settings = postern_proxy_settings_new(configuration, NULL, error);
-    return settings != NULL && postern_resolver_check_configuration(settings->configuration, error) &&
-           (!starts || postern_inspector_process_check_configuration(path, error));
+    return settings != NULL && postern_daemon_check_configuration(settings->configuration, path,
+                                                                  configuration->proxy.inspect, error);
 }
 
 int main(int argc, char **argv)

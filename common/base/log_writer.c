@@ -1,10 +1,9 @@
 #include "base/log_writer.h"
 
-#include <signal.h>
 #include <string.h>
 
-#include "base/condition.h"
 #include "base/limits.h"
+#include "base/thread.h"
 
 typedef struct {
     int priority;
@@ -89,17 +88,12 @@ static gpointer run(gpointer data)
 PosternLogWriter *postern_log_writer_new(const PosternLogWriterCalls *calls)
 {
     PosternLogWriter *writer = g_new0(PosternLogWriter, 1);
-    sigset_t all;
-    sigset_t before;
     writer->calls = calls;
     writer->busy = TRUE; /* until the thread itself says otherwise: a fork waits for its beginning too */
     pthread_mutex_init(&writer->lock, NULL);
     postern_condition_init(&writer->changed);
     g_queue_init(&writer->lines);
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    g_thread_unref(g_thread_new("log", run, writer));
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    g_thread_unref(postern_thread_new("log", run, writer));
     return writer;
 }
 

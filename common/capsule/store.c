@@ -3,15 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/condition.h"
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/privileges.h"
+#include "base/thread.h"
 #include "capsule/retention.h"
 
 #define TIDY_SECONDS 30
@@ -314,14 +313,8 @@ static gpointer run(gpointer data)
 
 void postern_capsule_store_start(PosternCapsuleStore *store)
 {
-    sigset_t all;
-    sigset_t before;
-    if (store == NULL)
-        return;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    store->thread = g_thread_new("capsules", run, store);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (store != NULL)
+        store->thread = postern_thread_new("capsules", run, store);
 }
 
 void postern_capsule_store_free(PosternCapsuleStore *store)

@@ -12,9 +12,9 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "inspector_client/execute.h"
-#include "inspector_client/restart.h"
-#include "inspector_client/spawn.h"
+#include "daemon/execute.h"
+#include "daemon/inspector_process.h"
+#include "daemon/restart.h"
 
 #define TICK_MS 250
 #define ENDING_US (10 * G_USEC_PER_SEC)
@@ -57,16 +57,11 @@ static gboolean start(Keeper *keeper, GError **error)
     return TRUE;
 }
 
-static void tell(Keeper *keeper, const char *what)
+static void tell(Keeper *keeper, const char *how)
 {
-    if (!postern_restart_note_end(&keeper->restart, g_get_monotonic_time()))
-        return;
-    if (postern_restart_keeps_failing(&keeper->restart))
-        postern_log(POSTERN_LOG_ERROR,
-                    "the inspector keeps ending (%s): it is started again with pauses of up to %d s", what,
-                    POSTERN_RESTART_PAUSE_MAX_MS / 1000);
-    else
-        postern_log(POSTERN_LOG_ERROR, "the inspector has ended (%s) and is started again", what);
+    g_autofree char *text = postern_restart_note_end(&keeper->restart, how, g_get_monotonic_time());
+    if (text != NULL)
+        postern_log(POSTERN_LOG_ERROR, "the inspector has ended (%s) and is started again", text);
 }
 
 static void start_if_due(Keeper *keeper)

@@ -19,13 +19,13 @@
 #include "base/log.h"
 #include "base/privileges.h"
 #include "checks/check.h"
+#include "daemon/daemon.h"
+#include "daemon/inspector_process.h"
 #include "inspector/keeper.h"
 #include "inspector/listener.h"
 #include "inspector/template.h"
 #include "inspector/worker_pool.h"
-#include "inspector_client/execute.h"
 #include "inspector_client/packet.h"
-#include "inspector_client/spawn.h"
 
 #define PROGRAM "postern-inspector"
 
@@ -128,15 +128,6 @@ static int run_template(const Options *options)
                                 options->directory, (guint64)MAX(options->in_use, 0));
 }
 
-static const char *user_of(const PosternConfiguration *configuration)
-{
-    const char *user = postern_privileges_user("inspector", configuration->inspector.user);
-    if (!g_str_equal(user, configuration->inspector.user))
-        postern_log(POSTERN_LOG_NOTICE, "there is no user '%s' ([inspector] user): running as '%s'",
-                    configuration->inspector.user, user);
-    return user;
-}
-
 /*
  * TRUE if user can run program, with all the libraries that it needs. Built below a folder that is closed
  * to others, as /root is, it cannot be.
@@ -163,7 +154,7 @@ static gboolean can_be_run_by(const char *program, const char *user)
 static gboolean drop_privileges(const Daemon *daemon, const PosternConfiguration *configuration,
                                 const char **ret_worker_user, GError **error)
 {
-    const char *user = user_of(configuration);
+    const char *user = postern_daemon_user("inspector", configuration->inspector.user);
     const char *asking = postern_privileges_user("proxy", configuration->proxy.user);
     if (!postern_listener_give_to(daemon->listener, user, configuration->inspector.socket_group, asking,
                                   error))

@@ -14,10 +14,10 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "daemon/directory.h"
+#include "daemon/execute.h"
 #include "inspector/preload.h"
 #include "inspector/worker.h"
-#include "inspector_client/directory.h"
-#include "inspector_client/execute.h"
 #include "inspector_client/packet.h"
 
 typedef struct {

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "inspector_client/execute.h"
+#include "daemon/execute.h"
 #include "inspector_client/packet.h"
 
 static void close_descriptor(int *descriptor)

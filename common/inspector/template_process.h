@@ -8,7 +8,7 @@
 #include <glib.h>
 
 #include "base/configuration.h"
-#include "inspector_client/directory.h"
+#include "daemon/directory.h"
 #include "inspector_client/packet.h"
 
 typedef struct PosternTemplateProcess PosternTemplateProcess;

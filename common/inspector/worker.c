@@ -11,9 +11,9 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/privileges.h"
+#include "daemon/directory.h"
 #include "inspector/sandbox.h"
 #include "inspector/stages.h"
-#include "inspector_client/directory.h"
 #include "inspector_client/packet.h"
 
 #define SOCKET 3

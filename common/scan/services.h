@@ -6,9 +6,9 @@
 #include <event2/event.h>
 
 #include "base/configuration.h"
+#include "daemon/inspector_process.h"
 #include "dns/resolver.h"
 #include "inspector_client/client.h"
-#include "inspector_client/spawn.h"
 
 typedef struct {
     struct event_base *loop;

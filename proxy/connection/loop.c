@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "proxy/connection/event_world.h"
 #include "proxy/connection/socket_transport.h"
 #include "proxy/connection/thread.h"
@@ -199,7 +200,7 @@ PosternProxyLoop *postern_proxy_loop_new(const PosternProxyLoopOptions *options,
     loop->proxy = postern_proxy_thread_new(&proxy);
     add_listeners(loop, options->listeners, on_accept);
     add_listeners(loop, options->submission_listeners, on_accept_submission);
-    loop->thread = g_thread_new("proxy", run, loop);
+    loop->thread = postern_thread_new("proxy", run, loop);
     return loop;
 }
 

@@ -11,8 +11,8 @@
 
 #include "base/escape.h"
 #include "base/limits.h"
+#include "daemon/inspector_process.h"
 #include "inspector_client/inspection.h"
-#include "inspector_client/spawn.h"
 
 typedef struct {
     char *socket, *configuration, *answers, *sender, *client;

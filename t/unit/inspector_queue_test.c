@@ -1,6 +1,6 @@
+#include "daemon/directory.h"
 #include "inspector/accounts.h"
 #include "inspector/queue.h"
-#include "inspector_client/directory.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "inspector_client/execute.h"
+#include "daemon/execute.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "inspector_client/confinement.h"
+#include "daemon/confinement.h"
 
 #include "base/build.h"
 #include "base/privileges.h"
@@ -33,13 +33,12 @@ static GPtrArray *list(const char *const *paths, gsize length)
     return found;
 }
 
-gboolean postern_confinement_enter(const PosternConfinement *confinement, gboolean *ret_confined,
-                                   GError **error)
+gboolean postern_confinement_enter(const PosternConfiguration *configuration, const char *path,
+                                   const char *inspector_directory, gboolean *ret_confined, GError **error)
 {
-    const PosternConfiguration *configuration = confinement->configuration;
-    gboolean starts = confinement->inspector_directory != NULL;
+    gboolean starts = inspector_directory != NULL;
     const char *destination = configuration->log.destination;
-    g_autofree char *configuration_directory = directory_of(confinement->configuration_path);
+    g_autofree char *configuration_directory = directory_of(path);
     g_autofree char *own = own_directory();
     g_autofree char *recipients = directory_of_table(configuration->clients.recipients);
     g_autofree char *keys = directory_of_table(starts ? configuration->sign.table : "");
@@ -59,8 +58,7 @@ gboolean postern_confinement_enter(const PosternConfinement *confinement, gboole
         recipients,
         keys,
         starts || configuration->capsule.directory[0] != '\0' ? configuration->virus.database : NULL};
-    const char *const writable[] = {"/dev/null", log, configuration->capsule.directory,
-                                    confinement->inspector_directory,
+    const char *const writable[] = {"/dev/null", log, configuration->capsule.directory, inspector_directory,
                                     starts ? configuration->inspector.temporary_directory : NULL};
     const char *const executable[] = {"/usr", "/lib", "/lib64", own};
     g_autoptr(GPtrArray) read_only = list(readable, G_N_ELEMENTS(readable));

@@ -15,9 +15,10 @@ typedef struct {
 
 /* It was started at now. */
 void postern_restart_note_start(PosternRestart *restart, gint64 now);
-/* It has ended, or could not be started. TRUE: that is worth a line in the log, a change of state. */
-gboolean postern_restart_note_end(PosternRestart *restart, gint64 now);
+/*
+ * It has ended at now, or could not be started, as how says: what the log is told of it, a new string, or
+ * NULL if that is no news, for it keeps ending.
+ */
+char *postern_restart_note_end(PosternRestart *restart, const char *how, gint64 now);
 /* TRUE if it may be started at now. */
 gboolean postern_restart_is_due(const PosternRestart *restart, gint64 now);
-/* TRUE if it has ended several times, one after the other. */
-gboolean postern_restart_keeps_failing(const PosternRestart *restart);

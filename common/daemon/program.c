@@ -1,4 +1,4 @@
-#include "base/program.h"
+#include "daemon/program.h"
 
 #include <locale.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "inspector_client/spawn.h"
+#include "daemon/inspector_process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,9 +18,9 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "inspector_client/directory.h"
-#include "inspector_client/execute.h"
-#include "inspector_client/restart.h"
+#include "daemon/directory.h"
+#include "daemon/execute.h"
+#include "daemon/restart.h"
 
 #define PROGRAM "postern-inspector"
 #define DIRECTORY_PREFIX "postern-socket-"
@@ -189,17 +189,6 @@ gboolean postern_inspector_process_give_to(PosternInspectorProcess *process, con
     return TRUE;
 }
 
-/* What the log is told of an end: not each one of a process that keeps ending. */
-static char *tell(PosternInspectorProcess *process, const char *what)
-{
-    if (!postern_restart_note_end(&process->restart, g_get_monotonic_time()))
-        return NULL;
-    return postern_restart_keeps_failing(&process->restart)
-               ? g_strdup_printf("%s; it keeps ending, and is tried again with pauses of up to %d s", what,
-                                 POSTERN_RESTART_PAUSE_MAX_MS / 1000)
-               : g_strdup(what);
-}
-
 gboolean postern_inspector_process_check(PosternInspectorProcess *process, char **ret_text)
 {
     int status = 0;
@@ -213,12 +202,13 @@ gboolean postern_inspector_process_check(PosternInspectorProcess *process, char 
         g_autofree char *what = g_strdup_printf("process %d ended %s", (int)process->process, how);
         process->process = 0;
         over = TRUE;
-        text = tell(process, what);
+        text = postern_restart_note_end(&process->restart, what, g_get_monotonic_time());
     }
     if (postern_restart_is_due(&process->restart, g_get_monotonic_time())) {
         g_autoptr(GError) error = NULL;
         if (!start(process, &error)) {
-            g_autofree char *why = tell(process, error->message);
+            g_autofree char *why =
+                postern_restart_note_end(&process->restart, error->message, g_get_monotonic_time());
             over = TRUE;
             if (text == NULL)
                 text = g_steal_pointer(&why);

@@ -1,4 +1,4 @@
-#include "inspector_client/monitor.h"
+#include "daemon/monitor.h"
 
 #include "base/log.h"
 #include "inspector_client/client.h"

@@ -1,4 +1,4 @@
-#include "inspector_client/directory.h"
+#include "daemon/directory.h"
 
 #include <dirent.h>
 #include <errno.h>

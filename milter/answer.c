@@ -57,14 +57,15 @@ static sfsistat pass(SMFICTX *context, const PosternMilterSession *session, cons
 }
 
 sfsistat postern_milter_answer(SMFICTX *context, const PosternMilterSession *session,
-                               const PosternMilterOutcome *outcome, const char **ret_failure)
+                               const char **ret_failure)
 {
+    const PosternMailCase *mail_case = session->mail_case;
     *ret_failure = NULL;
-    if (outcome->reply != NULL)
-        return postern_milter_answer_reply(context, session, outcome->reply);
-    if (outcome->verdict == NULL)
+    if (mail_case->reply != NULL)
+        return postern_milter_answer_reply(context, session, mail_case->reply);
+    if (mail_case->verdict == NULL)
         return SMFIS_ACCEPT;
-    if (outcome->verdict->action == POSTERN_ACTION_DISCARD)
+    if (mail_case->verdict->action == POSTERN_ACTION_DISCARD)
         return SMFIS_DISCARD;
-    return pass(context, session, outcome->verdict, ret_failure);
+    return pass(context, session, mail_case->verdict, ret_failure);
 }

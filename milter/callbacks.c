@@ -5,7 +5,6 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "milter/answer.h"
-#include "milter/capture.h"
 #include "milter/macros.h"
 #include "milter/runtime.h"
 
@@ -17,6 +16,7 @@
 /* At MAIL it cannot hear of us; what takes longer than this is decided on at the end of the message. */
 #define MAIL_WAIT_MS 20000
 
+#define TOO_MANY "451 4.3.2 Too many messages at the same time, try again later"
 #define OTHER_POLICY "452 4.5.3 A message to this recipient has to be sent separately, try again later"
 
 #define WANTED_CONNECT "j {daemon_name} {client_addr} {client_port} {client_resolve}"
@@ -119,15 +119,13 @@ static void forget(PosternMilterSession *session)
     postern_milter_session_reset(session);
 }
 
-static sfsistat deferred(SMFICTX *context, PosternMilterSession *session, PosternMilterSettings *settings,
-                         const char *reply)
+/* MAIL is put off; with mode = observe the message passes, and nothing is made of it. */
+static sfsistat defer(SMFICTX *context, PosternMilterSession *session, const char *reply)
 {
-    g_autoptr(PosternMilterOutcome) outcome = postern_milter_outcome_defer(settings, reply);
-    session->messages_refused += outcome->reply != NULL;
-    postern_milter_outcome_log(outcome, session, NULL);
-    if (outcome->reply == NULL)
-        return SMFIS_ACCEPT;
-    return postern_milter_answer_reply(context, session, outcome->reply);
+    gboolean refused = postern_case_defer(session->mail_case, reply);
+    session->messages_refused += refused;
+    postern_milter_message_log(session, NULL);
+    return refused ? postern_milter_answer_reply(context, session, reply) : SMFIS_ACCEPT;
 }
 
 static char *parameters_of(char **arguments)
@@ -141,27 +139,19 @@ static char *parameters_of(char **arguments)
 }
 
 /* What SPF refuses is refused before the message has come, where policy is so and the DNS is quick. */
-static PosternMilterOutcome *judge_envelope(PosternMilterSession *session)
+static gboolean is_refused_at_mail(PosternMilterSession *session)
 {
     PosternMilterRuntime *filter = postern_milter_runtime();
     const PosternMilterTransaction *transaction = session->transaction;
     guint timeout_ms = transaction->settings->configuration->milter.inspection_timeout_ms;
-    if (!postern_milter_policy_match_may_refuse_at_mail(&transaction->choice, session->envelope) ||
+    if (!postern_case_may_refuse_at_mail(session->mail_case) ||
         !postern_milter_runtime_enter(filter, transaction->settings, POSTERN_MILTER_WAIT_AT_MAIL))
-        return NULL;
+        return FALSE;
     postern_milter_ticket_await_envelope(session->ticket);
-    PosternFindings *findings =
+    g_autoptr(PosternFindings) findings =
         postern_milter_ticket_wait_envelope(session->ticket, MIN(timeout_ms, MAIL_WAIT_MS));
     postern_milter_runtime_leave(filter);
-    return postern_milter_outcome_at_mail(session, findings);
-}
-
-static gboolean is_full(const PosternMilterSession *session, const PosternMilterSettings *settings)
-{
-    PosternClientClass client_class =
-        postern_milter_policy_match_class(settings, session->envelope, session->local);
-    return postern_milter_runtime_is_full(postern_milter_runtime(), settings,
-                                          postern_milter_runtime_wait_of(client_class));
+    return findings != NULL && postern_case_refuses_at_mail(session->mail_case, findings);
 }
 
 static sfsistat on_mail(SMFICTX *context, char **arguments)
@@ -170,28 +160,25 @@ static sfsistat on_mail(SMFICTX *context, char **arguments)
     PosternMilterSession *session = session_of(context);
     g_autoptr(PosternMilterSettings) settings = postern_milter_runtime_settings(filter);
     forget(session);
-    postern_milter_session_name_message(session);
     g_free(session->tls);
     session->tls = postern_milter_macros_tls(macro, context);
-    char *sender =
-        postern_milter_macros_path(arguments != NULL ? arguments[0] : NULL, "{mail_addr}", macro, context);
     postern_milter_macros_login(session->envelope, macro, context);
-    session->envelope->sender = sender;
+    postern_milter_session_mail(
+        session, settings,
+        postern_milter_macros_path(arguments != NULL ? arguments[0] : NULL, "{mail_addr}", macro, context));
     if (postern_milter_runtime_is_draining(filter))
-        return deferred(context, session, settings, "451 4.3.2 The filter is being stopped, try again later");
-    if (!settings->observe && is_full(session, settings))
-        return deferred(context, session, settings,
-                        "451 4.3.2 Too many messages at the same time, try again later");
-    session->envelope->sender = NULL;
-    postern_milter_session_begin(session, postern_milter_runtime_gateway(filter), settings, sender,
+        return defer(context, session, "451 4.3.2 The filter is being stopped, try again later");
+    PosternMilterWait wait = postern_milter_runtime_wait_of(session->mail_case->client_class);
+    if (!settings->observe && postern_milter_runtime_is_full(filter, settings, wait))
+        return defer(context, session, TOO_MANY);
+    postern_milter_session_begin(session, postern_milter_runtime_gateway(filter), settings,
                                  parameters_of(arguments));
     postern_milter_runtime_count(filter, 1);
-    g_autoptr(PosternMilterOutcome) outcome = judge_envelope(session);
-    if (outcome == NULL)
+    if (!is_refused_at_mail(session))
         return SMFIS_CONTINUE;
-    sfsistat result = postern_milter_answer_reply(context, session, outcome->reply);
+    sfsistat result = postern_milter_answer_reply(context, session, session->mail_case->reply);
     session->messages_refused++;
-    postern_milter_outcome_log(outcome, session, NULL);
+    postern_milter_message_log(session, NULL);
     forget(session);
     return result;
 }
@@ -248,30 +235,34 @@ static gboolean await(SMFICTX *context, PosternMilterSession *session)
     return TRUE;
 }
 
-static PosternMilterOutcome *judge(SMFICTX *context, PosternMilterSession *session)
+static void judge(SMFICTX *context, PosternMilterSession *session)
 {
     PosternMilterRuntime *filter = postern_milter_runtime();
-    PosternMilterSettings *settings = session->transaction->settings;
-    if (session->transaction->extent == POSTERN_MILTER_NO_ROOM)
-        return postern_milter_outcome_defer(settings,
-                                            "452 4.3.1 No room for this message now, try again later");
-    if (session->transaction->choice.differs)
-        return postern_milter_outcome_defer(settings, OTHER_POLICY);
-    if (!postern_milter_runtime_enter(
-            filter, settings, postern_milter_runtime_wait_of(session->transaction->choice.client_class)))
-        return postern_milter_outcome_defer(settings,
-                                            "451 4.3.2 Too many messages at the same time, try again later");
+    PosternMilterTransaction *transaction = session->transaction;
+    PosternMailCase *mail_case = session->mail_case;
+    const char *trouble = NULL;
+    if (transaction->extent == POSTERN_MILTER_NO_ROOM)
+        trouble = "452 4.3.1 No room for this message now, try again later";
+    else if (mail_case->differs)
+        trouble = OTHER_POLICY;
+    else if (!postern_milter_runtime_enter(filter, transaction->settings,
+                                           postern_milter_runtime_wait_of(mail_case->client_class)))
+        trouble = TOO_MANY;
+    if (trouble != NULL) {
+        postern_case_defer(mail_case, trouble);
+        return;
+    }
     postern_log_state("session", session->identifier.text, "body", "inspecting");
-    postern_milter_ticket_finish(
-        session->ticket, session->transaction->message,
-        postern_milter_policy_match_checks(&session->transaction->choice, session->envelope));
+    postern_milter_ticket_finish(session->ticket, transaction->message, postern_case_checks(mail_case));
     gboolean there = await(context, session);
     postern_milter_runtime_leave(filter);
-    if (!there)
-        return postern_milter_outcome_defer(settings, "451 4.4.2 The mail server has gone away");
+    if (!there) {
+        postern_case_defer(mail_case, "451 4.4.2 The mail server has gone away");
+        return;
+    }
     char *problem = NULL;
     PosternFindings *findings = postern_milter_ticket_take(session->ticket, &problem);
-    return postern_milter_outcome_new(session, findings, problem);
+    postern_milter_session_decide(session, findings, problem);
 }
 
 static sfsistat on_end_of_message(SMFICTX *context)
@@ -281,13 +272,11 @@ static sfsistat on_end_of_message(SMFICTX *context)
         return SMFIS_TEMPFAIL;
     const char *failure = NULL;
     session->queue = g_strdup(macro(context, "i"));
-    postern_milter_session_end_header(session);
-    postern_milter_transaction_end(session->transaction);
-    g_autoptr(PosternMilterOutcome) outcome = judge(context, session);
-    postern_milter_capture(session, outcome);
-    sfsistat result = postern_milter_answer(context, session, outcome, &failure);
+    postern_milter_session_end_message(session);
+    judge(context, session);
+    sfsistat result = postern_milter_answer(context, session, &failure);
     session->messages_refused += result != SMFIS_ACCEPT && result != SMFIS_DISCARD;
-    postern_milter_outcome_log(outcome, session, failure);
+    postern_milter_message_log(session, failure);
     forget(session);
     return result;
 }

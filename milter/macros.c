@@ -85,9 +85,3 @@ char *postern_milter_macros_path(const char *argument, const char *name, Postern
     const char *text = argument != NULL && argument[0] != '\0' ? argument : macro(source, name);
     return path_of(text != NULL ? text : "");
 }
-
-gboolean postern_milter_macros_is_stranger(const PosternEnvelope *envelope)
-{
-    return envelope->login == NULL && envelope->client.family != AF_UNSPEC &&
-           !postern_address_is_loopback(&envelope->client);
-}

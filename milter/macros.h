@@ -38,9 +38,3 @@ char *postern_milter_macros_path(const char *argument, const char *name, Postern
 
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", of {tls_version} and {cipher}; NULL: the client uses no TLS. */
 char *postern_milter_macros_tls(PosternMilterMacro macro, gpointer source);
-
-/*
- * Whether the client is a stranger whose right to the sender's domain SPF can tell: not authenticated, not
- * this machine itself, and with an address.
- */
-gboolean postern_milter_macros_is_stranger(const PosternEnvelope *envelope);

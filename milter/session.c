@@ -1,8 +1,7 @@
 #include "milter/session.h"
 
-#include "base/limits.h"
 #include "base/log.h"
-#include "milter/macros.h"
+#include "capsule/store.h"
 
 PosternMilterSession *postern_milter_session_new(const PosternMilterNegotiation *negotiation)
 {
@@ -21,13 +20,6 @@ const char *postern_milter_session_id(const PosternMilterSession *session)
     return session->message.text[0] != '\0' ? session->message.text : session->identifier.text;
 }
 
-void postern_milter_session_name_message(PosternMilterSession *session)
-{
-    session->message = postern_identifier_new();
-    g_free(session->envelope->session);
-    session->envelope->session = g_strdup(session->message.text);
-}
-
 void postern_milter_session_free(PosternMilterSession *session)
 {
     if (session == NULL)
@@ -40,48 +32,59 @@ void postern_milter_session_free(PosternMilterSession *session)
     g_free(session);
 }
 
+void postern_milter_session_mail(PosternMilterSession *session, const PosternMilterSettings *settings,
+                                 char *sender)
+{
+    const PosternCaseOptions options = {
+        .policies = settings->policies,
+        .receiver = postern_milter_settings_receiver(settings, session->server),
+        .local = session->local,
+        .refuse_at_mail = settings->configuration->milter.refuse_at_mail,
+    };
+    session->message = postern_identifier_new();
+    session->message_started = g_get_monotonic_time();
+    g_free(session->envelope->session);
+    session->envelope->session = g_strdup(session->message.text);
+    session->envelope->sender = sender;
+    session->mail_case = postern_case_new(&options, session->envelope);
+}
+
 void postern_milter_session_begin(PosternMilterSession *session, PosternMilterBridge *bridge,
-                                  PosternMilterSettings *settings, char *sender, char *parameters)
+                                  PosternMilterSettings *settings, char *parameters)
 {
     postern_log_state("session", session->identifier.text, "idle", "envelope");
     session->messages++;
-    session->envelope->sender = sender;
     session->envelope->sender_parameters = parameters;
     session->transaction = postern_milter_transaction_new(settings);
-    PosternMilterPolicyMatch *choice = &session->transaction->choice;
-    postern_milter_policy_match_begin(choice, settings, session->envelope, session->local, session->server);
     session->ticket =
-        postern_milter_ticket_new(bridge, settings, session->envelope, choice->receiver,
-                                  postern_milter_policy_match_checks_begun(choice, session->envelope));
+        postern_milter_ticket_new(bridge, settings, session->envelope, session->mail_case->receiver,
+                                  postern_case_checks_begun(session->mail_case));
 }
 
 /* Where no reply to RCPT is awaited the recipient is the message's, and at its end all of them are put off.
  */
-static gboolean is_of_the_same_policy(PosternMilterSession *session, const char *recipient)
-{
-    PosternMilterPolicyMatch *choice = &session->transaction->choice;
-    if (postern_milter_policy_match_add_recipient(choice, recipient))
-        return TRUE;
-    choice->differs = choice->differs || !session->negotiation.recipients;
-    return !session->negotiation.recipients;
-}
-
 gboolean postern_milter_session_add_recipient(PosternMilterSession *session, char *recipient)
 {
-    GPtrArray *recipients = session->envelope->recipients;
-    if (!is_of_the_same_policy(session, recipient)) {
-        g_free(recipient);
-        return FALSE;
+    PosternMailCase *mail_case = session->mail_case;
+    if (session->negotiation.recipients) {
+        gboolean added = postern_case_add_recipient(mail_case, recipient);
+        session->transaction->recipients += added;
+        return added;
     }
+    mail_case->differs =
+        mail_case->differs || !postern_case_takes(mail_case, postern_case_policy_of(mail_case, recipient));
     session->transaction->recipients++;
-    if (recipients->len < POSTERN_RECIPIENTS_MAX) {
-        g_ptr_array_add(recipients, recipient);
-        return TRUE;
-    }
-    g_free(recipient);
-    /* The last place stands for all the others: an empty path, that no list of exempt recipients names. */
-    g_free(recipients->pdata[POSTERN_RECIPIENTS_MAX - 1]);
-    recipients->pdata[POSTERN_RECIPIENTS_MAX - 1] = g_strdup("");
+    return postern_case_add_recipient(mail_case, recipient);
+}
+
+static gboolean read_header(PosternMilterSession *session, PosternMessage *message)
+{
+    gsize length = 0;
+    const char *octets = message != NULL ? postern_message_octets(message, &length, NULL) : NULL;
+    if (octets == NULL)
+        return FALSE;
+    if (postern_case_header(session->mail_case, octets, length))
+        postern_milter_ticket_envelope(session->ticket, session->mail_case->origin);
     return TRUE;
 }
 
@@ -92,12 +95,44 @@ void postern_milter_session_end_header(PosternMilterSession *session)
     postern_log_state("session", session->identifier.text, "header", "body");
     postern_milter_transaction_end_header(session->transaction);
     g_autoptr(PosternMessage) header = postern_milter_transaction_header(session->transaction);
-    if (header == NULL)
+    if (read_header(session, header))
+        postern_milter_ticket_header(session->ticket, header);
+}
+
+void postern_milter_session_end_message(PosternMilterSession *session)
+{
+    PosternMilterTransaction *transaction = session->transaction;
+    postern_milter_session_end_header(session);
+    postern_milter_transaction_end(transaction);
+    if (read_header(session, transaction->message)) /* one that is too large for its stage */
+        postern_case_measure(session->mail_case, transaction->message);
+}
+
+static void keep(const PosternMilterSession *session, const PosternFindings *findings)
+{
+    const PosternMilterSettings *settings = session->transaction->settings;
+    if (!postern_capsule_store_wants(settings->capsules, session->mail_case->verdict))
         return;
-    PosternMilterPolicyMatch *choice = &session->transaction->choice;
-    if (postern_milter_policy_match_find_origin(choice, session->envelope, header))
-        postern_milter_ticket_envelope(session->ticket, choice->origin);
-    postern_milter_ticket_header(session->ticket, header);
+    PosternCapsule *capsule = postern_milter_ticket_take_capsule(session->ticket);
+    if (capsule == NULL)
+        capsule = postern_capsule_new();
+    capsule->name = g_strdup(postern_milter_session_id(session));
+    postern_capsule_set_case(capsule, session->mail_case, session->transaction->message, findings,
+                             settings->dump);
+    postern_capsule_store_put(settings->capsules, capsule, postern_milter_session_id(session));
+}
+
+void postern_milter_session_decide(PosternMilterSession *session, PosternFindings *findings, char *problem)
+{
+    PosternMailCase *mail_case = session->mail_case;
+    g_autofree char *taken_problem = problem;
+    g_autoptr(PosternFindings) taken = findings != NULL ? findings : postern_findings_new();
+    if (findings == NULL)
+        postern_case_reduce(mail_case, taken, POSTERN_CASE_NOT_IN_TIME);
+    else if (session->transaction->extent == POSTERN_MILTER_TOO_BIG)
+        postern_case_reduce(mail_case, taken, POSTERN_CASE_BEGINNING);
+    if (postern_case_decide(mail_case, session->transaction->message, taken, problem))
+        keep(session, taken);
 }
 
 void postern_milter_session_reset(PosternMilterSession *session)
@@ -106,6 +141,7 @@ void postern_milter_session_reset(PosternMilterSession *session)
         postern_log_state("session", session->identifier.text, "message", "idle");
     g_clear_pointer(&session->ticket, postern_milter_ticket_free);
     g_clear_pointer(&session->transaction, postern_milter_transaction_free);
+    g_clear_pointer(&session->mail_case, postern_case_free);
     g_clear_pointer(&session->queue, g_free);
     postern_envelope_reset(session->envelope);
     session->message.text[0] = '\0';

@@ -9,13 +9,15 @@
 #include "milter/inspection_bridge.h"
 #include "milter/negotiation.h"
 #include "milter/transaction.h"
+#include "verdict/case.h"
 
 typedef struct {
     PosternIdentifier identifier;
     PosternIdentifier message; /* of the message, from MAIL on; before, its text is empty */
     PosternMilterNegotiation negotiation;
     PosternEnvelope *envelope;
-    PosternMilterTransaction *transaction; /* from MAIL to the end of the message, else NULL */
+    PosternMailCase *mail_case;            /* from MAIL to the end of the message, else NULL */
+    PosternMilterTransaction *transaction; /* the same; NULL too if the message is not taken */
     PosternMilterTicket *ticket;           /* the same */
     char *queue;                           /* the server's queue id of the message, or NULL */
     char *server;                          /* its own name for itself, and for where it listens, or NULL */
@@ -26,6 +28,7 @@ typedef struct {
     guint messages;
     guint messages_refused;
     gint64 started; /* monotonic, microseconds */
+    gint64 message_started;
 } PosternMilterSession;
 
 PosternMilterSession *postern_milter_session_new(const PosternMilterNegotiation *negotiation);
@@ -34,13 +37,20 @@ const char *postern_milter_session_id(const PosternMilterSession *session);
 void postern_milter_session_free(PosternMilterSession *session);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternMilterSession, postern_milter_session_free)
 
-/* MAIL came, the message has its name, and none is under way: begins it. */
+/*
+ * MAIL came, and no message is under way: from here on there is a case, and replies and lines have an id of
+ * the message. sender is taken over.
+ */
+void postern_milter_session_mail(PosternMilterSession *session, const PosternMilterSettings *settings,
+                                 char *sender);
+
+/* The message is taken: its inspection begins. parameters of MAIL are taken over. */
 void postern_milter_session_begin(PosternMilterSession *session, PosternMilterBridge *bridge,
-                                  PosternMilterSettings *settings, char *sender, char *parameters);
+                                  PosternMilterSettings *settings, char *parameters);
 
 /*
- * RCPT came; takes recipient. Those over POSTERN_RECIPIENTS_MAX are counted, and none of them is exempt.
- * FALSE: it has another policy than those before it, and is to be refused for now.
+ * RCPT came; takes recipient. FALSE: it has another policy than those before it, and is to be refused for
+ * now.
  */
 gboolean postern_milter_session_add_recipient(PosternMilterSession *session, char *recipient);
 
@@ -50,8 +60,22 @@ gboolean postern_milter_session_add_recipient(PosternMilterSession *session, cha
  */
 void postern_milter_session_end_header(PosternMilterSession *session);
 
-/* MAIL has come: from here on replies and lines have an id of the message. */
-void postern_milter_session_name_message(PosternMilterSession *session);
+/* The message is over. */
+void postern_milter_session_end_message(PosternMilterSession *session);
+
+/* Decides on the message, which is at its end, and keeps a capsule of it if one is wanted. findings are taken
+ * over (NULL: they did not come in time), and so is problem. */
+void postern_milter_session_decide(PosternMilterSession *session, PosternFindings *findings, char *problem);
 
 /* Forgets the message: it is over, or was aborted. */
 void postern_milter_session_reset(PosternMilterSession *session);
+
+/* Writes the closing line of the message. failure: why it did not come to the mail server, or NULL. */
+void postern_milter_message_log(const PosternMilterSession *session, const char *failure);
+
+/* Writes the line of a recipient that is refused with reply. */
+void postern_milter_refusal_log(const PosternMilterSession *session, const char *recipient,
+                                const char *reply);
+
+/* Writes the closing line of session. */
+void postern_milter_session_log(const PosternMilterSession *session);

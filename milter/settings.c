@@ -1,5 +1,7 @@
 #include "milter/settings.h"
 
+#include "base/configuration_check.h"
+
 PosternMilterSettings *postern_milter_settings_new(PosternConfiguration *configuration, PosternBudget *budget,
                                                    GError **error)
 {
@@ -18,6 +20,13 @@ PosternMilterSettings *postern_milter_settings_new(PosternConfiguration *configu
     settings->budget = budget != NULL ? postern_budget_ref(budget)
                                       : postern_budget_new(configuration->milter.message_memory);
     return g_steal_pointer(&settings);
+}
+
+const char *postern_milter_settings_receiver(const PosternMilterSettings *settings, const char *server)
+{
+    gboolean by_server =
+        settings->receiver_is_server && server != NULL && postern_configuration_check_domain(server, NULL);
+    return by_server ? server : settings->receiver;
 }
 
 void postern_milter_settings_keep(PosternMilterSettings *settings, PosternCapsuleStore *capsules)

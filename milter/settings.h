@@ -30,6 +30,11 @@ typedef struct {
  */
 PosternMilterSettings *postern_milter_settings_new(PosternConfiguration *configuration, PosternBudget *budget,
                                                    GError **error);
+/*
+ * One name for the mail server and its filter: what a reader of the mail knows it by (RFC 8601 5). server:
+ * what it calls itself, or NULL; if no hostname is configured and it is a domain, that is our name too.
+ */
+const char *postern_milter_settings_receiver(const PosternMilterSettings *settings, const char *server);
 /* Messages that go by settings may be kept in capsules (NULL: they may not). Before any does. */
 void postern_milter_settings_keep(PosternMilterSettings *settings, PosternCapsuleStore *capsules);
 PosternMilterSettings *postern_milter_settings_ref(PosternMilterSettings *settings);

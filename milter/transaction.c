@@ -8,7 +8,6 @@ PosternMilterTransaction *postern_milter_transaction_new(PosternMilterSettings *
 {
     PosternMilterTransaction *transaction = g_new0(PosternMilterTransaction, 1);
     transaction->settings = postern_milter_settings_ref(settings);
-    transaction->started = g_get_monotonic_time();
     transaction->pending = g_string_new(NULL);
     transaction->message =
         postern_message_new(settings->configuration->milter.message_size, settings->budget, NULL);
@@ -22,7 +21,6 @@ void postern_milter_transaction_free(PosternMilterTransaction *transaction)
     if (transaction == NULL)
         return;
     g_clear_pointer(&transaction->message, postern_message_unref);
-    postern_milter_policy_match_clear(&transaction->choice);
     g_clear_pointer(&transaction->settings, postern_milter_settings_unref);
     g_string_free(transaction->pending, TRUE);
     g_free(transaction);

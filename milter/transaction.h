@@ -5,7 +5,7 @@
 #pragma once
 
 #include "mail/message.h"
-#include "milter/policy_match.h"
+#include "milter/settings.h"
 
 typedef enum {
     POSTERN_MILTER_WHOLE,   /* all of it is here, so far */
@@ -15,12 +15,10 @@ typedef enum {
 
 typedef struct {
     PosternMilterSettings *settings;
-    PosternMilterPolicyMatch choice;
     PosternMessage *message; /* never NULL unless extent is NO_ROOM */
     PosternMilterExtent extent;
     guint64 octets;    /* that have come, kept or not; of a body that was skipped not all */
     guint recipients;  /* that have come, kept in the envelope or not */
-    gint64 started;    /* monotonic, microseconds */
     gboolean has_body; /* the empty line behind the header is there */
     GString *pending;  /* fields that are not in message yet */
 } PosternMilterTransaction;

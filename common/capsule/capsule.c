@@ -39,7 +39,9 @@ static char **text_of(const PosternCapsule *capsule, guint index)
 
 PosternCapsule *postern_capsule_new(void)
 {
-    return g_new0(PosternCapsule, 1);
+    PosternCapsule *capsule = g_new0(PosternCapsule, 1);
+    capsule->client_class = POSTERN_CLIENT_UNKNOWN;
+    return capsule;
 }
 
 void postern_capsule_free(PosternCapsule *capsule)
@@ -80,16 +82,45 @@ void postern_capsule_set_inspection(PosternCapsule *capsule, PosternInspection *
     capsule->failed = postern_inspection_failed(inspection);
 }
 
-void postern_capsule_set_verdict(PosternCapsule *capsule, const PosternPolicy *policy,
-                                 const char *configuration, const PosternFindings *findings,
-                                 const PosternVerdict *verdict)
+/* Of the beginning of a message no more is known than what is in the findings, whatever is in the rest. */
+static void limit_to_beginning(PosternCapsule *capsule)
 {
+    capsule->checks &= ~(guint)(POSTERN_CHECK_DKIM | POSTERN_CHECK_ARC);
+    capsule->failed |= POSTERN_CHECK_DMARC;
+    capsule->failed &= capsule->checks;
+}
+
+/* Findings that did not come in time are what was decided by: none of them is found out again. */
+static void set_no_inspection(PosternCapsule *capsule, const PosternMailCase *mail_case)
+{
+    capsule->answers = postern_answers_new();
+    capsule->now = g_get_real_time() / G_USEC_PER_SEC;
+    capsule->receiver = g_strdup(mail_case->receiver);
+    capsule->checks = capsule->failed = postern_case_checks(mail_case);
+}
+
+void postern_capsule_set_case(PosternCapsule *capsule, const PosternMailCase *mail_case,
+                              PosternMessage *message, const PosternFindings *findings,
+                              const char *configuration)
+{
+    const PosternVerdict *verdict = mail_case->verdict;
+    const PosternPolicy policy = postern_case_policy(mail_case);
+    if (mail_case->extent == POSTERN_CASE_BEGINNING)
+        limit_to_beginning(capsule);
+    else if (mail_case->extent == POSTERN_CASE_NOT_IN_TIME && capsule->answers == NULL)
+        set_no_inspection(capsule, mail_case);
+    g_clear_pointer(&capsule->message, postern_message_unref);
+    capsule->message = postern_message_ref(message);
+    g_clear_pointer(&capsule->envelope, postern_envelope_free);
+    capsule->envelope = postern_envelope_copy(postern_case_envelope(mail_case));
     g_clear_pointer(&capsule->findings, postern_findings_free);
     capsule->findings = postern_findings_copy(findings);
+    replace(&capsule->problem, mail_case->problem);
     replace(&capsule->configuration, configuration);
-    replace(&capsule->policy, policy->name);
-    replace(&capsule->authserv_id, policy->authserv_id);
-    capsule->observe = policy->observe;
+    replace(&capsule->policy, policy.name);
+    replace(&capsule->authserv_id, policy.authserv_id);
+    capsule->client_class = mail_case->client_class;
+    capsule->observe = policy.observe;
     capsule->action = verdict->action;
     capsule->would = verdict->would;
     replace(&capsule->reply, verdict->reply);
@@ -126,6 +157,8 @@ static GVariant *dictionary_of(const PosternCapsule *capsule)
     add(&builder, "failed", g_variant_new_uint32((guint32)capsule->failed));
     add(&builder, "action", g_variant_new_uint32((guint32)capsule->action));
     add(&builder, "would", g_variant_new_uint32((guint32)capsule->would));
+    if (capsule->client_class != POSTERN_CLIENT_UNKNOWN)
+        add(&builder, "client_class", g_variant_new_uint32((guint32)capsule->client_class));
     add(&builder, "observe", g_variant_new_boolean(capsule->observe));
     g_autoptr(GByteArray) envelope = g_byte_array_new();
     g_autoptr(GByteArray) answers = g_byte_array_new();
@@ -219,6 +252,7 @@ static gboolean get_numbers(PosternCapsule *capsule, GVariant *dictionary, guint
     guint32 failed = 0;
     guint32 action = 0;
     guint32 would = 0;
+    guint32 client_class = POSTERN_CLIENT_UNKNOWN;
     if (!get_wide(dictionary, "size", "t", ret_size, error) ||
         !get_wide(dictionary, "now", "x", &capsule->now, error) ||
         !get_wide(dictionary, "scan_octets", "t", &capsule->scan_octets, error) ||
@@ -226,10 +260,13 @@ static gboolean get_numbers(PosternCapsule *capsule, GVariant *dictionary, guint
         !postern_dictionary_get_number(dictionary, "failed", POSTERN_CHECKS_ALL, &failed, error) ||
         !postern_dictionary_get_number(dictionary, "action", POSTERN_ACTION_REJECT, &action, error) ||
         !postern_dictionary_get_number(dictionary, "would", POSTERN_ACTION_REJECT, &would, error) ||
+        !postern_dictionary_get_number(dictionary, "client_class", POSTERN_CLIENT_UNKNOWN, &client_class,
+                                       error) ||
         !postern_dictionary_get_boolean(dictionary, "observe", &capsule->observe, error))
         return FALSE;
     capsule->checks = (PosternChecks)checks;
     capsule->failed = (PosternChecks)failed;
+    capsule->client_class = (PosternClientClass)client_class;
     capsule->action = (PosternAction)action;
     capsule->would = (PosternAction)would;
     return (capsule->scan_octets <= POSTERN_MESSAGE_MAX_OCTETS && (failed & ~checks) == 0) ||

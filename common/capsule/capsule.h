@@ -14,7 +14,7 @@
 #include "inspector_client/inspection.h"
 #include "mail/envelope.h"
 #include "mail/message.h"
-#include "verdict/verdict.h"
+#include "verdict/case.h"
 
 /* 24 octets, so that the variant is aligned where the file is. Another form has another number. */
 #define POSTERN_CAPSULE_MAGIC "postern capsule, form 2\n"
@@ -39,6 +39,7 @@ typedef struct {
     char *configuration;       /* postern_configuration_dump() of the policy that decided */
     char *policy;              /* the name of its group [policy NAME]; "" is [policy] */
     char *authserv_id;
+    PosternClientClass client_class; /* of an older capsule: UNKNOWN */
     gboolean observe;
     /* The verdict, as it was. */
     PosternAction action;
@@ -56,10 +57,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternCapsule, postern_capsule_free)
 /* Notes what inspection, which is done, went by; the envelope and the message are the caller's to set. */
 void postern_capsule_set_inspection(PosternCapsule *capsule, PosternInspection *inspection);
 
-/* Notes policy, what was found, and what was decided; all is copied. configuration: the text of a dump. */
-void postern_capsule_set_verdict(PosternCapsule *capsule, const PosternPolicy *policy,
-                                 const char *configuration, const PosternFindings *findings,
-                                 const PosternVerdict *verdict);
+/*
+ * Notes message, envelope, policy, findings, and what was decided by them; of message a reference is taken,
+ * all else is copied. configuration: the text of a dump. What the inspection went by is noted before, if it
+ * did not end with the message.
+ */
+void postern_capsule_set_case(PosternCapsule *capsule, const PosternMailCase *mail_case,
+                              PosternMessage *message, const PosternFindings *findings,
+                              const char *configuration);
 
 /* What programs, and signatures in the directory database (or NULL), stand behind a verdict: "postern 1.0;
  * built with libclamav …"; a new string. */

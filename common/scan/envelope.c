@@ -52,13 +52,6 @@ static void find_recipient(const PosternHeader *header, PosternEnvelope *envelop
     }
 }
 
-static gboolean is_trusted(const PosternAddress *address, gconstpointer data)
-{
-    const PosternPolicies *policies = data;
-    return postern_address_is_loopback(address) ||
-           postern_networks_contain(postern_policies_trusted_networks(policies), address);
-}
-
 PosternEnvelope *postern_scan_envelope(const PosternScanOptions *options, const PosternPolicies *policies,
                                        PosternMessage *message, gboolean *ret_received)
 {
@@ -66,13 +59,13 @@ PosternEnvelope *postern_scan_envelope(const PosternScanOptions *options, const 
     gsize length = 0;
     const char *octets = postern_message_octets(message, &length, NULL);
     g_autoptr(PosternHeader) header = postern_header_parse(octets != NULL ? octets : "", length);
-    gsize entry = postern_received_find_entry(header, is_trusted, policies);
+    gsize entry = postern_received_find_entry(header, postern_policies_trust, policies);
     envelope->esmtp = TRUE;
     *ret_received = FALSE;
     if (options->client != NULL)
         (void)postern_address_parse(&envelope->client, options->client);
     else if (!options->no_received)
-        *ret_received = postern_received_find_client(header, is_trusted, policies, envelope);
+        *ret_received = postern_received_find_client(header, postern_policies_trust, policies, envelope);
     if (options->helo != NULL) {
         g_free(envelope->helo);
         envelope->helo = g_strdup(options->helo);

@@ -5,9 +5,8 @@
 #pragma once
 
 #include "dns/answers.h"
-#include "verdict/verdict.h"
+#include "verdict/case.h"
 
 /* Lines that go below those of the result; text of strangers is escaped. A new string. */
 char *postern_scan_explain(const PosternAnswers *answers, const PosternFindings *findings,
-                           const PosternPolicy *policy, const PosternEnvelope *envelope,
-                           const PosternVerdict *verdict);
+                           const PosternMailCase *mail_case);

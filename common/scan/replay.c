@@ -118,13 +118,19 @@ void postern_replay_run(PosternReplay *replay, const PosternReplayOptions *optio
     postern_inspection_finish(replay->inspection, capsule->message, done, user_data);
 }
 
-static PosternVerdict *decide(const PosternReplay *replay, const PosternFindings *findings)
+/* The case of the capsule's message, decided by findings. */
+static PosternMailCase *decide(const PosternReplay *replay, PosternFindings *findings, const char *problem)
 {
     const PosternCapsule *capsule = replay->capsule;
     gsize length = 0;
     const char *octets = postern_message_octets(capsule->message, &length, NULL);
-    g_autoptr(PosternHeader) header = octets != NULL ? postern_header_parse(octets, length) : NULL;
-    return postern_verdict_decide(replay->policy, findings, capsule->envelope, header);
+    PosternMailCase *mail_case =
+        postern_case_new_of_policy(replay->policy, capsule->client_class, capsule->envelope);
+    if (octets != NULL)
+        postern_case_header(mail_case, octets, length);
+    postern_case_measure(mail_case, capsule->message);
+    (void)postern_case_decide(mail_case, capsule->message, findings, problem);
+    return mail_case;
 }
 
 /* Takes what is taken as it was; where the body was scanned again, that is kept in result->today. */
@@ -153,7 +159,8 @@ static void decide_today(PosternReplay *replay, PosternFindings *findings, Poste
 {
     PosternVirusFinding recorded = findings->virus;
     findings->virus = result->today->virus;
-    result->today_verdict = decide(replay, findings);
+    g_autoptr(PosternMailCase) today = decide(replay, findings, NULL);
+    result->today_verdict = g_steal_pointer(&today->verdict);
     findings->virus = recorded;
     result->today_differs = !same_virus(&recorded, &result->today->virus);
 }
@@ -185,12 +192,18 @@ void postern_replay_conclude(PosternReplay *replay, PosternFindings *findings, c
     result->client = g_strdup(capsule->client);
     g_free(result->path);
     result->path = g_strdup(capsule->name);
-    result->verdict = decide(replay, findings);
+    result->octets = postern_message_size(capsule->message);
+    result->mail_case = decide(replay, findings, problem);
+    result->verdict = result->mail_case->verdict;
+    if (result->verdict == NULL) {
+        result->error = g_strdup(result->mail_case->reply);
+        return;
+    }
     if (result->today != NULL)
         decide_today(replay, findings, result);
     if (replay->explain)
-        result->explanation = postern_scan_explain(postern_inspection_answers(replay->inspection), findings,
-                                                   replay->policy, capsule->envelope, result->verdict);
+        result->explanation =
+            postern_scan_explain(postern_inspection_answers(replay->inspection), findings, result->mail_case);
     if (!result->incomplete)
         result->note = describe_difference(capsule, result->verdict);
 }

@@ -33,7 +33,7 @@ typedef struct {
 void postern_replay_run(PosternReplay *replay, const PosternReplayOptions *options,
                         PosternInspectionDone done, gpointer user_data);
 
-/* From done: what came of it goes into result. findings is taken over. */
+/* From done: what came of it goes into result, which lives no longer than replay. findings is taken over. */
 void postern_replay_conclude(PosternReplay *replay, PosternFindings *findings, const GError *error,
                              PosternScanResult *result);
 

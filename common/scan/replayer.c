@@ -30,9 +30,9 @@ static void report(Replayer *replayer)
     PosternScanProgress progress = {.messages = ++replayer->done,
                                     .octets = replayer->octets,
                                     .fraction = postern_scan_walk_fraction(replayer->walk, 1)};
-    g_clear_pointer(&replayer->replay, postern_replay_free);
     replayer->callbacks->report(g_steal_pointer(&replayer->result), &progress,
                                 replayer->callbacks->user_data);
+    g_clear_pointer(&replayer->replay, postern_replay_free);
 }
 
 static void on_judged(PosternFindings *findings, const GError *error, gpointer user_data)
@@ -114,8 +114,8 @@ static void on_tick(evutil_socket_t socket, short what, void *data)
 
 static void clear(Replayer *replayer)
 {
-    g_clear_pointer(&replayer->replay, postern_replay_free);
     g_clear_pointer(&replayer->result, postern_scan_result_free);
+    g_clear_pointer(&replayer->replay, postern_replay_free);
     g_clear_pointer(&replayer->walk, postern_scan_walk_free);
     postern_scan_services_clear(&replayer->services);
     if (replayer->inspector_configuration != NULL)

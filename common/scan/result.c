@@ -12,7 +12,8 @@ void postern_scan_result_free(PosternScanResult *result)
     if (result == NULL)
         return;
     postern_findings_free(result->findings);
-    postern_verdict_free(result->verdict);
+    postern_case_free(result->mail_case);
+    postern_envelope_free(result->envelope);
     g_free(result->path);
     g_free(result->error);
     g_free(result->problem);

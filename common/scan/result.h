@@ -5,7 +5,7 @@
 
 #include <glib.h>
 
-#include "verdict/verdict.h"
+#include "verdict/case.h"
 
 /* Exit status of the program; the order of severity is in postern_scan_worse(). */
 typedef enum {
@@ -19,11 +19,14 @@ typedef enum {
 
 typedef struct {
     char *path;
-    PosternFindings *findings; /* NULL where error is set */
-    PosternVerdict *verdict;   /* likewise */
-    char *error;               /* the input could not be read, or NULL */
-    char *problem;             /* a check could not be done, or NULL */
-    char *client;              /* whose address was checked and who says so, for people, or NULL */
+    PosternEnvelope *envelope; /* NULL if error is set, as are those below */
+    PosternMailCase *mail_case;
+    PosternFindings *findings;
+    const PosternVerdict *verdict; /* of mail_case */
+    guint64 octets;
+    char *error;   /* the input could not be read, or NULL */
+    char *problem; /* a check could not be done, or NULL */
+    char *client;  /* whose address was checked and who says so, for people, or NULL */
     double milliseconds;
     char *explanation; /* --explain: lines for a person, or NULL */
     char *note;        /* what the user should know beside the result, or NULL */

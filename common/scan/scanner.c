@@ -5,9 +5,9 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "inspector_client/inspection.h"
+#include "scan/capsules.h"
 #include "scan/envelope.h"
 #include "scan/explain.h"
-#include "scan/record.h"
 #include "scan/services.h"
 #include "scan/source.h"
 #include "verdict/policies.h"
@@ -25,7 +25,7 @@ typedef struct {
     PosternScanServices services;
     PosternPolicies *policies;
     PosternScanSource *source;
-    PosternRecord record; /* path NULL: none is wanted */
+    PosternScanCapsules capsules; /* path NULL: none are wanted */
     char *dump;
     char *versions;
     struct event *more; /* active: the next message may be taken */
@@ -46,8 +46,6 @@ typedef struct {
     PosternScanResult *result;
     PosternMessage *message;
     guint64 octets;
-    PosternEnvelope *envelope;
-    const PosternPolicy *policy;
     PosternInspection *inspection;
 } Scan;
 
@@ -56,7 +54,6 @@ static void scan_free(gpointer data)
     Scan *scan = data;
     postern_inspection_free(scan->inspection);
     postern_message_unref(scan->message);
-    postern_envelope_free(scan->envelope);
     postern_scan_result_free(scan->result);
     g_free(scan);
 }
@@ -85,17 +82,17 @@ static void report(Scanner *scanner, guint64 number, PosternScanResult *result)
     }
 }
 
-static void explain(Scan *scan, const PosternFindings *findings)
+static void explain(Scan *scan)
 {
     Scanner *scanner = scan->scanner;
+    PosternScanResult *result = scan->result;
     g_autoptr(GError) error = NULL;
     if (scanner->options->explain)
-        scan->result->explanation =
-            postern_scan_explain(postern_inspection_answers(scan->inspection), findings, scan->policy,
-                                 scan->envelope, scan->result->verdict);
-    if (scanner->record.path != NULL &&
-        !postern_record_save(&scanner->record, scan->result, (guint)scan->number, scan->inspection,
-                             scan->message, scan->envelope, scan->policy, &error))
+        result->explanation = postern_scan_explain(postern_inspection_answers(scan->inspection),
+                                                   result->findings, result->mail_case);
+    if (scanner->capsules.path != NULL &&
+        !postern_scan_capsules_save(&scanner->capsules, result, (guint)scan->number, scan->inspection,
+                                    scan->message, &error))
         give_up(scanner, g_steal_pointer(&error));
 }
 
@@ -103,44 +100,68 @@ static void on_inspected(PosternFindings *findings, const GError *error, gpointe
 {
     Scan *scan = user_data;
     Scanner *scanner = scan->scanner;
-    gsize length = 0;
-    const char *octets = postern_message_octets(scan->message, &length, NULL);
-    g_autoptr(PosternHeader) header = octets != NULL ? postern_header_parse(octets, length) : NULL;
-    scan->result->findings = findings;
-    scan->result->problem = error != NULL ? g_strdup(error->message) : NULL;
-    scan->result->verdict = postern_verdict_decide(scan->policy, findings, scan->envelope, header);
-    scan->result->milliseconds = (double)(g_get_monotonic_time() - scan->started) / 1000.0;
-    explain(scan, findings);
+    PosternScanResult *result = scan->result;
+    result->findings = findings;
+    result->problem = error != NULL ? g_strdup(error->message) : NULL;
+    if (postern_case_decide(result->mail_case, scan->message, findings, result->problem)) {
+        result->verdict = result->mail_case->verdict;
+        explain(scan);
+    } else {
+        result->error = g_strdup(result->mail_case->reply);
+    }
+    result->milliseconds = (double)(g_get_monotonic_time() - scan->started) / 1000.0;
     scanner->octets -= scan->octets;
     report(scanner, scan->number, g_steal_pointer(&scan->result));
     g_ptr_array_remove_fast(scanner->under_way, scan);
     event_active(scanner->more, EV_TIMEOUT, 0);
 }
 
-/* The policy for envelope, and what there is to say of it. */
-static void find_policy(Scan *scan)
+/* The first recipient's policy is the message's, whatever the others have. */
+static void add_recipients(Scan *scan, GPtrArray *recipients)
 {
-    const PosternPolicies *policies = scan->scanner->policies;
-    PosternClientClass client_class = postern_policies_client_class(policies, scan->envelope);
-    const GPtrArray *recipients = scan->envelope->recipients;
-    scan->policy = postern_policies_of(policies, client_class,
-                                       recipients->len > 0 ? g_ptr_array_index(recipients, 0) : NULL);
-    for (guint i = 1; i < recipients->len; i++) {
+    PosternMailCase *mail_case = scan->result->mail_case;
+    for (guint i = 0; i < recipients->len; i++) {
         const char *recipient = g_ptr_array_index(recipients, i);
-        if (postern_policies_of(policies, client_class, recipient) != scan->policy) {
+        const PosternPolicy *policy = postern_case_policy_of(mail_case, recipient);
+        if (mail_case->policy != NULL && mail_case->policy != policy && scan->result->note == NULL)
             scan->result->note = g_strdup_printf(
                 "recipient %s has another policy than the first one, which is used", recipient);
-            return;
-        }
+        (void)postern_case_add_recipient(mail_case, g_strdup(recipient));
     }
 }
 
 static void describe_client(Scan *scan, gboolean received)
 {
-    if (scan->envelope->client.family == AF_UNSPEC)
+    const PosternEnvelope *envelope = postern_case_envelope(scan->result->mail_case);
+    gboolean named = received || scan->result->mail_case->origin != NULL;
+    if (envelope->client.family == AF_UNSPEC)
         return;
-    g_autofree char *address = postern_address_to_string(&scan->envelope->client);
-    scan->result->client = g_strconcat(address, received ? " (Received)" : NULL, NULL);
+    g_autofree char *address = postern_address_to_string(&envelope->client);
+    scan->result->client = g_strconcat(address, named ? " (Received)" : NULL, NULL);
+}
+
+/* What daemons are told by SMTP; the rest of the case is as theirs. */
+static void open_case(Scan *scan)
+{
+    const Scanner *scanner = scan->scanner;
+    PosternScanResult *result = scan->result;
+    gboolean received = FALSE;
+    gsize length = 0;
+    const char *octets = postern_message_octets(scan->message, &length, NULL);
+    result->envelope = postern_scan_envelope(scanner->options, scanner->policies, scan->message, &received);
+    const PosternCaseOptions options = {
+        .policies = scanner->policies,
+        .no_received = scanner->options->no_received,
+        .takes_all = TRUE,
+    };
+    result->mail_case = postern_case_new(&options, result->envelope);
+    g_autoptr(GPtrArray) recipients = result->envelope->recipients;
+    result->envelope->recipients = g_ptr_array_new_with_free_func(g_free);
+    add_recipients(scan, recipients);
+    if (octets != NULL)
+        postern_case_header(result->mail_case, octets, length);
+    postern_case_measure(result->mail_case, scan->message);
+    describe_client(scan, received);
 }
 
 /* The header stage is only for speed: not where it would need a second copy of nearly all. */
@@ -158,25 +179,19 @@ static void inspect(Scan *scan)
 {
     Scanner *scanner = scan->scanner;
     const PosternConfiguration *configuration = scanner->configuration;
-    gboolean received = FALSE;
-    scan->envelope = postern_scan_envelope(scanner->options, scanner->policies, scan->message, &received);
-    describe_client(scan, received);
-    find_policy(scan);
-    guint checks = scan->policy->checks & POSTERN_CHECKS_VERDICT;
-    if (scan->envelope->client.family == AF_UNSPEC)
-        checks &= ~(guint)POSTERN_CHECKS_CLIENT;
+    open_case(scan);
     PosternInspectionOptions options = {
         .client = scanner->services.client,
         .resolver = scanner->services.resolver,
         .receiver = configuration->proxy.hostname,
-        .checks = (PosternChecks)checks,
+        .checks = (PosternChecks)(postern_case_checks(scan->result->mail_case) & POSTERN_CHECKS_VERDICT),
         .scan_octets = configuration->virus.scan_octets,
         .now = scanner->options->now,
         .deadline_ms = configuration->proxy.inspection_timeout_ms,
         .explain = scanner->options->explain,
     };
-    scan->inspection = postern_inspection_new(&options, scan->envelope);
-    scan->octets = postern_message_size(scan->message);
+    scan->inspection = postern_inspection_new(&options, postern_case_envelope(scan->result->mail_case));
+    scan->octets = scan->result->octets = postern_message_size(scan->message);
     scanner->octets += scan->octets;
     g_ptr_array_add(scanner->under_way, scan);
     ask_early(scan);
@@ -278,14 +293,14 @@ static void on_tick(evutil_socket_t socket, short what, void *data)
     event_active(scanner->more, EV_TIMEOUT, 0);
 }
 
-static void prepare_record(Scanner *scanner)
+static void prepare_capsules(Scanner *scanner)
 {
     if (scanner->options->capsule == NULL)
         return;
     scanner->dump = postern_configuration_dump(scanner->configuration);
     scanner->versions = postern_capsule_versions(
         scanner->configuration->virus.scan ? scanner->configuration->virus.database : NULL);
-    scanner->record = (PosternRecord){
+    scanner->capsules = (PosternScanCapsules){
         .path = scanner->options->capsule,
         .configuration = scanner->dump,
         .versions = scanner->versions,
@@ -304,7 +319,7 @@ static gboolean prepare(Scanner *scanner, GError **error)
         return FALSE;
     scanner->source = postern_scan_source_new(scanner->options->inputs, !scanner->options->no_mbox,
                                               scanner->callbacks->complain, scanner->callbacks->user_data);
-    prepare_record(scanner);
+    prepare_capsules(scanner);
     return TRUE;
 }
 

@@ -55,9 +55,3 @@ char **postern_findings_words(const PosternFindings *findings)
             postern_checks[i].of->add_words(findings, add_word, words);
     return g_strv_builder_end(words);
 }
-
-void postern_findings_log(char *const *words, PosternLogLine *line)
-{
-    for (char *const *word = words; word != NULL && *word != NULL; word += 2)
-        postern_log_line_add(line, word[0], word[1]);
-}

@@ -4,7 +4,6 @@
  */
 #pragma once
 
-#include "base/log.h"
 #include "verdict/fields.h"
 #include "verdict/rules.h"
 #include "verdict/verdict.h"
@@ -70,6 +69,3 @@ void postern_checks_counts(const PosternFindings *findings, PosternAdd add, gpoi
  * and "signed", DOMAIN where it got a signature of ours. The caller's (g_strfreev()).
  */
 char **postern_findings_words(const PosternFindings *findings);
-
-/* Adds words, key by key; NULL adds nothing. */
-void postern_findings_log(char *const *words, PosternLogLine *line);

@@ -172,7 +172,8 @@ PosternChecks postern_policies_checks(const PosternPolicies *policies, PosternCl
     return (PosternChecks)(checks & (POSTERN_CHECKS_VERDICT | POSTERN_CHECK_SIGN));
 }
 
-const GArray *postern_policies_trusted_networks(const PosternPolicies *policies)
+gboolean postern_policies_trust(const PosternAddress *address, gconstpointer policies)
 {
-    return policies->trusted;
+    const PosternPolicies *ours = policies;
+    return postern_address_is_loopback(address) || postern_networks_contain(ours->trusted, address);
 }

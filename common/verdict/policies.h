@@ -13,9 +13,10 @@ typedef enum {
     POSTERN_CLIENT_OWN_NETWORK,   /* [clients] own_networks */
     POSTERN_CLIENT_TRUSTED_RELAY, /* [clients] trusted_relays: its Received names the client */
     POSTERN_CLIENT_OTHER,
+    POSTERN_CLIENT_UNKNOWN, /* of a message that is judged once more: it is not known any more */
 } PosternClientClass;
 
-/* "authenticated", "own_network", "trusted_relay", "other". */
+/* "authenticated", "own_network", "trusted_relay", "other", "unknown". */
 const char *postern_client_class_name(PosternClientClass client_class);
 
 typedef struct PosternPolicies PosternPolicies;
@@ -56,8 +57,11 @@ const GPtrArray *postern_policies_of_class(const PosternPolicies *policies, Post
  */
 PosternChecks postern_policies_checks(const PosternPolicies *policies, PosternClientClass client_class);
 
-/* The networks of [clients] trusted_relays and own_networks, for mail/received.h: of PosternNetwork. */
-const GArray *postern_policies_trusted_networks(const PosternPolicies *policies);
+/*
+ * For mail/received.h: TRUE if whoever is at address, of [clients] trusted_relays or own_networks, or within
+ * the machine (a loopback address), is not the client that a message came from. policies: PosternPolicies.
+ */
+gboolean postern_policies_trust(const PosternAddress *address, gconstpointer policies);
 
 /* TRUE where postern_verdict_refuse_at_mail() (verdict/verdict.h) could ever refuse a client of this class.
  */

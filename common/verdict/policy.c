@@ -20,6 +20,11 @@ gboolean postern_action_does_something(PosternAction action)
     return action > POSTERN_ACTION_MARK;
 }
 
+PosternAction postern_action_of_reply(const char *reply)
+{
+    return reply[0] == '5' ? POSTERN_ACTION_REJECT : POSTERN_ACTION_TEMPFAIL;
+}
+
 static gboolean parse_network(PosternNetwork *network, const char *text)
 {
     g_auto(GStrv) parts = g_strsplit(text, "/", 2);

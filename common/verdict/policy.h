@@ -26,6 +26,9 @@ gboolean postern_action_does_something(PosternAction action);
 /* "accept", "mark", "quarantine", "discard", "tempfail", "reject". */
 const char *postern_action_name(PosternAction action);
 
+/* What a reply that refuses says: REJECT for 5yz, else TEMPFAIL (RFC 5321 4.2.1). */
+PosternAction postern_action_of_reply(const char *reply);
+
 typedef struct {
     PosternAddress address;
     guint bits;

@@ -171,6 +171,19 @@ int postern_data_decoder_next(PosternDataDecoder *decoder, const char *data, gsi
     return decoder->state == STATE_ENDED ? 1 : 0;
 }
 
+void postern_data_measure(const char *octets, gsize length, gboolean *ret_nul, guint64 *ret_long_lines)
+{
+    const char *end = octets + length;
+    *ret_nul = length > 0 && memchr(octets, '\0', length) != NULL;
+    *ret_long_lines = 0;
+    for (const char *at = octets; at < end;) {
+        const char *newline = memchr(at, '\n', (gsize)(end - at));
+        gsize line = newline != NULL ? (gsize)(newline + 1 - at) : (gsize)(end - at) + 2;
+        *ret_long_lines += line > POSTERN_TEXT_LINE_STANDARD_OCTETS;
+        at = newline != NULL ? newline + 1 : end;
+    }
+}
+
 void postern_data_encoder_init(PosternDataEncoder *encoder)
 {
     *encoder = (PosternDataEncoder){.line_start = TRUE};

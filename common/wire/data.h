@@ -34,6 +34,9 @@ void postern_data_decoder_init(PosternDataDecoder *decoder, PosternDataMode mode
 int postern_data_decoder_next(PosternDataDecoder *decoder, const char *data, gsize length,
                               gsize *ret_consumed, GByteArray *out);
 
+/* What the decoder counts, of a whole message with CRLF line ends. */
+void postern_data_measure(const char *octets, gsize length, gboolean *ret_nul, guint64 *ret_long_lines);
+
 /* The other way: octets of a message with CRLF line ends to the wire. */
 typedef struct {
     gboolean line_start;

@@ -35,9 +35,7 @@ void postern_session_answer_recipient(PosternSession *session, PosternRecipient 
     if (postern_reply_class(reply) == 2) {
         recipient->state = POSTERN_RECIPIENT_ACCEPTED;
         transaction->accepted++;
-        if (transaction->policy == NULL)
-            transaction->policy = recipient->policy;
-        g_ptr_array_add(session->envelope->recipients, g_strdup(recipient->path));
+        (void)postern_case_add_recipient(transaction->mail_case, g_strdup(recipient->path));
     } else {
         recipient->state = POSTERN_RECIPIENT_REFUSED;
         /* What is refused for its sender or its client tells nothing of a recipient. */
@@ -68,37 +66,37 @@ static void answer_all(PosternSession *session, const PosternReply *reply, gint6
 }
 
 /* Everybody who waits gets 451 with text, and the transaction can come to nothing else any more. */
-static void fail_transaction_with(PosternSession *session, const char *reason, const char *enhanced,
-                                  const char *text, gint64 now)
+static void fail_transaction_with(PosternSession *session, const char *reason, const char *text, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
     if (transaction->failure == NULL)
         transaction->failure = g_strdup(reason);
     postern_session_release_backend(session, now);
     if (session->state == POSTERN_SESSION_DELIVERING) {
-        postern_session_conclude_with(session, 451, enhanced, text, now);
+        g_autofree char *words = g_strconcat("451 ", text, NULL);
+        postern_session_conclude_with(session, words, now);
         return;
     }
-    g_autofree char *words = g_strdup_printf("%s %s", enhanced, text);
-    g_autoptr(PosternReply) reply = postern_reply_new(451, words);
+    g_autoptr(PosternReply) reply = postern_reply_new(451, text);
     answer_all(session, reply, now);
 }
 
 static void fail_transaction(PosternSession *session, const char *reason, gint64 now)
 {
-    fail_transaction_with(session, reason, "4.3.0",
-                          "The mail server behind us cannot be used now, try again later", now);
+    fail_transaction_with(session, reason,
+                          "4.3.0 The mail server behind us cannot be used now, try again later", now);
 }
 
 void postern_session_give_up_answer(PosternSession *session, gint64 now)
 {
-    static const char text[] = "No answer in time, try again later";
+    static const char reply[] = "451 4.3.2 No answer in time, try again later";
     PosternTransaction *transaction = session->transaction;
     if (transaction == NULL)
         return;
     if (session->state == POSTERN_SESSION_INSPECTING) {
-        transaction->problem = g_strdup("[proxy] filter_timeout has passed before the verdict was there");
-        postern_session_conclude_with(session, 451, "4.3.2", text, now);
+        transaction->mail_case->problem =
+            g_strdup("[proxy] filter_timeout has passed before the verdict was there");
+        postern_session_conclude_with(session, reply, now);
         return;
     }
     if (session->state == POSTERN_SESSION_DELIVERING && session->backend != NULL) {
@@ -109,7 +107,7 @@ void postern_session_give_up_answer(PosternSession *session, gint64 now)
             transaction->delivery = POSTERN_DELIVERY_FAILED;
     }
     fail_transaction_with(session, "[proxy] filter_timeout has passed before the back-end had answered",
-                          "4.3.2", text, now);
+                          reply + strlen("451 "), now);
 }
 
 static void ask_recipient(PosternSession *session, PosternRecipient *recipient, gint64 now)
@@ -214,8 +212,8 @@ static void handle_identified(PosternSession *session, gint64 now)
     }
     g_autofree char *reason = g_strconcat("the back-end lacks what the client has used: ", missing, NULL);
     g_autofree char *text =
-        g_strconcat("The mail server behind us lacks ", missing, " now, try again later", NULL);
-    fail_transaction_with(session, reason, "4.3.0", text, now);
+        g_strconcat("4.3.0 The mail server behind us lacks ", missing, " now, try again later", NULL);
+    fail_transaction_with(session, reason, text, now);
 }
 
 static void handle_mail_reply(PosternSession *session, const PosternReply *reply, gint64 now)
@@ -256,10 +254,19 @@ static void handle_rcpt_reply(PosternSession *session, const PosternReply *reply
         postern_session_watch_hold(session, now);
 }
 
+/* Where the back-end's own Received field names us, the client stands in the message nowhere else. */
+static void add_received(PosternSession *session)
+{
+    const PosternConfiguration *configuration = session->settings->configuration;
+    if (configuration->proxy.role == POSTERN_ROLE_BORDER &&
+        configuration->proxy.client_address != POSTERN_CLIENT_ADDRESS_XCLIENT)
+        postern_case_add_received(session->transaction->mail_case, configuration->proxy.hostname);
+}
+
 static void handle_data_reply(PosternSession *session, const PosternReply *reply, gint64 now)
 {
     if (reply->code == 354) {
-        postern_session_trace(session);
+        add_received(session);
         postern_session_act(session, POSTERN_SESSION_SEND_MESSAGE, session->transaction->message, NULL);
         return;
     }
@@ -339,9 +346,8 @@ static void handle_failure(PosternSession *session, const PosternBackendEvent *e
     if (event->during == POSTERN_BACKEND_DATA_END) {
         transaction->delivery = POSTERN_DELIVERY_UNKNOWN;
         transaction->failure = g_strdup(event->text);
-        g_autofree char *reply = postern_session_format_reply(
-            session, 451, "4.4.2", "The mail server behind us was lost before it answered, try again later");
-        postern_session_conclude(session, reply, now);
+        postern_session_conclude_with(
+            session, "451 4.4.2 The mail server behind us was lost before it answered, try again later", now);
         return;
     }
     if (event->during == POSTERN_BACKEND_SENDING)

@@ -1,7 +1,4 @@
-#include <string.h>
-
 #include "base/limits.h"
-#include "mail/header.h"
 #include "proxy/session/private.h"
 
 /* What a message of no declared size is taken for. */
@@ -31,28 +28,30 @@ static gboolean has_long_lines(const PosternSession *session)
 /* What is refused for its octets, whatever they say. */
 static const struct {
     gboolean (*applies)(const PosternSession *session);
-    guint code;
-    const char *enhanced, *text;
+    const char *reply;
 } octet_rows[] = {
-    {has_bare_newline, 550, "5.5.2", "The message holds a CR or LF that is not part of CRLF"},
-    {has_nul, 550, "5.6.0", "The message holds a NUL octet"},
-    {has_long_lines, 550, "5.6.0", "The message has lines of more than 998 octets"},
+    {has_bare_newline, "550 5.5.2 The message holds a CR or LF that is not part of CRLF"},
+    {has_nul, "550 5.6.0 The message holds a NUL octet"},
+    {has_long_lines, "550 5.6.0 The message has lines of more than 998 octets"},
 };
 
-/* TRUE: the message was refused. Where policy only observes, the log says that it would have been. */
-static gboolean refuse_octets(PosternSession *session, gint64 now)
+/* TRUE: nothing is made of the message, for the reply in its case. */
+static gboolean is_refused(PosternSession *session)
 {
-    for (gsize i = 0; i < G_N_ELEMENTS(octet_rows); i++) {
-        if (!octet_rows[i].applies(session))
-            continue;
-        if (!postern_session_observes(session)) {
-            postern_session_conclude_with(session, octet_rows[i].code, octet_rows[i].enhanced,
-                                          octet_rows[i].text, now);
-            return TRUE;
-        }
-        postern_session_would_refuse(session, octet_rows[i].code, octet_rows[i].enhanced, octet_rows[i].text);
-    }
-    return FALSE;
+    PosternTransaction *transaction = session->transaction;
+    PosternMailCase *mail_case = transaction->mail_case;
+    mail_case->nul = transaction->decoder.nul;
+    mail_case->long_lines = transaction->decoder.long_lines;
+    if (transaction->discard == POSTERN_DISCARD_TOO_BIG)
+        postern_case_fail(mail_case, "552 5.3.4 The message is too big");
+    if (transaction->discard == POSTERN_DISCARD_NO_ROOM)
+        postern_case_fail(mail_case, "452 4.3.1 No room for this message now, try again later");
+    for (gsize i = 0; i < G_N_ELEMENTS(octet_rows) && mail_case->reply == NULL; i++)
+        if (octet_rows[i].applies(session))
+            (void)postern_case_refuse(mail_case, octet_rows[i].reply);
+    if (mail_case->reply == NULL && !postern_message_seal(transaction->message, NULL))
+        postern_case_fail(mail_case, "451 4.3.0 The message could not be kept in memory, try again later");
+    return mail_case->reply != NULL;
 }
 
 /* Room is taken as the message comes: a size that is only declared keeps none from those that send. */
@@ -113,11 +112,10 @@ void postern_session_conclude(PosternSession *session, const char *reply, gint64
         postern_session_end(session, session->leaving, now);
 }
 
-void postern_session_conclude_with(PosternSession *session, guint code, const char *enhanced,
-                                   const char *text, gint64 now)
+void postern_session_conclude_with(PosternSession *session, const char *reply, gint64 now)
 {
-    g_autofree char *reply = postern_session_format_reply(session, code, enhanced, text);
-    postern_session_conclude(session, reply, now);
+    g_autofree char *text = postern_session_finish_reply(session, reply);
+    postern_session_conclude(session, text, now);
 }
 
 /* The rest is taken to its end; what is there is of no more use. */
@@ -138,46 +136,21 @@ static void store(PosternSession *session, const GByteArray *octets)
                                                                               : POSTERN_DISCARD_NO_ROOM);
 }
 
-/* What the log tells of the header. */
-static void read_header(PosternTransaction *transaction)
+static void end_of_data(PosternSession *session, gint64 now)
 {
-    gsize length = 0;
-    const char *octets = postern_message_octets(transaction->message, &length, NULL);
-    if (octets == NULL)
+    PosternTransaction *transaction = session->transaction;
+    postern_session_expect_answer(session, now);
+    if (is_refused(session)) {
+        postern_session_conclude_with(session, transaction->mail_case->reply, now);
         return;
-    g_autoptr(PosternHeader) header = postern_header_parse(octets, length);
-    transaction->message_id = postern_header_text(header, "Message-ID");
-    transaction->header_from = postern_header_text(header, "From");
-}
-
-static void pass_on(PosternSession *session, gint64 now)
-{
-    read_header(session->transaction);
+    }
+    postern_session_read_header(session, transaction->message);
     if (session->settings->configuration->proxy.inspect) {
         postern_session_inspect(session, now);
         return;
     }
     postern_session_set_state(session, POSTERN_SESSION_DELIVERING, now);
     postern_session_deliver(session, now);
-}
-
-static void end_of_data(PosternSession *session, gint64 now)
-{
-    PosternTransaction *transaction = session->transaction;
-    postern_session_expect_answer(session, now);
-    if (transaction->discard == POSTERN_DISCARD_TOO_BIG) {
-        postern_session_conclude_with(session, 552, "5.3.4", "The message is too big", now);
-    } else if (transaction->discard == POSTERN_DISCARD_NO_ROOM) {
-        postern_session_conclude_with(session, 452, "4.3.1", "No room for this message now, try again later",
-                                      now);
-    } else if (refuse_octets(session, now)) {
-        return;
-    } else if (!postern_message_seal(transaction->message, NULL)) {
-        postern_session_conclude_with(session, 451, "4.3.0",
-                                      "The message could not be kept in memory, try again later", now);
-    } else {
-        pass_on(session, now);
-    }
 }
 
 /* A server in front holds its clients to a time of its own. */

@@ -17,7 +17,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternRecipient, recipient_free)
 static void transaction_free(PosternTransaction *transaction);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternTransaction, transaction_free)
 
-PosternTransaction *postern_session_transaction_new(gint64 now)
+static PosternTransaction *transaction_new(gint64 now)
 {
     PosternTransaction *transaction = g_new0(PosternTransaction, 1);
     transaction->identifier = postern_identifier_new();
@@ -37,18 +37,11 @@ static void transaction_free(PosternTransaction *transaction)
     g_queue_clear(&transaction->asked);
     g_clear_pointer(&transaction->recipients, g_ptr_array_unref);
     g_string_free(transaction->dsn_parameters, TRUE);
-    postern_envelope_free(transaction->origin);
     postern_reply_free(transaction->mail_refusal);
     postern_message_unref(transaction->message);
-    postern_verdict_free(transaction->verdict);
-    postern_edits_free(transaction->edits);
+    postern_case_free(transaction->mail_case);
     g_free(transaction->failure);
-    g_strfreev(transaction->findings);
-    g_free(transaction->problem);
     g_free(transaction->last_refusal);
-    g_free(transaction->message_id);
-    g_free(transaction->would_reply);
-    g_free(transaction->header_from);
     g_free(transaction);
 }
 
@@ -57,6 +50,15 @@ void postern_session_drop_transaction(PosternSession *session)
     if (session->transaction != NULL && session->transaction->charged > 0)
         postern_budget_release(session->budget, session->transaction->charged);
     g_clear_pointer(&session->transaction, transaction_free);
+}
+
+/* Where policy only observes, an address passes that is none. */
+static void note_excused(PosternSession *session, const PosternCommand *command)
+{
+    if (command->excused == NULL)
+        return;
+    g_autofree char *reply = g_strdup_printf("501 %s %s", command->excused_code, command->excused);
+    postern_session_would_refuse(session, reply);
 }
 
 void postern_session_mail(PosternSession *session, const PosternCommand *command, gint64 now)
@@ -73,20 +75,21 @@ void postern_session_mail(PosternSession *session, const PosternCommand *command
         postern_session_end(session, session->leaving, now);
         return;
     }
-    g_autoptr(PosternTransaction) transaction = postern_session_transaction_new(now);
+    g_autoptr(PosternTransaction) transaction = transaction_new(now);
     if (!postern_session_take_mail_parameters(session, transaction, command, now))
         return;
     session->envelope->sender = g_strdup(command->path);
     session->envelope->sender_parameters = g_strdup(command->parameter_text);
-    transaction->client_class =
-        session->core.submission
-            ? POSTERN_CLIENT_AUTHENTICATED
-            : postern_policies_client_class(session->settings->policies, session->envelope);
+    const PosternCaseOptions options = {
+        .policies = session->settings->policies,
+        .submission = session->core.submission,
+        .takes_all = !session->settings->configuration->proxy.inspect,
+    };
+    transaction->mail_case = postern_case_new(&options, session->envelope);
     session->transaction = g_steal_pointer(&transaction);
     g_free(session->envelope->session);
     session->envelope->session = g_strdup(postern_session_id(session));
-    if (command->excused != NULL)
-        postern_session_would_refuse(session, 501, command->excused_code, command->excused);
+    note_excused(session, command);
     postern_session_begin_inspection(session);
     postern_session_reply(session, 250, "2.1.0", "Ok");
 }
@@ -114,20 +117,6 @@ typedef struct {
     const char *enhanced;
     const char *text;
 } Refusal;
-
-/* One message has one verdict: its recipients must have the same policy. Where policy does nothing, they need
- * not. */
-static gboolean splits_by_policy(const PosternSession *session)
-{
-    const PosternConfiguration *configuration = session->settings->configuration;
-    return configuration->proxy.inspect && configuration->proxy.mode != POSTERN_MODE_OBSERVE;
-}
-
-static gboolean has_another_policy(const PosternSession *session, const PosternRecipient *recipient)
-{
-    const PosternPolicy *policy = session->transaction->policy;
-    return policy != NULL && policy != recipient->policy && splits_by_policy(session);
-}
 
 /* The path is kept twice: for the back-end, and in the envelope. */
 static gboolean charge_recipient(PosternSession *session, const PosternRecipient *recipient)
@@ -166,7 +155,7 @@ static Refusal refusal_of(PosternSession *session, const PosternCommand *command
         return (Refusal){452, "4.5.3", "Too many recipients were refused: send to the others separately"};
     if (postern_session_has_repeated_enough(session))
         return (Refusal){452, "4.5.3", "Too many recipients for one that is slow: send to it separately"};
-    if (has_another_policy(session, recipient))
+    if (!postern_case_takes(transaction->mail_case, recipient->policy))
         return (Refusal){452, "4.5.3", "Another policy holds for this recipient: send to it separately"};
     return (Refusal){0, NULL, NULL};
 }
@@ -176,8 +165,8 @@ static void refuse_recipient(PosternSession *session, PosternRecipient *recipien
                              const Refusal *refusal, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
-    g_autofree char *reply =
-        postern_session_format_reply(session, refusal->code, refusal->enhanced, refusal->text);
+    g_autofree char *words = g_strdup_printf("%u %s %s", refusal->code, refusal->enhanced, refusal->text);
+    g_autofree char *reply = postern_session_finish_reply(session, words);
     postern_session_log_refusal(session, recipient, argument, "proxy", reply);
     gboolean mistake = refusal->code == 501 || refusal->code == 503 || refusal->code == 555;
     if (transaction != NULL && !mistake && transaction->recipients->len < POSTERN_RECIPIENTS_MAX &&
@@ -201,8 +190,7 @@ static PosternRecipient *recipient_new(const PosternSession *session, const Post
     recipient->path = g_strdup(command->path);
     recipient->dsn_parameters = g_strdup("");
     if (session->transaction != NULL)
-        recipient->policy = postern_policies_of(session->settings->policies,
-                                                session->transaction->client_class, command->path);
+        recipient->policy = postern_case_policy_of(session->transaction->mail_case, command->path);
     return recipient;
 }
 
@@ -210,8 +198,9 @@ static PosternRecipient *recipient_new(const PosternSession *session, const Post
  * accepted gives the message its policy. */
 static gboolean hangs_on_answers(const PosternSession *session, const PosternRecipient *recipient)
 {
-    return postern_session_awaits_answers(session) && session->transaction->policy == NULL &&
-           session->transaction->asked_policy != recipient->policy && splits_by_policy(session);
+    const PosternTransaction *transaction = session->transaction;
+    return postern_session_awaits_answers(session) && transaction->mail_case->policy == NULL &&
+           transaction->asked_policy != recipient->policy && transaction->mail_case->splits;
 }
 
 /* TRUE if the answers that are awaited may be refusals enough: a client that tells all at once learns no more
@@ -241,8 +230,7 @@ gboolean postern_session_rcpt(PosternSession *session, const PosternCommand *com
         postern_session_reply(session, 452, "4.3.1", "No room for a recipient now, try again later");
         return TRUE;
     }
-    if (command->excused != NULL)
-        postern_session_would_refuse(session, 501, command->excused_code, command->excused);
+    note_excused(session, command);
     PosternRecipient *asked = g_steal_pointer(&recipient);
     g_ptr_array_add(transaction->recipients, asked);
     transaction->asked_policy = asked->policy;

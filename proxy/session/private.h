@@ -11,8 +11,6 @@
  *   session_verdict.c     inspection and verdict
  *   session_hold.c        how long a back-end is borrowed
  *   session_backend.c     what it is asked, its answers, delivery
- *   session_trace.c       the Received field
- *   session_keep.c        capsules of messages
  *   session_log.c         replies and closing lines
  */
 #pragma once
@@ -114,15 +112,6 @@ typedef enum {
     POSTERN_TURN_DATA,
 } PosternTurn;
 
-/* What became of a message, for its closing line. */
-typedef enum {
-    POSTERN_DELIVERY_NONE,     /* it never went to the back-end */
-    POSTERN_DELIVERY_ACCEPTED, /* the back-end said 2xx */
-    POSTERN_DELIVERY_REFUSED,  /* the back-end said 4xx or 5xx */
-    POSTERN_DELIVERY_FAILED,   /* the back-end was lost before the dot was out */
-    POSTERN_DELIVERY_UNKNOWN,  /* lost after the dot: RFC 1047 */
-} PosternDelivery;
-
 /* Why the rest of a message is only taken to its end and dropped. */
 typedef enum {
     POSTERN_DISCARD_NOT,
@@ -137,8 +126,7 @@ typedef struct {
     GPtrArray *recipients; /* of PosternRecipient * */
     guint accepted;
     GQueue asked; /* of PosternRecipient *, in the order of the back-end's replies */
-    PosternClientClass client_class;
-    const PosternPolicy *policy;       /* of the recipients accepted so far, or NULL */
+    PosternMailCase *mail_case;
     const PosternPolicy *asked_policy; /* of the recipient that the back-end was asked about last */
     GString *dsn_parameters;           /* of MAIL, with a leading space each, for the back-end */
     gboolean dsn_dropped;              /* the back-end did not get those of DSN */
@@ -159,19 +147,10 @@ typedef struct {
     PosternDiscard discard;
     guint64 discarded;
     gboolean header_seen;
-    PosternEnvelope *origin; /* with the client that a trusted relay had it from, or NULL */
-    gboolean origin_sought;
-    gboolean inspecting; /* an inspection of the shell's runs */
-    PosternVerdict *verdict;
-    PosternEdits *edits; /* the verdict's, and our trace, or NULL: the verdict's alone */
-    char **findings;     /* for the closing line (verdict/check.h) */
-    char *problem;
+    gboolean inspecting;   /* an inspection of the shell's runs */
     char *last_refusal;    /* what the client heard last of a refused recipient */
     guint refusals_logged; /* lines of refused recipients */
-    char *message_id;      /* of the header, for the log; or NULL */
-    char *header_from;
-    char *would_reply; /* observe: what the proxy itself would have refused it with, or NULL */
-    gboolean told;     /* the client has heard its identifier: there has to be a line of it */
+    gboolean told;         /* the client has heard its identifier: there has to be a line of it */
     gboolean logged;
     PosternDelivery delivery;
 } PosternTransaction;
@@ -248,7 +227,6 @@ void postern_session_mail(PosternSession *session, const PosternCommand *command
 gboolean postern_session_may_guess_no_more(const PosternSession *session, guint more);
 /* FALSE: it must wait (its answer would overtake those before it). */
 gboolean postern_session_rcpt(PosternSession *session, const PosternCommand *command, gint64 now);
-PosternTransaction *postern_session_transaction_new(gint64 now);
 /* Frees it, and gives back what it is charged; none is allowed. */
 void postern_session_drop_transaction(PosternSession *session);
 
@@ -282,12 +260,13 @@ void postern_session_measure_rate(PosternSession *session, gint64 now);
 /* It is time to judge: the client goes, or is measured on. */
 void postern_session_judge_rate(PosternSession *session, gint64 now);
 /* "CODE X.Y.Z text" ends the message. */
-void postern_session_conclude_with(PosternSession *session, guint code, const char *enhanced,
-                                   const char *text, gint64 now);
+void postern_session_conclude_with(PosternSession *session, const char *reply, gint64 now);
 
 /* session_verdict.c */
 /* The sender is known: the inspection begins. */
 void postern_session_begin_inspection(PosternSession *session);
+/* message begins with a header that is whole: the case looks at it. */
+void postern_session_read_header(PosternSession *session, PosternMessage *message);
 /* Once the header is whole, its questions are asked while the body still comes. */
 void postern_session_look_for_header(PosternSession *session);
 /* The message is whole and sealed. */
@@ -323,32 +302,21 @@ void postern_session_judge_hold(PosternSession *session, gint64 now);
 /* TRUE if the envelope has been told so often that no more may be added to it. */
 gboolean postern_session_has_repeated_enough(const PosternSession *session);
 
-/* session_trace.c */
-/* The message goes out: with a Received field of ours (RFC 5321 4.4), if the back-end's does not name the
- * client. */
-void postern_session_trace(PosternSession *session);
-
-/* session_keep.c */
-/* The verdict is there: a capsule of the message, where one is wanted. */
-void postern_session_keep(PosternSession *session, const PosternFindings *findings, const char *problem);
-
 /* session_log.c */
 /* The id of the message, or of the session if there is no transaction; owned by session. */
 const char *postern_session_id(const PosternSession *session);
 /* "CODE X.Y.Z text\r\n"; a 4xx or 5xx gets that id. */
 void postern_session_reply(PosternSession *session, guint code, const char *enhanced, const char *format, ...)
     G_GNUC_PRINTF(4, 5);
-/* What postern_session_reply() would say; a new string. */
-char *postern_session_format_reply(PosternSession *session, guint code, const char *enhanced,
-                                   const char *text);
+/* "CODE X.Y.Z text" as postern_session_reply() would say it; a new string. */
+char *postern_session_finish_reply(PosternSession *session, const char *reply);
 /* The same for a mistake of the client's: counted, and too many end the session. */
 void postern_session_error(PosternSession *session, gint64 now, guint code, const char *enhanced,
                            const char *text);
 /* Whether mode = observe: what can pass does. */
 gboolean postern_session_observes(const PosternSession *session);
-/* The message, or without one the session, is let pass for that reason alone; its closing line says so. */
-void postern_session_would_refuse(PosternSession *session, guint code, const char *enhanced,
-                                  const char *text);
+/* With mode = observe the message, or without one the session, passes all the same; its line says so. */
+void postern_session_would_refuse(PosternSession *session, const char *reply);
 /* Counts a mistake that was answered already. */
 void postern_session_count_error(PosternSession *session, gint64 now);
 /* The line of a recipient that was refused with reply by "proxy" or "backend"; argument: that of RCPT, if no

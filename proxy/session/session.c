@@ -40,13 +40,8 @@ gboolean postern_session_next_action(PosternSession *session, PosternSessionActi
     if (action == NULL)
         return FALSE;
     *ret_action = *action;
-    const PosternTransaction *transaction = session->transaction;
-    if (action->kind != POSTERN_SESSION_SEND_MESSAGE || transaction == NULL)
-        return TRUE;
-    if (transaction->edits != NULL)
-        ret_action->edits = transaction->edits;
-    else if (transaction->verdict != NULL)
-        ret_action->edits = transaction->verdict->edits;
+    if (action->kind == POSTERN_SESSION_SEND_MESSAGE && session->transaction != NULL)
+        ret_action->edits = postern_case_edits(session->transaction->mail_case);
     return TRUE;
 }
 
@@ -195,8 +190,6 @@ void postern_session_finish(PosternSession *session, const char *why, gint64 now
     postern_session_act(session, POSTERN_SESSION_CLOSE, NULL, NULL);
 }
 
-static const char bare_line_text[] = "Lines must end in CRLF, and hold no other CR, LF or NUL";
-
 /* A line that is no line: RFC 5321 2.3.8 knows CRLF only, and a peer that differs may differ on where mail
  * ends. */
 static gboolean refuse_line(PosternSession *session, PosternLineStatus status, gint64 now)
@@ -206,7 +199,8 @@ static gboolean refuse_line(PosternSession *session, PosternLineStatus status, g
     gboolean too_long = status == POSTERN_LINE_TOO_LONG || (repair && session->line.too_long);
     if (!too_long && (status == POSTERN_LINE_OK || (status == POSTERN_LINE_BARE && repair))) {
         if (status == POSTERN_LINE_BARE && reject)
-            postern_session_would_refuse(session, 521, "5.5.2", bare_line_text);
+            postern_session_would_refuse(session,
+                                         "521 5.5.2 Lines must end in CRLF, and hold no other CR, LF or NUL");
         return FALSE;
     }
     /* Not answered here: it must not overtake the answers to those before it. */

@@ -1,43 +1,6 @@
-#include <string.h>
-
 #include "base/limits.h"
-#include "mail/header.h"
-#include "mail/received.h"
+#include "capsule/store.h"
 #include "proxy/session/private.h"
-#include "verdict/check.h"
-
-static void note_findings(PosternTransaction *transaction, const PosternFindings *findings,
-                          const char *problem)
-{
-    transaction->findings = postern_findings_words(findings);
-    transaction->problem = g_strdup(problem != NULL ? problem : findings->virus.reason);
-}
-
-/* Our policies' own networks and relays. */
-static gboolean is_trusted(const PosternAddress *address, gconstpointer data)
-{
-    return postern_networks_contain(data, address);
-}
-
-/* The client that a trusted relay had the message from; where it names none, the client is not known. */
-static void seek_origin(PosternSession *session, const char *octets, gsize length)
-{
-    PosternTransaction *transaction = session->transaction;
-    if (transaction->origin_sought || transaction->client_class != POSTERN_CLIENT_TRUSTED_RELAY)
-        return;
-    transaction->origin_sought = TRUE;
-    g_autoptr(PosternHeader) header = postern_header_parse(octets, length);
-    g_autoptr(PosternEnvelope) origin = postern_envelope_copy(session->envelope);
-    gboolean found = postern_received_find_client(
-        header, is_trusted, postern_policies_trusted_networks(session->settings->policies), origin);
-    if (!found)
-        origin->client = (PosternAddress){.family = AF_UNSPEC};
-    postern_session_act(session, POSTERN_SESSION_INSPECT_ORIGIN, NULL, NULL);
-    PosternSessionAction *action = g_queue_peek_tail(&session->actions);
-    action->envelope = postern_envelope_copy(origin);
-    if (found)
-        transaction->origin = g_steal_pointer(&origin);
-}
 
 void postern_session_begin_inspection(PosternSession *session)
 {
@@ -47,7 +10,20 @@ void postern_session_begin_inspection(PosternSession *session)
     transaction->inspecting = TRUE;
     postern_session_act(session, POSTERN_SESSION_INSPECT_ENVELOPE, NULL, NULL);
     PosternSessionAction *action = g_queue_peek_tail(&session->actions);
-    action->checks = postern_policies_checks(session->settings->policies, transaction->client_class);
+    action->checks = postern_case_checks_begun(transaction->mail_case);
+}
+
+void postern_session_read_header(PosternSession *session, PosternMessage *message)
+{
+    PosternTransaction *transaction = session->transaction;
+    gsize length = 0;
+    const char *octets = postern_message_octets(message, &length, NULL);
+    if (octets == NULL || !postern_case_header(transaction->mail_case, octets, length) ||
+        !transaction->inspecting)
+        return;
+    postern_session_act(session, POSTERN_SESSION_INSPECT_ORIGIN, NULL, NULL);
+    PosternSessionAction *action = g_queue_peek_tail(&session->actions);
+    action->envelope = postern_envelope_copy(transaction->mail_case->origin);
 }
 
 void postern_session_look_for_header(PosternSession *session)
@@ -62,40 +38,34 @@ void postern_session_look_for_header(PosternSession *session)
     if (octets > POSTERN_HEADER_BLOCK_MAX_OCTETS)
         return;
     g_autoptr(PosternMessage) header = postern_message_copy_header(transaction->message, NULL);
-    gsize length = 0;
-    const char *text = header != NULL ? postern_message_octets(header, &length, NULL) : NULL;
-    if (text == NULL)
+    if (header == NULL)
         return;
-    seek_origin(session, text, length);
+    postern_session_read_header(session, header);
     postern_session_act(session, POSTERN_SESSION_INSPECT_HEADER, header, NULL);
 }
 
 void postern_session_inspect(PosternSession *session, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
-    gsize length = 0;
-    const char *octets = postern_message_octets(transaction->message, &length, NULL);
-    if (octets != NULL) /* without an empty line the header ends with the message */
-        seek_origin(session, octets, length);
     postern_session_set_state(session, POSTERN_SESSION_INSPECTING, now);
     postern_session_watch_hold(session, now);
     postern_session_act(session, POSTERN_SESSION_INSPECT_MESSAGE, transaction->message, NULL);
     PosternSessionAction *action = g_queue_peek_tail(&session->actions);
-    action->checks = transaction->policy->checks;
+    action->checks = postern_case_checks(transaction->mail_case);
 }
 
-/* NULL: the message cannot be looked at, so that forged fields in it could not be seen either. */
-static PosternVerdict *decide(PosternSession *session, const PosternFindings *findings)
+static void keep(PosternSession *session, const PosternFindings *findings)
 {
-    gsize length = 0;
-    const char *octets = postern_message_octets(session->transaction->message, &length, NULL);
-    if (octets == NULL)
-        return NULL;
-    g_autoptr(PosternHeader) header = postern_header_parse(octets, length);
     const PosternTransaction *transaction = session->transaction;
-    return postern_verdict_decide(transaction->policy, findings,
-                                  transaction->origin != NULL ? transaction->origin : session->envelope,
-                                  header);
+    const PosternProxySettings *settings = session->settings;
+    if (!postern_capsule_store_wants(settings->capsules, transaction->mail_case->verdict))
+        return;
+    PosternCapsule *capsule = postern_capsule_new();
+    capsule->name = g_strdup(transaction->identifier.text);
+    postern_capsule_set_case(capsule, transaction->mail_case, transaction->message, findings, settings->dump);
+    postern_session_act(session, POSTERN_SESSION_KEEP, NULL, NULL);
+    PosternSessionAction *action = g_queue_peek_tail(&session->actions);
+    action->capsule = capsule;
 }
 
 void postern_session_inspected(PosternSession *session, const PosternFindings *findings, const char *problem,
@@ -104,35 +74,20 @@ void postern_session_inspected(PosternSession *session, const PosternFindings *f
     PosternTransaction *transaction = session->transaction;
     if (session->state != POSTERN_SESSION_INSPECTING || transaction == NULL)
         return;
+    PosternMailCase *mail_case = transaction->mail_case;
     transaction->inspecting = FALSE;
-    note_findings(transaction, findings, problem);
-    transaction->verdict = decide(session, findings);
-    postern_session_keep(session, findings, problem);
+    if (postern_case_decide(mail_case, transaction->message, findings, problem))
+        keep(session, findings);
     /* It holds the message, and with it the room that this takes. */
     postern_session_act(session, POSTERN_SESSION_INSPECT_CANCEL, NULL, NULL);
-    if (transaction->verdict == NULL) {
-        postern_session_conclude_with(session, 451, "4.3.0",
-                                      "The message could not be kept in memory, try again later", now);
-        return;
-    }
-    switch (transaction->verdict->action) {
-    case POSTERN_ACTION_ACCEPT:
-    case POSTERN_ACTION_MARK:
-    case POSTERN_ACTION_QUARANTINE:
+    if (mail_case->reply != NULL) {
+        postern_session_conclude_with(session, mail_case->reply, now);
+    } else if (mail_case->verdict->action == POSTERN_ACTION_DISCARD) {
+        /* A 250 for what no back-end took would be a lie (promise 1): only a milter can discard. */
+        postern_session_conclude_with(session, "451 4.3.5 The proxy is set up to discard, which it cannot",
+                                      now);
+    } else {
         postern_session_set_state(session, POSTERN_SESSION_DELIVERING, now);
         postern_session_deliver(session, now);
-        break;
-    case POSTERN_ACTION_REJECT:
-    case POSTERN_ACTION_TEMPFAIL: {
-        g_autofree char *reply =
-            g_strdup_printf("%s [%s]\r\n", transaction->verdict->reply, transaction->identifier.text);
-        postern_session_conclude(session, reply, now);
-        break;
-    }
-    case POSTERN_ACTION_DISCARD:
-        /* A 250 for what no back-end took would be a lie (promise 1): only a milter can discard. */
-        postern_session_conclude_with(session, 451, "4.3.5",
-                                      "The proxy is set up to discard, which it cannot", now);
-        break;
     }
 }

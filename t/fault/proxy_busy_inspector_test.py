@@ -13,7 +13,7 @@ from support.proxy import ProxyTestCase
 from support.smtp import Client, crlf
 
 ANSWERS = """
-good.example TXT "v=spf1 ip4:127.0.0.0/16 -all"
+good.example TXT "v=spf1 ip4:192.0.0.0/16 -all"
 forged.example TXT "v=spf1 -all"
 _dmarc.forged.example TXT "v=DMARC1; p=reject"
 """
@@ -30,12 +30,12 @@ class BusyInspectorTest(ProxyTestCase):
         self.server = self.proxy(
             self.recorder, answers=ANSWERS, policy={**STRICT, **(policy or {})},
             proxy={"inspect": "yes", "inspection_timeout": inspection_timeout, "backend_connections": 40,
-                   "max_connections_per_client": 20},
+                   "max_connections_per_client": 40, "trusted_clients": "127.0.0.1"},
             inspector={"workers": 1}, virus={"database": self.signatures()}, **groups)
-        wait_until(lambda: self.send("127.0.0.2", "good.example").code == 250, 60)
+        wait_until(lambda: self.send("192.0.0.2", "good.example").code == 250, 60)
 
     def send(self, source, domain, octets=None):
-        with Client(self.server.port, source=source, timeout=100) as client:
+        with Client(self.server.port, timeout=100, told=source) as client:
             client.ehlo("client.example")
             return client.deliver(f"a@{domain}", ["b@example.org"], octets or text(domain))
 
@@ -57,7 +57,7 @@ class BusyInspectorTest(ProxyTestCase):
         def send_bombs():
             while len(replies) < 100 and not self.over.is_set():
                 try:
-                    replies.append(self.send("127.0.9.9", "good.example", bomb).code)
+                    replies.append(self.send("192.0.9.9", "good.example", bomb).code)
                 except OSError:
                     return  # the proxy has ended
 
@@ -70,9 +70,9 @@ class BusyInspectorTest(ProxyTestCase):
         self.addCleanup(self.over.set)
         wait_until(lambda: replies, 100, "the first bomb's reply")
         for number in range(20):
-            self.assertEqual(self.send(f"127.0.1.{number + 1}", "good.example").code, 250)
+            self.assertEqual(self.send(f"192.0.1.{number + 1}", "good.example").code, 250)
             if number % 4 == 0:
-                reply = self.send(f"127.0.2.{number + 1}", "forged.example")
+                reply = self.send(f"192.0.2.{number + 1}", "forged.example")
                 self.assertEqual(reply.code, 550, reply)
         self.assertFalse([code for code in replies if code not in (250, 451)])
         self.over.set()
@@ -83,7 +83,7 @@ class BusyInspectorTest(ProxyTestCase):
         recorded = len(self.recorder.messages())
         self.stop_workers("scan", "light")
         for domain in ("forged.example", "good.example"):
-            reply = self.send("127.0.0.3", domain)
+            reply = self.send("192.0.0.3", domain)
             self.assertEqual((reply.code, reply.text[:33]), (451, "4.3.0 Message could not be checked"[:33]))
         self.assertEqual(len(self.recorder.messages()), recorded)
         self.assertEqual(self.server.closing_lines("message")[-1]["check"], "inspection")
@@ -92,15 +92,15 @@ class BusyInspectorTest(ProxyTestCase):
         """SPF was found out before: that is enough to refuse."""
         self.start({"checks": "spf; dkim; dmarc"}, inspection_timeout="2s")
         self.stop_workers("scan")
-        self.assertEqual(self.send("127.0.0.3", "forged.example").code, 550)
-        self.assertEqual(self.send("127.0.0.3", "good.example").code, 250, "DMARC passes by SPF")
+        self.assertEqual(self.send("192.0.0.3", "forged.example").code, 550)
+        self.assertEqual(self.send("192.0.0.3", "good.example").code, 250, "DMARC passes by SPF")
 
     def test_a_policy_that_only_marks(self):
         """Where nothing would be done about a failure, there is no reason to wait."""
         self.start({"checks": "spf; dkim; dmarc", "spf_fail": "mark", "dmarc_reject": "mark",
                     "dmarc_quarantine": "mark", "from_invalid": "mark"}, inspection_timeout="1s")
         self.stop_workers("scan", "light")
-        self.assertEqual(self.send("127.0.0.3", "forged.example").code, 250)
+        self.assertEqual(self.send("192.0.0.3", "forged.example").code, 250)
         self.assertIn(b"spf=temperror", self.recorder.messages()[-1].octets)
 
 

@@ -7,7 +7,7 @@ import json
 import unittest
 
 from support.dkim_signer import Signer
-from support.proxy import ProxyTestCase
+from support.proxy import TOLD, ProxyTestCase
 from support.scan import ACCEPT, QUARANTINE, REJECT, ScanTestCase
 from support.smtp import Client, crlf
 
@@ -147,11 +147,11 @@ class AuthenticationTest(ScanTestCase):
 class ProxyHeloTest(ProxyTestCase):
     def test_refused(self):
         recorder = self.backend()
-        server = self.proxy(recorder, answers=ANSWERS + 'pass.example TXT "v=spf1 ip4:127.0.0.1 -all"\n',
-                            proxy={"inspect": "yes"}, virus={"database": self.signatures()},
+        server = self.proxy(recorder, answers=ANSWERS + 'pass.example TXT "v=spf1 ip4:192.0.2.7 -all"\n',
+                            proxy=TOLD, virus={"database": self.signatures()},
                             policy={"spf_helo": "reject"})
         for name, code in ((HELO, 550), ("other.example", 250)):
-            with Client(server.port) as client:
+            with Client(server.port, told="192.0.2.7") as client:
                 client.ehlo(name)
                 client.envelope("a@pass.example", "b@example.org")
                 reply = client.message(message("a@pass.example"))

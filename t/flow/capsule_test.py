@@ -11,11 +11,10 @@ import unittest
 from flow import verdict_test as doors
 from support.milter import MilterTestCase
 from support.process import wait_until
-from support.proxy import run_program, unprivileged_user
+from support.proxy import TOLD, run_program, unprivileged_user
 from support.smtp import Client
 
-CLIENT = "198.51.100.7"
-MILTER_ANSWERS = doors.ANSWERS.replace("127.0.0.1", CLIENT)
+CLIENT = doors.CLIENT
 NAME = re.compile(r"([0-9A-Za-z]{16})-\d{8}T\d{6}\.\d{6}Z\.capsule")
 
 
@@ -26,7 +25,7 @@ class CapsuleTest(MilterTestCase):
 
     def start_proxy(self, **groups):
         self.recorder = self.backend()
-        options = {"proxy": {"inspect": "yes", "threads": 2}, "virus": {"database": self.signatures()},
+        options = {"proxy": {**TOLD, "threads": 2}, "virus": {"database": self.signatures()},
                    "policy": dict(doors.POLICY), "capsule": {"directory": self.capsules}}
         for group, values in groups.items():
             options.setdefault(group, {}).update(values)
@@ -36,11 +35,11 @@ class CapsuleTest(MilterTestCase):
         options = {"policy": dict(doors.POLICY), "capsule": {"directory": self.capsules}}
         for group, values in groups.items():
             options.setdefault(group, {}).update(values)
-        return self.milter(answers=MILTER_ANSWERS, **options)
+        return self.milter(answers=doors.ANSWERS, **options)
 
     def send(self, server, octets, sender, recipient=doors.RECIPIENT):
         """The reply to a message that is sent through the proxy."""
-        with Client(server.port, timeout=60) as client:
+        with Client(server.port, timeout=60, told=CLIENT) as client:
             client.ehlo()
             client.envelope(sender, recipient)
             return client.message(octets)

@@ -11,7 +11,7 @@ import unittest
 from support import outcome
 from support.milter import MilterTestCase
 from support.ports import free_port
-from support.proxy import Proxy, ProxyTestCase, closing_line, unprivileged_user
+from support.proxy import TOLD, Proxy, ProxyTestCase, closing_line, unprivileged_user
 from support.process import wait_until
 from support.smtp import Client, crlf
 
@@ -184,7 +184,7 @@ class DebugTest(MilterTestCase):
 class DeadDnsTest(ProxyTestCase):
     def ask(self, domains):
         """Mail from each domain: SPF needs its record."""
-        with Client(self.server.port, timeout=60) as client:
+        with Client(self.server.port, timeout=60, told="192.0.2.7") as client:
             client.ehlo()
             for domain in domains:
                 self.assertEqual(client.deliver(f"a@{domain}", [RECIPIENT], MESSAGE).code, 250)
@@ -193,7 +193,7 @@ class DeadDnsTest(ProxyTestCase):
         port = free_port()
         self.server = self.proxy(self.backend(), dns={"answers": None, "servers": f"127.0.0.1@{port}",
                                                       "timeout": "300ms"},
-                                 proxy={"inspect": "yes", "threads": 2},
+                                 proxy={**TOLD, "threads": 2},
                                  virus={"database": self.signatures()})
         for number in range(4):
             self.ask(f"d{number}-{index}.example" for index in range(6))

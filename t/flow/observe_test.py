@@ -120,11 +120,12 @@ class ObserveTest(DoorTestCase):
         self.assertEqual(line["would"], "reject", line)
 
     def test_proxy(self):
-        recorder, server = self.start_proxy(mode="observe", refuse_nul="yes", refuse_long_lines="yes")
+        recorder, server = self.start_proxy(mode="observe", refuse_nul="yes", refuse_long_lines="yes",
+                                            trusted_clients="127.0.0.1")
         rows = [(name, {}, sender, RECIPIENT, octets, said) for name, sender, octets, said in VERDICTS]
         for count, (name, _, sender, recipient, octets, expected) in enumerate([*rows, *OWN], 1):
             with self.subTest(name):
-                self.assertEqual(self.say(server.port, sender, recipient, octets).code, 250)
+                self.assertEqual(self.say(server.port, sender, recipient, octets, "XCLIENT").code, 250)
                 lines = server.wait_for_closing_lines("message", count)
                 self.assert_would(lines[-1], expected)
                 self.assertEqual(len(recorder.messages()), count)

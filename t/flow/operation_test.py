@@ -10,7 +10,7 @@ import unittest
 from support.demo_messages import infected
 from support.ports import is_listening
 from support.process import wait_until
-from support.proxy import ProxyTestCase, closing_line, run_program, unprivileged_user
+from support.proxy import TOLD, ProxyTestCase, closing_line, run_program, unprivileged_user
 from support.smtp import Client, crlf
 
 MESSAGE = crlf("Subject: operation\n\nHello.\n")
@@ -311,10 +311,10 @@ class LogTest(OperationTestCase):
 
 class ObserveTest(OperationTestCase):
     def test_all_passes_and_the_log_tells_what_would_have_been(self):
-        self.start(proxy={"mode": "observe", "inspect": "yes"}, virus={"database": self.signatures()},
+        self.start(proxy={**TOLD, "mode": "observe"}, virus={"database": self.signatures()},
                    policy={"spf_fail": "reject"}, answers='silent.example TXT "v=spf1 -all"\n')
         self.assertIn("observing only", self.server.log())
-        with Client(self.server.port, timeout=60) as client:
+        with Client(self.server.port, timeout=60, told="192.0.2.7") as client:
             client.ehlo()
             self.assertEqual(client.deliver("x@silent.example", [RECIPIENT], MESSAGE).code, 250)
             self.assertEqual(client.deliver(SENDER, [RECIPIENT], infected()).code, 250)

@@ -8,7 +8,7 @@ import unittest
 from support.demo_messages import infected
 from support.postfix import Postfix, Unavailable, without_trace
 from support.process import wait_until
-from support.proxy import ProxyTestCase
+from support.proxy import TOLD, ProxyTestCase
 from support.smtp import Client, crlf
 
 SENDER, RECIPIENT, FOREIGN = "a@sender.example", "b@example.org", "x@elsewhere.example"
@@ -16,7 +16,7 @@ ANSWERS = """
 7.1.0.127.in-addr.arpa PTR seven.example
 seven.example A 127.0.1.7
 silent.example TXT "v=spf1 -all"
-sender.example TXT "v=spf1 ip4:127.0.0.0/8 -all"
+sender.example TXT "v=spf1 ip4:192.0.2.0/24 -all"
 """
 MESSAGES = {
     "plain": crlf("From: a@sender.example\nSubject: plain\n\nHello.\n"),
@@ -45,8 +45,8 @@ class PostfixTest(ProxyTestCase):
         wait_until(lambda: self.postfix.queue() == [], what="the end of earlier deliveries")
         self.before = len(self.postfix.messages())
 
-    def connect(self, name="client.example", source="127.0.0.9"):
-        client = Client(self.server.port, source=source, timeout=60)
+    def connect(self, name="client.example", source="127.0.0.9", told=None):
+        client = Client(self.server.port, source=source, timeout=60, told=told)
         self.addCleanup(client.close)
         client.ehlo(name)
         return client
@@ -132,12 +132,12 @@ class PostfixTest(ProxyTestCase):
             self.assertIn(f"from client{number}.example (unknown [127.0.2.{number}])".encode(), message)
 
     def start_inspecting(self):
-        self.start(proxy={"inspect": "yes"}, virus={"database": self.signatures()},
+        self.start(proxy={**TOLD, "trusted_clients": "127.0.0.9"}, virus={"database": self.signatures()},
                    policy={"spf_fail": "reject"})
 
     def test_inspected_message_arrives_with_its_results(self):
         self.start_inspecting()
-        client = self.connect()
+        client = self.connect(told="192.0.2.9")
         for count, octets in enumerate(MESSAGES.values(), 1):
             self.assertEqual(client.deliver(SENDER, [RECIPIENT], octets).code, 250)
             arrived = without_trace(self.arrived(count)[-1])
@@ -147,7 +147,7 @@ class PostfixTest(ProxyTestCase):
 
     def test_what_is_refused_never_reaches_postfix(self):
         self.start_inspecting()
-        client = self.connect()
+        client = self.connect(told="192.0.2.9")
         for sender, octets, enhanced in (("x@silent.example", MESSAGES["plain"], "5.7.23"),
                                          (SENDER, infected(), "5.7.1")):
             with self.subTest(sender):

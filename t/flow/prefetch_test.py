@@ -9,7 +9,7 @@ import unittest
 
 from support import dns
 from support.milter import MilterTestCase
-from support.proxy import ProxyTestCase
+from support.proxy import TOLD, ProxyTestCase
 from support.smtp import Client, crlf
 
 SENDER = "someone@mail.sender.example"
@@ -72,9 +72,9 @@ class Asked:
 class Proxy(Asked, ProxyTestCase):
     def test_nothing_is_first_asked_at_the_dot(self):
         with dns.Server(answer) as server:
-            proxy = self.proxy(self.backend(), proxy={"inspect": "yes"}, dns=servers(server),
+            proxy = self.proxy(self.backend(), proxy=TOLD, dns=servers(server),
                                virus={"database": self.signatures()})
-            with Client(proxy.port) as client:
+            with Client(proxy.port, told="192.0.2.7") as client:
                 client.ehlo()
                 client.envelope(SENDER, "b@example.org")
                 at_mail = asked(server)
@@ -83,7 +83,7 @@ class Proxy(Asked, ProxyTestCase):
                 at_header = asked(server)
                 client.send(BODY + b".\r\n")
                 self.assertEqual(client.reply().code, 250)
-                self.check("1.0.0.127", at_mail, at_header, asked(server))
+                self.check("7.2.0.192", at_mail, at_header, asked(server))
 
 
 class Milter(Asked, MilterTestCase):

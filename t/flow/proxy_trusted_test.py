@@ -66,8 +66,9 @@ class TrustedTest(ProxyTestCase):
         for command in (f"XCLIENT ADDR={PASSES}", f"XFORWARD ADDR={PASSES}"):
             reply = stranger.command(command)
             self.assertEqual((reply.code, reply.enhanced), (550, "5.7.0"))
-        self.assertEqual(stranger.deliver(SENDER, [RECIPIENT], received(PASSES) + MESSAGE).code, 550)
-        self.assertEqual(self.server.wait_for_closing_lines("message", 1)[-1]["client"], STRANGER)
+        self.assertEqual(stranger.deliver(SENDER, [RECIPIENT], received(FAILS) + MESSAGE).code, 250)
+        line = self.server.wait_for_closing_lines("message", 1)[-1]
+        self.assertEqual((line["client"], line["class"], line["spf"]), (STRANGER, "other", "not_checked"))
 
     def test_login_by_xclient(self):
         self.start(policy={})

@@ -7,7 +7,7 @@ import unittest
 from support.milter import administrator_lines
 from support.postfix import Postfix, Unavailable
 from support.process import source_folder, wait_until
-from support.proxy import ProxyTestCase
+from support.proxy import TOLD, ProxyTestCase
 from support.smtp import Client, crlf
 
 RECIPIENT = "b@example.org"
@@ -37,13 +37,13 @@ class QuarantineTest(ProxyTestCase):
         cls.addClassCleanup(cls.postfix.close)
 
     def deliver(self, sender, octets):
-        with Client(self.server.port, timeout=60) as client:
+        with Client(self.server.port, timeout=60, told="192.0.2.7") as client:
             client.ehlo()
             self.assertEqual(client.deliver(sender, [RECIPIENT], octets).code, 250)
             client.quit()
 
     def test_held_and_released(self):
-        self.server = self.proxy(self.postfix.port, answers=ANSWERS, proxy={"inspect": "yes"},
+        self.server = self.proxy(self.postfix.port, answers=ANSWERS, proxy=TOLD,
                                  virus={"database": self.signatures()}, policy={"spf_fail": "quarantine"})
         for octets in (MESSAGE, FORGED, FORWARDED):
             self.deliver("a@sender.example", octets)

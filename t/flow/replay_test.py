@@ -21,7 +21,7 @@ from support.process import program_path, shared_folder
 from support.proxy import ProxyTestCase, configuration_text, run_program, unprivileged_user
 from vectors.shared_json import zone
 
-CLIENT = "127.0.0.1"
+CLIENT = doors.CLIENT
 SOURCE = re.compile(r" \[(?:file|capsule|network or cache, \d+ ms)\]$", re.MULTILINE)
 VIRUS_STEP = re.compile(r"^    Step         virus: .*\n", re.MULTILINE)
 SUMMARY = re.compile(r"^\d+ messages, .*\Z", re.MULTILINE | re.DOTALL)

@@ -11,13 +11,13 @@ import unittest
 from support import outcome
 from support.demo_messages import DATA, altered, eicar, infected, signed
 from support.process import shared_folder
-from support.proxy import ProxyTestCase, run_program
+from support.proxy import TOLD, ProxyTestCase, run_program
 from support.smtp import Client, crlf
 from vectors.shared_json import zone
 
-RECIPIENT = "b@example.org"
+RECIPIENT, CLIENT = "b@example.org", "192.0.2.7"
 ANSWERS = """
-pass.example TXT "v=spf1 ip4:127.0.0.1 -all"
+pass.example TXT "v=spf1 ip4:192.0.2.7 -all"
 fail.example TXT "v=spf1 -all"
 softfail.example TXT "v=spf1 ~all"
 neutral.example TXT "v=spf1 ?all"
@@ -78,7 +78,7 @@ class VerdictTest(ProxyTestCase):
                 answers += "".join(f"{line}\n" for line in zone(json.loads(path.read_text())))
         self.recorder = self.backend()
         self.server = self.proxy(self.recorder, answers=answers, **{
-            "proxy": {"inspect": "yes", "threads": 1}, "virus": {"database": self.signatures()},
+            "proxy": {**TOLD, "threads": 1}, "virus": {"database": self.signatures()},
             "policy": POLICY, **options})
 
     def scan(self, messages, sender):
@@ -89,7 +89,7 @@ class VerdictTest(ProxyTestCase):
             path.write_bytes(octets)
             names[str(path)] = name
         result = run_program("postern-scan", "--config", self.server.path, "--json", "--no-mbox",
-                             "--client", "127.0.0.1", "--helo", "client.example",
+                             "--client", CLIENT, "--helo", "client.example",
                              "--sender", sender, "--recipient", RECIPIENT,
                              folder, seconds=200)
         self.assertIn(result.returncode, (0, 1, 2, 3), result.stderr)
@@ -129,7 +129,7 @@ class VerdictTest(ProxyTestCase):
     def compare(self, messages):
         """All messages, each with one of the senders; (counts of actions, those refused for a bare CR)."""
         actions, bare = {}, 0
-        client = Client(self.server.port, timeout=120)
+        client = Client(self.server.port, timeout=120, told=CLIENT)
         self.addCleanup(client.close)
         client.ehlo()
         for index, sender in enumerate(SENDERS):
@@ -169,7 +169,7 @@ class VerdictTest(ProxyTestCase):
 
     def test_viruses_are_refused_in_the_session(self):
         self.start()
-        with Client(self.server.port, timeout=60) as client:
+        with Client(self.server.port, timeout=60, told=CLIENT) as client:
             client.ehlo()
             for name, octets in own_messages().items():
                 with self.subTest(name):
@@ -186,7 +186,7 @@ class VerdictTest(ProxyTestCase):
 
     def test_findings_are_told_to_those_behind(self):
         self.start()
-        with Client(self.server.port, timeout=60) as client:
+        with Client(self.server.port, timeout=60, told=CLIENT) as client:
             client.ehlo()
             _, recorded = self.send(client, "a@pass.example", signed())
         text = unfolded(recorded.removesuffix(signed()))
@@ -196,7 +196,7 @@ class VerdictTest(ProxyTestCase):
 
     def test_forged_results_are_removed(self):
         self.start()
-        with Client(self.server.port, timeout=60) as client:
+        with Client(self.server.port, timeout=60, told=CLIENT) as client:
             client.ehlo()
             reply, recorded = self.send(client, "a@pass.example", crlf(FORGED))
         self.assertEqual(reply.code, 250)
@@ -207,16 +207,16 @@ class VerdictTest(ProxyTestCase):
 
     def test_nothing_is_inserted_where_that_is_wanted(self):
         self.start(policy={**POLICY, "authentication_results": "no"})
-        with Client(self.server.port, timeout=60) as client:
+        with Client(self.server.port, timeout=60, told=CLIENT) as client:
             client.ehlo()
             for octets in (crlf(FORGED), signed(), b"\r\nHello.\r\n"):
                 self.assertEqual(self.send(client, "a@pass.example", octets)[1], octets)
 
     def test_repaired_line_ends(self):
-        self.start(proxy={"inspect": "yes", "bare_newline": "repair"})
+        self.start(proxy={**TOLD, "bare_newline": "repair"})
         octets = b"Subject: bare\n\nHello\rthere\n.\n"
         repaired = b"Subject: bare\r\n\r\nHello\r\nthere\r\n.\r\n"
-        with Client(self.server.port, timeout=60) as client:
+        with Client(self.server.port, timeout=60, told=CLIENT) as client:
             client.ehlo()
             client.envelope("a@pass.example", RECIPIENT)
             client.command("DATA")

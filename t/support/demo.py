@@ -20,6 +20,7 @@ from support.smtp import Client, Closed
 
 WANTED_PORT = 2525
 UNPRIVILEGED_USER = "nobody"
+CLIENT = "192.0.2.7"  # a loopback address would tell nothing of a sender
 READY_SECONDS = 60
 SHOWN_LINES_MAX = 60
 
@@ -31,6 +32,7 @@ listen = 127.0.0.1:{port}
 hostname = postern.example.org
 backend = 127.0.0.1:{backend_port}
 client_address = xclient
+trusted_clients = 127.0.0.1
 recipient_domains = example.org
 user = {user}
 [dns]
@@ -144,7 +146,8 @@ class Demo:
         """One message in a session of its own; the reply that decided, and whether the back-end has it."""
         print(self.style.title(f"--- Message {number}: {message.title}"))
         before = len(self.backend.messages())
-        with Client(self.port, timeout=READY_SECONDS, watch=Conversation(self.style).watch) as client:
+        watch = Conversation(self.style).watch
+        with Client(self.port, timeout=READY_SECONDS, watch=watch, told=CLIENT) as client:
             client.ehlo()
             reply = client.deliver(message.sender, [RECIPIENT], message.octets)
             try:

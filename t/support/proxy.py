@@ -16,6 +16,8 @@ from support.demo_messages import eicar_signature
 from support.process import Program, program_path, wait_for_quiet, wait_until
 from support.recording_backend import RecordingBackend
 
+# [proxy] options of one that inspects, and is told of clients with XCLIENT (Client(told=ADDRESS)).
+TOLD = {"inspect": "yes", "trusted_clients": "127.0.0.1"}
 READY_SECONDS = 60
 MEMORY = pathlib.Path("/dev/shm")  # the back-end synchronises each message: costs nothing there
 PAIR = re.compile(r' ([a-z_]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"\\=]+))')

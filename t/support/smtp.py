@@ -68,11 +68,14 @@ class Client:
     """
     A connection. Waits have a deadline of timeout seconds, then TimeoutError. transcript is a list of
     ("C" or "S", octets); watch, where given, is called with the same two as they happen. pipe takes the place
-    of a connection.
+    of a connection. told is the address that it gives with XCLIENT, for a loopback address tells nothing of
+    a sender.
     """
 
-    def __init__(self, port, host="127.0.0.1", source=None, timeout=20.0, greet=True, watch=None, pipe=None):
+    def __init__(self, port, host="127.0.0.1", source=None, timeout=20.0, greet=True, watch=None, pipe=None,
+                 told=None):
         self.timeout = timeout
+        self.told = told
         self.transcript = []
         self.watch = watch
         self.capabilities = {}
@@ -168,6 +171,10 @@ class Client:
     def ehlo(self, name="client.example"):
         """EHLO; capabilities gets the keywords in capitals, each with its parameters."""
         reply = self.command(f"EHLO {name}")
+        if self.told and reply.code == 250:
+            told, self.told = self.command(f"XCLIENT ADDR={self.told} NAME=[UNAVAILABLE]"), None
+            assert told.code == 220, told.text
+            return self.ehlo(name)
         if reply.code == 250:
             words = [line.split() for line in reply.lines[1:] if line.split()]
             self.capabilities = {word[0].upper(): word[1:] for word in words}

@@ -40,19 +40,15 @@ static inline PosternCapsule *capsule_sample_of(const char *octets, gsize length
     g_autoptr(PosternConfiguration) configuration = postern_configuration_new();
     g_autoptr(PosternFindings) findings = capsule_sample_findings();
     g_autofree char *dump = postern_configuration_dump(configuration);
-    PosternVerdict verdict = {.action = POSTERN_ACTION_ACCEPT,
-                              .would = POSTERN_ACTION_REJECT,
-                              .check = "spf_fail",
-                              .would_reply = (char *)(guintptr) "550 5.7.23 no"};
+    g_autoptr(PosternMessage) message = capsule_sample_message(octets, length);
+    g_autoptr(PosternEnvelope) envelope = postern_envelope_new();
     policy->observe = TRUE;
     g_free(policy->name);
     policy->name = g_strdup("submission");
     capsule->name = g_strdup("folder/message.eml");
-    capsule->message = capsule_sample_message(octets, length);
-    capsule->envelope = postern_envelope_new();
-    capsule->envelope->sender = g_strdup("a\xff@example.com");
-    g_ptr_array_add(capsule->envelope->recipients, g_strdup("b@example.org"));
-    postern_address_parse(&capsule->envelope->client, "2001:db8::7");
+    envelope->sender = g_strdup("a\xff@example.com");
+    g_ptr_array_add(envelope->recipients, g_strdup("b@example.org"));
+    postern_address_parse(&envelope->client, "2001:db8::7");
     capsule->answers = postern_answers_new();
     capsule_sample_answer(capsule->answers, "example.com", "v=spf1 -all");
     capsule_sample_answer(capsule->answers, "none.example", NULL);
@@ -61,9 +57,15 @@ static inline PosternCapsule *capsule_sample_of(const char *octets, gsize length
     capsule->scan_octets = 12345;
     capsule->checks = POSTERN_CHECK_SPF | POSTERN_CHECK_DKIM | POSTERN_CHECK_VIRUS;
     capsule->failed = POSTERN_CHECK_DKIM;
-    capsule->problem = g_strdup("the inspector is gone");
     capsule->versions = postern_capsule_versions("/nonexistent");
-    postern_capsule_set_verdict(capsule, policy, dump, findings, &verdict);
+    g_autoptr(PosternMailCase) mail_case =
+        postern_case_new_of_policy(policy, POSTERN_CLIENT_TRUSTED_RELAY, envelope);
+    mail_case->problem = g_strdup("the inspector is gone");
+    mail_case->verdict = g_new0(PosternVerdict, 1);
+    mail_case->verdict->would = POSTERN_ACTION_REJECT;
+    mail_case->verdict->check = "spf_fail";
+    mail_case->verdict->would_reply = g_strdup("550 5.7.23 no");
+    postern_capsule_set_case(capsule, mail_case, message, findings, dump);
     return capsule;
 }
 

@@ -36,6 +36,7 @@ static void test_all_comes_back(void)
     g_assert_true(g_str_has_prefix(back->versions, "postern "));
     g_assert_cmpstr(back->configuration, ==, capsule->configuration);
     g_assert_cmpstr(back->policy, ==, "submission");
+    g_assert_cmpint(back->client_class, ==, POSTERN_CLIENT_TRUSTED_RELAY);
     g_assert_true(back->observe);
     g_assert_cmpint(back->action, ==, POSTERN_ACTION_ACCEPT);
     g_assert_cmpint(back->would, ==, POSTERN_ACTION_REJECT);

@@ -147,25 +147,6 @@ static void test_long_path(void)
     g_assert_cmpuint(strlen(path), ==, POSTERN_PATH_MAX_OCTETS);
 }
 
-static void test_stranger(void)
-{
-    static const struct {
-        const char *client;
-        const char *login;
-        gboolean stranger;
-    } cases[] = {{"192.0.2.1", NULL, TRUE},  {"2001:db8::1", NULL, TRUE}, {"192.0.2.1", "ada", FALSE},
-                 {"127.0.0.1", NULL, FALSE}, {"127.8.8.8", NULL, FALSE},  {"::1", NULL, FALSE},
-                 {NULL, NULL, FALSE}};
-    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-        PosternEnvelope *envelope = postern_envelope_new();
-        if (cases[i].client != NULL)
-            g_assert_true(postern_address_parse(&envelope->client, cases[i].client));
-        envelope->login = g_strdup(cases[i].login);
-        g_assert_cmpint(postern_milter_macros_is_stranger(envelope), ==, cases[i].stranger);
-        postern_envelope_free(envelope);
-    }
-}
-
 static void test_local(void)
 {
     static const struct {
@@ -216,7 +197,6 @@ int main(int argc, char **argv)
     g_test_add_func("/milter-macros/login", test_login);
     g_test_add_func("/milter-macros/path", test_path);
     g_test_add_func("/milter-macros/long-path", test_long_path);
-    g_test_add_func("/milter-macros/stranger", test_stranger);
     g_test_add_func("/milter-macros/local", test_local);
     g_test_add_func("/milter-macros/tls", test_tls);
     return g_test_run();

@@ -74,6 +74,11 @@ static void test_classes(void)
         {"10.9.9.9", NULL, POSTERN_CLIENT_OWN_NETWORK},
         {NULL, NULL, POSTERN_CLIENT_OTHER},
     };
+    static const struct {
+        const char *address;
+        gboolean is;
+    } trusted[] = {{"10.1.2.3", TRUE}, {"2001:db8::25", TRUE}, {"127.0.0.1", TRUE},
+                   {"::1", TRUE},      {"192.0.2.1", FALSE},   {"2001:db8::26", FALSE}};
     g_autoptr(PosternPolicies) policies =
         policies_of("[clients]\nown_networks=10.0.0.0/8\ntrusted_relays=2001:db8::25;10.9.9.9\n");
 
@@ -85,7 +90,12 @@ static void test_classes(void)
         envelope->login = g_strdup(cases[i].login);
         g_assert_cmpint(postern_policies_client_class(policies, envelope), ==, cases[i].class);
     }
-    g_assert_cmpuint(postern_policies_trusted_networks(policies)->len, ==, 3);
+    for (gsize i = 0; i < G_N_ELEMENTS(trusted); i++) {
+        PosternAddress address;
+
+        g_assert_true(postern_address_parse(&address, trusted[i].address));
+        g_assert_cmpint(postern_policies_trust(&address, policies), ==, trusted[i].is);
+    }
     g_assert_cmpstr(postern_client_class_name(POSTERN_CLIENT_TRUSTED_RELAY), ==, "trusted_relay");
     g_assert_cmpstr(postern_client_class_name((PosternClientClass)4), ==, "unknown");
 }

@@ -104,11 +104,13 @@ static const struct {
     {"421 4.3.2 %s", BOUND}, /* let go: too many clients, a stop */
     {"421 4.4.2 The message comes too slowly", BOUND},
     {"421 4.4.2 Timeout while waiting for %s", BOUND},
+    {"421 4.7.0 %s Too many connections, try again later\\r\\n", BOUND},
     {"421 4.7.0 Too many commands that were refused", BOUND},
     {"421 4.7.0 Too many commands without a message", BOUND},
     {"421 4.7.0 Too many errors", BOUND},
     {"451 4.3.0 The mail server behind us cannot be used now, try again later", ABSENT},
     {"451 4.3.0 The message could not be kept in memory, try again later", ABSENT},
+    {"451 4.3.2 No answer in time, try again later", BOUND},
     {"451 4.3.5 The proxy is set up to discard, which it cannot", PASSES},
     {"451 4.4.2 The mail server behind us was lost before it answered, try again later", ABSENT},
     {"452 4.3.1 No room for a message now, try again later", BOUND},
@@ -148,8 +150,10 @@ static const struct {
 
 static void find_replies(const char *path, GHashTable *found)
 {
-    g_autoptr(GRegex) form =
-        g_regex_new("\\b([45]\\d\\d), \"([45]\\.\\d+\\.\\d+)\",\\s*\"([^\"]*)\"", 0, 0, NULL);
+    /* CODE, "X.Y.Z", "text" or "CODE X.Y.Z text" */
+    g_autoptr(GRegex) form = g_regex_new("(?|\\b([45]\\d\\d), \"([45]\\.\\d+\\.\\d+)\",\\s*\"([^\"]*)\""
+                                         "|\"([45]\\d\\d) ([45]\\.\\d+\\.\\d+) ([^\"]*)\")",
+                                         0, 0, NULL);
     g_autoptr(GMatchInfo) match = NULL;
     g_autofree char *text = NULL;
     g_assert_true(g_file_get_contents(path, &text, NULL, NULL));

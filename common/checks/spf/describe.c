@@ -195,7 +195,8 @@ static void add_lines(const PosternFindings *findings, const PosternVerdict *ver
                       gpointer out)
 {
     if (findings->spf.result == POSTERN_SPF_NOT_CHECKED)
-        add(out, "SPF", "not checked: the client is not known (--client, or a Received field)");
+        add(out, "SPF",
+            "not checked: the client is not known, or this machine (--client, or a Received field)");
     else
         add_line(&findings->spf, add, out);
 }

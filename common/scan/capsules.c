@@ -1,4 +1,4 @@
-#include "scan/record.h"
+#include "scan/capsules.h"
 
 #include <string.h>
 
@@ -15,27 +15,25 @@ static char *path_for(const char *directory, const char *name, guint number)
     return g_build_filename(directory, file, NULL);
 }
 
-gboolean postern_record_save(const PosternRecord *record, const PosternScanResult *result, guint number,
-                             PosternInspection *inspection, PosternMessage *message,
-                             const PosternEnvelope *envelope, const PosternPolicy *policy, GError **error)
+gboolean postern_scan_capsules_save(const PosternScanCapsules *capsules, const PosternScanResult *result,
+                                    guint number, PosternInspection *inspection, PosternMessage *message,
+                                    GError **error)
 {
     g_autoptr(PosternCapsule) capsule = postern_capsule_new();
-    gboolean many = g_file_test(record->path, G_FILE_TEST_IS_DIR);
+    gboolean many = g_file_test(capsules->path, G_FILE_TEST_IS_DIR);
     if (number > 0 && !many) {
         g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_USAGE,
                     "--capsule: %s can hold one message, and there are several messages: name an existing "
                     "directory",
-                    record->path);
+                    capsules->path);
         return FALSE;
     }
-    g_autofree char *path = many ? path_for(record->path, result->path, number + 1) : g_strdup(record->path);
+    g_autofree char *path =
+        many ? path_for(capsules->path, result->path, number + 1) : g_strdup(capsules->path);
     capsule->name = g_strdup(result->path);
-    capsule->message = postern_message_ref(message);
-    capsule->envelope = postern_envelope_copy(envelope);
     capsule->client = g_strdup(result->client);
-    capsule->problem = g_strdup(result->problem);
-    capsule->versions = g_strdup(record->versions);
+    capsule->versions = g_strdup(capsules->versions);
     postern_capsule_set_inspection(capsule, inspection);
-    postern_capsule_set_verdict(capsule, policy, record->configuration, result->findings, result->verdict);
+    postern_capsule_set_case(capsule, result->mail_case, message, result->findings, capsules->configuration);
     return postern_capsule_save(capsule, path, error);
 }

@@ -1,0 +1,177 @@
+#include "verdict/record.h"
+
+#include <string.h>
+
+#include "base/limits.h"
+
+static const char *const delivery_names[] = {
+    [POSTERN_DELIVERY_NONE] = "none",       [POSTERN_DELIVERY_ACCEPTED] = "accepted",
+    [POSTERN_DELIVERY_REFUSED] = "refused", [POSTERN_DELIVERY_FAILED] = "failed",
+    [POSTERN_DELIVERY_UNKNOWN] = "unknown",
+};
+
+typedef struct {
+    PosternRecordField field;
+    gpointer user_data;
+} Teller;
+
+static void tell(const Teller *teller, const char *key, const char *text)
+{
+    if (text != NULL)
+        teller->field(key, text, 0, teller->user_data);
+}
+
+static void tell_number(const Teller *teller, const char *key, gint64 number)
+{
+    if (number >= 0)
+        teller->field(key, NULL, number, teller->user_data);
+}
+
+static void tell_address(const Teller *teller, const char *key, const PosternAddress *address)
+{
+    g_autofree char *text = address != NULL ? postern_address_to_string(address) : NULL;
+    tell(teller, key, text);
+}
+
+static void tell_path(const Teller *teller, const char *key, const char *path)
+{
+    g_autofree char *text = path != NULL ? g_strdup_printf("<%s>", path) : NULL;
+    tell(teller, key, text);
+}
+
+static void tell_client(const Teller *teller, const PosternRecordClient *who)
+{
+    const PosternEnvelope *shown = who->names_origin && who->relay != NULL ? who->relay : who->envelope;
+    tell(teller, "session", who->session);
+    tell(teller, "message", who->message);
+    tell_address(teller, "client", &shown->client);
+    if (shown != who->envelope)
+        tell_address(teller, "origin", &who->envelope->client);
+    else if (who->relay != NULL)
+        tell_address(teller, "relay", &who->relay->client);
+    tell_address(teller, "peer", who->peer);
+    tell(teller, "name", shown->client_name);
+    tell(teller, "helo", shown->helo);
+    tell(teller, "tls", who->tls);
+    tell(teller, "login", shown->login);
+}
+
+static void tell_recipients(const Teller *teller, const PosternRecord *record)
+{
+    if (record->to != NULL) {
+        g_autoptr(GString) text = g_string_new(NULL);
+        for (guint i = 0; i < record->to->len && text->len < POSTERN_LOG_VALUE_MAX_OCTETS; i++)
+            g_string_append_printf(text, "%s<%s>", i > 0 ? "," : "",
+                                   (const char *)g_ptr_array_index(record->to, i));
+        tell(teller, "to", text->str);
+    }
+    tell_number(teller, "recipients", record->recipients);
+    tell_number(teller, "recipients_accepted", record->recipients_accepted);
+}
+
+/* What the header and the octets say. */
+static void tell_message(const Teller *teller, const PosternRecord *record)
+{
+    tell(teller, "message_id", record->message_id);
+    tell(teller, "header_from", record->header_from);
+    tell_number(teller, "size", record->size);
+    if (record->long_lines > 0)
+        tell_number(teller, "long_lines", (gint64)record->long_lines);
+    if (record->nul)
+        tell(teller, "nul", "yes");
+    for (char *const *word = record->findings; word != NULL && *word != NULL; word += 2)
+        tell(teller, word[0], word[1]);
+    tell(teller, "problem", record->problem);
+}
+
+static void tell_action(const Teller *teller, const PosternRecord *record)
+{
+    if (record->decided) {
+        tell(teller, "action", postern_action_name(record->action));
+        tell(teller, "check", record->check);
+    }
+    if (record->would != record->action) {
+        tell(teller, "would", postern_action_name(record->would));
+        tell(teller, "would_reply", record->would_reply);
+    }
+}
+
+void postern_record_tell(const PosternRecord *record, PosternRecordField field, gpointer user_data)
+{
+    const Teller teller = {field, user_data};
+    tell_client(&teller, &record->who);
+    if (record->judged) {
+        tell(&teller, "class", postern_client_class_name(record->client_class));
+        if (record->policy != NULL && record->policy[0] != '\0')
+            tell(&teller, "policy", record->policy);
+    }
+    tell(&teller, "queue", record->queue);
+    tell_path(&teller, "from", record->sender);
+    tell_recipients(&teller, record);
+    tell_message(&teller, record);
+    tell_action(&teller, record);
+    if (record->dsn_dropped)
+        tell(&teller, "dsn", "dropped");
+    if (record->delivery != POSTERN_DELIVERY_NOT_OURS)
+        tell(&teller, "delivery", delivery_names[record->delivery]);
+    tell(&teller, "failure", record->failure);
+    tell(&teller, "reply", record->reply);
+    tell_number(&teller, "milliseconds", record->milliseconds);
+}
+
+static void add_field(const char *key, const char *text, gint64 number, gpointer user_data)
+{
+    if (text != NULL)
+        postern_log_line_add(user_data, key, text);
+    else
+        postern_log_line_add_number(user_data, key, number);
+}
+
+PosternLogLine *postern_record_line(const PosternRecord *record)
+{
+    PosternLogLine *line = postern_log_line_new("message");
+    postern_record_tell(record, add_field, line);
+    return line;
+}
+
+PosternLogLine *postern_recipient_line(const PosternRecordClient *who, const char *sender, const char *to,
+                                       const char *refused_by, const char *reply)
+{
+    PosternLogLine *line = postern_log_line_new("recipient");
+    const Teller teller = {add_field, line};
+    tell_client(&teller, who);
+    tell_path(&teller, "from", sender);
+    tell(&teller, "to", to);
+    tell(&teller, "refused_by", refused_by);
+    tell(&teller, "reply", reply);
+    return line;
+}
+
+PosternLogLine *postern_session_record_line(const PosternSessionRecord *record)
+{
+    PosternLogLine *line = postern_log_line_new("session");
+    const Teller teller = {add_field, line};
+    tell_client(&teller, &record->who);
+    tell(&teller, "ended", record->ended);
+    if (record->would_reply != NULL)
+        tell(&teller, "would", postern_action_name(postern_action_of_reply(record->would_reply)));
+    tell(&teller, "would_reply", record->would_reply);
+    tell(&teller, "server", record->server);
+    tell(&teller, "daemon", record->daemon);
+    tell_number(&teller, "messages", record->messages);
+    tell_number(&teller, "messages_accepted", record->messages_accepted);
+    tell_number(&teller, "messages_refused", record->messages_refused);
+    tell_number(&teller, "commands", record->commands);
+    tell_number(&teller, "errors", record->errors);
+    tell_number(&teller, "early_greeting", record->early_greeting);
+    tell_number(&teller, "early_data", record->early_data);
+    tell_number(&teller, "octets", record->octets);
+    tell_number(&teller, "milliseconds", record->milliseconds);
+    if (record->messages == 0) {
+        g_autofree char *client = postern_address_to_string(&record->who.envelope->client);
+        g_autofree char *key = g_strdup_printf("session client=%s ended=%s", client,
+                                               record->ended != NULL ? record->ended : "without mail");
+        postern_log_line_repeats(line, key);
+    }
+    return line;
+}

@@ -1,0 +1,91 @@
+/*
+ * The record of a message, and that of a session: filled once, at its end, from which the closing line of the
+ * log, what postern-scan tells, and the counters are made. Nothing in it is owned.
+ */
+#pragma once
+
+#include "base/log.h"
+#include "verdict/policies.h"
+
+/* What became of a message at the back-end. */
+typedef enum {
+    POSTERN_DELIVERY_NONE,     /* it never went there */
+    POSTERN_DELIVERY_ACCEPTED, /* the back-end said 2xx */
+    POSTERN_DELIVERY_REFUSED,  /* the back-end said 4xx or 5xx */
+    POSTERN_DELIVERY_FAILED,   /* the back-end was lost before the dot was out */
+    POSTERN_DELIVERY_UNKNOWN,  /* lost after the dot: RFC 1047 */
+    POSTERN_DELIVERY_NOT_OURS, /* who has asked for the verdict delivers */
+} PosternDelivery;
+
+/* Who: the beginning of each line. */
+typedef struct {
+    const char *session;
+    const char *message;             /* id of it, or NULL */
+    const PosternEnvelope *envelope; /* of the client whose mail it is */
+    const PosternEnvelope *relay;    /* of the trusted relay that it came through, or NULL */
+    const PosternAddress *peer;      /* who has connected, if that is somebody else, or NULL */
+    const char *tls;                 /* or NULL */
+    /* As the mail server's own log has it: client is the relay, and origin whom it names. */
+    gboolean names_origin;
+} PosternRecordClient;
+
+typedef struct {
+    PosternRecordClient who;
+    gboolean judged; /* class and policy are known */
+    PosternClientClass client_class;
+    const char *policy;         /* "": [policy] */
+    const char *queue;          /* what a mail server calls the message, or NULL */
+    const char *sender;         /* or NULL */
+    const GPtrArray *to;        /* of char *: those of the message */
+    gint64 recipients;          /* that were asked for; -1: none yet */
+    gint64 recipients_accepted; /* -1: all */
+    const char *message_id;
+    const char *header_from;
+    gint64 size; /* octets that have come; -1: none */
+    guint64 long_lines;
+    gboolean nul;
+    char *const *findings; /* verdict/check.h */
+    const char *problem;
+    gboolean decided; /* action is ours to tell */
+    PosternAction action;
+    const char *check;
+    PosternAction would;
+    const char *would_reply;
+    gboolean dsn_dropped; /* the back-end did not get parameters of RFC 3461 */
+    PosternDelivery delivery;
+    const char *failure; /* why it did not come to a mail server, or NULL */
+    const char *reply;   /* what the client was told, or NULL */
+    gint64 milliseconds; /* since MAIL; -1: not known */
+} PosternRecord;
+
+/* Numbers that are -1 are none of that daemon's. */
+typedef struct {
+    PosternRecordClient who;
+    const char *ended; /* why, or NULL */
+    const char *would_reply;
+    const char *server; /* what the mail server calls itself and where it listens, or NULL */
+    const char *daemon;
+    gint64 messages;
+    gint64 messages_accepted;
+    gint64 messages_refused;
+    gint64 commands;
+    gint64 errors;
+    gint64 early_greeting; /* times that the client spoke before it */
+    gint64 early_data;     /* and before the 354 of DATA */
+    gint64 octets;
+    gint64 milliseconds;
+} PosternSessionRecord;
+
+/* A field: text, or if that is NULL number. Both only for the call. */
+typedef void (*PosternRecordField)(const char *key, const char *text, gint64 number, gpointer user_data);
+
+/* Tells the fields of a message's record, one by one; what it has not is left out. */
+void postern_record_tell(const PosternRecord *record, PosternRecordField field, gpointer user_data);
+
+/* The closing lines: `message …`, and `session …`, which counts as a repetition if there was no message. */
+PosternLogLine *postern_record_line(const PosternRecord *record);
+PosternLogLine *postern_session_record_line(const PosternSessionRecord *record);
+
+/* `recipient …`: to, as it is to be shown, was refused by "proxy", "backend" or "milter". */
+PosternLogLine *postern_recipient_line(const PosternRecordClient *who, const char *sender, const char *to,
+                                       const char *refused_by, const char *reply);

@@ -22,7 +22,7 @@ typedef struct {
     struct event_base *loop;
     PosternProxySettings *settings;
     PosternClientTable *clients;
-    PosternBackendStatus *problem;
+    PosternServerGroup *servers;
     GPtrArray *threads;   /* of PosternProxyLoop * */
     GPtrArray *listeners; /* [thread], until it has them */
     GPtrArray *submission_listeners;
@@ -73,13 +73,12 @@ static gboolean start_threads(Server *server, GError **error)
         PosternProxyLoopOptions options = {
             .settings = server->settings,
             .clients = server->clients,
-            .problem = server->problem,
+            .servers = server->servers,
             .health = server->daemon.health,
             .inspector_path = server->daemon.inspector_path,
             .answers = server->daemon.answers,
             .listeners = g_ptr_array_index(server->listeners, i),
             .submission_listeners = g_ptr_array_index(server->submission_listeners, i),
-            .index = i,
         };
         PosternProxyLoop *thread = postern_proxy_loop_new(&options, error);
         if (thread == NULL)
@@ -101,7 +100,7 @@ static PosternProxySettings *load(const Server *server, GError **error)
         return NULL;
     gboolean wants_inspector = configuration->proxy.inspect && server->daemon.inspector_path == NULL;
     g_autoptr(PosternProxySettings) settings =
-        postern_proxy_settings_new(configuration, server->settings->budget, error);
+        postern_proxy_settings_new(configuration, server->settings, error);
     if (settings != NULL && wants_inspector) {
         g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
                     "a new [proxy] inspect needs a restart: there is no inspector to ask");
@@ -120,7 +119,6 @@ static void on_reload(evutil_socket_t number, short what, void *data)
         return;
     gboolean ends_sessions = !postern_proxy_settings_same_relaying(server->settings, settings);
     postern_proxy_settings_keep(settings, server->daemon.capsules);
-    settings->threads = server->settings->threads;
     for (guint i = 0; i < server->threads->len; i++)
         postern_proxy_loop_reload(g_ptr_array_index(server->threads, i), settings);
     postern_proxy_settings_unref(server->settings);
@@ -224,7 +222,7 @@ static void server_clear(Server *server)
     g_clear_pointer(&server->listeners, g_ptr_array_unref);
     g_clear_pointer(&server->submission_listeners, g_ptr_array_unref);
     g_clear_pointer(&server->clients, postern_client_table_free);
-    g_clear_pointer(&server->problem, postern_backend_status_free);
+    g_clear_pointer(&server->servers, postern_server_group_unref);
     g_clear_pointer(&server->settings, postern_proxy_settings_unref);
     postern_daemon_clear(&server->daemon);
     g_clear_pointer(&server->loop, event_base_free);
@@ -244,9 +242,7 @@ static void announce(Server *server)
 
 gboolean postern_server_run(PosternConfiguration *configuration, const char *path, GError **error)
 {
-    Server server = {.threads = g_ptr_array_new(),
-                     .clients = postern_client_table_new(),
-                     .problem = postern_backend_status_new()};
+    Server server = {.threads = g_ptr_array_new(), .clients = postern_client_table_new()};
     evthread_use_pthreads();
     postern_daemon_init(&server.daemon, "postern-proxy", path, POSTERN_RELOAD_RESTARTS_PROXY);
     server.settings = postern_proxy_settings_new(configuration, NULL, error);
@@ -254,6 +250,7 @@ gboolean postern_server_run(PosternConfiguration *configuration, const char *pat
         server_clear(&server);
         return FALSE;
     }
+    server.servers = postern_server_group_new(server.settings->servers);
     server.loop = event_base_new();
     postern_log_start();
     postern_capsule_store_start(server.daemon.capsules);

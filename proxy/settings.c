@@ -78,24 +78,26 @@ static guint thread_count(const PosternConfiguration *configuration)
     if (threads == 0)
         threads = g_get_num_processors();
     threads = MIN(threads, POSTERN_THREADS_MAX);
-    /* Each thread has its share of the back-end's limit, and a share of nothing serves nobody. */
+    /* A connection serves its own thread only: with fewer of them, they would move from thread to thread. */
     return MAX(1, MIN(threads, configuration->proxy.backend_connections));
 }
 
-PosternProxySettings *postern_proxy_settings_new(PosternConfiguration *configuration, PosternBudget *budget,
-                                                 GError **error)
+PosternProxySettings *postern_proxy_settings_new(PosternConfiguration *configuration,
+                                                 const PosternProxySettings *running, GError **error)
 {
     g_autoptr(PosternProxySettings) settings = g_new0(PosternProxySettings, 1);
     settings->references = 1;
     settings->configuration = configuration;
-    settings->budget =
-        budget != NULL ? postern_budget_ref(budget) : postern_budget_new(configuration->proxy.message_memory);
+    settings->budget = running != NULL ? postern_budget_ref(running->budget)
+                                       : postern_budget_new(configuration->proxy.message_memory);
     settings->recipient_domains = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (char **domain = configuration->proxy.recipient_domains; *domain != NULL; domain++)
         add_domain(settings->recipient_domains, *domain);
     settings->trusted_clients = g_array_new(FALSE, FALSE, sizeof(PosternNetwork));
     postern_networks_add(settings->trusted_clients, configuration->proxy.trusted_clients);
-    settings->threads = thread_count(configuration);
+    settings->threads = running != NULL ? running->threads : thread_count(configuration);
+    settings->generation =
+        running != NULL ? running->generation + !postern_proxy_settings_same_backend(running, settings) : 0;
     if (!check_actions(configuration, error))
         return NULL;
     settings->servers = parse_servers(configuration, error);

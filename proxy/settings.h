@@ -20,17 +20,18 @@ typedef struct {
     GHashTable *recipient_domains; /* a set of lower-case domains; empty: not limited here */
     GArray *trusted_clients;       /* of PosternNetwork: who may say XCLIENT and XFORWARD */
     GPtrArray *servers;            /* of PosternServerSettings *: the default group, at least one */
+    guint generation; /* grows with each reload after which what was found out of servers holds no more */
     guint threads;
     PosternCapsuleStore *capsules; /* of the program, which outlives the settings; NULL: none are kept */
     char *dump;                    /* of configuration, for capsules, or NULL */
 } PosternProxySettings;
 
 /*
- * Takes over configuration in any case. budget: that of the running proxy (a reference is taken), or NULL for
- * a new one of message_memory octets. NULL and error where a value cannot be used.
+ * Takes over configuration in any case. running: what a reload goes on from, with its budget and threads, or
+ * NULL. NULL and error where a value cannot be used.
  */
-PosternProxySettings *postern_proxy_settings_new(PosternConfiguration *configuration, PosternBudget *budget,
-                                                 GError **error);
+PosternProxySettings *postern_proxy_settings_new(PosternConfiguration *configuration,
+                                                 const PosternProxySettings *running, GError **error);
 /* TRUE where address is one of trusted_clients. */
 gboolean postern_proxy_settings_trusts(const PosternProxySettings *settings, const PosternAddress *address);
 /* Octets that the messages of one client may take of the budget. */

@@ -23,11 +23,13 @@ typedef enum {
 struct PosternBackendConnection {
     PosternProxyThread *thread;
     guint64 number;
+    PosternServer *server;
     PosternProxySettings *settings;
     PosternBackend *backend;
     PosternStream *stream; /* NULL: no descriptor could be had */
     ConnectionState state;
-    guint64 user;                 /* ASSIGNED: the client, or POSTERN_POOL_PROBE */
+    gboolean probes;              /* ASSIGNED: to the relay probe */
+    guint64 user;                 /* ASSIGNED: to a client */
     gint64 ended_at;              /* ENDING: since when */
     gsize discarded;              /* octets that came since */
     PosternMessageReader *reader; /* while a message is sent */
@@ -63,6 +65,11 @@ guint64 postern_backend_connection_number(const PosternBackendConnection *connec
     return connection->number;
 }
 
+PosternServer *postern_backend_connection_server(const PosternBackendConnection *connection)
+{
+    return connection->server;
+}
+
 const PosternProxySettings *postern_backend_connection_settings(const PosternBackendConnection *connection)
 {
     return connection->settings;
@@ -75,7 +82,7 @@ gboolean postern_backend_connection_is_current(const PosternBackendConnection *c
 
 gboolean postern_backend_connection_is_in_use(const PosternBackendConnection *connection)
 {
-    return connection->state == CONNECTION_ASSIGNED && connection->user != POSTERN_POOL_PROBE;
+    return connection->state == CONNECTION_ASSIGNED && !connection->probes;
 }
 
 void postern_backend_connection_free(PosternBackendConnection *connection)
@@ -84,6 +91,7 @@ void postern_backend_connection_free(PosternBackendConnection *connection)
     postern_stream_free(connection->stream);
     postern_backend_free(connection->backend);
     postern_proxy_settings_unref(connection->settings);
+    postern_server_unref(connection->server);
     g_free(connection);
 }
 
@@ -127,15 +135,15 @@ static void on_stream(PosternStream *stream, PosternStreamEvent event, gpointer 
     postern_thread_run(thread);
 }
 
-void postern_backend_connection_open(PosternProxyThread *thread, guint64 number)
+void postern_backend_connection_open(PosternProxyThread *thread, guint64 number, PosternServer *server)
 {
     const PosternConfiguration *configuration = thread->settings->configuration;
-    const PosternServerSettings *server = g_ptr_array_index(thread->settings->servers, 0);
     g_autoptr(GError) error = NULL;
     gint64 now = postern_thread_now(thread);
     PosternBackendConnection *connection = g_new0(PosternBackendConnection, 1);
     connection->thread = thread;
     connection->number = number;
+    connection->server = postern_server_ref(server);
     connection->settings = postern_proxy_settings_ref(thread->settings);
     PosternBackendOptions options = {
         .number = number,
@@ -146,7 +154,8 @@ void postern_backend_connection_open(PosternProxyThread *thread, guint64 number)
         .data_end_timeout_ms = configuration->proxy.backend_data_end_timeout_ms,
     };
     connection->backend = postern_backend_new(&options, now);
-    PosternTransport *transport = thread->world->functions->connect(thread->world, &server->address, &error);
+    PosternTransport *transport =
+        thread->world->functions->connect(thread->world, postern_server_address(server), &error);
     g_hash_table_insert(thread->backends, &connection->number, connection);
     if (transport != NULL)
         connection->stream = postern_stream_new(thread->world, transport, TRUE, on_stream, connection);
@@ -158,7 +167,14 @@ void postern_backend_connection_open(PosternProxyThread *thread, guint64 number)
 void postern_backend_connection_set_user(PosternBackendConnection *connection, guint64 client)
 {
     set_state(connection, CONNECTION_ASSIGNED);
+    connection->probes = FALSE;
     connection->user = client;
+}
+
+void postern_backend_connection_set_probe(PosternBackendConnection *connection)
+{
+    set_state(connection, CONNECTION_ASSIGNED);
+    connection->probes = TRUE;
 }
 
 void postern_backend_connection_return(PosternBackendConnection *connection)
@@ -255,7 +271,7 @@ static void hand_over_event(PosternBackendConnection *connection, const PosternB
     PosternProxyThread *thread = connection->thread;
     if (connection->state != CONNECTION_ASSIGNED)
         return;
-    if (connection->user == POSTERN_POOL_PROBE) {
+    if (connection->probes) {
         postern_relay_probe_event(thread, connection, event);
         return;
     }
@@ -297,10 +313,9 @@ static void handle_ready(PosternBackendConnection *connection, gint64 now)
         return;
     }
     set_state(connection, CONNECTION_POOLED);
-    postern_thread_set_capabilities(thread, postern_backend_ehlo(connection->backend));
-    if (postern_pool_health(thread->pool) == POSTERN_SERVER_UP)
-        postern_thread_note_problem(thread, NULL);
-    postern_pool_opened(thread->pool, connection->number, now);
+    if (postern_pool_is_up(thread->pool, connection->server))
+        postern_thread_note_problem(thread, connection->server, NULL);
+    postern_pool_opened(thread->pool, connection->number, postern_backend_ehlo(connection->backend), now);
 }
 
 /* What is wrong with the back-end, not with this connection alone; of one that is no longer the back-end,
@@ -312,15 +327,13 @@ static void judge_failure(PosternBackendConnection *connection, const PosternBac
     if (!postern_backend_connection_is_current(connection))
         return;
     if (opening || event->fault == POSTERN_BACKEND_FAULT_SETUP)
-        postern_thread_note_problem(thread, event->text);
+        postern_thread_note_problem(thread, connection->server, event->text);
     if (event->fault == POSTERN_BACKEND_FAULT_DEMAND) {
-        postern_thread_warn_of_backend(thread, event->text);
-        postern_relay_probe_hurry(thread); /* whether it demands that of everybody */
+        postern_server_warn(connection->server, event->text);
+        postern_relay_probe_hurry(thread, connection->server); /* whether it demands that of everybody */
     }
-    if (event->fault == POSTERN_BACKEND_FAULT_SETUP) {
-        postern_pool_set_health(thread->pool, POSTERN_SERVER_DOWN, event->text, now);
-        postern_relay_probe_schedule(thread, POSTERN_BACKEND_RETRY_MS);
-    }
+    if (event->fault == POSTERN_BACKEND_FAULT_SETUP)
+        postern_pool_mark_down(thread->pool, connection->server, event->text, POSTERN_BACKEND_RETRY_MS, now);
 }
 
 static void handle_event(PosternBackendConnection *connection, const PosternBackendEvent *event, gint64 now)
@@ -330,7 +343,7 @@ static void handle_event(PosternBackendConnection *connection, const PosternBack
     /* A back-end that was started anew has left all its connections dead: the client's one more try is to
      * meet a new one. */
     if (event->kind == POSTERN_BACKEND_FAILED && postern_backend_is_before_data(event->during))
-        postern_pool_end_idle(thread->pool, now);
+        postern_pool_end_idle(thread->pool, connection->server, now);
     hand_over_event(connection, event);
     switch (event->kind) {
     case POSTERN_BACKEND_READY:

@@ -216,11 +216,9 @@ static void act(PosternClientConnection *client, PosternSessionAction *action, g
     PosternWorld *world = client->thread->world;
     switch (action->kind) {
     case POSTERN_SESSION_BORROW:
-        if (postern_session_is_slow(client->session))
-            postern_pool_request_later(pool, client->number, postern_session_client_number(client->session),
-                                       now);
-        else
-            postern_pool_request(pool, client->number, postern_session_client_number(client->session), now);
+        postern_pool_request(
+            pool, client->number, postern_session_client_number(client->session),
+            postern_session_is_slow(client->session) ? POSTERN_FAIR_TURN_LATER : POSTERN_FAIR_TURN_LAST, now);
         break;
     case POSTERN_SESSION_BORROW_CANCEL:
         postern_pool_cancel(pool, client->number, now);

@@ -17,33 +17,24 @@ void postern_thread_mark_backend(PosternProxyThread *thread, guint64 number)
     mark(&thread->marked_backends, number);
 }
 
-static gboolean is_same_ehlo(const PosternEhlo *a, const PosternEhlo *b)
+/* What the servers announce is for new sessions and those that are there. */
+static void take_announced(PosternProxyThread *thread)
 {
-    return a->capabilities == b->capabilities && a->size == b->size &&
-           a->xclient_attributes == b->xclient_attributes && a->xforward_attributes == b->xforward_attributes;
-}
-
-/* Each new connection says it again; sessions are many, and what is new is rare. */
-void postern_thread_set_capabilities(PosternProxyThread *thread, const PosternEhlo *ehlo)
-{
-    if (thread->capabilities_known && is_same_ehlo(&thread->capabilities, ehlo))
-        return;
-    thread->capabilities = *ehlo;
-    thread->capabilities_known = TRUE;
+    thread->capabilities_known = postern_pool_announced(thread->pool, &thread->capabilities);
     PosternClient *client;
     for (guint at = 0; (client = postern_slab_next(thread->clients, &at)) != NULL;) {
         client->announced_changed = TRUE;
         if (client->connection != NULL)
-            postern_session_set_capabilities(postern_client_connection_session(client->connection), ehlo);
+            postern_session_set_capabilities(postern_client_connection_session(client->connection),
+                                             &thread->capabilities);
     }
 }
 
-void postern_thread_note_problem(PosternProxyThread *thread, const char *problem)
+void postern_thread_note_problem(PosternProxyThread *thread, PosternServer *server, const char *problem)
 {
-    /* What ends now says nothing of the back-end. */
-    if (thread->draining)
-        return;
-    postern_backend_status_note(thread->problem, thread->settings->configuration->proxy.backend, problem);
+    /* What ends now says nothing of the server. */
+    if (!thread->draining)
+        postern_server_note_problem(server, problem);
 }
 
 /* The back-end is told of clients as the connection's settings say, and recipients are taken as the session's
@@ -54,18 +45,13 @@ static gboolean suits(PosternClientConnection *client, const PosternBackendConne
                                                 postern_backend_connection_settings(connection));
 }
 
-void postern_thread_warn_of_backend(PosternProxyThread *thread, const char *warning)
-{
-    postern_backend_status_warn(thread->problem, thread->settings->configuration->proxy.backend, warning);
-}
-
 static void assign(PosternProxyThread *thread, const PosternPoolAction *action, gint64 now)
 {
     PosternBackendConnection *connection = g_hash_table_lookup(thread->backends, &action->connection);
     if (connection == NULL)
         return;
     PosternClientConnection *client = postern_client_find(thread, action->waiter);
-    if (action->waiter == POSTERN_POOL_PROBE) {
+    if (action->borrower == POSTERN_BORROWER_PROBE) {
         postern_relay_probe_assigned(thread, connection);
     } else if (client == NULL) {
         postern_pool_returned(thread->pool, action->connection, TRUE, now);
@@ -84,8 +70,8 @@ static void assign(PosternProxyThread *thread, const PosternPoolAction *action, 
 
 static void refuse(PosternProxyThread *thread, const PosternPoolAction *action, gint64 now)
 {
-    if (action->waiter == POSTERN_POOL_PROBE) {
-        postern_relay_probe_refused(thread, action->reason);
+    if (action->borrower == POSTERN_BORROWER_PROBE) {
+        postern_relay_probe_refused(thread, action->server, action->reason);
         return;
     }
     PosternClientConnection *client = postern_client_find(thread, action->waiter);
@@ -108,7 +94,7 @@ static void run_pool_action(PosternProxyThread *thread, const PosternPoolAction 
     PosternBackendConnection *connection;
     switch (action->kind) {
     case POSTERN_POOL_OPEN:
-        postern_backend_connection_open(thread, action->connection);
+        postern_backend_connection_open(thread, action->connection, action->server);
         break;
     case POSTERN_POOL_ASSIGN:
         assign(thread, action, now);
@@ -123,6 +109,12 @@ static void run_pool_action(PosternProxyThread *thread, const PosternPoolAction 
         connection = g_hash_table_lookup(thread->backends, &action->connection);
         if (connection != NULL)
             postern_backend_connection_quit(connection);
+        break;
+    case POSTERN_POOL_PROBE:
+        postern_relay_probe_start(thread, action->server);
+        break;
+    case POSTERN_POOL_ANNOUNCE:
+        take_announced(thread);
         break;
     }
 }

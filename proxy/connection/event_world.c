@@ -1,6 +1,7 @@
 #include "proxy/connection/event_world.h"
 
 #include <event2/event_struct.h>
+#include <unistd.h>
 
 #include "capsule/store.h"
 #include "inspector_client/inspection.h"
@@ -174,6 +175,11 @@ static void write_line(PosternWorld *world, PosternLogLine *line)
     postern_log_line_write(line, POSTERN_LOG_INFO);
 }
 
+static void wake(PosternWorld *world)
+{
+    (void)!write(of(world)->wake, "", 1);
+}
+
 static void break_loop(PosternWorld *world)
 {
     event_base_loopbreak(of(world)->loop);
@@ -190,5 +196,6 @@ const PosternWorldFunctions postern_event_world_functions = {
     .inspect = inspect,
     .inspection_free = inspection_free,
     .log = write_line,
+    .wake = wake,
     .drained = break_loop,
 };

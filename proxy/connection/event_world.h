@@ -14,6 +14,7 @@ typedef struct {
     struct event_base *loop;
     PosternResolver *resolver;
     PosternInspectorClient *inspector; /* or NULL: nothing is inspected */
+    int wake;                          /* a pipe: an octet that comes out wakes the loop */
 } PosternEventWorld;
 
 /* Its functions; loop and resolver must outlive all that was made by them. */

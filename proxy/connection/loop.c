@@ -104,6 +104,7 @@ static void on_commands(evutil_socket_t socket, short what, void *data)
             drain(loop, command->timeout_ms);
         g_free(command);
     }
+    postern_proxy_thread_look(loop->proxy);
 }
 
 /* settings is taken over. */
@@ -113,7 +114,7 @@ static void send_command(PosternProxyLoop *loop, PosternProxySettings *settings,
     command->settings = settings;
     command->timeout_ms = timeout_ms;
     g_async_queue_push(loop->commands, command);
-    (void)!write(loop->wake[1], "", 1);
+    loop->world.world.functions->wake(&loop->world.world);
 }
 
 static void loop_free(PosternProxyLoop *loop)
@@ -135,7 +136,7 @@ static void loop_free(PosternProxyLoop *loop)
 static gpointer run(gpointer data)
 {
     PosternProxyLoop *loop = data;
-    postern_proxy_thread_start(loop->proxy);
+    postern_proxy_thread_look(loop->proxy);
     event_base_dispatch(loop->world.loop);
     g_atomic_int_set(&loop->ended, 1);
     return NULL;
@@ -158,6 +159,7 @@ static gboolean make_pipe(PosternProxyLoop *loop, GError **error)
         postern_error_set_system(error, errno, "cannot make a pipe");
         return FALSE;
     }
+    loop->world.wake = loop->wake[1];
     loop->commands_ready =
         event_new(loop->world.loop, loop->wake[0], EV_READ | EV_PERSIST, on_commands, loop);
     event_add(loop->commands_ready, NULL);
@@ -194,8 +196,7 @@ PosternProxyLoop *postern_proxy_loop_new(const PosternProxyLoopOptions *options,
         .world = &loop->world.world,
         .settings = options->settings,
         .clients = options->clients,
-        .problem = options->problem,
-        .index = options->index,
+        .servers = options->servers,
     };
     loop->proxy = postern_proxy_thread_new(&proxy);
     add_listeners(loop, options->listeners, on_accept);

@@ -9,19 +9,18 @@
 #include "dns/answers_file.h"
 #include "dns/resolver_health.h"
 #include "proxy/screen/client_table.h"
-#include "proxy/servers/backend_status.h"
+#include "proxy/servers/group.h"
 #include "proxy/settings.h"
 
 typedef struct {
     PosternProxySettings *settings; /* a reference is taken */
     PosternClientTable *clients;    /* shared; outlives the threads */
-    PosternBackendStatus *problem;  /* likewise */
+    PosternServerGroup *servers;    /* likewise */
     PosternResolverHealth *health;  /* of the DNS, likewise */
     const char *inspector_path;     /* NULL: nothing is inspected; copied */
     PosternAnswersFile *answers;    /* in place of the DNS (a reference is taken), or NULL */
     GArray *listeners;              /* of int: listening sockets, taken over */
     GArray *submission_listeners;   /* likewise, those of [proxy] submission_listen */
-    guint index;                    /* for its share of the back-end's limit */
 } PosternProxyLoopOptions;
 
 typedef struct PosternProxyLoop PosternProxyLoop;

@@ -53,13 +53,6 @@ static void on_pool_timer(gpointer data)
     postern_thread_run(thread);
 }
 
-static void on_probe_timer(gpointer data)
-{
-    PosternProxyThread *thread = data;
-    postern_relay_probe_start(thread);
-    postern_thread_run(thread);
-}
-
 static void on_parked_timer(gpointer data)
 {
     postern_client_timer(data);
@@ -116,7 +109,6 @@ void postern_proxy_thread_drain(PosternProxyThread *thread, guint timeout_ms)
 {
     const PosternWorldFunctions *world = thread->world->functions;
     thread->draining = TRUE;
-    world->timer_set(thread->probe_timer, G_MAXINT64);
     world->timer_set(thread->drain_timer, postern_thread_now(thread) + timeout_ms);
     for_each_session(thread, drain_session);
     /* Those that are lost are not waited for as long as before. */
@@ -128,33 +120,35 @@ void postern_proxy_thread_drain(PosternProxyThread *thread, guint timeout_ms)
     postern_thread_run(thread);
 }
 
-/* A back-end of which anything is new is unproved until the probe has asked it, and a session of before goes
+/* A server of which anything is new is UNKNOWN until the probe has asked it, and a session of before goes
  * on with what it was promised, or ends. */
 void postern_proxy_thread_reload(PosternProxyThread *thread, PosternProxySettings *settings)
 {
     const PosternConfiguration *configuration = settings->configuration;
-    gint64 now = postern_thread_now(thread);
     gboolean same_backend = postern_proxy_settings_same_backend(thread->settings, settings);
     gboolean same_relaying = postern_proxy_settings_same_relaying(thread->settings, settings);
     postern_proxy_settings_unref(thread->settings);
     thread->settings = settings;
-    postern_pool_set_times(thread->pool, configuration->proxy.backend_wait_ms,
-                           configuration->proxy.backend_idle_ms);
-    if (!same_backend) {
-        postern_pool_set_health(thread->pool, POSTERN_SERVER_UNKNOWN, NULL, now);
-        postern_pool_end_idle(thread->pool, now);
+    postern_pool_reload(thread->pool, settings->servers, settings->generation,
+                        configuration->proxy.backend_wait_ms, configuration->proxy.backend_idle_ms,
+                        postern_thread_now(thread));
+    if (!same_backend)
         postern_relay_probe_forget(thread);
-    }
     if (!same_relaying)
         for_each_session(thread, outdate_session);
-    postern_relay_probe_schedule(thread, 1);
     postern_thread_run(thread);
 }
 
-void postern_proxy_thread_start(PosternProxyThread *thread)
+void postern_proxy_thread_look(PosternProxyThread *thread)
 {
-    postern_relay_probe_start(thread);
     postern_thread_run(thread);
+}
+
+/* From another thread. */
+static void wake(gpointer data)
+{
+    const PosternProxyThread *thread = data;
+    thread->world->functions->wake(thread->world);
 }
 
 static void free_backend(gpointer connection)
@@ -162,10 +156,9 @@ static void free_backend(gpointer connection)
     postern_backend_connection_free(connection);
 }
 
-/* The share of one thread in the back-end's limit: the first threads get what does not divide. */
-static guint share_of(guint limit, guint threads, guint index)
+static void free_probe(gpointer probe)
 {
-    return limit / threads + (index < limit % threads ? 1 : 0);
+    postern_relay_probe_free(probe);
 }
 
 PosternProxyThread *postern_proxy_thread_new(const PosternProxyThreadOptions *options)
@@ -176,19 +169,17 @@ PosternProxyThread *postern_proxy_thread_new(const PosternProxyThreadOptions *op
     thread->world = options->world;
     thread->settings = postern_proxy_settings_ref(options->settings);
     thread->table = options->clients;
-    thread->problem = options->problem;
     thread->clients = postern_slab_new(sizeof(PosternClient), postern_client_clear);
     thread->parked = postern_deadlines_new();
     thread->backends = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, free_backend);
     g_queue_init(&thread->waiting_clients);
     g_queue_init(&thread->marked_clients);
     g_queue_init(&thread->marked_backends);
-    thread->pool = postern_pool_new(
-        share_of(configuration->proxy.backend_connections, options->settings->threads, options->index),
-        configuration->proxy.backend_wait_ms, configuration->proxy.backend_idle_ms);
+    thread->probes = g_hash_table_new_full(NULL, NULL, NULL, free_probe);
+    thread->pool = postern_pool_new(options->servers, configuration->proxy.backend_wait_ms,
+                                    configuration->proxy.backend_idle_ms, wake, thread);
     thread->pool_timer = world->timer_new(thread->world, on_pool_timer, thread);
     thread->parked_timer = world->timer_new(thread->world, on_parked_timer, thread);
-    thread->probe_timer = world->timer_new(thread->world, on_probe_timer, thread);
     thread->drain_timer = world->timer_new(thread->world, on_drain_timer, thread);
     return thread;
 }
@@ -202,10 +193,9 @@ void postern_proxy_thread_free(PosternProxyThread *thread)
     postern_deadlines_free(thread->parked);
     g_hash_table_unref(thread->backends);
     postern_pool_free(thread->pool);
-    postern_relay_probe_clear(&thread->probe);
+    g_hash_table_unref(thread->probes);
     world->timer_free(thread->pool_timer);
     world->timer_free(thread->parked_timer);
-    world->timer_free(thread->probe_timer);
     world->timer_free(thread->drain_timer);
     g_queue_clear_full(&thread->marked_clients, g_free);
     g_queue_clear_full(&thread->marked_backends, g_free);

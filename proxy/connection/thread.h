@@ -1,20 +1,19 @@
 /*
- * One thread of the proxy: its sessions, connections to the back-end and share of the back-end's limit. All
- * that it does begins with a call of its world (world.h) or of these functions, on one loop; it knows no
+ * One thread of the proxy: its sessions and its connections to the group of servers that all threads share.
+ * All that it does begins with a call of its world (world.h) or of these functions, on one loop; it knows no
  * sockets. Sessions never move between threads.
  */
 #pragma once
 
 #include "proxy/connection/world.h"
 #include "proxy/screen/client_table.h"
-#include "proxy/servers/backend_status.h"
+#include "proxy/servers/group.h"
 
 typedef struct {
     PosternWorld *world;            /* outlives the thread */
     PosternProxySettings *settings; /* a reference is taken */
     PosternClientTable *clients;    /* shared; outlives the threads */
-    PosternBackendStatus *problem;  /* likewise */
-    guint index;                    /* for its share of the back-end's limit */
+    PosternServerGroup *servers;    /* shared (a reference is taken) */
 } PosternProxyThreadOptions;
 
 typedef struct PosternProxyThread PosternProxyThread;
@@ -25,8 +24,8 @@ PosternProxyThread *postern_proxy_thread_new(const PosternProxyThreadOptions *op
 void postern_proxy_thread_free(PosternProxyThread *thread);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternProxyThread, postern_proxy_thread_free)
 
-/* The relay probe begins. Once. */
-void postern_proxy_thread_start(PosternProxyThread *thread);
+/* Its world was woken, or it begins: another thread may have left it something to do. */
+void postern_proxy_thread_look(PosternProxyThread *thread);
 
 /* A client has connected to server (AF_UNSPEC: not known) over transport, which is taken over; over a limit
  * it gets 421. submission: where users who have logged in come from ([proxy] submission_listen). */

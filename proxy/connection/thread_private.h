@@ -18,20 +18,6 @@ typedef struct PosternClientConnection PosternClientConnection;
 typedef struct PosternNameLookUp PosternNameLookUp;
 typedef struct PosternBackendConnection PosternBackendConnection;
 
-/* Where the relay probe stands (relay_probe.c). */
-typedef struct {
-    gboolean busy;  /* it waits for a connection, or speaks on one */
-    gboolean again; /* it was wanted while busy */
-    gboolean known; /* the back-end of these settings was found out: it does not relay */
-    guint attempt;  /* of those that one probe makes, as another client each */
-    guint unclear;  /* probes in a row that found out nothing */
-    gint64 hurried; /* when it was last wanted at once */
-    PosternReply *mail;
-    GPtrArray *recipients; /* of PosternRelayRecipient *, of this attempt, or NULL */
-    guint answered;        /* of recipients */
-    char *reason;          /* what the first attempt heard, or NULL */
-} PosternRelayProbe;
-
 /* A client. While it is parked (it waits for its greeting, or for its own next command) this is all there is
  * of it: at most 512 octets of heap, with what it points to and the transport. */
 typedef struct {
@@ -52,14 +38,12 @@ struct PosternProxyThread {
     PosternWorld *world;
     PosternTimer *pool_timer;
     PosternTimer *parked_timer;
-    PosternTimer *probe_timer;
     PosternTimer *drain_timer;
     PosternProxySettings *settings;
     PosternClientTable *table;
-    PosternBackendStatus *problem;
     PosternPool *pool;
-    PosternRelayProbe probe;
-    PosternEhlo capabilities; /* the back-end's, once known */
+    GHashTable *probes;       /* PosternServer -> PosternRelayProbe (relay_probe.c) */
+    PosternEhlo capabilities; /* the servers', once known */
     gboolean capabilities_known;
     gboolean draining;
     gboolean drained;         /* the world was told */
@@ -83,12 +67,8 @@ static inline gint64 postern_thread_now(const PosternProxyThread *thread)
 void postern_thread_run(PosternProxyThread *thread);
 void postern_thread_mark_client(PosternProxyThread *thread, guint64 number);
 void postern_thread_mark_backend(PosternProxyThread *thread, guint64 number);
-/* What the back-end announces, for new sessions and those that are there. */
-void postern_thread_set_capabilities(PosternProxyThread *thread, const PosternEhlo *ehlo);
-/* Logs what is wrong with the back-end, once while it stays the same; NULL: nothing any more. */
-void postern_thread_note_problem(PosternProxyThread *thread, const char *problem);
-/* The same for what does not put it out of service. */
-void postern_thread_warn_of_backend(PosternProxyThread *thread, const char *warning);
+/* Logs what is wrong with server, once while it stays the same; NULL: nothing any more. */
+void postern_thread_note_problem(PosternProxyThread *thread, PosternServer *server, const char *problem);
 
 /* clients.c: clients from their connection to their end, at work or parked. */
 /* A client has connected to server; transport is taken over; submission as for a session. */
@@ -139,8 +119,9 @@ void postern_client_connection_backend_event(PosternClientConnection *client,
                                              const PosternBackendEvent *event);
 
 /* backend.c */
-/* Opens a connection of that number; the pool is told how it goes. */
-void postern_backend_connection_open(PosternProxyThread *thread, guint64 number);
+/* Opens a connection of that number to server; the pool is told how it goes. */
+void postern_backend_connection_open(PosternProxyThread *thread, guint64 number, PosternServer *server);
+PosternServer *postern_backend_connection_server(const PosternBackendConnection *connection);
 /* A client's session speaks on it. */
 gboolean postern_backend_connection_is_in_use(const PosternBackendConnection *connection);
 void postern_backend_connection_free(PosternBackendConnection *connection);
@@ -152,8 +133,10 @@ const PosternProxySettings *postern_backend_connection_settings(const PosternBac
 /* FALSE once a reload has made another back-end of it: what it proves holds for nobody, and no new client
  * gets it. */
 gboolean postern_backend_connection_is_current(const PosternBackendConnection *connection);
-/* client's events are its from now on; POSTERN_POOL_PROBE is the relay probe. */
+/* client's events are its from now on. */
 void postern_backend_connection_set_user(PosternBackendConnection *connection, guint64 client);
+/* Its events are its server's relay probe's. */
+void postern_backend_connection_set_probe(PosternBackendConnection *connection);
 /* Its client is done: it goes back to the pool once it is reset. */
 void postern_backend_connection_return(PosternBackendConnection *connection);
 /* Its client is gone in the middle of something: closed without a word, its slot free when the peer has
@@ -165,18 +148,16 @@ void postern_backend_connection_send_message(PosternBackendConnection *connectio
                                              const PosternEdits *edits);
 
 /* relay_probe.c */
-/* Asks the pool for a connection for the probe, now or in wait_ms. */
-void postern_relay_probe_schedule(PosternProxyThread *thread, guint wait_ms);
+typedef struct PosternRelayProbe PosternRelayProbe;
+void postern_relay_probe_free(PosternRelayProbe *probe);
+/* The probe of server begins, unless one is under way: then once more after it. */
+void postern_relay_probe_start(PosternProxyThread *thread, PosternServer *server);
 /* Soon, and not too often: a client has met what may be of all. */
-void postern_relay_probe_hurry(PosternProxyThread *thread);
-/* It begins, unless one is under way. */
-void postern_relay_probe_start(PosternProxyThread *thread);
-/* The back-end is another one now: what was found out holds no longer. */
+void postern_relay_probe_hurry(PosternProxyThread *thread, PosternServer *server);
+/* The servers, or what is asked of them, are others now: what was found out holds no longer. */
 void postern_relay_probe_forget(PosternProxyThread *thread);
-/* Frees what the probe holds. */
-void postern_relay_probe_clear(PosternRelayProbe *probe);
 void postern_relay_probe_assigned(PosternProxyThread *thread, PosternBackendConnection *connection);
-void postern_relay_probe_refused(PosternProxyThread *thread, const char *reason);
-/* An event of the probe's back-end. */
+void postern_relay_probe_refused(PosternProxyThread *thread, PosternServer *server, const char *reason);
+/* An event of the connection that it has. */
 void postern_relay_probe_event(PosternProxyThread *thread, PosternBackendConnection *connection,
                                const PosternBackendEvent *event);

@@ -53,6 +53,9 @@ typedef struct {
     /* Writes a closing line, which is taken over. */
     void (*log)(PosternWorld *world, PosternLogLine *line);
 
+    /* Calls postern_proxy_thread_look() soon, from the loop. From any thread. */
+    void (*wake)(PosternWorld *world);
+
     /* Once, after a drain: the thread's clients and connections are all gone. */
     void (*drained)(PosternWorld *world);
 } PosternWorldFunctions;

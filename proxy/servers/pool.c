@@ -1,251 +1,134 @@
 #include "proxy/servers/pool.h"
 
 #include "base/limits.h"
-#include "base/log.h"
-#include "proxy/servers/pool_waiters.h"
-
-typedef enum {
-    OPENING,
-    IDLE,
-    BUSY,
-    ENDING,
-} ConnectionState;
-
-typedef struct {
-    guint64 number;
-    ConnectionState state;
-    gint64 idle_until;       /* IDLE */
-    PosternPoolWaiter *user; /* BUSY */
-    GList offered_link;      /* BUSY, in offered; its data is NULL while it is not */
-    gboolean recalled;       /* BUSY */
-} Connection;
-
-/* What waits for next_action(). */
-typedef struct {
-    PosternPoolActionKind kind;
-    guint64 connection;
-    guint64 waiter;
-    char *reason; /* REFUSE */
-} Action;
-
-struct PosternPool {
-    guint limit;
-    guint wait_ms;
-    guint idle_ms;
-    PosternServerHealth health;
-    char *unusable; /* why, while UNUSABLE */
-    char *told;     /* the reason that next_action() gave out last */
-    gboolean draining;
-    gint64 retry_at; /* no connection is opened before */
-    guint64 next_connection;
-    guint opening;
-    guint recalled;
-    GHashTable *connections; /* number -> Connection */
-    GQueue idle;             /* of Connection *, the last used first */
-    GQueue offered;          /* of Connection *, the first offered first */
-    PosternPoolWaiters waiters;
-    GQueue actions; /* of Action * */
-};
+#include "proxy/servers/group_private.h"
 
 static const char stopping[] = "the proxy is stopping";
 
-PosternPool *postern_pool_new(guint limit, guint wait_ms, guint idle_ms)
+void postern_pool_enter(PosternPool *pool)
+{
+    pthread_mutex_lock(&pool->group->lock);
+    pool->group->caller = pool;
+}
+
+void postern_pool_leave(PosternPool *pool)
+{
+    pool->group->caller = NULL;
+    pthread_mutex_unlock(&pool->group->lock);
+}
+
+void postern_pool_dispatch_and_leave(PosternPool *pool, gint64 now)
+{
+    postern_group_dispatch(pool->group, pool, now);
+    postern_pool_leave(pool);
+}
+
+static void free_queued(gpointer data)
+{
+    PosternPoolQueuedAction *queued = data;
+    if (queued == NULL)
+        return;
+    postern_server_unref(queued->server);
+    g_free(queued->reason);
+    g_free(queued);
+}
+
+static void free_connection(gpointer connection)
+{
+    postern_pooled_free(connection);
+}
+
+PosternPool *postern_pool_new(PosternServerGroup *group, guint wait_ms, guint idle_ms, PosternPoolWake wake,
+                              gpointer user_data)
 {
     PosternPool *pool = g_new0(PosternPool, 1);
-    pool->limit = MAX(1, limit);
+    g_atomic_int_inc(&group->references);
+    pool->group = group;
     pool->wait_ms = wait_ms;
     pool->idle_ms = idle_ms;
-    pool->retry_at = G_MININT64;
-    pool->connections = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, g_free);
-    postern_pool_waiters_init(&pool->waiters, pool->limit);
+    pool->wake = wake;
+    pool->wake_data = user_data;
+    pool->connections = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, free_connection);
+    postern_pool_enter(pool);
+    pool->section = group->pools->len;
+    pool->generation = group->generation;
+    g_ptr_array_add(group->pools, pool);
+    postern_pool_waiters_init(&pool->waiters, group->turns, pool->section);
+    postern_pool_leave(pool);
     return pool;
-}
-
-void postern_pool_set_times(PosternPool *pool, guint wait_ms, guint idle_ms)
-{
-    pool->wait_ms = wait_ms;
-    pool->idle_ms = idle_ms;
-}
-
-static void free_action(gpointer data)
-{
-    Action *action = data;
-    g_free(action->reason);
-    g_free(action);
 }
 
 void postern_pool_free(PosternPool *pool)
 {
     if (pool == NULL)
         return;
+    PosternServerGroup *group = pool->group;
     GHashTableIter iterator;
     gpointer connection;
+    postern_pool_enter(pool);
     g_hash_table_iter_init(&iterator, pool->connections);
     while (g_hash_table_iter_next(&iterator, NULL, &connection))
-        postern_pool_waiter_free(&pool->waiters, ((Connection *)connection)->user);
+        postern_pooled_give_up(connection, 0);
     postern_pool_waiters_clear(&pool->waiters);
-    g_queue_clear(&pool->idle);
-    g_queue_clear_full(&pool->actions, free_action);
     g_hash_table_unref(pool->connections);
-    g_free(pool->unusable);
-    g_free(pool->told);
+    g_queue_clear_full(&pool->actions, free_queued);
+    free_queued(pool->told);
+    g_ptr_array_index(group->pools, pool->section) = NULL;
+    postern_pool_leave(pool);
     g_free(pool);
+    postern_server_group_unref(group);
 }
 
-static Action *push_action(PosternPool *pool, PosternPoolActionKind kind, guint64 connection, guint64 waiter)
+void postern_pool_wake(PosternPool *pool)
 {
-    Action *action = g_new0(Action, 1);
-    action->kind = kind;
-    action->connection = connection;
-    action->waiter = waiter;
-    g_queue_push_tail(&pool->actions, action);
-    return action;
+    if (pool == pool->group->caller || pool->woken || pool->wake == NULL)
+        return;
+    pool->woken = TRUE;
+    pool->wake(pool->wake_data);
 }
 
-static void drop_actions(PosternPool *pool, PosternPoolActionKind kind, guint64 connection)
+PosternPoolQueuedAction *postern_pool_push_action(PosternPool *pool, PosternPoolActionKind kind)
+{
+    PosternPoolQueuedAction *queued = g_new0(PosternPoolQueuedAction, 1);
+    queued->action.kind = kind;
+    g_queue_push_tail(&pool->actions, queued);
+    postern_pool_wake(pool);
+    return queued;
+}
+
+void postern_pool_drop_actions(PosternPool *pool, PosternPoolActionKind kind, guint64 connection)
 {
     for (GList *link = pool->actions.head; link != NULL;) {
         GList *next = link->next;
-        const Action *action = link->data;
-        if (action->kind == kind && action->connection == connection) {
-            free_action(link->data);
+        PosternPoolQueuedAction *queued = link->data;
+        if (queued->action.kind == kind && queued->action.connection == connection) {
+            free_queued(queued);
             g_queue_delete_link(&pool->actions, link);
         }
         link = next;
     }
 }
 
-/* The connection has no user any more; who it was, the caller's. */
-static PosternPoolWaiter *take_user(PosternPool *pool, Connection *connection)
+gboolean postern_pool_next_action(PosternPool *pool, PosternPoolAction *ret_action)
 {
-    if (connection->offered_link.data != NULL)
-        g_queue_unlink(&pool->offered, &connection->offered_link);
-    if (connection->recalled)
-        drop_actions(pool, POSTERN_POOL_RECALL, connection->number);
-    pool->recalled -= connection->recalled;
-    connection->offered_link.data = NULL;
-    connection->recalled = FALSE;
-    return g_steal_pointer(&connection->user);
-}
-
-static const char *const state_names[] = {
-    [OPENING] = "opening", [IDLE] = "idle", [BUSY] = "in use", [ENDING] = "ending"};
-
-/* The one place where a connection's state changes. */
-static void set_state(PosternPool *pool, Connection *connection, ConnectionState state, gint64 now)
-{
-    postern_log_numbered_state("pooled connection", connection->number, state_names[connection->state],
-                               state_names[state]);
-    if (connection->state == OPENING && state != OPENING)
-        pool->opening--;
-    if (connection->state == IDLE)
-        g_queue_remove(&pool->idle, connection);
-    if (connection->state == BUSY)
-        postern_pool_waiter_free(&pool->waiters, take_user(pool, connection));
-    connection->state = state;
-    if (state == IDLE) {
-        connection->idle_until = now + pool->idle_ms;
-        g_queue_push_head(&pool->idle, connection);
-    }
-}
-
-static void end_connection(PosternPool *pool, Connection *connection, gint64 now)
-{
-    set_state(pool, connection, ENDING, now);
-    push_action(pool, POSTERN_POOL_QUIT, connection->number, 0);
-}
-
-/* The connection serves nobody any more. */
-static void set_free(PosternPool *pool, Connection *connection, gboolean reusable, gint64 now)
-{
-    if (reusable && !pool->draining)
-        set_state(pool, connection, IDLE, now);
-    else
-        end_connection(pool, connection, now);
-}
-
-static void open_connection(PosternPool *pool)
-{
-    Connection *connection = g_new0(Connection, 1);
-    connection->number = ++pool->next_connection;
-    connection->state = OPENING;
-    pool->opening++;
-    g_hash_table_insert(pool->connections, &connection->number, connection);
-    push_action(pool, POSTERN_POOL_OPEN, connection->number, 0);
-}
-
-/* The next who may be served now, or NULL. */
-static PosternPoolWaiter *next_waiter(const PosternPool *pool)
-{
-    PosternPoolWaiter *probe = postern_pool_waiters_find(&pool->waiters, POSTERN_POOL_PROBE);
-    const GList *admitted = pool->waiters.admitted.head;
-    if (probe != NULL || admitted == NULL || pool->health != POSTERN_SERVER_UP)
-        return probe;
-    return admitted->data;
-}
-
-/* How many of those who wait may be served now. */
-static guint servable(const PosternPool *pool)
-{
-    if (pool->draining)
-        return 0;
-    return (postern_pool_waiters_find(&pool->waiters, POSTERN_POOL_PROBE) != NULL) +
-           (pool->health == POSTERN_SERVER_UP ? pool->waiters.admitted.length : 0);
-}
-
-static void assign(PosternPool *pool, Connection *connection, PosternPoolWaiter *waiter, gint64 now)
-{
-    postern_pool_waiters_take(&pool->waiters, waiter);
-    set_state(pool, connection, BUSY, now);
-    connection->user = waiter;
-    push_action(pool, POSTERN_POOL_ASSIGN, connection->number, waiter->number);
-}
-
-static void recall(PosternPool *pool, Connection *connection)
-{
-    connection->recalled = TRUE;
-    pool->recalled++;
-    g_queue_unlink(&pool->offered, &connection->offered_link);
-    connection->offered_link.data = NULL;
-    push_action(pool, POSTERN_POOL_RECALL, connection->number, connection->user->number);
-}
-
-/* What was offered is recalled: for those whose turn has come, or would if one came free; and a client's own
- * for those that wait behind its own. */
-static void recall_offered(PosternPool *pool)
-{
-    const PosternFairQueue *turns = pool->waiters.turns;
-    guint waiting = postern_fair_queue_waiting(turns);
-    if (pool->offered.head == NULL || pool->draining || pool->health != POSTERN_SERVER_UP)
-        return;
-    guint wanted = pool->waiters.admitted.length +
-                   (postern_fair_queue_is_full(turns) ? postern_fair_queue_needy(turns) : 0);
-    while (pool->offered.head != NULL && wanted > pool->opening + pool->recalled)
-        recall(pool, pool->offered.head->data);
-    for (GList *link = pool->offered.head; link != NULL && waiting > pool->recalled;) {
-        Connection *connection = link->data;
-        link = link->next;
-        if (postern_fair_queue_waiting_with(&connection->user->place) > 0)
-            recall(pool, connection);
-    }
-}
-
-/* Gives what is idle to those who wait, and opens what is missing, within the limit. */
-static void dispatch(PosternPool *pool, gint64 now)
-{
-    if (pool->health == POSTERN_SERVER_UP && !pool->draining)
-        postern_pool_waiters_admit(&pool->waiters);
-    while (servable(pool) > 0 && pool->idle.head != NULL)
-        assign(pool, pool->idle.head->data, next_waiter(pool), now);
-    while (now >= pool->retry_at && pool->opening < servable(pool) &&
-           g_hash_table_size(pool->connections) < pool->limit)
-        open_connection(pool);
-    recall_offered(pool);
+    postern_pool_enter(pool);
+    pool->woken = FALSE;
+    free_queued(pool->told);
+    pool->told = g_queue_pop_head(&pool->actions);
+    postern_pool_leave(pool);
+    if (pool->told == NULL)
+        return FALSE;
+    *ret_action = pool->told->action;
+    ret_action->server = pool->told->server;
+    ret_action->reason = pool->told->reason;
+    return TRUE;
 }
 
 static void refuse(PosternPool *pool, guint64 waiter, const char *reason)
 {
-    push_action(pool, POSTERN_POOL_REFUSE, 0, waiter)->reason = g_strdup(reason);
+    PosternPoolQueuedAction *queued = postern_pool_push_action(pool, POSTERN_POOL_REFUSE);
+    queued->action.waiter = waiter;
+    queued->reason = g_strdup(reason);
 }
 
 static void refuse_first(PosternPool *pool, const char *reason)
@@ -256,40 +139,41 @@ static void refuse_first(PosternPool *pool, const char *reason)
     postern_pool_waiter_free(&pool->waiters, waiter);
 }
 
-static void refuse_all(PosternPool *pool, const char *reason)
+void postern_pool_refuse_all(PosternPool *pool, const char *reason)
 {
     while (postern_pool_waiters_first(&pool->waiters) != NULL)
         refuse_first(pool, reason);
 }
 
-static void request(PosternPool *pool, guint64 waiter, guint64 client, PosternFairTurn turn, gint64 now)
+void postern_pool_refuse_probe(PosternPool *pool, PosternServer *server, const char *reason)
 {
+    if (!server->probe.waits)
+        return;
+    server->probe.waits = FALSE;
+    PosternPoolQueuedAction *queued = postern_pool_push_action(pool, POSTERN_POOL_REFUSE);
+    queued->action.borrower = POSTERN_BORROWER_PROBE;
+    queued->server = postern_server_ref(server);
+    queued->reason = g_strdup(reason);
+}
+
+void postern_pool_request(PosternPool *pool, guint64 waiter, guint64 client, PosternFairTurn turn, gint64 now)
+{
+    postern_pool_enter(pool);
+    const char *reason = pool->draining ? stopping : postern_group_down_reason(pool->group);
     if (postern_pool_waiters_find(&pool->waiters, waiter) != NULL)
-        return;
-    if (pool->draining) {
-        refuse(pool, waiter, stopping);
-        return;
+        postern_pool_leave(pool);
+    else if (reason != NULL) {
+        refuse(pool, waiter, reason);
+        postern_pool_leave(pool);
+    } else {
+        postern_pool_waiters_add(&pool->waiters, waiter, client, turn, now + pool->wait_ms);
+        postern_pool_dispatch_and_leave(pool, now);
     }
-    if (pool->health == POSTERN_SERVER_DOWN && waiter != POSTERN_POOL_PROBE) {
-        refuse(pool, waiter, pool->unusable);
-        return;
-    }
-    postern_pool_waiters_add(&pool->waiters, waiter, client, turn, now + pool->wait_ms);
-    dispatch(pool, now);
-}
-
-void postern_pool_request(PosternPool *pool, guint64 waiter, guint64 client, gint64 now)
-{
-    request(pool, waiter, client, POSTERN_FAIR_TURN_LAST, now);
-}
-
-void postern_pool_request_later(PosternPool *pool, guint64 waiter, guint64 client, gint64 now)
-{
-    request(pool, waiter, client, POSTERN_FAIR_TURN_LATER, now);
 }
 
 void postern_pool_cancel(PosternPool *pool, guint64 waiter, gint64 now)
 {
+    postern_pool_enter(pool);
     PosternPoolWaiter *entry = postern_pool_waiters_find(&pool->waiters, waiter);
     if (entry != NULL) {
         postern_pool_waiters_take(&pool->waiters, entry);
@@ -297,202 +181,185 @@ void postern_pool_cancel(PosternPool *pool, guint64 waiter, gint64 now)
     }
     for (GList *link = pool->actions.head; link != NULL;) {
         GList *next = link->next;
-        Action *action = link->data;
-        if (action->waiter == waiter &&
+        PosternPoolQueuedAction *queued = link->data;
+        const PosternPoolAction *action = &queued->action;
+        if (action->waiter == waiter && action->borrower == POSTERN_BORROWER_CLIENT &&
             (action->kind == POSTERN_POOL_ASSIGN || action->kind == POSTERN_POOL_REFUSE)) {
             if (action->kind == POSTERN_POOL_ASSIGN)
-                set_free(pool, g_hash_table_lookup(pool->connections, &action->connection), TRUE, now);
+                postern_pooled_set_free(g_hash_table_lookup(pool->connections, &action->connection), TRUE,
+                                        now);
             g_queue_delete_link(&pool->actions, link);
-            free_action(action);
+            free_queued(queued);
         }
         link = next;
     }
-    dispatch(pool, now);
+    postern_pool_dispatch_and_leave(pool, now);
 }
 
-void postern_pool_opened(PosternPool *pool, guint64 number, gint64 now)
+void postern_pool_request_probe(PosternPool *pool, PosternServer *server, gint64 now)
 {
-    Connection *connection = g_hash_table_lookup(pool->connections, &number);
-    if (connection == NULL || connection->state != OPENING)
-        return;
-    pool->retry_at = G_MININT64;
-    set_free(pool, connection, TRUE, now);
-    dispatch(pool, now);
+    postern_pool_enter(pool);
+    server->probe.waits = TRUE;
+    server->probe.deadline = now + pool->wait_ms;
+    if (pool->draining)
+        postern_pool_refuse_probe(pool, server, stopping);
+    postern_pool_dispatch_and_leave(pool, now);
+}
+
+void postern_pool_opened(PosternPool *pool, guint64 number, const PosternEhlo *ehlo, gint64 now)
+{
+    postern_pool_enter(pool);
+    PosternPooledConnection *connection = g_hash_table_lookup(pool->connections, &number);
+    if (connection != NULL && connection->state == POSTERN_POOLED_OPENING) {
+        connection->server->retry_at = G_MININT64;
+        postern_group_note_announced(pool->group, connection->server, ehlo);
+        postern_pooled_set_free(connection, TRUE, now);
+    }
+    postern_pool_dispatch_and_leave(pool, now);
 }
 
 void postern_pool_offer(PosternPool *pool, guint64 number, gint64 now)
 {
-    Connection *connection = g_hash_table_lookup(pool->connections, &number);
-    if (connection == NULL || connection->state != BUSY || connection->recalled ||
-        connection->offered_link.data != NULL || connection->user->number == POSTERN_POOL_PROBE)
-        return;
-    connection->offered_link.data = connection;
-    g_queue_push_tail_link(&pool->offered, &connection->offered_link);
-    dispatch(pool, now);
+    postern_pool_enter(pool);
+    PosternPooledConnection *connection = g_hash_table_lookup(pool->connections, &number);
+    if (connection != NULL && connection->state == POSTERN_POOLED_BUSY)
+        postern_pooled_offer(connection);
+    postern_pool_dispatch_and_leave(pool, now);
 }
 
 void postern_pool_returned(PosternPool *pool, guint64 number, gboolean reusable, gint64 now)
 {
-    Connection *connection = g_hash_table_lookup(pool->connections, &number);
-    if (connection == NULL || connection->state != BUSY)
-        return;
-    set_free(pool, connection, reusable, now);
-    dispatch(pool, now);
-}
-
-/* What was still to be done with a connection that is gone: whom it was to be given to is the next. */
-static void forget_actions(PosternPool *pool, Connection *connection)
-{
-    gboolean given = FALSE;
-    for (GList *link = pool->actions.head; link != NULL && !given; link = link->next) {
-        const Action *action = link->data;
-        given = action->kind == POSTERN_POOL_ASSIGN && action->connection == connection->number;
-    }
-    if (given)
-        postern_pool_waiters_put_back(&pool->waiters, take_user(pool, connection));
-    drop_actions(pool, POSTERN_POOL_ASSIGN, connection->number);
-    drop_actions(pool, POSTERN_POOL_QUIT, connection->number);
-}
-
-static gboolean any_of_use(const PosternPool *pool)
-{
-    GHashTableIter iterator;
-    gpointer connection;
-    g_hash_table_iter_init(&iterator, pool->connections);
-    while (g_hash_table_iter_next(&iterator, NULL, &connection))
-        if (((const Connection *)connection)->state != ENDING)
-            return TRUE;
-    return FALSE;
-}
-
-/* It could not be opened; hopeless: nor is there another to wait for. */
-static void never_opened(PosternPool *pool, const char *reason, gboolean hopeless, gint64 now)
-{
-    pool->retry_at = now + POSTERN_BACKEND_RETRY_MS;
-    if (hopeless)
-        refuse_all(pool, reason);
+    postern_pool_enter(pool);
+    PosternPooledConnection *connection = g_hash_table_lookup(pool->connections, &number);
+    if (connection != NULL && connection->state == POSTERN_POOLED_BUSY)
+        postern_pooled_set_free(connection, reusable, now);
+    postern_pool_dispatch_and_leave(pool, now);
 }
 
 void postern_pool_ending(PosternPool *pool, guint64 number, const char *reason, gint64 now)
 {
-    Connection *connection = g_hash_table_lookup(pool->connections, &number);
-    if (connection == NULL)
-        return;
-    gboolean opened = connection->state != OPENING;
-    forget_actions(pool, connection);
-    set_state(pool, connection, ENDING, now);
-    if (!opened && reason != NULL)
-        never_opened(pool, reason, !any_of_use(pool), now);
-    dispatch(pool, now);
+    postern_pool_enter(pool);
+    PosternPooledConnection *connection = g_hash_table_lookup(pool->connections, &number);
+    if (connection != NULL) {
+        gboolean opened = postern_pooled_give_up(connection, now);
+        if (!opened && reason != NULL)
+            postern_group_never_opened(pool->group, connection->server, reason,
+                                       !postern_group_any_of_use(pool->group, connection->server), now);
+    }
+    postern_pool_dispatch_and_leave(pool, now);
 }
 
 void postern_pool_closed(PosternPool *pool, guint64 number, const char *reason, gint64 now)
 {
-    Connection *connection = g_hash_table_lookup(pool->connections, &number);
-    if (connection == NULL)
-        return;
-    gboolean opened = connection->state != OPENING;
-    forget_actions(pool, connection);
-    set_state(pool, connection, ENDING, now);
-    g_hash_table_remove(pool->connections, &number);
-    if (pool->draining)
-        refuse_all(pool, stopping);
-    /* While others are open their slots will come free. */
-    if (!opened && reason != NULL)
-        never_opened(pool, reason, g_hash_table_size(pool->connections) == 0, now);
-    dispatch(pool, now);
+    postern_pool_enter(pool);
+    PosternPooledConnection *connection = g_hash_table_lookup(pool->connections, &number);
+    if (connection != NULL) {
+        gboolean opened = postern_pooled_give_up(connection, now);
+        g_autoptr(PosternServer) server = postern_server_ref(connection->server);
+        g_hash_table_remove(pool->connections, &number);
+        if (pool->draining)
+            postern_pool_refuse_all(pool, stopping);
+        /* While others are open their slots will come free. */
+        if (!opened && reason != NULL)
+            postern_group_never_opened(pool->group, server, reason, server->used == 0, now);
+    }
+    postern_pool_dispatch_and_leave(pool, now);
 }
 
-void postern_pool_set_health(PosternPool *pool, PosternServerHealth health, const char *reason, gint64 now)
-{
-    g_autofree char *unusable = health == POSTERN_SERVER_DOWN ? g_strdup(reason) : NULL;
-    pool->health = health;
-    g_free(pool->unusable);
-    pool->unusable = g_steal_pointer(&unusable);
-    if (health == POSTERN_SERVER_DOWN)
-        refuse_all(pool, pool->unusable);
-    dispatch(pool, now);
-}
-
-PosternServerHealth postern_pool_health(const PosternPool *pool)
-{
-    return pool->health;
-}
-
-static void end_idle(PosternPool *pool, gint64 until, gint64 now)
+static void end_idle(PosternPool *pool, const PosternServer *server, gint64 until, gint64 now)
 {
     for (GList *link = pool->idle.head; link != NULL;) {
-        Connection *connection = link->data;
+        PosternPooledConnection *connection = link->data;
         link = link->next;
-        if (connection->idle_until <= until)
-            end_connection(pool, connection, now);
+        if (connection->idle_until <= until && (server == NULL || connection->server == server))
+            postern_pooled_end(connection, now);
     }
 }
 
-void postern_pool_end_idle(PosternPool *pool, gint64 now)
+void postern_pool_end_idle(PosternPool *pool, const PosternServer *server, gint64 now)
 {
-    end_idle(pool, G_MAXINT64, now);
-    dispatch(pool, now);
+    postern_pool_enter(pool);
+    end_idle(pool, server, G_MAXINT64, now);
+    postern_pool_dispatch_and_leave(pool, now);
 }
 
 void postern_pool_drain(PosternPool *pool, gint64 now)
 {
+    postern_pool_enter(pool);
     pool->draining = TRUE;
-    refuse_all(pool, stopping);
-    end_idle(pool, G_MAXINT64, now);
+    postern_pool_refuse_all(pool, stopping);
+    for (guint i = 0; i < pool->group->servers->len && postern_group_prober(pool->group) == pool; i++)
+        postern_pool_refuse_probe(pool, g_ptr_array_index(pool->group->servers, i), stopping);
+    end_idle(pool, NULL, G_MAXINT64, now);
+    postern_pool_leave(pool);
 }
 
-/* Why nobody came to have one in time. */
-static const char *reason_for_none(const PosternPool *pool)
+void postern_pool_reload(PosternPool *pool, const GPtrArray *servers, guint generation, guint wait_ms,
+                         guint idle_ms, gint64 now)
 {
-    if (pool->health == POSTERN_SERVER_UNKNOWN)
-        return "the back-end has not been proved to refuse relaying yet";
-    if (any_of_use(pool) || g_hash_table_size(pool->connections) == 0)
-        return "no connection to the back-end became free in time";
-    return "connections to the back-end were lost, and it may have them still ([proxy] backend_lost_timeout)";
+    postern_pool_enter(pool);
+    pool->wait_ms = wait_ms;
+    pool->idle_ms = idle_ms;
+    if (generation > pool->group->generation)
+        postern_group_reload(pool->group, servers, generation);
+    if (generation != pool->generation)
+        end_idle(pool, NULL, G_MAXINT64, now);
+    pool->generation = generation;
+    for (guint i = 0; i < pool->group->servers->len && postern_group_prober(pool->group) == pool; i++)
+        postern_group_set_probe_time(pool->group, g_ptr_array_index(pool->group->servers, i), now);
+    postern_pool_dispatch_and_leave(pool, now);
 }
 
 void postern_pool_timer(PosternPool *pool, gint64 now)
 {
-    end_idle(pool, now, now);
+    postern_pool_enter(pool);
+    end_idle(pool, NULL, now, now);
     const PosternPoolWaiter *first;
     while ((first = postern_pool_waiters_first(&pool->waiters)) != NULL && first->deadline <= now)
-        refuse_first(pool, reason_for_none(pool));
-    dispatch(pool, now);
+        refuse_first(pool, postern_group_reason_for_none(pool->group));
+    if (!pool->draining && postern_group_prober(pool->group) == pool)
+        postern_pool_run_probe_times(pool, now);
+    postern_pool_dispatch_and_leave(pool, now);
 }
 
-gint64 postern_pool_deadline(const PosternPool *pool)
+static gint64 deadline_of(const PosternPool *pool)
 {
     gint64 deadline = G_MAXINT64;
     const PosternPoolWaiter *first = postern_pool_waiters_first(&pool->waiters);
     if (first != NULL)
-        deadline = MIN(deadline, first->deadline);
+        deadline = first->deadline;
     if (pool->idle.tail != NULL)
-        deadline = MIN(deadline, ((const Connection *)pool->idle.tail->data)->idle_until);
-    if (pool->opening < servable(pool) && pool->retry_at != G_MININT64 &&
-        g_hash_table_size(pool->connections) < pool->limit)
-        deadline = MIN(deadline, pool->retry_at);
+        deadline = MIN(deadline, ((const PosternPooledConnection *)pool->idle.tail->data)->idle_until);
+    for (guint i = 0; i < pool->group->servers->len; i++) {
+        const PosternServer *server = g_ptr_array_index(pool->group->servers, i);
+        if (first != NULL && server->retry_at != G_MININT64)
+            deadline = MIN(deadline, server->retry_at);
+        if (!pool->draining && postern_group_prober(pool->group) == pool)
+            deadline = MIN(deadline, postern_server_probe_deadline(server));
+    }
     return deadline;
 }
 
-gboolean postern_pool_next_action(PosternPool *pool, PosternPoolAction *ret_action)
+gint64 postern_pool_deadline(PosternPool *pool)
 {
-    Action *action = g_queue_pop_head(&pool->actions);
-    if (action == NULL)
-        return FALSE;
-    g_free(pool->told);
-    pool->told = g_steal_pointer(&action->reason);
-    *ret_action = (PosternPoolAction){action->kind, action->connection, action->waiter, pool->told};
-    free_action(action);
-    return TRUE;
+    postern_pool_enter(pool);
+    gint64 deadline = deadline_of(pool);
+    postern_pool_leave(pool);
+    return deadline;
 }
 
-guint postern_pool_used(const PosternPool *pool)
+guint postern_pool_used(PosternPool *pool)
 {
-    return g_hash_table_size(pool->connections);
+    postern_pool_enter(pool);
+    guint used = g_hash_table_size(pool->connections);
+    postern_pool_leave(pool);
+    return used;
 }
 
-guint postern_pool_waiting(const PosternPool *pool)
+guint postern_pool_waiting(PosternPool *pool)
 {
-    return pool->waiters.order.length;
+    postern_pool_enter(pool);
+    guint waiting = pool->waiters.order.length;
+    postern_pool_leave(pool);
+    return waiting;
 }

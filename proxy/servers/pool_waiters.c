@@ -1,13 +1,12 @@
 #include "proxy/servers/pool_waiters.h"
 
-#include "proxy/servers/pool.h"
-
-void postern_pool_waiters_init(PosternPoolWaiters *waiters, guint capacity)
+void postern_pool_waiters_init(PosternPoolWaiters *waiters, PosternFairQueue *turns, guint section)
 {
     waiters->numbers = g_hash_table_new(g_int64_hash, g_int64_equal);
     g_queue_init(&waiters->order);
     g_queue_init(&waiters->admitted);
-    waiters->turns = postern_fair_queue_new(capacity);
+    waiters->turns = turns;
+    waiters->section = section;
 }
 
 void postern_pool_waiters_clear(PosternPoolWaiters *waiters)
@@ -18,7 +17,6 @@ void postern_pool_waiters_clear(PosternPoolWaiters *waiters)
         postern_pool_waiter_free(waiters, waiter);
     }
     g_hash_table_unref(waiters->numbers);
-    postern_fair_queue_free(waiters->turns);
 }
 
 /* One that is put back has an early deadline, and its place is near the head. */
@@ -42,8 +40,8 @@ void postern_pool_waiters_add(PosternPoolWaiters *waiters, guint64 number, guint
     waiter->deadline = deadline;
     waiter->order_link.data = waiter->admitted_link.data = waiter->place.data = waiter;
     put_in_order(waiters, waiter, FALSE);
-    if (number != POSTERN_POOL_PROBE)
-        postern_fair_queue_wait(waiters->turns, &waiter->place, client, turn);
+    waiter->place.section = waiters->section;
+    postern_fair_queue_wait(waiters->turns, &waiter->place, client, turn);
 }
 
 PosternPoolWaiter *postern_pool_waiters_find(const PosternPoolWaiters *waiters, guint64 number)
@@ -51,13 +49,26 @@ PosternPoolWaiter *postern_pool_waiters_find(const PosternPoolWaiters *waiters, 
     return g_hash_table_lookup(waiters->numbers, &number);
 }
 
-void postern_pool_waiters_admit(PosternPoolWaiters *waiters)
+/* FALSE: there is none. */
+static gboolean push_admitted(PosternPoolWaiters *waiters, PosternFairPlace *place)
 {
-    PosternFairPlace *place;
-    while ((place = postern_fair_queue_admit(waiters->turns)) != NULL) {
-        PosternPoolWaiter *waiter = place->data;
+    PosternPoolWaiter *waiter = place != NULL ? place->data : NULL;
+    if (waiter != NULL)
         g_queue_push_tail_link(&waiters->admitted, &waiter->admitted_link);
-    }
+    return waiter != NULL;
+}
+
+gboolean postern_pool_waiters_admit(PosternPoolWaiters *waiters)
+{
+    guint before = waiters->admitted.length;
+    while (push_admitted(waiters, postern_fair_queue_admit_in(waiters->turns, waiters->section)))
+        ;
+    return waiters->admitted.length > before;
+}
+
+gboolean postern_pool_waiters_admit_needy(PosternPoolWaiters *waiters)
+{
+    return push_admitted(waiters, postern_fair_queue_admit_needy(waiters->turns, waiters->section));
 }
 
 void postern_pool_waiters_take(PosternPoolWaiters *waiters, PosternPoolWaiter *waiter)

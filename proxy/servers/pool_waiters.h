@@ -1,13 +1,13 @@
 /*
- * Those who wait for a connection of the pool, by their deadline and by their turn. Part of the pool.
+ * Those who wait for a connection of a pool, by their deadline and by their turn. Part of the pool.
  */
 #pragma once
 
 #include "base/fair_queue.h"
 
-/* Who wants a connection; once it was given one, the connection's user. */
+/* Who wants a connection; once one is assigned, the connection's user. */
 typedef struct {
-    guint64 number; /* POSTERN_POOL_PROBE: it has no client, and is before all others */
+    guint64 number;
     gint64 deadline;
     GList order_link;       /* while it waits; data is the waiter */
     GList admitted_link;    /* likewise, once its client's turn has come */
@@ -19,9 +19,11 @@ typedef struct {
     GQueue order;        /* the same, by deadline */
     GQueue admitted;     /* those whose clients' turns have come, the first to be served first */
     PosternFairQueue *turns;
+    guint section; /* of turns */
 } PosternPoolWaiters;
 
-void postern_pool_waiters_init(PosternPoolWaiters *waiters, guint capacity);
+/* turns outlives them. */
+void postern_pool_waiters_init(PosternPoolWaiters *waiters, PosternFairQueue *turns, guint section);
 /* Frees those who wait; those that have a connection must have been freed. */
 void postern_pool_waiters_clear(PosternPoolWaiters *waiters);
 
@@ -29,8 +31,10 @@ void postern_pool_waiters_clear(PosternPoolWaiters *waiters);
 void postern_pool_waiters_add(PosternPoolWaiters *waiters, guint64 number, guint64 client,
                               PosternFairTurn turn, gint64 deadline);
 PosternPoolWaiter *postern_pool_waiters_find(const PosternPoolWaiters *waiters, guint64 number);
-/* The turns of those who may have a connection now come. */
-void postern_pool_waiters_admit(PosternPoolWaiters *waiters);
+/* The turns of those who may have a connection now come. TRUE: there were any. */
+gboolean postern_pool_waiters_admit(PosternPoolWaiters *waiters);
+/* Likewise of one whose client has nothing, beyond its turn. FALSE: there is none. */
+gboolean postern_pool_waiters_admit_needy(PosternPoolWaiters *waiters);
 /* It waits no more, and keeps its turn: it has a connection. */
 void postern_pool_waiters_take(PosternPoolWaiters *waiters, PosternPoolWaiter *waiter);
 /* It has none after all, and is the next to have one. */

@@ -15,7 +15,6 @@ static const char *const foreign_recipients[] = {"relay-probe@example.com", "rel
 #define UNUSABLE_RETRY_MS 15000 /* after it proved unusable: the administrator mends it */
 #define UNCLEAR_RETRY_MAX_MS 240000
 #define REPEAT_MS 600000 /* what was true once may change */
-#define HURRY_MS 10000
 
 /*
  * The clients that one probe is, until one of them is not refused itself (RFC 5737, RFC 3849: addresses that
@@ -33,6 +32,21 @@ static const struct {
     {"2001:db8::1", PROBE_NAME, ""},
 };
 
+/* Of one server, on the thread of the pool that probes. */
+struct PosternRelayProbe {
+    PosternProxyThread *thread;
+    PosternServer *server;
+    gboolean busy;  /* it waits for a connection, or speaks on one */
+    gboolean again; /* it was wanted while busy */
+    gboolean known; /* the server was found out under these settings: it does not relay */
+    guint attempt;  /* of those that one probe makes, as another client each */
+    guint unclear;  /* probes in a row that found out nothing */
+    PosternReply *mail;
+    GPtrArray *recipients; /* of PosternRelayRecipient *, of this attempt, or NULL */
+    guint answered;        /* of recipients */
+    char *reason;          /* what the first attempt heard, or NULL */
+};
+
 static gboolean probes_relay(const PosternProxyThread *thread)
 {
     const PosternConfiguration *configuration = thread->settings->configuration;
@@ -42,19 +56,10 @@ static gboolean probes_relay(const PosternProxyThread *thread)
            configuration->proxy.client_address == POSTERN_CLIENT_ADDRESS_XCLIENT;
 }
 
-void postern_relay_probe_schedule(PosternProxyThread *thread, guint wait_ms)
+void postern_relay_probe_hurry(PosternProxyThread *thread, PosternServer *server)
 {
-    thread->world->functions->timer_set(thread->probe_timer, postern_thread_now(thread) + wait_ms);
-}
-
-void postern_relay_probe_hurry(PosternProxyThread *thread)
-{
-    PosternRelayProbe *probe = &thread->probe;
-    gint64 now = postern_thread_now(thread);
-    if (probe->busy || !probes_relay(thread) || (probe->hurried != 0 && now - probe->hurried < HURRY_MS))
-        return;
-    probe->hurried = now;
-    postern_relay_probe_schedule(thread, 1);
+    if (probes_relay(thread))
+        postern_pool_probe_soon(thread->pool, server, postern_thread_now(thread));
 }
 
 static void free_recipient(gpointer recipient)
@@ -69,30 +74,51 @@ static void clear_attempt(PosternRelayProbe *probe)
     probe->answered = 0;
 }
 
-void postern_relay_probe_clear(PosternRelayProbe *probe)
+void postern_relay_probe_free(PosternRelayProbe *probe)
 {
     clear_attempt(probe);
-    g_clear_pointer(&probe->reason, g_free);
+    g_free(probe->reason);
+    postern_server_unref(probe->server);
+    g_free(probe);
+}
+
+static PosternRelayProbe *probe_of(PosternProxyThread *thread, PosternServer *server)
+{
+    PosternRelayProbe *probe = g_hash_table_lookup(thread->probes, server);
+    if (probe == NULL) {
+        probe = g_new0(PosternRelayProbe, 1);
+        probe->thread = thread;
+        probe->server = postern_server_ref(server);
+        g_hash_table_insert(thread->probes, server, probe);
+    }
+    return probe;
 }
 
 void postern_relay_probe_forget(PosternProxyThread *thread)
 {
-    thread->probe.known = FALSE;
-    thread->probe.unclear = 0;
-    postern_thread_warn_of_backend(thread, NULL);
+    GHashTableIter iterator;
+    gpointer value;
+    g_hash_table_iter_init(&iterator, thread->probes);
+    while (g_hash_table_iter_next(&iterator, NULL, &value)) {
+        PosternRelayProbe *probe = value;
+        probe->known = FALSE;
+        probe->unclear = 0;
+        postern_server_warn(probe->server, NULL);
+        if (!probe->busy)
+            g_hash_table_iter_remove(&iterator);
+    }
 }
 
-static void request(PosternProxyThread *thread)
+static void request(PosternRelayProbe *probe)
 {
-    clear_attempt(&thread->probe);
-    thread->probe.busy = TRUE;
-    postern_pool_request(thread->pool, POSTERN_POOL_PROBE, POSTERN_FAIR_QUEUE_NOBODY,
-                         postern_thread_now(thread));
+    clear_attempt(probe);
+    probe->busy = TRUE;
+    postern_pool_request_probe(probe->thread->pool, probe->server, postern_thread_now(probe->thread));
 }
 
-void postern_relay_probe_start(PosternProxyThread *thread)
+void postern_relay_probe_start(PosternProxyThread *thread, PosternServer *server)
 {
-    PosternRelayProbe *probe = &thread->probe;
+    PosternRelayProbe *probe = probe_of(thread, server);
     if (thread->draining)
         return;
     if (probe->busy) {
@@ -101,64 +127,66 @@ void postern_relay_probe_start(PosternProxyThread *thread)
     }
     probe->attempt = 0;
     g_clear_pointer(&probe->reason, g_free);
-    request(thread);
+    request(probe);
 }
 
-/* The probe is over; the next one is in wait_ms, or at once if it was wanted meanwhile. */
-static void end(PosternProxyThread *thread, guint wait_ms)
+/* The probe is over; the next one is in the milliseconds that this returns, or at once if it was wanted
+ * meanwhile. */
+static guint end(PosternRelayProbe *probe, guint wait_ms)
 {
-    PosternRelayProbe *probe = &thread->probe;
+    guint again_ms = probe->again ? 1 : wait_ms;
     probe->busy = FALSE;
-    postern_relay_probe_schedule(thread, probe->again ? 1 : wait_ms);
     probe->again = FALSE;
+    return again_ms;
 }
 
-static void put_in_service(PosternProxyThread *thread)
+static void put_in_service(PosternRelayProbe *probe, guint again_ms)
 {
-    postern_thread_note_problem(thread, NULL);
-    postern_pool_set_health(thread->pool, POSTERN_SERVER_UP, NULL, postern_thread_now(thread));
+    PosternProxyThread *thread = probe->thread;
+    postern_thread_note_problem(thread, probe->server, NULL);
+    postern_pool_mark_up(thread->pool, probe->server, end(probe, again_ms), postern_thread_now(thread));
 }
 
-static void mark_up(PosternProxyThread *thread)
+static void mark_up(PosternRelayProbe *probe)
 {
-    thread->probe.known = TRUE;
-    thread->probe.unclear = 0;
-    postern_thread_warn_of_backend(thread, NULL);
-    put_in_service(thread);
-    end(thread, REPEAT_MS);
+    probe->known = TRUE;
+    probe->unclear = 0;
+    postern_server_warn(probe->server, NULL);
+    put_in_service(probe, REPEAT_MS);
 }
 
 /* text is for the log, reason, shorter, for that of each message. */
-static void mark_down(PosternProxyThread *thread, const char *text, const char *reason, guint retry_ms)
+static void mark_down(PosternRelayProbe *probe, const char *text, const char *reason, guint retry_ms)
 {
-    postern_thread_note_problem(thread, text);
-    postern_pool_set_health(thread->pool, POSTERN_SERVER_DOWN, reason, postern_thread_now(thread));
-    end(thread, retry_ms);
+    PosternProxyThread *thread = probe->thread;
+    postern_thread_note_problem(thread, probe->server, text);
+    postern_pool_mark_down(thread->pool, probe->server, reason, end(probe, retry_ms),
+                           postern_thread_now(thread));
 }
 
 /* It could not be asked: what was known before stays. */
-static void retry_later(PosternProxyThread *thread, const char *reason)
+static void retry_later(PosternRelayProbe *probe, const char *reason)
 {
-    postern_thread_note_problem(thread, reason);
-    end(thread, RETRY_MS);
+    PosternProxyThread *thread = probe->thread;
+    postern_thread_note_problem(thread, probe->server, reason);
+    postern_pool_retry_later(thread->pool, probe->server, end(probe, RETRY_MS), postern_thread_now(thread));
 }
 
-void postern_relay_probe_refused(PosternProxyThread *thread, const char *reason)
+void postern_relay_probe_refused(PosternProxyThread *thread, PosternServer *server, const char *reason)
 {
-    retry_later(thread, reason);
+    retry_later(probe_of(thread, server), reason);
 }
 
-static void mark_open_relay(PosternProxyThread *thread, const char *answers)
+static void mark_open_relay(PosternRelayProbe *probe, const char *answers)
 {
-    thread->probe.known = FALSE;
-    thread->probe.unclear = 0;
+    probe->known = FALSE;
+    probe->unclear = 0;
     g_autofree char *reason = g_strdup_printf(
         "it would relay for strangers: it takes foreign recipients from a client whom it cannot know (%s); "
-        "mend "
-        "its relay restrictions (in Postfix smtpd_relay_restrictions and mynetworks), or set [proxy] "
+        "mend its relay restrictions (in Postfix smtpd_relay_restrictions and mynetworks), or set [proxy] "
         "relay_probe = no",
         answers);
-    mark_down(thread, reason, "the back-end would relay for strangers", UNUSABLE_RETRY_MS);
+    mark_down(probe, reason, "the back-end would relay for strangers", UNUSABLE_RETRY_MS);
 }
 
 /*
@@ -166,11 +194,10 @@ static void mark_open_relay(PosternProxyThread *thread, const char *answers)
  * more. Until he says it, mail is taken only if recipient_domains bounds it, or if the back-end did not relay
  * before.
  */
-static void remain_unclear(PosternProxyThread *thread)
+static void remain_unclear(PosternRelayProbe *probe)
 {
-    PosternRelayProbe *probe = &thread->probe;
     guint wait_ms = MIN(UNUSABLE_RETRY_MS << MIN(probe->unclear, 4), UNCLEAR_RETRY_MAX_MS);
-    gboolean bounded = g_hash_table_size(thread->settings->recipient_domains) > 0;
+    gboolean bounded = g_hash_table_size(probe->thread->settings->recipient_domains) > 0;
     g_autofree char *reason = g_strdup_printf(
         "whether it relays for strangers cannot be found out: it refuses the probe itself (%s)%s; set "
         "[proxy] "
@@ -182,13 +209,11 @@ static void remain_unclear(PosternProxyThread *thread)
                        : ": it is not used");
     probe->unclear++;
     if (!bounded && !probe->known) {
-        mark_down(thread, reason, "whether the back-end relays for strangers could not be found out",
-                  wait_ms);
+        mark_down(probe, reason, "whether the back-end relays for strangers could not be found out", wait_ms);
         return;
     }
-    postern_thread_warn_of_backend(thread, reason);
-    put_in_service(thread);
-    end(thread, wait_ms);
+    postern_server_warn(probe->server, reason);
+    put_in_service(probe, wait_ms);
 }
 
 static guint attempts(const PosternProxyThread *thread)
@@ -198,22 +223,21 @@ static guint attempts(const PosternProxyThread *thread)
 }
 
 /* As this client nothing was found out: as another one, perhaps. */
-static void try_next_client(PosternProxyThread *thread, const char *answers)
+static void try_next_client(PosternRelayProbe *probe, const char *answers)
 {
-    PosternRelayProbe *probe = &thread->probe;
     if (probe->reason == NULL)
         probe->reason = g_strdup(answers);
-    if (++probe->attempt < attempts(thread))
-        request(thread);
+    if (++probe->attempt < attempts(probe->thread))
+        request(probe);
     else
-        remain_unclear(thread);
+        remain_unclear(probe);
 }
 
 /* Who we are this time: free with g_autoptr. */
-static PosternEnvelope *make_client(const PosternProxyThread *thread)
+static PosternEnvelope *make_client(const PosternRelayProbe *probe)
 {
-    const PosternConfiguration *configuration = thread->settings->configuration;
-    guint attempt = thread->probe.attempt;
+    const PosternConfiguration *configuration = probe->thread->settings->configuration;
+    guint attempt = probe->attempt;
     const char *address = configuration->proxy.relay_probe_client;
     PosternEnvelope *envelope = postern_envelope_new();
     const char *helo = clients[attempt].helo;
@@ -233,19 +257,20 @@ static PosternEnvelope *make_client(const PosternProxyThread *thread)
 
 void postern_relay_probe_assigned(PosternProxyThread *thread, PosternBackendConnection *connection)
 {
+    PosternRelayProbe *probe = probe_of(thread, postern_backend_connection_server(connection));
     gint64 now = postern_thread_now(thread);
     if (!postern_backend_connection_is_current(connection)) {
         postern_pool_returned(thread->pool, postern_backend_connection_number(connection), FALSE, now);
-        request(thread);
+        request(probe);
         return;
     }
-    postern_backend_connection_set_user(connection, POSTERN_POOL_PROBE);
+    postern_backend_connection_set_probe(connection);
     if (!probes_relay(thread)) {
-        mark_up(thread);
+        mark_up(probe);
         postern_backend_connection_return(connection);
         return;
     }
-    g_autoptr(PosternEnvelope) envelope = make_client(thread);
+    g_autoptr(PosternEnvelope) envelope = make_client(probe);
     const PosternBackendClient client = {.envelope = envelope, .reverse_name = PROBE_NAME};
     postern_backend_identify(postern_backend_connection_backend(connection), &client, now);
 }
@@ -255,43 +280,41 @@ static void add_recipient(PosternRelayProbe *probe, const char *path, PosternRel
     g_ptr_array_add(probe->recipients, postern_relay_recipient_new(path, role));
 }
 
-static void add_own(PosternProxyThread *thread)
+static void add_own(PosternRelayProbe *probe)
 {
-    const char *own = thread->settings->configuration->proxy.relay_probe_recipient;
+    const char *own = probe->thread->settings->configuration->proxy.relay_probe_recipient;
     if (own[0] != '\0')
-        add_recipient(&thread->probe, own, POSTERN_RELAY_MAILBOX);
+        add_recipient(probe, own, POSTERN_RELAY_MAILBOX);
     else
-        add_recipient(&thread->probe, POSTMASTER, POSTERN_RELAY_POSTMASTER);
+        add_recipient(probe, POSTMASTER, POSTERN_RELAY_POSTMASTER);
 }
 
 /* In turn its own recipient is the last or the first: some servers leave after a refusal, some take only one.
  */
-static void choose_recipients(PosternProxyThread *thread)
+static void choose_recipients(PosternRelayProbe *probe)
 {
-    PosternRelayProbe *probe = &thread->probe;
-    const PosternServerSettings *server = g_ptr_array_index(thread->settings->servers, 0);
+    const PosternAddress *server = postern_server_address(probe->server);
     /* RFC 5321 4.1.3: the back-end's own address is its own domain, if it takes literals at all. */
-    g_autofree char *address = postern_address_to_string(&server->address);
+    g_autofree char *address = postern_address_to_string(server);
     g_autofree char *guess =
-        g_strdup_printf("relay-probe@[%s%s]", server->address.family == AF_INET6 ? "IPv6:" : "", address);
+        g_strdup_printf("relay-probe@[%s%s]", server->family == AF_INET6 ? "IPv6:" : "", address);
     gboolean own_first = probe->attempt % 2 == 1;
     probe->recipients = g_ptr_array_new_with_free_func(free_recipient);
     if (own_first)
-        add_own(thread);
+        add_own(probe);
     for (gsize i = 0; i < G_N_ELEMENTS(foreign_recipients); i++)
         add_recipient(probe, foreign_recipients[i], POSTERN_RELAY_FOREIGN);
     if (!own_first)
-        add_own(thread);
+        add_own(probe);
     add_recipient(probe, guess, POSTERN_RELAY_GUESS);
 }
 
-static void ask(PosternProxyThread *thread, PosternBackend *backend, gint64 now)
+static void ask(PosternRelayProbe *probe, PosternBackend *backend, gint64 now)
 {
-    PosternRelayProbe *probe = &thread->probe;
     const char *sender = clients[probe->attempt].sender;
     g_autofree char *postmaster =
-        g_strdup_printf(POSTMASTER "@%s", thread->settings->configuration->proxy.hostname);
-    choose_recipients(thread);
+        g_strdup_printf(POSTMASTER "@%s", probe->thread->settings->configuration->proxy.hostname);
+    choose_recipients(probe);
     postern_backend_mail(backend, sender != NULL ? sender : postmaster, "", now);
     for (guint i = 0; i < probe->recipients->len; i++) {
         const PosternRelayRecipient *recipient = g_ptr_array_index(probe->recipients, i);
@@ -299,19 +322,18 @@ static void ask(PosternProxyThread *thread, PosternBackend *backend, gint64 now)
     }
 }
 
-static void judge(PosternProxyThread *thread)
+static void judge(PosternRelayProbe *probe)
 {
-    PosternRelayProbe *probe = &thread->probe;
     g_autofree char *answers = NULL;
     switch (postern_relay_proof_judge(probe->mail, probe->recipients, &answers)) {
     case POSTERN_RELAY_SAFE:
-        mark_up(thread);
+        mark_up(probe);
         break;
     case POSTERN_RELAY_OPEN:
-        mark_open_relay(thread, answers);
+        mark_open_relay(probe, answers);
         break;
     case POSTERN_RELAY_UNCLEAR:
-        try_next_client(thread, answers);
+        try_next_client(probe, answers);
         break;
     }
 }
@@ -334,22 +356,21 @@ static gboolean take_answer(PosternRelayProbe *probe, const PosternReply *reply)
     return probe->answered == probe->recipients->len;
 }
 
-static void take_failure(PosternProxyThread *thread, const PosternBackendEvent *event)
+static void take_failure(PosternRelayProbe *probe, const PosternBackendEvent *event)
 {
-    PosternRelayProbe *probe = &thread->probe;
     switch (event->fault) {
     case POSTERN_BACKEND_FAULT_SETUP:
     case POSTERN_BACKEND_FAULT_DEMAND:
-        mark_down(thread, event->text, event->text, UNUSABLE_RETRY_MS);
+        mark_down(probe, event->text, event->text, UNUSABLE_RETRY_MS);
         break;
     case POSTERN_BACKEND_FAULT_CLIENT:
-        try_next_client(thread, event->text);
+        try_next_client(probe, event->text);
         break;
     case POSTERN_BACKEND_FAULT_LOST:
         if (probe->mail != NULL) /* it left in the middle, and may do so each time */
-            judge(thread);
+            judge(probe);
         else
-            retry_later(thread, event->text);
+            retry_later(probe, event->text);
         break;
     }
 }
@@ -357,18 +378,18 @@ static void take_failure(PosternProxyThread *thread, const PosternBackendEvent *
 void postern_relay_probe_event(PosternProxyThread *thread, PosternBackendConnection *connection,
                                const PosternBackendEvent *event)
 {
-    PosternRelayProbe *probe = &thread->probe;
+    PosternRelayProbe *probe = probe_of(thread, postern_backend_connection_server(connection));
     PosternBackend *backend = postern_backend_connection_backend(connection);
     gint64 now = postern_thread_now(thread);
     if (!postern_backend_connection_is_current(connection)) {
         if (event->kind != POSTERN_BACKEND_FAILED)
             postern_backend_connection_abandon(connection);
-        request(thread); /* of the back-end that there is now */
+        request(probe); /* of the server as it is now */
         return;
     }
     switch (event->kind) {
     case POSTERN_BACKEND_IDENTIFIED:
-        ask(thread, backend, now);
+        ask(probe, backend, now);
         break;
     case POSTERN_BACKEND_MAIL_REPLY:
         g_clear_pointer(&probe->mail, postern_reply_free);
@@ -379,10 +400,10 @@ void postern_relay_probe_event(PosternProxyThread *thread, PosternBackendConnect
             break;
         postern_backend_reset(backend, now);
         postern_backend_connection_return(connection);
-        judge(thread);
+        judge(probe);
         break;
     case POSTERN_BACKEND_FAILED:
-        take_failure(thread, event);
+        take_failure(probe, event);
         break;
     default:
         break;

@@ -9,13 +9,13 @@
 
 #define FILTER "role = before_queue_filter\ntrusted_clients = 10.0.0.0/8\nfilter_timeout = 20s\n"
 
-static PosternProxySettings *settings_of(const char *text, PosternBudget *budget)
+static PosternProxySettings *settings_of(const char *text, const PosternProxySettings *running)
 {
     g_autoptr(GError) error = NULL;
     PosternConfiguration *configuration =
         postern_configuration_parse(text, strlen(text), "simulation", &error);
     g_assert_no_error(error);
-    PosternProxySettings *settings = postern_proxy_settings_new(configuration, budget, &error);
+    PosternProxySettings *settings = postern_proxy_settings_new(configuration, running, &error);
     g_assert_no_error(error);
     return settings;
 }
@@ -174,8 +174,7 @@ static void drain(gpointer user_data)
 static void reload(gpointer user_data)
 {
     Sim *sim = user_data;
-    g_autoptr(PosternProxySettings) settings = settings_of(sim->configuration, sim->world.settings->budget);
-    settings->threads = sim->world.settings->threads;
+    g_autoptr(PosternProxySettings) settings = settings_of(sim->configuration, sim->world.settings);
     sim->counts->reloads++;
     for (guint i = 0; i < sim->world.thread_count; i++)
         postern_proxy_thread_reload(sim->world.threads[i].thread, postern_proxy_settings_ref(settings));

@@ -253,6 +253,17 @@ static void world_log(PosternWorld *head, PosternLogLine *line)
     postern_log_line_free(line);
 }
 
+static void world_wake(PosternWorld *head)
+{
+    WorldThread *thread = (WorldThread *)head;
+    world_timer_set(&thread->woken, thread->world->now);
+}
+
+static void on_woken(gpointer user_data)
+{
+    postern_proxy_thread_look(((const WorldThread *)user_data)->thread);
+}
+
 static void world_drained(PosternWorld *head)
 {
     ((WorldThread *)head)->drained = TRUE;
@@ -269,6 +280,7 @@ static const PosternWorldFunctions world_functions = {
     .inspect = world_inspect,
     .inspection_free = inspection_free,
     .log = world_log,
+    .wake = world_wake,
     .drained = world_drained,
 };
 
@@ -280,7 +292,7 @@ void world_start(World *world, const WorldHooks *hooks, gpointer user_data, Post
     *world = (World){.hooks = hooks, .user_data = user_data, .now = 100000, .settings = settings};
     world->queue = g_ptr_array_new();
     world->clients = postern_client_table_new();
-    world->problem = postern_backend_status_new();
+    world->servers = postern_server_group_new(settings->servers);
     world->thread_count = threads;
     settings->threads = threads;
     for (guint i = 0; i < threads; i++) {
@@ -289,10 +301,10 @@ void world_start(World *world, const WorldHooks *hooks, gpointer user_data, Post
         const PosternProxyThreadOptions options = {.world = &thread->head,
                                                    .settings = settings,
                                                    .clients = world->clients,
-                                                   .problem = world->problem,
-                                                   .index = i};
+                                                   .servers = world->servers};
+        world_timer_init(world, &thread->woken, on_woken, thread);
         thread->thread = postern_proxy_thread_new(&options);
-        postern_proxy_thread_start(thread->thread);
+        postern_proxy_thread_look(thread->thread);
     }
 }
 
@@ -320,6 +332,8 @@ void world_stop(World *world)
 {
     for (guint i = 0; i < world->thread_count; i++)
         postern_proxy_thread_free(world->threads[i].thread);
+    for (guint i = 0; i < world->thread_count; i++)
+        world_timer_set(&world->threads[i].woken, NEVER);
     world_run(world, world->now + 1000); /* the peers hear of it */
     g_assert_cmpuint(world->wires, ==, 0);
     g_assert_cmpuint(world->timers, ==, 0);
@@ -327,7 +341,7 @@ void world_stop(World *world)
     g_assert_cmpuint(world->inspections, ==, 0);
     g_assert_cmpuint(postern_client_table_total(world->clients), ==, 0);
     g_assert_cmpuint(postern_budget_used(world->settings->budget), ==, 0);
-    postern_backend_status_free(world->problem);
+    postern_server_group_unref(world->servers);
     postern_client_table_free(world->clients);
     postern_proxy_settings_unref(world->settings);
     g_ptr_array_unref(world->queue);

@@ -127,6 +127,7 @@ typedef struct {
     PosternWorld head;
     World *world;
     PosternProxyThread *thread;
+    PosternTimer woken;
     gboolean drained;
 } WorldThread;
 
@@ -140,7 +141,7 @@ struct World {
     guint timers, wires, asks, inspections; /* alive */
     PosternProxySettings *settings;
     PosternClientTable *clients;
-    PosternBackendStatus *problem;
+    PosternServerGroup *servers;
     WorldThread threads[WORLD_THREADS_MAX];
     guint thread_count;
 };

@@ -1,372 +1,330 @@
-#include "proxy/servers/pool.h"
+#include "pool_model.h"
 
-#define STEPS 100000
-#define WAITERS 12
-#define CONNECTIONS_MAX 8
-#define WAIT_MS 400
-#define IDLE_MS 700
-
-/* What the user of a pool knows of one connection, and of one waiter: kept apart from the pool, to judge it
- * by. */
-typedef enum { OPENING, READY, ASSIGNED, ENDING } Stage;
-
-#define CLIENTS 3 /* of the waiters, in turn */
-
-typedef struct {
-    guint64 number;
-    Stage stage;
-    guint64 waiter; /* ASSIGNED */
-    gboolean offered, recalled;
-} Connection;
-
-typedef struct {
-    gboolean waits;
-    gint64 since;
-    guint64 turn;       /* of its request; a smaller one was earlier */
-    guint64 connection; /* served by; 0: none */
-} Waiter;
-
-typedef struct {
-    PosternPool *pool;
-    GRand *random;
-    gint64 now;
-    guint limit;
-    GArray *connections;
-    Waiter waiters[WAITERS + 1]; /* 0 is the probe */
-    guint64 turns;
-    PosternServerHealth health;
-    gboolean draining;
-    guint assigned, refused, opened, recalled;
-} Model;
-
-static Connection *find(Model *model, guint64 number)
+#define WORLDS 1000
+#define STEPS 1000
+/* Who acted looks, then those that were woken by it, in any order. */
+static void run_woken(Model *model, Thread *thread)
 {
-    for (guint i = 0; i < model->connections->len; i++) {
-        Connection *connection = &g_array_index(model->connections, Connection, i);
-        if (connection->number == number)
-            return connection;
-    }
-    return NULL;
-}
-
-static guint64 client_of(guint64 waiter)
-{
-    return 1 + waiter % CLIENTS;
-}
-
-static guint count_held(Model *model, guint64 client)
-{
-    guint count = 0;
-    for (guint i = 0; i < model->connections->len; i++) {
-        const Connection *connection = &g_array_index(model->connections, Connection, i);
-        count += connection->stage == ASSIGNED && connection->waiter != POSTERN_POOL_PROBE &&
-                 client_of(connection->waiter) == client;
-    }
-    return count;
-}
-
-static void take_open(Model *model, const PosternPoolAction *action)
-{
-    Connection connection = {.number = action->connection, .stage = OPENING};
-    g_assert_null(find(model, action->connection));
-    g_assert_false(model->draining);
-    g_array_append_val(model->connections, connection);
-    model->opened++;
-}
-
-static void take_assign(Model *model, const PosternPoolAction *action)
-{
-    Connection *connection = find(model, action->connection);
-    Waiter *waiter = &model->waiters[action->waiter];
-    g_assert_nonnull(connection);
-    g_assert_cmpint(connection->stage, ==, READY);
-    g_assert_true(waiter->waits);
-    /* In order within its client; and no client has more than it leaves to others. */
-    for (guint i = 1; i <= WAITERS && action->waiter != POSTERN_POOL_PROBE; i++)
-        g_assert_false(model->waiters[i].waits && client_of(i) == client_of(action->waiter) &&
-                       model->waiters[i].turn < waiter->turn);
-    waiter->waits = FALSE;
-    waiter->connection = action->connection;
-    connection->stage = ASSIGNED;
-    connection->waiter = action->waiter;
-    connection->offered = connection->recalled = FALSE;
-    model->assigned++;
-    if (action->waiter != POSTERN_POOL_PROBE) {
-        guint held = count_held(model, client_of(action->waiter));
-        g_assert_cmpuint(held, <=, MAX(1, (model->limit + 1) / 2));
+    take_actions(thread);
+    for (guint i = any_of(model, model->count), idle = 0; idle < model->count; i = (i + 1) % model->count) {
+        idle = model->threads[i].woken ? 0 : idle + 1;
+        if (model->threads[i].woken)
+            take_actions(&model->threads[i]);
     }
 }
 
-static void take_refuse(Model *model, const PosternPoolAction *action)
-{
-    g_assert_true(model->waiters[action->waiter].waits);
-    g_assert_nonnull(action->reason);
-    model->waiters[action->waiter].waits = FALSE;
-    model->refused++;
-}
-
-static void take_recall(Model *model, const PosternPoolAction *action)
-{
-    Connection *connection = find(model, action->connection);
-    g_assert_nonnull(connection);
-    g_assert_cmpint(connection->stage, ==, ASSIGNED);
-    g_assert_cmpuint(connection->waiter, ==, action->waiter);
-    g_assert_true(connection->offered && !connection->recalled);
-    g_assert_cmpuint(postern_pool_waiting(model->pool), >, 0);
-    connection->recalled = TRUE;
-    model->recalled++;
-}
-
-static void take_quit(Model *model, const PosternPoolAction *action)
-{
-    Connection *connection = find(model, action->connection);
-    g_assert_nonnull(connection);
-    g_assert_cmpint(connection->stage, ==, READY);
-    connection->stage = ENDING;
-}
-
-static void take_actions(Model *model)
-{
-    PosternPoolAction action;
-    while (postern_pool_next_action(model->pool, &action)) {
-        switch (action.kind) {
-        case POSTERN_POOL_OPEN:
-            take_open(model, &action);
-            break;
-        case POSTERN_POOL_ASSIGN:
-            take_assign(model, &action);
-            break;
-        case POSTERN_POOL_REFUSE:
-            take_refuse(model, &action);
-            break;
-        case POSTERN_POOL_RECALL:
-            take_recall(model, &action);
-            break;
-        case POSTERN_POOL_QUIT:
-            take_quit(model, &action);
-            break;
-        }
-    }
-}
-
-static guint count_stage(Model *model, Stage stage)
-{
-    guint count = 0;
-    for (guint i = 0; i < model->connections->len; i++)
-        count += g_array_index(model->connections, Connection, i).stage == stage;
-    return count;
-}
-
-/* Who has none gets one that is ready; and where it has to wait, what was offered is on its way back. */
+/* Whoever has none does not wait beside one that is ready; and where it has to wait, what was offered, or is
+ * unused elsewhere, is on its way. */
 static void check_client(Model *model, guint64 client)
 {
     gboolean waits = FALSE;
-    guint on_their_way = count_stage(model, OPENING);
+    guint on_their_way = count_stage(model, OPENING) + count_stage(model, ENDING);
     guint offered = 0;
-    for (guint i = 1; i <= WAITERS; i++)
-        waits = waits || (client_of(i) == client && model->waiters[i].waits);
+    for (guint t = 0; t < model->count; t++)
+        for (guint i = 1; i <= WAITERS; i++)
+            waits = waits || (client_of(i) == client && model->threads[t].waiters[i].waits);
     if (!waits || count_held(model, client) > 0)
         return;
-    g_assert_cmpuint(count_stage(model, READY), ==, 0);
     for (guint i = 0; i < model->connections->len; i++) {
         const Connection *connection = &g_array_index(model->connections, Connection, i);
         on_their_way += connection->stage == ASSIGNED && connection->recalled;
         offered += connection->stage == ASSIGNED && connection->offered && !connection->recalled;
     }
-    if (offered > 0)
+    guint unused = model->now >= model->paused_until ? count_stage(model, READY) : 0;
+    if (offered + unused > 0)
         g_assert_cmpuint(on_their_way, >, 0);
+    /* Its turn may be on another thread, for which one is on its way. */
+    if (model->count == 1)
+        g_assert_cmpuint(count_stage(model, READY), ==, 0);
+}
+
+static gboolean is_settled(const Model *model)
+{
+    for (guint i = 0; i < model->count; i++)
+        if (model->threads[i].generation != model->generation || model->threads[i].draining)
+            return FALSE;
+    return model->health == POSTERN_SERVER_UP;
+}
+
+static void check_thread(Thread *thread)
+{
+    PosternPoolAction action;
+    guint waiting = 0;
+    g_assert_false(postern_pool_next_action(thread->pool, &action)); /* or it should have been woken */
+    g_assert_cmpint(postern_pool_deadline(thread->pool), >=, thread->timer);
+    for (guint i = 1; i <= WAITERS; i++) {
+        const Waiter *waiter = &thread->waiters[i];
+        waiting += waiter->waits;
+        if (waiter->waits) {
+            g_assert_cmpint(thread->timer, <=, waiter->since + MODEL_WAIT_MS);
+            g_assert_false(thread->draining);
+        }
+    }
+    g_assert_cmpuint(postern_pool_waiting(thread->pool), ==, waiting);
 }
 
 /* True after every step and its actions. */
 static void check(Model *model)
 {
-    guint waiting = 0;
-    for (guint i = 0; i <= WAITERS; i++) {
-        const Waiter *waiter = &model->waiters[i];
-        waiting += waiter->waits;
-        if (waiter->waits) {
-            gint64 latest = waiter->since + WAIT_MS;
-            g_assert_cmpint(postern_pool_deadline(model->pool), <=, latest);
-            g_assert_false(model->draining);
-        }
-    }
-    g_assert_cmpuint(postern_pool_waiting(model->pool), ==, waiting);
-    g_assert_cmpuint(postern_pool_used(model->pool), ==, model->connections->len);
-    g_assert_cmpuint(postern_pool_used(model->pool), <=, model->limit);
-    if (model->waiters[POSTERN_POOL_PROBE].waits)
-        g_assert_cmpuint(count_stage(model, READY), ==, 0);
-    for (guint client = 1; client <= CLIENTS && model->health == POSTERN_SERVER_UP; client++)
+    for (guint i = 0; i < model->count; i++)
+        check_thread(&model->threads[i]);
+    g_assert_cmpuint(postern_server_group_used(model->group), ==, model->connections->len);
+    g_assert_cmpuint(model->connections->len, <=, model->limit);
+    for (guint64 client = 1; client <= CLIENTS && is_settled(model); client++)
         check_client(model, client);
-    if (count_stage(model, READY) > 0)
-        g_assert_cmpint(postern_pool_deadline(model->pool), <=, model->now + IDLE_MS);
 }
 
-static void step_request(Model *model, guint i)
+static void step_request(Model *model, Thread *thread)
 {
-    Waiter *waiter = &model->waiters[i];
+    guint i = 1 + any_of(model, WAITERS);
+    Waiter *waiter = &thread->waiters[i];
     if (waiter->waits || waiter->connection != 0)
         return;
     *waiter = (Waiter){.waits = TRUE, .since = model->now, .turn = ++model->turns};
-    postern_pool_request(model->pool, i, i == POSTERN_POOL_PROBE ? 0 : client_of(i), model->now);
+    want(thread->pool, i, client_of(i), model->now);
 }
 
-static void step_cancel(Model *model, guint i)
+static void step_cancel(Model *model, Thread *thread)
 {
-    if (!model->waiters[i].waits)
+    guint i = 1 + any_of(model, WAITERS);
+    if (!thread->waiters[i].waits)
         return;
-    model->waiters[i].waits = FALSE;
-    postern_pool_cancel(model->pool, i, model->now);
+    thread->waiters[i].waits = FALSE;
+    postern_pool_cancel(thread->pool, i, model->now);
 }
 
-static Connection *any_connection(Model *model)
+/* One of thread's in stage, or NULL. */
+static Connection *any_connection(Model *model, const Thread *thread, Stage stage)
 {
-    if (model->connections->len == 0)
-        return NULL;
-    gint32 which = g_rand_int_range(model->random, 0, (gint32)model->connections->len);
-    return &g_array_index(model->connections, Connection, (guint)which);
+    guint first = model->connections->len > 0 ? any_of(model, model->connections->len) : 0;
+    for (guint i = 0; i < model->connections->len; i++) {
+        Connection *connection =
+            &g_array_index(model->connections, Connection, (first + i) % model->connections->len);
+        if (connection->thread == thread && connection->stage == stage)
+            return connection;
+    }
+    return NULL;
 }
 
-static void step_opened(Model *model)
+static void step_opened(Model *model, Thread *thread)
 {
-    Connection *connection = any_connection(model);
-    if (connection == NULL || connection->stage != OPENING)
+    Connection *connection = any_connection(model, thread, OPENING);
+    if (connection == NULL)
         return;
     connection->stage = READY;
-    postern_pool_opened(model->pool, connection->number, model->now);
+    model->paused_until = 0;
+    opened(thread->pool, connection->number, model->now);
 }
 
-static void step_offer(Model *model)
+static void step_offer(Model *model, Thread *thread)
 {
-    Connection *connection = any_connection(model);
-    if (connection == NULL || connection->stage != ASSIGNED)
+    Connection *connection = any_connection(model, thread, ASSIGNED);
+    if (connection == NULL)
         return;
-    connection->offered = connection->offered || connection->waiter != POSTERN_POOL_PROBE;
-    postern_pool_offer(model->pool, connection->number, model->now);
+    connection->offered = connection->offered || connection->waiter != 0;
+    postern_pool_offer(thread->pool, connection->number, model->now);
 }
 
-static void step_returned(Model *model)
+static void set_health(Model *model, Thread *thread)
 {
-    Connection *connection = any_connection(model);
-    if (connection == NULL || connection->stage != ASSIGNED)
+    guint again_ms = 200 + any_of(model, 2000);
+    if (model->server == NULL)
         return;
-    model->waiters[connection->waiter].connection = 0;
+    if (any_of(model, 4) > 0) {
+        postern_pool_mark_up(thread->pool, model->server, again_ms, model->now);
+        if (thread->generation == model->generation)
+            model->health = POSTERN_SERVER_UP;
+    } else {
+        postern_pool_mark_down(thread->pool, model->server, "it relays", again_ms, model->now);
+        if (thread->generation == model->generation)
+            model->health = POSTERN_SERVER_DOWN;
+    }
+}
+
+static void step_returned(Model *model, Thread *thread)
+{
+    Connection *connection = any_connection(model, thread, ASSIGNED);
+    if (connection == NULL)
+        return;
+    guint64 number = connection->number;
+    gboolean probe = connection->waiter == 0;
+    thread->waiters[connection->waiter].connection = 0;
     connection->stage = READY;
-    postern_pool_returned(model->pool, connection->number, g_rand_int_range(model->random, 0, 4) > 0,
-                          model->now);
+    postern_pool_returned(thread->pool, number, any_of(model, 4) > 0, model->now);
+    if (probe)
+        set_health(model, thread);
 }
 
-static void step_closed(Model *model)
+static void step_closed(Model *model, Thread *thread)
 {
-    Connection *connection = any_connection(model);
+    Connection *connection = any_connection(model, thread, any_of(model, ENDING + 1));
     if (connection == NULL)
         return;
     guint64 number = connection->number;
     gboolean opening = connection->stage == OPENING;
-    if (connection->stage == ASSIGNED)
-        model->waiters[connection->waiter].connection = 0;
+    if (connection->stage == ASSIGNED) {
+        thread->waiters[connection->waiter].connection = 0;
+        if (connection->waiter == 0 && model->server != NULL)
+            postern_pool_retry_later(thread->pool, model->server, 1 + any_of(model, 100), model->now);
+    }
     g_array_remove_index_fast(model->connections,
                               (guint)(connection - (Connection *)(void *)model->connections->data));
-    postern_pool_closed(model->pool, number, opening ? "refused" : NULL, model->now);
+    if (opening)
+        model->paused_until = model->now + POSTERN_BACKEND_RETRY_MS;
+    postern_pool_closed(thread->pool, number, opening ? "refused" : NULL, model->now);
 }
 
-static void step_health(Model *model)
+static void step_ended(Model *model, Thread *thread)
 {
-    static const PosternServerHealth healths[] = {POSTERN_SERVER_UNKNOWN, POSTERN_SERVER_DOWN,
-                                                  POSTERN_SERVER_UP, POSTERN_SERVER_UP, POSTERN_SERVER_UP};
-    model->health = healths[g_rand_int_range(model->random, 0, G_N_ELEMENTS(healths))];
-    postern_pool_set_health(model->pool, model->health, "it relays", model->now);
+    const Connection *connection = any_connection(model, thread, ENDING);
+    if (connection == NULL)
+        return;
+    guint64 number = connection->number;
+    g_array_remove_index_fast(model->connections,
+                              (guint)(connection - (const Connection *)(void *)model->connections->data));
+    postern_pool_closed(thread->pool, number, NULL, model->now);
+}
+
+/* Each thread takes a new configuration in its own time. */
+static void step_reload(Model *model, Thread *thread)
+{
+    if (thread->generation == model->generation && any_of(model, 8) == 0) {
+        model->generation++;
+        model->health = POSTERN_SERVER_UNKNOWN;
+    }
+    if (thread->generation == model->generation)
+        return;
+    gboolean is_first = TRUE;
+    for (guint i = 0; i < model->count; i++)
+        is_first = is_first && model->threads[i].generation != model->generation;
+    if (is_first)
+        model->health = POSTERN_SERVER_UNKNOWN;
+    thread->generation = model->generation;
+    postern_pool_reload(thread->pool, model->settings, model->generation, MODEL_WAIT_MS, MODEL_IDLE_MS,
+                        model->now);
 }
 
 static void step_time(Model *model)
 {
-    gint64 deadline = postern_pool_deadline(model->pool);
-    model->now += g_rand_int_range(model->random, 0, 100);
-    if (g_rand_int_range(model->random, 0, 3) == 0 && deadline != G_MAXINT64)
-        model->now = MAX(model->now, deadline);
-    postern_pool_timer(model->pool, model->now);
-    gint64 next = postern_pool_deadline(model->pool);
-    g_assert_cmpint(next, >, model->now); /* a timer that is late at once would spin */
+    gint64 next = G_MAXINT64;
+    for (guint i = 0; i < model->count; i++)
+        next = MIN(next, model->threads[i].timer);
+    model->now += any_of(model, 100);
+    if (any_of(model, 3) == 0 && next < model->now + MODEL_IDLE_MS)
+        model->now = MAX(model->now, next);
+    for (guint i = 0; i < model->count; i++) {
+        Thread *thread = &model->threads[i];
+        if (thread->timer > model->now)
+            continue;
+        postern_pool_timer(thread->pool, model->now);
+        run_woken(model, thread);
+        g_assert_cmpint(postern_pool_deadline(thread->pool), >, model->now); /* it would spin */
+    }
 }
 
 static void step(Model *model)
 {
-    guint waiter = (guint)g_rand_int_range(model->random, 0, WAITERS + 1);
-    switch (g_rand_int_range(model->random, 0, 26)) {
-    case 24 ... 25:
-        step_offer(model);
-        break;
+    Thread *thread = &model->threads[any_of(model, model->count)];
+    switch (any_of(model, 30)) {
     case 0 ... 7:
-        step_request(model, waiter);
+        step_request(model, thread);
         break;
     case 8 ... 9:
-        step_cancel(model, waiter);
+        step_cancel(model, thread);
         break;
     case 10 ... 13:
-        step_opened(model);
+        step_opened(model, thread);
         break;
     case 14 ... 18:
-        step_returned(model);
+        step_returned(model, thread);
         break;
-    case 19 ... 20:
-        step_closed(model);
+    case 19:
+        step_closed(model, thread);
         break;
-    case 21:
-        if (g_rand_int_range(model->random, 0, 6) == 0)
-            step_health(model);
+    case 20 ... 22:
+        step_ended(model, thread);
+        break;
+    case 23 ... 24:
+        step_offer(model, thread);
+        break;
+    case 25:
+        if (any_of(model, 6) == 0)
+            set_health(model, thread);
+        break;
+    case 26:
+        step_reload(model, thread);
         break;
     default:
         step_time(model);
         break;
     }
-}
-
-static void run(Model *model, guint steps)
-{
-    for (guint i = 0; i < steps; i++) {
-        step(model);
-        take_actions(model);
-        check(model);
-    }
+    run_woken(model, thread);
+    check(model);
 }
 
 /* All is let go; every waiter has its answer, and no slot is left. */
 static void drain(Model *model)
 {
-    model->draining = TRUE;
-    postern_pool_drain(model->pool, model->now);
-    take_actions(model);
-    for (guint i = 0; i < 2000 && model->connections->len > 0; i++) {
-        step(model);
-        take_actions(model);
+    for (guint i = 0; i < model->count; i++) {
+        Thread *thread = &model->threads[i];
+        thread->draining = TRUE;
+        postern_pool_drain(thread->pool, model->now);
+        run_woken(model, thread);
         check(model);
     }
+    for (guint i = 0; i < 4000 && model->connections->len > 0; i++)
+        step(model);
     g_assert_cmpuint(model->connections->len, ==, 0);
-    g_assert_cmpuint(postern_pool_used(model->pool), ==, 0);
-    g_assert_cmpuint(postern_pool_waiting(model->pool), ==, 0);
+    g_assert_cmpuint(postern_server_group_used(model->group), ==, 0);
+}
+
+static void model_init(Model *model, guint32 seed)
+{
+    *model = (Model){.random = g_rand_new_with_seed(seed), .limit = 1 + seed % CONNECTIONS_MAX};
+    model->count = 1 + any_of(model, POOLS_MAX);
+    model->connections = g_array_new(FALSE, FALSE, sizeof(Connection));
+    model->settings = server_settings_of(1, model->limit);
+    model->group = postern_server_group_new(model->settings);
+    for (guint i = 0; i < model->count; i++) {
+        Thread *thread = &model->threads[i];
+        thread->model = model;
+        thread->pool = postern_pool_new(model->group, MODEL_WAIT_MS, MODEL_IDLE_MS, on_wake, thread);
+        take_actions(thread);
+    }
+}
+
+static void model_clear(Model *model)
+{
+    for (guint i = 0; i < model->count; i++)
+        postern_pool_free(model->threads[i].pool);
+    postern_server_group_unref(model->group);
+    postern_server_unref(model->server);
+    g_ptr_array_unref(model->settings);
+    g_array_unref(model->connections);
+    g_rand_free(model->random);
 }
 
 static void test_model(void)
 {
-    guint assigned = 0;
-    guint refused = 0;
-    guint recalled = 0;
-    for (guint world = 0; world < STEPS / 1000; world++) {
-        Model model = {.random = g_rand_new_with_seed(world), .limit = 1 + world % CONNECTIONS_MAX};
-        model.connections = g_array_new(FALSE, FALSE, sizeof(Connection));
-        model.pool = postern_pool_new(model.limit, WAIT_MS, IDLE_MS);
-        run(&model, 1000);
+    guint assigned = 0, refused = 0, recalled = 0, full = 0;
+    for (guint32 world = 0; world < WORLDS; world++) {
+        Model model;
+        model_init(&model, world);
+        for (guint i = 0; i < STEPS; i++)
+            step(&model);
         drain(&model);
         assigned += model.assigned;
         refused += model.refused;
         recalled += model.recalled;
-        postern_pool_free(model.pool);
-        g_array_unref(model.connections);
-        g_rand_free(model.random);
+        full += model.most == model.limit;
+        model_clear(&model);
     }
-    g_test_message("%u assigned, %u refused, %u recalled", assigned, refused, recalled);
-    g_assert_cmpuint(recalled, >, STEPS / 1000);
-    g_assert_cmpuint(assigned, >, STEPS / 100);
-    g_assert_cmpuint(refused, >, STEPS / 1000);
+    g_test_message("%u worlds: %u assigned, %u refused, %u recalled; %u were full", WORLDS, assigned, refused,
+                   recalled, full);
+    g_assert_cmpuint(recalled, >, WORLDS);
+    g_assert_cmpuint(assigned, >, WORLDS * 10);
+    g_assert_cmpuint(refused, >, WORLDS);
+    g_assert_cmpuint(full, >, WORLDS / 2);
 }
 
 int main(int argc, char **argv)

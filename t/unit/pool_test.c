@@ -4,13 +4,13 @@ static void test_limit(void)
 {
     g_autoptr(PosternPool) pool = usable_pool(2);
     for (guint waiter = 1; waiter <= 4; waiter++)
-        postern_pool_request(pool, waiter, waiter, 0);
+        want(pool, waiter, waiter, 0);
     expect_actions(pool, "open 1, open 2");
     g_assert_cmpuint(postern_pool_used(pool), ==, 2);
     g_assert_cmpuint(postern_pool_waiting(pool), ==, 4);
-    postern_pool_opened(pool, 2, 1);
+    opened(pool, 2, 1);
     expect_actions(pool, "assign 2 to 1");
-    postern_pool_opened(pool, 1, 2);
+    opened(pool, 1, 2);
     expect_actions(pool, "assign 1 to 2");
     postern_pool_returned(pool, 1, TRUE, 3);
     expect_actions(pool, "assign 1 to 3");
@@ -19,7 +19,7 @@ static void test_limit(void)
     postern_pool_returned(pool, 2, TRUE, 4);
     postern_pool_returned(pool, 1, TRUE, 5);
     expect_actions(pool, "");
-    postern_pool_request(pool, 5, 5, 6); /* the last used is the freshest */
+    want(pool, 5, 5, 6); /* the last used is the freshest */
     expect_actions(pool, "assign 1 to 5");
     g_assert_cmpuint(postern_pool_used(pool), ==, 2);
 }
@@ -28,11 +28,11 @@ static void test_limit(void)
 static void test_slot_is_free_on_close(void)
 {
     g_autoptr(PosternPool) pool = busy_pool(1);
-    postern_pool_request(pool, 9, 9, 0);
+    want(pool, 9, 9, 0);
     postern_pool_returned(pool, 1, FALSE, 1);
     expect_actions(pool, "quit 1");
     g_assert_cmpuint(postern_pool_used(pool), ==, 1);
-    postern_pool_opened(pool, 1, 1); /* out of turn: nothing */
+    opened(pool, 1, 1); /* out of turn: nothing */
     postern_pool_returned(pool, 1, TRUE, 1);
     expect_actions(pool, "");
     postern_pool_closed(pool, 1, NULL, 2);
@@ -45,8 +45,8 @@ static void test_slot_is_free_on_close(void)
 static void test_deadline(void)
 {
     g_autoptr(PosternPool) pool = busy_pool(1);
-    postern_pool_request(pool, 7, 7, 10);
-    postern_pool_request(pool, 8, 8, 20);
+    want(pool, 7, 7, 10);
+    want(pool, 8, 8, 20);
     g_assert_cmpint(postern_pool_deadline(pool), ==, 10 + WAIT_MS);
     postern_pool_timer(pool, 10 + WAIT_MS - 1);
     expect_actions(pool, "");
@@ -55,7 +55,7 @@ static void test_deadline(void)
     g_assert_cmpint(postern_pool_deadline(pool), ==, 20 + WAIT_MS);
     postern_pool_returned(pool, 1, TRUE, 1015);
     expect_actions(pool, "assign 1 to 8");
-    g_assert_cmpint(postern_pool_deadline(pool), ==, G_MAXINT64);
+    g_assert_cmpint(postern_pool_deadline(pool), ==, PROBE_AGAIN_MS);
 }
 
 static void test_idle_ends(void)
@@ -69,25 +69,25 @@ static void test_idle_ends(void)
     g_assert_cmpint(postern_pool_deadline(pool), ==, 200 + IDLE_MS);
     postern_pool_closed(pool, 2, NULL, 300); /* the back-end was quicker */
     expect_actions(pool, "");
-    g_assert_cmpint(postern_pool_deadline(pool), ==, G_MAXINT64);
+    g_assert_cmpint(postern_pool_deadline(pool), ==, PROBE_AGAIN_MS);
     g_assert_cmpuint(postern_pool_used(pool), ==, 1);
 }
 
 static void test_cancel(void)
 {
     g_autoptr(PosternPool) pool = busy_pool(1);
-    postern_pool_request(pool, 7, 7, 0);
-    postern_pool_request(pool, 8, 8, 0);
+    want(pool, 7, 7, 0);
+    want(pool, 8, 8, 0);
     postern_pool_cancel(pool, 7, 0); /* while it waits */
     g_assert_cmpuint(postern_pool_waiting(pool), ==, 1);
     postern_pool_returned(pool, 1, TRUE, 1);
     postern_pool_cancel(pool, 8, 1); /* its ASSIGN is not out yet */
     expect_actions(pool, "");
-    postern_pool_request(pool, 9, 9, 2);
-    postern_pool_request(pool, 10, 10, 2);
+    want(pool, 9, 9, 2);
+    want(pool, 10, 10, 2);
     postern_pool_cancel(pool, 9, 2); /* the next in turn gets it */
     expect_actions(pool, "assign 1 to 10");
-    postern_pool_request(pool, 11, 11, 3);
+    want(pool, 11, 11, 3);
     postern_pool_timer(pool, 3 + WAIT_MS);
     postern_pool_cancel(pool, 11, 3 + WAIT_MS); /* its REFUSE is not out yet */
     expect_actions(pool, "");
@@ -101,15 +101,15 @@ static void test_cancel(void)
 static void test_cancel_while_opening(void)
 {
     g_autoptr(PosternPool) pool = usable_pool(2);
-    postern_pool_request(pool, 1, 1, 0);
+    want(pool, 1, 1, 0);
     expect_actions(pool, "open 1");
     postern_pool_cancel(pool, 1, 1);
-    postern_pool_request(pool, 2, 2, 2);
+    want(pool, 2, 2, 2);
     expect_actions(pool, ""); /* the one that opens is enough */
     postern_pool_cancel(pool, 2, 3);
-    postern_pool_opened(pool, 1, 4);
+    opened(pool, 1, 4);
     expect_actions(pool, "");
-    postern_pool_request(pool, 3, 3, 5);
+    want(pool, 3, 3, 5);
     expect_actions(pool, "assign 1 to 3");
 }
 
@@ -117,15 +117,15 @@ static void test_cancel_while_opening(void)
 static void test_given_and_lost(void)
 {
     g_autoptr(PosternPool) pool = usable_pool(1);
-    postern_pool_request(pool, 1, 1, 0);
-    postern_pool_request(pool, 2, 2, 5);
+    want(pool, 1, 1, 0);
+    want(pool, 2, 2, 5);
     expect_actions(pool, "open 1");
-    postern_pool_opened(pool, 1, 10);
+    opened(pool, 1, 10);
     postern_pool_closed(pool, 1, NULL, 10);
     expect_actions(pool, "open 2");
     g_assert_cmpuint(postern_pool_waiting(pool), ==, 2);
     g_assert_cmpint(postern_pool_deadline(pool), ==, WAIT_MS);
-    postern_pool_opened(pool, 2, 20);
+    opened(pool, 2, 20);
     expect_actions(pool, "assign 2 to 1");
     postern_pool_returned(pool, 2, TRUE, 30);
     postern_pool_closed(pool, 2, NULL, 30);
@@ -146,60 +146,65 @@ static void test_quit_and_lost(void)
 
 static void test_probe_is_first(void)
 {
-    g_autoptr(PosternPool) pool = postern_pool_new(2, WAIT_MS, IDLE_MS);
-    postern_pool_request(pool, 1, 1, 0);
-    postern_pool_request(pool, 2, 2, 100);
+    g_autoptr(PosternServer) server = NULL;
+    g_autoptr(PosternPool) pool = new_pool(2, &server);
+    want(pool, 1, 1, 0);
+    want(pool, 2, 2, 100);
     expect_actions(pool, ""); /* not proved: nothing is opened for clients */
-    postern_pool_request(pool, POSTERN_POOL_PROBE, POSTERN_POOL_PROBE, 200);
+    postern_pool_request_probe(pool, server, 200);
     expect_actions(pool, "open 1");
     g_assert_cmpint(postern_pool_deadline(pool), ==, WAIT_MS);
-    postern_pool_opened(pool, 1, 300);
-    expect_actions(pool, "assign 1 to 0");
-    postern_pool_set_health(pool, POSTERN_SERVER_UP, NULL, 400);
+    opened(pool, 1, 300);
+    expect_actions(pool, "assign 1 to the probe");
+    postern_pool_mark_up(pool, server, PROBE_AGAIN_MS, 400);
     expect_actions(pool, "open 2");
     postern_pool_returned(pool, 1, TRUE, 400);
     expect_actions(pool, "assign 1 to 1");
-    postern_pool_opened(pool, 2, 401);
+    opened(pool, 2, 401);
     expect_actions(pool, "assign 2 to 2");
-    postern_pool_request(pool, 3, 3, 500);
-    postern_pool_request(pool, POSTERN_POOL_PROBE, POSTERN_POOL_PROBE, 600);
+    want(pool, 3, 3, 500);
+    postern_pool_request_probe(pool, server, 600);
     postern_pool_returned(pool, 1, TRUE, 700);
-    expect_actions(pool, "assign 1 to 0");
+    expect_actions(pool, "assign 1 to the probe");
     postern_pool_closed(pool, 1, NULL, 710); /* lost in the probe's hands */
     expect_actions(pool, "open 3");
 }
 
-static void test_unproved(void)
+static void test_unknown(void)
 {
-    g_autoptr(PosternPool) pool = postern_pool_new(2, WAIT_MS, IDLE_MS);
-    g_assert_cmpint(postern_pool_health(pool), ==, POSTERN_SERVER_UNKNOWN);
-    postern_pool_request(pool, 1, 1, 0);
+    g_autoptr(PosternServer) server = NULL;
+    g_autoptr(PosternPool) pool = new_pool(2, &server);
+    g_assert_false(postern_pool_is_up(pool, server));
+    want(pool, 1, 1, 0);
     postern_pool_timer(pool, WAIT_MS);
     expect_actions(pool, "refuse 1 (the back-end has not been proved to refuse relaying yet)");
     g_assert_cmpint(postern_pool_deadline(pool), ==, G_MAXINT64);
 }
 
-static void test_unusable(void)
+static void test_down(void)
 {
-    g_autoptr(PosternPool) pool = busy_pool(2);
-    postern_pool_request(pool, 7, 7, 0);
-    postern_pool_request(pool, 8, 8, 0);
+    g_autoptr(PosternServer) server = NULL;
+    g_autoptr(PosternPool) pool = new_pool(2, &server);
+    postern_pool_mark_up(pool, server, PROBE_AGAIN_MS, 0);
+    fill(pool, 2);
+    want(pool, 7, 7, 0);
+    want(pool, 8, 8, 0);
     postern_pool_timer(pool, WAIT_MS); /* a reason each, whatever happens before they are told */
-    postern_pool_request(pool, 9, 9, WAIT_MS);
-    postern_pool_set_health(pool, POSTERN_SERVER_DOWN, "it relays", WAIT_MS);
+    want(pool, 9, 9, WAIT_MS);
+    postern_pool_mark_down(pool, server, "it relays", PROBE_AGAIN_MS, WAIT_MS);
     expect_actions(pool,
                    "refuse 7 (no connection to the back-end became free in time), refuse 8 (no connection to "
                    "the back-end became free in time), refuse 9 (it relays)");
     postern_pool_returned(pool, 1, TRUE, WAIT_MS);
-    postern_pool_request(pool, POSTERN_POOL_PROBE, POSTERN_POOL_PROBE, WAIT_MS);
-    expect_actions(pool, "assign 1 to 0");
-    postern_pool_request(pool, POSTERN_POOL_PROBE, POSTERN_POOL_PROBE, WAIT_MS);
+    postern_pool_request_probe(pool, server, WAIT_MS);
+    expect_actions(pool, "assign 1 to the probe");
+    postern_pool_request_probe(pool, server, WAIT_MS);
     postern_pool_timer(pool, 2 * WAIT_MS);
-    expect_actions(pool, "refuse 0 (no connection to the back-end became free in time)");
-    postern_pool_request(pool, 10, 10, 2 * WAIT_MS);
+    expect_actions(pool, "refuse the probe (no connection to the back-end became free in time)");
+    want(pool, 10, 10, 2 * WAIT_MS);
     expect_actions(pool, "refuse 10 (it relays)");
-    postern_pool_set_health(pool, POSTERN_SERVER_UP, NULL, 2 * WAIT_MS);
-    postern_pool_request(pool, 11, 11, 2 * WAIT_MS);
+    postern_pool_mark_up(pool, server, PROBE_AGAIN_MS, 2 * WAIT_MS);
+    want(pool, 11, 11, 2 * WAIT_MS);
     postern_pool_returned(pool, 2, TRUE, 2 * WAIT_MS);
     expect_actions(pool, "assign 2 to 11");
 }
@@ -210,12 +215,12 @@ static void test_ending(void)
     g_autoptr(PosternPool) pool = busy_pool(2);
     postern_pool_returned(pool, 1, TRUE, 0);
     postern_pool_ending(pool, 1, NULL, 1);
-    postern_pool_request(pool, 7, 7, 1);
+    want(pool, 7, 7, 1);
     expect_actions(pool, "");
     g_assert_cmpuint(postern_pool_used(pool), ==, 2);
     postern_pool_closed(pool, 1, NULL, 2);
     expect_actions(pool, "open 3");
-    postern_pool_opened(pool, 3, 3);
+    opened(pool, 3, 3);
     postern_pool_ending(pool, 3, NULL, 3); /* given already, and not taken yet: the waiter waits on */
     expect_actions(pool, "");
     postern_pool_closed(pool, 3, NULL, 4);
@@ -226,14 +231,14 @@ static void test_ending(void)
 static void test_ending_before_it_opened(void)
 {
     g_autoptr(PosternPool) pool = usable_pool(2);
-    postern_pool_request(pool, 1, 1, 0);
-    postern_pool_request(pool, 2, 2, 0);
+    want(pool, 1, 1, 0);
+    want(pool, 2, 2, 0);
     expect_actions(pool, "open 1, open 2");
     postern_pool_ending(pool, 1, "silent", 1);
     expect_actions(pool, ""); /* the other may open */
     postern_pool_ending(pool, 2, "silent", 2);
     expect_actions(pool, "refuse 1 (silent), refuse 2 (silent)");
-    postern_pool_request(pool, 3, 3, 2 + POSTERN_BACKEND_RETRY_MS);
+    want(pool, 3, 3, 2 + POSTERN_BACKEND_RETRY_MS);
     expect_actions(pool, ""); /* both slots are still taken */
     g_assert_cmpuint(postern_pool_used(pool), ==, 2);
     postern_pool_closed(pool, 1, NULL, 3 + POSTERN_BACKEND_RETRY_MS);
@@ -245,13 +250,13 @@ static void test_end_idle(void)
     g_autoptr(PosternPool) pool = busy_pool(4);
     postern_pool_returned(pool, 1, TRUE, 0);
     postern_pool_returned(pool, 2, TRUE, 0);
-    postern_pool_end_idle(pool, 1);
+    postern_pool_end_idle(pool, NULL, 1);
     expect_actions(pool, "quit 2, quit 1");
-    postern_pool_request(pool, 7, 7, 1); /* their slots are taken until they are closed */
+    want(pool, 7, 7, 1); /* their slots are taken until they are closed */
     expect_actions(pool, "");
     postern_pool_closed(pool, 1, NULL, 2);
     expect_actions(pool, "open 5");
-    postern_pool_opened(pool, 5, 3);
+    opened(pool, 5, 3);
     expect_actions(pool, "assign 5 to 7");
 }
 
@@ -260,13 +265,13 @@ static void test_drain(void)
     g_autoptr(PosternPool) pool = busy_pool(4);
     postern_pool_returned(pool, 1, TRUE, 0);
     postern_pool_returned(pool, 2, TRUE, 0);
-    postern_pool_request(pool, 7, 7, 0);
+    want(pool, 7, 7, 0);
     postern_pool_returned(pool, 3, FALSE, 0); /* ends already */
     expect_actions(pool, "assign 2 to 7, quit 3");
     postern_pool_drain(pool, 1);
     postern_pool_drain(pool, 1);
     expect_actions(pool, "quit 1");
-    postern_pool_request(pool, 8, 8, 2);
+    want(pool, 8, 8, 2);
     postern_pool_returned(pool, 4, TRUE, 2);
     expect_actions(pool, "refuse 8 (the proxy is stopping), quit 4");
     for (guint i = 1; i <= 4; i++)
@@ -280,29 +285,29 @@ static void test_drain(void)
 static void test_drain_lets_nobody_wait(void)
 {
     g_autoptr(PosternPool) pool = busy_pool(1);
-    postern_pool_request(pool, 7, 7, 0);
+    want(pool, 7, 7, 0);
     postern_pool_drain(pool, 1);
     expect_actions(pool, "refuse 7 (the proxy is stopping)");
 
     g_autoptr(PosternPool) given = busy_pool(1);
-    postern_pool_request(given, 7, 7, 0);
+    want(given, 7, 7, 0);
     postern_pool_returned(given, 1, TRUE, 0);
     postern_pool_drain(given, 1);
     postern_pool_cancel(given, 7, 1);
     expect_actions(given, "quit 1");
 
     g_autoptr(PosternPool) lost = busy_pool(1);
-    postern_pool_request(lost, 7, 7, 0);
+    want(lost, 7, 7, 0);
     postern_pool_returned(lost, 1, TRUE, 0);
     postern_pool_drain(lost, 1);
     postern_pool_closed(lost, 1, NULL, 1);
     expect_actions(lost, "refuse 7 (the proxy is stopping)");
 
     g_autoptr(PosternPool) opening = usable_pool(1);
-    postern_pool_request(opening, 7, 7, 0);
+    want(opening, 7, 7, 0);
     expect_actions(opening, "open 1");
     postern_pool_drain(opening, 1);
-    postern_pool_opened(opening, 1, 2);
+    opened(opening, 1, 2);
     expect_actions(opening, "refuse 7 (the proxy is stopping), quit 1");
 }
 
@@ -315,12 +320,12 @@ static void test_recall(void)
     postern_pool_offer(pool, 3, 0);
     postern_pool_offer(pool, 9, 0); /* there is none */
     expect_actions(pool, "");
-    postern_pool_request(pool, 7, 7, 1);
+    want(pool, 7, 7, 1);
     expect_actions(pool, "recall 2 of 2");
     postern_pool_offer(pool, 2, 1);
     expect_actions(pool, "");
-    postern_pool_request(pool, 8, 8, 2);
-    postern_pool_request(pool, 9, 9, 2);
+    want(pool, 8, 8, 2);
+    want(pool, 9, 9, 2);
     expect_actions(pool, "recall 3 of 3");
     postern_pool_offer(pool, 1, 3); /* while somebody waits */
     expect_actions(pool, "recall 1 of 1");
@@ -328,7 +333,7 @@ static void test_recall(void)
     expect_actions(pool, "assign 2 to 7");
     postern_pool_offer(pool, 2, 5);
     expect_actions(pool, ""); /* two wait, and two are on their way */
-    postern_pool_request(pool, 10, 10, 6);
+    want(pool, 10, 10, 6);
     postern_pool_returned(pool, 2, TRUE, 6); /* before its RECALL is out: that is dropped */
     expect_actions(pool, "assign 2 to 8");
 }
@@ -338,16 +343,16 @@ static void test_recalled_and_lost(void)
 {
     g_autoptr(PosternPool) pool = busy_pool(1);
     postern_pool_offer(pool, 1, 0);
-    postern_pool_request(pool, 7, 7, 0);
+    want(pool, 7, 7, 0);
     postern_pool_ending(pool, 1, NULL, 0);
     expect_actions(pool, "");
     postern_pool_closed(pool, 1, NULL, 1);
     expect_actions(pool, "open 2");
-    postern_pool_opened(pool, 2, 2);
+    opened(pool, 2, 2);
     expect_actions(pool, "assign 2 to 7");
     postern_pool_offer(pool, 2, 3);
     postern_pool_closed(pool, 2, NULL, 3);
-    postern_pool_request(pool, 8, 8, 4);
+    want(pool, 8, 8, 4);
     expect_actions(pool, "open 3");
 }
 
@@ -357,15 +362,15 @@ static void test_recall_beside_lost_slots(void)
     g_autoptr(PosternPool) pool = busy_pool(2);
     postern_pool_offer(pool, 1, 0);
     postern_pool_ending(pool, 2, NULL, 0);
-    postern_pool_request(pool, 7, 7, 1);
+    want(pool, 7, 7, 1);
     expect_actions(pool, "recall 1 of 1");
 
     g_autoptr(PosternPool) refused = usable_pool(2);
-    postern_pool_request(refused, 1, 1, 0);
-    postern_pool_opened(refused, 1, 0);
+    want(refused, 1, 1, 0);
+    opened(refused, 1, 0);
     expect_actions(refused, "open 1, assign 1 to 1");
     postern_pool_offer(refused, 1, 0);
-    postern_pool_request(refused, 2, 2, 1);
+    want(refused, 2, 2, 1);
     expect_actions(refused, "open 2");
     postern_pool_closed(refused, 2, "421 too many", 2);
     expect_actions(refused, "recall 1 of 1");
@@ -376,13 +381,13 @@ static void test_share(void)
 {
     g_autoptr(PosternPool) pool = usable_pool(4);
     for (guint waiter = 1; waiter <= 4; waiter++)
-        postern_pool_request(pool, waiter, 1, 0);
+        want(pool, waiter, 1, 0);
     expect_actions(pool, "open 1, open 2");
-    postern_pool_request(pool, 5, 2, 0);
+    want(pool, 5, 2, 0);
     expect_actions(pool, "open 3");
-    postern_pool_opened(pool, 1, 1);
-    postern_pool_opened(pool, 2, 1);
-    postern_pool_opened(pool, 3, 1);
+    opened(pool, 1, 1);
+    opened(pool, 2, 1);
+    opened(pool, 3, 1);
     expect_actions(pool, "assign 1 to 1, assign 2 to 2, assign 3 to 5");
     postern_pool_offer(pool, 3, 2);
     expect_actions(pool, "");
@@ -390,7 +395,7 @@ static void test_share(void)
     expect_actions(pool, "recall 2 of 2");
     postern_pool_returned(pool, 2, TRUE, 3);
     expect_actions(pool, "assign 2 to 3");
-    postern_pool_request(pool, 6, POSTERN_FAIR_QUEUE_NOBODY, 4);
+    want(pool, 6, POSTERN_FAIR_QUEUE_NOBODY, 4);
     expect_actions(pool, "open 4");
 }
 
@@ -399,10 +404,10 @@ static void test_turns(void)
 {
     g_autoptr(PosternPool) pool = busy_pool(1);
     for (guint waiter = 10; waiter < 15; waiter++)
-        postern_pool_request(pool, waiter, 10, 0);
-    postern_pool_request_later(pool, 40, 40, 0);
-    postern_pool_request(pool, 20, 20, 1);
-    postern_pool_request(pool, 30, 30, 1);
+        want(pool, waiter, 10, 0);
+    postern_pool_request(pool, 40, 40, POSTERN_FAIR_TURN_LATER, 0);
+    want(pool, 20, 20, 1);
+    want(pool, 30, 30, 1);
     static const guint order[] = {10, 20, 40, 30, 11, 12, 13, 14};
     for (gsize i = 0; i < G_N_ELEMENTS(order); i++) {
         g_autofree char *expected = g_strdup_printf("assign 1 to %u", order[i]);
@@ -414,22 +419,22 @@ static void test_turns(void)
 static void test_retry_pause(void)
 {
     g_autoptr(PosternPool) pool = usable_pool(2);
-    postern_pool_request(pool, 1, 1, 0);
-    postern_pool_request(pool, 2, 2, 0);
+    want(pool, 1, 1, 0);
+    want(pool, 2, 2, 0);
     expect_actions(pool, "open 1, open 2");
     postern_pool_closed(pool, 1, "connection refused", 10);
     expect_actions(pool, ""); /* the other may yet open */
     g_assert_cmpint(postern_pool_deadline(pool), ==, MIN(WAIT_MS, 10 + POSTERN_BACKEND_RETRY_MS));
     postern_pool_closed(pool, 2, "connection refused", 20);
     expect_actions(pool, "refuse 1 (connection refused), refuse 2 (connection refused)");
-    postern_pool_request(pool, 3, 3, 30);
+    want(pool, 3, 3, 30);
     expect_actions(pool, "");
     g_assert_cmpint(postern_pool_deadline(pool), ==, 20 + POSTERN_BACKEND_RETRY_MS);
     postern_pool_timer(pool, 20 + POSTERN_BACKEND_RETRY_MS);
     expect_actions(pool, "open 3");
-    postern_pool_opened(pool, 3, 1025);
+    opened(pool, 3, 1025);
     expect_actions(pool, "assign 3 to 3");
-    postern_pool_request(pool, 4, 4, 1026); /* it opens again: no pause */
+    want(pool, 4, 4, 1026); /* it opens again: no pause */
     expect_actions(pool, "open 4");
 }
 
@@ -448,8 +453,8 @@ int main(int argc, char **argv)
     g_test_add_func("/pool/given-and-lost", test_given_and_lost);
     g_test_add_func("/pool/quit-and-lost", test_quit_and_lost);
     g_test_add_func("/pool/probe-is-first", test_probe_is_first);
-    g_test_add_func("/pool/unproved", test_unproved);
-    g_test_add_func("/pool/unusable", test_unusable);
+    g_test_add_func("/pool/unknown", test_unknown);
+    g_test_add_func("/pool/down", test_down);
     g_test_add_func("/pool/drain", test_drain);
     g_test_add_func("/pool/drain-lets-nobody-wait", test_drain_lets_nobody_wait);
     g_test_add_func("/pool/retry-pause", test_retry_pause);

@@ -62,7 +62,7 @@ static void test_recipient_domains(void)
     g_assert_cmpuint(g_hash_table_size(none->recipient_domains), ==, 0);
 }
 
-/* Every thread has a share of the back-end's limit: never more threads than there are connections. */
+/* A connection serves one thread: never more threads than there are connections. */
 static void test_threads(void)
 {
     g_autoptr(PosternProxySettings) few = settings_from("threads = 8\nbackend_connections = 3");
@@ -74,14 +74,14 @@ static void test_threads(void)
 }
 
 /* A reload keeps the budget that messages under way are charged to; old settings live as long as they are
- * used. */
+ * used. What was found out of the servers is forgotten only if something that it hangs on is new. */
 static void test_reload(void)
 {
     g_autoptr(PosternProxySettings) old = settings_from("");
     g_autoptr(GError) error = NULL;
     g_assert_true(postern_budget_reserve(old->budget, 1000));
     g_autoptr(PosternProxySettings) fresh =
-        postern_proxy_settings_new(postern_configuration_new(), old->budget, &error);
+        postern_proxy_settings_new(postern_configuration_new(), old, &error);
     g_assert_no_error(error);
     g_assert_true(fresh->budget == old->budget);
     g_clear_pointer(&old, postern_proxy_settings_unref);
@@ -89,6 +89,11 @@ static void test_reload(void)
     postern_budget_release(fresh->budget, 1000);
     g_autoptr(PosternProxySettings) again = postern_proxy_settings_ref(fresh);
     g_assert_true(again == fresh);
+    g_assert_cmpuint(fresh->generation, ==, 1); /* another hostname */
+    g_autoptr(PosternProxySettings) same =
+        postern_proxy_settings_new(postern_configuration_new(), fresh, &error);
+    g_assert_cmpuint(same->generation, ==, 1);
+    g_assert_cmpuint(same->threads, ==, fresh->threads);
 }
 
 int main(int argc, char **argv)

@@ -1,30 +1,70 @@
-#include "proxy/session/session.h"
-
+#include <errno.h>
 #include <string.h>
 
+#include "proxy/session/session.h"
 #include "split.h"
-#include "wire/data.h"
+#include "support/smtp_peer.h"
+#include "support/world.h"
 
 /*
- * The input is a list of events: an octet that chooses one, then what it takes: octets of the client, of the
- * MTA, time, a verdict, an end of either side. A real PosternBackend stands between the session and the
- * octets of the MTA. Checked: replies are lines of SMTP, 2xx after a dot comes only with the MTA's own,
- * nothing is left at the end.
+ * A thread of the proxy, as it is, between two clients and an MTA. The input is a list of events: an octet
+ * that chooses one, then what it takes: octets of a client or of the MTA, how the MTA answers and connects,
+ * how much goes through a connection at a time, a verdict, time, an end of either side. Checked: replies are
+ * lines of SMTP, commands are lines, nothing of a message goes out before its 354, what is logged as accepted
+ * was accepted, and nothing is left at the end.
  */
+#define CLIENTS 2
+
+/* How the MTA answers what it is told. */
+typedef enum {
+    ANSWER_WELL,
+    ANSWER_LATER,   /* 450 */
+    ANSWER_NEVER,   /* 550 */
+    ANSWER_CLOSING, /* 421, and the end */
+    ANSWER_NOTHING,
+    ANSWER_END,
+    ANSWERS,
+} Answer;
+
+typedef enum {
+    CONNECT_AT_ONCE,
+    CONNECT_REFUSED,
+    CONNECT_NEVER,
+    CONNECT_NO_DESCRIPTOR,
+    CONNECTS,
+} Connect;
+
+typedef struct Fuzz Fuzz;
+
 typedef struct {
+    Fuzz *fuzz;
+    Wire *wire;
+    SmtpPeer peer;
+} Mta;
+
+typedef struct {
+    Fuzz *fuzz;
+    Wire *wire; /* NULL: not there yet, or gone */
+    gboolean came;
+    gboolean last_word;
+    GString *heard; /* of a line */
+} Client;
+
+struct Fuzz {
+    World world;
     const uint8_t *data;
     size_t size;
-    gint64 now;
-    PosternProxySettings *settings;
-    PosternSession *session;
-    PosternBackend *backend;
-    gboolean wanted, lent, offered, inspecting, closed, name_wanted;
-    gboolean pretend;        /* the MTA's answers are made up, all good */
-    PosternMessage *message; /* SEND_MESSAGE, to be sent */
-    GString *wire;           /* of the client, not taken yet */
-    guint finals, accepted;  /* replies to a dot, and 2xx among them */
-    guint logged_accepted;
-} Fuzz;
+    Client clients[CLIENTS];
+    Client *client; /* that acts now */
+    GPtrArray *mtas;
+    gboolean honest; /* the MTA has said nothing but answers */
+    Answer answer;
+    Connect connect;
+    gsize piece; /* octets at a time; 0: none, G_MAXSIZE: all */
+    gboolean names_wait, verdicts_wait;
+    WorldInspection *inspection; /* that waits, or NULL */
+    guint dots, accepted, logged_accepted;
+};
 
 static guint take(Fuzz *fuzz)
 {
@@ -34,184 +74,165 @@ static guint take(Fuzz *fuzz)
     return *fuzz->data++;
 }
 
-static void drop_backend(Fuzz *fuzz)
+/* ---- the MTA */
+
+static void mta_free(gpointer data)
 {
-    g_clear_pointer(&fuzz->backend, postern_backend_free);
-    g_clear_pointer(&fuzz->message, postern_message_unref);
-    fuzz->lent = fuzz->offered = FALSE;
+    Mta *mta = data;
+    wire_leave(mta->wire, FALSE);
+    smtp_peer_clear(&mta->peer);
+    g_free(mta);
 }
 
-static void answer(Fuzz *fuzz, const char *text)
+/* FALSE: it is gone. */
+static gboolean mta_answers(Mta *mta, const char *well)
 {
-    if (fuzz->backend != NULL)
-        postern_backend_receive(fuzz->backend, text, strlen(text), fuzz->now);
+    static const char *const texts[ANSWERS] = {[ANSWER_LATER] = "450 4.2.0 later\r\n",
+                                               [ANSWER_NEVER] = "550-5.1.1 never\r\n550 5.1.1 at all\r\n",
+                                               [ANSWER_CLOSING] = "421 4.3.2 closing\r\n"};
+    Fuzz *fuzz = mta->fuzz;
+    const char *text = fuzz->answer == ANSWER_WELL ? well : texts[fuzz->answer];
+    if (text != NULL)
+        wire_say(mta->wire, text, strlen(text));
+    if (fuzz->answer == ANSWER_WELL && g_str_has_prefix(well, "354"))
+        smtp_peer_expect_message(&mta->peer);
+    if (fuzz->answer != ANSWER_CLOSING && fuzz->answer != ANSWER_END)
+        return TRUE;
+    g_ptr_array_remove(fuzz->mtas, mta);
+    return FALSE;
 }
 
-/* Each line that went out gets the answer that a content MTA gives. */
-static void pretend(Fuzz *fuzz, const char *commands)
+static const char *well_answered(const char *command)
 {
-    g_auto(GStrv) lines = g_strsplit(commands, "\r\n", -1);
-    for (guint i = 0; lines[i] != NULL; i++)
-        if (g_str_has_prefix(lines[i], "EHLO"))
-            answer(fuzz, "250-mta\r\n250-8BITMIME\r\n250-DSN\r\n250-PIPELINING\r\n250 XCLIENT ADDR NAME\r\n");
-        else if (g_str_has_prefix(lines[i], "XCLIENT"))
-            answer(fuzz, "220 mta\r\n");
-        else if (g_str_equal(lines[i], "DATA"))
-            answer(fuzz, "354 go\r\n");
-        else if (lines[i][0] != '\0')
-            answer(fuzz, "250 ok\r\n");
+    static const struct {
+        const char *prefix, *text;
+    } texts[] = {
+        {"EHLO", "250-mta\r\n250-8BITMIME\r\n250-DSN\r\n250-PIPELINING\r\n250 XCLIENT ADDR NAME\r\n"},
+        {"XCLIENT", "220 mta\r\n"},
+        {"DATA", "354 go\r\n"},
+        {"RCPT TO:<relay-probe", "554 5.7.1 Relay access denied\r\n"},
+        {"QUIT", "221 bye\r\n"},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(texts); i++)
+        if (g_str_has_prefix(command, texts[i].prefix))
+            return texts[i].text;
+    return "250 ok\r\n";
 }
 
-static void open_backend(Fuzz *fuzz)
+static void mta_received(Wire *wire, const char *octets, gsize length)
 {
-    PosternBackendOptions options = {.hostname = "mx.test",
-                                     .client_address = POSTERN_CLIENT_ADDRESS_XCLIENT,
-                                     .connect_timeout_ms = 1000,
-                                     .timeout_ms = 1000,
-                                     .data_end_timeout_ms = 2000};
-    fuzz->backend = postern_backend_new(&options, fuzz->now);
-    postern_backend_connected(fuzz->backend, fuzz->now);
-    answer(fuzz, "220 mta\r\n");
-    g_string_truncate(postern_backend_output(fuzz->backend), 0);
-    pretend(fuzz, "EHLO mx.test\r\n");
-}
-
-static void send_message(Fuzz *fuzz, const PosternEdits *edits, PosternMessage *message)
-{
-    g_autoptr(PosternMessageReader) reader = postern_message_reader_new(message, edits, NULL);
-    g_autoptr(GByteArray) wire = g_byte_array_new();
-    PosternDataEncoder encoder;
-    const char *octets = NULL;
-    gsize length = 0;
-    postern_data_encoder_init(&encoder);
-    while (postern_message_reader_next(reader, 1000, &octets, &length) > 0)
-        g_assert_cmpint(postern_data_encoder_next(&encoder, octets, length, wire), ==, 0);
-    g_assert_cmpint(postern_data_encoder_end(&encoder, wire), ==, 0);
-    fuzz->message = postern_message_ref(message);
-}
-
-static void act(Fuzz *fuzz, PosternSessionAction *action)
-{
-    g_assert_false(fuzz->closed);
-    switch (action->kind) {
-    case POSTERN_SESSION_BORROW:
-        g_assert_false(fuzz->wanted || fuzz->lent);
-        fuzz->wanted = TRUE;
-        break;
-    case POSTERN_SESSION_BORROW_CANCEL:
-        fuzz->wanted = FALSE;
-        break;
-    case POSTERN_SESSION_OFFER:
-        g_assert_true(fuzz->lent && !fuzz->offered);
-        fuzz->offered = TRUE;
-        break;
-    case POSTERN_SESSION_RETURN:
-    case POSTERN_SESSION_ABANDON:
-        drop_backend(fuzz);
-        break;
-    case POSTERN_SESSION_SEND_MESSAGE:
-        if (fuzz->lent)
-            send_message(fuzz, action->edits, action->message);
-        break;
-    case POSTERN_SESSION_INSPECT_MESSAGE:
-        fuzz->inspecting = TRUE;
-        break;
-    case POSTERN_SESSION_INSPECT_CANCEL:
-        fuzz->inspecting = FALSE;
-        break;
-    case POSTERN_SESSION_LOOK_UP_NAME:
-        fuzz->name_wanted = TRUE;
-        break;
-    case POSTERN_SESSION_INSPECT_ORIGIN:
-        g_assert_nonnull(action->envelope);
-        break;
-    case POSTERN_SESSION_INSPECT_ENVELOPE:
-    case POSTERN_SESSION_INSPECT_HEADER:
-        break;
-    case POSTERN_SESSION_KEEP:
-        break;
-    case POSTERN_SESSION_LOG:
-        fuzz->logged_accepted += strstr(postern_log_line_text(action->line), " delivery=accepted") != NULL;
-        break;
-    case POSTERN_SESSION_CLOSE:
-        fuzz->closed = TRUE;
-        break;
+    Mta *mta = wire->user_data;
+    Fuzz *fuzz = mta->fuzz;
+    if (!fuzz->honest)
+        return; /* it has made itself deaf: what it hears cannot be told apart any more */
+    for (gsize at = 0; at < length;) {
+        gsize taken = 0;
+        SmtpPeerEvent event = smtp_peer_take(&mta->peer, octets + at, length - at, &taken);
+        at += taken;
+        if (event == SMTP_PEER_MORE)
+            continue;
+        fuzz->dots += event == SMTP_PEER_MESSAGE;
+        fuzz->accepted += event == SMTP_PEER_MESSAGE && fuzz->answer == ANSWER_WELL;
+        if (!mta_answers(mta,
+                         event == SMTP_PEER_MESSAGE ? "250 queued\r\n" : well_answered(mta->peer.line->str)))
+            return;
     }
 }
 
-static gboolean run_actions(Fuzz *fuzz)
+static void mta_shut(Wire *wire)
 {
-    PosternSessionAction action;
-    gboolean any = FALSE;
-    while (postern_session_next_action(fuzz->session, &action)) {
-        act(fuzz, &action);
-        postern_session_action_clear(&action);
-        any = TRUE;
-    }
-    return any;
+    Mta *mta = wire->user_data;
+    if (mta->fuzz->answer != ANSWER_NOTHING)
+        g_ptr_array_remove(mta->fuzz->mtas, mta);
 }
 
-static gboolean run_backend(Fuzz *fuzz)
+static void mta_closed(Wire *wire, gboolean reset)
 {
-    if (fuzz->backend == NULL)
+    Mta *mta = wire->user_data;
+    g_ptr_array_remove(mta->fuzz->mtas, mta);
+}
+
+static gboolean mta_connect(World *world, Wire *wire, const PosternAddress *address)
+{
+    static const WirePeer peer = {.received = mta_received, .shut = mta_shut, .closed = mta_closed};
+    Fuzz *fuzz = world->user_data;
+    if (fuzz->connect == CONNECT_NO_DESCRIPTOR)
         return FALSE;
-    GString *output = postern_backend_output(fuzz->backend);
-    g_autofree char *commands = g_strdup(output->str);
-    g_string_truncate(output, 0);
-    if (fuzz->pretend && commands[0] != '\0')
-        pretend(fuzz, commands);
-    g_autoptr(PosternBackendEvent) event = postern_backend_next_event(fuzz->backend);
-    if (event == NULL)
-        return FALSE;
-    if (event->kind == POSTERN_BACKEND_FINAL_REPLY) {
-        fuzz->finals++;
-        fuzz->accepted += postern_reply_class(event->reply) == 2;
-    }
-    if (fuzz->lent)
-        postern_session_backend_event(fuzz->session, event, fuzz->now);
-    if (event->kind == POSTERN_BACKEND_FAILED)
-        drop_backend(fuzz);
+    Mta *mta = g_new0(Mta, 1);
+    mta->fuzz = fuzz;
+    mta->wire = wire;
+    wire->peer = &peer;
+    wire->user_data = mta;
+    smtp_peer_init(&mta->peer);
+    g_ptr_array_add(fuzz->mtas, mta);
+    g_assert_cmpuint(fuzz->mtas->len, <=, 2 + (guint)!fuzz->honest);
+    if (fuzz->connect == CONNECT_NEVER)
+        return TRUE;
+    wire_answer_connect(wire, fuzz->connect == CONNECT_REFUSED ? ECONNREFUSED : 0);
+    if (fuzz->connect == CONNECT_REFUSED)
+        g_ptr_array_remove(fuzz->mtas, mta);
+    else
+        mta_answers(mta, "220 mta\r\n");
     return TRUE;
 }
 
-static void check_replies(const GString *output)
+/* ---- the clients */
+
+static void hear_line(Client *client)
 {
-    g_auto(GStrv) lines = g_strsplit(output->str, "\r\n", -1);
-    g_assert_true(output->len == 0 || g_str_has_suffix(output->str, "\r\n"));
-    g_assert_cmpuint(strlen(output->str), ==, output->len);
-    for (guint i = 0; lines[i] != NULL && lines[i][0] != '\0'; i++) {
-        g_assert_true(lines[i][0] >= '2' && lines[i][0] <= '5' && strlen(lines[i]) >= 4);
-        for (const char *at = lines[i]; *at != '\0'; at++)
-            g_assert_true(*at >= ' ' && *at <= '~');
+    const char *line = client->heard->str;
+    g_assert_false(client->last_word);
+    g_assert_true(line[0] >= '2' && line[0] <= '5' && strlen(line) >= 4);
+    g_assert_true(line[3] == ' ' || line[3] == '-');
+    for (const char *at = line; *at != '\0'; at++)
+        g_assert_true(*at >= ' ' && *at <= '~');
+    client->last_word =
+        g_str_has_prefix(line, "221 ") || g_str_has_prefix(line, "421 ") || g_str_has_prefix(line, "521 ");
+}
+
+static void client_received(Wire *wire, const char *octets, gsize length)
+{
+    Client *client = wire->user_data;
+    for (gsize i = 0; i < length; i++) {
+        g_assert_cmpint(octets[i], !=, '\0');
+        g_string_append_c(client->heard, octets[i]);
+        if (!g_str_has_suffix(client->heard->str, "\r\n"))
+            continue;
+        g_string_truncate(client->heard, client->heard->len - 2);
+        hear_line(client);
+        g_string_truncate(client->heard, 0);
     }
 }
 
-static void run(Fuzz *fuzz)
+static void client_shut(Wire *wire)
 {
-    gboolean any = TRUE;
-    while (any) {
-        any = run_actions(fuzz) || run_backend(fuzz);
-        gsize taken = postern_session_receive(fuzz->session, fuzz->wire->str, fuzz->wire->len, fuzz->now);
-        g_string_erase(fuzz->wire, 0, (gssize)taken);
-        any = any || taken > 0;
-        check_replies(postern_session_output(fuzz->session));
-        if (postern_session_has_our_turn(fuzz->session))
-            postern_session_our_turn_ends(fuzz->session, fuzz->wire->len > 0);
-        g_string_truncate(postern_session_output(fuzz->session), 0);
-    }
-    g_assert_cmpuint(fuzz->logged_accepted, <=, fuzz->accepted);
-    g_assert_cmpint(fuzz->closed, ==, postern_session_state(fuzz->session) == POSTERN_SESSION_CLOSING);
-    if (fuzz->closed)
-        g_assert_false(fuzz->lent || fuzz->wanted || fuzz->inspecting);
 }
 
-static void take_octets(Fuzz *fuzz, GString *target)
+static void client_closed(Wire *wire, gboolean reset)
 {
-    size_t wanted = take(fuzz);
-    size_t length = MIN(wanted, fuzz->size);
-    g_string_append_len(target, (const char *)fuzz->data, (gssize)length);
-    fuzz->data += length;
-    fuzz->size -= length;
+    Client *client = wire->user_data;
+    g_assert_cmpuint(client->heard->len, ==, 0); /* no half line */
+    wire_leave(g_steal_pointer(&client->wire), FALSE);
+}
+
+static void client_says(Fuzz *fuzz, const char *octets, gsize length)
+{
+    static const WirePeer peer = {.received = client_received, .shut = client_shut, .closed = client_closed};
+    static const char *const addresses[CLIENTS] = {"192.0.2.1", "2001:db8::1"};
+    Client *client = fuzz->client;
+    if (client->came) {
+        if (client->wire != NULL)
+            wire_say(client->wire, octets, length);
+        return;
+    }
+    PosternAddress address;
+    guint flags = take(fuzz);
+    g_assert_true(postern_address_parse(&address, addresses[client - fuzz->clients]));
+    client->came = TRUE;
+    client->wire = wire_new(&fuzz->world, &peer, client);
+    if ((flags & 1) != 0)
+        wire_say(client->wire, octets, length);
+    world_accept(&fuzz->world, 0, client->wire, &address, (flags & 2) != 0);
 }
 
 static void say_usual(Fuzz *fuzz)
@@ -241,123 +262,175 @@ static void say_usual(Fuzz *fuzz)
         "POST / HTTP/1.1\r\n",
         "Received: from h (c [192.0.2.5]) by r with ESMTP id 1\r\n",
     };
-    g_string_append(fuzz->wire, usual[take(fuzz) % G_N_ELEMENTS(usual)]);
+    const char *text = usual[take(fuzz) % G_N_ELEMENTS(usual)];
+    client_says(fuzz, text, strlen(text));
 }
 
-static void serve_borrow(Fuzz *fuzz)
+/* ---- the DNS, the inspector, the log and the network */
+
+static gsize portion(World *world, gsize length)
 {
-    if (!fuzz->wanted)
-        return;
-    fuzz->wanted = FALSE;
-    if (take(fuzz) % 8 == 0) {
-        postern_session_borrow_failed(fuzz->session, "none", fuzz->now);
-        return;
-    }
-    open_backend(fuzz);
-    g_autoptr(PosternBackendEvent) ready = postern_backend_next_event(fuzz->backend);
-    g_assert_cmpint(ready->kind, ==, POSTERN_BACKEND_READY);
-    fuzz->lent = TRUE;
-    postern_session_borrowed(fuzz->session, fuzz->backend, fuzz->now);
+    return ((const Fuzz *)world->user_data)->piece;
 }
 
-static void inspected(Fuzz *fuzz)
+static gint64 ask(World *world, WorldAsk *ask)
 {
-    if (!fuzz->inspecting)
-        return;
-    g_autoptr(PosternFindings) findings = postern_findings_new();
+    const Fuzz *fuzz = world->user_data;
+    return fuzz->names_wait ? world->now + 5000 : world->now;
+}
+
+static void find(Fuzz *fuzz, PosternVirusFinding *virus)
+{
     guint kind = take(fuzz) % (POSTERN_VIRUS_KINDS + 3);
+    postern_virus_finding_clear(virus);
     if (kind < POSTERN_VIRUS_KINDS)
-        postern_virus_finding_note(&findings->virus, (PosternVirusKind)kind, "kind");
+        postern_virus_finding_note(virus, (PosternVirusKind)kind, "kind");
     else if (kind == POSTERN_VIRUS_KINDS)
-        postern_virus_finding_infected(&findings->virus, "Eicar");
+        postern_virus_finding_infected(virus, "Eicar");
     else if (kind > POSTERN_VIRUS_KINDS + 1)
-        postern_virus_finding_clean(&findings->virus);
-    fuzz->inspecting = FALSE;
-    postern_session_inspected(fuzz->session, findings, NULL, fuzz->now);
+        postern_virus_finding_clean(virus);
 }
 
-static void pass_time(Fuzz *fuzz)
+static gint64 inspect(World *world, WorldInspection *inspection, const PosternSessionAction *action,
+                      const PosternEnvelope *envelope)
 {
-    if (fuzz->name_wanted)
-        postern_session_client_name(fuzz->session, NULL, take(fuzz) % 2 == 1, fuzz->now);
-    fuzz->name_wanted = FALSE;
-    fuzz->now += (gint64)take(fuzz) * 40;
-    if (fuzz->backend != NULL)
-        postern_backend_timer(fuzz->backend, fuzz->now);
-    if (postern_session_deadline(fuzz->session) <= fuzz->now)
-        postern_session_timer(fuzz->session, fuzz->now);
+    Fuzz *fuzz = world->user_data;
+    if (action->kind == POSTERN_SESSION_INSPECT_ORIGIN)
+        g_assert_nonnull(action->envelope);
+    if (action->kind == POSTERN_SESSION_INSPECT_MESSAGE)
+        find(fuzz, &inspection->findings->virus);
+    return fuzz->verdicts_wait ? world->now + 3000 : world->now;
+}
+
+static void take_log(World *world, const char *line)
+{
+    Fuzz *fuzz = world->user_data;
+    fuzz->logged_accepted += strstr(line, " delivery=accepted") != NULL;
+    if (fuzz->honest)
+        g_assert_cmpuint(fuzz->logged_accepted, <=, fuzz->accepted);
+}
+
+static const WorldHooks hooks = {
+    .portion = portion, .connect = mta_connect, .ask = ask, .inspect = inspect, .log = take_log};
+
+/* ---- events */
+
+static const char *take_octets(Fuzz *fuzz, gsize *ret_length)
+{
+    gsize wanted = take(fuzz);
+    const char *octets = (const char *)fuzz->data;
+    *ret_length = MIN(wanted, fuzz->size);
+    fuzz->data += *ret_length;
+    fuzz->size -= *ret_length;
+    return octets;
+}
+
+static Mta *some_mta(Fuzz *fuzz)
+{
+    guint which = take(fuzz);
+    return fuzz->mtas->len > 0 ? g_ptr_array_index(fuzz->mtas, which % fuzz->mtas->len) : NULL;
+}
+
+static void mta_says(Fuzz *fuzz)
+{
+    gsize length = 0;
+    const char *octets = take_octets(fuzz, &length);
+    const Mta *mta = some_mta(fuzz);
+    if (mta == NULL || length == 0)
+        return;
+    fuzz->honest = FALSE;
+    wire_say(mta->wire, octets, length);
 }
 
 static void end_something(Fuzz *fuzz)
 {
-    switch (take(fuzz) % 16) {
-    case 7 ... 9:
-        if (fuzz->offered)
-            postern_session_recalled(fuzz->session, fuzz->now);
-        break;
+    Mta *mta = some_mta(fuzz);
+    Wire *client = fuzz->client->wire;
+    switch (take(fuzz) % 8) {
     case 0:
-        postern_session_client_closed(fuzz->session, fuzz->now);
-        break;
     case 1:
-        postern_session_let_go(fuzz->session, "Service shutting down", fuzz->now);
+        wire_leave(g_steal_pointer(&fuzz->client->wire), take(fuzz) % 2 == 0);
         break;
     case 2:
-        postern_session_end(fuzz->session, "Busy", fuzz->now);
+        if (client != NULL)
+            wire_end(client);
         break;
-    case 3 ... 6:
-        if (fuzz->backend != NULL)
-            postern_backend_closed(fuzz->backend, NULL, fuzz->now);
+    case 3:
+        if (client != NULL)
+            wire_stall(client, fuzz->world.now + take(fuzz) * 100);
+        break;
+    case 4:
+        world_drain(&fuzz->world, take(fuzz) * 100);
+        break;
+    case 5:
+        if (mta != NULL)
+            wire_stall(mta->wire, fuzz->world.now + take(fuzz) * 100);
+        break;
+    case 6:
+        if (mta != NULL)
+            wire_vanish(mta->wire);
         break;
     default:
+        if (mta != NULL)
+            g_ptr_array_remove(fuzz->mtas, mta);
         break;
     }
 }
 
 static void step(Fuzz *fuzz)
 {
-    g_autoptr(GString) octets = g_string_new(NULL);
-    switch (take(fuzz) % 10) {
+    static const gsize pieces[] = {G_MAXSIZE, G_MAXSIZE, 1, 7, 100};
+    gsize length = 0;
+    const char *octets;
+    switch (take(fuzz) % 11) {
     case 0:
-        take_octets(fuzz, fuzz->wire);
+        octets = take_octets(fuzz, &length);
+        client_says(fuzz, octets, length);
         break;
     case 1:
     case 2:
         say_usual(fuzz);
         break;
     case 3:
-        take_octets(fuzz, octets);
-        answer(fuzz, octets->str);
+        mta_says(fuzz);
         break;
     case 4:
-        fuzz->pretend = !fuzz->pretend;
+        fuzz->answer = (Answer)(take(fuzz) % ANSWERS);
         break;
     case 5:
-        serve_borrow(fuzz);
+        fuzz->connect = (Connect)(take(fuzz) % CONNECTS);
         break;
     case 6:
-        if (fuzz->message != NULL && fuzz->lent) {
-            g_clear_pointer(&fuzz->message, postern_message_unref);
-            postern_backend_message_sent(fuzz->backend, fuzz->now);
-            answer(fuzz, fuzz->pretend ? "250 queued\r\n" : "");
-        }
+        fuzz->piece = pieces[take(fuzz) % G_N_ELEMENTS(pieces)];
         break;
     case 7:
-        inspected(fuzz);
+        length = take(fuzz);
+        fuzz->names_wait = (length & 1) != 0;
+        fuzz->verdicts_wait = (length & 2) != 0;
         break;
     case 8:
-        pass_time(fuzz);
+        world_run(&fuzz->world, fuzz->world.now + take(fuzz) * 40);
+        break;
+    case 9:
+        fuzz->client = &fuzz->clients[take(fuzz) % CLIENTS];
         break;
     default:
         end_something(fuzz);
         break;
     }
-    run(fuzz);
+    world_run(&fuzz->world, fuzz->world.now);
 }
 
+/* Made once for each kind: that takes longer than all the rest of an input. */
 static PosternProxySettings *settings_for(guint flags)
 {
+    static PosternProxySettings *all[32];
+    PosternProxySettings **settings = &all[flags % G_N_ELEMENTS(all)];
+    if (*settings != NULL)
+        return postern_proxy_settings_ref(*settings);
     g_autofree char *text = g_strdup_printf(
-        "[proxy]\nhostname = mx.test\nmessage_size = 1K\nmessage_memory = 70K\nmax_recipients = "
+        "[proxy]\nhostname = mx.test\nbackend_connections = 2\nbackend_timeout = 10s\nmessage_size = "
+        "1K\nmessage_memory = 70K\nmax_recipients = "
         "4\nmax_refused_recipients = 2\n"
         "bare_newline = %s\ninspect = %s\n%s%s%s[clients]\ntrusted_relays = 198.51.100.0/24\n",
         flags & 1 ? "repair" : "reject", flags & 2 ? "no" : "yes",
@@ -365,28 +438,38 @@ static PosternProxySettings *settings_for(guint flags)
         (flags & 24) == 24 ? "role = before_queue_filter\nfilter_timeout = 2s\n" : "");
     PosternConfiguration *configuration = postern_configuration_parse(text, strlen(text), "fuzz", NULL);
     g_assert_nonnull(configuration);
-    return postern_proxy_settings_new(configuration, NULL, NULL);
+    *settings = postern_proxy_settings_new(configuration, NULL, NULL);
+    g_assert_nonnull(*settings);
+    return postern_proxy_settings_ref(*settings);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    return postern_log_open("fuzz", "/dev/null", POSTERN_LOG_ERROR, NULL) ? 0 : 1;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    Fuzz fuzz = {.data = data, .size = size, .now = 1000, .pretend = TRUE, .wire = g_string_new(NULL)};
-    const PosternEhlo ehlo = {.capabilities = POSTERN_CAPABILITY_8BITMIME | POSTERN_CAPABILITY_DSN};
-    PosternAddress client;
-    guint flags = take(&fuzz);
-    fuzz.settings = settings_for(flags);
-    g_assert_true(postern_address_parse(&client, "192.0.2.1"));
-    fuzz.session = postern_session_new(fuzz.settings, &client, (flags & 32) != 0, fuzz.now);
-    postern_session_set_capabilities(fuzz.session, &ehlo);
-    postern_session_client_name(fuzz.session, NULL, FALSE, fuzz.now);
+    Fuzz fuzz = {.data = data, .size = size, .honest = TRUE, .piece = G_MAXSIZE};
+    for (guint i = 0; i < CLIENTS; i++)
+        fuzz.clients[i] = (Client){.fuzz = &fuzz, .heard = g_string_new(NULL)};
+    fuzz.client = &fuzz.clients[0];
+    fuzz.mtas = g_ptr_array_new_with_free_func(mta_free);
+    world_start(&fuzz.world, &hooks, &fuzz, settings_for(take(&fuzz)), 1);
+    world_run(&fuzz.world, fuzz.world.now);
     while (fuzz.size > 0)
         step(&fuzz);
-    postern_session_client_closed(fuzz.session, fuzz.now);
-    run_actions(&fuzz);
-    drop_backend(&fuzz);
-    postern_session_free(fuzz.session);
-    g_assert_cmpuint(postern_budget_used(fuzz.settings->budget), ==, 0);
-    postern_proxy_settings_unref(fuzz.settings);
-    g_string_free(fuzz.wire, TRUE);
+    world_drain(&fuzz.world, 0);
+    gint64 end = fuzz.world.now + 3600000;
+    while (!world_is_drained(&fuzz.world))
+        g_assert_true(world_step(&fuzz.world, end));
+    for (guint i = 0; i < CLIENTS; i++)
+        wire_leave(fuzz.clients[i].wire, FALSE);
+    g_ptr_array_unref(fuzz.mtas);
+    world_stop(&fuzz.world);
+    for (guint i = 0; i < CLIENTS; i++)
+        g_string_free(fuzz.clients[i].heard, TRUE);
     return 0;
 }

@@ -205,3 +205,46 @@ PosternVirusWork postern_virus_engine_work(const PosternVirusEngine *engine);
  */
 gboolean postern_virus_engine_self_test(PosternVirusEngine *engine, const char *temporary_directory,
                                         GError **error);
+
+/* Loaded once, in the template; each worker inherits them. */
+typedef struct {
+    PosternLibspf2Engine *libspf2; /* NULL: SPF is evaluated by our own code */
+    PosternDkimEngine *dkim;
+    PosternArcEngine *arc;
+    PosternContentEngine *content;
+    PosternVirusEngine *virus; /* NULL: this inspector does not scan; the finding is then ERROR */
+    char *virus_problem;       /* why there is none although it should, or NULL */
+    PosternSignEngine *sign;   /* role SIGN alone; it has no other engine but dkim, for its own proof */
+} PosternEngines;
+
+/* One run of one check; nothing is owned. */
+typedef struct {
+    const PosternEngines *engines;
+    const char *temporary_directory; /* for the virus engine */
+    const PosternEnvelope *envelope;
+    PosternAnswers *answers;
+    const char *receiver;
+    gint64 now;
+    guint64 scan_octets; /* largest message that is scanned */
+    const char *octets;  /* of the message, or of its header in stage HEADER; "" in stage ENVELOPE */
+    gsize length;
+    const PosternHeader *header; /* NULL in stage ENVELOPE */
+    PosternFindings *findings;   /* what it found goes there */
+} PosternCheckRun;
+
+/* What a check registers for the inspector, beside its description (verdict/check.h). */
+typedef struct {
+    /* By stage, those of its description: 1: it is complete; 0: it waits for answers. */
+    int (*run[POSTERN_STAGES])(const PosternCheckRun *run);
+    /* The proof that a worker can do it, inside the sandbox; NULL: it needs none. FALSE and error. */
+    gboolean (*self_test)(const PosternEngines *engines, const char *temporary_directory, GError **error);
+} PosternEvaluation;
+
+/* Those of checks/list.h: postern_evaluation_spf and so on. */
+#define POSTERN_CHECK_EVALUATION(NAME, member, Type)                                                         \
+    extern const PosternEvaluation postern_evaluation_##member;
+POSTERN_CHECKS_LIST(POSTERN_CHECK_EVALUATION)
+#undef POSTERN_CHECK_EVALUATION
+
+/* All, in the order of checks/list.h; POSTERN_CHECKS_COUNT. */
+extern const PosternEvaluation *const postern_evaluations[];

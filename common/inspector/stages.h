@@ -7,17 +7,6 @@
 #include "inspector_client/packet.h"
 #include "inspector_client/request.h"
 
-/* Loaded once, in the template; each worker inherits them. */
-typedef struct {
-    PosternLibspf2Engine *libspf2; /* NULL: SPF is evaluated by our own code */
-    PosternDkimEngine *dkim;
-    PosternArcEngine *arc;
-    PosternContentEngine *content;
-    PosternVirusEngine *virus; /* NULL: this inspector does not scan; the finding is then ERROR */
-    char *virus_problem;       /* why there is none although it should, or NULL */
-    PosternSignEngine *sign;   /* role SIGN alone; it has no other engine but dkim, for its own proof */
-} PosternEngines;
-
 typedef struct {
     PosternRole role; /* a request of the other role is refused */
     const PosternEngines *engines;

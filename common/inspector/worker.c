@@ -33,12 +33,11 @@ static gboolean keep_only(int socket, GError **error)
 /* A worker that could not do its work must not be given any. */
 static gboolean prove(const PosternWorkerOptions *options, GError **error)
 {
-    const PosternEngines *engines = options->engines;
-    return postern_dkim_engine_self_test(engines->dkim, error) &&
-           (engines->sign == NULL ||
-            postern_sign_engine_self_test(engines->sign, engines->dkim, FALSE, error)) &&
-           (engines->virus == NULL ||
-            postern_virus_engine_self_test(engines->virus, options->directory, error));
+    for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++)
+        if (postern_evaluations[i]->self_test != NULL &&
+            !postern_evaluations[i]->self_test(options->engines, options->directory, error))
+            return FALSE;
+    return TRUE;
 }
 
 static gboolean become_worker(const PosternWorkerOptions *options, gboolean *ret_confined, GError **error)

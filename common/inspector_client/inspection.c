@@ -8,19 +8,17 @@
 /*
  * Several things go on side by side, so that none waits for the other's DNS: SPF; what the header alone
  * raises questions for; the body, scanned once; and our own signature. At the dot the body takes over what
- * needs it: DMARC does not, nor does anything but the scan of a small message, and what does not never stands
- * behind scans.
+ * needs it: what the header is enough for (DMARC) does not, nor anything but the scan of a small message, and
+ * what does not never stands behind scans.
  */
 typedef enum {
     TRACK_SPF,
     TRACK_HEADER,
-    TRACK_DMARC, /* after the dot, while TRACK_HEADER waits for keys */
+    TRACK_EARLY, /* what the header is enough for; after the dot, while TRACK_HEADER waits for keys */
     TRACK_BODY,
     TRACK_SIGN,
     TRACKS,
 } TrackKind;
-
-#define HEADER_CHECKS (POSTERN_CHECK_DKIM | POSTERN_CHECK_DMARC | POSTERN_CHECK_ARC)
 
 typedef struct {
     PosternInspection *inspection;
@@ -144,7 +142,7 @@ static void on_resolved(gpointer user_data)
     if (track == &inspection->tracks[TRACK_HEADER] && inspection->finished && is_small(inspection))
         track->stage = POSTERN_STAGE_AUTHENTICATION;
     else if (track == &inspection->tracks[TRACK_HEADER] && inspection->finished &&
-             track->checks != POSTERN_CHECK_DMARC)
+             (track->checks & ~postern_checks_of_header()) != 0)
         track->stage = POSTERN_STAGE_WHOLE;
     round_begin(track);
 }
@@ -191,7 +189,7 @@ static void on_response(PosternResponse *received, const GError *error, gpointer
     PosternChecks complete = response->complete & track->checks;
     PosternChecks found = complete & inspection->missing;
     if (track->stage == POSTERN_STAGE_HEADER)
-        found &= POSTERN_CHECK_DMARC;
+        found &= postern_checks_of_header();
     postern_findings_take(inspection->findings, response->findings, found);
     inspection->missing &= ~found;
     track->checks &= ~complete;
@@ -283,7 +281,7 @@ static void on_header_turn(evutil_socket_t descriptor, short what, void *data)
     (void)descriptor, (void)what;
     PosternInspection *inspection = data;
     if (!inspection->finished)
-        start_header(inspection, inspection->missing & HEADER_CHECKS);
+        start_header(inspection, inspection->missing & postern_checks_of_stage(POSTERN_STAGE_HEADER));
 }
 
 PosternInspection *postern_inspection_new(const PosternInspectionOptions *options,
@@ -380,14 +378,14 @@ void postern_inspection_header(PosternInspection *inspection, PosternMessage *he
 
 /*
  * The message is there. Where it is small the header's track does all but the scan. Else what waits for keys
- * goes on with it once it has them; what is being looked at goes on for DMARC alone, and the body's track
- * does the rest.
+ * goes on with it once it has them; what is being looked at goes on for what the header is enough for, and
+ * the body's track does the rest.
  */
 static void split_header(PosternInspection *inspection)
 {
     Track *header = &inspection->tracks[TRACK_HEADER];
     if (is_small(inspection)) {
-        PosternChecks checks = inspection->missing & (HEADER_CHECKS | POSTERN_CHECKS_CLIENT) &
+        PosternChecks checks = inspection->missing & postern_checks_of_stage(POSTERN_STAGE_AUTHENTICATION) &
                                ~inspection->tracks[TRACK_SPF].checks;
         if (header->ask != NULL) {
             header->checks = checks;
@@ -398,13 +396,13 @@ static void split_header(PosternInspection *inspection)
         return;
     }
     if (inspection->header_due)
-        start_header(inspection, inspection->missing & POSTERN_CHECK_DMARC);
-    PosternChecks dmarc = header->checks & inspection->missing & POSTERN_CHECK_DMARC;
-    if (header->ask != NULL && header->checks != dmarc) {
-        header->checks &= ~dmarc;
-        track_start(inspection, TRACK_DMARC, POSTERN_STAGE_HEADER, dmarc);
-    } else if (dmarc != 0) {
-        header->checks = dmarc;
+        start_header(inspection, inspection->missing & postern_checks_of_header());
+    PosternChecks early = header->checks & inspection->missing & postern_checks_of_header();
+    if (header->ask != NULL && header->checks != early) {
+        header->checks &= ~early;
+        track_start(inspection, TRACK_EARLY, POSTERN_STAGE_HEADER, early);
+    } else if (early != 0) {
+        header->checks = early;
     } else {
         track_stop(header);
     }

@@ -10,20 +10,6 @@
 #include "mail/message.h"
 #include "verdict/findings.h"
 
-/*
- * ENVELOPE: no message; SPF. HEADER: message holds the header block alone; DMARC, and the questions that DKIM
- * and ARC signatures raise. AUTHENTICATION: of a whole message of few octets all but what is looked for in
- * its body. WHOLE: everything but SIGN: our own signature, in a process that has the keys and reads no
- * stranger's mail.
- */
-typedef enum {
-    POSTERN_STAGE_ENVELOPE,
-    POSTERN_STAGE_HEADER,
-    POSTERN_STAGE_AUTHENTICATION, /* POSTERN_MESSAGE_HEAP_MAX_OCTETS at most */
-    POSTERN_STAGE_WHOLE,
-    POSTERN_STAGE_SIGN,
-} PosternStage;
-
 /* Whose request it is (inspector_client/packet.h). */
 PosternRole postern_stage_role(PosternStage stage);
 

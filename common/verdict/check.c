@@ -1,5 +1,27 @@
 #include "verdict/check.h"
 
+PosternChecks postern_checks_of_stage(PosternStage stage)
+{
+    guint checks = 0;
+    if (stage == POSTERN_STAGE_AUTHENTICATION)
+        return (postern_checks_of_stage(POSTERN_STAGE_ENVELOPE) |
+                postern_checks_of_stage(POSTERN_STAGE_HEADER)) &
+               postern_checks_of_stage(POSTERN_STAGE_WHOLE);
+    for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++)
+        if ((postern_checks[i].of->stages & (1U << stage)) != 0)
+            checks |= (guint)postern_checks[i].check;
+    return (PosternChecks)checks;
+}
+
+PosternChecks postern_checks_of_header(void)
+{
+    guint checks = 0;
+    for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++)
+        if (postern_checks[i].of->of_header)
+            checks |= (guint)postern_checks[i].check;
+    return (PosternChecks)checks;
+}
+
 PosternAuthenticationResults *postern_checks_results(const PosternCase *facts)
 {
     PosternAuthenticationResults *results = postern_authentication_results_new(facts->policy->authserv_id);

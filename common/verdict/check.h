@@ -15,6 +15,8 @@ typedef void (*PosternAdd)(gpointer out, const char *key, const char *value);
 /* Any function may be NULL: the check does nothing of the kind. */
 typedef struct {
     PosternStructure finding; /* its member of PosternFindings */
+    guint stages;             /* mask of 1 << PosternStage, AUTHENTICATION apart: when it runs */
+    gboolean of_header;       /* it is complete after stage HEADER */
     const PosternRule *rules; /* ended by one without a name */
     /* No inspector could tell, for reason: the finding becomes a temporary error. */
     void (*fail)(PosternFindings *findings, const char *reason);
@@ -36,8 +38,8 @@ typedef struct {
     void (*add_counts)(const PosternFindings *findings, PosternAdd add, gpointer out);
 } PosternCheck;
 
-/* Those of checks/list.h: postern_check_spf and so on. */
-#define POSTERN_CHECK_DESCRIPTION(NAME, member, Type) extern const PosternCheck postern_check_##member;
+/* Those of checks/list.h: postern_description_spf and so on. */
+#define POSTERN_CHECK_DESCRIPTION(NAME, member, Type) extern const PosternCheck postern_description_##member;
 POSTERN_CHECKS_LIST(POSTERN_CHECK_DESCRIPTION)
 #undef POSTERN_CHECK_DESCRIPTION
 

@@ -28,7 +28,7 @@ static const PosternField fields[] = {
     {.name = #member,                                                                                        \
      .type = POSTERN_FIELD_STRUCTURE,                                                                        \
      .offset = G_STRUCT_OFFSET(PosternFindings, member),                                                     \
-     .of = &postern_check_##member.finding},
+     .of = &postern_description_##member.finding},
     POSTERN_CHECKS_LIST(MEMBER)
 #undef MEMBER
         {.name = "not_run",
@@ -47,7 +47,7 @@ static const PosternStructure structure = {.size = sizeof(PosternFindings), .fie
 
 const PosternCheckEntry postern_checks[] = {
 #define ENTRY(NAME, member, Type)                                                                            \
-    {#member, POSTERN_CHECK_##NAME, G_STRUCT_OFFSET(PosternFindings, member), &postern_check_##member},
+    {#member, POSTERN_CHECK_##NAME, G_STRUCT_OFFSET(PosternFindings, member), &postern_description_##member},
     POSTERN_CHECKS_LIST(ENTRY)
 #undef ENTRY
 };

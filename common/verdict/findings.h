@@ -30,6 +30,26 @@ typedef enum {
 /* The check's member of PosternFindings: "spf", "spf_helo" …; NULL for another number. */
 const char *postern_check_name(PosternChecks check);
 
+/*
+ * When a check runs. ENVELOPE: at MAIL, without a message. HEADER: on the header block alone; the check asks
+ * its questions, or completes. WHOLE: on the whole message; AUTHENTICATION: the same of a message of few
+ * octets, for the checks that have begun in a stage before. SIGN: our own signature, in a process that has
+ * the keys and reads no stranger's mail.
+ */
+typedef enum {
+    POSTERN_STAGE_ENVELOPE,
+    POSTERN_STAGE_HEADER,
+    POSTERN_STAGE_AUTHENTICATION, /* POSTERN_MESSAGE_HEAP_MAX_OCTETS at most */
+    POSTERN_STAGE_WHOLE,
+    POSTERN_STAGE_SIGN,
+} PosternStage;
+#define POSTERN_STAGES 5
+
+/* The checks that run in stage. */
+PosternChecks postern_checks_of_stage(PosternStage stage);
+/* Those that are complete once they have run in stage HEADER; of others it raises the questions. */
+PosternChecks postern_checks_of_header(void);
+
 /* A step of a check, told where the request asked for an explanation. */
 typedef struct {
     guint check; /* one of PosternChecks */

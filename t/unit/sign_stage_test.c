@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "sign_fixture.h"
+#include "verdict/check.h"
 
 #define MESSAGE "From: a@example.org\r\nSubject: x\r\n\r\nHello.\r\n"
 
@@ -73,6 +74,19 @@ static void test_signatures_come_back(void)
     g_assert_cmpstr(back->findings->sign.domain, ==, "example.org");
 }
 
+/* A check's description and its evaluation name the same stages. */
+static void test_checks_run_when_they_say(void)
+{
+    for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++) {
+        guint stages = 0;
+        for (guint stage = 0; stage < POSTERN_STAGES; stage++)
+            stages |= postern_evaluations[i]->run[stage] != NULL ? 1U << stage : 0;
+        g_assert_cmpuint(stages, ==, postern_checks[i].of->stages);
+        g_assert_cmpuint(stages, !=, 0);
+        g_assert_true(!postern_checks[i].of->of_header || (stages & (1U << POSTERN_STAGE_HEADER)) != 0);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_autoptr(GError) error = NULL;
@@ -84,6 +98,7 @@ int main(int argc, char **argv)
     engines.dkim = postern_dkim_engine_new(&error);
     g_assert_no_error(error);
     g_test_add_func("/sign_stage/each_to_its_own", test_each_to_its_own);
+    g_test_add_func("/sign_stage/checks_run_when_they_say", test_checks_run_when_they_say);
     g_test_add_func("/sign_stage/signatures_come_back", test_signatures_come_back);
     int status = g_test_run();
     postern_dkim_engine_free(engines.dkim);

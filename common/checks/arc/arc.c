@@ -232,3 +232,18 @@ int postern_check_arc(PosternArcEngine *engine, const char *octets, gsize length
     conclude(&validation);
     return 1;
 }
+
+static int run_questions(const PosternCheckRun *run)
+{
+    return postern_check_arc_questions(run->header, run->answers);
+}
+
+static int run_whole(const PosternCheckRun *run)
+{
+    return postern_check_arc(run->engines->arc, run->octets, run->length, run->header, run->answers,
+                             run->findings);
+}
+
+const PosternEvaluation postern_evaluation_arc = {
+    .run = {[POSTERN_STAGE_HEADER] = run_questions, [POSTERN_STAGE_WHOLE] = run_whole},
+};

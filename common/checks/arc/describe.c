@@ -93,8 +93,9 @@ static void add_counts(const PosternFindings *findings, PosternAdd add, gpointer
     add(out, "ARC", result == POSTERN_ARC_NOT_CHECKED ? "not checked" : postern_arc_result_name(result));
 }
 
-const PosternCheck postern_check_arc = {
+const PosternCheck postern_description_arc = {
     .finding = {.size = sizeof(PosternArcFinding), .fields = fields},
+    .stages = 1 << POSTERN_STAGE_HEADER | 1 << POSTERN_STAGE_WHOLE,
     .fail = set_failed,
     .add_results = add_results,
     .add_words = add_words,

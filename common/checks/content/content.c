@@ -291,3 +291,10 @@ char *postern_content_leaves(PosternContentEngine *engine, const char *octets, g
     walk_message(&walk, octets);
     return g_steal_pointer(&findings->content.problem);
 }
+
+static int run_whole(const PosternCheckRun *run)
+{
+    return postern_check_content(run->engines->content, run->octets, run->length, run->findings);
+}
+
+const PosternEvaluation postern_evaluation_content = {.run = {[POSTERN_STAGE_WHOLE] = run_whole}};

@@ -70,11 +70,12 @@ static void add_lines(const PosternFindings *findings, const PosternVerdict *ver
 
 static void add_json(const PosternFindings *findings, const PosternVerdict *verdict, const PosternJson *json)
 {
-    postern_structure_tell(&postern_check_content.finding, &findings->content, json);
+    postern_structure_tell(&postern_description_content.finding, &findings->content, json);
 }
 
-const PosternCheck postern_check_content = {
+const PosternCheck postern_description_content = {
     .finding = {.size = sizeof(PosternContentFinding), .fields = fields},
+    .stages = 1 << POSTERN_STAGE_WHOLE,
     .fail = set_failed,
     .add_lines = add_lines,
     .add_json = add_json,

@@ -214,7 +214,7 @@ static void add_lines(const PosternFindings *findings, const PosternVerdict *ver
 
 static void add_json(const PosternFindings *findings, const PosternVerdict *verdict, const PosternJson *json)
 {
-    postern_structure_tell(&postern_check_dkim.finding, &findings->dkim, json);
+    postern_structure_tell(&postern_description_dkim.finding, &findings->dkim, json);
 }
 
 /* One that passes is enough (RFC 6376 6.1). */
@@ -229,8 +229,9 @@ static void add_counts(const PosternFindings *findings, PosternAdd add, gpointer
     add(out, "DKIM", findings->dkim.checked ? postern_dkim_result_name(result) : "not checked");
 }
 
-const PosternCheck postern_check_dkim = {
+const PosternCheck postern_description_dkim = {
     .finding = {.size = sizeof(PosternDkimFindings), .fields = fields},
+    .stages = 1 << POSTERN_STAGE_HEADER | 1 << POSTERN_STAGE_WHOLE,
     .rules = rules,
     .fail = set_failed,
     .is_missed = is_missed,

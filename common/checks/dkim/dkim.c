@@ -159,3 +159,24 @@ int postern_check_dkim(PosternDkimEngine *engine, const char *octets, gsize leng
     findings->dkim.checked = TRUE;
     return 1;
 }
+
+static int run_questions(const PosternCheckRun *run)
+{
+    return postern_check_dkim_questions(run->header, run->answers);
+}
+
+static int run_whole(const PosternCheckRun *run)
+{
+    return postern_check_dkim(run->engines->dkim, run->octets, run->length, run->header, run->now,
+                              run->answers, run->findings);
+}
+
+static gboolean self_test(const PosternEngines *engines, const char *temporary_directory, GError **error)
+{
+    return postern_dkim_engine_self_test(engines->dkim, error);
+}
+
+const PosternEvaluation postern_evaluation_dkim = {
+    .run = {[POSTERN_STAGE_HEADER] = run_questions, [POSTERN_STAGE_WHOLE] = run_whole},
+    .self_test = self_test,
+};

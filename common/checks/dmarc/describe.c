@@ -297,8 +297,10 @@ static void add_counts(const PosternFindings *findings, PosternAdd add, gpointer
         result == POSTERN_DMARC_NOT_CHECKED ? "not checked" : postern_dmarc_result_name(result));
 }
 
-const PosternCheck postern_check_dmarc = {
+const PosternCheck postern_description_dmarc = {
     .finding = {.size = sizeof(PosternDmarcFinding), .fields = fields},
+    .stages = 1 << POSTERN_STAGE_HEADER | 1 << POSTERN_STAGE_WHOLE,
+    .of_header = TRUE,
     .rules = rules,
     .fail = set_failed,
     .conclude = postern_dmarc_conclude,

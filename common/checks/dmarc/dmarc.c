@@ -229,3 +229,12 @@ int postern_check_dmarc(const PosternHeader *header, const PosternEnvelope *enve
     postern_findings_take(findings, found, POSTERN_CHECK_DMARC);
     return 1;
 }
+
+static int evaluate_header(const PosternCheckRun *run)
+{
+    return postern_check_dmarc(run->header, run->envelope, run->answers, run->findings);
+}
+
+const PosternEvaluation postern_evaluation_dmarc = {
+    .run = {[POSTERN_STAGE_HEADER] = evaluate_header, [POSTERN_STAGE_WHOLE] = evaluate_header},
+};

@@ -52,12 +52,13 @@ static void add_json(const PosternFindings *findings, const PosternVerdict *verd
     if (findings->sign.domain == NULL && findings->sign.unsigned_reason == NULL)
         return;
     json->begin(json->out, "signing", FALSE);
-    postern_structure_tell(&postern_check_sign.finding, &findings->sign, json);
+    postern_structure_tell(&postern_description_sign.finding, &findings->sign, json);
     json->end(json->out, FALSE);
 }
 
-const PosternCheck postern_check_sign = {
+const PosternCheck postern_description_sign = {
     .finding = {.size = sizeof(PosternSignFinding), .fields = fields},
+    .stages = 1 << POSTERN_STAGE_SIGN,
     .rules = rules,
     .fail = set_failed,
     .add_words = add_words,

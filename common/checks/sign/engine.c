@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
-#include "checks/dkim/feed.h"
+#include "checks/dkim/engine.h"
 #include "checks/sign/file.h"
 #include "checks/sign/table.h"
 

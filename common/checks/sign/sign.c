@@ -190,3 +190,19 @@ int postern_check_sign(PosternSignEngine *engine, const char *octets, gsize leng
         sign_with(engine, keys, fields, body, body_length, now, findings);
     return 1;
 }
+
+static int run_sign(const PosternCheckRun *run)
+{
+    return postern_check_sign(run->engines->sign, run->octets, run->length, run->header, run->now,
+                              run->findings);
+}
+
+static gboolean self_test(const PosternEngines *engines, const char *temporary_directory, GError **error)
+{
+    return engines->sign == NULL || postern_sign_engine_self_test(engines->sign, engines->dkim, FALSE, error);
+}
+
+const PosternEvaluation postern_evaluation_sign = {
+    .run = {[POSTERN_STAGE_SIGN] = run_sign},
+    .self_test = self_test,
+};

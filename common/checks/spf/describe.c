@@ -221,14 +221,14 @@ static void add_object(const PosternCheck *check, const char *name, const Poster
 
 static void add_json(const PosternFindings *findings, const PosternVerdict *verdict, const PosternJson *json)
 {
-    add_object(&postern_check_spf, "spf", &findings->spf, json);
+    add_object(&postern_description_spf, "spf", &findings->spf, json);
 }
 
 static void add_helo_json(const PosternFindings *findings, const PosternVerdict *verdict,
                           const PosternJson *json)
 {
     if (findings->spf_helo.result != POSTERN_SPF_NOT_CHECKED)
-        add_object(&postern_check_spf_helo, "spf_helo", &findings->spf_helo, json);
+        add_object(&postern_description_spf_helo, "spf_helo", &findings->spf_helo, json);
 }
 
 static void add_counts(const PosternFindings *findings, PosternAdd add, gpointer out)
@@ -237,8 +237,9 @@ static void add_counts(const PosternFindings *findings, PosternAdd add, gpointer
     add(out, "SPF", result == POSTERN_SPF_NOT_CHECKED ? "not checked" : postern_spf_result_name(result));
 }
 
-const PosternCheck postern_check_spf = {
+const PosternCheck postern_description_spf = {
     .finding = {.size = sizeof(PosternSpfFinding), .fields = fields},
+    .stages = 1 << POSTERN_STAGE_ENVELOPE | 1 << POSTERN_STAGE_WHOLE,
     .rules = rules,
     .fail = set_failed,
     .is_missed = is_missed,
@@ -249,8 +250,9 @@ const PosternCheck postern_check_spf = {
     .add_counts = add_counts,
 };
 
-const PosternCheck postern_check_spf_helo = {
+const PosternCheck postern_description_spf_helo = {
     .finding = {.size = sizeof(PosternSpfFinding), .fields = fields},
+    .stages = 1 << POSTERN_STAGE_ENVELOPE | 1 << POSTERN_STAGE_WHOLE,
     .rules = helo_rules,
     .fail = set_helo_failed,
     .is_missed = helo_is_missed,

@@ -120,3 +120,46 @@ int postern_check_spf(const PosternEnvelope *envelope, const char *receiver, gin
     }
     return done;
 }
+
+static int run_engine(const PosternCheckRun *run, const PosternEnvelope *envelope, PosternFindings *findings)
+{
+    PosternLibspf2Engine *libspf2 = run->engines->libspf2;
+    if (libspf2 != NULL)
+        return postern_check_spf_libspf2(libspf2, envelope, run->receiver, run->now, run->answers, findings);
+    return postern_check_spf(envelope, run->receiver, run->now, run->answers, findings);
+}
+
+static int run_mail_from(const PosternCheckRun *run)
+{
+    return run_engine(run, run->envelope, run->findings);
+}
+
+/* HELO is what is checked where there is no MAIL FROM (RFC 7208 2.4); without one, that has been done. */
+static int run_helo(const PosternCheckRun *run)
+{
+    const char *sender = run->envelope->sender;
+    const char *at = sender != NULL ? strrchr(sender, '@') : NULL;
+    if (at == NULL || at[1] == '\0')
+        return 1;
+    g_autoptr(PosternEnvelope) envelope = postern_envelope_copy(run->envelope);
+    g_autoptr(PosternFindings) found = postern_findings_new();
+    found->explain = run->findings->explain;
+    g_free(envelope->sender);
+    envelope->sender = g_strdup("");
+    if (run_engine(run, envelope, found) == 0)
+        return 0;
+    for (guint i = 0; i < found->steps->len; i++)
+        ((PosternStep *)g_ptr_array_index(found->steps, i))->check = POSTERN_CHECK_SPF_HELO;
+    found->spf_helo = found->spf;
+    found->spf = (PosternSpfFinding){POSTERN_SPF_NOT_CHECKED};
+    postern_findings_take(run->findings, found, POSTERN_CHECK_SPF_HELO);
+    return 1;
+}
+
+const PosternEvaluation postern_evaluation_spf = {
+    .run = {[POSTERN_STAGE_ENVELOPE] = run_mail_from, [POSTERN_STAGE_WHOLE] = run_mail_from},
+};
+
+const PosternEvaluation postern_evaluation_spf_helo = {
+    .run = {[POSTERN_STAGE_ENVELOPE] = run_helo, [POSTERN_STAGE_WHOLE] = run_helo},
+};

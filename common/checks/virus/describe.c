@@ -88,7 +88,7 @@ void postern_virus_finding_clean(PosternVirusFinding *finding)
 
 void postern_virus_finding_clear(PosternVirusFinding *finding)
 {
-    postern_structure_reset(&postern_check_virus.finding, finding);
+    postern_structure_reset(&postern_description_virus.finding, finding);
 }
 
 /* The result is made of what was found, and not believed. */
@@ -251,8 +251,9 @@ static void add_counts(const PosternFindings *findings, PosternAdd add, gpointer
     add(out, "Virus name", result == POSTERN_VIRUS_INFECTED ? findings->virus.name : NULL);
 }
 
-const PosternCheck postern_check_virus = {
+const PosternCheck postern_description_virus = {
     .finding = {.size = sizeof(PosternVirusFinding), .fields = fields, .settle = settle},
+    .stages = 1 << POSTERN_STAGE_WHOLE,
     .rules = rules,
     .fail = set_failed,
     .add_words = add_words,

@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "base/error.h"
 #include "base/limits.h"
+#include "checks/virus/sample.h"
 #include "checks/virus/scan.h"
 #include "mail/header.h"
 
@@ -83,3 +85,72 @@ PosternVirusWork postern_virus_engine_work(const PosternVirusEngine *engine)
 {
     return engine->work;
 }
+
+gboolean postern_virus_engine_self_test(PosternVirusEngine *engine, const char *temporary_directory,
+                                        GError **error)
+{
+    g_autofree char *eicar = postern_virus_sample_eicar();
+    g_autoptr(GByteArray) zip = postern_virus_sample_zip("eicar.com", eicar, strlen(eicar));
+    g_autofree char *message = postern_virus_sample_message("eicar.zip", zip->data, zip->len);
+    g_auto(PosternVirusFinding) finding = {POSTERN_VIRUS_NOT_CHECKED};
+    postern_check_virus(engine, message, strlen(message), temporary_directory, &finding);
+    gboolean found = finding.result == POSTERN_VIRUS_INFECTED;
+    if (!found)
+        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE,
+                    "the scanner finds the EICAR test in a zip in a message %s (%s) and would miss viruses",
+                    postern_virus_result_name(finding.result),
+                    finding.reason != NULL ? finding.reason : "no reason");
+    return found;
+}
+
+static void explain(const PosternCheckRun *run)
+{
+    PosternFindings *findings = run->findings;
+    const PosternVirusFinding *finding = &findings->virus;
+    const char *detail = finding->name != NULL ? finding->name : finding->reason;
+    if (run->engines->virus != NULL && finding->result != POSTERN_VIRUS_NOT_CHECKED) {
+        PosternVirusWork work = postern_virus_engine_work(run->engines->virus);
+        postern_findings_step(findings, POSTERN_CHECK_VIRUS,
+                              "%" G_GSIZE_FORMAT
+                              " octets were given to libclamav, of at most %" G_GUINT64_FORMAT
+                              " ([virus] scan_size); in all %u scans of %u files",
+                              run->length, run->scan_octets, work.scans, work.layers);
+    }
+    postern_findings_step(findings, POSTERN_CHECK_VIRUS, "%s%s%s", postern_virus_result_name(finding->result),
+                          detail != NULL ? ": " : "", detail != NULL ? detail : "");
+    for (guint i = 0; i < POSTERN_VIRUS_KINDS; i++)
+        if (finding->kinds[i] != NULL)
+            postern_findings_step(findings, POSTERN_CHECK_VIRUS, "%s: %s",
+                                  postern_virus_kind_name((PosternVirusKind)i), finding->kinds[i]);
+}
+
+static int run_whole(const PosternCheckRun *run)
+{
+    PosternVirusFinding *finding = &run->findings->virus;
+    if (run->engines->virus == NULL) {
+        const char *problem = run->engines->virus_problem;
+        postern_virus_finding_note(finding, POSTERN_VIRUS_SCAN_ERROR,
+                                   problem != NULL ? problem
+                                                   : "the inspector's configuration has [virus] scan = no");
+    } else if (run->length > run->scan_octets) {
+        g_autofree char *text =
+            g_strdup_printf("%" G_GSIZE_FORMAT " octets are over [virus] scan_size, %" G_GUINT64_FORMAT,
+                            run->length, run->scan_octets);
+        postern_virus_finding_note(finding, POSTERN_VIRUS_TOO_LARGE, text);
+    } else {
+        postern_check_virus(run->engines->virus, run->octets, run->length, run->temporary_directory, finding);
+    }
+    explain(run);
+    return 1;
+}
+
+static gboolean self_test(const PosternEngines *engines, const char *temporary_directory, GError **error)
+{
+    return engines->virus == NULL ||
+           postern_virus_engine_self_test(engines->virus, temporary_directory, error);
+}
+
+const PosternEvaluation postern_evaluation_virus = {
+    .run = {[POSTERN_STAGE_WHOLE] = run_whole},
+    .self_test = self_test,
+};

@@ -190,6 +190,8 @@
 /* Connections. */
 #define POSTERN_THREADS_MAX 64
 #define POSTERN_CONNECTIONS_MAX 1000000
+/* what is remembered of a client that is parked, without more allocations: names of some 50 octets in all */
+#define POSTERN_PARKED_SESSION_OCTETS 120
 #define POSTERN_MILTER_WAITING_MAX 4096 /* threads of the milter that wait for a verdict */
 #define POSTERN_MILTER_COMMAND_MAX_OCTETS (2 * 1024 * 1024) /* one header field may be all of the header */
 #define POSTERN_MILTER_NEGOTIATIONS_MAX 65536               /* connections whose negotiation is remembered */

@@ -5,13 +5,12 @@
 #define BLOCK_ITEMS 64U
 
 typedef struct {
-    guint64 numbers[BLOCK_ITEMS]; /* 0: free */
     guint used;
-    guint64 items[];
+    guint64 items[]; /* the first word of each is its number; 0: free */
 } Block;
 
 struct PosternSlab {
-    gsize octets; /* of an item, whole words */
+    gsize words; /* of an item */
     GDestroyNotify clear;
     GPtrArray *blocks; /* of Block *; NULL: empty */
     guint room;        /* no block before it has a free item */
@@ -22,22 +21,22 @@ struct PosternSlab {
 PosternSlab *postern_slab_new(gsize octets, GDestroyNotify clear)
 {
     PosternSlab *slab = g_new0(PosternSlab, 1);
-    slab->octets = (octets + sizeof(guint64) - 1) / sizeof(guint64) * sizeof(guint64);
+    slab->words = (octets + sizeof(guint64) - 1) / sizeof(guint64);
     slab->clear = clear;
     slab->blocks = g_ptr_array_new_with_free_func(g_free);
     return slab;
 }
 
-static gpointer item_at(const PosternSlab *slab, Block *block, guint place)
+static guint64 *item_at(const PosternSlab *slab, Block *block, guint place)
 {
-    return (char *)block->items + place * slab->octets;
+    return block->items + place * slab->words;
 }
 
 gpointer postern_slab_next(const PosternSlab *slab, guint *at)
 {
     for (; *at < slab->blocks->len * BLOCK_ITEMS; (*at)++) {
         Block *block = g_ptr_array_index(slab->blocks, *at / BLOCK_ITEMS);
-        if (block != NULL && block->numbers[*at % BLOCK_ITEMS] != 0)
+        if (block != NULL && *item_at(slab, block, *at % BLOCK_ITEMS) != 0)
             return item_at(slab, block, (*at)++ % BLOCK_ITEMS);
     }
     return NULL;
@@ -65,7 +64,7 @@ static Block *block_with_room(PosternSlab *slab)
         if (block->used < BLOCK_ITEMS)
             return block;
     }
-    Block *block = g_malloc0(sizeof(Block) + BLOCK_ITEMS * slab->octets);
+    Block *block = g_malloc0(sizeof(Block) + BLOCK_ITEMS * slab->words * sizeof(guint64));
     if (slab->room == slab->blocks->len)
         g_ptr_array_add(slab->blocks, block);
     else
@@ -73,45 +72,40 @@ static Block *block_with_room(PosternSlab *slab)
     return block;
 }
 
-gpointer postern_slab_take(PosternSlab *slab, guint64 *ret_number)
+gpointer postern_slab_take(PosternSlab *slab)
 {
     if (slab->count == POSTERN_SLAB_ITEMS_MAX)
         return NULL;
     Block *block = block_with_room(slab);
     guint place = 0;
-    while (block->numbers[place] != 0)
+    while (*item_at(slab, block, place) != 0)
         place++;
-    *ret_number = ++slab->taken * POSTERN_SLAB_ITEMS_MAX + slab->room * BLOCK_ITEMS + place;
-    block->numbers[place] = *ret_number;
+    guint64 *item = item_at(slab, block, place);
+    *item = ++slab->taken * POSTERN_SLAB_ITEMS_MAX + slab->room * BLOCK_ITEMS + place;
     block->used++;
     slab->count++;
-    return item_at(slab, block, place);
-}
-
-/* NULL: nothing has that number. */
-static Block *block_of(const PosternSlab *slab, guint64 number)
-{
-    guint slot = number % POSTERN_SLAB_ITEMS_MAX;
-    Block *block =
-        slot / BLOCK_ITEMS < slab->blocks->len ? g_ptr_array_index(slab->blocks, slot / BLOCK_ITEMS) : NULL;
-    return number != 0 && block != NULL && block->numbers[slot % BLOCK_ITEMS] == number ? block : NULL;
+    return item;
 }
 
 gpointer postern_slab_find(const PosternSlab *slab, guint64 number)
 {
-    Block *block = block_of(slab, number);
-    return block != NULL ? item_at(slab, block, number % BLOCK_ITEMS) : NULL;
+    guint slot = number % POSTERN_SLAB_ITEMS_MAX;
+    Block *block =
+        slot / BLOCK_ITEMS < slab->blocks->len ? g_ptr_array_index(slab->blocks, slot / BLOCK_ITEMS) : NULL;
+    if (number == 0 || block == NULL)
+        return NULL;
+    guint64 *item = item_at(slab, block, slot % BLOCK_ITEMS);
+    return *item == number ? item : NULL;
 }
 
 void postern_slab_give_back(PosternSlab *slab, guint64 number)
 {
-    Block *block = block_of(slab, number);
+    guint64 *item = postern_slab_find(slab, number);
     guint index = number % POSTERN_SLAB_ITEMS_MAX / BLOCK_ITEMS;
-    gpointer item = item_at(slab, block, number % BLOCK_ITEMS);
+    Block *block = g_ptr_array_index(slab->blocks, index);
     if (slab->clear != NULL)
         slab->clear(item);
-    memset(item, 0, slab->octets);
-    block->numbers[number % BLOCK_ITEMS] = 0;
+    memset(item, 0, slab->words * sizeof(guint64));
     slab->room = MIN(slab->room, index);
     slab->count--;
     if (--block->used > 0)

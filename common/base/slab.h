@@ -12,14 +12,15 @@
 
 typedef struct PosternSlab PosternSlab;
 
-/* Of items of octets each; clear (or NULL) is called for each that is given back, or there at the end. */
+/* Of items of octets each, which begin with their number (a guint64, for the caller to read); clear (or NULL)
+ * is called for each that is given back, or there at the end. */
 PosternSlab *postern_slab_new(gsize octets, GDestroyNotify clear);
 void postern_slab_free(PosternSlab *slab);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternSlab, postern_slab_free)
 
-/* A new item, zeroed, and its number, never 0. It stays where it is. NULL: there are POSTERN_SLAB_ITEMS_MAX.
- */
-gpointer postern_slab_take(PosternSlab *slab, guint64 *ret_number);
+/* A new item, zeroed but for its number, which is never 0. It stays where it is. NULL: there are
+ * POSTERN_SLAB_ITEMS_MAX. */
+gpointer postern_slab_take(PosternSlab *slab);
 /* The item of number, or NULL: it was given back. */
 gpointer postern_slab_find(const PosternSlab *slab, guint64 number);
 /* Clears and gives back the item of number, which is there. */

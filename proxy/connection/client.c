@@ -314,10 +314,9 @@ static gboolean park(PosternClientConnection *client)
     if (client->state != CLIENT_OPEN || !postern_stream_is_idle(client->stream))
         return FALSE;
     gint64 deadline = postern_session_deadline(client->session);
-    PosternParkedSession *parked = postern_session_park(client->session);
-    if (parked == NULL)
+    if (!postern_session_park(client->session, &client->client->parked))
         return FALSE;
-    postern_client_park(client->client, parked, postern_stream_release(client->stream), deadline);
+    postern_client_park(client->client, postern_stream_release(client->stream), deadline);
     client->thread->world->functions->inspection_free(client->inspection);
     g_free(client);
     return TRUE;

@@ -32,11 +32,9 @@ static void on_ready(PosternTransportEvent event, gpointer user_data)
     postern_thread_run(thread);
 }
 
-void postern_client_park(PosternClient *client, PosternParkedSession *parked, PosternTransport *transport,
-                         gint64 deadline)
+void postern_client_park(PosternClient *client, PosternTransport *transport, gint64 deadline)
 {
     client->connection = NULL;
-    client->parked = parked;
     client->transport = transport;
     client->announced_changed = FALSE;
     transport->ready = on_ready;
@@ -63,7 +61,7 @@ PosternClientConnection *postern_client_resume(PosternClient *client)
     PosternProxyThread *thread = client->thread;
     if (client->connection != NULL)
         return client->connection;
-    PosternSession *session = postern_session_resume(client->settings, g_steal_pointer(&client->parked));
+    PosternSession *session = postern_session_resume(client->settings, &client->parked);
     set_budget(client, session);
     if (client->announced_changed)
         postern_session_set_capabilities(session, &thread->capabilities);
@@ -175,10 +173,8 @@ void postern_client_look_up_name(PosternClient *client, const PosternAddress *ad
 void postern_client_new(PosternProxyThread *thread, PosternTransport *transport,
                         const PosternAddress *address, const PosternAddress *server, gboolean submission)
 {
-    guint64 number = 0;
-    PosternClient *client = postern_slab_take(thread->clients, &number); /* [proxy] max_connections is less */
+    PosternClient *client = postern_slab_take(thread->clients); /* [proxy] max_connections is less */
     client->thread = thread;
-    client->number = number;
     client->settings = postern_proxy_settings_ref(thread->settings);
     client->address = *address;
     PosternSession *session =
@@ -188,7 +184,7 @@ void postern_client_new(PosternProxyThread *thread, PosternTransport *transport,
         postern_session_set_capabilities(session, &thread->capabilities);
     set_budget(client, session);
     client->connection = postern_client_connection_new(client, session, transport);
-    postern_thread_mark_client(thread, number);
+    postern_thread_mark_client(thread, client->number);
 }
 
 void postern_client_clear(gpointer data)
@@ -198,7 +194,7 @@ void postern_client_clear(gpointer data)
     end_look_up(client);
     postern_deadlines_set(client->thread->parked, &client->deadline, G_MAXINT64);
     g_clear_pointer(&client->connection, postern_client_connection_free);
-    g_clear_pointer(&client->parked, postern_parked_session_free);
+    postern_parked_session_clear(&client->parked);
     if (client->transport != NULL)
         client->transport->functions->close(client->transport, FALSE);
     postern_client_table_leave(client->thread->table, &client->address);

@@ -16,10 +16,9 @@
 
 typedef struct {
     PosternTransport transport;
-    struct event_base *loop;
     int socket;
-    guint wanted;
-    gboolean watched; /* readable is added, though READ may not be wanted */
+    guint8 wanted;  /* mask of PosternTransportEvent */
+    guint8 watched; /* readable is added, though READ may not be wanted */
     struct event readable;
     struct event *writable; /* NULL until WRITE was wanted: seldom */
 } SocketTransport;
@@ -70,7 +69,7 @@ static void want_of_socket(PosternTransport *transport, guint events)
 {
     SocketTransport *self = of(transport);
     guint changed = self->wanted ^ events;
-    self->wanted = events;
+    self->wanted = (guint8)events;
     if ((events & POSTERN_TRANSPORT_READ) != 0 && !self->watched) {
         event_add(&self->readable, NULL);
         self->watched = TRUE;
@@ -82,7 +81,8 @@ static void want_of_socket(PosternTransport *transport, guint events)
         return;
     }
     if (self->writable == NULL)
-        self->writable = event_new(self->loop, self->socket, EV_WRITE | EV_PERSIST, on_writable, self);
+        self->writable = event_new(event_get_base(&self->readable), self->socket, EV_WRITE | EV_PERSIST,
+                                   on_writable, self);
     event_add(self->writable, NULL);
 }
 
@@ -149,7 +149,6 @@ PosternTransport *postern_socket_transport_new(struct event_base *loop, int sock
     SocketTransport *self = g_new0(SocketTransport, 1);
     int on = 1;
     self->transport.functions = &functions;
-    self->loop = loop;
     self->socket = socket;
     event_assign(&self->readable, loop, socket, EV_READ | EV_PERSIST, on_readable, self);
     (void)setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

@@ -19,14 +19,14 @@ typedef struct PosternNameLookUp PosternNameLookUp;
 typedef struct PosternBackendConnection PosternBackendConnection;
 
 /* A client. While it is parked (it waits for its greeting, or for its own next command) this is all there is
- * of it: at most 512 octets of heap, with what it points to and the transport. */
+ * of it: at most 512 octets of heap, with its transport. */
 typedef struct {
+    guint64 number; /* of the slab */
     PosternProxyThread *thread;
-    guint64 number;
     PosternProxySettings *settings;      /* of the time when it connected */
     PosternClientConnection *connection; /* NULL: it is parked */
-    PosternParkedSession *parked;        /* else NULL */
-    PosternTransport *transport;         /* likewise */
+    PosternTransport *transport;         /* while it is parked, else NULL */
+    PosternParkedSession parked;         /* likewise, else empty */
     PosternNameLookUp *name_look_up;     /* while one runs, or NULL */
     GList waiting_link; /* in the thread's waiting clients; its data is NULL while it is not */
     PosternDeadline deadline;
@@ -82,10 +82,9 @@ void postern_client_end(PosternClient *client);
 PosternClientConnection *postern_client_find(PosternProxyThread *thread, guint64 number);
 /* Its connection; one that is parked is at work again, and to be marked. */
 PosternClientConnection *postern_client_resume(PosternClient *client);
-/* It waits: its session and transport until deadline, or until something comes. Its connection is the
+/* Its session is parked: until deadline, or until something comes over transport. Its connection is the
  * caller's to free. */
-void postern_client_park(PosternClient *client, PosternParkedSession *parked, PosternTransport *transport,
-                         gint64 deadline);
+void postern_client_park(PosternClient *client, PosternTransport *transport, gint64 deadline);
 /* The deadline of a parked one has passed. */
 void postern_client_timer(PosternProxyThread *thread);
 /* Puts it last among those that may be let go, or takes it out. TRUE: it was not as wanted. */

@@ -3,19 +3,15 @@
 #include "base/log.h"
 #include "proxy/session/private.h"
 
-struct PosternParkedSession {
-    guint8 first; /* of octets that only this file reads */
-};
-
 void postern_session_core_clear(PosternSessionCore *core)
 {
     postern_session_identity_clear(&core->own);
     g_clear_pointer(&core->would_reply, g_free);
 }
 
-void postern_parked_session_free(PosternParkedSession *parked)
+void postern_parked_session_clear(PosternParkedSession *parked)
 {
-    g_free(parked);
+    g_clear_pointer(&parked->elsewhere, g_free);
 }
 
 /* One walk over the core counts, writes and reads. */
@@ -67,46 +63,86 @@ static void walk_address(Walk *walk, PosternAddress *address)
         walk_octets(walk, &address->ipv6, sizeof address->ipv6);
 }
 
-#define WALK_NUMBER(field) (field) = walk_number(walk, (guint64)(field))
-
-static void walk_identity(Walk *walk, PosternClientIdentity *identity)
+/* One bit each. */
+static void walk_flags(Walk *walk, gboolean *flags, guint count)
 {
-    walk_address(walk, &identity->address);
+    guint64 all = 0;
+    for (guint i = 0; i < count; i++)
+        all |= (guint64)(flags[i] != FALSE) << i;
+    all = walk_number(walk, all);
+    for (guint i = 0; i < count; i++)
+        flags[i] = (all >> i & 1) != 0;
+}
+
+static gboolean is_same_address(const PosternAddress *a, const PosternAddress *b)
+{
+    return a->family == b->family && a->port == b->port &&
+           (a->family == AF_UNSPEC || postern_address_in_network(a, b, a->family == AF_INET ? 32 : 128));
+}
+
+/* Most are who has connected, and their one name is verified. */
+static void walk_identity(Walk *walk, PosternClientIdentity *identity, const PosternAddress *peer)
+{
+    gboolean flags[] = {identity->name_known,
+                        identity->name_temporary,
+                        identity->reverse_known,
+                        identity->reverse_temporary,
+                        identity->esmtp,
+                        identity->local,
+                        is_same_address(&identity->address, peer),
+                        identity->name != NULL && g_strcmp0(identity->name, identity->reverse_name) == 0};
+    walk_flags(walk, flags, G_N_ELEMENTS(flags));
+    identity->name_known = flags[0];
+    identity->name_temporary = flags[1];
+    identity->reverse_known = flags[2];
+    identity->reverse_temporary = flags[3];
+    identity->esmtp = flags[4];
+    identity->local = flags[5];
+    if (!flags[6])
+        walk_address(walk, &identity->address);
+    else if (walk->from != NULL)
+        identity->address = *peer;
     walk_address(walk, &identity->server);
-    char **texts[] = {&identity->name, &identity->reverse_name, &identity->helo, &identity->login,
-                      &identity->queue};
-    for (gsize i = 0; i < G_N_ELEMENTS(texts); i++)
-        walk_text(walk, texts[i]);
-    WALK_NUMBER(identity->name_known);
-    WALK_NUMBER(identity->name_temporary);
-    WALK_NUMBER(identity->reverse_known);
-    WALK_NUMBER(identity->reverse_temporary);
-    WALK_NUMBER(identity->esmtp);
-    WALK_NUMBER(identity->local);
+    walk_text(walk, &identity->name);
+    if (!flags[7])
+        walk_text(walk, &identity->reverse_name);
+    else if (walk->from != NULL)
+        identity->reverse_name = g_strdup(identity->name);
+    walk_text(walk, &identity->helo);
+    walk_text(walk, &identity->login);
+    walk_text(walk, &identity->queue);
 }
 
 static void walk_core(Walk *walk, PosternSessionCore *core)
 {
+    gboolean flags[] = {core->trusted, core->submission, core->slow};
+    guint *counters[] = {&core->announced.capabilities,
+                         &core->announced.xclient_attributes,
+                         &core->announced.xforward_attributes,
+                         &core->commands,
+                         &core->commands_without_mail,
+                         &core->errors,
+                         &core->refusals,
+                         &core->refused_recipients,
+                         &core->early_greeting,
+                         &core->early_data,
+                         &core->messages,
+                         &core->messages_accepted};
     walk_octets(walk, core->identifier.text, POSTERN_IDENTIFIER_LENGTH);
-    WALK_NUMBER(core->trusted);
-    WALK_NUMBER(core->submission);
-    WALK_NUMBER(core->slow);
+    walk_flags(walk, flags, G_N_ELEMENTS(flags));
+    core->trusted = flags[0];
+    core->submission = flags[1];
+    core->slow = flags[2];
     walk_address(walk, &core->peer);
-    walk_identity(walk, &core->own);
-    WALK_NUMBER(core->announced.capabilities);
-    WALK_NUMBER(core->announced.size);
-    WALK_NUMBER(core->announced.xclient_attributes);
-    WALK_NUMBER(core->announced.xforward_attributes);
-    WALK_NUMBER(core->started);
-    WALK_NUMBER(core->client_deadline);
+    walk_identity(walk, &core->own, &core->peer);
+    core->started = (gint64)walk_number(walk, (guint64)core->started);
+    core->client_deadline =
+        core->started + (gint64)walk_number(walk, (guint64)(core->client_deadline - core->started));
     walk_text(walk, &core->would_reply);
-    WALK_NUMBER(core->octets);
-    guint *counters[] = {
-        &core->commands,           &core->commands_without_mail, &core->errors,     &core->refusals,
-        &core->refused_recipients, &core->early_greeting,        &core->early_data, &core->messages,
-        &core->messages_accepted};
+    core->octets = walk_number(walk, core->octets);
+    core->announced.size = walk_number(walk, core->announced.size);
     for (gsize i = 0; i < G_N_ELEMENTS(counters); i++)
-        WALK_NUMBER(*counters[i]);
+        *counters[i] = (guint)walk_number(walk, *counters[i]);
 }
 
 /* All that the core does not hold is as in a new session. */
@@ -120,26 +156,26 @@ static gboolean is_at_rest(const PosternSession *session)
            postern_line_reader_is_between_lines(&session->line);
 }
 
-PosternParkedSession *postern_session_park(PosternSession *session)
+gboolean postern_session_park(PosternSession *session, PosternParkedSession *ret_parked)
 {
     Walk walk = {0};
     if (!is_at_rest(session))
-        return NULL;
+        return FALSE;
     postern_log_state("session", session->core.identifier.text, "command", "parked");
     walk_core(&walk, &session->core);
-    PosternParkedSession *parked = g_malloc(walk.count);
-    walk = (Walk){.to = &parked->first};
+    ret_parked->elsewhere = walk.count > sizeof ret_parked->here ? g_malloc(walk.count) : NULL;
+    walk = (Walk){.to = ret_parked->elsewhere != NULL ? ret_parked->elsewhere : ret_parked->here};
     walk_core(&walk, &session->core);
     postern_session_free(session);
-    return parked;
+    return TRUE;
 }
 
 PosternSession *postern_session_resume(PosternProxySettings *settings, PosternParkedSession *parked)
 {
     PosternSession *session = postern_session_alloc(settings);
-    Walk walk = {.from = &parked->first};
+    Walk walk = {.from = parked->elsewhere != NULL ? parked->elsewhere : parked->here};
     walk_core(&walk, &session->core);
-    postern_parked_session_free(parked);
+    postern_parked_session_clear(parked);
     session->envelope->session = g_strdup(session->core.identifier.text);
     postern_session_show_client(session);
     postern_log_state("session", session->core.identifier.text, "parked", "command");

@@ -13,6 +13,7 @@
 #include <glib.h>
 
 #include "base/identifier.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "capsule/capsule.h"
 #include "mail/message.h"
@@ -78,18 +79,22 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternSession, postern_session_free)
 
 /*
  * What is left of a session while its client waits for its greeting or is to speak: what it remembers, in as
- * few octets as hold it. postern_session_resume() makes the session anew.
+ * few octets as hold it; elsewhere only if names are long. To be embedded; only the functions below look into
+ * it.
  */
-typedef struct PosternParkedSession PosternParkedSession;
+typedef struct {
+    guint8 *elsewhere; /* NULL: it is here */
+    guint8 here[POSTERN_PARKED_SESSION_OCTETS];
+} PosternParkedSession;
 
 /* Where nothing of the session is under way (a transaction, a part of a line, an action, output that was not
- * taken), it is freed, and what is left of it returned; NULL, and nothing is done, at any other time. */
-PosternParkedSession *postern_session_park(PosternSession *session);
-/* The session goes on as if it had never been parked; parked is taken over. settings are those that it began
- * with; the budget is to be set as for a new one. */
+ * taken), it is freed, and *ret_parked what is left of it; FALSE, and nothing is done, at any other time. */
+gboolean postern_session_park(PosternSession *session, PosternParkedSession *ret_parked);
+/* The session goes on as if it had never been parked; what parked holds is taken over. settings are those
+ * that it began with; the budget is to be set as for a new one. */
 PosternSession *postern_session_resume(PosternProxySettings *settings, PosternParkedSession *parked);
-void postern_parked_session_free(PosternParkedSession *parked);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternParkedSession, postern_parked_session_free)
+/* Frees what it holds, if it was not resumed. */
+void postern_parked_session_clear(PosternParkedSession *parked);
 
 /*
  * Octets that came from the client. Returns how many were taken: fewer than length while the session waits

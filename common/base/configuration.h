@@ -282,7 +282,5 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternConfiguration, postern_configuration_free)
 /* The file that says what configuration says, with each row's text as a comment; a new string. */
 char *postern_configuration_dump(const PosternConfiguration *configuration);
 
-/*
- * A table of all options in mdoc form for the manual, or in plain text where manual is FALSE; a new string.
- */
-char *postern_configuration_document(gboolean manual);
+/* All options in mdoc form, for the manual; a new string. */
+char *postern_configuration_document(void);

@@ -17,9 +17,9 @@ static char *quote(const char *value)
     return g_key_file_get_value(file, "group", "key", NULL);
 }
 
-static char *describe_default(const PosternOption *option)
+static const char *default_text(const PosternOption *option)
 {
-    return option->initial[0] == '\0' ? g_strdup("empty") : g_strdup(option->initial);
+    return option->initial[0] == '\0' ? "empty" : option->initial;
 }
 
 static void append_value(GString *out, const PosternConfiguration *configuration, const char *policy,
@@ -67,12 +67,11 @@ char *postern_configuration_dump(const PosternConfiguration *configuration)
     for (gsize i = 0; i < length; i++) {
         const PosternOption *option = &options[i];
         g_autofree char *range = postern_option_range(option);
-        g_autofree char *initial = describe_default(option);
 
         if (is_at_edge(options, length, i, FALSE))
             g_string_append_printf(out, "\n[%s]\n", option->group);
-        g_string_append_printf(out, "# %s\n# (%s; default: %s%s)\n", option->text, range, initial,
-                               postern_option_reload_text(option));
+        g_string_append_printf(out, "# %s\n# (%s; default: %s; %s)\n", option->text, range,
+                               default_text(option), postern_option_reload_text(option));
         append_value(out, configuration, NULL, option);
         if (strcmp(option->group, POSTERN_POLICY_GROUP) == 0 && is_at_edge(options, length, i, TRUE))
             append_policies(out, configuration);
@@ -94,62 +93,34 @@ static void append_for_mdoc(GString *out, const char *text)
             g_string_append_c(out, *text);
 }
 
-static void append_manual_row(GString *out, const PosternOption *option, const char *range,
-                              const char *initial)
+static void append_row(GString *out, const PosternOption *option)
 {
+    g_autofree char *range = postern_option_range(option);
     g_string_append_printf(out, ".It Cm %s\n", option->key);
     append_for_mdoc(out, option->text);
     g_string_append(out, "\n.br\n");
     append_for_mdoc(out, range);
     g_string_append(out, "; default: ");
-    append_for_mdoc(out, initial);
-    g_string_append_printf(out, "%s.\n", postern_option_reload_text(option));
+    append_for_mdoc(out, default_text(option));
+    g_string_append_printf(out, "; %s.\n", postern_option_reload_text(option));
 }
 
-static void append_plain_row(GString *out, const PosternOption *option, const char *range,
-                             const char *initial)
-{
-    g_string_append_printf(out, "  %-27s %s\n", option->key, option->text);
-    g_string_append_printf(out, "  %-27s %s; default: %s%s\n", "", range, initial,
-                           postern_option_reload_text(option));
-}
-
-static void append_policies_note(GString *out, gboolean manual)
-{
-    if (manual) {
-        g_string_append(out, ".It Op policy Ar NAME\n");
-        append_for_mdoc(out, policies_text);
-        g_string_append_c(out, '\n');
-    } else {
-        g_string_append_printf(out, "\n[%s NAME]\n  %s\n", POSTERN_POLICY_GROUP, policies_text);
-    }
-}
-
-char *postern_configuration_document(gboolean manual)
+char *postern_configuration_document(void)
 {
     gsize length;
     const PosternOption *options = postern_configuration_options(&length);
     GString *out = g_string_new(NULL);
-
     for (gsize i = 0; i < length; i++) {
-        const PosternOption *option = &options[i];
-        g_autofree char *range = postern_option_range(option);
-        g_autofree char *initial = describe_default(option);
-        gboolean starts = is_at_edge(options, length, i, FALSE);
-
-        if (starts && manual)
+        if (is_at_edge(options, length, i, FALSE))
             g_string_append_printf(out, "%s.Ss Group [%s]\n.Bl -tag -width Ds\n", i > 0 ? ".El\n" : "",
-                                   option->group);
-        else if (starts)
-            g_string_append_printf(out, "%s[%s]\n", i > 0 ? "\n" : "", option->group);
-        if (manual)
-            append_manual_row(out, option, range, initial);
-        else
-            append_plain_row(out, option, range, initial);
-        if (strcmp(option->group, POSTERN_POLICY_GROUP) == 0 && is_at_edge(options, length, i, TRUE))
-            append_policies_note(out, manual);
+                                   options[i].group);
+        append_row(out, &options[i]);
+        if (strcmp(options[i].group, POSTERN_POLICY_GROUP) == 0 && is_at_edge(options, length, i, TRUE)) {
+            g_string_append(out, ".It Op policy Ar NAME\n");
+            append_for_mdoc(out, policies_text);
+            g_string_append_c(out, '\n');
+        }
     }
-    if (manual)
-        g_string_append(out, ".El\n");
+    g_string_append(out, ".El\n");
     return g_string_free(out, FALSE);
 }

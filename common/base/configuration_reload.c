@@ -51,6 +51,7 @@ gboolean postern_configuration_can_reload(const PosternConfiguration *running,
 const char *postern_option_reload_text(const PosternOption *option)
 {
     if ((option->reload & RESTARTS) != 0)
-        return "; needs a restart";
-    return (option->reload & POSTERN_RELOAD_ENDS_SESSIONS) != 0 ? "; a reload lets clients go" : "";
+        return "needs a restart";
+    return (option->reload & POSTERN_RELOAD_ENDS_SESSIONS) != 0 ? "a reload takes it, and lets clients go"
+                                                                : "a reload takes it";
 }

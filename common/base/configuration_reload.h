@@ -18,5 +18,5 @@ gboolean postern_configuration_can_reload(const PosternConfiguration *running,
 gboolean postern_configuration_differs(const PosternConfiguration *a, const PosternConfiguration *b,
                                        guint reload);
 
-/* "" or what option's row says of a reload, for people: "; needs a restart". Static. */
+/* What option's row says of a reload, for people: "needs a restart". Static. */
 const char *postern_option_reload_text(const PosternOption *option);

@@ -112,7 +112,7 @@ int postern_program_main(const PosternProgram *program, int argc, char **argv)
         return EXIT_SUCCESS;
     }
     if (options.document) {
-        g_autofree char *text = postern_configuration_document(TRUE);
+        g_autofree char *text = postern_configuration_document();
         g_print("%s", text);
         return EXIT_SUCCESS;
     }

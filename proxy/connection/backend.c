@@ -166,9 +166,12 @@ void postern_backend_connection_open(PosternProxyThread *thread, guint64 number,
 
 void postern_backend_connection_set_user(PosternBackendConnection *connection, guint64 client)
 {
+    const PosternConfiguration *configuration = connection->thread->settings->configuration;
     set_state(connection, CONNECTION_ASSIGNED);
     connection->probes = FALSE;
     connection->user = client;
+    postern_backend_set_timeouts(connection->backend, configuration->proxy.backend_timeout_ms,
+                                 configuration->proxy.backend_data_end_timeout_ms);
 }
 
 void postern_backend_connection_set_probe(PosternBackendConnection *connection)
@@ -378,10 +381,10 @@ static void run_events(PosternBackendConnection *connection, gint64 now)
 static void wait_for_end(PosternBackendConnection *connection, gint64 now)
 {
     gint64 first = connection->ended_at + POSTERN_BACKEND_QUIT_TIMEOUT_MS;
-    gint64 last =
-        connection->thread->draining
-            ? first
-            : connection->ended_at + connection->settings->configuration->proxy.backend_lost_timeout_ms;
+    gint64 last = connection->thread->draining
+                      ? first
+                      : connection->ended_at +
+                            connection->thread->settings->configuration->proxy.backend_lost_timeout_ms;
     if (!peer_is_gone(connection)) {
         gboolean deaf =
             now >= first && postern_stream_is_stuck(connection->stream, now - connection->ended_at);

@@ -151,6 +151,12 @@ void postern_backend_enqueue(PosternBackend *backend, PosternExpect expect, char
     g_queue_push_tail(&backend->unsent, command);
 }
 
+void postern_backend_set_timeouts(PosternBackend *backend, guint timeout_ms, guint data_end_timeout_ms)
+{
+    backend->options.timeout_ms = timeout_ms;
+    backend->options.data_end_timeout_ms = data_end_timeout_ms;
+}
+
 static guint reply_timeout(const PosternBackend *backend)
 {
     switch (backend->state) {

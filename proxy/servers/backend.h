@@ -97,6 +97,9 @@ typedef struct PosternBackend PosternBackend;
 /* A connection that is being made; now is monotonic, in milliseconds, here and below. */
 PosternBackend *postern_backend_new(const PosternBackendOptions *options, gint64 now);
 void postern_backend_free(PosternBackend *backend);
+
+/* Waits so long for replies from now on: a connection outlives the settings that it was opened under. */
+void postern_backend_set_timeouts(PosternBackend *backend, guint timeout_ms, guint data_end_timeout_ms);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternBackend, postern_backend_free)
 
 /* What happens to the connection. */

@@ -131,12 +131,12 @@ static void test_rows(void)
 static void test_it_is_documented(void)
 {
     g_autoptr(PosternConfiguration) configuration = postern_configuration_new();
-    g_autofree char *manual = postern_configuration_document(TRUE);
+    g_autofree char *manual = postern_configuration_document();
     g_autofree char *dump = postern_configuration_dump(configuration);
     g_assert_nonnull(strstr(manual, "default: 32M; needs a restart.\n"));
-    g_assert_nonnull(strstr(manual, "default: xclient; a reload lets clients go.\n"));
+    g_assert_nonnull(strstr(manual, "default: xclient; a reload takes it, and lets clients go.\n"));
     g_assert_nonnull(strstr(dump, "default: 32M; needs a restart)\n"));
-    g_assert_nonnull(strstr(dump, "default: 5m)\nbackend_timeout"));
+    g_assert_nonnull(strstr(dump, "default: 5m; a reload takes it)\nbackend_timeout"));
 }
 
 int main(int argc, char **argv)

@@ -120,11 +120,12 @@ static void forget(PosternMilterSession *session)
 }
 
 /* MAIL is put off; with mode = observe the message passes, and nothing is made of it. */
-static sfsistat defer(SMFICTX *context, PosternMilterSession *session, const char *reply)
+static sfsistat defer(SMFICTX *context, PosternMilterSession *session, const PosternMilterSettings *settings,
+                      const char *reply)
 {
     gboolean refused = postern_case_defer(session->mail_case, reply);
     session->messages_refused += refused;
-    postern_milter_message_log(session, NULL);
+    postern_milter_message_log(session, settings, NULL);
     return refused ? postern_milter_answer_reply(context, session, reply) : SMFIS_ACCEPT;
 }
 
@@ -167,10 +168,10 @@ static sfsistat on_mail(SMFICTX *context, char **arguments)
         session, settings,
         postern_milter_macros_path(arguments != NULL ? arguments[0] : NULL, "{mail_addr}", macro, context));
     if (postern_milter_runtime_is_draining(filter))
-        return defer(context, session, "451 4.3.2 The filter is being stopped, try again later");
+        return defer(context, session, settings, "451 4.3.2 The filter is being stopped, try again later");
     PosternMilterWait wait = postern_milter_runtime_wait_of(session->mail_case->client_class);
     if (!settings->observe && postern_milter_runtime_is_full(filter, settings, wait))
-        return defer(context, session, TOO_MANY);
+        return defer(context, session, settings, TOO_MANY);
     postern_milter_session_begin(session, postern_milter_runtime_gateway(filter), settings,
                                  parameters_of(arguments));
     postern_milter_runtime_count(filter, 1);
@@ -178,7 +179,7 @@ static sfsistat on_mail(SMFICTX *context, char **arguments)
         return SMFIS_CONTINUE;
     sfsistat result = postern_milter_answer_reply(context, session, session->mail_case->reply);
     session->messages_refused++;
-    postern_milter_message_log(session, NULL);
+    postern_milter_message_log(session, settings, NULL);
     forget(session);
     return result;
 }
@@ -252,7 +253,7 @@ static void judge(SMFICTX *context, PosternMilterSession *session)
         postern_case_defer(mail_case, trouble);
         return;
     }
-    postern_log_state("session", session->identifier.text, "body", "inspecting");
+    postern_milter_session_set_state(session, POSTERN_MILTER_INSPECTING);
     postern_milter_ticket_finish(session->ticket, transaction->message, postern_case_checks(mail_case));
     gboolean there = await(context, session);
     postern_milter_runtime_leave(filter);
@@ -276,7 +277,7 @@ static sfsistat on_end_of_message(SMFICTX *context)
     judge(context, session);
     sfsistat result = postern_milter_answer(context, session, &failure);
     session->messages_refused += result != SMFIS_ACCEPT && result != SMFIS_DISCARD;
-    postern_milter_message_log(session, failure);
+    postern_milter_message_log(session, session->transaction->settings, failure);
     forget(session);
     return result;
 }
@@ -295,8 +296,10 @@ static sfsistat on_close(SMFICTX *context)
     if (session == NULL)
         return SMFIS_CONTINUE;
     forget(session);
-    if (session->connected)
-        postern_milter_session_log(session);
+    if (session->connected) {
+        g_autoptr(PosternMilterSettings) settings = postern_milter_runtime_settings(postern_milter_runtime());
+        postern_milter_session_log(session, settings);
+    }
     postern_milter_session_free(session);
     smfi_setpriv(context, NULL);
     return SMFIS_CONTINUE;

@@ -12,7 +12,8 @@ static PosternRecordClient who_is(const PosternMilterSession *session)
     };
 }
 
-void postern_milter_message_log(const PosternMilterSession *session, const char *failure)
+void postern_milter_message_log(const PosternMilterSession *session, const PosternMilterSettings *settings,
+                                const char *failure)
 {
     const PosternMilterTransaction *transaction = session->transaction;
     PosternRecord record = {
@@ -27,7 +28,7 @@ void postern_milter_message_log(const PosternMilterSession *session, const char 
         .milliseconds = (g_get_monotonic_time() - session->message_started) / 1000,
     };
     postern_case_record(session->mail_case, &record);
-    postern_log_line_write(postern_record_line(&record), POSTERN_LOG_INFO);
+    postern_log_line_write(postern_record_close(&record, settings->counters), POSTERN_LOG_INFO);
 }
 
 void postern_milter_refusal_log(const PosternMilterSession *session, const char *recipient, const char *reply)
@@ -38,7 +39,7 @@ void postern_milter_refusal_log(const PosternMilterSession *session, const char 
                            POSTERN_LOG_INFO);
 }
 
-void postern_milter_session_log(const PosternMilterSession *session)
+void postern_milter_session_log(const PosternMilterSession *session, const PosternMilterSettings *settings)
 {
     const PosternSessionRecord record = {
         .who = who_is(session),
@@ -54,5 +55,5 @@ void postern_milter_session_log(const PosternMilterSession *session)
         .octets = -1,
         .milliseconds = (g_get_monotonic_time() - session->started) / 1000,
     };
-    postern_log_line_write(postern_session_record_line(&record), POSTERN_LOG_INFO);
+    postern_log_line_write(postern_session_record_close(&record, settings->counters), POSTERN_LOG_INFO);
 }

@@ -53,7 +53,7 @@ static void reload(Server *server)
     postern_daemon_reloaded(server->daemon, configuration, error);
     if (settings == NULL)
         return;
-    postern_milter_settings_keep(settings, server->daemon->capsules);
+    postern_milter_settings_keep(settings, server->daemon->capsules, server->daemon->counters);
     postern_milter_settings_unref(server->settings);
     server->settings = postern_milter_settings_ref(settings);
     postern_milter_runtime_set_settings(postern_milter_runtime(), settings);
@@ -189,7 +189,7 @@ static gboolean prepare(Server *server, GError **error)
     if (!postern_milter_listener_open(configuration, daemon->user, error) ||
         !postern_daemon_open_files(daemon, configuration, error))
         return FALSE;
-    postern_milter_settings_keep(server->settings, daemon->capsules);
+    postern_milter_settings_keep(server->settings, daemon->capsules, daemon->counters);
     return postern_daemon_give_up_rights(daemon, configuration, error);
 }
 

@@ -20,6 +20,18 @@ const char *postern_milter_session_id(const PosternMilterSession *session)
     return session->message.text[0] != '\0' ? session->message.text : session->identifier.text;
 }
 
+void postern_milter_session_set_state(PosternMilterSession *session, PosternMilterState state)
+{
+    static const char *const names[] = {
+        [POSTERN_MILTER_IDLE] = "idle",
+        [POSTERN_MILTER_ENVELOPE] = "envelope",
+        [POSTERN_MILTER_BODY] = "body",
+        [POSTERN_MILTER_INSPECTING] = "inspecting",
+    };
+    postern_log_state("session", session->identifier.text, names[session->state], names[state]);
+    session->state = state;
+}
+
 void postern_milter_session_free(PosternMilterSession *session)
 {
     if (session == NULL)
@@ -52,7 +64,7 @@ void postern_milter_session_mail(PosternMilterSession *session, const PosternMil
 void postern_milter_session_begin(PosternMilterSession *session, PosternMilterBridge *bridge,
                                   PosternMilterSettings *settings, char *parameters)
 {
-    postern_log_state("session", session->identifier.text, "idle", "envelope");
+    postern_milter_session_set_state(session, POSTERN_MILTER_ENVELOPE);
     session->messages++;
     session->envelope->sender_parameters = parameters;
     session->transaction = postern_milter_transaction_new(settings);
@@ -92,7 +104,7 @@ void postern_milter_session_end_header(PosternMilterSession *session)
 {
     if (session->transaction->has_body)
         return;
-    postern_log_state("session", session->identifier.text, "header", "body");
+    postern_milter_session_set_state(session, POSTERN_MILTER_BODY);
     postern_milter_transaction_end_header(session->transaction);
     g_autoptr(PosternMessage) header = postern_milter_transaction_header(session->transaction);
     if (read_header(session, header))
@@ -137,8 +149,8 @@ void postern_milter_session_decide(PosternMilterSession *session, PosternFinding
 
 void postern_milter_session_reset(PosternMilterSession *session)
 {
-    if (session->transaction != NULL)
-        postern_log_state("session", session->identifier.text, "message", "idle");
+    if (session->state != POSTERN_MILTER_IDLE)
+        postern_milter_session_set_state(session, POSTERN_MILTER_IDLE);
     g_clear_pointer(&session->ticket, postern_milter_ticket_free);
     g_clear_pointer(&session->transaction, postern_milter_transaction_free);
     g_clear_pointer(&session->mail_case, postern_case_free);

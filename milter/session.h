@@ -11,8 +11,16 @@
 #include "milter/transaction.h"
 #include "verdict/case.h"
 
+typedef enum {
+    POSTERN_MILTER_IDLE,     /* no message is under way */
+    POSTERN_MILTER_ENVELOPE, /* from MAIL to the end of the header */
+    POSTERN_MILTER_BODY,
+    POSTERN_MILTER_INSPECTING, /* the verdict is awaited */
+} PosternMilterState;
+
 typedef struct {
     PosternIdentifier identifier;
+    PosternMilterState state;
     PosternIdentifier message; /* of the message, from MAIL on; before, its text is empty */
     PosternMilterNegotiation negotiation;
     PosternEnvelope *envelope;
@@ -60,6 +68,9 @@ gboolean postern_milter_session_add_recipient(PosternMilterSession *session, cha
  */
 void postern_milter_session_end_header(PosternMilterSession *session);
 
+/* The one place where the state changes. */
+void postern_milter_session_set_state(PosternMilterSession *session, PosternMilterState state);
+
 /* The message is over. */
 void postern_milter_session_end_message(PosternMilterSession *session);
 
@@ -70,12 +81,14 @@ void postern_milter_session_decide(PosternMilterSession *session, PosternFinding
 /* Forgets the message: it is over, or was aborted. */
 void postern_milter_session_reset(PosternMilterSession *session);
 
-/* Writes the closing line of the message. failure: why it did not come to the mail server, or NULL. */
-void postern_milter_message_log(const PosternMilterSession *session, const char *failure);
+/* Counts the message, which is over, and writes its closing line. failure: why it did not come to the mail
+ * server, or NULL. */
+void postern_milter_message_log(const PosternMilterSession *session, const PosternMilterSettings *settings,
+                                const char *failure);
 
 /* Writes the line of a recipient that is refused with reply. */
 void postern_milter_refusal_log(const PosternMilterSession *session, const char *recipient,
                                 const char *reply);
 
-/* Writes the closing line of session. */
-void postern_milter_session_log(const PosternMilterSession *session);
+/* Counts session, which is over, and writes its closing line. */
+void postern_milter_session_log(const PosternMilterSession *session, const PosternMilterSettings *settings);

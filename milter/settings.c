@@ -29,8 +29,10 @@ const char *postern_milter_settings_receiver(const PosternMilterSettings *settin
     return by_server ? server : settings->receiver;
 }
 
-void postern_milter_settings_keep(PosternMilterSettings *settings, PosternCapsuleStore *capsules)
+void postern_milter_settings_keep(PosternMilterSettings *settings, PosternCapsuleStore *capsules,
+                                  PosternCounters *counters)
 {
+    settings->counters = postern_counters_ref(counters);
     settings->capsules = capsules;
     if (capsules != NULL && settings->dump == NULL)
         settings->dump = postern_configuration_dump(settings->configuration);
@@ -50,5 +52,6 @@ void postern_milter_settings_unref(PosternMilterSettings *settings)
     g_clear_pointer(&settings->policies, postern_policies_unref);
     g_clear_pointer(&settings->budget, postern_budget_unref);
     g_clear_pointer(&settings->dump, g_free);
+    g_clear_pointer(&settings->counters, postern_counters_unref);
     g_free(settings);
 }

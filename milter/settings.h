@@ -8,6 +8,7 @@
 
 #include "base/budget.h"
 #include "base/configuration.h"
+#include "base/counters.h"
 #include "capsule/store.h"
 #include "verdict/policies.h"
 
@@ -22,6 +23,7 @@ typedef struct {
     gboolean by_recipient;         /* recipients may have policies of their own */
     PosternCapsuleStore *capsules; /* of the process; NULL: none are kept */
     char *dump;                    /* of configuration, for capsules, or NULL */
+    PosternCounters *counters;     /* of the program, or NULL: nothing is counted */
 } PosternMilterSettings;
 
 /*
@@ -35,8 +37,9 @@ PosternMilterSettings *postern_milter_settings_new(PosternConfiguration *configu
  * what it calls itself, or NULL; if no hostname is configured and it is a domain, that is our name too.
  */
 const char *postern_milter_settings_receiver(const PosternMilterSettings *settings, const char *server);
-/* Messages that go by settings may be kept in capsules (NULL: they may not). Before any does. */
-void postern_milter_settings_keep(PosternMilterSettings *settings, PosternCapsuleStore *capsules);
+/* Before any message goes by settings: it may be kept in capsules (NULL: it may not), and is counted. */
+void postern_milter_settings_keep(PosternMilterSettings *settings, PosternCapsuleStore *capsules,
+                                  PosternCounters *counters);
 PosternMilterSettings *postern_milter_settings_ref(PosternMilterSettings *settings);
 void postern_milter_settings_unref(PosternMilterSettings *settings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternMilterSettings, postern_milter_settings_unref)

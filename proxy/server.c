@@ -118,7 +118,7 @@ static void on_reload(evutil_socket_t number, short what, void *data)
     if (settings == NULL)
         return;
     gboolean ends_sessions = !postern_proxy_settings_same_relaying(server->settings, settings);
-    postern_proxy_settings_keep(settings, server->daemon.capsules);
+    postern_proxy_settings_keep(settings, server->daemon.capsules, server->daemon.counters);
     for (guint i = 0; i < server->threads->len; i++)
         postern_proxy_loop_reload(g_ptr_array_index(server->threads, i), settings);
     postern_proxy_settings_unref(server->settings);
@@ -212,7 +212,7 @@ static gboolean prepare(Server *server, GError **error)
     if (!listen_everywhere(server, error) || !postern_daemon_open_files(daemon, configuration, error) ||
         (configuration->proxy.inspect && !postern_daemon_start_inspector(daemon, configuration, TRUE, error)))
         return FALSE;
-    postern_proxy_settings_keep(server->settings, daemon->capsules);
+    postern_proxy_settings_keep(server->settings, daemon->capsules, daemon->counters);
     return postern_daemon_give_up_rights(daemon, configuration, error);
 }
 

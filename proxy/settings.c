@@ -138,8 +138,10 @@ gboolean postern_proxy_settings_is_filter(const PosternProxySettings *settings)
     return settings->configuration->proxy.role == POSTERN_ROLE_BEFORE_QUEUE_FILTER;
 }
 
-void postern_proxy_settings_keep(PosternProxySettings *settings, PosternCapsuleStore *capsules)
+void postern_proxy_settings_keep(PosternProxySettings *settings, PosternCapsuleStore *capsules,
+                                 PosternCounters *counters)
 {
+    settings->counters = postern_counters_ref(counters);
     settings->capsules = capsules;
     if (capsules != NULL && settings->dump == NULL)
         settings->dump = postern_configuration_dump(settings->configuration);
@@ -176,6 +178,7 @@ void postern_proxy_settings_unref(PosternProxySettings *settings)
     g_clear_pointer(&settings->servers, g_ptr_array_unref);
     g_clear_pointer(&settings->budget, postern_budget_unref);
     g_clear_pointer(&settings->dump, g_free);
+    g_clear_pointer(&settings->counters, postern_counters_unref);
     g_clear_pointer(&settings->recipient_domains, g_hash_table_unref);
     g_free(settings);
 }

@@ -8,6 +8,7 @@
 
 #include "base/budget.h"
 #include "base/configuration.h"
+#include "base/counters.h"
 #include "capsule/store.h"
 #include "proxy/servers/server.h"
 #include "verdict/policies.h"
@@ -24,6 +25,7 @@ typedef struct {
     guint threads;
     PosternCapsuleStore *capsules; /* of the program, which outlives the settings; NULL: none are kept */
     char *dump;                    /* of configuration, for capsules, or NULL */
+    PosternCounters *counters;     /* of the program, or NULL: nothing is counted */
 } PosternProxySettings;
 
 /*
@@ -41,8 +43,9 @@ guint64 postern_proxy_settings_client_share(const PosternProxySettings *settings
 guint64 postern_proxy_settings_client_assured(const PosternProxySettings *settings);
 /* TRUE as smtpd_proxy_filter: between two smtpd of one Postfix. */
 gboolean postern_proxy_settings_is_filter(const PosternProxySettings *settings);
-/* Messages of sessions that go by settings may be kept in capsules (NULL: they may not). Before any does. */
-void postern_proxy_settings_keep(PosternProxySettings *settings, PosternCapsuleStore *capsules);
+/* Before any message goes by settings: it may be kept in capsules (NULL: it may not), and is counted. */
+void postern_proxy_settings_keep(PosternProxySettings *settings, PosternCapsuleStore *capsules,
+                                 PosternCounters *counters);
 /* TRUE if what was found out of the back-end under one holds under the other
  * (POSTERN_RELOAD_TRIES_BACKEND). */
 gboolean postern_proxy_settings_same_backend(const PosternProxySettings *a, const PosternProxySettings *b);

@@ -222,6 +222,7 @@
 #define POSTERN_LOG_LINE_MAX_OCTETS 4096
 #define POSTERN_LOG_PREFIX_MAX_OCTETS 160              /* of it: time stamp, program, process, level */
 #define POSTERN_REFUSED_RECIPIENTS_LOGGED_MAX 100      /* of one message, a line each; the rest is counted */
+#define POSTERN_COUNTERS_MAX 256                       /* of different names and labels */
 #define POSTERN_LOG_VALUE_MAX_OCTETS 512               /* one peer-supplied value, before escapes */
 #define POSTERN_LOG_QUEUE_MAX_OCTETS (4 * 1024 * 1024) /* lines that wait for a slow reader of the log */
 #define POSTERN_LOG_FINISH_MS 2000                     /* that they have to get out when the program ends */

@@ -13,6 +13,7 @@
 void postern_daemon_init(PosternDaemon *daemon, const char *program, const char *path, guint restarts)
 {
     *daemon = (PosternDaemon){.program = program, .path = path, .restarts = restarts};
+    daemon->counters = postern_counters_new();
     signal(SIGPIPE, SIG_IGN);
 }
 
@@ -21,6 +22,7 @@ void postern_daemon_clear(PosternDaemon *daemon)
     g_clear_pointer(&daemon->monitor, postern_inspector_monitor_free);
     g_clear_pointer(&daemon->inspector, postern_inspector_process_free);
     g_clear_pointer(&daemon->capsules, postern_capsule_store_free);
+    g_clear_pointer(&daemon->counters, postern_counters_unref);
     g_clear_pointer(&daemon->answers, postern_answers_file_unref);
     g_clear_pointer(&daemon->health, postern_resolver_health_free);
     g_clear_pointer(&daemon->inspector_path, g_free);

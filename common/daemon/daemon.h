@@ -8,6 +8,7 @@
 #include <event2/event.h>
 
 #include "base/configuration.h"
+#include "base/counters.h"
 #include "capsule/store.h"
 #include "daemon/inspector_process.h"
 #include "daemon/monitor.h"
@@ -26,6 +27,7 @@ typedef struct {
     PosternAnswersFile *answers;
     PosternResolverHealth *health;
     PosternCapsuleStore *capsules;
+    PosternCounters *counters;
 } PosternDaemon;
 
 /* Ignores SIGPIPE. program and path (or NULL) outlive daemon; restarts is that of the program alone. */

@@ -72,6 +72,31 @@ static void add_today(JsonBuilder *builder, const PosternScanResult *result)
     json_builder_end_object(builder);
 }
 
+static void add_field(const char *key, const char *text, gint64 number, gpointer builder)
+{
+    if (text != NULL)
+        add_text(builder, key, text);
+    else
+        add_number(builder, key, number);
+}
+
+/* What a daemon would say of the message in its closing line. */
+static void add_record(JsonBuilder *builder, const PosternScanResult *result)
+{
+    PosternRecord record = {
+        .to = result->mail_case->envelope->recipients,
+        .recipients = result->mail_case->envelope->recipients->len,
+        .recipients_accepted = -1,
+        .size = (gint64)result->octets,
+        .delivery = POSTERN_DELIVERY_NOT_OURS,
+        .milliseconds = -1,
+    };
+    postern_case_record(result->mail_case, &record);
+    begin(builder, "record", FALSE);
+    postern_record_tell(&record, add_field, builder);
+    end(builder, FALSE);
+}
+
 char *postern_scan_result_to_json(const PosternScanResult *result)
 {
     g_autoptr(JsonBuilder) builder = json_builder_new();
@@ -85,6 +110,7 @@ char *postern_scan_result_to_json(const PosternScanResult *result)
         add_text(builder, "authentication_results", result->verdict->authentication_results);
         add_text(builder, "problem", result->problem);
         add_today(builder, result);
+        add_record(builder, result);
         json_builder_set_member_name(builder, "milliseconds");
         json_builder_add_double_value(builder, result->milliseconds);
     }

@@ -127,8 +127,33 @@ static void add_field(const char *key, const char *text, gint64 number, gpointer
         postern_log_line_add_number(user_data, key, number);
 }
 
-PosternLogLine *postern_record_line(const PosternRecord *record)
+static void count(PosternCounters *counters, const char *name, gint64 number)
 {
+    if (number > 0)
+        postern_counters_add(counters, name, NULL, (guint64)number);
+}
+
+static void count_message(const PosternRecord *record, PosternCounters *counters)
+{
+    count(counters, "messages", 1);
+    count(counters, "octets", record->size);
+    count(counters, "recipients", record->recipients);
+    count(counters, "recipients_accepted", record->recipients_accepted);
+    if (record->decided)
+        postern_counters_add(counters, "actions", postern_action_name(record->action), 1);
+    if (record->would != record->action)
+        postern_counters_add(counters, "observed", postern_action_name(record->would), 1);
+    if (record->check != NULL)
+        postern_counters_add(counters, "checks", record->check, 1);
+    if (record->judged)
+        postern_counters_add(counters, "classes", postern_client_class_name(record->client_class), 1);
+    if (record->delivery != POSTERN_DELIVERY_NOT_OURS)
+        postern_counters_add(counters, "deliveries", delivery_names[record->delivery], 1);
+}
+
+PosternLogLine *postern_record_close(const PosternRecord *record, PosternCounters *counters)
+{
+    count_message(record, counters);
     PosternLogLine *line = postern_log_line_new("message");
     postern_record_tell(record, add_field, line);
     return line;
@@ -147,8 +172,18 @@ PosternLogLine *postern_recipient_line(const PosternRecordClient *who, const cha
     return line;
 }
 
-PosternLogLine *postern_session_record_line(const PosternSessionRecord *record)
+static void count_session(const PosternSessionRecord *record, PosternCounters *counters)
 {
+    postern_counters_add(counters, "sessions", record->ended, 1);
+    count(counters, "commands", record->commands);
+    count(counters, "errors", record->errors);
+    count(counters, "early_greeting", record->early_greeting);
+    count(counters, "early_data", record->early_data);
+}
+
+PosternLogLine *postern_session_record_close(const PosternSessionRecord *record, PosternCounters *counters)
+{
+    count_session(record, counters);
     PosternLogLine *line = postern_log_line_new("session");
     const Teller teller = {add_field, line};
     tell_client(&teller, &record->who);

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/counters.h"
 #include "base/log.h"
 #include "verdict/policies.h"
 
@@ -82,9 +83,18 @@ typedef void (*PosternRecordField)(const char *key, const char *text, gint64 num
 /* Tells the fields of a message's record, one by one; what it has not is left out. */
 void postern_record_tell(const PosternRecord *record, PosternRecordField field, gpointer user_data);
 
-/* The closing lines: `message …`, and `session …`, which counts as a repetition if there was no message. */
-PosternLogLine *postern_record_line(const PosternRecord *record);
-PosternLogLine *postern_session_record_line(const PosternSessionRecord *record);
+/*
+ * The end of a message, and of a session: counts what the record holds (counters NULL: nothing), and returns
+ * the closing line, `message …` or `session …`, of which those without a message count as repetitions.
+ *
+ *   messages, octets, recipients, recipients_accepted
+ *   actions, observed    by action: what was done, and what would have been
+ *   checks               by the rule that decided
+ *   classes, deliveries  by class of the client, and by what became of it at the back-end
+ *   sessions             by what ended them; commands, errors, early_greeting, early_data
+ */
+PosternLogLine *postern_record_close(const PosternRecord *record, PosternCounters *counters);
+PosternLogLine *postern_session_record_close(const PosternSessionRecord *record, PosternCounters *counters);
 
 /* `recipient …`: to, as it is to be shown, was refused by "proxy", "backend" or "milter". */
 PosternLogLine *postern_recipient_line(const PosternRecordClient *who, const char *sender, const char *to,

@@ -34,9 +34,10 @@ void postern_proxy_thread_accept(PosternProxyThread *thread, PosternTransport *t
         g_autofree char *text = postern_address_to_string(client);
         PosternLogLine *line = postern_log_line_new("refused");
         postern_log_line_add(line, "client", text);
-        postern_log_line_add(line, "limit",
-                             admission == POSTERN_CLIENT_TOO_MANY ? "max_connections_per_client"
-                                                                  : "max_connections");
+        const char *limit =
+            admission == POSTERN_CLIENT_TOO_MANY ? "max_connections_per_client" : "max_connections";
+        postern_log_line_add(line, "limit", limit);
+        postern_counters_add(thread->settings->counters, "connections_refused", limit, 1);
         postern_log_line_repeats(line, postern_log_line_text(line));
         thread->world->functions->log(thread->world, line);
         refuse_client(transport, thread->settings->configuration);

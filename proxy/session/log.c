@@ -129,7 +129,8 @@ void postern_session_log_message(PosternSession *session, const char *reply, gin
     };
     postern_case_record(transaction->mail_case, &record);
     record.reply = text;
-    postern_session_act(session, POSTERN_SESSION_LOG, NULL, postern_record_line(&record));
+    postern_session_act(session, POSTERN_SESSION_LOG, NULL,
+                        postern_record_close(&record, session->settings->counters));
 }
 
 void postern_session_log_end(PosternSession *session, gint64 now)
@@ -148,5 +149,6 @@ void postern_session_log_end(PosternSession *session, gint64 now)
         .octets = (gint64)session->core.octets,
         .milliseconds = now - session->core.started,
     };
-    postern_session_act(session, POSTERN_SESSION_LOG, NULL, postern_session_record_line(&record));
+    postern_session_act(session, POSTERN_SESSION_LOG, NULL,
+                        postern_session_record_close(&record, session->settings->counters));
 }

@@ -62,10 +62,10 @@ class SpfEngineTest(unittest.TestCase):
             self.configure(engine)
             self.check_senders(index)
 
-    def test_loopback_passes_by_libspf2_alone(self):
-        for engine, result in zip(ENGINES, ("fail", "pass")):
+    def test_neither_is_asked_of_loopback(self):
+        for engine in ENGINES:  # libspf2 lets all of them pass
             self.configure(engine)
-            self.assertEqual(self.scan("a@fail.example", "127.0.0.1")["result"], result)
+            self.assertEqual(self.scan("a@fail.example", "127.0.0.1")["result"], "not_checked")
 
     def test_explanation_is_ours_alone(self):
         self.configure("postern")

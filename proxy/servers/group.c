@@ -68,8 +68,6 @@ void postern_group_reload(PosternServerGroup *group, const GPtrArray *servers, g
     g_autoptr(GPtrArray) before = g_steal_pointer(&group->servers);
     group->servers = g_ptr_array_new_with_free_func(unref_server);
     group->generation = generation;
-    for (guint i = 0; i < before->len; i++)
-        ((PosternServer *)g_ptr_array_index(before, i))->retired = TRUE;
     for (guint i = 0; i < servers->len; i++) {
         const PosternServerSettings *settings = g_ptr_array_index(servers, i);
         PosternServer *server = find_server(before, &settings->address);
@@ -77,11 +75,16 @@ void postern_group_reload(PosternServerGroup *group, const GPtrArray *servers, g
             g_ptr_array_add(group->servers, postern_server_new(settings));
             continue;
         }
-        server->retired = FALSE;
         server->weight = MAX(1, settings->weight);
         server->limit = MAX(1, settings->limit);
         postern_server_set_health(server, POSTERN_SERVER_UNKNOWN, NULL);
         g_ptr_array_add(group->servers, postern_server_ref(server));
+        g_ptr_array_remove(before, server);
+    }
+    for (guint i = 0; i < before->len; i++) {
+        PosternServer *server = g_ptr_array_index(before, i);
+        server->retired = TRUE;
+        postern_pool_refuse_probe(postern_group_prober(group), server, NULL);
     }
     postern_fair_queue_set_capacity(group->turns, (guint)MIN(total_limit(group), G_MAXUINT));
 }

@@ -42,7 +42,7 @@ typedef struct {
     PosternPoolBorrower borrower;
     guint64 waiter;
     PosternServer *server; /* OPEN, PROBE, and what is the probe's: the pool's, until its next action */
-    const char *reason;    /* REFUSE: likewise */
+    const char *reason;    /* REFUSE: likewise; of the probe also NULL: server is no longer of the group */
 } PosternPoolAction;
 
 typedef struct PosternPool PosternPool;

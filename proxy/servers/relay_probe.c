@@ -172,9 +172,19 @@ static void retry_later(PosternRelayProbe *probe, const char *reason)
     postern_pool_retry_later(thread->pool, probe->server, end(probe, RETRY_MS), postern_thread_now(thread));
 }
 
+/* The server is asked as it is now; one that is no longer of the group never is. */
+static void begin_anew(PosternRelayProbe *probe)
+{
+    PosternProxyThread *thread = probe->thread;
+    postern_pool_retry_later(thread->pool, probe->server, end(probe, 1), postern_thread_now(thread));
+}
+
 void postern_relay_probe_refused(PosternProxyThread *thread, PosternServer *server, const char *reason)
 {
-    retry_later(probe_of(thread, server), reason);
+    if (reason != NULL)
+        retry_later(probe_of(thread, server), reason);
+    else
+        begin_anew(probe_of(thread, server));
 }
 
 static void mark_open_relay(PosternRelayProbe *probe, const char *answers)
@@ -261,7 +271,7 @@ void postern_relay_probe_assigned(PosternProxyThread *thread, PosternBackendConn
     gint64 now = postern_thread_now(thread);
     if (!postern_backend_connection_is_current(connection)) {
         postern_pool_returned(thread->pool, postern_backend_connection_number(connection), FALSE, now);
-        request(probe);
+        begin_anew(probe);
         return;
     }
     postern_backend_connection_set_probe(connection);
@@ -384,7 +394,7 @@ void postern_relay_probe_event(PosternProxyThread *thread, PosternBackendConnect
     if (!postern_backend_connection_is_current(connection)) {
         if (event->kind != POSTERN_BACKEND_FAILED)
             postern_backend_connection_abandon(connection);
-        request(probe); /* of the server as it is now */
+        begin_anew(probe);
         return;
     }
     switch (event->kind) {

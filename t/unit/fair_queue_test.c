@@ -115,7 +115,48 @@ static void test_nobody_has_no_share(void)
         postern_fair_queue_leave(queue, &places[i]);
 }
 
-enum { PLACES = 60, CLIENTS = 9 };
+/* A section keeps what comes free in it, until another that waits has been passed over often enough. */
+static void test_sections(void)
+{
+    g_autoptr(PosternFairQueue) queue = postern_fair_queue_new(2);
+    PosternFairPlace own[20] = {0};
+    PosternFairPlace other[2] = {{.section = 1}, {.section = 1}};
+    guint passed = 0;
+    for (guint64 i = 0; i < G_N_ELEMENTS(own); i++)
+        postern_fair_queue_wait(queue, &own[i], i + 1, POSTERN_FAIR_TURN_LAST);
+    for (guint64 i = 0; i < G_N_ELEMENTS(other); i++)
+        postern_fair_queue_wait(queue, &other[i], 100 + i, POSTERN_FAIR_TURN_LAST);
+    g_assert_true(postern_fair_queue_admit_in(queue, 0) == &own[0]);
+    g_assert_true(postern_fair_queue_admit_in(queue, 0) == &own[1]);
+    while (passed < G_N_ELEMENTS(own)) {
+        postern_fair_queue_leave(queue, &own[passed]);
+        if (postern_fair_queue_admit_in(queue, 0) == NULL)
+            break;
+        passed++;
+    }
+    g_assert_cmpuint(passed, ==, POSTERN_FAIR_QUEUE_PASSED_EMPTY_MAX - 2);
+    g_assert_true(postern_fair_queue_admit_in(queue, 1) == &other[0]);
+    g_assert_null(postern_fair_queue_admit_in(queue, 1)); /* all are taken */
+    g_assert_true(postern_fair_queue_admit_needy(queue, 1) == &other[1]);
+    g_assert_null(postern_fair_queue_admit_needy(queue, 1));
+    for (guint i = 0; i < G_N_ELEMENTS(own); i++)
+        postern_fair_queue_leave(queue, &own[i]);
+    for (guint i = 0; i < G_N_ELEMENTS(other); i++)
+        postern_fair_queue_leave(queue, &other[i]);
+}
+
+enum { PLACES = 60, CLIENTS = 9, SECTIONS = 3 };
+
+/* The next of any section, the first asked for first. */
+static PosternFairPlace *admit_any(PosternFairQueue *queue, guint first)
+{
+    for (guint i = 0; i < 2 * SECTIONS; i++) {
+        PosternFairPlace *place = postern_fair_queue_admit_in(queue, (first + i) % SECTIONS);
+        if (place != NULL)
+            return place;
+    }
+    return NULL;
+}
 
 static guint count_needy(const PosternFairPlace *places, const guint64 *client_of, const guint *held)
 {
@@ -145,6 +186,7 @@ static void test_model(void)
             if (places[at].state == POSTERN_FAIR_PLACE_NONE) {
                 client_of[at] = (guint64)g_rand_int_range(random, 1, CLIENTS + 1);
                 places[at].data = &client_of[at];
+                places[at].section = world % 2 == 0 ? 0 : at % SECTIONS;
                 postern_fair_queue_wait(queue, &places[at], client_of[at],
                                         g_rand_boolean(random) ? POSTERN_FAIR_TURN_FIRST
                                                                : POSTERN_FAIR_TURN_LAST);
@@ -154,7 +196,7 @@ static void test_model(void)
                 held[client_of[at]] -= was_held;
                 total -= was_held;
             }
-            for (PosternFairPlace *place; (place = postern_fair_queue_admit(queue)) != NULL;) {
+            for (PosternFairPlace *place; (place = admit_any(queue, at)) != NULL;) {
                 guint64 client = *(guint64 *)place->data;
                 g_assert_true(held[client] == 0 || held[client] < capacity - total);
                 held[client]++;
@@ -179,6 +221,7 @@ int main(int argc, char **argv)
     g_test_add_func("/fair-queue/first-in-its-line", test_first_in_its_line);
     g_test_add_func("/fair-queue/second-lines", test_second_lines);
     g_test_add_func("/fair-queue/nobody-has-no-share", test_nobody_has_no_share);
+    g_test_add_func("/fair-queue/sections", test_sections);
     g_test_add_func("/fair-queue/model", test_model);
     return g_test_run();
 }

@@ -253,8 +253,11 @@ static void test_reload(void)
     fixture_init(&fixture, 1, 2);
     g_ptr_array_remove_index(others, 0); /* 192.0.2.2 in place of 192.0.2.1 */
     fill(fixture.pools[0], 2);
-    postern_pool_returned(fixture.pools[0], 1, TRUE, 1);
+    postern_pool_request_probe(fixture.pools[0], fixture.servers[0], 1);
+    expect_actions(fixture.pools[0], "");
     postern_pool_reload(fixture.pools[0], others, 1, WAIT_MS, IDLE_MS, 2);
+    expect_actions(fixture.pools[0], "refuse the probe (gone)");
+    postern_pool_returned(fixture.pools[0], 1, TRUE, 2);
     expect_actions(fixture.pools[0], "quit 1");
     postern_pool_mark_up(fixture.pools[0], fixture.servers[0], PROBE_AGAIN_MS, 3); /* of no use */
     want(fixture.pools[0], 7, 7, 3);

@@ -34,7 +34,7 @@ static inline void append_action(GString *text, const PosternPoolAction *action)
     case POSTERN_POOL_REFUSE:
         g_string_append(text, "refuse ");
         append_borrower(text, action);
-        g_string_append_printf(text, " (%s)", action->reason);
+        g_string_append_printf(text, " (%s)", action->reason != NULL ? action->reason : "gone");
         break;
     case POSTERN_POOL_RECALL:
         g_string_append_printf(text, "recall %u of %u", connection, (guint)action->waiter);

@@ -108,10 +108,7 @@ const char *postern_group_down_reason(const PosternServerGroup *group)
 
 PosternPool *postern_group_prober(const PosternServerGroup *group)
 {
-    for (guint i = 0; i < group->pools->len; i++)
-        if (g_ptr_array_index(group->pools, i) != NULL)
-            return g_ptr_array_index(group->pools, i);
-    return NULL;
+    return g_ptr_array_index(group->pools, 0);
 }
 
 static gboolean may_open(const PosternPool *pool)
@@ -162,10 +159,11 @@ static PosternPool *next_to_open(PosternServerGroup *group)
 {
     guint count = group->pools->len;
     for (guint i = 0; i < count; i++) {
-        PosternPool *pool = g_ptr_array_index(group->pools, (group->next_pool + i) % count);
-        if (pool == NULL || postern_group_missing(pool) == 0)
+        guint at = (group->next_pool + i) % count;
+        PosternPool *pool = g_ptr_array_index(group->pools, at);
+        if (postern_group_missing(pool) == 0)
             continue;
-        group->next_pool = (pool->section + 1) % count;
+        group->next_pool = at + 1;
         return pool;
     }
     return NULL;
@@ -191,7 +189,7 @@ static PosternPooledConnection *find_unused(const PosternServerGroup *group, gbo
     PosternPooledConnection *oldest = NULL;
     for (guint i = 0; i < group->pools->len; i++) {
         const PosternPool *pool = g_ptr_array_index(group->pools, i);
-        for (GList *link = pool != NULL ? pool->idle.tail : NULL; link != NULL; link = link->prev) {
+        for (GList *link = pool->idle.tail; link != NULL; link = link->prev) {
             PosternPooledConnection *connection = link->data;
             if (!(for_clients && is_open_to_clients(connection->server)) &&
                 !is_probe_short(connection->server))
@@ -210,8 +208,7 @@ static void move_unused(PosternServerGroup *group, gint64 now)
     guint of_clients = 0;
     guint of_probes = 0;
     for (guint i = 0; i < group->pools->len; i++)
-        if (g_ptr_array_index(group->pools, i) != NULL)
-            of_clients += postern_group_missing(g_ptr_array_index(group->pools, i));
+        of_clients += postern_group_missing(g_ptr_array_index(group->pools, i));
     for (guint i = 0; i < group->servers->len; i++)
         of_probes += is_probe_short(g_ptr_array_index(group->servers, i));
     PosternPooledConnection *connection;
@@ -233,7 +230,7 @@ static void recall_offered(PosternServerGroup *group)
         return;
     for (guint i = 0; i < group->pools->len; i++) {
         const PosternPool *pool = g_ptr_array_index(group->pools, i);
-        wanted += pool != NULL && may_open(pool) ? pool->waiters.admitted.length : 0;
+        wanted += may_open(pool) ? pool->waiters.admitted.length : 0;
     }
     while (group->offered.head != NULL && wanted > group->opening + group->recalled + group->moving)
         postern_pooled_recall(group->offered.head->data);
@@ -295,12 +292,12 @@ static gboolean serve(PosternPool *pool, gint64 now)
 static void serve_all(PosternServerGroup *group, const PosternPool *first, gint64 now)
 {
     gboolean any;
+    guint at = 0;
+    g_ptr_array_find(group->pools, first, &at);
     do {
         any = FALSE;
-        for (guint i = 0; i < group->pools->len; i++) {
-            PosternPool *pool = g_ptr_array_index(group->pools, (first->section + i) % group->pools->len);
-            any = (pool != NULL && serve(pool, now)) || any;
-        }
+        for (guint i = 0; i < group->pools->len; i++)
+            any = serve(g_ptr_array_index(group->pools, (at + i) % group->pools->len), now) || any;
     } while (any);
 }
 
@@ -309,8 +306,7 @@ static void serve_needy(PosternServerGroup *group, gint64 now)
 {
     for (guint i = 0; i < group->pools->len; i++) {
         PosternPool *pool = g_ptr_array_index(group->pools, i);
-        while (pool != NULL && !pool->draining && find_idle(pool) != NULL &&
-               postern_pool_waiters_admit_needy(&pool->waiters))
+        while (!pool->draining && find_idle(pool) != NULL && postern_pool_waiters_admit_needy(&pool->waiters))
             assign_idle(pool, now);
     }
 }
@@ -332,6 +328,5 @@ void postern_group_dispatch(PosternServerGroup *group, PosternPool *first, gint6
 void postern_group_refuse_all(PosternServerGroup *group, const char *reason)
 {
     for (guint i = 0; i < group->pools->len; i++)
-        if (g_ptr_array_index(group->pools, i) != NULL)
-            postern_pool_refuse_all(g_ptr_array_index(group->pools, i), reason);
+        postern_pool_refuse_all(g_ptr_array_index(group->pools, i), reason);
 }

@@ -32,6 +32,7 @@ struct PosternServer {
     char *reason;    /* while DOWN */
     gint64 retry_at; /* no connection is opened before; G_MININT64: now */
     guint used;      /* connections that take a slot, of all pools */
+    guint ending;    /* of these, those that serve nobody any more */
     gboolean announces;
     PosternEhlo announced; /* what it announced last */
     PosternServerProbe probe;
@@ -48,7 +49,8 @@ struct PosternServerGroup {
     gint references; /* atomic */
     pthread_mutex_t lock;
     GPtrArray *servers; /* of PosternServer * */
-    GPtrArray *pools;   /* of PosternPool *, by their section; NULL: freed */
+    GPtrArray *pools;   /* of PosternPool *, the first is the prober */
+    guint sections;     /* pools that there have been */
     PosternPool *caller;
     PosternFairQueue *turns; /* a section for each pool */
     guint generation;
@@ -127,8 +129,6 @@ void postern_group_refuse_all(PosternServerGroup *group, const char *reason);
 /* health.c */
 /* Each new connection says it again; what is new is told to all pools. */
 void postern_group_note_announced(PosternServerGroup *group, PosternServer *server, const PosternEhlo *ehlo);
-/* Connections to server that may yet serve somebody. */
-gboolean postern_group_any_of_use(const PosternServerGroup *group, const PosternServer *server);
 /* A connection could not be opened; hopeless: nor is there another one to server to wait for. */
 void postern_group_never_opened(PosternServerGroup *group, PosternServer *server, const char *reason,
                                 gboolean hopeless, gint64 now);

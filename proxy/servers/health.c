@@ -16,8 +16,7 @@ void postern_group_note_announced(PosternServerGroup *group, PosternServer *serv
     server->announced = *ehlo;
     server->announces = TRUE;
     for (guint i = 0; i < group->pools->len; i++)
-        if (g_ptr_array_index(group->pools, i) != NULL)
-            postern_pool_push_action(g_ptr_array_index(group->pools, i), POSTERN_POOL_ANNOUNCE);
+        postern_pool_push_action(g_ptr_array_index(group->pools, i), POSTERN_POOL_ANNOUNCE);
 }
 
 gboolean postern_pool_announced(PosternPool *pool, PosternEhlo *ret_ehlo)
@@ -44,24 +43,6 @@ gboolean postern_pool_announced(PosternPool *pool, PosternEhlo *ret_ehlo)
     return known;
 }
 
-gboolean postern_group_any_of_use(const PosternServerGroup *group, const PosternServer *server)
-{
-    for (guint i = 0; i < group->pools->len; i++) {
-        const PosternPool *pool = g_ptr_array_index(group->pools, i);
-        GHashTableIter iterator;
-        gpointer value;
-        if (pool == NULL)
-            continue;
-        g_hash_table_iter_init(&iterator, pool->connections);
-        while (g_hash_table_iter_next(&iterator, NULL, &value)) {
-            const PosternPooledConnection *connection = value;
-            if (connection->server == server && connection->state != POSTERN_POOLED_ENDING)
-                return TRUE;
-        }
-    }
-    return FALSE;
-}
-
 void postern_group_never_opened(PosternServerGroup *group, PosternServer *server, const char *reason,
                                 gboolean hopeless, gint64 now)
 {
@@ -72,24 +53,18 @@ void postern_group_never_opened(PosternServerGroup *group, PosternServer *server
         another = another ||
                   (other != server && other->health == POSTERN_SERVER_UP && other->retry_at == G_MININT64);
     }
-    for (guint i = 0; i < group->pools->len; i++) {
-        PosternPool *other = g_ptr_array_index(group->pools, i);
-        if (other == NULL)
-            continue;
-        if (hopeless && !another)
-            postern_pool_refuse_all(other, reason);
-        if (hopeless && postern_group_prober(group) == other)
-            postern_pool_refuse_probe(other, server, reason);
-        postern_pool_wake(other); /* it tries again later */
-    }
+    if (hopeless && !another)
+        postern_group_refuse_all(group, reason);
+    if (hopeless)
+        postern_pool_refuse_probe(postern_group_prober(group), server, reason);
+    for (guint i = 0; i < group->pools->len; i++)
+        postern_pool_wake(g_ptr_array_index(group->pools, i)); /* it tries again later */
 }
 
 void postern_group_set_probe_time(PosternServerGroup *group, PosternServer *server, gint64 at)
 {
-    PosternPool *prober = postern_group_prober(group);
     server->probe.at = at;
-    if (prober != NULL)
-        postern_pool_wake(prober);
+    postern_pool_wake(postern_group_prober(group));
 }
 
 static void mark(PosternPool *pool, PosternServer *server, PosternServerHealth health, const char *reason,
@@ -147,16 +122,16 @@ gboolean postern_pool_is_up(PosternPool *pool, const PosternServer *server)
 
 const char *postern_group_reason_for_none(const PosternServerGroup *group)
 {
-    gboolean any = FALSE;
     guint used = 0;
+    guint ending = 0;
     if (!postern_group_is_up(group) && postern_group_down_reason(group) == NULL)
         return "the back-end has not been proved to refuse relaying yet";
     for (guint i = 0; i < group->servers->len; i++) {
         const PosternServer *server = g_ptr_array_index(group->servers, i);
         used += server->used;
-        any = any || postern_group_any_of_use(group, server);
+        ending += server->ending;
     }
-    if (any || used == 0)
+    if (used == 0 || used > ending)
         return "no connection to the back-end became free in time";
     return "connections to the back-end were lost, and it may have them still ([proxy] backend_lost_timeout)";
 }

@@ -50,7 +50,7 @@ PosternPool *postern_pool_new(PosternServerGroup *group, guint wait_ms, guint id
     pool->wake_data = user_data;
     pool->connections = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, free_connection);
     postern_pool_enter(pool);
-    pool->section = group->pools->len;
+    pool->section = group->sections++;
     pool->generation = group->generation;
     g_ptr_array_add(group->pools, pool);
     postern_pool_waiters_init(&pool->waiters, group->turns, pool->section);
@@ -73,7 +73,7 @@ void postern_pool_free(PosternPool *pool)
     g_hash_table_unref(pool->connections);
     g_queue_clear_full(&pool->actions, free_queued);
     free_queued(pool->told);
-    g_ptr_array_index(group->pools, pool->section) = NULL;
+    g_ptr_array_remove(group->pools, pool);
     postern_pool_leave(pool);
     g_free(pool);
     postern_server_group_unref(group);
@@ -244,7 +244,7 @@ void postern_pool_ending(PosternPool *pool, guint64 number, const char *reason, 
         gboolean opened = postern_pooled_give_up(connection, now);
         if (!opened && reason != NULL)
             postern_group_never_opened(pool->group, connection->server, reason,
-                                       !postern_group_any_of_use(pool->group, connection->server), now);
+                                       connection->server->used == connection->server->ending, now);
     }
     postern_pool_dispatch_and_leave(pool, now);
 }

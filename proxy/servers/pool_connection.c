@@ -50,6 +50,7 @@ static void set_state(PosternPooledConnection *connection, PosternPooledState st
     if (connection->state == POSTERN_POOLED_BUSY)
         postern_pool_waiter_free(&pool->waiters, take_user(connection));
     connection->state = state;
+    connection->server->ending += state == POSTERN_POOLED_ENDING;
     if (state == POSTERN_POOLED_IDLE) {
         connection->idle_until = now + pool->idle_ms;
         g_queue_push_head_link(&pool->idle, &connection->idle_link);
@@ -156,6 +157,7 @@ gboolean postern_pooled_give_up(PosternPooledConnection *connection, gint64 now)
 void postern_pooled_free(PosternPooledConnection *connection)
 {
     connection->server->used--;
+    connection->server->ending--;
     postern_server_unref(connection->server);
     g_free(connection);
 }

@@ -23,6 +23,7 @@ struct PosternClientConnection {
     const PosternProxySettings *settings;
     PosternSession *session;
     PosternStream *stream;
+    PosternPool *pool;                 /* where it borrowed last */
     PosternBackendConnection *backend; /* borrowed */
     gpointer inspection;               /* the world's */
     guint64 charged;                   /* octets of the session's budget, for those that wait here */
@@ -212,20 +213,20 @@ static void let_backend_go(PosternClientConnection *client, gboolean abandon)
 
 static void act(PosternClientConnection *client, PosternSessionAction *action, gint64 now)
 {
-    PosternPool *pool = client->thread->pool;
     PosternWorld *world = client->thread->world;
     switch (action->kind) {
     case POSTERN_SESSION_BORROW:
+        client->pool = postern_thread_pool(client->thread, action->route);
         postern_pool_request(
-            pool, client->number, postern_session_client_number(client->session),
+            client->pool, client->number, postern_session_client_number(client->session),
             postern_session_is_slow(client->session) ? POSTERN_FAIR_TURN_LATER : POSTERN_FAIR_TURN_LAST, now);
         break;
     case POSTERN_SESSION_BORROW_CANCEL:
-        postern_pool_cancel(pool, client->number, now);
+        postern_pool_cancel(client->pool, client->number, now);
         break;
     case POSTERN_SESSION_OFFER:
         if (client->backend != NULL)
-            postern_pool_offer(pool, postern_backend_connection_number(client->backend), now);
+            postern_pool_offer(client->pool, postern_backend_connection_number(client->backend), now);
         break;
     case POSTERN_SESSION_RETURN:
         let_backend_go(client, FALSE);

@@ -30,6 +30,12 @@ static void take_announced(PosternProxyThread *thread)
     }
 }
 
+PosternPool *postern_thread_pool(PosternProxyThread *thread, const char *route)
+{
+    g_return_val_if_fail(route == NULL, NULL);
+    return thread->pool;
+}
+
 void postern_thread_note_problem(PosternProxyThread *thread, PosternServer *server, const char *problem)
 {
     /* What ends now says nothing of the server. */

@@ -67,6 +67,8 @@ static inline gint64 postern_thread_now(const PosternProxyThread *thread)
 void postern_thread_run(PosternProxyThread *thread);
 void postern_thread_mark_client(PosternProxyThread *thread, guint64 number);
 void postern_thread_mark_backend(PosternProxyThread *thread, guint64 number);
+/* The pool of the group that BORROW names: there is one, the default group. */
+PosternPool *postern_thread_pool(PosternProxyThread *thread, const char *route);
 /* Logs what is wrong with server, once while it stays the same; NULL: nothing any more. */
 void postern_thread_note_problem(PosternProxyThread *thread, PosternServer *server, const char *problem);
 

@@ -54,6 +54,7 @@ typedef enum {
 
 typedef struct {
     PosternSessionActionKind kind;
+    const char *route;         /* BORROW: the name of a group of servers; NULL: the default group */
     PosternMessage *message;   /* INSPECT_HEADER, INSPECT_MESSAGE, SEND_MESSAGE: owned by the action */
     PosternEnvelope *envelope; /* INSPECT_ORIGIN: owned by the action */
     PosternChecks checks;      /* INSPECT_ENVELOPE, INSPECT_MESSAGE */

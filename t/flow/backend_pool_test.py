@@ -81,14 +81,14 @@ class BackendPoolTest(ProxyTestCase):
                     self.assertIn(self.recorder.maximum_connections, (2, 3))
 
     def test_all_threads_share_the_limit(self):
-        """Clients on whatever threads have all connections between them; one more has one that is given back."""
+        """Clients on whatever threads have all connections; one more gets one that is given back."""
         self.start(proxy={"backend_connections": 5, "threads": 4})
         clients = [self.connect(source=f"127.0.1.{number}") for number in range(1, 6)]
         for client in clients:
             self.assertEqual([reply.code for reply in client.envelope(SENDER, RECIPIENT)], [250, 250])
         self.assertEqual(self.recorder.connections, 5)
-        self.assertEqual(self.connect(source="127.0.1.9").deliver(SENDER, [RECIPIENT], message_of(1, 1)).code,
-                         250)
+        other = self.connect(source="127.0.1.9")
+        self.assertEqual(other.deliver(SENDER, [RECIPIENT], message_of(1, 1)).code, 250)
         self.assertEqual(self.recorder.maximum_connections, 5)
 
     def test_limit_holds_when_clients_vanish(self):

@@ -89,14 +89,27 @@ static inline OctetClass classify(char octet)
     }
 }
 
-/* The octets before the first CR or LF. */
+/* How far ahead a line end is looked for: hostile octets must not have the same ones read again and again. */
+#define AHEAD_MAX_OCTETS 1024
+
+/* The octets before the first CR or LF, at most AHEAD_MAX_OCTETS. */
 static gsize text_run(const char *data, gsize length)
 {
-    gsize count = 0;
+    gsize ahead = MIN(length, AHEAD_MAX_OCTETS);
+    const char *end = memchr(data, '\n', ahead);
+    ahead = end != NULL ? (gsize)(end - data) : ahead;
+    end = memchr(data, '\r', ahead);
+    return end != NULL ? (gsize)(end - data) : ahead;
+}
 
-    while (count < length && data[count] != '\r' && data[count] != '\n')
-        count++;
-    return count;
+static struct iovec piece_of(const char *octets, gsize length)
+{
+    return (struct iovec){.iov_base = GSIZE_TO_POINTER((guintptr)octets), .iov_len = length};
+}
+
+static gboolean is_crlf(const char *data, gsize length)
+{
+    return length >= 2 && data[0] == '\r' && data[1] == '\n';
 }
 
 void postern_data_decoder_init(PosternDataDecoder *decoder, PosternDataMode mode)
@@ -117,18 +130,22 @@ static void keep(PosternDataDecoder *decoder, const char *octets, gsize length, 
     decoder->line_octets += length;
 }
 
-static void end_line(PosternDataDecoder *decoder, GByteArray *out)
+static void count_line(PosternDataDecoder *decoder)
 {
-    keep(decoder, "\r\n", 2, out);
     if (decoder->line_octets > POSTERN_TEXT_LINE_STANDARD_OCTETS)
         decoder->long_lines++;
     decoder->line_octets = 0;
 }
 
+static void end_line(PosternDataDecoder *decoder, GByteArray *out)
+{
+    keep(decoder, "\r\n", 2, out);
+    count_line(decoder);
+}
+
 static void take(PosternDataDecoder *decoder, const char *octet, GByteArray *out)
 {
     const Transition *transition = &transitions[decoder->state][classify(*octet)];
-
     decoder->state = transition->next;
     if (transition->actions & BARE)
         decoder->bare = TRUE;
@@ -142,30 +159,36 @@ static void take(PosternDataDecoder *decoder, const char *octet, GByteArray *out
         keep(decoder, octet, 1, out);
 }
 
-/* Text is most of every message: what follows a text octet is taken by the run, as its row of the table
- * would. */
-static gsize take_text(PosternDataDecoder *decoder, const char *data, gsize length, GByteArray *out)
+gsize postern_data_decoder_pass(PosternDataDecoder *decoder, const char *data, gsize length)
 {
-    gsize run = text_run(data, MIN(length, POSTERN_MESSAGE_CHUNK_OCTETS));
-
-    if (run > 0) {
-        if (memchr(data, '\0', run) != NULL)
-            decoder->nul = TRUE;
-        keep(decoder, data, run, out);
+    gsize at = 0;
+    if (is_dropping(decoder) || (decoder->state != STATE_LINE_START && decoder->state != STATE_TEXT))
+        return 0;
+    while (at < length && (decoder->state == STATE_TEXT || data[at] != '.')) {
+        gsize run = text_run(data + at, length - at);
+        gboolean ends = is_crlf(data + at + run, length - at - run);
+        if (run == 0 && !ends)
+            break;
+        at += run + (ends ? 2 : 0);
+        decoder->line_octets += run + (ends ? 2 : 0);
+        decoder->state = ends ? STATE_LINE_START : STATE_TEXT;
+        if (ends)
+            count_line(decoder);
     }
-    return run;
+    decoder->nul = decoder->nul || memchr(data, '\0', at) != NULL;
+    return at;
 }
 
 int postern_data_decoder_next(PosternDataDecoder *decoder, const char *data, gsize length,
                               gsize *ret_consumed, GByteArray *out)
 {
     gsize at = 0;
-
     while (at < length && decoder->state != STATE_ENDED) {
-        take(decoder, data + at, out);
-        at++;
-        if (decoder->state == STATE_TEXT)
-            at += take_text(decoder, data + at, length - at, out);
+        gsize passed = postern_data_decoder_pass(decoder, data + at, length - at);
+        g_byte_array_append(out, (const guint8 *)data + at, (guint)passed);
+        at += passed;
+        if (at < length)
+            take(decoder, data + at++, out);
     }
     *ret_consumed = at;
     return decoder->state == STATE_ENDED ? 1 : 0;
@@ -189,47 +212,65 @@ void postern_data_encoder_init(PosternDataEncoder *encoder)
     *encoder = (PosternDataEncoder){.line_start = TRUE};
 }
 
-/* One octet that ends a line or stands where a line must end. */
-static gboolean encode_newline(PosternDataEncoder *encoder, char octet, GByteArray *out)
-{
-    if ((octet == '\n') != encoder->carriage)
-        return FALSE;
-    if (octet == '\n') {
-        g_byte_array_append(out, (const guint8 *)"\r\n", 2);
-        encoder->line_start = TRUE;
-    }
-    encoder->carriage = octet == '\r';
-    return TRUE;
-}
-
-int postern_data_encoder_next(PosternDataEncoder *encoder, const char *data, gsize length, GByteArray *out)
+/* The octets up to the next line that begins with a dot, or the CR at the end that is held back. */
+static gsize take_lines(PosternDataEncoder *encoder, const char *data, gsize length)
 {
     gsize at = 0;
+    do {
+        gsize run = text_run(data + at, length - at);
+        at += run;
+        encoder->line_start = encoder->line_start && run == 0;
+        if (at == length || (run == AHEAD_MAX_OCTETS && data[at] != '\r' && data[at] != '\n'))
+            continue;
+        if (is_crlf(data + at, length - at)) {
+            at += 2;
+            encoder->line_start = TRUE;
+            continue;
+        }
+        encoder->carriage = data[at] == '\r' && at + 1 == length;
+        encoder->failed = !encoder->carriage;
+        break;
+    } while (at < length && !(encoder->line_start && data[at] == '.'));
+    return at;
+}
 
-    while (at < length && !encoder->failed) {
-        gsize run =
-            encoder->carriage ? 0 : text_run(data + at, MIN(length - at, POSTERN_MESSAGE_CHUNK_OCTETS));
+/* TRUE if octet is the LF of the CR that was held back. */
+static gboolean end_held(PosternDataEncoder *encoder, char octet)
+{
+    encoder->carriage = FALSE;
+    encoder->failed = octet != '\n';
+    encoder->line_start = TRUE;
+    return !encoder->failed;
+}
 
-        if (run == 0) {
-            encoder->failed = !encode_newline(encoder, data[at], out);
-            at++;
+int postern_data_encoder_next(PosternDataEncoder *encoder, const char *data, gsize length,
+                              gsize *ret_consumed, struct iovec *ret_pieces, int maximum)
+{
+    int count = 0;
+    gsize at = 0;
+    while (at < length && count + 2 <= maximum && !encoder->failed) {
+        if (encoder->carriage) {
+            if (end_held(encoder, data[at++]))
+                ret_pieces[count++] = piece_of("\r\n", 2);
             continue;
         }
         if (encoder->line_start && data[at] == '.')
-            g_byte_array_append(out, (const guint8 *)".", 1);
-        g_byte_array_append(out, (const guint8 *)data + at, (guint)run);
-        encoder->line_start = FALSE;
-        at += run;
+            ret_pieces[count++] = piece_of(".", 1);
+        gsize run = take_lines(encoder, data + at, length - at);
+        if (run > 0)
+            ret_pieces[count++] = piece_of(data + at, run);
+        at += run + (encoder->carriage ? 1 : 0);
     }
-    return encoder->failed ? -1 : 0;
+    *ret_consumed = at;
+    return encoder->failed ? -1 : count;
 }
 
-int postern_data_encoder_end(PosternDataEncoder *encoder, GByteArray *out)
+int postern_data_encoder_end(PosternDataEncoder *encoder, struct iovec *ret_piece)
 {
+    static const char end[] = "\r\n.\r\n";
+    gsize skipped = encoder->line_start ? 2 : 0;
     if (encoder->failed || encoder->carriage)
         return -1;
-    if (!encoder->line_start)
-        g_byte_array_append(out, (const guint8 *)"\r\n", 2);
-    g_byte_array_append(out, (const guint8 *)".\r\n", 3);
-    return 0;
+    *ret_piece = piece_of(end + skipped, strlen(end) - skipped);
+    return 1;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <glib.h>
+#include <sys/uio.h>
 
 /* How octets that are no line end of RFC 5321 2.3.8 (a CR without LF, an LF without CR) are taken. */
 typedef enum {
@@ -34,6 +35,12 @@ void postern_data_decoder_init(PosternDataDecoder *decoder, PosternDataMode mode
 int postern_data_decoder_next(PosternDataDecoder *decoder, const char *data, gsize length,
                               gsize *ret_consumed, GByteArray *out);
 
+/*
+ * The octets at the front of data that decode to themselves, taken without a copy: text and CRLF, up to a
+ * line that begins with a dot or to what only postern_data_decoder_next() can judge. May be 0.
+ */
+gsize postern_data_decoder_pass(PosternDataDecoder *decoder, const char *data, gsize length);
+
 /* What the decoder counts, of a whole message with CRLF line ends. */
 void postern_data_measure(const char *octets, gsize length, gboolean *ret_nul, guint64 *ret_long_lines);
 
@@ -47,11 +54,14 @@ typedef struct {
 void postern_data_encoder_init(PosternDataEncoder *encoder);
 
 /*
- * Appends data dot-stuffed to out; a CR at the end of data comes with the next call. A bare CR or LF in data
- * (a decoder never gives one) is an error: -1, and out must not be sent; else 0.
+ * The wire octets of data, dot-stuffed, as pieces that refer to data and to static octets: their number, at
+ * most maximum (which is 2 or more), for *ret_consumed octets of data; the rest is for the next call, and so
+ * is a CR at its end. A bare CR or LF in data (a decoder never gives one) is an error: -1, and the pieces
+ * must not be sent.
  */
-int postern_data_encoder_next(PosternDataEncoder *encoder, const char *data, gsize length, GByteArray *out);
+int postern_data_encoder_next(PosternDataEncoder *encoder, const char *data, gsize length,
+                              gsize *ret_consumed, struct iovec *ret_pieces, int maximum);
 
-/* Appends what ends the message: CRLF where the last line was not ended, then ".\r\n". -1: data ended in a
- * CR. */
-int postern_data_encoder_end(PosternDataEncoder *encoder, GByteArray *out);
+/* What ends the message, static: CRLF if the last line was not ended, then ".\r\n": 1. -1: data ended in a
+ * CR, or was in error. */
+int postern_data_encoder_end(PosternDataEncoder *encoder, struct iovec *ret_piece);

@@ -3,12 +3,8 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "proxy/connection/stream.h"
+#include "proxy/connection/message_sender.h"
 #include "proxy/connection/thread_private.h"
-#include "wire/data.h"
-
-/* A message is handed to the socket's buffer in pieces, as long as less than this waits there. */
-#define UNSENT_HIGH_OCTETS (4 * POSTERN_MESSAGE_CHUNK_OCTETS)
 
 typedef enum {
     CONNECTION_OPENING,   /* until it is greeted */
@@ -32,8 +28,7 @@ struct PosternBackendConnection {
     guint64 user;                 /* ASSIGNED: to a client */
     gint64 ended_at;              /* ENDING: since when */
     gsize discarded;              /* octets that came since */
-    PosternMessageReader *reader; /* while a message is sent */
-    PosternDataEncoder encoder;
+    PosternMessageSender *sender; /* while a message is sent */
 };
 
 /* The one place where the state changes. */
@@ -87,7 +82,7 @@ gboolean postern_backend_connection_is_in_use(const PosternBackendConnection *co
 
 void postern_backend_connection_free(PosternBackendConnection *connection)
 {
-    postern_message_reader_free(connection->reader);
+    postern_message_sender_free(connection->sender);
     postern_stream_free(connection->stream);
     postern_backend_free(connection->backend);
     postern_proxy_settings_unref(connection->settings);
@@ -191,7 +186,7 @@ static void begin_to_end(PosternBackendConnection *connection, gint64 now)
 {
     set_state(connection, CONNECTION_ENDING);
     connection->ended_at = now;
-    g_clear_pointer(&connection->reader, postern_message_reader_free);
+    g_clear_pointer(&connection->sender, postern_message_sender_free);
     postern_backend_closed(connection->backend, NULL, now);
     if (connection->stream == NULL)
         return;
@@ -219,45 +214,29 @@ void postern_backend_connection_send_message(PosternBackendConnection *connectio
                                              const PosternEdits *edits)
 {
     g_autoptr(GError) error = NULL;
-    connection->reader = postern_message_reader_new(message, edits, &error);
-    postern_data_encoder_init(&connection->encoder);
-    if (connection->reader == NULL)
+    connection->sender = postern_message_sender_new(message, edits, &error);
+    if (connection->sender == NULL)
         postern_backend_closed(connection->backend, error->message, postern_thread_now(connection->thread));
     postern_thread_mark_backend(connection->thread, connection->number);
 }
 
-/* A message that cannot be put on the wire as it is must not end there either: the connection is cut. */
-static void cut(PosternBackendConnection *connection, gint64 now)
+static void send_message(PosternBackendConnection *connection, gint64 now)
 {
-    g_clear_pointer(&connection->reader, postern_message_reader_free);
-    postern_backend_closed(connection->backend, "the message holds a bare CR or LF", now);
-}
-
-static void send_pieces(PosternBackendConnection *connection, gint64 now)
-{
-    gboolean progress = FALSE;
-    g_autoptr(GByteArray) wire = g_byte_array_new();
-    while (connection->reader != NULL && postern_stream_unsent(connection->stream) < UNSENT_HIGH_OCTETS) {
-        const char *octets = NULL;
-        gsize length = 0;
-        gboolean more = postern_message_reader_next(connection->reader, POSTERN_MESSAGE_CHUNK_OCTETS, &octets,
-                                                    &length) > 0;
-        g_byte_array_set_size(wire, 0);
-        int result = more ? postern_data_encoder_next(&connection->encoder, octets, length, wire)
-                          : postern_data_encoder_end(&connection->encoder, wire);
-        if (result < 0) {
-            cut(connection, now);
-            return;
-        }
-        postern_stream_send(connection->stream, wire->data, wire->len);
-        progress = TRUE;
-        if (!more) {
-            g_clear_pointer(&connection->reader, postern_message_reader_free);
-            postern_backend_message_sent(connection->backend, now);
-        }
+    gsize octets = 0;
+    if (connection->sender == NULL)
+        return;
+    int result = postern_message_sender_write(connection->sender, connection->stream, &octets);
+    if (result == 0) {
+        if (octets > 0)
+            postern_backend_progress(connection->backend, now);
+        return;
     }
-    if (progress && connection->reader != NULL)
-        postern_backend_progress(connection->backend, now);
+    g_clear_pointer(&connection->sender, postern_message_sender_free);
+    /* A message that cannot be put on the wire as it is must not end there either: the connection is cut. */
+    if (result < 0)
+        postern_backend_closed(connection->backend, "the message holds a bare CR or LF", now);
+    else
+        postern_backend_message_sent(connection->backend, now);
 }
 
 static void flush_output(PosternBackendConnection *connection)
@@ -406,7 +385,7 @@ static void run_dialogue(PosternBackendConnection *connection, gint64 now)
     if (is_over(connection))
         return;
     flush_output(connection);
-    send_pieces(connection, now);
+    send_message(connection, now);
     run_events(connection, now);
 }
 

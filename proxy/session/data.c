@@ -125,13 +125,13 @@ static void discard(PosternTransaction *transaction, PosternDiscard why)
     g_clear_pointer(&transaction->message, postern_message_unref);
 }
 
-static void store(PosternSession *session, const GByteArray *octets)
+static void store(PosternSession *session, const void *octets, gsize length)
 {
     PosternTransaction *transaction = session->transaction;
     if (transaction->decoder.bare && transaction->decoder.mode == POSTERN_DATA_REJECT_BARE)
         discard(transaction, POSTERN_DISCARD_BARE);
     if (transaction->discard == POSTERN_DISCARD_NOT &&
-        !postern_message_append(transaction->message, octets->data, octets->len, NULL))
+        !postern_message_append(transaction->message, octets, length, NULL))
         discard(transaction, postern_message_is_too_big(transaction->message) ? POSTERN_DISCARD_TOO_BIG
                                                                               : POSTERN_DISCARD_NO_ROOM);
 }
@@ -190,13 +190,26 @@ void postern_session_judge_rate(PosternSession *session, gint64 now)
     }
 }
 
+/* 1: the message's end was met. 0: all of length was taken. */
+static int decode(PosternSession *session, const char *octets, gsize length, gsize *ret_consumed)
+{
+    PosternDataDecoder *decoder = &session->transaction->decoder;
+    gsize passed = postern_data_decoder_pass(decoder, octets, length);
+    store(session, octets, passed);
+    *ret_consumed = passed;
+    if (passed == length)
+        return 0;
+    g_autoptr(GByteArray) decoded = g_byte_array_new();
+    int result = postern_data_decoder_next(decoder, octets + passed, length - passed, ret_consumed, decoded);
+    store(session, decoded->data, decoded->len);
+    *ret_consumed += passed;
+    return result;
+}
+
 gsize postern_session_receive_data(PosternSession *session, const char *octets, gsize length, gint64 now)
 {
     gsize consumed = 0;
-    gsize piece = MIN(length, POSTERN_MESSAGE_CHUNK_OCTETS);
-    g_autoptr(GByteArray) decoded = g_byte_array_sized_new((guint)piece);
-    int result = postern_data_decoder_next(&session->transaction->decoder, octets, piece, &consumed, decoded);
-    store(session, decoded);
+    int result = decode(session, octets, MIN(length, POSTERN_MESSAGE_CHUNK_OCTETS), &consumed);
     session->transaction->rate.octets += consumed;
     session->transaction->rate.minute_octets += consumed;
     if (session->transaction->discard != POSTERN_DISCARD_NOT)

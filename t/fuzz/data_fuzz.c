@@ -5,6 +5,7 @@
 #include <glib.h>
 
 #include "split.h"
+#include "support/encode.h"
 
 #define END "\r\n.\r\n"
 #define END_OCTETS 5
@@ -67,10 +68,10 @@ static gboolean encode(const void *message, gsize length, guint32 seed, GByteArr
 
     postern_data_encoder_init(&encoder);
     while ((piece = split_next(&split, &octets)) != NULL) {
-        postern_data_encoder_next(&encoder, piece, octets, out);
+        encode_append(&encoder, piece, octets, out);
         g_free(piece);
     }
-    return postern_data_encoder_end(&encoder, out) == 0;
+    return encode_append_end(&encoder, out) == 0;
 }
 
 static void check_encoder(const GByteArray *message, guint32 seed)

@@ -5,6 +5,7 @@
 #include <glib.h>
 
 #include "base/limits.h"
+#include "support/encode.h"
 #include "trickle.h"
 
 #define END "\r\n.\r\n"
@@ -275,7 +276,7 @@ static gboolean feed_encoder(const char *piece, gsize length, gpointer user)
 {
     Encoding *encoding = user;
 
-    encoding->failed = postern_data_encoder_next(&encoding->encoder, piece, length, encoding->out) != 0;
+    encoding->failed = encode_append(&encoding->encoder, piece, length, encoding->out) != 0;
     return !encoding->failed;
 }
 
@@ -284,7 +285,7 @@ static void encode(Encoding *encoding, const char *message, gsize length, gsize 
     *encoding = (Encoding){.out = g_byte_array_new()};
     postern_data_encoder_init(&encoding->encoder);
     trickle(message, length, piece, feed_encoder, encoding);
-    if (postern_data_encoder_end(&encoding->encoder, encoding->out) != 0)
+    if (encode_append_end(&encoding->encoder, encoding->out) != 0)
         encoding->failed = TRUE;
 }
 
@@ -328,9 +329,9 @@ static void test_encoder_stays_failed(void)
     PosternDataEncoder encoder;
 
     postern_data_encoder_init(&encoder);
-    g_assert_cmpint(postern_data_encoder_next(&encoder, "a\rb", 3, out), ==, -1);
-    g_assert_cmpint(postern_data_encoder_next(&encoder, "c\r\n", 3, out), ==, -1);
-    g_assert_cmpint(postern_data_encoder_end(&encoder, out), ==, -1);
+    g_assert_cmpint(encode_append(&encoder, "a\rb", 3, out), ==, -1);
+    g_assert_cmpint(encode_append(&encoder, "c\r\n", 3, out), ==, -1);
+    g_assert_cmpint(encode_append_end(&encoder, out), ==, -1);
 }
 
 static void check_round_trip(const char *message, gsize piece)

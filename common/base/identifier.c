@@ -11,12 +11,16 @@
 static const char alphabet[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 static const guint64 alphabet_size = sizeof alphabet - 1;
 
+/* The system is asked for many at once. */
 static guint64 random_number(void)
 {
-    guint64 number;
-    if (getrandom(&number, sizeof number, 0) != sizeof number)
-        number = (guint64)g_random_int() << 32 | g_random_int();
-    return number;
+    static _Thread_local guint64 numbers[32];
+    static _Thread_local guint left;
+    if (left == 0 && getrandom(numbers, sizeof numbers, 0) == sizeof numbers)
+        left = G_N_ELEMENTS(numbers);
+    if (left == 0)
+        return (guint64)g_random_int() << 32 | g_random_int();
+    return numbers[--left];
 }
 
 static void encode(char *out, gsize length, guint64 number)

@@ -341,9 +341,8 @@ void postern_log_state(const char *what, const char *id, const char *from, const
 
 void postern_log_numbered_state(const char *what, guint64 number, const char *from, const char *to)
 {
-    char id[32];
-    g_snprintf(id, sizeof id, "%" G_GUINT64_FORMAT, number);
-    postern_log_state(what, id, from, to);
+    if (from != to && postern_log_enabled(POSTERN_LOG_DEBUG))
+        postern_log(POSTERN_LOG_DEBUG, "%s %" G_GUINT64_FORMAT ": %s -> %s", what, number, from, to);
 }
 
 static char *tell_dropped(guint64 count)

@@ -1,8 +1,8 @@
 #include "proxy/connection/loop.h"
 
 #include <errno.h>
-#include <event2/listener.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,12 +13,18 @@
 #include "proxy/connection/socket_transport.h"
 #include "proxy/connection/thread.h"
 
-#define LISTEN_BACKLOG 1024
-
 typedef struct {
     PosternProxySettings *settings; /* to be taken; NULL: drain */
     guint timeout_ms;
 } Command;
+
+typedef struct {
+    PosternProxyLoop *loop;
+    struct event *event;
+    int socket;
+    PosternAddress address; /* AF_UNSPEC: any, so that each client's has to be asked for */
+    gboolean submission;
+} Listener;
 
 struct PosternProxyLoop {
     PosternEventWorld world;
@@ -29,10 +35,9 @@ struct PosternProxyLoop {
     GAsyncQueue *commands;        /* of Command * */
     int wake[2];
     gint ended;           /* atomic */
-    GPtrArray *listeners; /* of struct evconnlistener * */
+    GPtrArray *listeners; /* of Listener * */
 };
 
-/* Where the client has connected to. */
 static PosternAddress address_of_socket(int socket)
 {
     struct sockaddr_storage storage = {.ss_family = AF_UNSPEC};
@@ -42,46 +47,43 @@ static PosternAddress address_of_socket(int socket)
     return postern_address_from_sockaddr((const struct sockaddr *)&storage);
 }
 
-static void accept_client(PosternProxyLoop *loop, int socket, const struct sockaddr *address,
-                          gboolean submission)
-{
-    const PosternAddress client = postern_address_from_sockaddr(address);
-    const PosternAddress server = address_of_socket(socket);
-    PosternTransport *transport = postern_socket_transport_new(loop->world.loop, socket);
-    postern_proxy_thread_accept(loop->proxy, transport, &client, &server, submission);
-}
-
-static void on_accept(struct evconnlistener *listener, evutil_socket_t socket, struct sockaddr *address,
-                      int length, void *data)
-{
-    accept_client(data, socket, address, FALSE);
-}
-
-static void on_accept_submission(struct evconnlistener *listener, evutil_socket_t socket,
-                                 struct sockaddr *address, int length, void *data)
-{
-    accept_client(data, socket, address, TRUE);
-}
-
 /* Out of descriptors: those that wait in the backlog must not make us spin. */
-static void on_accept_error(struct evconnlistener *listener, void *data)
+static void pause_listeners(PosternProxyLoop *loop, int error)
 {
-    PosternProxyLoop *loop = data;
     const struct timeval pause = {.tv_sec = 0, .tv_usec = 200000};
     postern_log(POSTERN_LOG_WARNING,
                 "cannot accept a connection: %s; lower [proxy] max_connections or raise the limit of "
                 "open files",
-                g_strerror(errno));
+                g_strerror(error));
     for (guint i = 0; i < loop->listeners->len; i++)
-        evconnlistener_disable(g_ptr_array_index(loop->listeners, i));
+        event_del(((Listener *)g_ptr_array_index(loop->listeners, i))->event);
     evtimer_add(loop->resume_timer, &pause);
+}
+
+/* One at a time: the loop says at once if there are more. */
+static void on_client(evutil_socket_t descriptor, short what, void *data)
+{
+    const Listener *listener = data;
+    struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
+    socklen_t length = sizeof peer;
+    int socket = accept4(listener->socket, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (socket < 0) {
+        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+            pause_listeners(listener->loop, errno);
+        return;
+    }
+    const PosternAddress client = postern_address_from_sockaddr((const struct sockaddr *)&peer);
+    const PosternAddress server =
+        listener->address.family != AF_UNSPEC ? listener->address : address_of_socket(socket);
+    PosternTransport *transport = postern_socket_transport_new(listener->loop->world.loop, socket);
+    postern_proxy_thread_accept(listener->loop->proxy, transport, &client, &server, listener->submission);
 }
 
 static void on_resume_timer(evutil_socket_t socket, short what, void *data)
 {
     PosternProxyLoop *loop = data;
     for (guint i = 0; i < loop->listeners->len; i++)
-        evconnlistener_enable(g_ptr_array_index(loop->listeners, i));
+        event_add(((Listener *)g_ptr_array_index(loop->listeners, i))->event, NULL);
 }
 
 static void drain(PosternProxyLoop *loop, guint timeout_ms)
@@ -142,13 +144,36 @@ static gpointer run(gpointer data)
     return NULL;
 }
 
-static void add_listeners(PosternProxyLoop *loop, const GArray *sockets, evconnlistener_cb callback)
+static gboolean is_any(const PosternAddress *address)
 {
+    return address->family == AF_INET6 ? IN6_IS_ADDR_UNSPECIFIED(&address->ipv6)
+                                       : address->ipv4.s_addr == htonl(INADDR_ANY);
+}
+
+static void listener_free(gpointer data)
+{
+    Listener *listener = data;
+    event_free(listener->event);
+    close(listener->socket);
+    g_free(listener);
+}
+
+/* A client's socket has the options of the one it came through (tcp(7)). */
+static void add_listeners(PosternProxyLoop *loop, const GArray *sockets, gboolean submission)
+{
+    const int on = 1;
     for (guint i = 0; i < sockets->len; i++) {
-        struct evconnlistener *listener = evconnlistener_new(loop->world.loop, callback, loop,
-                                                             LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
-                                                             LISTEN_BACKLOG, g_array_index(sockets, int, i));
-        evconnlistener_set_error_cb(listener, on_accept_error);
+        Listener *listener = g_new0(Listener, 1);
+        listener->loop = loop;
+        listener->socket = g_array_index(sockets, int, i);
+        listener->address = address_of_socket(listener->socket);
+        if (is_any(&listener->address))
+            listener->address.family = AF_UNSPEC;
+        listener->submission = submission;
+        listener->event =
+            event_new(loop->world.loop, listener->socket, EV_READ | EV_PERSIST, on_client, listener);
+        (void)setsockopt(listener->socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        event_add(listener->event, NULL);
         g_ptr_array_add(loop->listeners, listener);
     }
 }
@@ -184,7 +209,7 @@ PosternProxyLoop *postern_proxy_loop_new(const PosternProxyLoopOptions *options,
     loop->world.loop = event_base_new();
     loop->wake[0] = loop->wake[1] = -1;
     loop->commands = g_async_queue_new_full(g_free);
-    loop->listeners = g_ptr_array_new_with_free_func((GDestroyNotify)evconnlistener_free);
+    loop->listeners = g_ptr_array_new_with_free_func(listener_free);
     loop->resume_timer = evtimer_new(loop->world.loop, on_resume_timer, loop);
     if (!make_pipe(loop, error) || !make_resolver(loop, options, error)) {
         loop_free(loop);
@@ -199,8 +224,8 @@ PosternProxyLoop *postern_proxy_loop_new(const PosternProxyLoopOptions *options,
         .servers = options->servers,
     };
     loop->proxy = postern_proxy_thread_new(&proxy);
-    add_listeners(loop, options->listeners, on_accept);
-    add_listeners(loop, options->submission_listeners, on_accept_submission);
+    add_listeners(loop, options->listeners, FALSE);
+    add_listeners(loop, options->submission_listeners, TRUE);
     loop->thread = postern_thread_new("proxy", run, loop);
     return loop;
 }

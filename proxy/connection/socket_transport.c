@@ -19,6 +19,7 @@ typedef struct {
     int socket;
     guint8 wanted;  /* mask of PosternTransportEvent */
     guint8 watched; /* readable is added, though READ may not be wanted */
+    guint8 emptied; /* the last read took all, and nothing has come since that the loop knows of */
     struct event readable;
     struct event *writable; /* NULL until WRITE was wanted: seldom */
 } SocketTransport;
@@ -34,6 +35,7 @@ static gssize read_socket(PosternTransport *transport, void *octets, gsize maxim
     do {
         length = recv(of(transport)->socket, octets, maximum, 0);
     } while (length < 0 && errno == EINTR);
+    of(transport)->emptied = length < (gssize)maximum;
     return length;
 }
 
@@ -52,7 +54,7 @@ static void on_readable(evutil_socket_t descriptor, short what, void *data)
     SocketTransport *self = data;
     if ((self->wanted & POSTERN_TRANSPORT_READ) == 0) {
         event_del(&self->readable);
-        self->watched = FALSE;
+        self->watched = self->emptied = FALSE;
         return;
     }
     self->transport.ready(POSTERN_TRANSPORT_READ, self->transport.user_data);
@@ -103,7 +105,7 @@ static void shutdown_socket(PosternTransport *transport)
 static gboolean socket_has_input(PosternTransport *transport)
 {
     int waiting = 0;
-    return ioctl(of(transport)->socket, FIONREAD, &waiting) == 0 && waiting > 0;
+    return !of(transport)->emptied && ioctl(of(transport)->socket, FIONREAD, &waiting) == 0 && waiting > 0;
 }
 
 static gboolean socket_is_stuck(PosternTransport *transport, gint64 milliseconds)
@@ -147,11 +149,9 @@ static const PosternTransportFunctions functions = {
 PosternTransport *postern_socket_transport_new(struct event_base *loop, int socket)
 {
     SocketTransport *self = g_new0(SocketTransport, 1);
-    int on = 1;
     self->transport.functions = &functions;
     self->socket = socket;
     event_assign(&self->readable, loop, socket, EV_READ | EV_PERSIST, on_readable, self);
-    (void)setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return &self->transport;
 }
 
@@ -177,11 +177,13 @@ PosternTransport *postern_socket_transport_connect(struct event_base *loop, cons
 {
     struct sockaddr_storage storage;
     socklen_t length = to_sockaddr(address, &storage);
+    const int on = 1;
     int descriptor = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (descriptor < 0) {
         postern_error_set_system(error, errno, "cannot make a socket");
         return NULL;
     }
+    (void)setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (connect(descriptor, (struct sockaddr *)&storage, length) < 0 && errno != EINPROGRESS) {
         postern_error_set_system(error, errno, "cannot connect");
         close(descriptor);

@@ -31,7 +31,7 @@ typedef struct {
     int (*finish_connect)(PosternTransport *transport);
     /* Says to the peer that nothing more comes. */
     void (*shutdown)(PosternTransport *transport);
-    /* TRUE if octets have come that were not read. */
+    /* TRUE if octets have come that were not read, as far as the loop knows. */
     gboolean (*has_input)(PosternTransport *transport);
     /* TRUE if octets that were written have not left, although the peer has been heard of in the last
      * milliseconds: it is there, and does not read. */

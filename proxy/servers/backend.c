@@ -129,10 +129,12 @@ void postern_backend_fail(PosternBackend *backend, PosternBackendFault fault, Po
 
 static gboolean is_pipelinable(PosternExpect expect)
 {
-    return expect == POSTERN_EXPECT_MAIL || expect == POSTERN_EXPECT_RCPT || expect == POSTERN_EXPECT_RSET;
+    return expect == POSTERN_EXPECT_XFORWARD || expect == POSTERN_EXPECT_MAIL ||
+           expect == POSTERN_EXPECT_RCPT || expect == POSTERN_EXPECT_RSET;
 }
 
-/* RFC 2920 3.1: MAIL, RCPT and RSET may stand before others in a group, the rest only at its end. */
+/* RFC 2920 3.1, XFORWARD_README: XFORWARD, MAIL, RCPT and RSET may stand before others in a group, the rest
+ * only at its end. */
 static gboolean may_send_next(const PosternBackend *backend)
 {
     if (backend->in_flight.tail == NULL)

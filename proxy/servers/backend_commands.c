@@ -96,6 +96,14 @@ static void tell_xclient(PosternBackend *backend, const PosternBackendClient *cl
     postern_backend_enqueue(backend, POSTERN_EXPECT_XCLIENT, line, TRUE);
 }
 
+static void set_identified(PosternBackend *backend)
+{
+    postern_backend_set_state(backend, POSTERN_BACKEND_IDLE);
+    postern_backend_emit(backend, POSTERN_BACKEND_IDENTIFIED, NULL);
+}
+
+/* The envelope may stand in one group with XFORWARD: if that is refused the connection ends before any DATA.
+ */
 static void tell_xforward(PosternBackend *backend, const PosternBackendClient *client)
 {
     g_autoptr(GPtrArray) lines =
@@ -103,6 +111,8 @@ static void tell_xforward(PosternBackend *backend, const PosternBackendClient *c
     for (guint i = 0; i < lines->len; i++)
         postern_backend_enqueue(backend, POSTERN_EXPECT_XFORWARD, g_strdup(g_ptr_array_index(lines, i)),
                                 i + 1 == lines->len);
+    if ((backend->ehlo.capabilities & POSTERN_CAPABILITY_PIPELINING) != 0)
+        set_identified(backend);
 }
 
 /* The client's own name; a server in front may tell of one that no EHLO can hold. */
@@ -132,8 +142,7 @@ void postern_backend_identify(PosternBackend *backend, const PosternBackendClien
         tell_xforward(backend, client);
         break;
     case POSTERN_CLIENT_ADDRESS_NONE:
-        postern_backend_set_state(backend, POSTERN_BACKEND_IDLE);
-        postern_backend_emit(backend, POSTERN_BACKEND_IDENTIFIED, NULL);
+        set_identified(backend);
         break;
     }
     postern_backend_flush(backend, now);

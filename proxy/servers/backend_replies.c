@@ -182,7 +182,8 @@ static void handle_xforward(PosternBackend *backend, PosternReply *reply)
         return;
     }
     postern_reply_free(reply);
-    if (g_queue_is_empty(&backend->unsent) && g_queue_is_empty(&backend->in_flight)) {
+    if (backend->state == POSTERN_BACKEND_IDENTIFYING && g_queue_is_empty(&backend->unsent) &&
+        g_queue_is_empty(&backend->in_flight)) {
         postern_backend_set_state(backend, POSTERN_BACKEND_IDLE);
         postern_backend_emit(backend, POSTERN_BACKEND_IDENTIFIED, NULL);
     }

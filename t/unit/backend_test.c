@@ -361,7 +361,7 @@ static void test_xforward(gsize piece)
     envelope->helo = g_strdup(helo); /* three octets each: it needs a line of its own */
     Fixture fixture;
     start(&fixture, POSTERN_CLIENT_ADDRESS_XFORWARD, piece);
-    greet_ready(&fixture, ehlo_xforward);
+    greet_ready(&fixture, "250-mta\r\n250 XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n");
     for (guint round = 0; round < 2; round++) {
         identify(&fixture, envelope, FALSE);
         expect_output(&fixture, "XFORWARD ADDR=IPV6:2001:db8::1 PORT=4711 PROTO=ESMTP NAME=[UNAVAILABLE] "
@@ -380,6 +380,35 @@ static void test_xforward(gsize piece)
     say(&fixture, "501 5.5.4 Bad HELO syntax\r\n");
     expect_events(&fixture, "failed");
     g_assert_cmpint(fixture.last->fault, ==, LOST);
+    finish(&fixture);
+}
+
+static void test_xforward_in_a_group(gsize piece)
+{
+    static const char group[] =
+        "XFORWARD ADDR=192.0.2.1 PORT=4711 PROTO=ESMTP NAME=[UNAVAILABLE] IDENT=SESSION "
+        "SOURCE=REMOTE HELO=client.test\r\nMAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\n";
+    g_autoptr(PosternEnvelope) envelope = client_envelope("192.0.2.1");
+    Fixture fixture;
+    start(&fixture, POSTERN_CLIENT_ADDRESS_XFORWARD, piece);
+    greet_ready(&fixture, ehlo_xforward);
+    for (guint round = 0; round < 2; round++) {
+        identify(&fixture, envelope, FALSE);
+        expect_events(&fixture, "identified");
+        postern_backend_mail(fixture.backend, "a@x", "", fixture.now);
+        postern_backend_recipient(fixture.backend, "b@y", "", fixture.now);
+        expect_output(&fixture, group);
+        if (round == 1)
+            break;
+        say(&fixture, "250 ok\r\n250 ok\r\n250 ok\r\n");
+        expect_events(&fixture, "mail:250 rcpt:250");
+        postern_backend_reset(fixture.backend, fixture.now);
+        expect_output(&fixture, "RSET\r\n");
+        say(&fixture, "250 ok\r\n");
+        expect_events(&fixture, "reset");
+    }
+    say(&fixture, "501 5.5.4 Bad HELO syntax\r\n250 ok\r\n250 ok\r\n");
+    expect_events(&fixture, "failed");
     finish(&fixture);
 }
 
@@ -451,6 +480,7 @@ static const struct {
     {"/backend/xclient-refused", test_xclient_refused},
     {"/backend/xclient-only-once", test_xclient_only_once},
     {"/backend/xforward", test_xforward},
+    {"/backend/xforward-in-a-group", test_xforward_in_a_group},
     {"/backend/xforward-not-offered", test_xforward_not_offered},
     {"/backend/pipelining", test_pipelining},
     {"/backend/no-pipelining", test_no_pipelining},

@@ -31,7 +31,7 @@ void postern_envelope_encode(const PosternEnvelope *envelope, GByteArray *out)
     postern_octets_add_number(out, client->port, 2);
     postern_octets_add_number(out, envelope->esmtp != 0, 1);
     for (gsize i = 0; i < G_N_ELEMENTS(texts); i++)
-        encode_text(G_STRUCT_MEMBER(char *, envelope, texts[i].offset), out);
+        encode_text(*(char *const *)(gconstpointer)((const char *)envelope + texts[i].offset), out);
     postern_octets_add_number(out, envelope->recipients->len, 2);
     for (guint i = 0; i < envelope->recipients->len; i++)
         encode_text(envelope->recipients->pdata[i], out);

@@ -20,6 +20,15 @@ static PosternProxySettings *settings_of(const char *text, const PosternProxySet
     return settings;
 }
 
+/* As if the configuration could name more servers than one. */
+static void add_servers(const Sim *sim, PosternProxySettings *settings)
+{
+    for (guint i = 1; i < sim->servers; i++) {
+        g_autofree char *name = g_strdup_printf("127.0.0.1:%u", SERVER_PORT + i);
+        g_ptr_array_add(settings->servers, postern_server_settings_new(name, 1 + i, sim->limits[i], NULL));
+    }
+}
+
 static char *random_configuration(Sim *sim)
 {
     static const char *const ways[] = {"xclient", "xforward", "none"};
@@ -38,7 +47,7 @@ static char *random_configuration(Sim *sim)
                            any_of(sim, 2) * 512, any_of(sim, 5), percent(sim, 80) ? "yes" : "no");
     g_string_append_printf(text, "max_connections = %u\nmax_connections_per_client = %u\n",
                            percent(sim, 90) ? 1000U : 8U, percent(sim, 90) ? 1000U : 3U);
-    g_string_append_printf(text, "backend_connections = %u\nbackend_lost_timeout = %us\n", sim->limit,
+    g_string_append_printf(text, "backend_connections = %u\nbackend_lost_timeout = %us\n", sim->limits[0],
                            30 + any_of(sim, 300));
     g_string_append_printf(text,
                            "[policy]\nauthentication_results = %s\n[policy strict]\nspf_fail = reject\n"
@@ -175,6 +184,7 @@ static void reload(gpointer user_data)
 {
     Sim *sim = user_data;
     g_autoptr(PosternProxySettings) settings = settings_of(sim->configuration, sim->world.settings);
+    add_servers(sim, settings);
     sim->counts->reloads++;
     for (guint i = 0; i < sim->world.thread_count; i++)
         postern_proxy_thread_reload(sim->world.threads[i].thread, postern_proxy_settings_ref(settings));
@@ -191,7 +201,9 @@ static void sim_start(Sim *sim, guint32 seed, guint sessions, const char *table,
     sim->trace = g_getenv("POSTERN_SIM_TRACE") != NULL;
     sim->filters = percent(sim, 30);
     sim->trusts = sim->filters || percent(sim, 30);
-    sim->limit = 1 + any_of(sim, 6);
+    sim->servers = percent(sim, 60) ? 1 : 1 + any_of(sim, SERVERS_MAX);
+    for (guint i = 0; i < sim->servers; i++)
+        sim->limits[i] = 1 + any_of(sim, 6);
     sim->fault_percent = percent(sim, 25) ? 0 : any_of(sim, 15);
     sim->leave_permille = percent(sim, 25) ? 0 : any_of(sim, 40);
     sim->network_permille = percent(sim, 40) ? 0 : any_of(sim, 10);
@@ -203,8 +215,9 @@ static void sim_start(Sim *sim, guint32 seed, guint sessions, const char *table,
     sim->mtas = g_hash_table_new_full(NULL, NULL, mta_free, NULL);
     sim->messages = g_hash_table_new_full(NULL, NULL, NULL, message_free);
     sim->configuration = random_configuration(sim);
-    guint threads = 1 + any_of(sim, MIN(sim->limit, WORLD_THREADS_MAX));
-    world_start(world, &hooks, sim, settings_of(sim->configuration, NULL), threads);
+    PosternProxySettings *settings = settings_of(sim->configuration, NULL);
+    add_servers(sim, settings);
+    world_start(world, &hooks, sim, settings, 1 + any_of(sim, WORLD_THREADS_MAX));
     world_timer_init(world, &sim->arrival, arrive, sim);
     world_timer_init(world, &sim->drain, drain, sim);
     world_timer_init(world, &sim->reload, reload, sim);

@@ -1,5 +1,5 @@
 /*
- * Many clients, an MTA with a limit of connections, and the threads of the proxy between them. All chance
+ * Many clients, MTAs with a limit of connections each, and the threads of the proxy between them. All chance
  * comes from one seed, all time from one number, so that a run can be had again as it was. The proxy's code
  * is the real one, over wires (support/world.h) that the network does to what it likes.
  *
@@ -44,6 +44,8 @@ typedef struct {
 #define STRICT_EACH 5
 #define FILTER_TIMEOUT_MS 20000
 #define LATENCY_MAX_MS 200
+#define SERVERS_MAX 3
+#define SERVER_PORT 10025 /* of the first */
 
 static inline gboolean is_strict(guint recipient)
 {
@@ -60,12 +62,13 @@ typedef struct {
     gboolean trace;
     const char *table; /* of recipients, by its path */
     char *configuration;
-    gboolean filters, trusts; /* the clients are servers in front; may say XCLIENT */
-    guint limit;              /* of connections to the MTA */
-    guint descriptors;        /* that all wires may have */
-    guint fault_percent;      /* of the MTA's answers */
-    guint leave_permille;     /* of a client's turns */
-    guint network_permille;   /* of what is sent, either way: something happens to its wire */
+    gboolean filters, trusts;  /* the clients are servers in front; may say XCLIENT */
+    guint servers;             /* MTAs behind the proxy, on ports of their own */
+    guint limits[SERVERS_MAX]; /* of connections to each */
+    guint descriptors;         /* that all wires may have */
+    guint fault_percent;       /* of the MTA's answers */
+    guint leave_permille;      /* of a client's turns */
+    guint network_permille;    /* of what is sent, either way: something happens to its wire */
     gboolean pipelining, keeps_xclient;
     gboolean crowded;     /* many clients at once, of few addresses */
     GHashTable *clients;  /* a set of Client */

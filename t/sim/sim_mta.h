@@ -20,6 +20,7 @@ typedef struct {
 struct Mta {
     Sim *sim;
     guint64 number;
+    guint server;
     Wire *wire;
     SmtpPeer peer;
     PosternTimer connect, voice;
@@ -68,8 +69,7 @@ static inline void mta_leave(Mta *mta, gboolean reset)
 /* It holds a connection: one of those that the limit is for. */
 static inline gboolean mta_counts(const Mta *mta)
 {
-    const Wire *wire = mta->wire;
-    return !mta->said_bye && !(wire->proxy_gone && (wire->proxy_reset || wire->vanished || wire->connecting));
+    return !mta->said_bye && wire_is_open(mta->wire);
 }
 
 static inline gint64 mta_delay(Sim *sim)
@@ -412,6 +412,8 @@ static inline gboolean mta_connect(World *world, Wire *wire, const PosternAddres
     Mta *mta = g_new0(Mta, 1);
     mta->sim = sim;
     mta->number = ++sim->next_mta;
+    mta->server = address->port - SERVER_PORT;
+    g_assert_cmpuint(mta->server, <, sim->servers);
     mta->wire = wire;
     wire->peer = &mta_peer;
     wire->user_data = mta;
@@ -432,7 +434,7 @@ static inline gboolean mta_connect(World *world, Wire *wire, const PosternAddres
     guint count = 0;
     g_hash_table_iter_init(&iterator, sim->mtas);
     while (g_hash_table_iter_next(&iterator, &each, NULL))
-        count += mta_counts(each);
-    g_assert_cmpuint(count, <=, sim->limit); /* the promise */
+        count += ((const Mta *)each)->server == mta->server && mta_counts(each);
+    g_assert_cmpuint(count, <=, sim->limits[mta->server]); /* the promise */
     return TRUE;
 }

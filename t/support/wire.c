@@ -273,6 +273,11 @@ void wire_leave(Wire *wire, gboolean reset)
     wire_unref(wire);
 }
 
+gboolean wire_is_open(const Wire *wire)
+{
+    return !(wire->proxy_gone && (wire->proxy_reset || wire->vanished || wire->connecting));
+}
+
 gsize wire_unread(const Wire *wire)
 {
     return evbuffer_get_length(wire->inbound);

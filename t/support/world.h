@@ -80,6 +80,8 @@ void wire_stall(Wire *wire, gint64 until);
 void wire_vanish(Wire *wire);
 /* The peer closes; the wire is not its any more. reset: what was on its way is lost. NULL is allowed. */
 void wire_leave(Wire *wire, gboolean reset);
+/* The peer has a connection still, as far as the proxy can tell. */
+gboolean wire_is_open(const Wire *wire);
 /* Octets of the peer that the proxy has not read. */
 gsize wire_unread(const Wire *wire);
 

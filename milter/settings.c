@@ -1,6 +1,6 @@
 #include "milter/settings.h"
 
-#include "base/configuration_check.h"
+#include "base/configuration/check.h"
 
 PosternMilterSettings *postern_milter_settings_new(PosternConfiguration *configuration, PosternBudget *budget,
                                                    GError **error)

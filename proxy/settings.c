@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "base/configuration_reload.h"
+#include "base/configuration.h"
 #include "base/error.h"
 #include "base/limits.h"
 

@@ -232,7 +232,7 @@ typedef struct {
     gboolean lower_case; /* LIST: items are folded to lower case (ASCII) */
     /*
      * LIST of networks whose clients are trusted: what an external client among them could do, for people.
-     * Such a list may not hold everybody (base/configuration_trust.h). NULL: it is no such list.
+     * Such a list may not hold everybody (base/configuration/agree.c). NULL: it is no such list.
      */
     const char *trust;
     gboolean trust_of_peers; /* only who connects to the proxy can be among them */
@@ -284,3 +284,36 @@ char *postern_configuration_dump(const PosternConfiguration *configuration);
 
 /* All options in mdoc form, for the manual; a new string. */
 char *postern_configuration_document(void);
+
+/*
+ * What a reload can take over, by the column of the option table that says so (PosternReload): one rule for
+ * all daemons.
+ */
+
+/*
+ * FALSE, and error: wanted differs from running in options that one of programs (a mask of
+ * POSTERN_RELOAD_RESTARTS_*) takes at a restart only; error names all of them. Then nothing of wanted is
+ * taken.
+ */
+gboolean postern_configuration_can_reload(const PosternConfiguration *running,
+                                          const PosternConfiguration *wanted, guint programs, GError **error);
+
+/* TRUE if a and b differ in an option of which reload, a mask of PosternReload, is said. */
+gboolean postern_configuration_differs(const PosternConfiguration *a, const PosternConfiguration *b,
+                                       guint reload);
+
+/* What option's row says of a reload, for people: "needs a restart". Static. */
+const char *postern_option_reload_text(const PosternOption *option);
+
+/*
+ * What a configuration names on this machine, for --check-config: files, folders, users and groups. Values
+ * that are right by themselves may name what is not there, and a daemon would say so only at its start.
+ */
+
+/*
+ * FALSE, and error with a line for each: what program ("postern-proxy", …) needs of all that configuration
+ * names is missing, is of another kind, or is out of reach. name: of the file, for the lines. What only the
+ * user of the daemon may read is not opened unless this process may.
+ */
+gboolean postern_configuration_check_surroundings(const PosternConfiguration *configuration,
+                                                  const char *program, const char *name, GError **error);

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "base/build.h"
-#include "base/configuration_reload.h"
+#include "base/configuration.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/privileges.h"

@@ -6,7 +6,7 @@
 #include <sysexits.h>
 
 #include "base/build.h"
-#include "base/configuration_surroundings.h"
+#include "base/configuration.h"
 #include "base/log.h"
 
 typedef struct {

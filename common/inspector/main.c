@@ -12,7 +12,6 @@
 
 #include "base/build.h"
 #include "base/configuration.h"
-#include "base/configuration_surroundings.h"
 #include "base/descriptor.h"
 #include "base/error.h"
 #include "base/limits.h"

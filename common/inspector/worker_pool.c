@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/configuration_reload.h"
+#include "base/configuration.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/privileges.h"

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/configuration_check.h"
+#include "base/configuration/check.h"
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/suggestion.h"

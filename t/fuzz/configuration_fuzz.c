@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/configuration.h"
-#include "base/configuration_value.h"
+#include "base/configuration/private.h"
 #include "base/endpoint.h"
 #include "base/limits.h"
 #include "base/suggestion.h"

@@ -1,8 +1,8 @@
-#include "base/configuration_reload.h"
+#include "base/configuration.h"
 
 #include <string.h>
 
-#include "base/configuration_value.h"
+#include "base/configuration/private.h"
 
 #define RESTARTS                                                                                             \
     (POSTERN_RELOAD_RESTARTS_PROXY | POSTERN_RELOAD_RESTARTS_MILTER | POSTERN_RELOAD_RESTARTS_INSPECTOR)

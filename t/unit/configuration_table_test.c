@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "base/configuration_value.h"
+#include "base/configuration/private.h"
 #include "base/log.h"
 #include "verdict/policy.h"
 

@@ -1,4 +1,4 @@
-#include "base/configuration_trust.h"
+#include "base/configuration/private.h"
 
 #include <string.h>
 

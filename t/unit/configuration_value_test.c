@@ -1,4 +1,4 @@
-#include "base/configuration_value.h"
+#include "base/configuration/private.h"
 
 #include <string.h>
 

@@ -1,10 +1,12 @@
-#include "base/configuration_check.h"
+#include "base/configuration.h"
 
 #include <arpa/inet.h>
 #include <gio/gio.h>
 #include <net/if.h>
 #include <string.h>
 
+#include "base/configuration/check.h"
+#include "base/configuration/private.h"
 #include "base/endpoint.h"
 #include "base/error.h"
 #include "base/limits.h"

@@ -1,7 +1,8 @@
-#include "base/configuration_value.h"
+#include "base/configuration.h"
 
 #include <string.h>
 
+#include "base/configuration/private.h"
 #include "base/error.h"
 #include "base/suggestion.h"
 

@@ -6,15 +6,228 @@
 #include <unistd.h>
 
 #include "base/build.h"
-#include "base/configuration_check.h"
-#include "base/configuration_cross_checks.h"
-#include "base/configuration_diagnostics.h"
-#include "base/configuration_names.h"
-#include "base/configuration_policies.h"
-#include "base/configuration_scan.h"
-#include "base/configuration_value.h"
+#include "base/configuration/check.h"
+#include "base/configuration/private.h"
 #include "base/error.h"
 #include "base/limits.h"
+
+struct PosternDiagnostics {
+    const char *name;
+    GString *lines;
+    guint count;
+};
+
+PosternDiagnostics *postern_diagnostics_new(const char *name)
+{
+    PosternDiagnostics *diagnostics = g_new0(PosternDiagnostics, 1);
+    diagnostics->name = name;
+    diagnostics->lines = g_string_new(NULL);
+    return diagnostics;
+}
+
+void postern_diagnostics_free(PosternDiagnostics *diagnostics)
+{
+    if (diagnostics == NULL)
+        return;
+    g_string_free(diagnostics->lines, TRUE);
+    g_free(diagnostics);
+}
+
+/* As postern_escape_append, but a quote or backslash, harmless on a line of its own, stays readable. */
+static void append(GString *out, const char *text, gsize maximum)
+{
+    gsize taken = 0;
+    for (; text[taken] != '\0' && taken < maximum; taken++) {
+        guchar octet = (guchar)text[taken];
+        if (octet >= 0x20 && octet <= 0x7e)
+            g_string_append_c(out, (char)octet);
+        else
+            g_string_append_printf(out, "\\x%02x", octet);
+    }
+    if (text[taken] != '\0')
+        g_string_append(out, "...");
+}
+
+/* Starts the next line, or tells that there is no room for another. */
+static gboolean start_line(PosternDiagnostics *diagnostics)
+{
+    if (diagnostics->count++ >= POSTERN_CONFIGURATION_DIAGNOSTICS_MAX)
+        return FALSE;
+    g_string_append_printf(diagnostics->lines, "%s%s: ", diagnostics->lines->len > 0 ? "\n" : "",
+                           diagnostics->name);
+    return TRUE;
+}
+
+void postern_diagnostics_add(PosternDiagnostics *diagnostics, const char *group, const char *key,
+                             const char *format, ...)
+{
+    if (!start_line(diagnostics))
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    g_autofree char *what = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+
+    GString *lines = diagnostics->lines;
+    if (group != NULL) {
+        g_string_append_c(lines, '[');
+        append(lines, group, POSTERN_CONFIGURATION_NAME_MAX_OCTETS);
+        g_string_append(lines, key != NULL ? "] " : "]: ");
+    }
+    if (key != NULL) {
+        append(lines, key, POSTERN_CONFIGURATION_NAME_MAX_OCTETS);
+        g_string_append(lines, ": ");
+    }
+    append(lines, what, POSTERN_LOG_VALUE_MAX_OCTETS);
+}
+
+void postern_diagnostics_add_line(PosternDiagnostics *diagnostics, guint number, const char *format, ...)
+{
+    if (!start_line(diagnostics))
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    g_autofree char *what = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+
+    g_string_append_printf(diagnostics->lines, "line %u: ", number);
+    append(diagnostics->lines, what, POSTERN_LOG_VALUE_MAX_OCTETS);
+}
+
+guint postern_diagnostics_count(const PosternDiagnostics *diagnostics)
+{
+    return diagnostics->count;
+}
+
+gboolean postern_diagnostics_none(const PosternDiagnostics *diagnostics, GError **error)
+{
+    if (diagnostics->count == 0)
+        return TRUE;
+    g_autofree char *more = NULL;
+    if (diagnostics->count > POSTERN_CONFIGURATION_DIAGNOSTICS_MAX)
+        more = g_strdup_printf("\n%s: and %u mistakes more", diagnostics->name,
+                               diagnostics->count - POSTERN_CONFIGURATION_DIAGNOSTICS_MAX);
+    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, "%s%s", diagnostics->lines->str,
+                more != NULL ? more : "");
+    return FALSE;
+}
+
+typedef struct {
+    PosternDiagnostics *diagnostics;
+    GString *kept;     /* what GKeyFile gets to read */
+    GHashTable *lines; /* "GROUP\nKEY" -> the line that it stands in first */
+    char *group;       /* NULL: none yet, or one whose name cannot be read */
+    gboolean lost;     /* keys cannot be told from one another until the next group */
+    guint number;
+} Scan;
+
+static gboolean is_group_name(const char *name)
+{
+    for (const char *octet = name; *octet != '\0'; octet++)
+        if (*octet == '[' || *octet == ']' || g_ascii_iscntrl(*octet))
+            return FALSE;
+    return *name != '\0';
+}
+
+static gboolean is_key_name(const char *name)
+{
+    for (const char *octet = name; *octet != '\0'; octet++)
+        if (!g_ascii_isalnum(*octet) && *octet != '_' && *octet != '-')
+            return FALSE;
+    return *name != '\0';
+}
+
+static void scan_group(Scan *scan, char *line)
+{
+    gsize length = strlen(line);
+    gboolean closed = line[length - 1] == ']';
+
+    g_clear_pointer(&scan->group, g_free);
+    if (closed)
+        line[length - 1] = '\0';
+    scan->lost = !closed || !is_group_name(line + 1);
+    if (scan->lost) {
+        postern_diagnostics_add_line(scan->diagnostics, scan->number, "'%s' is not a group: write [NAME]",
+                                     line);
+        return;
+    }
+    scan->group = g_strdup(line + 1);
+    g_string_append_printf(scan->kept, "[%s]\n", scan->group);
+}
+
+static void scan_key(Scan *scan, const char *key, const char *value)
+{
+    if (scan->lost)
+        return;
+    if (!is_key_name(key)) {
+        postern_diagnostics_add_line(scan->diagnostics, scan->number, "'%s' is not a key: write KEY = VALUE",
+                                     key);
+        return;
+    }
+    if (scan->group == NULL) {
+        postern_diagnostics_add_line(
+            scan->diagnostics, scan->number,
+            "'%s' stands before the first group: put it below a line such as [proxy]", key);
+        return;
+    }
+    g_autofree char *name = g_strdup_printf("%s\n%s", scan->group, key);
+    guint first = GPOINTER_TO_UINT(g_hash_table_lookup(scan->lines, name));
+    if (first != 0) {
+        postern_diagnostics_add(scan->diagnostics, scan->group, key,
+                                "stands in line %u and again in line %u: keep one", first, scan->number);
+        return;
+    }
+    g_hash_table_insert(scan->lines, g_steal_pointer(&name), GUINT_TO_POINTER(scan->number));
+    g_string_append_printf(scan->kept, "%s=%s\n", key, value);
+}
+
+static void scan_line(Scan *scan, char *line)
+{
+    g_strstrip(line);
+    if (*line == '\0' || *line == '#')
+        return;
+    if (*line == '[') {
+        scan_group(scan, line);
+        return;
+    }
+    char *equals = strchr(line, '=');
+    if (equals == NULL || *line == ';') {
+        postern_diagnostics_add_line(scan->diagnostics, scan->number,
+                                     "'%s' is not [GROUP], KEY = VALUE or a # comment on a line of its own",
+                                     line);
+        return;
+    }
+    *equals = '\0';
+    scan_key(scan, g_strchomp(line), g_strchug(equals + 1));
+}
+
+static GKeyFile *scan(const char *text, gsize length, PosternDiagnostics *diagnostics)
+{
+    static const char byte_order_mark[] = "\xef\xbb\xbf";
+    g_autoptr(GString) kept = g_string_new(NULL);
+    g_autoptr(GHashTable) lines = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    Scan scan = {.diagnostics = diagnostics, .kept = kept, .lines = lines};
+
+    const char *end = text + length;
+    if (length >= 3 && memcmp(text, byte_order_mark, 3) == 0)
+        text += 3;
+    while (text < end) {
+        const char *line_end = memchr(text, '\n', (gsize)(end - text));
+        if (line_end == NULL)
+            line_end = end;
+        g_autofree char *line = g_strndup(text, (gsize)(line_end - text));
+        scan.number++;
+        scan_line(&scan, line);
+        text = line_end + 1;
+    }
+    g_free(scan.group);
+
+    GKeyFile *file = g_key_file_new();
+    g_autoptr(GError) reason = NULL;
+    if (!g_key_file_load_from_data(file, kept->str, kept->len, G_KEY_FILE_NONE, &reason))
+        postern_diagnostics_add(diagnostics, NULL, NULL, "%s", reason->message);
+    return file;
+}
 
 static void name_host(PosternConfiguration *configuration)
 {
@@ -183,7 +396,7 @@ PosternConfiguration *postern_configuration_parse(const char *text, gsize length
         return NULL;
     g_autoptr(PosternConfiguration) configuration = new_with_defaults();
     g_autoptr(PosternDiagnostics) diagnostics = postern_diagnostics_new(name);
-    g_autoptr(GKeyFile) file = postern_configuration_scan(text, length, diagnostics);
+    g_autoptr(GKeyFile) file = scan(text, length, diagnostics);
 
     read_file(configuration, file, diagnostics);
     if (!postern_diagnostics_none(diagnostics, error))

@@ -2,9 +2,7 @@
 
 #include <string.h>
 
-#include "base/configuration_policies.h"
-#include "base/configuration_reload.h"
-#include "base/configuration_value.h"
+#include "base/configuration/private.h"
 
 static const char policies_text[] =
     "Keys as in [policy], and its values where nothing is said; [clients] and its recipients name it.";

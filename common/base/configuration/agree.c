@@ -1,0 +1,480 @@
+#include "base/configuration.h"
+
+#include <errno.h>
+#include <gio/gio.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/configuration/check.h"
+#include "base/configuration/private.h"
+#include "base/endpoint.h"
+#include "base/limits.h"
+#include "base/milter_socket.h"
+#include "base/signature_files.h"
+#include "base/suggestion.h"
+
+typedef enum {
+    NEEDS_FILE,
+    NEEDS_FOLDER,
+    MAKES_FILE, /* and these three need the folder above it */
+    MAKES_FOLDER,
+    MAKES_SOCKET,
+    NEEDS_USER,
+    NEEDS_GROUP,
+    MAKES_MILTER_SOCKET,
+} Need;
+
+/* program: the only one that needs it; NULL: all do. */
+static const struct {
+    const char *group;
+    const char *key;
+    Need need;
+    const char *program;
+} rows[] = {
+    {"log", "destination", MAKES_FILE, NULL},
+    {"proxy", "user", NEEDS_USER, "postern-proxy"},
+    {"milter", "user", NEEDS_USER, "postern-milter"},
+    {"milter", "socket", MAKES_MILTER_SOCKET, "postern-milter"},
+    {"milter", "socket_group", NEEDS_GROUP, "postern-milter"},
+    {"inspector", "socket_group", NEEDS_GROUP, "postern-inspector"},
+    {"dns", "answers", NEEDS_FILE, NULL},
+    {"dns", "trust_anchor_file", NEEDS_FILE, NULL},
+    {"inspector", "socket", MAKES_SOCKET, NULL},
+    {"inspector", "user", NEEDS_USER, NULL},
+    {"inspector", "temporary_directory", NEEDS_FOLDER, NULL},
+    {"clients", "recipients", NEEDS_FILE, NULL},
+    {"sign", "table", NEEDS_FILE, NULL},
+    {"capsule", "directory", MAKES_FOLDER, NULL},
+};
+
+static const PosternOption *find_option(const char *group, const char *key)
+{
+    gsize length = 0;
+    const PosternOption *options = postern_configuration_options(&length);
+    for (gsize i = 0; i < length; i++)
+        if (strcmp(options[i].group, group) == 0 && strcmp(options[i].key, key) == 0)
+            return &options[i];
+    return NULL;
+}
+
+/* NULL: as it must be, or this process cannot see. */
+static const char *problem_of_file(const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return errno == EACCES && geteuid() != 0 ? NULL : g_strerror(errno);
+    if (S_ISDIR(status.st_mode))
+        return "is a folder; a file is meant";
+    return S_ISREG(status.st_mode) ? NULL : "is no file";
+}
+
+static const char *problem_of_folder(const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return errno == EACCES && geteuid() != 0 ? NULL : g_strerror(errno);
+    return S_ISDIR(status.st_mode) ? NULL : "is no folder";
+}
+
+static void add(PosternDiagnostics *diagnostics, gsize row, const char *what, const char *problem)
+{
+    if (problem != NULL)
+        postern_diagnostics_add(diagnostics, rows[row].group, rows[row].key, "'%s': %s", what, problem);
+}
+
+/* What stands in the place of what is made; a log may well go to a pipe or to a device. */
+static const char *problem_of_made(const char *path, Need need)
+{
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return NULL;
+    if (need == MAKES_FOLDER)
+        return S_ISDIR(status.st_mode) ? NULL : "is no folder";
+    if (need == MAKES_SOCKET)
+        return S_ISSOCK(status.st_mode) ? NULL : "is there already, and is no socket";
+    if (S_ISSOCK(status.st_mode))
+        return "is a socket; a file is meant";
+    return S_ISDIR(status.st_mode) ? "is a folder; a file is meant" : NULL;
+}
+
+static void check_made(PosternDiagnostics *diagnostics, gsize row, const char *path, Need need)
+{
+    if (!g_path_is_absolute(path))
+        return;
+    g_autofree char *folder = g_path_get_dirname(path);
+    const char *problem = problem_of_folder(folder);
+    if (problem != NULL)
+        add(diagnostics, row, folder, problem);
+    else
+        add(diagnostics, row, path, problem_of_made(path, need));
+}
+
+static void check_milter_socket(PosternDiagnostics *diagnostics, gsize row, const char *text)
+{
+    g_autoptr(PosternMilterSocket) place = postern_milter_socket_parse(text, NULL);
+    if (place != NULL && place->path != NULL)
+        check_made(diagnostics, row, place->path, MAKES_SOCKET);
+}
+
+/* The default user may be missing: a daemon that was never installed runs as nobody, and says so. */
+static void check_user(PosternDiagnostics *diagnostics, gsize row, const char *user)
+{
+    const PosternOption *option = find_option(rows[row].group, rows[row].key);
+    const struct passwd *entry = getpwnam(user);
+    if (entry == NULL && strcmp(option->initial, user) != 0)
+        add(diagnostics, row, user, "there is no such user on this machine");
+    if (entry != NULL && (entry->pw_uid == 0 || entry->pw_gid == 0))
+        add(diagnostics, row, user, "is root, or of root's group: name another user");
+}
+
+static void check_row(PosternDiagnostics *diagnostics, gsize row, const char *value)
+{
+    Need need = rows[row].need;
+    switch (need) {
+    case NEEDS_FILE:
+        add(diagnostics, row, value, problem_of_file(value));
+        break;
+    case NEEDS_FOLDER:
+        add(diagnostics, row, value, problem_of_folder(value));
+        break;
+    case MAKES_FILE:
+    case MAKES_FOLDER:
+    case MAKES_SOCKET:
+        check_made(diagnostics, row, value, need);
+        break;
+    case NEEDS_USER:
+        check_user(diagnostics, row, value);
+        break;
+    case NEEDS_GROUP:
+        if (getgrnam(value) == NULL)
+            add(diagnostics, row, value, "there is no such group on this machine");
+        break;
+    case MAKES_MILTER_SOCKET:
+        check_milter_socket(diagnostics, row, value);
+        break;
+    }
+}
+
+static void check_signatures(PosternDiagnostics *diagnostics, const PosternConfiguration *configuration)
+{
+    g_autofree char *path = NULL, *problem = NULL;
+    if (configuration->virus.scan && postern_signature_files_look(configuration->virus.database, &path,
+                                                                  &problem) == POSTERN_SIGNATURES_UNUSABLE)
+        postern_diagnostics_add(diagnostics, "virus", "database", "%s", problem);
+}
+
+gboolean postern_configuration_check_surroundings(const PosternConfiguration *configuration,
+                                                  const char *program, const char *name, GError **error)
+{
+    g_autoptr(PosternDiagnostics) diagnostics = postern_diagnostics_new(name);
+    for (gsize row = 0; row < G_N_ELEMENTS(rows); row++) {
+        const PosternOption *option = find_option(rows[row].group, rows[row].key);
+        g_return_val_if_fail(option != NULL, FALSE);
+        const char *value = *(char *const *)postern_configuration_place(configuration, NULL, option);
+        if (value[0] != '\0' && (rows[row].program == NULL || strcmp(rows[row].program, program) == 0))
+            check_row(diagnostics, row, value);
+    }
+    check_signatures(diagnostics, configuration);
+    return postern_diagnostics_none(diagnostics, error);
+}
+
+#define MAPPED_PREFIX_BITS 96 /* RFC 4291 2.5.5.2 */
+#define MAPPED_PREFIX "\0\0\0\0\0\0\0\0\0\0\xff\xff"
+
+/* Addresses from first to last; of IPv6 the upper half of each, which is finer than anybody's network. */
+typedef struct {
+    guint64 first, last;
+} Range;
+
+/* Where external clients are: all but this network, private and special ones, multicast (RFC 6890, 4291). */
+static const Range public_ipv4[] = {
+    {0x01000000, 0x09ffffff}, {0x0b000000, 0x643fffff}, {0x64800000, 0x7effffff}, {0x80000000, 0xa9fdffff},
+    {0xa9ff0000, 0xac0fffff}, {0xac200000, 0xc0a7ffff}, {0xc0a90000, 0xdfffffff},
+};
+static const Range public_ipv6[] = {
+    {G_GUINT64_CONSTANT(0x2000000000000000), G_GUINT64_CONSTANT(0x3fffffffffffffff)},
+};
+
+/* The first bits of a number of width bits, as the range of all numbers that begin so. */
+static Range range_of(guint64 number, guint width, guint bits)
+{
+    guint64 rest = bits >= width ? 0 : G_MAXUINT64 >> (64 - (width - bits));
+    return (Range){number & ~rest, number | rest};
+}
+
+static guint64 read_number(const guint8 *octets, gsize length)
+{
+    guint64 number = 0;
+    for (gsize i = 0; i < length; i++)
+        number = number << 8 | octets[i];
+    return number;
+}
+
+/* Adds network to ipv4 or ipv6 (of Range). */
+static void add_network(GArray *ipv4, GArray *ipv6, const char *network)
+{
+    if (!postern_configuration_check_network(network, NULL))
+        return;
+    g_autoptr(GInetAddressMask) mask = g_inet_address_mask_new_from_string(network, NULL);
+    GInetAddress *address = g_inet_address_mask_get_address(mask);
+    const guint8 *octets = g_inet_address_to_bytes(address);
+    guint bits = g_inet_address_mask_get_length(mask);
+    if (g_inet_address_get_family(address) == G_SOCKET_FAMILY_IPV4) {
+        Range range = range_of(read_number(octets, 4), 32, bits);
+        g_array_append_val(ipv4, range);
+    } else if (bits >= MAPPED_PREFIX_BITS && memcmp(octets, MAPPED_PREFIX, MAPPED_PREFIX_BITS / 8) == 0) {
+        Range range = range_of(read_number(octets + 12, 4), 32, bits - MAPPED_PREFIX_BITS);
+        g_array_append_val(ipv4, range);
+    } else if (bits <= 64) {
+        Range range = range_of(read_number(octets, 8), 64, bits);
+        g_array_append_val(ipv6, range);
+    }
+}
+
+static int compare_ranges(gconstpointer a, gconstpointer b)
+{
+    const Range *first = a;
+    const Range *second = b;
+    return (first->first > second->first) - (first->first < second->first);
+}
+
+/* How many numbers of range are in both, those before *next left out, which is moved behind them. */
+static guint64 count_common(const Range *range, const Range *other, guint64 *next)
+{
+    guint64 first = MAX(MAX(range->first, other->first), *next);
+    guint64 last = MIN(range->last, other->last);
+    if (first > last)
+        return 0;
+    *next = last + 1;
+    return last - first + 1;
+}
+
+static gboolean are_everybody(GArray *ranges, const Range *strangers, gsize count)
+{
+    guint64 all = 0;
+    guint64 trusted = 0;
+    guint64 next = 0;
+    g_array_sort(ranges, compare_ranges);
+    for (gsize i = 0; i < count; i++) {
+        all += strangers[i].last - strangers[i].first + 1;
+        for (guint j = 0; j < ranges->len; j++)
+            trusted += count_common(&g_array_index(ranges, Range, j), &strangers[i], &next);
+    }
+    return trusted >= all / POSTERN_TRUST_PUBLIC_PARTS;
+}
+
+gboolean postern_networks_are_everybody(const char *const *networks)
+{
+    g_autoptr(GArray) ipv4 = g_array_new(FALSE, FALSE, sizeof(Range));
+    g_autoptr(GArray) ipv6 = g_array_new(FALSE, FALSE, sizeof(Range));
+    for (; *networks != NULL; networks++)
+        add_network(ipv4, ipv6, *networks);
+    return are_everybody(ipv4, public_ipv4, G_N_ELEMENTS(public_ipv4)) ||
+           are_everybody(ipv6, public_ipv6, G_N_ELEMENTS(public_ipv6));
+}
+
+static const char *const *list_at(const PosternConfiguration *configuration, const char *policy,
+                                  const PosternOption *option)
+{
+    return *(const char *const *const *)postern_configuration_place(configuration, policy, option);
+}
+
+/* policy: NULL, or NAME of [policy NAME]. */
+static void check_list(const PosternConfiguration *configuration, const char *policy,
+                       const PosternOption *option, PosternDiagnostics *diagnostics)
+{
+    const char *const *list = list_at(configuration, policy, option);
+    g_autofree char *group = policy != NULL ? g_strdup_printf("%s %s", option->group, policy) : NULL;
+    const char *alone = NULL;
+    if (!postern_networks_are_everybody(list))
+        return;
+    for (gsize i = 0; alone == NULL && list[i] != NULL; i++) {
+        const char *const one[] = {list[i], NULL};
+        alone = postern_networks_are_everybody(one) ? list[i] : NULL;
+    }
+    g_autofree char *who =
+        alone != NULL ? g_strdup_printf("'%s' is", alone) : g_strdup("all of them together are");
+    postern_diagnostics_add(diagnostics, group != NULL ? group : option->group, option->key,
+                            "%s everybody: %s (name the networks that are meant%s)", who, option->trust,
+                            option->trust_of_peers ? ", or listen on loopback addresses alone" : "");
+}
+
+/* What a policy only has from [policy] is said there. */
+static gboolean is_inherited(const PosternConfiguration *configuration, const char *policy,
+                             const PosternOption *option)
+{
+    return g_strv_equal(list_at(configuration, policy, option), list_at(configuration, NULL, option));
+}
+
+static void check_trust(const PosternConfiguration *configuration, gboolean all_loopback,
+                        PosternDiagnostics *diagnostics)
+{
+    gsize length;
+    const PosternOption *options = postern_configuration_options(&length);
+    g_autoptr(GPtrArray) names = postern_configuration_policy_names(configuration);
+    for (gsize i = 0; i < length; i++) {
+        const PosternOption *option = &options[i];
+        if (option->trust == NULL || (option->trust_of_peers && all_loopback))
+            continue;
+        check_list(configuration, NULL, option, diagnostics);
+        for (guint j = 0; j < names->len && strcmp(option->group, POSTERN_POLICY_GROUP) == 0; j++)
+            if (!is_inherited(configuration, names->pdata[j], option))
+                check_list(configuration, names->pdata[j], option, diagnostics);
+    }
+}
+
+static gboolean is_same_address(GInetAddress *listener, GInetAddress *backend)
+{
+    if (g_inet_address_equal(listener, backend))
+        return TRUE;
+    return g_inet_address_get_is_any(listener) && g_inet_address_get_is_loopback(backend) &&
+           g_inet_address_get_family(listener) == g_inet_address_get_family(backend);
+}
+
+static gboolean is_same_endpoint(GInetSocketAddress *listener, GInetSocketAddress *backend)
+{
+    return g_inet_socket_address_get_port(listener) == g_inet_socket_address_get_port(backend) &&
+           is_same_address(g_inet_socket_address_get_address(listener),
+                           g_inet_socket_address_get_address(backend));
+}
+
+static gboolean is_loopback(GInetSocketAddress *endpoint)
+{
+    return g_inet_address_get_is_loopback(g_inet_socket_address_get_address(endpoint));
+}
+
+typedef struct {
+    const PosternConfiguration *configuration;
+    PosternDiagnostics *diagnostics;
+    GInetSocketAddress *backend;
+    GPtrArray *listeners; /* so far */
+    gboolean all_loopback;
+} Listening;
+
+static void check_listener(Listening *listening, const char *key, const char *text)
+{
+    GInetSocketAddress *listener = postern_endpoint_parse(text, NULL);
+    g_return_if_fail(listener != NULL);
+
+    for (guint i = 0; i < listening->listeners->len; i++) {
+        GInetSocketAddress *other = listening->listeners->pdata[i];
+        if (g_inet_socket_address_get_port(other) == g_inet_socket_address_get_port(listener) &&
+            g_inet_address_equal(g_inet_socket_address_get_address(other),
+                                 g_inet_socket_address_get_address(listener)))
+            postern_diagnostics_add(listening->diagnostics, "proxy", key, "'%s' stands there twice", text);
+    }
+    g_ptr_array_add(listening->listeners, listener);
+    listening->all_loopback = listening->all_loopback && is_loopback(listener);
+    if (is_same_endpoint(listener, listening->backend))
+        postern_diagnostics_add(
+            listening->diagnostics, "proxy", "backend",
+            "'%s' is where the proxy itself listens ('%s'): mail would go round in a loop",
+            listening->configuration->proxy.backend, text);
+}
+
+static void check_role(const PosternConfiguration *configuration, PosternDiagnostics *diagnostics)
+{
+    if (configuration->proxy.role == POSTERN_ROLE_BEFORE_QUEUE_FILTER) {
+        if (configuration->proxy.trusted_clients[0] == NULL)
+            postern_diagnostics_add(diagnostics, "proxy", "trusted_clients",
+                                    "must name the mail servers that may connect: with role = "
+                                    "before_queue_filter nobody else is let in");
+    } else if (configuration->proxy.submission_listen[0] != NULL) {
+        postern_diagnostics_add(
+            diagnostics, "proxy", "submission_listen",
+            "is for role = before_queue_filter alone: in front of the mail server, who has "
+            "logged in is not known");
+    }
+}
+
+static void check_listeners(const PosternConfiguration *configuration, PosternDiagnostics *diagnostics)
+{
+    g_autoptr(GInetSocketAddress) backend = postern_endpoint_parse(configuration->proxy.backend, NULL);
+    g_autoptr(GPtrArray) listeners = g_ptr_array_new_with_free_func(g_object_unref);
+    Listening listening = {configuration, diagnostics, backend, listeners, TRUE};
+
+    g_return_if_fail(backend != NULL);
+    for (char **listen = configuration->proxy.listen; *listen != NULL; listen++)
+        check_listener(&listening, "listen", *listen);
+    for (char **listen = configuration->proxy.submission_listen; *listen != NULL; listen++)
+        check_listener(&listening, "submission_listen", *listen);
+    check_trust(configuration, listening.all_loopback, diagnostics);
+    if (configuration->proxy.role == POSTERN_ROLE_BORDER &&
+        configuration->proxy.client_address != POSTERN_CLIENT_ADDRESS_XCLIENT && !listening.all_loopback &&
+        configuration->proxy.recipient_domains[0] == NULL)
+        postern_diagnostics_add(
+            diagnostics, "proxy", "recipient_domains",
+            "must name your domains: with client_address = %s the back-end takes every client for "
+            "the proxy, and would relay for strangers (or listen on loopback addresses alone)",
+            configuration->proxy.client_address == POSTERN_CLIENT_ADDRESS_NONE ? "none" : "xforward");
+}
+
+static void check_policy_exists(const PosternConfiguration *configuration, const char *key, const char *name,
+                                PosternDiagnostics *diagnostics)
+{
+    g_autoptr(GPtrArray) names = postern_configuration_policy_names(configuration);
+
+    if (postern_configuration_policy(configuration, name) != NULL)
+        return;
+    g_ptr_array_add(names, NULL);
+    const char *nearest = postern_suggestion_for_name(name, (const char *const *)names->pdata);
+    if (nearest != NULL)
+        postern_diagnostics_add(diagnostics, "clients", key,
+                                "there is no group [policy %s] (did you mean '%s'?)", name, nearest);
+    else
+        postern_diagnostics_add(diagnostics, "clients", key, "there is no group [policy %s]", name);
+}
+
+/* name: NULL is [policy] itself. */
+static void check_policy(const PosternConfiguration *configuration, const char *name,
+                         PosternDiagnostics *diagnostics)
+{
+    const PosternPolicyOptions *policy = postern_configuration_policy(configuration, name);
+    const char *const *checks = (const char *const *)policy->checks;
+    g_autofree char *group = name != NULL ? g_strdup_printf("policy %s", name) : g_strdup("policy");
+
+    if (g_strv_contains(checks, "dmarc") &&
+        !(g_strv_contains(checks, "spf") && g_strv_contains(checks, "dkim")))
+        postern_diagnostics_add(diagnostics, group, "checks",
+                                "has dmarc, which is made of what spf and dkim find: name these too");
+    /* What a policy only has from [policy] does no harm where it is of no use. */
+    if (name == NULL && policy->trusted_sealers[0] != NULL &&
+        !(g_strv_contains(checks, "arc") && g_strv_contains(checks, "dmarc")))
+        postern_diagnostics_add(diagnostics, group, "trusted_sealers",
+                                "override what dmarc finds by what arc finds: name both in checks");
+    if (name == NULL && policy->sign && configuration->sign.table[0] == '\0')
+        postern_diagnostics_add(diagnostics, group, "sign", "needs keys: [sign] table names none");
+}
+
+static void check_policies(const PosternConfiguration *configuration, PosternDiagnostics *diagnostics)
+{
+    g_autoptr(GPtrArray) names = postern_configuration_policy_names(configuration);
+
+    check_policy(configuration, NULL, diagnostics);
+    for (guint i = 0; i < names->len; i++)
+        check_policy(configuration, names->pdata[i], diagnostics);
+    check_policy_exists(configuration, "authenticated_policy", configuration->clients.authenticated_policy,
+                        diagnostics);
+    check_policy_exists(configuration, "own_networks_policy", configuration->clients.own_networks_policy,
+                        diagnostics);
+}
+
+void postern_configuration_agree(const PosternConfiguration *configuration, PosternDiagnostics *diagnostics)
+{
+    check_listeners(configuration, diagnostics);
+    check_role(configuration, diagnostics);
+    check_policies(configuration, diagnostics);
+    if (configuration->proxy.message_memory < configuration->proxy.message_size)
+        postern_diagnostics_add(diagnostics, "proxy", "message_memory",
+                                "is less than message_size: a message of that size could never be taken");
+    if (configuration->milter.message_memory < configuration->milter.message_size)
+        postern_diagnostics_add(diagnostics, "milter", "message_memory",
+                                "is less than message_size: a message of that size could never be looked at");
+    if (configuration->dns.answers[0] != '\0' && configuration->dns.servers[0] != NULL)
+        postern_diagnostics_add(
+            diagnostics, "dns", "answers",
+            "takes the place of the network, so that servers are never asked: keep one of both");
+}

@@ -177,7 +177,7 @@
 #define POSTERN_INSPECTOR_SPARE_IDLE_SECONDS 10 /* then a worker that took over from a slow one ends */
 /* Then a fresh worker takes its place */
 #define POSTERN_INSPECTOR_WORKER_SCANS_MAX 1000
-#define POSTERN_INSPECTOR_WORKER_LIGHT_REQUESTS_MAX 100000
+#define POSTERN_INSPECTOR_WORKER_REQUESTS_MAX 100000
 #define POSTERN_INSPECTOR_LIGHT_TIMEOUT_MS 10000
 #define POSTERN_INSPECTOR_WORKER_START_SECONDS 60    /* until a new worker must have proved itself */
 #define POSTERN_INSPECTOR_TEMPLATE_START_SECONDS 300 /* until a template must have loaded all signatures */

@@ -85,6 +85,11 @@ void postern_job_leave(PosternJob *job)
     }
 }
 
+gboolean postern_job_is_large(const PosternJob *job)
+{
+    return job->packet.descriptor_count > 0;
+}
+
 void postern_job_fail(PosternJob *job, PosternFailure failure, const char *text)
 {
     PosternPacket packet = {.kind = POSTERN_PACKET_FAILURE, .id = job->packet.id, .failure = failure};

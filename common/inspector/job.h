@@ -49,5 +49,8 @@ void postern_job_note_slow(PosternJob *job);
 /* It leaves the queue, or its worker. */
 void postern_job_leave(PosternJob *job);
 
+/* TRUE if its message is not a small one (inspector_client/packet.h). */
+gboolean postern_job_is_large(const PosternJob *job);
+
 /* Tells the client, where it is still there. */
 void postern_job_fail(PosternJob *job, PosternFailure failure, const char *text);

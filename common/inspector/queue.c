@@ -135,7 +135,7 @@ static Line *next_line(PosternQueue *queue, PosternQueueWants wants, gpointer us
         *ret_user = i->data;
         for (GList *j = (*ret_user)->turns.head; j != NULL; j = j->next) {
             Line *line = j->data;
-            if (wants == NULL || wants(line->client, user_data))
+            if (wants == NULL || wants(line->client, g_queue_peek_head(&line->items), user_data))
                 return line;
         }
     }

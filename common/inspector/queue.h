@@ -21,10 +21,10 @@ gboolean postern_queue_push(PosternQueue *queue, guint user, gpointer client, gu
 /* An item that was popped comes back, before all others and whatever the limits. */
 void postern_queue_push_back(PosternQueue *queue, gpointer item);
 
-/* TRUE if an item of client may be popped now. */
-typedef gboolean (*PosternQueueWants)(gpointer client, gpointer user_data);
+/* TRUE if item, the first of client's, may be popped now. */
+typedef gboolean (*PosternQueueWants)(gpointer client, gpointer item, gpointer user_data);
 
-/* The next item, or NULL; of a client that wants takes (NULL: of any). What came back is always taken. */
+/* The next item, or NULL; one that wants takes (NULL: any). What came back is always taken. */
 gpointer postern_queue_pop(PosternQueue *queue, PosternQueueWants wants, gpointer user_data);
 /* TRUE if postern_queue_pop() would have one. */
 gboolean postern_queue_has(PosternQueue *queue, PosternQueueWants wants, gpointer user_data);

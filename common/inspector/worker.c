@@ -18,6 +18,7 @@
 
 #define SOCKET 3
 #define LINKS_OF_EMPTY_DIRECTORY 2
+#define SCANS (POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT | POSTERN_CHECK_SIGN)
 #define SEND_TRIES 200
 #define SEND_PAUSE_MS 25
 
@@ -77,19 +78,20 @@ static gboolean send_failure(guint64 id, PosternFailure failure, const char *tex
     return send_packet(&packet);
 }
 
-static gboolean send_response(guint64 id, const PosternResponse *response)
+static gboolean send_response(guint64 id, const PosternResponse *response, gboolean scanned)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GBytes) octets = postern_response_serialise(response);
     if (g_bytes_get_size(octets) > POSTERN_INSPECTOR_RESPONSE_MAX_OCTETS)
         return send_failure(id, POSTERN_FAILURE_INVALID, "the findings are too large");
-    g_auto(PosternPacket) packet = {.kind = POSTERN_PACKET_RESPONSE, .id = id};
+    g_auto(PosternPacket) packet = {.kind = POSTERN_PACKET_RESPONSE, .id = id, .value = scanned};
     if (!postern_packet_set_content(&packet, octets, NULL, &error))
         return send_failure(id, POSTERN_FAILURE_UNAVAILABLE, error->message);
     return send_packet(&packet);
 }
 
-static PosternResponse *inspect(const PosternStageResources *resources, PosternPacket *packet, GError **error)
+static PosternResponse *inspect(const PosternStageResources *resources, PosternPacket *packet,
+                                gboolean *ret_scanned, GError **error)
 {
     g_autoptr(PosternMessage) message = NULL;
     g_autoptr(PosternRequest) request = NULL;
@@ -97,6 +99,7 @@ static PosternResponse *inspect(const PosternStageResources *resources, PosternP
     if (octets == NULL || !postern_packet_message(packet, &message, error))
         return NULL;
     request = postern_request_parse(octets, error);
+    *ret_scanned = request != NULL && (request->checks & SCANS) != 0;
     return request != NULL ? postern_stage_run(resources, request, message, error) : NULL;
 }
 
@@ -132,14 +135,15 @@ static gboolean serve_one(const PosternWorkerOptions *options, gint64 *allowed_a
 {
     const PosternStageResources resources = {
         .role = options->role, .engines = options->engines, .temporary_directory = options->directory};
+    gboolean scanned = FALSE;
     g_auto(PosternPacket) packet = {0};
     g_autoptr(GError) error = NULL;
     if (postern_packet_receive(SOCKET, &packet, NULL) != 1)
         return FALSE;
     if (packet.kind != POSTERN_PACKET_REQUEST || !allow_processor_time(options, allowed_at))
         return FALSE;
-    g_autoptr(PosternResponse) response = inspect(&resources, &packet, &error);
-    gboolean sent = response != NULL ? send_response(packet.id, response)
+    g_autoptr(PosternResponse) response = inspect(&resources, &packet, &scanned, &error);
+    gboolean sent = response != NULL ? send_response(packet.id, response, scanned)
                                      : send_failure(packet.id, POSTERN_FAILURE_INVALID, error->message);
     return tidy(options) && sent;
 }

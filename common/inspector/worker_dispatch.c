@@ -9,22 +9,40 @@
  * Who is served by which worker.
  *
  * A client that has used its budget of processor time, or has a slow scan under way, is heavy. Its scans wait
- * for spare workers, which run behind all others (nice), are started when they are needed and end when they
- * are not; there are at most as many as regular ones. A scan that has run for long makes its worker a spare
- * one, and a new regular worker takes its place. So the regular workers are free for everybody else after
- * POSTERN_INSPECTOR_SLOW_MS at the latest, until there is no room for spare ones.
+ * for spare workers, which are started when they are needed and end when they are not, and run behind all
+ * others (nice) from then on; there are at most as many as regular ones. A scan that has run for long makes
+ * its worker a spare one, and a new regular worker takes its place; a large message, which is going to, does
+ * so at once where no other regular worker is idle, or waits. So a regular worker is free for everybody
+ * else's small messages at once, and for all after POSTERN_INSPECTOR_SLOW_MS at the latest, until there is no
+ * room for spare ones.
  */
 
+typedef struct {
+    gint64 now;
+    gboolean takes_large;
+} Dispatching;
+
 /* One that has a slow scan under way is not known to send no more of them: it may hold one regular worker. */
-static gboolean is_heavy(gpointer client, gpointer now)
+static gboolean is_heavy(const PosternAccount *account, gint64 now)
 {
-    const PosternAccount *account = client;
-    return account->slow > 0 || postern_account_is_heavy(account, *(const gint64 *)now);
+    return account->slow > 0 || postern_account_is_heavy(account, now);
 }
 
-static gboolean is_not_heavy(gpointer client, gpointer now)
+static gboolean is_of_heavy(gpointer client, gpointer job, gpointer dispatching)
 {
-    return !is_heavy(client, now);
+    (void)job;
+    return is_heavy(client, ((const Dispatching *)dispatching)->now);
+}
+
+static gboolean is_for_spare(gpointer client, gpointer job, gpointer dispatching)
+{
+    return postern_job_is_large(job) || is_of_heavy(client, job, dispatching);
+}
+
+static gboolean is_for_regular(gpointer client, gpointer job, gpointer dispatching)
+{
+    return !is_of_heavy(client, job, dispatching) &&
+           (((const Dispatching *)dispatching)->takes_large || !postern_job_is_large(job));
 }
 
 /* Once in a while, for people. */
@@ -51,33 +69,57 @@ static gboolean assign(PosternWorkerGroup *group, PosternWorkerProcess *worker, 
                                                          : pool->configuration->inspector.scan_timeout_ms;
     if (!postern_worker_process_send(worker, ++pool->last_number, &job->packet))
         return FALSE;
+    if (worker->spare && !worker->yielding && is_heavy(job->account, g_get_monotonic_time()))
+        postern_worker_process_yield(worker);
     postern_job_run(job, worker, maximum_ms, scans ? POSTERN_INSPECTOR_SLOW_MS : 0);
     if (scans)
         tell_if_heavy(job->account, job->started);
     return TRUE;
 }
 
-void postern_worker_pool_dispatch(PosternWorkerGroup *group)
+static guint count_idle(const PosternWorkerGroup *group)
 {
-    gint64 now = g_get_monotonic_time();
-    gboolean scans = group->role == POSTERN_ROLE_SCAN;
-    gboolean none[2] = {FALSE, FALSE}; /* for a regular worker, for a spare one */
+    guint count = 0;
+    for (guint i = 0; i < group->workers->len; i++) {
+        const PosternWorkerProcess *worker = g_ptr_array_index(group->workers, i);
+        count += worker->state == POSTERN_WORKER_IDLE && !worker->spare && !worker->leaving;
+    }
+    return count;
+}
+
+/* To the idle workers of one kind, as long as there is something for them. */
+static void dispatch_to(PosternWorkerGroup *group, gboolean spare, PosternQueueWants wants,
+                        Dispatching *dispatching)
+{
     for (guint i = 0; i < group->workers->len; i++) {
         PosternWorkerProcess *worker = g_ptr_array_index(group->workers, i);
-        guint kind = worker->spare ? 1 : 0;
-        if (worker->state != POSTERN_WORKER_IDLE || worker->leaving || none[kind])
+        if (worker->state != POSTERN_WORKER_IDLE || worker->leaving || worker->spare != spare)
             continue;
-        PosternQueueWants wants = worker->spare ? is_heavy : is_not_heavy;
-        PosternJob *job = postern_queue_pop(group->queue, scans ? wants : NULL, &now);
-        if (job == NULL) {
-            none[kind] = TRUE;
-        } else if (!assign(group, worker, job)) {
+        gboolean last = !spare && wants != NULL && count_idle(group) == 1;
+        dispatching->takes_large = !last || postern_worker_group_may_replace(group);
+        PosternJob *job = postern_queue_pop(group->queue, wants, dispatching);
+        if (job == NULL)
+            return;
+        if (!assign(group, worker, job)) {
             /* Its end will be told by its socket, and brings another. */
             worker->leaving = TRUE;
             postern_queue_push_back(group->queue, job);
+        } else if (last && postern_job_is_large(job)) {
+            postern_worker_group_replace(group, worker);
         }
     }
-    if (scans && postern_queue_has(group->queue, is_heavy, &now))
+}
+
+void postern_worker_pool_dispatch(PosternWorkerGroup *group)
+{
+    Dispatching dispatching = {.now = g_get_monotonic_time()};
+    if (group->role != POSTERN_ROLE_SCAN) {
+        dispatch_to(group, FALSE, NULL, &dispatching);
+        return;
+    }
+    dispatch_to(group, TRUE, is_for_spare, &dispatching);
+    dispatch_to(group, FALSE, is_for_regular, &dispatching);
+    if (postern_queue_has(group->queue, is_of_heavy, &dispatching))
         postern_worker_group_add_spare(group);
 }
 
@@ -87,7 +129,7 @@ void postern_worker_pool_job_timer(PosternWorkerPool *pool, PosternJob *job)
     PosternWorkerProcess *worker = job->worker;
     if (g_get_monotonic_time() < job->limit) {
         postern_job_note_slow(job);
-        postern_worker_group_replace_slow(group, worker);
+        postern_worker_group_replace(group, worker);
         return;
     }
     postern_log(POSTERN_LOG_WARNING, "worker %d was killed: its request was over its time",

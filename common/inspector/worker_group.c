@@ -22,14 +22,11 @@ static const struct {
     const char *work;  /* what their workers do with a message */
     const char *ready;
     guint workers_max;
-    guint requests_max; /* of one worker */
 } roles[] = {
-    [POSTERN_ROLE_SCAN] = {"signatures", "inspected", "ready", POSTERN_INSPECTOR_WORKERS_MAX,
-                           POSTERN_INSPECTOR_WORKER_SCANS_MAX},
+    [POSTERN_ROLE_SCAN] = {"signatures", "inspected", "ready", POSTERN_INSPECTOR_WORKERS_MAX},
     [POSTERN_ROLE_LIGHT] = {"light checks", "read", "ready for envelopes and headers",
-                            POSTERN_INSPECTOR_LIGHT_WORKERS_MAX, POSTERN_INSPECTOR_WORKER_LIGHT_REQUESTS_MAX},
-    [POSTERN_ROLE_SIGN] = {"keys", "signed", "ready to sign", POSTERN_INSPECTOR_SIGNERS_MAX,
-                           POSTERN_INSPECTOR_WORKER_SCANS_MAX},
+                            POSTERN_INSPECTOR_LIGHT_WORKERS_MAX},
+    [POSTERN_ROLE_SIGN] = {"keys", "signed", "ready to sign", POSTERN_INSPECTOR_SIGNERS_MAX},
 };
 
 gboolean postern_worker_group_is_wanted(const PosternWorkerGroup *group, const char **ret_reason)
@@ -253,7 +250,8 @@ static void on_worker_answered(PosternWorkerProcess *worker, PosternPacket *pack
 {
     PosternWorkerGroup *group = user_data;
     postern_worker_pool_answer(group->pool, worker->job, packet);
-    if (worker->leaving || worker->requests >= roles[group->role].requests_max)
+    if (worker->leaving || worker->scans >= POSTERN_INSPECTOR_WORKER_SCANS_MAX ||
+        worker->requests >= POSTERN_INSPECTOR_WORKER_REQUESTS_MAX)
         postern_worker_group_drop_worker(group, worker);
     else if (worker->spare)
         schedule(group);

@@ -64,9 +64,10 @@ const char *postern_worker_group_unavailable(const PosternWorkerGroup *group);
 
 /* A spare worker is needed: one is started, unless one is starting or there are enough. */
 void postern_worker_group_add_spare(PosternWorkerGroup *group);
-/* worker, a regular one, is busy for long: it is a spare one from now on, if there is room, and another takes
- * its place. */
-void postern_worker_group_replace_slow(PosternWorkerGroup *group, PosternWorkerProcess *worker);
+/* worker, a regular one, is or will be busy for long: it is a spare one from now on, if there is room for one
+ * more that is busy, and another takes its place. */
+gboolean postern_worker_group_may_replace(const PosternWorkerGroup *group);
+void postern_worker_group_replace(PosternWorkerGroup *group, PosternWorkerProcess *worker);
 /* Kills those that have had nothing to do for a while. */
 void postern_worker_group_drop_idle_spares(PosternWorkerGroup *group);
 

@@ -31,6 +31,7 @@ static void on_readable(evutil_socket_t socket, short what, void *data)
         return;
     if (received > 0 && is_answer(worker, &packet)) {
         set_idle(worker);
+        worker->scans += packet.value != 0;
         worker->calls->answered(worker, &packet, worker->user_data);
         return;
     }
@@ -75,7 +76,7 @@ void postern_worker_process_adopt(PosternWorkerProcess *worker, GPid process, in
 {
     worker->process = process;
     worker->descriptor = descriptor;
-    if (worker->spare)
+    if (worker->yielding)
         postern_worker_process_yield(worker);
 }
 
@@ -93,7 +94,7 @@ gint64 postern_worker_process_used(PosternWorkerProcess *worker)
 
 void postern_worker_process_yield(PosternWorkerProcess *worker)
 {
-    worker->spare = TRUE;
+    worker->yielding = TRUE;
     if (worker->process != 0)
         (void)setpriority(PRIO_PROCESS, (id_t)worker->process, POSTERN_INSPECTOR_HEAVY_NICE);
 }

@@ -33,10 +33,12 @@ struct PosternWorkerProcess {
     gint64 used;               /* processor time, when last asked */
     PosternWorkerState state;
     gboolean leaving;  /* gets no more requests */
-    gboolean spare;    /* not for all clients (inspector/worker_dispatch.c) */
+    gboolean spare;    /* not for all requests (inspector/worker_dispatch.c) */
+    gboolean yielding; /* it runs behind all others */
     gpointer job;      /* BUSY: whose, the pool's own */
     guint64 request;   /* BUSY: the id sent with it */
     guint requests;    /* so far */
+    guint scans;       /* of them, those that were scans or signatures, as it tells */
     gint64 started;    /* monotonic */
     gint64 idle_since; /* monotonic; IDLE */
     int socket;
@@ -58,7 +60,7 @@ void postern_worker_process_adopt(PosternWorkerProcess *worker, GPid process, in
 /* The processor time that it has used since this was last asked, in microseconds; G_MAXINT64: not known. */
 gint64 postern_worker_process_used(PosternWorkerProcess *worker);
 
-/* From now on it runs behind all others, and cannot be had back. */
+/* From now on it runs behind all others, for good. */
 void postern_worker_process_yield(PosternWorkerProcess *worker);
 
 /* Gives it what goes with packet, which stays the caller's, as request. FALSE: it is gone. */

@@ -29,16 +29,18 @@ void postern_worker_group_add_spare(PosternWorkerGroup *group)
         postern_worker_group_maintain(group);
 }
 
-void postern_worker_group_replace_slow(PosternWorkerGroup *group, PosternWorkerProcess *worker)
+gboolean postern_worker_group_may_replace(const PosternWorkerGroup *group)
 {
-    PosternWorkerProcess *idle = find_spare(group, POSTERN_WORKER_IDLE);
-    if (worker->spare || worker->leaving)
+    return has_room(group) || find_spare(group, POSTERN_WORKER_IDLE) != NULL;
+}
+
+void postern_worker_group_replace(PosternWorkerGroup *group, PosternWorkerProcess *worker)
+{
+    if (worker->spare || worker->leaving || !postern_worker_group_may_replace(group))
         return;
-    if (idle != NULL && !has_room(group))
-        postern_worker_group_forget_worker(group, idle);
     if (!has_room(group))
-        return;
-    postern_worker_process_yield(worker);
+        postern_worker_group_forget_worker(group, find_spare(group, POSTERN_WORKER_IDLE));
+    worker->spare = TRUE;
     postern_worker_group_maintain(group);
 }
 

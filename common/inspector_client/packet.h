@@ -58,8 +58,9 @@ typedef struct {
     guint32 failure;
     guint32 deadline_ms;    /* REQUEST: how long the client will wait; 0: the inspector's own deadline */
     guint64 value;          /* REQUEST: whose mail it is, for the account of its work (mail/envelope.h,
-                               postern_address_client_number()); FORKED: the worker's process id; READY of the
-                               template: its signatures, or keys */
+                               postern_address_client_number()); RESPONSE of a worker: 1 if it was a scan or a
+                               signature; FORKED: the worker's process id; READY of the template: its
+                               signatures, or keys */
     guint32 role;           /* REQUEST: a PosternRole, for the pool reads no request */
     guint32 content_octets; /* of the octets below, those of the content; 0: it is in the first descriptor */
     guint32 has_message;    /* REQUEST: the rest of the octets, or of the descriptors, is a message */

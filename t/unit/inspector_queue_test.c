@@ -66,7 +66,7 @@ static void test_turns_of_clients(void)
     g_assert_cmpuint(postern_queue_length(queue), ==, 0);
 }
 
-static gboolean is_even(gpointer client, gpointer user_data)
+static gboolean is_even(gpointer client, gpointer item, gpointer user_data)
 {
     (*(guint *)user_data)++;
     return GPOINTER_TO_UINT(client) % 2 == 0;

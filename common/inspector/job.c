@@ -66,7 +66,8 @@ void postern_job_note_slow(PosternJob *job)
 static gint64 used(const PosternJob *job, gint64 now)
 {
     gint64 elapsed = now - job->started;
-    return elapsed < SHORT_US ? elapsed : MIN(elapsed, postern_worker_process_used(job->worker));
+    gint64 used_of_worker = elapsed < SHORT_US ? elapsed : postern_worker_process_used(job->worker);
+    return MIN(elapsed, used_of_worker);
 }
 
 void postern_job_leave(PosternJob *job)

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "inspector_client/spf_prefetch.h"
 
 /*
  * Several things go on side by side, so that none waits for the other's DNS: SPF; what the header alone
@@ -42,6 +43,7 @@ struct PosternInspection {
     Track tracks[TRACKS];
     struct event *timer;       /* after finish: the deadline, then done */
     struct event *early;       /* the envelope stage has ended */
+    gboolean spf_rests;        /* it has no more questions: it is evaluated when its result is wanted */
     struct event *header_turn; /* the header is looked at, if the message does not come in the same turn */
     gboolean header_due;
     PosternInspectionEnvelope envelope_done;
@@ -129,6 +131,31 @@ static void track_fail(Track *track, const GError *error)
     finish_if_over(inspection);
 }
 
+static void wake_spf(PosternInspection *inspection)
+{
+    Track *track = &inspection->tracks[TRACK_SPF];
+    if (!inspection->spf_rests)
+        return;
+    inspection->spf_rests = FALSE;
+    track->checks = inspection->missing & POSTERN_CHECKS_CLIENT;
+    if (track->checks != 0)
+        round_begin(track);
+}
+
+static void on_spf_records(gpointer user_data)
+{
+    Track *track = user_data;
+    PosternInspection *inspection = track->inspection;
+    track->ask = NULL;
+    gboolean wanted = inspection->finished || inspection->envelope_done != NULL;
+    if (wanted || !postern_spf_prefetch_is_enough(inspection->answers)) {
+        round_begin(track);
+        return;
+    }
+    track->checks = 0;
+    inspection->spf_rests = TRUE;
+}
+
 static gboolean is_small(const PosternInspection *inspection)
 {
     return postern_message_size(inspection->message) <= POSTERN_MESSAGE_HEAP_MAX_OCTETS;
@@ -147,12 +174,12 @@ static void on_resolved(gpointer user_data)
     round_begin(track);
 }
 
-static void ask(Track *track, const GPtrArray *questions)
+static void ask(Track *track, const GPtrArray *questions, PosternResolverDone done)
 {
     PosternInspection *inspection = track->inspection;
     guint64 client = postern_address_client_number(&inspection->envelope->client);
     track->ask = postern_resolver_ask_these(inspection->options.resolver, client, questions,
-                                            inspection->answers, on_resolved, track);
+                                            inspection->answers, done, track);
 }
 
 /* The questions of a response are noted in our table and asked; those that it knows already are not, nor
@@ -173,7 +200,7 @@ static void ask_questions(Track *track, const PosternResponse *response)
         if (postern_answers_look_up(inspection->answers, question->name, question->type) == NULL)
             g_ptr_array_add(unknown, question);
     }
-    ask(track, unknown);
+    ask(track, unknown, on_resolved);
 }
 
 static void on_response(PosternResponse *received, const GError *error, gpointer user_data)
@@ -241,33 +268,19 @@ static void track_start(PosternInspection *inspection, TrackKind kind, PosternSt
         round_begin(&inspection->tracks[kind]);
 }
 
-/* That SPF asks for the TXT records of these names (RFC 7208 2.3, 2.4) is known before it is evaluated. */
-static void add_question(GPtrArray *questions, PosternInspection *inspection, const char *name)
-{
-    if (name == NULL || strchr(name, '.') == NULL || name[0] == '[')
-        return;
-    g_autoptr(PosternQuestion) question = postern_question_new(name, POSTERN_DNS_TXT);
-    if (question != NULL && postern_answers_get(inspection->answers, question) == NULL)
-        g_ptr_array_add(questions, g_steal_pointer(&question));
-}
-
 static void start_spf(PosternInspection *inspection)
 {
     Track *track = &inspection->tracks[TRACK_SPF];
-    const PosternEnvelope *envelope = inspection->envelope;
-    g_autofree char *domain = envelope->sender != NULL ? postern_path_domain(envelope->sender) : NULL;
-    g_autoptr(GPtrArray) questions = g_ptr_array_new_with_free_func((GDestroyNotify)postern_question_free);
     track_set(track, POSTERN_STAGE_ENVELOPE, inspection->missing & POSTERN_CHECKS_CLIENT);
     if (track->checks == 0)
         return;
-    if (domain != NULL)
-        add_question(questions, inspection, domain);
-    if (domain == NULL || (track->checks & POSTERN_CHECK_SPF_HELO) != 0)
-        add_question(questions, inspection, envelope->helo);
+    gboolean helo_too = (track->checks & POSTERN_CHECK_SPF_HELO) != 0;
+    g_autoptr(GPtrArray) questions =
+        postern_spf_prefetch_questions(inspection->envelope, helo_too, inspection->answers);
     if (questions->len > 0)
-        ask(track, questions);
+        ask(track, questions, on_spf_records);
     else
-        round_begin(track);
+        on_spf_records(track);
 }
 
 static void start_header(PosternInspection *inspection, PosternChecks checks)
@@ -334,6 +347,7 @@ void postern_inspection_await_envelope(PosternInspection *inspection, PosternIns
 {
     inspection->envelope_done = done;
     inspection->envelope_data = user_data;
+    wake_spf(inspection);
     finish_if_over(inspection);
 }
 
@@ -341,6 +355,7 @@ void postern_inspection_set_envelope(PosternInspection *inspection, const Poster
 {
     g_return_if_fail(inspection->header == NULL && !inspection->finished);
     track_stop(&inspection->tracks[TRACK_SPF]);
+    inspection->spf_rests = FALSE;
     g_clear_pointer(&inspection->envelope, postern_envelope_free);
     inspection->envelope = postern_envelope_copy(envelope);
     g_autoptr(PosternFindings) nothing = postern_findings_new();
@@ -384,7 +399,10 @@ void postern_inspection_header(PosternInspection *inspection, PosternMessage *he
 static void split_header(PosternInspection *inspection)
 {
     Track *header = &inspection->tracks[TRACK_HEADER];
-    if (is_small(inspection)) {
+    if (!is_small(inspection)) {
+        wake_spf(inspection);
+    } else {
+        inspection->spf_rests = FALSE;
         PosternChecks checks = inspection->missing & postern_checks_of_stage(POSTERN_STAGE_AUTHENTICATION) &
                                ~inspection->tracks[TRACK_SPF].checks;
         if (header->ask != NULL) {

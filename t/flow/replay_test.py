@@ -182,7 +182,7 @@ class ReplayTest(ProxyTestCase):
     def test_a_question_without_an_answer_is_told(self):
         _, capsule = self.keep(doors.own_messages()["own/clean"], "--sender", "a@fail.example")
         octets = capsule.read_bytes()
-        changed, count = re.subn(rb"(?<!@)fail\.example(?=v=spf1)", b"gail.example", octets)
+        changed, count = re.subn(rb"(?s)(?<!@)fail\.example(?=.{7}v=spf1)", b"gail.example", octets)
         self.assertEqual(count, 1)
         capsule.write_bytes(changed)
         result = self.replay("--json", "--replay", capsule, status=2)
@@ -194,7 +194,7 @@ class ReplayTest(ProxyTestCase):
     def test_what_could_not_be_done_is_not_done_again(self):
         path = self.configure("hurried.conf", proxy={"inspection_timeout": "1ms"})
         said, capsule = self.keep(doors.own_messages()["own/signed"], path=path)
-        self.assertIn("in time", said["problem"])
+        self.assertRegex(said["problem"], "in time|took longer than 1 ms")
         result = self.replay("--json", "--replay", capsule)
         said.pop("milliseconds")
         self.assertEqual(without_time(result.stdout), said)

@@ -15,6 +15,8 @@ static const char mail_mark[] = "Received: by localhost\r\n";
 
 /* What one round of unpacking may stay below the limit. */
 #define CUT_SLACK_OCTETS 65536
+/* So much is unpacked between two looks at the room for it: a part of what is kept free. */
+#define LOOK_OCTETS (POSTERN_VIRUS_SCAN_MIN_OCTETS / 4)
 #define DIGEST_OCTETS 32
 /* libclamav scans no file of so few. */
 #define FILE_MIN_OCTETS 6
@@ -357,11 +359,16 @@ cl_error_t postern_virus_scan_layer(int descriptor, const char *type, const char
                                     uint32_t depth, uint32_t attributes, void *context)
 {
     PosternVirusScan *scan = context;
-    const char *problem = postern_virus_scan_limits_full(scan->room);
+    const char *problem = NULL;
     const char *kind = type != NULL ? type : "";
     scan->layers++;
     scan->work.layers++;
     scan->depth = MAX(scan->depth, depth);
+    scan->since_look += size;
+    if (scan->since_look > LOOK_OCTETS) {
+        scan->since_look = 0;
+        problem = postern_virus_scan_limits_full(scan->room);
+    }
     if (problem != NULL)
         note(scan, POSTERN_VIRUS_SCAN_ERROR, problem);
     if (!scan->engine->unrar && g_str_has_prefix(kind, "CL_TYPE_RAR"))

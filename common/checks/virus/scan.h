@@ -28,6 +28,7 @@ typedef struct {
     GHashTable *seen;    /* digests of what libclamav has looked into */
     PosternVirusWork work;
     /* Of the scan at hand: */
+    gsize since_look;       /* octets of layers since it was last seen whether there is room */
     guint layers;           /* looked into: the file itself, and those in it */
     guint depth;            /* of the deepest of them */
     gboolean whole_message; /* it is of a message, as mail */

@@ -46,14 +46,14 @@ static gboolean try_files(int directory, GError **error)
 }
 
 /* directory has just been opened, as the lowest number that was free: those above it are. */
-static gboolean try_descriptors(int directory, GError **error)
+static gboolean has_descriptors(int directory, GError **error)
 {
-    int highest = fcntl(directory, F_DUPFD_CLOEXEC, directory + POSTERN_VIRUS_SCAN_DESCRIPTORS);
-    if (highest < 0)
-        return postern_error_set_system(error, errno, "%d descriptors are needed for a scan",
-                                        POSTERN_VIRUS_SCAN_DESCRIPTORS);
-    close(highest);
-    return TRUE;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+        limit.rlim_cur > (rlim_t)directory + POSTERN_VIRUS_SCAN_DESCRIPTORS)
+        return TRUE;
+    return postern_error_set_system(error, EMFILE, "%d descriptors are needed for a scan",
+                                    POSTERN_VIRUS_SCAN_DESCRIPTORS);
 }
 
 /* Whether address space and data limit leave room for so much. Nothing is touched, so nothing is used. */
@@ -89,7 +89,7 @@ gboolean postern_virus_scan_limits_open(PosternVirusScanLimits *room, const char
     *room = (PosternVirusScanLimits){.directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     if (room->directory < 0)
         return postern_error_set_system(error, errno, "cannot open the temporary folder");
-    if (!try_descriptors(room->directory, error) || !try_files(room->directory, error))
+    if (!has_descriptors(room->directory, error) || !try_files(room->directory, error))
         return FALSE;
     room->scan_octets = fit(room, wanted, workers);
     if (room->scan_octets >= POSTERN_VIRUS_SCAN_MIN_OCTETS)

@@ -3,7 +3,7 @@
  * every failed allocation: with a full disk it scans what is there and answers CL_CLEAN without a word
  * (measured). So no scan begins that could run out: the room there is for files, descriptors and memory is
  * measured before, the library's own limit on what it unpacks is set to fit into it (over that it raises an
- * alert), and whether the room lasted is looked at with every layer and at the end.
+ * alert), and whether the room lasted is looked at as the layers come and at the end.
  */
 #pragma once
 

@@ -1,0 +1,105 @@
+#include "unit/inspection_fixture.h"
+
+/* The same, for an SPF record that has no more questions. */
+static const char plain_zone[] = "example.com TXT \"v=spf1 ip4:192.0.2.1 ~all\"\nexample.com A 192.0.2.1\n"
+                                 "s._domainkey.example.com TXT \"v=DKIM1; p=\"\n";
+
+static void test_at_once(Fixture *fixture, gconstpointer data)
+{
+    fixture->fake->answer = answer_honestly;
+    begin(fixture, POSTERN_CHECKS_ALL, 5000);
+    finish(fixture);
+    assert_all_found(fixture);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_ENVELOPE], ==, 2);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_HEADER], ==, 0);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_AUTHENTICATION], ==, fixture->large ? 0 : 2);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_WHOLE], ==, fixture->large ? 2 : 1);
+}
+
+/* What the client needs to send its body, all questions are answered in. */
+static void test_while_it_arrives(Fixture *fixture, gconstpointer data)
+{
+    static const struct timeval pause = {.tv_usec = 100000};
+    g_autoptr(PosternMessage) header = message("Subject: x\r\n\r\n");
+    fixture->fake->answer = answer_honestly;
+    begin(fixture, POSTERN_CHECKS_ALL, 5000);
+    postern_inspection_header(fixture->inspection, header);
+    event_base_once(fixture->loop, -1, EV_TIMEOUT, on_pause_over, fixture->loop, &pause);
+    event_base_dispatch(fixture->loop);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_ENVELOPE], ==, 2);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_HEADER], ==, 2);
+    finish(fixture);
+    assert_all_found(fixture);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_AUTHENTICATION], ==, fixture->large ? 0 : 1);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_WHOLE], ==, 1);
+}
+
+/* The dot comes before the header is looked at: DMARC needs no worker that scans, and of a small message only
+ * the scan does. */
+static void test_dot_comes_at_once(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(PosternMessage) header = message("Subject: x\r\n\r\n");
+    fixture->fake->answer = answer_honestly;
+    begin(fixture, POSTERN_CHECKS_ALL, 5000);
+    postern_inspection_header(fixture->inspection, header);
+    finish(fixture);
+    assert_all_found(fixture);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_HEADER], ==, fixture->large ? 1 : 0);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_AUTHENTICATION], ==, fixture->large ? 0 : 2);
+    g_assert_cmpuint(fixture->findings->not_run, ==, 0);
+}
+
+static void answer_light_alone(FakeInspector *fake, const PosternPacket *packet, PosternRequest *request,
+                               guint64 octets)
+{
+    g_assert_cmpuint(packet->role, ==, postern_stage_role(request->stage));
+    if (packet->role == POSTERN_ROLE_LIGHT)
+        answer_honestly(fake, packet, request, octets);
+}
+
+/* All workers that scan are busy for ever: what the others can find out is found out. */
+static void test_no_worker_that_scans(Fixture *fixture, gconstpointer data)
+{
+    const guint light = POSTERN_CHECKS_CLIENT | POSTERN_CHECK_DMARC |
+                        (fixture->large ? 0 : POSTERN_CHECK_DKIM | POSTERN_CHECK_ARC);
+    g_autoptr(PosternMessage) header = message("Subject: x\r\n\r\n");
+    fixture->fake->answer = answer_light_alone;
+    begin(fixture, POSTERN_CHECKS_ALL, 300);
+    postern_inspection_header(fixture->inspection, header);
+    finish(fixture);
+    g_assert_error(fixture->error, POSTERN_ERROR, POSTERN_ERROR_TIMEOUT);
+    g_assert_cmpint(fixture->findings->spf.result, ==, POSTERN_SPF_PASS);
+    g_assert_cmpuint(fixture->findings->not_run, ==, POSTERN_CHECKS_ALL & ~light);
+}
+
+/* A record of addresses alone raises no more questions: it is evaluated with the rest, or when its result is
+ * asked for. */
+static void test_spf_rests(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(PosternAnswersFile) file = postern_answers_file_parse(plain_zone, strlen(plain_zone), NULL);
+    postern_resolver_free(fixture->resolver);
+    fixture->resolver = postern_resolver_new_from_file(fixture->loop, file);
+    fixture->fake->answer = answer_honestly;
+    begin(fixture, POSTERN_CHECKS_ALL, 5000);
+    for (guint i = 0; i < 10; i++)
+        event_base_loop(fixture->loop, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_ENVELOPE], ==, 0);
+    if (fixture->large)
+        wait_for_envelope(fixture);
+    while (fixture->large && fixture->envelopes == 0)
+        event_base_loop(fixture->loop, EVLOOP_ONCE);
+    finish(fixture);
+    g_assert_cmpint(fixture->findings->spf.result, ==, POSTERN_SPF_PASS);
+    g_assert_cmpint(fixture->stages[POSTERN_STAGE_ENVELOPE] > 0, ==, fixture->large);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    add("/inspection/spf-rests", test_spf_rests);
+    add("/inspection/at-once", test_at_once);
+    add("/inspection/while-it-arrives", test_while_it_arrives);
+    add("/inspection/dot-comes-at-once", test_dot_comes_at_once);
+    add("/inspection/no-worker-that-scans", test_no_worker_that_scans);
+    return g_test_run();
+}

@@ -85,20 +85,66 @@ PosternChecks postern_case_checks(const PosternMailCase *mail_case)
     return possible(mail_case, postern_case_policy(mail_case).checks);
 }
 
+static gboolean is_refusal(PosternAction action)
+{
+    return action == POSTERN_ACTION_TEMPFAIL || action == POSTERN_ACTION_REJECT;
+}
+
+/* What may keep a refusal from a recipient, or by a signature, that is not known yet. */
+static gboolean may_be_spared(const PosternPolicy *policy)
+{
+    return policy->observe || policy->allowed_senders->len > 0 || policy->exempt_recipients->len > 0 ||
+           !(policy->checks & POSTERN_CHECK_SPF);
+}
+
+/* By each policy that the client can still get; *ret_rule and *ret_reply are those of the mildest. */
+static gboolean is_refused(const PosternMailCase *mail_case, const PosternFindings *findings,
+                           const PosternEnvelope *envelope, const PosternRule **ret_rule, char **ret_reply)
+{
+    const GPtrArray *list = postern_policies_of_class(mail_case->policies, mail_case->client_class);
+    PosternAction mildest = POSTERN_ACTION_REJECT;
+    for (guint i = 0; i < list->len; i++) {
+        PosternCase facts = {g_ptr_array_index(list, i), findings, envelope, FALSE};
+        PosternAction action;
+        const PosternRule *rule = postern_rules_decide(&facts, POSTERN_CHECKS_CLIENT, &action);
+        if (!is_refusal(action) || may_be_spared(facts.policy))
+            return FALSE;
+        if (i > 0 && action >= mildest)
+            continue;
+        mildest = action;
+        *ret_rule = rule;
+        g_free(*ret_reply);
+        *ret_reply = postern_rule_reply(rule, &facts, action);
+    }
+    return list->len > 0 && mail_case->client_class != POSTERN_CLIENT_TRUSTED_RELAY;
+}
+
+/* Tries what SPF could say, of an envelope that no policy allows. */
 gboolean postern_case_may_refuse_at_mail(const PosternMailCase *mail_case)
 {
-    return mail_case->refuse_at_mail && is_client_known(mail_case) &&
-           postern_policies_may_refuse_at_mail(mail_case->policies, mail_case->client_class);
+    static const PosternSpfResult results[] = {POSTERN_SPF_FAIL, POSTERN_SPF_SOFTFAIL, POSTERN_SPF_TEMPERROR};
+    g_autoptr(PosternFindings) findings = postern_findings_new();
+    g_autoptr(PosternEnvelope) anybody = postern_envelope_new();
+    gboolean may = FALSE;
+    findings->spf_helo.result = POSTERN_SPF_FAIL;
+    for (gsize i = 0; i < G_N_ELEMENTS(results) && !may; i++) {
+        const PosternRule *rule = NULL;
+        g_autofree char *reply = NULL;
+        findings->spf.result = results[i];
+        may = is_refused(mail_case, findings, anybody, &rule, &reply);
+    }
+    return may && mail_case->refuse_at_mail && is_client_known(mail_case);
 }
 
 gboolean postern_case_refuses_at_mail(PosternMailCase *mail_case, const PosternFindings *findings)
 {
-    char *reply = postern_verdict_refuse_at_mail(mail_case->policies, mail_case->client_class, findings,
-                                                 mail_case->envelope, &mail_case->check);
-    if (reply == NULL)
+    const PosternRule *rule = NULL;
+    g_autofree char *reply = NULL;
+    if (!is_refused(mail_case, findings, mail_case->envelope, &rule, &reply))
         return FALSE;
     mail_case->findings = postern_findings_words(findings);
-    mail_case->reply = reply;
+    mail_case->check = rule->name;
+    mail_case->reply = g_steal_pointer(&reply);
     return TRUE;
 }
 

@@ -81,9 +81,14 @@ PosternChecks postern_case_checks_begun(const PosternMailCase *mail_case);
  * names no client SPF is left out too. */
 PosternChecks postern_case_checks(const PosternMailCase *mail_case);
 
-/* TRUE if what SPF says could refuse the message before a recipient is known. */
+/* TRUE if what SPF says could refuse the message before a recipient is known, with refuse_at_mail. */
 gboolean postern_case_may_refuse_at_mail(const PosternMailCase *mail_case);
-/* TRUE: findings, those of the envelope stage, refuse it, with reply and check. */
+/*
+ * TRUE, with reply and check: SPF, in findings of the envelope stage, is enough to refuse whatever the
+ * recipients will be. Each policy that the client can still get rejects or tempfails; the mildest is used.
+ * Never with observe, for trusted relays (SPF is not theirs to pass), for clients that one of the policies
+ * allows, and if one has exempt recipients or allowed senders.
+ */
 gboolean postern_case_refuses_at_mail(PosternMailCase *mail_case, const PosternFindings *findings);
 
 /* The policy that recipient, a forward path, has; owned by policies. */

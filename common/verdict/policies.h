@@ -62,8 +62,3 @@ PosternChecks postern_policies_checks(const PosternPolicies *policies, PosternCl
  * the machine (a loopback address), is not the client that a message came from. policies: PosternPolicies.
  */
 gboolean postern_policies_trust(const PosternAddress *address, gconstpointer policies);
-
-/* TRUE where postern_verdict_refuse_at_mail() (verdict/verdict.h) could ever refuse a client of this class.
- */
-gboolean postern_policies_may_refuse_at_mail(const PosternPolicies *policies,
-                                             PosternClientClass client_class);

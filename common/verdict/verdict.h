@@ -56,14 +56,3 @@ PosternVerdict *postern_verdict_decide(const PosternPolicy *policy, const Poster
 
 void postern_verdict_free(PosternVerdict *verdict);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternVerdict, postern_verdict_free)
-
-/*
- * The reply for MAIL, a new string, where SPF is enough to refuse whatever the recipients will be: each
- * policy that a client of that class can still get says reject or tempfail. It is the mildest of them. NULL:
- * go on. With observe, for trusted relays (SPF is not theirs to pass), for clients that one of the policies
- * allows, and where one has exempt recipients or allowed senders, nothing is ever refused at MAIL. *ret_check
- * (or NULL): the row, static.
- */
-char *postern_verdict_refuse_at_mail(const PosternPolicies *policies, PosternClientClass client_class,
-                                     const PosternFindings *findings, const PosternEnvelope *envelope,
-                                     const char **ret_check);

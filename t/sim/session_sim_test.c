@@ -9,14 +9,16 @@
 
 #define FILTER "role = before_queue_filter\ntrusted_clients = 10.0.0.0/8\nfilter_timeout = 20s\n"
 
-static PosternProxySettings *settings_of(const char *text, const PosternProxySettings *running)
+static PosternProxySettings *settings_of(const Sim *sim, const PosternProxySettings *running)
 {
+    const char *text = sim->configuration;
     g_autoptr(GError) error = NULL;
     PosternConfiguration *configuration =
         postern_configuration_parse(text, strlen(text), "simulation", &error);
     g_assert_no_error(error);
     PosternProxySettings *settings = postern_proxy_settings_new(configuration, running, &error);
     g_assert_no_error(error);
+    postern_proxy_settings_keep(settings, NULL, sim->counts->counters);
     return settings;
 }
 
@@ -183,7 +185,7 @@ static void drain(gpointer user_data)
 static void reload(gpointer user_data)
 {
     Sim *sim = user_data;
-    g_autoptr(PosternProxySettings) settings = settings_of(sim->configuration, sim->world.settings);
+    g_autoptr(PosternProxySettings) settings = settings_of(sim, sim->world.settings);
     add_servers(sim, settings);
     sim->counts->reloads++;
     for (guint i = 0; i < sim->world.thread_count; i++)
@@ -215,7 +217,7 @@ static void sim_start(Sim *sim, guint32 seed, guint sessions, const char *table,
     sim->mtas = g_hash_table_new_full(NULL, NULL, mta_free, NULL);
     sim->messages = g_hash_table_new_full(NULL, NULL, NULL, message_free);
     sim->configuration = random_configuration(sim);
-    PosternProxySettings *settings = settings_of(sim->configuration, NULL);
+    PosternProxySettings *settings = settings_of(sim, NULL);
     add_servers(sim, settings);
     world_start(world, &hooks, sim, settings, 1 + any_of(sim, WORLD_THREADS_MAX));
     world_timer_init(world, &sim->arrival, arrive, sim);
@@ -298,6 +300,23 @@ static void print_counts(const Counts *counts)
                    counts->stalls, counts->resets, counts->vanished, counts->reloads);
 }
 
+static void add_sum(const char *name, const char *label, guint64 sum, gpointer user_data)
+{
+    guint64 *sessions = user_data;
+    *sessions += g_str_equal(name, "sessions") ? sum : 0;
+}
+
+/* What is counted is what the log says, whatever happened. */
+static void check_counters(const Counts *counts)
+{
+    guint64 sessions = 0;
+    postern_counters_each(counts->counters, add_sum, &sessions);
+    g_assert_cmpuint(sessions, ==, counts->session_lines);
+    g_assert_cmpuint(postern_counters_read(counts->counters, "messages", NULL), ==, counts->message_lines);
+    g_assert_cmpuint(postern_counters_read(counts->counters, "deliveries", "accepted"), ==,
+                     counts->accepted_lines);
+}
+
 static void test_worlds(void)
 {
     gboolean traces = g_getenv("POSTERN_SIM_TRACE") != NULL;
@@ -305,7 +324,8 @@ static void test_worlds(void)
                                    traces ? POSTERN_LOG_DEBUG : POSTERN_LOG_ERROR, NULL));
     guint seed = number_of("POSTERN_SIM_SEED", 1);
     guint sessions = number_of("POSTERN_SIM_SESSIONS", SESSIONS_DEFAULT);
-    Counts counts = {0};
+    g_autoptr(PosternCounters) counters = postern_counters_new();
+    Counts counts = {.counters = counters};
     g_autofree char *table = recipient_table();
     while (counts.sessions < sessions) {
         g_test_message("seed %u", seed);
@@ -313,6 +333,7 @@ static void test_worlds(void)
     }
     g_unlink(table);
     print_counts(&counts);
+    check_counters(&counts);
     if (sessions >= SESSIONS_PER_WORLD)
         g_assert_cmpuint(counts.acknowledged, >, 0);
 }

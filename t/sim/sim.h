@@ -38,6 +38,8 @@ typedef struct {
 typedef struct {
     guint64 sessions, messages, acknowledged, refused, unanswered, unknown, left, let_go, errors, reloads;
     guint64 shorts, stalls, resets, vanished, connects, unconnected, exhausted;
+    guint64 message_lines, session_lines, accepted_lines; /* of the log */
+    PosternCounters *counters;                            /* what the proxy counts meanwhile */
 } Counts;
 
 /* Every fifth recipient has a policy of its own ([policy strict]). */
@@ -180,6 +182,7 @@ static inline char *log_value(const char *line, const char *key)
 static inline void note_log(Sim *sim, const char *line)
 {
     trace(sim, "log %s", line);
+    sim->counts->session_lines += g_str_has_prefix(line, "session ");
     if (!g_str_has_prefix(line, "message "))
         return;
     g_autofree char *from = log_value(line, "from");
@@ -189,6 +192,8 @@ static inline void note_log(Sim *sim, const char *line)
     message->logged++;
     message->delivery = log_value(line, "delivery");
     g_assert_nonnull(message->delivery);
+    sim->counts->message_lines++;
+    sim->counts->accepted_lines += g_str_equal(message->delivery, "accepted");
 }
 
 /* At the end of a world: what each message came to, seen from all sides. */

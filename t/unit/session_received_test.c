@@ -21,7 +21,7 @@ static const struct {
      "from a_?b??c (client.test [192.0.2.7])\r\n\tby mx.test (Postern) with ESMTP id "},
 };
 
-static void check_trace(const char *message, const char *trace)
+static void check_received(const char *message, const char *trace)
 {
     PosternReceived received;
     g_assert_true(g_str_has_prefix(message, "Received: "));
@@ -35,7 +35,7 @@ static void check_trace(const char *message, const char *trace)
     postern_received_clear(&received);
 }
 
-static void test_trace(void)
+static void test_received(void)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
         Harness harness;
@@ -49,7 +49,7 @@ static void test_trace(void)
         if (rows[i].trace == NULL)
             g_assert_true(g_str_has_prefix(harness.message->str, "Subject: trace\r\n"));
         else
-            check_trace(harness.message->str, rows[i].trace);
+            check_received(harness.message->str, rows[i].trace);
         harness_finish(&harness);
     }
 }
@@ -57,6 +57,6 @@ static void test_trace(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/session-trace/trace", test_trace);
+    g_test_add_func("/session-received/received", test_received);
     return g_test_run();
 }

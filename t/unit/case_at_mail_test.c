@@ -1,4 +1,4 @@
-#include "verdict/verdict.h"
+#include "verdict/case.h"
 
 #include <glib/gstdio.h>
 
@@ -73,6 +73,26 @@ static const struct {
      FALSE},
 };
 
+static PosternMailCase *case_of(PosternPolicies *policies, PosternClientClass client_class,
+                                PosternEnvelope *envelope)
+{
+    const PosternCaseOptions options = {.policies = policies, .refuse_at_mail = TRUE};
+    PosternMailCase *mail_case = postern_case_new(&options, envelope);
+    mail_case->client_class = client_class;
+    return mail_case;
+}
+
+static void assert_takes(PosternPolicies *policies, PosternClientClass client_class,
+                         const PosternFindings *findings)
+{
+    g_autoptr(PosternEnvelope) envelope = new_envelope();
+    g_autoptr(PosternMailCase) mail_case = case_of(policies, client_class, envelope);
+    g_assert_false(postern_case_refuses_at_mail(mail_case, findings));
+    g_assert_null(mail_case->reply);
+    if (client_class != POSTERN_CLIENT_AUTHENTICATED)
+        g_assert_false(postern_case_may_refuse_at_mail(mail_case));
+}
+
 static void test_refused(void)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -80,22 +100,14 @@ static void test_refused(void)
         g_autoptr(PosternPolicies) observing = policies_of(cases[i].text, cases[i].table, TRUE);
         g_autoptr(PosternFindings) findings = new_findings(cases[i].findings);
         g_autoptr(PosternEnvelope) envelope = new_envelope();
-        const char *check = "untouched";
-        g_autofree char *reply =
-            postern_verdict_refuse_at_mail(policies, POSTERN_CLIENT_OTHER, findings, envelope, &check);
-
-        g_assert_cmpstr(reply, ==, cases[i].reply);
-        g_assert_true((check != NULL) == (reply != NULL));
-        g_assert_cmpint(postern_policies_may_refuse_at_mail(policies, POSTERN_CLIENT_OTHER), ==,
-                        cases[i].may);
-        g_assert_null(
-            postern_verdict_refuse_at_mail(observing, POSTERN_CLIENT_OTHER, findings, envelope, NULL));
-        g_assert_false(postern_policies_may_refuse_at_mail(observing, POSTERN_CLIENT_OTHER));
-        g_assert_null(
-            postern_verdict_refuse_at_mail(policies, POSTERN_CLIENT_TRUSTED_RELAY, findings, envelope, NULL));
-        g_assert_false(postern_policies_may_refuse_at_mail(policies, POSTERN_CLIENT_TRUSTED_RELAY));
-        g_assert_null(
-            postern_verdict_refuse_at_mail(policies, POSTERN_CLIENT_AUTHENTICATED, findings, envelope, NULL));
+        g_autoptr(PosternMailCase) mail_case = case_of(policies, POSTERN_CLIENT_OTHER, envelope);
+        g_assert_cmpint(postern_case_may_refuse_at_mail(mail_case), ==, cases[i].may);
+        g_assert_cmpint(postern_case_refuses_at_mail(mail_case, findings), ==, cases[i].reply != NULL);
+        g_assert_cmpstr(mail_case->reply, ==, cases[i].reply);
+        g_assert_true((mail_case->check != NULL) == (cases[i].reply != NULL));
+        assert_takes(observing, POSTERN_CLIENT_OTHER, findings);
+        assert_takes(policies, POSTERN_CLIENT_TRUSTED_RELAY, findings);
+        assert_takes(policies, POSTERN_CLIENT_AUTHENTICATED, findings);
     }
 }
 
@@ -113,25 +125,23 @@ static void test_agrees_with_verdict(void)
     for (gsize i = 0; i < G_N_ELEMENTS(words); i++) {
         g_autoptr(PosternFindings) findings = new_findings(words[i]);
         g_autoptr(PosternEnvelope) envelope = new_envelope();
-        const char *check = NULL;
-        g_autofree char *reply =
-            postern_verdict_refuse_at_mail(policies, POSTERN_CLIENT_OTHER, findings, envelope, &check);
-
-        for (guint j = 0; reply && j < all->len; j++) {
+        g_autoptr(PosternMailCase) mail_case = case_of(policies, POSTERN_CLIENT_OTHER, envelope);
+        gboolean refused = postern_case_refuses_at_mail(mail_case, findings);
+        for (guint j = 0; refused && j < all->len; j++) {
             g_autoptr(PosternVerdict) verdict =
                 postern_verdict_decide(g_ptr_array_index(all, j), findings, envelope, NULL);
 
             g_assert_nonnull(verdict->reply);
-            g_assert_cmpstr(verdict->check, ==, check);
+            g_assert_cmpstr(verdict->check, ==, mail_case->check);
         }
-        g_assert_true((reply != NULL) == (i == 0 || i == 2));
+        g_assert_true(refused == (i == 0 || i == 2));
     }
 }
 
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/verdict-at-mail/refused", test_refused);
-    g_test_add_func("/verdict-at-mail/agrees-with-verdict", test_agrees_with_verdict);
+    g_test_add_func("/case-at-mail/refused", test_refused);
+    g_test_add_func("/case-at-mail/agrees-with-verdict", test_agrees_with_verdict);
     return g_test_run();
 }

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/privileges.h"
 #include "base/thread.h"
+#include "daemon/notify.h"
 #include "milter/listener.h"
 #include "milter/runtime.h"
 
@@ -89,6 +90,7 @@ static void drain(Server *server)
     if (postern_milter_runtime_is_draining(postern_milter_runtime()))
         return;
     postern_milter_runtime_drain(postern_milter_runtime());
+    postern_notify("STOPPING=1");
     server->drain_until = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
     postern_log(POSTERN_LOG_NOTICE, "draining: %u messages have %u s to get their verdict",
                 postern_milter_runtime_under_way(postern_milter_runtime()), timeout_ms / 1000);

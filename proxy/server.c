@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/privileges.h"
 #include "daemon/daemon.h"
+#include "daemon/notify.h"
 #include "proxy/connection/listener.h"
 #include "proxy/connection/loop.h"
 
@@ -149,6 +150,7 @@ static void on_end(evutil_socket_t number, short what, void *data)
         return;
     }
     server->draining = TRUE;
+    postern_notify("STOPPING=1");
     guint timeout_ms = server->settings->configuration->proxy.drain_timeout_ms;
     postern_log(POSTERN_LOG_NOTICE, "draining: %u clients have %u s to finish their message",
                 postern_client_table_total(server->clients), timeout_ms / 1000);
@@ -176,6 +178,18 @@ static void on_tick(evutil_socket_t number, short what, void *data)
     event_base_loopbreak(server->loop);
 }
 
+static void announce(Server *server)
+{
+    const PosternConfiguration *configuration = server->settings->configuration;
+    g_autofree char *listen = g_strjoinv(" ", configuration->proxy.listen);
+    g_autofree char *where = g_strdup_printf(
+        "%s for back-end %s, %u threads%s%s", listen, configuration->proxy.backend, server->settings->threads,
+        configuration->proxy.inspect ? "" : ", inspecting nothing",
+        configuration->proxy.mode == POSTERN_MODE_OBSERVE ? ", observing only: nothing is refused by policy"
+                                                          : "");
+    postern_daemon_announce(&server->daemon, server->loop, where);
+}
+
 static void serve(Server *server)
 {
     struct timeval tick = {.tv_sec = 0, .tv_usec = TICK_MS * 1000};
@@ -188,6 +202,7 @@ static void serve(Server *server)
     };
     for (guint i = 0; i < G_N_ELEMENTS(events); i++)
         event_add(events[i], i + 1 == G_N_ELEMENTS(events) ? &tick : NULL);
+    announce(server);
     event_base_dispatch(server->loop);
     for (guint i = 0; i < G_N_ELEMENTS(events); i++)
         event_free(events[i]);
@@ -228,18 +243,6 @@ static void server_clear(Server *server)
     g_clear_pointer(&server->loop, event_base_free);
 }
 
-static void announce(Server *server)
-{
-    const PosternConfiguration *configuration = server->settings->configuration;
-    g_autofree char *listen = g_strjoinv(" ", configuration->proxy.listen);
-    g_autofree char *where = g_strdup_printf(
-        "%s for back-end %s, %u threads%s%s", listen, configuration->proxy.backend, server->settings->threads,
-        configuration->proxy.inspect ? "" : ", inspecting nothing",
-        configuration->proxy.mode == POSTERN_MODE_OBSERVE ? ", observing only: nothing is refused by policy"
-                                                          : "");
-    postern_daemon_announce(&server->daemon, server->loop, where);
-}
-
 gboolean postern_server_run(PosternConfiguration *configuration, const char *path, GError **error)
 {
     Server server = {.threads = g_ptr_array_new(), .clients = postern_client_table_new()};
@@ -255,11 +258,9 @@ gboolean postern_server_run(PosternConfiguration *configuration, const char *pat
     postern_log_start();
     postern_capsule_store_start(server.daemon.capsules);
     gboolean started = start_threads(&server, error);
-    if (started) {
-        announce(&server);
+    if (started)
         serve(&server);
-    }
-    if (!started)
+    else
         postern_log(POSTERN_LOG_ERROR, "cannot start: %s", (*error)->message);
     if (server.at_once || !started) {
         postern_log_finish();

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/privileges.h"
 #include "daemon/confinement.h"
+#include "daemon/notify.h"
 
 void postern_daemon_init(PosternDaemon *daemon, const char *program, const char *path, guint restarts)
 {
@@ -108,6 +109,7 @@ gboolean postern_daemon_give_up_rights(PosternDaemon *daemon, const PosternConfi
 
 void postern_daemon_announce(PosternDaemon *daemon, struct event_base *loop, const char *where)
 {
+    postern_notify("READY=1");
     g_autofree char *ready = g_strdup_printf("%s " POSTERN_VERSION " is ready on %s", daemon->program, where);
     if (daemon->inspector_path == NULL) {
         postern_log(POSTERN_LOG_NOTICE, "%s", ready);
@@ -121,6 +123,9 @@ void postern_daemon_announce(PosternDaemon *daemon, struct event_base *loop, con
 PosternConfiguration *postern_daemon_load(const PosternDaemon *daemon, const PosternConfiguration *running,
                                           GError **error)
 {
+    g_autofree char *state =
+        g_strdup_printf("RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, g_get_monotonic_time());
+    postern_notify(state);
     g_autoptr(PosternConfiguration) configuration = postern_configuration_load(daemon->path, error);
     if (configuration == NULL ||
         !postern_configuration_can_reload(running, configuration, daemon->restarts, error))
@@ -131,6 +136,7 @@ PosternConfiguration *postern_daemon_load(const PosternDaemon *daemon, const Pos
 void postern_daemon_reloaded(PosternDaemon *daemon, const PosternConfiguration *configuration,
                              const GError *error)
 {
+    postern_notify("READY=1");
     if (error != NULL) {
         postern_log(POSTERN_LOG_ERROR, "nothing was changed by the reload: %s", error->message);
         return;

@@ -67,8 +67,9 @@ gboolean postern_daemon_give_up_rights(PosternDaemon *daemon, const PosternConfi
                                        GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
- * Says in the log that the daemon is ready "on …", which where continues: at once, or, if there is an
- * inspector to ask, once it can be asked. Then monitor watches that inspector from loop.
+ * Tells a service manager that the daemon serves, and the log that it is ready "on …", which where continues:
+ * at once, or, if there is an inspector to ask, once it can be asked. Then monitor watches that inspector
+ * from loop.
  */
 void postern_daemon_announce(PosternDaemon *daemon, struct event_base *loop, const char *where);
 

@@ -20,6 +20,7 @@
 #include "checks/check.h"
 #include "daemon/daemon.h"
 #include "daemon/inspector_process.h"
+#include "daemon/notify.h"
 #include "inspector/keeper.h"
 #include "inspector/listener.h"
 #include "inspector/template.h"
@@ -46,6 +47,7 @@ typedef struct {
 } Options;
 
 typedef struct {
+    PosternDaemon common;
     const Options *options;
     struct event_base *loop;
     PosternListener *listener;
@@ -188,6 +190,7 @@ static void on_end(evutil_socket_t number, short what, void *data)
         return;
     }
     daemon->draining = TRUE;
+    postern_notify("STOPPING=1");
     postern_log(POSTERN_LOG_NOTICE, "ending, on signal %d, once all requests are answered", (int)number);
     postern_worker_pool_drain(daemon->pool);
 }
@@ -198,17 +201,11 @@ static void on_hangup(evutil_socket_t number, short what, void *data)
     Daemon *daemon = data;
     g_autoptr(GError) error = NULL;
     PosternConfiguration *configuration =
-        postern_configuration_load(daemon->options->configuration_path, &error);
-    if (configuration == NULL) {
-        postern_log(POSTERN_LOG_ERROR, "nothing changes: %s", error->message);
+        postern_daemon_load(&daemon->common, postern_worker_pool_configuration(daemon->pool), &error);
+    postern_daemon_reloaded(&daemon->common, configuration, error);
+    if (configuration == NULL)
         return;
-    }
-    PosternLogLevel level = (PosternLogLevel)configuration->log.level;
-    if (!postern_worker_pool_reload(daemon->pool, configuration, &error)) {
-        postern_log(POSTERN_LOG_ERROR, "nothing changes: %s", error->message);
-        return;
-    }
-    postern_log_set_level(level);
+    postern_worker_pool_reload(daemon->pool, configuration);
     postern_log(POSTERN_LOG_NOTICE, "reloading configuration, signatures and keys");
 }
 
@@ -266,11 +263,11 @@ static gboolean serve(Daemon *daemon, PosternConfiguration *configuration, GErro
                                         .listening = g_steal_fd(&daemon->listener->descriptor),
                                         .drained = end_loop,
                                         .user_data = daemon};
-    signal(SIGPIPE, SIG_IGN);
     add_events(daemon, events);
     daemon->pool = postern_worker_pool_new(&options, error);
     if (daemon->pool == NULL)
         return FALSE;
+    postern_notify("READY=1");
     event_base_dispatch(daemon->loop);
     g_clear_pointer(&daemon->pool, postern_worker_pool_free);
     return TRUE;
@@ -294,6 +291,10 @@ static gboolean run(const Options *options, PosternConfiguration *configuration,
     g_autofree char *program = g_file_read_link("/proc/self/exe", error);
     g_autoptr(PosternListener) listener = NULL;
     Daemon daemon = {.options = options, .program = program};
+    postern_daemon_init(&daemon.common, PROGRAM, options->configuration_path,
+                        POSTERN_RELOAD_RESTARTS_INSPECTOR);
+    if (options->lifeline_descriptor >= 0)
+        g_unsetenv("NOTIFY_SOCKET"); /* it is for the program that started us */
     if (program != NULL && open_log(options, configuration, error))
         daemon.listener = listener = postern_listener_new(options->listen_descriptor, path, error);
     if (listener == NULL || !drop_privileges(&daemon, configuration, &daemon.worker_user, error)) {

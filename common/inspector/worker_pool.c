@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/configuration.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/privileges.h"
@@ -107,21 +106,19 @@ void postern_worker_pool_free(PosternWorkerPool *pool)
     g_free(pool);
 }
 
-gboolean postern_worker_pool_reload(PosternWorkerPool *pool, PosternConfiguration *configuration,
-                                    GError **error)
+const PosternConfiguration *postern_worker_pool_configuration(const PosternWorkerPool *pool)
 {
-    if (!postern_configuration_can_reload(pool->configuration, configuration,
-                                          POSTERN_RELOAD_RESTARTS_INSPECTOR, error)) {
-        postern_configuration_free(configuration);
-        return FALSE;
-    }
+    return pool->configuration;
+}
+
+void postern_worker_pool_reload(PosternWorkerPool *pool, PosternConfiguration *configuration)
+{
     postern_configuration_free(pool->configuration);
     pool->configuration = configuration;
     for (guint i = 0; i < POSTERN_ROLES; i++) {
         postern_worker_group_renew(pool->groups[i]);
         postern_worker_group_maintain(pool->groups[i]);
     }
-    return TRUE;
 }
 
 void postern_worker_pool_drain(PosternWorkerPool *pool)

@@ -29,13 +29,14 @@ PosternWorkerPool *postern_worker_pool_new(const PosternWorkerPoolOptions *optio
 void postern_worker_pool_free(PosternWorkerPool *pool);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternWorkerPool, postern_worker_pool_free)
 
+/* What it goes by. */
+const PosternConfiguration *postern_worker_pool_configuration(const PosternWorkerPool *pool);
+
 /*
  * Loads signatures, keys and configuration (taken over) anew, beside those in use, which go on until the new
- * ones have proved themselves; where these cannot, they stay. FALSE, error and nothing changed: configuration
- * has what needs a restart.
+ * ones have proved themselves; where these cannot, they stay.
  */
-gboolean postern_worker_pool_reload(PosternWorkerPool *pool, PosternConfiguration *configuration,
-                                    GError **error);
+void postern_worker_pool_reload(PosternWorkerPool *pool, PosternConfiguration *configuration);
 
 /* Takes no more clients and requests. */
 void postern_worker_pool_drain(PosternWorkerPool *pool);

@@ -243,7 +243,7 @@ class ReloadTest(unittest.TestCase):
     def test_bad_configuration_changes_nothing(self):
         self.inspector.configure(workers="many")
         self.inspector.program.send_signal(signal.SIGHUP)
-        self.inspector.wait_for_log("nothing changes: .*workers")
+        self.inspector.wait_for_log("nothing was changed by the reload: .*workers")
         self.assertEqual(self.inspector.ask(with_attachment(EICAR))[0].virus, "infected")
 
     def test_more_workers(self):

@@ -23,7 +23,8 @@ typedef enum {
 
 struct PosternMessage {
     gint references;  /* atomic */
-    GByteArray *few;  /* the octets, at most POSTERN_MESSAGE_HEAP_MAX_OCTETS; NULL once they are more */
+    GByteArray *few;  /* the octets; NULL once they are in a memfd */
+    guint64 few_max;  /* how many they may be */
     GBytes *borrowed; /* or the octets, of a packet; NULL */
     int descriptor;   /* or the memfd that holds them; -1 */
     guint64 size;
@@ -73,8 +74,16 @@ PosternMessage *postern_message_new(guint64 maximum, PosternBudget *budget, GErr
     (void)error;
     PosternMessage *message = message_new(MIN(maximum, (guint64)G_MAXINT64));
     message->few = g_byte_array_new();
+    message->few_max = POSTERN_MESSAGE_HEAP_MAX_OCTETS;
     if (budget != NULL)
         message->budget = postern_budget_ref(budget);
+    return message;
+}
+
+PosternMessage *postern_message_new_private(guint64 maximum, PosternBudget *budget)
+{
+    PosternMessage *message = postern_message_new(maximum, budget, NULL);
+    message->few_max = POSTERN_MESSAGE_PRIVATE_HEAP_MAX_OCTETS;
     return message;
 }
 
@@ -167,7 +176,7 @@ static gboolean move_to_memfd(PosternMessage *message, GError **error)
 
 static gboolean store(PosternMessage *message, const char *octets, gsize length, GError **error)
 {
-    gboolean fits = message->size + length <= POSTERN_MESSAGE_HEAP_MAX_OCTETS;
+    gboolean fits = message->size + length <= message->few_max;
     if (message->few != NULL && !fits && !move_to_memfd(message, error))
         return FALSE;
     if (message->few == NULL)

@@ -20,6 +20,10 @@ typedef struct PosternMessage PosternMessage;
  */
 PosternMessage *postern_message_new(guint64 maximum, PosternBudget *budget, GError **error);
 
+/* The same for a message that no other process will read: it is in the heap up to
+ * POSTERN_MESSAGE_PRIVATE_HEAP_MAX_OCTETS. */
+PosternMessage *postern_message_new_private(guint64 maximum, PosternBudget *budget);
+
 /*
  * A sealed message around a descriptor from a stranger, which is taken over in any case. It must be a memfd
  * with seals F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE and at most maximum octets.

@@ -2,9 +2,28 @@
 
 #include "base/log.h"
 
-static void mark(GQueue *queue, guint64 number)
+#define LOOK_BACK_MAX 8
+
+/* Most that is marked is marked again before it acts: once is enough. */
+static void mark(PosternMarks *marks, guint64 number)
 {
-    g_queue_push_tail(queue, g_memdup2(&number, sizeof number));
+    guint first = MAX(marks->first + LOOK_BACK_MAX, marks->numbers->len) - LOOK_BACK_MAX;
+    for (guint i = first; i < marks->numbers->len; i++)
+        if (g_array_index(marks->numbers, guint64, i) == number)
+            return;
+    g_array_append_val(marks->numbers, number);
+}
+
+/* FALSE: nothing is marked. */
+static gboolean next_marked(PosternMarks *marks, guint64 *ret_number)
+{
+    if (marks->first == marks->numbers->len) {
+        g_array_set_size(marks->numbers, 0);
+        marks->first = 0;
+        return FALSE;
+    }
+    *ret_number = g_array_index(marks->numbers, guint64, marks->first++);
+    return TRUE;
 }
 
 void postern_thread_mark_client(PosternProxyThread *thread, guint64 number)
@@ -132,17 +151,16 @@ static gboolean run_one(PosternProxyThread *thread)
         run_pool_action(thread, &action);
         return TRUE;
     }
-    g_autofree guint64 *number = g_queue_pop_head(&thread->marked_backends);
-    if (number != NULL) {
-        PosternBackendConnection *connection = g_hash_table_lookup(thread->backends, number);
+    guint64 number = 0;
+    if (next_marked(&thread->marked_backends, &number)) {
+        PosternBackendConnection *connection = g_hash_table_lookup(thread->backends, &number);
         if (connection != NULL)
             postern_backend_connection_run(connection);
         return TRUE;
     }
-    number = g_queue_pop_head(&thread->marked_clients);
-    if (number == NULL)
+    if (!next_marked(&thread->marked_clients, &number))
         return FALSE;
-    PosternClientConnection *client = postern_client_find(thread, *number);
+    PosternClientConnection *client = postern_client_find(thread, number);
     if (client != NULL)
         postern_client_connection_run(client);
     return TRUE;

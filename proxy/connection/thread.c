@@ -174,8 +174,8 @@ PosternProxyThread *postern_proxy_thread_new(const PosternProxyThreadOptions *op
     thread->parked = postern_deadlines_new();
     thread->backends = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, free_backend);
     g_queue_init(&thread->waiting_clients);
-    g_queue_init(&thread->marked_clients);
-    g_queue_init(&thread->marked_backends);
+    thread->marked_clients.numbers = g_array_new(FALSE, FALSE, sizeof(guint64));
+    thread->marked_backends.numbers = g_array_new(FALSE, FALSE, sizeof(guint64));
     thread->probes = g_hash_table_new_full(NULL, NULL, NULL, free_probe);
     thread->pool = postern_pool_new(options->servers, configuration->proxy.backend_wait_ms,
                                     configuration->proxy.backend_idle_ms, wake, thread);
@@ -198,8 +198,8 @@ void postern_proxy_thread_free(PosternProxyThread *thread)
     world->timer_free(thread->pool_timer);
     world->timer_free(thread->parked_timer);
     world->timer_free(thread->drain_timer);
-    g_queue_clear_full(&thread->marked_clients, g_free);
-    g_queue_clear_full(&thread->marked_backends, g_free);
+    g_array_unref(thread->marked_clients.numbers);
+    g_array_unref(thread->marked_backends.numbers);
     postern_proxy_settings_unref(thread->settings);
     g_free(thread);
 }

@@ -34,6 +34,12 @@ typedef struct {
     gboolean announced_changed; /* what the back-ends announce is new since it was parked */
 } PosternClient;
 
+/* Who is to act, the longest marked first. */
+typedef struct {
+    GArray *numbers; /* of guint64 */
+    guint first;     /* those before it have acted */
+} PosternMarks;
+
 struct PosternProxyThread {
     PosternWorld *world;
     PosternTimer *pool_timer;
@@ -52,8 +58,8 @@ struct PosternProxyThread {
     PosternDeadlines *parked; /* of those that are parked */
     GHashTable *backends;     /* number -> PosternBackendConnection */
     GQueue waiting_clients;   /* of PosternClient *, those that may be let go, the longest first */
-    GQueue marked_clients;    /* of numbers (guint64 *) */
-    GQueue marked_backends;
+    PosternMarks marked_clients;
+    PosternMarks marked_backends;
 };
 
 /* The clock of its world: monotonic milliseconds. */

@@ -173,7 +173,7 @@ void postern_session_borrowed(PosternSession *session, PosternBackend *backend, 
 {
     if (session->link != POSTERN_LINK_BORROWING) {
         /* It came while BORROW_CANCEL was still on its way. */
-        postern_session_act(session, POSTERN_SESSION_RETURN, NULL, NULL);
+        postern_session_act(session, POSTERN_SESSION_RETURN);
         return;
     }
     session->backend = backend;
@@ -267,7 +267,10 @@ static void handle_data_reply(PosternSession *session, const PosternReply *reply
 {
     if (reply->code == 354) {
         add_received(session);
-        postern_session_act(session, POSTERN_SESSION_SEND_MESSAGE, session->transaction->message, NULL);
+        const PosternEdits *edits = postern_case_edits(session->transaction->mail_case);
+        PosternSessionAction *action = postern_session_act(session, POSTERN_SESSION_SEND_MESSAGE);
+        action->message = postern_message_ref(session->transaction->message);
+        action->edits = edits != NULL ? postern_edits_copy(edits) : NULL;
         return;
     }
     g_autofree char *text = reply_for_client(reply);

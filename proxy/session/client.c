@@ -62,7 +62,7 @@ static void look_up_name(PosternSession *session)
     own->name_temporary = FALSE;
     postern_session_show_client(session);
     if (!own->name_known)
-        postern_session_act(session, POSTERN_SESSION_LOOK_UP_NAME, NULL, NULL);
+        postern_session_act(session, POSTERN_SESSION_LOOK_UP_NAME);
 }
 
 void postern_session_client_init(PosternSession *session, const PosternAddress *client, gboolean submission)

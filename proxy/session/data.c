@@ -62,7 +62,9 @@ static gboolean start_message(PosternSession *session, gint64 now)
     guint64 expected = transaction->declared_size > 0 ? transaction->declared_size : UNDECLARED_OCTETS;
     g_clear_pointer(&transaction->message, postern_message_unref);
     if (postern_budget_has_room(session->budget, MIN(expected, limit)))
-        transaction->message = postern_message_new(limit, session->budget, NULL);
+        transaction->message = session->settings->configuration->proxy.inspect
+                                   ? postern_message_new(limit, session->budget, NULL)
+                                   : postern_message_new_private(limit, session->budget);
     if (transaction->message == NULL) {
         postern_session_reply(session, 452, "4.3.1", "No room for a message now, try again later");
         return FALSE;

@@ -32,7 +32,7 @@ static void ask_for_one(PosternSession *session)
 {
     session->transaction->hold.name_deadline = POSTERN_NEVER;
     postern_session_set_link(session, POSTERN_LINK_BORROWING);
-    postern_session_act(session, POSTERN_SESSION_BORROW, NULL, NULL);
+    postern_session_act(session, POSTERN_SESSION_BORROW);
 }
 
 void postern_session_borrow(PosternSession *session, gint64 now)
@@ -79,7 +79,7 @@ void postern_session_release_backend(PosternSession *session, gint64 now)
     PosternLink link = session->link;
     postern_session_unlink_backend(session);
     if (link == POSTERN_LINK_BORROWING)
-        postern_session_act(session, POSTERN_SESSION_BORROW_CANCEL, NULL, NULL);
+        postern_session_act(session, POSTERN_SESSION_BORROW_CANCEL);
     if (backend == NULL)
         return;
     gboolean data_asked = session->transaction != NULL && session->transaction->data_sent;
@@ -87,10 +87,10 @@ void postern_session_release_backend(PosternSession *session, gint64 now)
     if (state == POSTERN_BACKEND_ENVELOPE && !data_asked)
         postern_backend_reset(backend, now);
     else if (state != POSTERN_BACKEND_IDLE) {
-        postern_session_act(session, POSTERN_SESSION_ABANDON, NULL, NULL);
+        postern_session_act(session, POSTERN_SESSION_ABANDON);
         return;
     }
-    postern_session_act(session, POSTERN_SESSION_RETURN, NULL, NULL);
+    postern_session_act(session, POSTERN_SESSION_RETURN);
 }
 
 /* Nothing is awaited from the back-end: the client is to speak, or the verdict is awaited. */
@@ -148,7 +148,7 @@ void postern_session_judge_hold(PosternSession *session, gint64 now)
     } else if (now >= hold->offer_deadline) {
         hold->offer_deadline = POSTERN_NEVER;
         hold->offered = TRUE;
-        postern_session_act(session, POSTERN_SESSION_OFFER, NULL, NULL);
+        postern_session_act(session, POSTERN_SESSION_OFFER);
     }
 }
 

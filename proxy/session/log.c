@@ -91,8 +91,8 @@ void postern_session_log_refusal(PosternSession *session, const PosternRecipient
     g_autofree char *to =
         recipient->path != NULL ? g_strdup_printf("<%s>", recipient->path) : g_strdup(argument);
     g_autofree char *text = g_strchomp(g_strdup(reply));
-    postern_session_act(session, POSTERN_SESSION_LOG, NULL,
-                        postern_recipient_line(&who, session->envelope->sender, to, by, text));
+    postern_session_act(session, POSTERN_SESSION_LOG)->line =
+        postern_recipient_line(&who, session->envelope->sender, to, by, text);
 }
 
 /* Those that were refused have lines of their own. */
@@ -129,8 +129,8 @@ void postern_session_log_message(PosternSession *session, const char *reply, gin
     };
     postern_case_record(transaction->mail_case, &record);
     record.reply = text;
-    postern_session_act(session, POSTERN_SESSION_LOG, NULL,
-                        postern_record_close(&record, session->settings->counters));
+    postern_session_act(session, POSTERN_SESSION_LOG)->line =
+        postern_record_close(&record, session->settings->counters);
 }
 
 void postern_session_log_end(PosternSession *session, gint64 now)
@@ -149,6 +149,6 @@ void postern_session_log_end(PosternSession *session, gint64 now)
         .octets = (gint64)session->core.octets,
         .milliseconds = now - session->core.started,
     };
-    postern_session_act(session, POSTERN_SESSION_LOG, NULL,
-                        postern_session_record_close(&record, session->settings->counters));
+    postern_session_act(session, POSTERN_SESSION_LOG)->line =
+        postern_session_record_close(&record, session->settings->counters);
 }

@@ -152,7 +152,7 @@ static gboolean is_at_rest(const PosternSession *session)
            session->forwarded == NULL && session->held == NULL && session->backend == NULL &&
            session->link == POSTERN_LINK_NONE && session->our_turn == POSTERN_TURN_NONE &&
            session->leaving == NULL && session->ended == NULL && session->answer_deadline == POSTERN_NEVER &&
-           session->output->len == 0 && session->actions.head == NULL &&
+           session->output->len == 0 && session->acted == session->actions->len &&
            postern_line_reader_is_between_lines(&session->line);
 }
 

@@ -167,7 +167,8 @@ struct PosternSession {
     PosternLineReader line;
     PosternCommand *held; /* a command that must wait for answers to those before it */
     GString *output;
-    GQueue actions; /* of PosternSessionAction * */
+    GArray *actions; /* of PosternSessionAction */
+    guint acted;     /* of them */
     PosternLink link;
     PosternBackend *backend;
     PosternTransaction *transaction; /* from MAIL on, or NULL */
@@ -181,9 +182,8 @@ struct PosternSession {
 void postern_session_set_state(PosternSession *session, PosternSessionState state, gint64 now);
 /* The one place where the link to the back-end changes. */
 void postern_session_set_link(PosternSession *session, PosternLink link);
-/* Queues an action; message (a reference is taken) and line (taken over) may be NULL. */
-void postern_session_act(PosternSession *session, PosternSessionActionKind kind, PosternMessage *message,
-                         PosternLogLine *line);
+/* Queues an action, whose payload is the caller's to set before the next one is queued. */
+PosternSessionAction *postern_session_act(PosternSession *session, PosternSessionActionKind kind);
 /* Ends the session after what is in the output; why is static. */
 void postern_session_finish(PosternSession *session, const char *why, gint64 now);
 /* Ends the transaction, whatever stands of it: logs it where a message came, forgets envelope and message. */

@@ -22,26 +22,24 @@ void postern_session_action_clear(PosternSessionAction *action)
     g_clear_pointer(&action->envelope, postern_envelope_free);
     g_clear_pointer(&action->capsule, postern_capsule_free);
     g_clear_pointer(&action->line, postern_log_line_free);
+    g_clear_pointer(&action->edits, postern_edits_free);
 }
 
-void postern_session_act(PosternSession *session, PosternSessionActionKind kind, PosternMessage *message,
-                         PosternLogLine *line)
+PosternSessionAction *postern_session_act(PosternSession *session, PosternSessionActionKind kind)
 {
-    PosternSessionAction *action = g_new0(PosternSessionAction, 1);
-    action->kind = kind;
-    action->message = message != NULL ? postern_message_ref(message) : NULL;
-    action->line = line;
-    g_queue_push_tail(&session->actions, action);
+    const PosternSessionAction action = {.kind = kind};
+    g_array_append_val(session->actions, action);
+    return &g_array_index(session->actions, PosternSessionAction, session->actions->len - 1);
 }
 
 gboolean postern_session_next_action(PosternSession *session, PosternSessionAction *ret_action)
 {
-    g_autofree PosternSessionAction *action = g_queue_pop_head(&session->actions);
-    if (action == NULL)
+    if (session->acted == session->actions->len) {
+        g_array_set_size(session->actions, 0);
+        session->acted = 0;
         return FALSE;
-    *ret_action = *action;
-    if (action->kind == POSTERN_SESSION_SEND_MESSAGE && session->transaction != NULL)
-        ret_action->edits = postern_case_edits(session->transaction->mail_case);
+    }
+    *ret_action = g_array_index(session->actions, PosternSessionAction, session->acted++);
     return TRUE;
 }
 
@@ -60,7 +58,7 @@ PosternSession *postern_session_alloc(PosternProxySettings *settings)
     session->answer_deadline = G_MAXINT64;
     session->budget = postern_budget_ref(settings->budget);
     session->output = g_string_new(NULL);
-    g_queue_init(&session->actions);
+    session->actions = g_array_new(FALSE, FALSE, sizeof(PosternSessionAction));
     postern_line_reader_init(&session->line, POSTERN_COMMAND_LINE_MAX_OCTETS);
     return session;
 }
@@ -91,6 +89,7 @@ void postern_session_free(PosternSession *session)
     PosternSessionAction action;
     while (postern_session_next_action(session, &action))
         postern_session_action_clear(&action);
+    g_array_unref(session->actions);
     postern_session_drop_transaction(session);
     g_clear_pointer(&session->held, postern_command_free);
     postern_line_reader_clear(&session->line);
@@ -168,7 +167,7 @@ void postern_session_end_transaction(PosternSession *session, gint64 now)
     if (!transaction->logged && (transaction->recipients->len > 0 || transaction->told))
         postern_session_log_message(session, transaction->last_refusal, now);
     if (transaction->inspecting)
-        postern_session_act(session, POSTERN_SESSION_INSPECT_CANCEL, NULL, NULL);
+        postern_session_act(session, POSTERN_SESSION_INSPECT_CANCEL);
     postern_session_release_backend(session, now);
     postern_session_drop_transaction(session);
     postern_envelope_reset(session->envelope);
@@ -187,7 +186,7 @@ void postern_session_finish(PosternSession *session, const char *why, gint64 now
     postern_session_end_transaction(session, now);
     postern_session_set_state(session, POSTERN_SESSION_CLOSING, now);
     postern_session_log_end(session, now);
-    postern_session_act(session, POSTERN_SESSION_CLOSE, NULL, NULL);
+    postern_session_act(session, POSTERN_SESSION_CLOSE);
 }
 
 /* A line that is no line: RFC 5321 2.3.8 knows CRLF only, and a peer that differs may differ on where mail

@@ -58,7 +58,7 @@ typedef struct {
     PosternMessage *message;   /* INSPECT_HEADER, INSPECT_MESSAGE, SEND_MESSAGE: owned by the action */
     PosternEnvelope *envelope; /* INSPECT_ORIGIN: owned by the action */
     PosternChecks checks;      /* INSPECT_ENVELOPE, INSPECT_MESSAGE */
-    const PosternEdits *edits; /* SEND_MESSAGE: owned by the session until the next event */
+    PosternEdits *edits;       /* SEND_MESSAGE: owned by the action; NULL: none */
     PosternCapsule *capsule;   /* KEEP: owned by the action */
     PosternLogLine *line;      /* LOG: owned by the action */
 } PosternSessionAction;

@@ -8,9 +8,8 @@ void postern_session_begin_inspection(PosternSession *session)
     if (!session->settings->configuration->proxy.inspect)
         return;
     transaction->inspecting = TRUE;
-    postern_session_act(session, POSTERN_SESSION_INSPECT_ENVELOPE, NULL, NULL);
-    PosternSessionAction *action = g_queue_peek_tail(&session->actions);
-    action->checks = postern_case_checks_begun(transaction->mail_case);
+    postern_session_act(session, POSTERN_SESSION_INSPECT_ENVELOPE)->checks =
+        postern_case_checks_begun(transaction->mail_case);
 }
 
 void postern_session_read_header(PosternSession *session, PosternMessage *message)
@@ -21,9 +20,8 @@ void postern_session_read_header(PosternSession *session, PosternMessage *messag
     if (octets == NULL || !postern_case_header(transaction->mail_case, octets, length) ||
         !transaction->inspecting)
         return;
-    postern_session_act(session, POSTERN_SESSION_INSPECT_ORIGIN, NULL, NULL);
-    PosternSessionAction *action = g_queue_peek_tail(&session->actions);
-    action->envelope = postern_envelope_copy(transaction->mail_case->origin);
+    postern_session_act(session, POSTERN_SESSION_INSPECT_ORIGIN)->envelope =
+        postern_envelope_copy(transaction->mail_case->origin);
 }
 
 void postern_session_look_for_header(PosternSession *session)
@@ -41,7 +39,7 @@ void postern_session_look_for_header(PosternSession *session)
     if (header == NULL)
         return;
     postern_session_read_header(session, header);
-    postern_session_act(session, POSTERN_SESSION_INSPECT_HEADER, header, NULL);
+    postern_session_act(session, POSTERN_SESSION_INSPECT_HEADER)->message = g_steal_pointer(&header);
 }
 
 void postern_session_inspect(PosternSession *session, gint64 now)
@@ -49,8 +47,8 @@ void postern_session_inspect(PosternSession *session, gint64 now)
     PosternTransaction *transaction = session->transaction;
     postern_session_set_state(session, POSTERN_SESSION_INSPECTING, now);
     postern_session_watch_hold(session, now);
-    postern_session_act(session, POSTERN_SESSION_INSPECT_MESSAGE, transaction->message, NULL);
-    PosternSessionAction *action = g_queue_peek_tail(&session->actions);
+    PosternSessionAction *action = postern_session_act(session, POSTERN_SESSION_INSPECT_MESSAGE);
+    action->message = postern_message_ref(transaction->message);
     action->checks = postern_case_checks(transaction->mail_case);
 }
 
@@ -63,9 +61,7 @@ static void keep(PosternSession *session, const PosternFindings *findings)
     PosternCapsule *capsule = postern_capsule_new();
     capsule->name = g_strdup(transaction->identifier.text);
     postern_capsule_set_case(capsule, transaction->mail_case, transaction->message, findings, settings->dump);
-    postern_session_act(session, POSTERN_SESSION_KEEP, NULL, NULL);
-    PosternSessionAction *action = g_queue_peek_tail(&session->actions);
-    action->capsule = capsule;
+    postern_session_act(session, POSTERN_SESSION_KEEP)->capsule = capsule;
 }
 
 void postern_session_inspected(PosternSession *session, const PosternFindings *findings, const char *problem,
@@ -79,7 +75,7 @@ void postern_session_inspected(PosternSession *session, const PosternFindings *f
     if (postern_case_decide(mail_case, transaction->message, findings, problem))
         keep(session, findings);
     /* It holds the message, and with it the room that this takes. */
-    postern_session_act(session, POSTERN_SESSION_INSPECT_CANCEL, NULL, NULL);
+    postern_session_act(session, POSTERN_SESSION_INSPECT_CANCEL);
     if (mail_case->reply != NULL) {
         postern_session_conclude_with(session, mail_case->reply, now);
     } else if (mail_case->verdict->action == POSTERN_ACTION_DISCARD) {

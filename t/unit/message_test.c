@@ -154,6 +154,23 @@ static void test_seal_in_heap(void)
     g_assert_cmpint(postern_message_descriptor(message), ==, -1);
 }
 
+/* What no other process reads stays in the heap for longer. */
+static void test_private(void)
+{
+    g_autofree char *text = g_strnfill(POSTERN_MESSAGE_PRIVATE_HEAP_MAX_OCTETS, 'x');
+    g_autoptr(PosternMessage) message = postern_message_new_private(G_MAXINT64, NULL);
+    gsize length = 0;
+    g_assert_true(postern_message_append(message, text, POSTERN_MESSAGE_PRIVATE_HEAP_MAX_OCTETS, NULL));
+    g_assert_cmpint(postern_message_descriptor(message), ==, -1);
+    g_assert_true(postern_message_append(message, "y", 1, NULL));
+    g_assert_cmpint(postern_message_descriptor(message), >=, 0);
+    g_assert_true(postern_message_seal(message, NULL));
+    const char *octets = postern_message_octets(message, &length, NULL);
+    g_assert_cmpuint(length, ==, POSTERN_MESSAGE_PRIVATE_HEAP_MAX_OCTETS + 1);
+    g_assert_cmpmem(octets, length - 1, text, POSTERN_MESSAGE_PRIVATE_HEAP_MAX_OCTETS);
+    g_assert_cmpint(octets[length - 1], ==, 'y');
+}
+
 static void test_seal(void)
 {
     g_autofree char *text = g_strnfill(POSTERN_MESSAGE_HEAP_MAX_OCTETS + 5, 'x');
@@ -291,6 +308,7 @@ int main(int argc, char **argv)
     g_test_add_func("/message/budget", test_budget);
     g_test_add_func("/message/reserve-beyond-maximum", test_reserve_beyond_maximum);
     g_test_add_func("/message/seal", test_seal);
+    g_test_add_func("/message/private", test_private);
     g_test_add_func("/message/seal-in-heap", test_seal_in_heap);
     g_test_add_func("/message/from-octets", test_from_octets);
     g_test_add_func("/message/empty", test_empty);

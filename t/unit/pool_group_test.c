@@ -131,6 +131,26 @@ static void test_recall_for_another_thread(void)
     fixture_clear(&fixture);
 }
 
+/* The turn is another thread's, which cannot open a connection now: what is unused here is used here. */
+static void test_unused_while_none_opens(void)
+{
+    Fixture fixture;
+    fixture_init(&fixture, 1, 2);
+    want(fixture.pools[0], 1, 1, 0);
+    opened(fixture.pools[0], 1, 0);
+    postern_pool_returned(fixture.pools[0], 1, TRUE, 0);
+    expect_actions(fixture.pools[0], "open 1, assign 1 to 1");
+    want(fixture.pools[1], 1, 10, 1);
+    postern_pool_closed(fixture.pools[1], 2, "421 too many", 2);
+    want(fixture.pools[1], 2, 11, 3);
+    expect_actions(fixture.pools[1], "open 2");
+    want(fixture.pools[0], 2, 12, 4);
+    expect_actions(fixture.pools[0], "assign 1 to 2");
+    g_assert_cmpint(postern_pool_deadline(fixture.pools[1]), ==,
+                    MIN(1 + WAIT_MS, 2 + POSTERN_BACKEND_RETRY_MS));
+    fixture_clear(&fixture);
+}
+
 /* A client has one share, whatever threads its sessions are on. */
 static void test_share_over_threads(void)
 {
@@ -297,6 +317,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pool-group/one-thread-uses-all", test_one_thread_uses_all);
     g_test_add_func("/pool-group/busy-thread-starves-nobody", test_busy_thread_starves_nobody);
     g_test_add_func("/pool-group/recall-for-another-thread", test_recall_for_another_thread);
+    g_test_add_func("/pool-group/unused-while-none-opens", test_unused_while_none_opens);
     g_test_add_func("/pool-group/share-over-threads", test_share_over_threads);
     g_test_add_func("/pool-group/one-probe-for-all", test_one_probe_for_all);
     g_test_add_func("/pool-group/two-servers", test_two_servers);

@@ -124,12 +124,6 @@ guint postern_group_missing(const PosternPool *pool)
     return turns - pool->opening;
 }
 
-/* One that is opened for a probe, or the probe's own wait, which no connection ends yet. */
-static gboolean is_probe_short(const PosternServer *server)
-{
-    return server->probe.waits && server->probe.opening == 0 && server->retry_at == G_MININT64;
-}
-
 static gboolean is_full(const PosternServer *server)
 {
     return server->used >= server->limit;
@@ -171,28 +165,22 @@ static PosternPool *next_to_open(PosternServerGroup *group)
 
 static void open_missing(PosternServerGroup *group)
 {
-    PosternPool *prober = postern_group_prober(group);
-    for (guint i = 0; i < group->servers->len; i++) {
-        PosternServer *server = g_ptr_array_index(group->servers, i);
-        if (is_probe_short(server) && !is_full(server) && may_open(prober))
-            postern_pooled_open(prober, server, TRUE);
-    }
     PosternServer *server;
     PosternPool *pool;
     while ((server = choose_server(group)) != NULL && (pool = next_to_open(group)) != NULL)
         postern_pooled_open(pool, server, FALSE);
 }
 
-/* The idle connection that has been unused for longest of those whose slots are needed, or NULL. */
-static PosternPooledConnection *find_unused(const PosternServerGroup *group, gboolean for_clients)
+/* The idle connection to server (NULL: to any that is open to clients) that has been unused for longest, or
+ * NULL. */
+static PosternPooledConnection *find_unused(const PosternServerGroup *group, const PosternServer *server)
 {
     PosternPooledConnection *oldest = NULL;
     for (guint i = 0; i < group->pools->len; i++) {
         const PosternPool *pool = g_ptr_array_index(group->pools, i);
         for (GList *link = pool->idle.tail; link != NULL; link = link->prev) {
             PosternPooledConnection *connection = link->data;
-            if (!(for_clients && is_open_to_clients(connection->server)) &&
-                !is_probe_short(connection->server))
+            if (server != NULL ? connection->server != server : !is_open_to_clients(connection->server))
                 continue;
             if (oldest == NULL || connection->idle_until < oldest->idle_until)
                 oldest = connection;
@@ -205,15 +193,11 @@ static PosternPooledConnection *find_unused(const PosternServerGroup *group, gbo
 /* All slots are taken: what others have unused is ended for those who wait, one for one. */
 static void move_unused(PosternServerGroup *group, gint64 now)
 {
-    guint of_clients = 0;
-    guint of_probes = 0;
+    guint wanted = 0;
     for (guint i = 0; i < group->pools->len; i++)
-        of_clients += postern_group_missing(g_ptr_array_index(group->pools, i));
-    for (guint i = 0; i < group->servers->len; i++)
-        of_probes += is_probe_short(g_ptr_array_index(group->servers, i));
+        wanted += postern_group_missing(g_ptr_array_index(group->pools, i));
     PosternPooledConnection *connection;
-    while (of_clients + of_probes > group->moving &&
-           (connection = find_unused(group, of_clients > 0)) != NULL) {
+    while (wanted > group->moving && (connection = find_unused(group, NULL)) != NULL) {
         postern_pooled_end(connection, now);
         connection->moving = TRUE;
         group->moving++;
@@ -252,16 +236,28 @@ static PosternPooledConnection *find_idle(const PosternPool *pool)
     return NULL;
 }
 
-static void serve_probes(PosternPool *prober, gint64 now)
+/* One of the prober's own, a new one, or, where all slots are taken, that of the first that comes free. */
+static void serve_probe(PosternPool *prober, PosternServer *server, gint64 now)
 {
-    for (GList *link = prober->idle.head; link != NULL;) {
+    for (const GList *link = prober->idle.head; link != NULL; link = link->next) {
         PosternPooledConnection *connection = link->data;
-        link = link->next;
-        if (!connection->server->probe.waits)
+        if (connection->server != server)
             continue;
-        connection->server->probe.waits = FALSE;
+        server->probe.waits = FALSE;
         postern_pooled_assign(connection, NULL, now);
+        return;
     }
+    if (server->probe.opening > 0 || server->retry_at != G_MININT64 || !may_open(prober))
+        return;
+    if (!is_full(server)) {
+        postern_pooled_open(prober, server, TRUE);
+        return;
+    }
+    PosternPooledConnection *connection = server->probe.promised ? NULL : find_unused(prober->group, server);
+    if (connection == NULL)
+        return;
+    postern_pooled_end(connection, now);
+    connection->for_probe = server->probe.promised = TRUE;
 }
 
 static void assign_idle(PosternPool *pool, gint64 now)
@@ -277,11 +273,7 @@ static void assign_idle(PosternPool *pool, gint64 now)
 /* TRUE: somebody's turn has come, so that another's may. */
 static gboolean serve(PosternPool *pool, gint64 now)
 {
-    if (pool->draining)
-        return FALSE;
-    if (postern_group_prober(pool->group) == pool)
-        serve_probes(pool, now);
-    if (!postern_group_is_up(pool->group))
+    if (pool->draining || !postern_group_is_up(pool->group))
         return FALSE;
     gboolean any = postern_pool_waiters_admit(&pool->waiters);
     assign_idle(pool, now);
@@ -317,6 +309,8 @@ void postern_group_dispatch(PosternServerGroup *group, PosternPool *first, gint6
         PosternServer *server = g_ptr_array_index(group->servers, i);
         if (now >= server->retry_at)
             server->retry_at = G_MININT64;
+        if (server->probe.waits && !postern_group_prober(group)->draining)
+            serve_probe(postern_group_prober(group), server, now);
     }
     serve_all(group, first, now);
     open_missing(group);

@@ -18,7 +18,8 @@ typedef struct {
     gboolean hurried;
     gboolean waits; /* for a connection, until deadline */
     gint64 deadline;
-    guint opening; /* connections that are opened for it */
+    guint opening;     /* connections that are opened for it */
+    gboolean promised; /* a connection is ended for it */
 } PosternServerProbe;
 
 struct PosternServer {
@@ -93,7 +94,7 @@ typedef struct {
     PosternServer *server;
     guint generation;
     PosternPooledState state;
-    gboolean for_probe;      /* OPENING */
+    gboolean for_probe;      /* OPENING, or ENDING to make room */
     gboolean moving;         /* ENDING, for another pool */
     gint64 idle_until;       /* IDLE */
     GList idle_link;         /* likewise; data is the connection */

@@ -27,6 +27,7 @@ static void leave_opening(PosternPooledConnection *connection)
 {
     if (connection->for_probe) {
         connection->server->probe.opening--;
+        connection->for_probe = FALSE;
     } else {
         connection->pool->opening--;
         connection->pool->group->opening--;
@@ -151,6 +152,8 @@ gboolean postern_pooled_give_up(PosternPooledConnection *connection, gint64 now)
     connection->moving = FALSE;
     if (connection->state != POSTERN_POOLED_ENDING)
         set_state(connection, POSTERN_POOLED_ENDING, now);
+    else if (connection->for_probe)
+        connection->for_probe = connection->server->probe.promised = FALSE;
     return opened;
 }
 

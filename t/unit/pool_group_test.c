@@ -114,6 +114,32 @@ static void test_busy_thread_starves_nobody(void)
     fixture_clear(&fixture);
 }
 
+/* The probe comes before those who wait on the threads that have all connections. */
+static void test_probe_is_first(void)
+{
+    Fixture fixture;
+    fixture_init(&fixture, 1, 2);
+    want(fixture.pools[1], 1, 1, 0);
+    want(fixture.pools[1], 2, 2, 0);
+    opened(fixture.pools[1], 1, 0);
+    opened(fixture.pools[1], 2, 0);
+    want(fixture.pools[1], 3, 3, 0);
+    want(fixture.pools[1], 4, 4, 0);
+    expect_actions(fixture.pools[1], "open 1, open 2, assign 1 to 1, assign 2 to 2");
+    postern_pool_request_probe(fixture.pools[0], fixture.servers[0], 1);
+    expect_actions(fixture.pools[0], "");
+    postern_pool_returned(fixture.pools[1], 1, TRUE, 2);
+    postern_pool_returned(fixture.pools[1], 2, TRUE, 2); /* one is enough */
+    expect_actions(fixture.pools[1], "quit 1, assign 2 to 3");
+    postern_pool_closed(fixture.pools[1], 1, NULL, 3);
+    expect_woken(&fixture, 0, "open 3");
+    opened(fixture.pools[0], 3, 4);
+    expect_actions(fixture.pools[0], "assign 3 to the probe");
+    postern_pool_returned(fixture.pools[0], 3, TRUE, 5);
+    expect_actions(fixture.pools[0], "quit 3"); /* for the one that waits still */
+    fixture_clear(&fixture);
+}
+
 /* What one thread's slow client has is recalled for a client of another thread. */
 static void test_recall_for_another_thread(void)
 {
@@ -316,6 +342,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/pool-group/one-thread-uses-all", test_one_thread_uses_all);
     g_test_add_func("/pool-group/busy-thread-starves-nobody", test_busy_thread_starves_nobody);
+    g_test_add_func("/pool-group/probe-is-first", test_probe_is_first);
     g_test_add_func("/pool-group/recall-for-another-thread", test_recall_for_another_thread);
     g_test_add_func("/pool-group/unused-while-none-opens", test_unused_while_none_opens);
     g_test_add_func("/pool-group/share-over-threads", test_share_over_threads);

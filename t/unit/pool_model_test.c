@@ -70,6 +70,9 @@ static void check(Model *model)
         check_thread(&model->threads[i]);
     g_assert_cmpuint(postern_server_group_used(model->group), ==, model->connections->len);
     g_assert_cmpuint(model->connections->len, <=, model->limit);
+    if (model->probe_waits && is_settled(model) && model->now >= model->paused_until)
+        g_assert_true(count_stage(model, READY) == 0 ||
+                      count_stage(model, OPENING) + count_stage(model, ENDING) > 0);
     for (guint64 client = 1; client <= CLIENTS && is_settled(model); client++)
         check_client(model, client);
 }

@@ -7,6 +7,8 @@
 
 #include <glib.h>
 
+#include "base/limits.h"
+
 /*
  * The values, all set. Strings and lists are owned by the configuration; a list is a NULL-terminated array,
  * never NULL. Choices are indices into the row's list of choices, which for [policy] actions is the order of
@@ -20,6 +22,25 @@
  */
 /* An action of [policy] that is what unscannable says; behind the last of PosternAction. */
 #define POSTERN_CONFIGURATION_AS_UNSCANNABLE 6
+
+/* In order of severity: of several reasons the last in this list wins. */
+typedef enum {
+    POSTERN_ACTION_ACCEPT,
+    POSTERN_ACTION_MARK, /* accepted, with what was found in Authentication-Results */
+    POSTERN_ACTION_QUARANTINE,
+    POSTERN_ACTION_DISCARD,
+    POSTERN_ACTION_TEMPFAIL,
+    POSTERN_ACTION_REJECT,
+} PosternAction;
+
+/* The words for them, by number; NULL-terminated. */
+extern const char *const postern_actions[POSTERN_ACTION_REJECT + 2];
+
+/* Room for the options of a check that has a structure of its own for them: numbers, and no pointers. */
+typedef union {
+    guint8 octets[POSTERN_CHECK_OPTIONS_MAX_OCTETS];
+    guint64 alignment;
+} PosternCheckOptions;
 
 typedef struct {
     char **checks; /* names of checks that are wanted */
@@ -53,6 +74,7 @@ typedef struct {
     char **allow_clients;
     char **allow_senders;
     char **exempt_recipients;
+    PosternCheckOptions of_checks[POSTERN_CHECKS_MAX]; /* by the place of the check in checks/list.h */
 } PosternPolicyOptions;
 
 typedef struct {
@@ -238,6 +260,21 @@ typedef struct {
     gboolean trust_of_peers; /* only who connects to the proxy can be among them */
     guint reload;            /* mask of PosternReload */
 } PosternOption;
+
+/*
+ * The beginning of a row of [policy] whose value is an action: key, the member of PosternPolicyOptions of the
+ * same name; the default.
+ */
+#define POSTERN_OPTION_ACTION(key, initial)                                                                  \
+    "policy", #key, POSTERN_OPTION_CHOICE, G_STRUCT_OFFSET(PosternConfiguration, policy.key), 0, 0,          \
+        postern_actions, initial
+/* The offset of member of the structure type that the options of check number index have of their own. */
+#define POSTERN_OPTION_OF_CHECK(index, type, member)                                                         \
+    (G_STRUCT_OFFSET(PosternConfiguration, policy.of_checks[index]) + G_STRUCT_OFFSET(type, member))
+
+/* The rows of [policy] that check number index (in the order of the table) adds, ended by one without a key;
+ * NULL: there are no more checks. It is the layer of the checks that has it (verdict/check.c). */
+const PosternOption *postern_check_options(guint index);
 
 /* The table, and its length in *ret_length. */
 const PosternOption *postern_configuration_options(gsize *ret_length);

@@ -129,6 +129,9 @@
 #define POSTERN_SIGN_KEY_FILE_MAX_OCTETS 65536
 #define POSTERN_SIGN_WARNINGS_MAX 20 /* about the files of keys that one load logs */
 
+#define POSTERN_CHECKS_MAX 31               /* in checks/list.h: bits of a mask */
+#define POSTERN_CHECK_OPTIONS_MAX_OCTETS 16 /* of a structure of one check's own */
+
 /* Explanations. */
 #define POSTERN_STEPS_MAX 1000
 #define POSTERN_STEP_MAX_OCTETS 512

@@ -16,4 +16,5 @@
     CHECK(ARC, arc, PosternArcFinding)                                                                       \
     CHECK(VIRUS, virus, PosternVirusFinding)                                                                 \
     CHECK(CONTENT, content, PosternContentFinding)                                                           \
-    CHECK(SIGN, sign, PosternSignFinding)
+    CHECK(SIGN, sign, PosternSignFinding)                                                                    \
+    /* The next stands here. */

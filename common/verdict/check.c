@@ -22,6 +22,22 @@ PosternChecks postern_checks_of_header(void)
     return (PosternChecks)checks;
 }
 
+/* Those that nothing suspends come first, as their rules do. */
+static gboolean comes_first(const PosternCheck *check)
+{
+    return check->rules != NULL && check->rules->name != NULL && !check->rules->suspendable;
+}
+
+const PosternOption *postern_check_options(guint index)
+{
+    static const PosternOption none = {NULL};
+    for (gint first = TRUE; first >= FALSE; first--)
+        for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++)
+            if (comes_first(postern_checks[i].of) == first && index-- == 0)
+                return postern_checks[i].of->options != NULL ? postern_checks[i].of->options : &none;
+    return NULL;
+}
+
 PosternAuthenticationResults *postern_checks_results(const PosternCase *facts)
 {
     PosternAuthenticationResults *results = postern_authentication_results_new(facts->policy->authserv_id);

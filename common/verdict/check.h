@@ -14,7 +14,11 @@ typedef void (*PosternAdd)(gpointer out, const char *key, const char *value);
 
 /* Any function may be NULL: the check does nothing of the kind. */
 typedef struct {
-    PosternStructure finding; /* its member of PosternFindings */
+    PosternStructure finding;     /* its member of PosternFindings */
+    const PosternOption *options; /* rows of [policy], ended by one without a key */
+    /* Whether a policy has it, where checks are those that it names in option checks; NULL: as that says. */
+    gboolean (*is_wanted)(const PosternConfiguration *configuration, const PosternPolicyOptions *policy,
+                          guint checks);
     guint stages;             /* mask of 1 << PosternStage, AUTHENTICATION apart: when it runs */
     gboolean of_header;       /* it is complete after stage HEADER */
     const PosternRule *rules; /* ended by one without a name */

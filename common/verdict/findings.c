@@ -43,6 +43,8 @@ static const PosternField fields[] = {
     {.name = NULL},
 };
 
+G_STATIC_ASSERT(POSTERN_CHECKS_COUNT <= POSTERN_CHECKS_MAX);
+
 static const PosternStructure structure = {.size = sizeof(PosternFindings), .fields = fields};
 
 const PosternCheckEntry postern_checks[] = {
@@ -159,7 +161,7 @@ void postern_findings_replace(char **text, const char *new_text)
 void postern_findings_fail(PosternFindings *findings, PosternChecks checks, const char *reason)
 {
     for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++)
-        if ((checks & postern_checks[i].check) != 0)
+        if ((checks & postern_checks[i].check) != 0 && postern_checks[i].of->fail != NULL)
             postern_checks[i].of->fail(findings, reason);
 }
 

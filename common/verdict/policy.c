@@ -2,17 +2,13 @@
 
 #include <string.h>
 
+#include "verdict/check.h"
+
 #define MAPPED_PREFIX_BITS 96 /* RFC 4291 2.5.5.2 */
 
 const char *postern_action_name(PosternAction action)
 {
-    static const char *const names[] = {
-        [POSTERN_ACTION_ACCEPT] = "accept",         [POSTERN_ACTION_MARK] = "mark",
-        [POSTERN_ACTION_QUARANTINE] = "quarantine", [POSTERN_ACTION_DISCARD] = "discard",
-        [POSTERN_ACTION_TEMPFAIL] = "tempfail",     [POSTERN_ACTION_REJECT] = "reject",
-    };
-
-    return (gsize)action < G_N_ELEMENTS(names) ? names[action] : "unknown";
+    return action <= POSTERN_ACTION_REJECT ? postern_actions[action] : "unknown";
 }
 
 gboolean postern_action_does_something(PosternAction action)
@@ -75,23 +71,18 @@ static char *own_name(const PosternConfiguration *configuration)
 
 static PosternChecks checks_of(const PosternConfiguration *configuration, const PosternPolicyOptions *options)
 {
-    static const PosternChecks named[] = {POSTERN_CHECK_SPF, POSTERN_CHECK_DKIM, POSTERN_CHECK_DMARC,
-                                          POSTERN_CHECK_ARC, POSTERN_CHECK_VIRUS};
-    const char *const *names = (const char *const *)options->checks;
-    guint checks = 0;
-
-    for (gsize i = 0; i < G_N_ELEMENTS(named); i++)
-        if (g_strv_contains(names, postern_check_name(named[i])))
-            checks |= named[i];
-    if (checks & POSTERN_CHECK_VIRUS)
-        checks |= POSTERN_CHECK_CONTENT;
-    if (!configuration->virus.scan)
-        checks &= ~(guint)POSTERN_CHECK_VIRUS;
-    if (options->sign && configuration->sign.table[0] != '\0')
-        checks |= POSTERN_CHECK_SIGN;
-    if ((checks & POSTERN_CHECK_SPF) && options->spf_helo != POSTERN_ACTION_ACCEPT)
-        checks |= POSTERN_CHECK_SPF_HELO;
-    return (PosternChecks)checks;
+    guint named = 0, wanted = 0;
+    for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++)
+        if (g_strv_contains((const char *const *)options->checks, postern_checks[i].name))
+            named |= (guint)postern_checks[i].check;
+    for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++) {
+        guint check = (guint)postern_checks[i].check;
+        if (postern_checks[i].of->is_wanted != NULL
+                ? postern_checks[i].of->is_wanted(configuration, options, named)
+                : (named & check) != 0)
+            wanted |= check;
+    }
+    return (PosternChecks)wanted;
 }
 
 static GPtrArray *lower_case_copy(char *const *items)
@@ -161,6 +152,7 @@ PosternPolicy *postern_policy_from_group(const PosternConfiguration *configurati
     policy->virus_status = options->virus_status;
     policy->subject_tag = g_strdup(options->subject_tag);
     policy->sign = options->sign;
+    memcpy(policy->of_checks, options->of_checks, sizeof policy->of_checks);
     policy->observe = configuration->proxy.mode == POSTERN_MODE_OBSERVE;
     policy->authserv_id = authserv_id ? g_strdup(authserv_id) : own_name(configuration);
     policy->allowed_networks = g_array_new(FALSE, FALSE, sizeof(PosternNetwork));

@@ -10,16 +10,6 @@
 #include "mail/envelope.h"
 #include "verdict/findings.h"
 
-/* In order of severity: of several reasons the last in this list wins. */
-typedef enum {
-    POSTERN_ACTION_ACCEPT,
-    POSTERN_ACTION_MARK, /* accepted, with what was found in Authentication-Results */
-    POSTERN_ACTION_QUARANTINE,
-    POSTERN_ACTION_DISCARD,
-    POSTERN_ACTION_TEMPFAIL,
-    POSTERN_ACTION_REJECT,
-} PosternAction;
-
 /* More than mark: a message meets another fate. */
 gboolean postern_action_does_something(PosternAction action);
 
@@ -59,10 +49,11 @@ typedef struct {
     GPtrArray *trusted_sealers;      /* of char *: domains, lower case; never NULL */
     gboolean authentication_results; /* insert the header, and remove forged ones of our name */
     gboolean received_spf;           /* insert Received-SPF (RFC 7208 9.1) */
-    gboolean virus_status;      /* insert X-Virus-Status where a message is passed on that is not clean */
-    char *subject_tag;          /* what marked and quarantined messages have in Subject; never NULL */
-    gboolean sign;              /* messages get our signature; checks has SIGN where there are keys too */
-    PosternAction sign_error;   /* it could not be made */
+    gboolean virus_status;    /* insert X-Virus-Status where a message is passed on that is not clean */
+    char *subject_tag;        /* what marked and quarantined messages have in Subject; never NULL */
+    gboolean sign;            /* messages get our signature; checks has SIGN where there are keys too */
+    PosternAction sign_error; /* it could not be made */
+    PosternCheckOptions of_checks[POSTERN_CHECKS_MAX]; /* by check: options of a structure of its own */
     gboolean observe;           /* pass everything unedited, say what would have been done */
     char *authserv_id;          /* RFC 8601 2.2; never NULL */
     GArray *allowed_networks;   /* of PosternNetwork: clients that nothing is refused for but a virus */

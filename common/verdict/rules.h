@@ -37,6 +37,10 @@ struct PosternRule {
 #define POSTERN_RULE_ALWAYS_REJECT (-1)
 #define POSTERN_RULE_ALWAYS_TEMPFAIL (-2)
 #define POSTERN_RULE_POLICY(member) ((gssize)G_STRUCT_OFFSET(PosternPolicy, member))
+/* The same of the structure type that the options of check NAME have of their own. */
+#define POSTERN_RULE_OPTION(NAME, type, member)                                                              \
+    ((gssize)(G_STRUCT_OFFSET(PosternPolicy, of_checks[POSTERN_CHECK_INDEX_##NAME]) +                        \
+              G_STRUCT_OFFSET(type, member)))
 gboolean postern_rule_always(const PosternRule *rule, const PosternCase *facts);
 gboolean postern_rule_has_text(const char *text);
 void postern_rule_add_in_brackets(GString *text, const char *detail); /* " (detail)", nothing for none */

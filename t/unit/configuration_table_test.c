@@ -58,8 +58,8 @@ static void test_defaults_are_allowed(void)
     }
 }
 
-/* No field is without its row, no two rows share one: what no row covers, but the policies and whose name
- * hostname is, is at most the padding of one member. */
+/* No field is without its row, no two rows share one: what no row covers, but the policies, whose name
+ * hostname is, and the room of the checks, is at most the padding of one member. */
 static void test_rows_cover_the_structure(void)
 {
     gsize length;
@@ -73,6 +73,8 @@ static void test_rows_cover_the_structure(void)
         covered[G_STRUCT_OFFSET(PosternConfiguration, policies) + octet]++;
     for (gsize octet = 0; octet < sizeof(gboolean); octet++)
         covered[G_STRUCT_OFFSET(PosternConfiguration, proxy.hostname_of_machine) + octet]++;
+    for (gsize octet = 0; octet < sizeof(PosternCheckOptions) * POSTERN_CHECKS_MAX; octet++)
+        covered[G_STRUCT_OFFSET(PosternConfiguration, policy.of_checks) + octet]++;
     gsize gap = 0;
     for (gsize octet = 0; octet < sizeof covered; octet++) {
         gap = covered[octet] ? 0 : gap + 1;

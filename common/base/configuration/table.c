@@ -4,6 +4,7 @@
 #include "base/configuration/private.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/log.h"
 
 #define AT(member) G_STRUCT_OFFSET(PosternConfiguration, member)
 #define BOOLEAN(member) POSTERN_OPTION_BOOLEAN, AT(member), 0, 0, NULL
@@ -24,11 +25,17 @@
 #define TEBIBYTE (1024 * GIBIBYTE)
 
 /* Each in the order of the enumeration that the option is read as. */
-static const char *const levels[] = {"error", "warning", "notice", "info", "debug", NULL};
-static const char *const client_addresses[] = {"xclient", "xforward", "none", NULL};
-static const char *const modes[] = {"enforce", "observe", NULL};
-static const char *const bare_newlines[] = {"reject", "repair", NULL};
-static const char *const actions[] = {"accept", "mark", "quarantine", "discard", "tempfail", "reject", NULL};
+static const char *const levels[] = {
+    [POSTERN_LOG_ERROR] = "error", [POSTERN_LOG_WARNING] = "warning", [POSTERN_LOG_NOTICE] = "notice",
+    [POSTERN_LOG_INFO] = "info",   [POSTERN_LOG_DEBUG] = "debug",     NULL};
+static const char *const client_addresses[] = {[POSTERN_CLIENT_ADDRESS_XCLIENT] = "xclient",
+                                               [POSTERN_CLIENT_ADDRESS_XFORWARD] = "xforward",
+                                               [POSTERN_CLIENT_ADDRESS_NONE] = "none",
+                                               NULL};
+static const char *const modes[] = {
+    [POSTERN_MODE_ENFORCE] = "enforce", [POSTERN_MODE_OBSERVE] = "observe", NULL};
+static const char *const bare_newlines[] = {
+    [POSTERN_BARE_NEWLINE_REJECT] = "reject", [POSTERN_BARE_NEWLINE_REPAIR] = "repair", NULL};
 
 /* What a reload cannot take over (PosternReload). */
 #define THE_PROXY POSTERN_RELOAD_RESTARTS_PROXY
@@ -39,14 +46,23 @@ static const char *const actions[] = {"accept", "mark", "quarantine", "discard",
 #define BACKEND POSTERN_RELOAD_TRIES_BACKEND
 #define RELAYING (POSTERN_RELOAD_ENDS_SESSIONS | POSTERN_RELOAD_TRIES_BACKEND)
 
-static const char *const kind_actions[] = {"accept",   "mark",   "quarantine",  "discard",
-                                           "tempfail", "reject", "unscannable", NULL};
+static const char *const roles[] = {
+    [POSTERN_ROLE_BORDER] = "border", [POSTERN_ROLE_BEFORE_QUEUE_FILTER] = "before_queue_filter", NULL};
+static const char *const spf_engines[] = {
+    [POSTERN_SPF_ENGINE_POSTERN] = "postern", [POSTERN_SPF_ENGINE_LIBSPF2] = "libspf2", NULL};
+static const char *const capsule_choices[] = {
+    [POSTERN_CAPSULE_REFUSED] = "refused", [POSTERN_CAPSULE_ALL] = "all", NULL};
 
-static const char *const roles[] = {"border", "before_queue_filter", NULL};
-static const char *const spf_engines[] = {"postern", "libspf2", NULL};
-static const char *const capsule_choices[] = {"refused", "all", NULL};
+const char *const postern_actions[] = {[POSTERN_ACTION_ACCEPT] = "accept",
+                                       [POSTERN_ACTION_MARK] = "mark",
+                                       [POSTERN_ACTION_QUARANTINE] = "quarantine",
+                                       [POSTERN_ACTION_DISCARD] = "discard",
+                                       [POSTERN_ACTION_TEMPFAIL] = "tempfail",
+                                       [POSTERN_ACTION_REJECT] = "reject",
+                                       NULL};
 
-static const PosternOption options[] = {
+/* [policy] begins with checks; what the checks add stands between these tables. */
+static const PosternOption before_checks[] = {
     {"log", "destination", STRING(log.destination, 1, TEXT), "stderr",
      "Where log lines go: stderr, syslog (facility mail), or a file, by its absolute path.",
      postern_configuration_check_log, .reload = EVERY_PROGRAM},
@@ -247,55 +263,11 @@ static const PosternOption options[] = {
     {"policy", "checks", LIST(policy.checks, 0, ITEMS), "spf; dkim; dmarc; arc; virus",
      "Which of spf, dkim, dmarc, arc and virus to check; virus only if [virus] scan = yes.",
      postern_configuration_check_check, TRUE},
-    {"policy", "virus", CHOICE(policy.virus, actions), "reject",
-     "Action if a virus is found; discard, here and below, is for the milter only."},
-    {"policy", "unscannable", CHOICE(policy.unscannable, actions), "tempfail",
-     "Action if a scan fails or cannot see everything; the next five say more.",
-     postern_configuration_check_unscannable_action},
-    {"policy", "scan_error", CHOICE(policy.scan_error, kind_actions), "unscannable",
-     "Action if a scan fails for now; unscannable: as that option says.",
-     postern_configuration_check_scan_error_action},
-    {"policy", "ambiguous", CHOICE(policy.ambiguous, kind_actions), "unscannable",
-     "If readers may see another message than was scanned; unscannable: as that says, or quarantine.",
-     postern_configuration_check_kind_action},
-    {"policy", "encrypted", CHOICE(policy.encrypted, kind_actions), "unscannable",
-     "If part of a message is encrypted; unscannable: as that says, or mark if that is tempfail.",
-     postern_configuration_check_kind_action},
-    {"policy", "too_large", CHOICE(policy.too_large, kind_actions), "unscannable",
-     "If it exceeds a limit of the scan; unscannable: as that says, or mark if that is tempfail.",
-     postern_configuration_check_kind_action},
-    {"policy", "unknown_container", CHOICE(policy.unknown_container, kind_actions), "unscannable",
-     "If an archive cannot be opened here; unscannable: as that says, or mark if that is tempfail.",
-     postern_configuration_check_kind_action},
-    {"policy", "heuristic", CHOICE(policy.heuristic, actions), "mark",
-     "If a heuristic of ClamAV, such as that for phishing, matches but no signature does."},
-    {"policy", "no_signatures", CHOICE(policy.no_signatures, actions), "mark",
-     "If there are no signatures, so that nothing but the EICAR test file can be found.",
-     postern_configuration_check_error_action},
-    {"policy", "spf_fail", CHOICE(policy.spf_fail, actions), "mark", "Action if SPF says fail."},
-    {"policy", "spf_softfail", CHOICE(policy.spf_softfail, actions), "mark", "Action if SPF says softfail."},
-    {"policy", "spf_error", CHOICE(policy.spf_error, actions), "mark",
-     "Action if SPF cannot be checked for now (temperror).", postern_configuration_check_error_action},
-    {"policy", "spf_helo", CHOICE(policy.spf_helo, actions), "accept",
-     "Action if SPF says fail for HELO (RFC 7208 2.3); with accept it is not checked."},
-    {"policy", "dkim_fail", CHOICE(policy.dkim_fail, actions), "mark",
-     "Action if a DKIM signature is invalid and none is valid; one without a key counts as none."},
-    {"policy", "dkim_error", CHOICE(policy.dkim_error, actions), "mark",
-     "Action if no DKIM signature is valid and one cannot be checked for now (temperror).",
-     postern_configuration_check_error_action},
-    {"policy", "dmarc_reject", CHOICE(policy.dmarc_reject, actions), "quarantine",
-     "Action if DMARC fails under p=reject; RFC 9989 says not to reject on that alone."},
-    {"policy", "dmarc_quarantine", CHOICE(policy.dmarc_quarantine, actions), "quarantine",
-     "Action if DMARC fails under p=quarantine."},
-    {"policy", "dmarc_error", CHOICE(policy.dmarc_error, actions), "mark",
-     "Action if DMARC cannot be checked for now (temperror).", postern_configuration_check_error_action},
-    {"policy", "from_invalid", CHOICE(policy.from_invalid, actions), "quarantine",
-     "Action if From is repeated, unreadable, or names several domains."},
-    {"policy", "header_ambiguous", CHOICE(policy.header_ambiguous, actions), "quarantine",
+};
+
+static const PosternOption after_checks[] = {
+    {"policy", "header_ambiguous", CHOICE(policy.header_ambiguous, postern_actions), "quarantine",
      "Action if the header has lines that mail servers and mail readers interpret differently."},
-    {"policy", "trusted_sealers", LIST(policy.trusted_sealers, 0, ITEMS), "",
-     "Domains whose ARC seal overrides a DMARC failure if it says that DMARC had passed.",
-     postern_configuration_check_domain, TRUE},
     {"policy", "authentication_results", BOOLEAN(policy.authentication_results), "yes",
      "Add Authentication-Results (RFC 8601), and remove forged ones that bear our name."},
     {"policy", "received_spf", BOOLEAN(policy.received_spf), "no", "Add Received-SPF too (RFC 7208 9.1)."},
@@ -304,10 +276,6 @@ static const PosternOption options[] = {
     {"policy", "subject_tag", STRING(policy.subject_tag, 0, NAME), "",
      "Text to put before the Subject of messages that are marked or quarantined; empty: none.",
      postern_configuration_check_subject_tag},
-    {"policy", "sign", BOOLEAN(policy.sign), "no",
-     "Add our DKIM signature to mail from own_networks and authenticated users (see [sign])."},
-    {"policy", "sign_error", CHOICE(policy.sign_error, actions), "tempfail",
-     "Action if a message cannot be signed for now.", postern_configuration_check_error_action},
     {"policy", "allow_clients", LIST(policy.allow_clients, 0, ITEMS), "",
      "Clients, ADDRESS or ADDRESS/BITS, from whom only viruses are refused.",
      postern_configuration_check_network, FALSE,
@@ -333,10 +301,23 @@ static const PosternOption options[] = {
     {"capsule", "age", DURATION(capsule.age_ms, 1000), "24h", "How long a message is kept."},
 };
 
+static gpointer join(gpointer unused)
+{
+    GArray *options = g_array_new(FALSE, FALSE, sizeof(PosternOption));
+    g_array_append_vals(options, before_checks, G_N_ELEMENTS(before_checks));
+    for (guint i = 0; postern_check_options(i) != NULL; i++)
+        for (const PosternOption *row = postern_check_options(i); row->key != NULL; row++)
+            g_array_append_vals(options, row, 1);
+    g_array_append_vals(options, after_checks, G_N_ELEMENTS(after_checks));
+    return options;
+}
+
 const PosternOption *postern_configuration_options(gsize *ret_length)
 {
-    *ret_length = G_N_ELEMENTS(options);
-    return options;
+    static GOnce once = G_ONCE_INIT;
+    const GArray *options = g_once(&once, join, NULL);
+    *ret_length = options->len;
+    return &g_array_index(options, PosternOption, 0);
 }
 
 #define RESTARTS                                                                                             \
@@ -356,7 +337,9 @@ static gboolean is_same(const PosternConfiguration *a, const PosternConfiguratio
 static GPtrArray *differences(const PosternConfiguration *a, const PosternConfiguration *b, guint reload)
 {
     GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
-    for (gsize i = 0; i < G_N_ELEMENTS(options); i++)
+    gsize length;
+    const PosternOption *options = postern_configuration_options(&length);
+    for (gsize i = 0; i < length; i++)
         if ((options[i].reload & reload) != 0 && !is_same(a, b, &options[i]))
             g_ptr_array_add(names, g_strdup_printf("[%s] %s", options[i].group, options[i].key));
     return names;

@@ -1,5 +1,6 @@
 #include "checks/arc/finding.h"
 
+#include "base/configuration/check.h"
 #include "base/limits.h"
 #include "verdict/check.h"
 
@@ -93,8 +94,17 @@ static void add_counts(const PosternFindings *findings, PosternAdd add, gpointer
     add(out, "ARC", result == POSTERN_ARC_NOT_CHECKED ? "not checked" : postern_arc_result_name(result));
 }
 
+static const PosternOption options[] = {
+    {"policy", "trusted_sealers", POSTERN_OPTION_LIST,
+     G_STRUCT_OFFSET(PosternConfiguration, policy.trusted_sealers), 0, POSTERN_LIST_ITEMS_MAX, NULL, "",
+     "Domains whose ARC seal overrides a DMARC failure if it says that DMARC had passed.",
+     postern_configuration_check_domain, TRUE},
+    {NULL},
+};
+
 const PosternCheck postern_description_arc = {
     .finding = {.size = sizeof(PosternArcFinding), .fields = fields},
+    .options = options,
     .stages = 1 << POSTERN_STAGE_HEADER | 1 << POSTERN_STAGE_WHOLE,
     .fail = set_failed,
     .add_results = add_results,

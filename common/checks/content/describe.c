@@ -73,8 +73,15 @@ static void add_json(const PosternFindings *findings, const PosternVerdict *verd
     postern_structure_tell(&postern_description_content.finding, &findings->content, json);
 }
 
+static gboolean is_wanted(const PosternConfiguration *configuration, const PosternPolicyOptions *policy,
+                          guint checks)
+{
+    return (checks & POSTERN_CHECK_VIRUS) != 0;
+}
+
 const PosternCheck postern_description_content = {
     .finding = {.size = sizeof(PosternContentFinding), .fields = fields},
+    .is_wanted = is_wanted,
     .stages = 1 << POSTERN_STAGE_WHOLE,
     .fail = set_failed,
     .add_lines = add_lines,

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/configuration/check.h"
 #include "base/limits.h"
 #include "verdict/check.h"
 
@@ -229,8 +230,18 @@ static void add_counts(const PosternFindings *findings, PosternAdd add, gpointer
     add(out, "DKIM", findings->dkim.checked ? postern_dkim_result_name(result) : "not checked");
 }
 
+static const PosternOption options[] = {
+    {POSTERN_OPTION_ACTION(dkim_fail, "mark"),
+     "Action if a DKIM signature is invalid and none is valid; one without a key counts as none."},
+    {POSTERN_OPTION_ACTION(dkim_error, "mark"),
+     "Action if no DKIM signature is valid and one cannot be checked for now (temperror).",
+     postern_configuration_check_error_action},
+    {NULL},
+};
+
 const PosternCheck postern_description_dkim = {
     .finding = {.size = sizeof(PosternDkimFindings), .fields = fields},
+    .options = options,
     .stages = 1 << POSTERN_STAGE_HEADER | 1 << POSTERN_STAGE_WHOLE,
     .rules = rules,
     .fail = set_failed,

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/configuration/check.h"
 #include "base/limits.h"
 #include "checks/dmarc/conclude.h"
 #include "verdict/check.h"
@@ -297,8 +298,20 @@ static void add_counts(const PosternFindings *findings, PosternAdd add, gpointer
         result == POSTERN_DMARC_NOT_CHECKED ? "not checked" : postern_dmarc_result_name(result));
 }
 
+static const PosternOption options[] = {
+    {POSTERN_OPTION_ACTION(dmarc_reject, "quarantine"),
+     "Action if DMARC fails under p=reject; RFC 9989 says not to reject on that alone."},
+    {POSTERN_OPTION_ACTION(dmarc_quarantine, "quarantine"), "Action if DMARC fails under p=quarantine."},
+    {POSTERN_OPTION_ACTION(dmarc_error, "mark"), "Action if DMARC cannot be checked for now (temperror).",
+     postern_configuration_check_error_action},
+    {POSTERN_OPTION_ACTION(from_invalid, "quarantine"),
+     "Action if From is repeated, unreadable, or names several domains."},
+    {NULL},
+};
+
 const PosternCheck postern_description_dmarc = {
     .finding = {.size = sizeof(PosternDmarcFinding), .fields = fields},
+    .options = options,
     .stages = 1 << POSTERN_STAGE_HEADER | 1 << POSTERN_STAGE_WHOLE,
     .of_header = TRUE,
     .rules = rules,

@@ -1,5 +1,6 @@
 #include "checks/sign/finding.h"
 
+#include "base/configuration/check.h"
 #include "base/limits.h"
 #include "verdict/check.h"
 
@@ -56,8 +57,24 @@ static void add_json(const PosternFindings *findings, const PosternVerdict *verd
     json->end(json->out, FALSE);
 }
 
+static const PosternOption options[] = {
+    {"policy", "sign", POSTERN_OPTION_BOOLEAN, G_STRUCT_OFFSET(PosternConfiguration, policy.sign), 0, 0, NULL,
+     "no", "Add our DKIM signature to mail from own_networks and authenticated users (see [sign])."},
+    {POSTERN_OPTION_ACTION(sign_error, "tempfail"), "Action if a message cannot be signed for now.",
+     postern_configuration_check_error_action},
+    {NULL},
+};
+
+static gboolean is_wanted(const PosternConfiguration *configuration, const PosternPolicyOptions *policy,
+                          guint checks)
+{
+    return policy->sign && configuration->sign.table[0] != '\0';
+}
+
 const PosternCheck postern_description_sign = {
     .finding = {.size = sizeof(PosternSignFinding), .fields = fields},
+    .options = options,
+    .is_wanted = is_wanted,
     .stages = 1 << POSTERN_STAGE_SIGN,
     .rules = rules,
     .fail = set_failed,

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/configuration/check.h"
 #include "base/limits.h"
 #include "verdict/check.h"
 
@@ -237,8 +238,29 @@ static void add_counts(const PosternFindings *findings, PosternAdd add, gpointer
     add(out, "SPF", result == POSTERN_SPF_NOT_CHECKED ? "not checked" : postern_spf_result_name(result));
 }
 
+static const PosternOption options[] = {
+    {POSTERN_OPTION_ACTION(spf_fail, "mark"), "Action if SPF says fail."},
+    {POSTERN_OPTION_ACTION(spf_softfail, "mark"), "Action if SPF says softfail."},
+    {POSTERN_OPTION_ACTION(spf_error, "mark"), "Action if SPF cannot be checked for now (temperror).",
+     postern_configuration_check_error_action},
+    {NULL},
+};
+
+static const PosternOption helo_options[] = {
+    {POSTERN_OPTION_ACTION(spf_helo, "accept"),
+     "Action if SPF says fail for HELO (RFC 7208 2.3); with accept it is not checked."},
+    {NULL},
+};
+
+static gboolean helo_is_wanted(const PosternConfiguration *configuration, const PosternPolicyOptions *policy,
+                               guint checks)
+{
+    return (checks & POSTERN_CHECK_SPF) != 0 && policy->spf_helo != POSTERN_ACTION_ACCEPT;
+}
+
 const PosternCheck postern_description_spf = {
     .finding = {.size = sizeof(PosternSpfFinding), .fields = fields},
+    .options = options,
     .stages = 1 << POSTERN_STAGE_ENVELOPE | 1 << POSTERN_STAGE_WHOLE,
     .rules = rules,
     .fail = set_failed,
@@ -252,6 +274,8 @@ const PosternCheck postern_description_spf = {
 
 const PosternCheck postern_description_spf_helo = {
     .finding = {.size = sizeof(PosternSpfFinding), .fields = fields},
+    .options = helo_options,
+    .is_wanted = helo_is_wanted,
     .stages = 1 << POSTERN_STAGE_ENVELOPE | 1 << POSTERN_STAGE_WHOLE,
     .rules = helo_rules,
     .fail = set_helo_failed,

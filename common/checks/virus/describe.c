@@ -1,5 +1,6 @@
 #include "checks/virus/finding.h"
 
+#include "base/configuration/check.h"
 #include "base/limits.h"
 #include "verdict/check.h"
 
@@ -251,8 +252,61 @@ static void add_counts(const PosternFindings *findings, PosternAdd add, gpointer
     add(out, "Virus name", result == POSTERN_VIRUS_INFECTED ? findings->virus.name : NULL);
 }
 
+/* What AS_UNSCANNABLE adds stands behind the actions. */
+static const char *const kind_actions[] = {
+    [POSTERN_ACTION_ACCEPT] = "accept",
+    [POSTERN_ACTION_MARK] = "mark",
+    [POSTERN_ACTION_QUARANTINE] = "quarantine",
+    [POSTERN_ACTION_DISCARD] = "discard",
+    [POSTERN_ACTION_TEMPFAIL] = "tempfail",
+    [POSTERN_ACTION_REJECT] = "reject",
+    [POSTERN_CONFIGURATION_AS_UNSCANNABLE] = "unscannable",
+    NULL,
+};
+
+static const PosternOption options[] = {
+    {POSTERN_OPTION_ACTION(virus, "reject"),
+     "Action if a virus is found; discard, here and below, is for the milter only."},
+    {POSTERN_OPTION_ACTION(unscannable, "tempfail"),
+     "Action if a scan fails or cannot see everything; the next five say more.",
+     postern_configuration_check_unscannable_action},
+    {"policy", "scan_error", POSTERN_OPTION_CHOICE, G_STRUCT_OFFSET(PosternConfiguration, policy.scan_error),
+     0, 0, kind_actions, "unscannable", "Action if a scan fails for now; unscannable: as that option says.",
+     postern_configuration_check_scan_error_action},
+    {"policy", "ambiguous", POSTERN_OPTION_CHOICE, G_STRUCT_OFFSET(PosternConfiguration, policy.ambiguous), 0,
+     0, kind_actions, "unscannable",
+     "If readers may see another message than was scanned; unscannable: as that says, or quarantine.",
+     postern_configuration_check_kind_action},
+    {"policy", "encrypted", POSTERN_OPTION_CHOICE, G_STRUCT_OFFSET(PosternConfiguration, policy.encrypted), 0,
+     0, kind_actions, "unscannable",
+     "If part of a message is encrypted; unscannable: as that says, or mark if that is tempfail.",
+     postern_configuration_check_kind_action},
+    {"policy", "too_large", POSTERN_OPTION_CHOICE, G_STRUCT_OFFSET(PosternConfiguration, policy.too_large), 0,
+     0, kind_actions, "unscannable",
+     "If it exceeds a limit of the scan; unscannable: as that says, or mark if that is tempfail.",
+     postern_configuration_check_kind_action},
+    {"policy", "unknown_container", POSTERN_OPTION_CHOICE,
+     G_STRUCT_OFFSET(PosternConfiguration, policy.unknown_container), 0, 0, kind_actions, "unscannable",
+     "If an archive cannot be opened here; unscannable: as that says, or mark if that is tempfail.",
+     postern_configuration_check_kind_action},
+    {POSTERN_OPTION_ACTION(heuristic, "mark"),
+     "If a heuristic of ClamAV, such as that for phishing, matches but no signature does."},
+    {POSTERN_OPTION_ACTION(no_signatures, "mark"),
+     "If there are no signatures, so that nothing but the EICAR test file can be found.",
+     postern_configuration_check_error_action},
+    {NULL},
+};
+
+static gboolean is_wanted(const PosternConfiguration *configuration, const PosternPolicyOptions *policy,
+                          guint checks)
+{
+    return (checks & POSTERN_CHECK_VIRUS) != 0 && configuration->virus.scan;
+}
+
 const PosternCheck postern_description_virus = {
     .finding = {.size = sizeof(PosternVirusFinding), .fields = fields, .settle = settle},
+    .options = options,
+    .is_wanted = is_wanted,
     .stages = 1 << POSTERN_STAGE_WHOLE,
     .rules = rules,
     .fail = set_failed,

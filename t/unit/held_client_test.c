@@ -8,9 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/allocator_interface.h>
-#endif
 
 #include "base/error.h"
 #include "proxy/connection/event_world.h"
@@ -30,6 +27,10 @@ typedef struct {
     guint ended; /* closing lines */
     int ends[CLIENTS];
 } Fixture;
+
+#ifdef __SANITIZE_ADDRESS__
+size_t __sanitizer_get_current_allocated_bytes(void);
+#endif
 
 static gsize heap(void)
 {

@@ -155,6 +155,62 @@ static void test_when(gconstpointer data)
     harness_finish(&harness);
 }
 
+/* That its name could not be looked up, and that it kept others waiting, is remembered. */
+static void test_remembers(void)
+{
+    Harness harness;
+    harness_start(&harness, "", G_MAXSSIZE);
+    harness.name_temporary = TRUE;
+    expect_parked(&harness, "EHLO a.test\r\n", TRUE);
+    expect_parked(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n", FALSE);
+    g_assert_nonnull(strstr(harness.commands->str, "NAME=[TEMPUNAVAIL]"));
+    g_assert_false(postern_session_is_slow(harness_session(&harness)));
+    harness_wait(&harness, 21000);
+    expect_parked(&harness, "RSET\r\n", TRUE);
+    expect_parked(&harness, "MAIL FROM:<a@x.test>\r\n", FALSE);
+    g_assert_true(postern_session_is_slow(harness_session(&harness)));
+    harness_finish(&harness);
+}
+
+/* Where a client told of by XCLIENT has connected to is remembered, and what its address is called. */
+static void test_remembers_xclient(void)
+{
+    Harness harness;
+    harness_start(&harness, "trusted_clients = 192.0.2.7", G_MAXSSIZE);
+    harness_rule(&harness, "EHLO",
+                 "250-mta\r\n250 XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT REVERSE_NAME\r\n",
+                 0);
+    expect_parked(&harness,
+                  "XCLIENT ADDR=2001:db8::9 NAME=c.test REVERSE_NAME=r.test DESTADDR=192.0.2.25\r\n", TRUE);
+    expect_parked(&harness, "EHLO a.test\r\n", TRUE);
+    expect_parked(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n", FALSE);
+    const char *const told[] = {"ADDR=IPV6:2001:db8::9 ", " NAME=c.test ", " REVERSE_NAME=r.test ",
+                                " DESTADDR=192.0.2.25 ", " HELO=a.test"};
+    for (gsize i = 0; i < G_N_ELEMENTS(told); i++)
+        if (strstr(harness.commands->str, told[i]) == NULL)
+            g_error("no '%s' in %s", told[i], harness.commands->str);
+    harness_finish(&harness);
+}
+
+/* What a new connection to the MTA announces holds for those that are parked. */
+static void test_hears_of_the_back_end(void)
+{
+    Harness harness;
+    harness_start(&harness, "", G_MAXSSIZE);
+    harness_open_envelope(&harness);
+    harness_rule(&harness, "RSET", HARNESS_CLOSE, 1);
+    harness_rule(&harness, "EHLO", "250-mta\r\n250-SIZE 1000000\r\n250 XCLIENT NAME ADDR PROTO HELO\r\n", 0);
+    harness.hold_connections = TRUE;
+    harness.others_wait = TRUE;
+    harness_wait(&harness, 5000);
+    expect_parked(&harness, "RSET\r\n", TRUE);
+    harness_give(&harness, 0);
+    g_string_truncate(harness.replies, 0);
+    expect_parked(&harness, "EHLO a.test\r\n", TRUE);
+    g_assert_nonnull(strstr(harness.replies->str, "SIZE 991808"));
+    harness_finish(&harness);
+}
+
 /* Names of usual length need no allocation, and long ones are as they were. */
 static void test_size(void)
 {
@@ -196,5 +252,8 @@ int main(int argc, char **argv)
     g_test_add_data_func("/session-park/when", GSIZE_TO_POINTER(G_MAXSSIZE), test_when);
     g_test_add_data_func("/session-park/when-by-octets", GSIZE_TO_POINTER(1), test_when);
     g_test_add_func("/session-park/size", test_size);
+    g_test_add_func("/session-park/remembers", test_remembers);
+    g_test_add_func("/session-park/remembers-xclient", test_remembers_xclient);
+    g_test_add_func("/session-park/hears-of-the-back-end", test_hears_of_the_back_end);
     return g_test_run();
 }

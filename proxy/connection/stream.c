@@ -133,7 +133,7 @@ static void on_writable(PosternStream *stream)
     stream->blocked = stream->output != NULL;
     want(stream);
     apply_shutdown(stream);
-    if (!stream->blocked)
+    if (event == POSTERN_STREAM_CONNECTED || !stream->blocked)
         stream->callback(stream, event, stream->user_data);
 }
 

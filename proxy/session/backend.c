@@ -59,10 +59,10 @@ static void answer_all(PosternSession *session, const PosternReply *reply, gint6
     GPtrArray *recipients = session->transaction->recipients;
     for (guint i = 0; i < recipients->len; i++) {
         PosternRecipient *recipient = g_ptr_array_index(recipients, i);
-        if (recipient->state == POSTERN_RECIPIENT_PENDING || recipient->state == POSTERN_RECIPIENT_ASKED)
+        if (recipient->state == POSTERN_RECIPIENT_PENDING || recipient->state == POSTERN_RECIPIENT_SENT)
             postern_session_answer_recipient(session, recipient, reply, now);
     }
-    postern_session_run_held(session, now);
+    postern_session_run_pending(session, now);
 }
 
 /* Everybody who waits gets 451 with text, and the transaction can come to nothing else any more. */
@@ -113,8 +113,8 @@ void postern_session_give_up_answer(PosternSession *session, gint64 now)
 static void ask_recipient(PosternSession *session, PosternRecipient *recipient, gint64 now)
 {
     if (recipient->state == POSTERN_RECIPIENT_PENDING)
-        recipient->state = POSTERN_RECIPIENT_ASKED;
-    g_queue_push_tail(&session->transaction->asked, recipient);
+        recipient->state = POSTERN_RECIPIENT_SENT;
+    g_queue_push_tail(&session->transaction->sent, recipient);
     postern_backend_recipient(session->backend, recipient->path,
                               postern_session_recipient_parameters(session, recipient), now);
 }
@@ -193,8 +193,7 @@ void postern_session_deliver(PosternSession *session, gint64 now)
     PosternTransaction *transaction = session->transaction;
     if (session->link == POSTERN_LINK_NONE)
         postern_session_borrow(session, now);
-    if (session->link != POSTERN_LINK_OPEN || transaction->data_sent ||
-        !g_queue_is_empty(&transaction->asked))
+    if (session->link != POSTERN_LINK_OPEN || transaction->data_sent || !g_queue_is_empty(&transaction->sent))
         return;
     transaction->data_sent = TRUE;
     postern_session_watch_hold(session, now);
@@ -235,13 +234,13 @@ static void handle_mail_reply(PosternSession *session, const PosternReply *reply
 static void handle_rcpt_reply(PosternSession *session, const PosternReply *reply, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
-    PosternRecipient *recipient = g_queue_pop_head(&transaction->asked);
+    PosternRecipient *recipient = g_queue_pop_head(&transaction->sent);
     g_return_if_fail(recipient != NULL);
-    if (recipient->state == POSTERN_RECIPIENT_ASKED) {
+    if (recipient->state == POSTERN_RECIPIENT_SENT) {
         const PosternReply *answer = transaction->mail_refusal != NULL ? transaction->mail_refusal : reply;
         postern_session_answer_recipient(session, recipient, answer, now);
         if (!postern_session_awaits_answers(session))
-            postern_session_run_held(session, now);
+            postern_session_run_pending(session, now);
     } else if (postern_reply_class(reply) != 2) {
         g_autofree char *text = postern_reply_to_text(reply);
         g_autofree char *reason = g_strconcat("the back-end refused a repeated RCPT: ", text, NULL);

@@ -176,7 +176,7 @@ static void run(PosternSession *session, PosternCommand *command, gint64 now)
         postern_session_reply(session, 421, "4.7.0", "Too many commands that were refused");
         postern_session_finish(session, "too-many-errors", now);
     } else if (!dispatch(session, command, now)) {
-        session->held = g_steal_pointer(&taken);
+        session->pending_command = g_steal_pointer(&taken);
     }
 }
 
@@ -193,8 +193,8 @@ void postern_session_run(PosternSession *session, PosternCommand *command, gint6
     run(session, g_steal_pointer(&taken), now);
 }
 
-void postern_session_run_held(PosternSession *session, gint64 now)
+void postern_session_run_pending(PosternSession *session, gint64 now)
 {
-    if (session->held != NULL && !postern_session_awaits_answers(session))
-        run(session, g_steal_pointer(&session->held), now);
+    if (session->pending_command != NULL && !postern_session_awaits_answers(session))
+        run(session, g_steal_pointer(&session->pending_command), now);
 }

@@ -6,7 +6,7 @@ void postern_session_hold_init(PosternHold *hold)
 {
     *hold = (PosternHold){
         .waits_since = POSTERN_NEVER,
-        .name_deadline = POSTERN_NEVER,
+        .ptr_deadline = POSTERN_NEVER,
         .silence_deadline = POSTERN_NEVER,
         .offer_deadline = POSTERN_NEVER,
     };
@@ -14,7 +14,7 @@ void postern_session_hold_init(PosternHold *hold)
 
 gint64 postern_session_hold_deadline(const PosternHold *hold)
 {
-    return MIN(hold->name_deadline, MIN(hold->silence_deadline, hold->offer_deadline));
+    return MIN(hold->ptr_deadline, MIN(hold->silence_deadline, hold->offer_deadline));
 }
 
 guint64 postern_session_client_number(const PosternSession *session)
@@ -30,7 +30,7 @@ guint64 postern_session_client_number(const PosternSession *session)
 
 static void ask_for_one(PosternSession *session)
 {
-    session->transaction->hold.name_deadline = POSTERN_NEVER;
+    session->transaction->hold.ptr_deadline = POSTERN_NEVER;
     postern_session_set_link(session, POSTERN_LINK_BORROWING);
     postern_session_act(session, POSTERN_SESSION_BORROW);
 }
@@ -41,8 +41,8 @@ void postern_session_borrow(PosternSession *session, gint64 now)
         ask_for_one(session);
         return;
     }
-    postern_session_set_link(session, POSTERN_LINK_NAMING);
-    session->transaction->hold.name_deadline = now + POSTERN_CLIENT_NAME_WAIT_MS;
+    postern_session_set_link(session, POSTERN_LINK_WAITING_FOR_PTR);
+    session->transaction->hold.ptr_deadline = now + POSTERN_CLIENT_NAME_WAIT_MS;
 }
 
 void postern_session_client_name(PosternSession *session, const char *name, gboolean temporary, gint64 now)
@@ -54,7 +54,7 @@ void postern_session_client_name(PosternSession *session, const char *name, gboo
     session->core.own.name_known = TRUE;
     session->core.own.name_temporary = temporary;
     postern_session_show_client(session);
-    if (session->link == POSTERN_LINK_NAMING)
+    if (session->link == POSTERN_LINK_WAITING_FOR_PTR)
         ask_for_one(session);
 }
 
@@ -68,8 +68,8 @@ void postern_session_unlink_backend(PosternSession *session)
         return;
     postern_session_hold_init(&transaction->hold);
     PosternRecipient *recipient;
-    while ((recipient = g_queue_pop_head(&transaction->asked)) != NULL)
-        if (recipient->state == POSTERN_RECIPIENT_ASKED)
+    while ((recipient = g_queue_pop_head(&transaction->sent)) != NULL)
+        if (recipient->state == POSTERN_RECIPIENT_SENT)
             recipient->state = POSTERN_RECIPIENT_PENDING;
 }
 
@@ -141,7 +141,7 @@ void postern_session_judge_hold(PosternSession *session, gint64 now)
     if (session->transaction == NULL)
         return;
     PosternHold *hold = &session->transaction->hold;
-    if (now >= hold->name_deadline)
+    if (now >= hold->ptr_deadline)
         postern_session_client_name(session, NULL, TRUE, now);
     if (now >= hold->silence_deadline) {
         give_back(session, now);

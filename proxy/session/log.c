@@ -30,7 +30,7 @@ char *postern_session_finish_reply(PosternSession *session, const char *reply)
         return g_strconcat(safe, "\r\n", NULL);
     session->core.refusals++;
     if (session->transaction != NULL)
-        session->transaction->told = TRUE;
+        session->transaction->announced = TRUE;
     return g_strdup_printf("%s [%s]\r\n", safe, postern_session_id(session));
 }
 
@@ -86,7 +86,7 @@ void postern_session_log_refusal(PosternSession *session, const PosternRecipient
     if (transaction == NULL || transaction->refusals_logged >= POSTERN_REFUSED_RECIPIENTS_LOGGED_MAX)
         return;
     transaction->refusals_logged++;
-    transaction->told = TRUE;
+    transaction->announced = TRUE;
     const PosternRecordClient who = who_is(session);
     g_autofree char *to =
         recipient->path != NULL ? g_strdup_printf("<%s>", recipient->path) : g_strdup(argument);

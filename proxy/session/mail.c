@@ -24,7 +24,7 @@ static PosternTransaction *transaction_new(gint64 now)
     transaction->started = now;
     transaction->recipients = g_ptr_array_new_with_free_func(recipient_free);
     transaction->dsn_parameters = g_string_new(NULL);
-    g_queue_init(&transaction->asked);
+    g_queue_init(&transaction->sent);
     postern_session_hold_init(&transaction->hold);
     transaction->rate.deadline = POSTERN_NEVER;
     return transaction;
@@ -34,7 +34,7 @@ static void transaction_free(PosternTransaction *transaction)
 {
     if (transaction == NULL)
         return;
-    g_queue_clear(&transaction->asked);
+    g_queue_clear(&transaction->sent);
     g_clear_pointer(&transaction->recipients, g_ptr_array_unref);
     g_string_free(transaction->dsn_parameters, TRUE);
     postern_reply_free(transaction->mail_refusal);

@@ -149,7 +149,7 @@ static void walk_core(Walk *walk, PosternSessionCore *core)
 static gboolean is_at_rest(const PosternSession *session)
 {
     return session->state == POSTERN_SESSION_COMMAND && session->transaction == NULL &&
-           session->forwarded == NULL && session->held == NULL && session->backend == NULL &&
+           session->forwarded == NULL && session->pending_command == NULL && session->backend == NULL &&
            session->link == POSTERN_LINK_NONE && session->our_turn == POSTERN_TURN_NONE &&
            session->leaving == NULL && session->ended == NULL && session->answer_deadline == POSTERN_NEVER &&
            session->output->len == 0 && session->acted == session->actions->len &&

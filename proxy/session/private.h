@@ -22,7 +22,7 @@
 
 typedef enum {
     POSTERN_RECIPIENT_PENDING,  /* the back-end has not been asked */
-    POSTERN_RECIPIENT_ASKED,    /* its answer is awaited, and the client awaits it from us */
+    POSTERN_RECIPIENT_SENT,     /* its answer is awaited, and the client awaits it from us */
     POSTERN_RECIPIENT_ACCEPTED, /* the client has had the back-end's 2xx */
     POSTERN_RECIPIENT_REFUSED,
 } PosternRecipientState;
@@ -78,7 +78,7 @@ typedef struct {
 /* Where the session stands with a back-end. */
 typedef enum {
     POSTERN_LINK_NONE,
-    POSTERN_LINK_NAMING, /* one is needed; the client's name is still being looked up */
+    POSTERN_LINK_WAITING_FOR_PTR, /* one is needed; the client's name is still being looked up */
     POSTERN_LINK_BORROWING,
     POSTERN_LINK_IDENTIFYING,
     POSTERN_LINK_OPEN, /* it has MAIL, and has or gets the recipients */
@@ -96,7 +96,7 @@ typedef struct {
 
 /* How long a borrowed back-end has waited for its client, or for the verdict on what came from it. */
 typedef struct {
-    gint64 name_deadline;    /* when one is borrowed although the client's name is not known yet */
+    gint64 ptr_deadline;     /* when one is borrowed although the client's name is not known yet */
     gint64 waits_since;      /* or POSTERN_NEVER: it has something to do */
     gint64 waited_ms;        /* before that, since it was borrowed */
     gint64 silence_deadline; /* when it goes back whether anybody needs it or not */
@@ -125,7 +125,7 @@ typedef struct {
     gint64 started;
     GPtrArray *recipients; /* of PosternRecipient * */
     guint accepted;
-    GQueue asked; /* of PosternRecipient *, in the order of the back-end's replies */
+    GQueue sent; /* of PosternRecipient *, in the order of the back-end's replies */
     PosternMailCase *mail_case;
     const PosternPolicy *asked_policy; /* of the recipient that the back-end was asked about last */
     GString *dsn_parameters;           /* of MAIL, with a leading space each, for the back-end */
@@ -150,7 +150,7 @@ typedef struct {
     gboolean inspecting;   /* an inspection of the shell's runs */
     char *last_refusal;    /* what the client heard last of a refused recipient */
     guint refusals_logged; /* lines of refused recipients */
-    gboolean told;         /* the client has heard its identifier: there has to be a line of it */
+    gboolean announced;    /* the client has heard its identifier: there has to be a line of it */
     gboolean logged;
     PosternDelivery delivery;
 } PosternTransaction;
@@ -165,7 +165,7 @@ struct PosternSession {
     gint64 answer_deadline;           /* before_queue_filter: until the client must have its answer */
     guint64 pace_octets;              /* of the message, since the silence was last reckoned from */
     PosternLineReader line;
-    PosternCommand *held; /* a command that must wait for answers to those before it */
+    PosternCommand *pending_command; /* a command that must wait for answers to those before it */
     GString *output;
     GArray *actions; /* of PosternSessionAction */
     guint acted;     /* of them */
@@ -216,10 +216,10 @@ void postern_session_xclient(PosternSession *session, const PosternCommand *comm
 void postern_session_xforward(PosternSession *session, const PosternCommand *command, gint64 now);
 
 /* session_commands.c */
-/* Runs command, or keeps it as held where those before it are not answered; it is taken over. */
+/* Runs command, or keeps it as pending if those before it are not answered; it is taken over. */
 void postern_session_run(PosternSession *session, PosternCommand *command, gint64 now);
-/* Runs what was held, once nothing is awaited. */
-void postern_session_run_held(PosternSession *session, gint64 now);
+/* Runs what is pending, once nothing is awaited. */
+void postern_session_run_pending(PosternSession *session, gint64 now);
 
 /* session_mail.c */
 void postern_session_mail(PosternSession *session, const PosternCommand *command, gint64 now);

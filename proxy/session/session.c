@@ -91,7 +91,7 @@ void postern_session_free(PosternSession *session)
         postern_session_action_clear(&action);
     g_array_unref(session->actions);
     postern_session_drop_transaction(session);
-    g_clear_pointer(&session->held, postern_command_free);
+    g_clear_pointer(&session->pending_command, postern_command_free);
     postern_line_reader_clear(&session->line);
     postern_session_forget_forwarded(session);
     postern_session_core_clear(&session->core);
@@ -135,7 +135,7 @@ void postern_session_set_link(PosternSession *session, PosternLink link)
     static const char *const names[] = {
         [POSTERN_LINK_NONE] = "no back-end",
         [POSTERN_LINK_BORROWING] = "waiting for a back-end",
-        [POSTERN_LINK_NAMING] = "waiting for the client's name",
+        [POSTERN_LINK_WAITING_FOR_PTR] = "waiting for the client's name",
         [POSTERN_LINK_IDENTIFYING] = "telling the back-end of the client",
         [POSTERN_LINK_OPEN] = "with a back-end",
     };
@@ -149,7 +149,7 @@ void postern_session_expect_answer(PosternSession *session, gint64 now)
         session->answer_deadline = now + session->settings->configuration->proxy.filter_timeout_ms;
 }
 
-static gboolean dot_is_out(const PosternSession *session)
+static gboolean final_dot_sent(const PosternSession *session)
 {
     return session->backend != NULL && postern_backend_state(session->backend) == POSTERN_BACKEND_DATA_END;
 }
@@ -162,9 +162,9 @@ void postern_session_end_transaction(PosternSession *session, gint64 now)
         postern_session_forget_forwarded(session);
         return;
     }
-    if (dot_is_out(session) && transaction->delivery == POSTERN_DELIVERY_NONE)
+    if (final_dot_sent(session) && transaction->delivery == POSTERN_DELIVERY_NONE)
         transaction->delivery = POSTERN_DELIVERY_UNKNOWN;
-    if (!transaction->logged && (transaction->recipients->len > 0 || transaction->told))
+    if (!transaction->logged && (transaction->recipients->len > 0 || transaction->announced))
         postern_session_log_message(session, transaction->last_refusal, now);
     if (transaction->inspecting)
         postern_session_act(session, POSTERN_SESSION_INSPECT_CANCEL);
@@ -182,7 +182,7 @@ void postern_session_finish(PosternSession *session, const char *why, gint64 now
         return;
     if (session->ended == NULL)
         session->ended = why;
-    g_clear_pointer(&session->held, postern_command_free);
+    g_clear_pointer(&session->pending_command, postern_command_free);
     postern_session_end_transaction(session, now);
     postern_session_set_state(session, POSTERN_SESSION_CLOSING, now);
     postern_session_log_end(session, now);
@@ -266,7 +266,7 @@ static gsize receive_line(PosternSession *session, const char *octets, gsize len
 
 gboolean postern_session_wants_input(const PosternSession *session)
 {
-    return (session->state == POSTERN_SESSION_COMMAND && session->held == NULL) ||
+    return (session->state == POSTERN_SESSION_COMMAND && session->pending_command == NULL) ||
            session->state == POSTERN_SESSION_DATA;
 }
 
@@ -310,7 +310,7 @@ gsize postern_session_receive(PosternSession *session, const char *octets, gsize
 
 void postern_session_client_closed(PosternSession *session, gint64 now)
 {
-    if (dot_is_out(session)) {
+    if (final_dot_sent(session)) {
         /* The back-end may take the message: its answer is awaited and logged, though nobody hears it. */
         session->answer_deadline = G_MAXINT64;
         session->ended = "client-closed";

@@ -154,7 +154,9 @@ def copy_source(folder):
             shutil.copymode(source, target)
 
 
-def first_complaint(output):
+def first_complaint(status, output):
+    if status < 0:
+        return f"ended by signal {-status}" if "Bail out!" not in output else first_complaint(1, output)
     found = re.search(r"Bail out! (.*)|(it does not end)", output)
     text = (found[1] or found[2]) if found else output.strip()[-120:]
     return re.sub(r"\S*?([\w.]+\.[ch]:)", r"\1", text)[:110]
@@ -181,14 +183,14 @@ class Copy:
             status, output = run([self.build / "t" / "unit" / unit], self.folder, TEST_SECONDS,
                                  POSTERN_SOURCE=str(self.folder))
             if status not in (0, 77):
-                return f"{unit}: {first_complaint(output)}"
+                return f"{unit}: {first_complaint(status, output)}"
         return None
 
     def simulation_complains(self):
         sessions = os.environ.get("POSTERN_SIM_SESSIONS", "20000")
         status, output = run([self.build / "t" / "sim" / SIMULATION], self.folder, TEST_SECONDS,
                              POSTERN_SIM_SESSIONS=sessions)
-        return None if status == 0 else first_complaint(output)
+        return None if status == 0 else first_complaint(status, output)
 
     def try_mutant(self, name, file, old, new):
         path = self.folder / file

@@ -430,6 +430,9 @@ static inline void client_closed(Wire *wire, gboolean reset)
     Client *client = wire->user_data;
     gboolean deaf = wire->vanished || wire->stalled_until > 0;
     g_assert_true(deaf || client->input_ended || client->last_word);
+    /* What it said before it ended its side is answered all the same. */
+    if (!deaf && !client->last_word && client->to_say->len == 0)
+        g_assert_true(g_queue_is_empty(&client->questions));
     client_leave(client, FALSE);
 }
 

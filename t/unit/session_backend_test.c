@@ -4,6 +4,7 @@
 #include "session_harness.h"
 
 #define MESSAGE "A: b\r\n\r\nx\r\n.\r\n"
+#define ENVELOPE_AND_MESSAGE "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\n" MESSAGE "NOOP\r\n"
 
 /* A recipient that had 250, or the sender, refused the second time: 451 for the whole message. */
 static void test_repeat_refused(gsize piece)
@@ -295,6 +296,23 @@ static void test_client_leaves(gsize piece)
     }
 }
 
+/* It says all it has to say and ends its side: it hears every answer. */
+static void test_client_ends_its_side(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "", piece);
+    harness_greet(&harness);
+    harness_join(&harness);
+    wire_say(harness.client, ENVELOPE_AND_MESSAGE, strlen(ENVELOPE_AND_MESSAGE));
+    wire_end(harness.client);
+    harness_run(&harness);
+    harness_expect(&harness, "250 250 354 250 250");
+    g_assert_true(harness_is_closed(&harness));
+    g_assert_cmpuint(harness.messages, ==, 1);
+    harness_expect_log(&harness, "ended=client-closed");
+    harness_finish(&harness);
+}
+
 /* It left between its dot and the answer, and the back-end took the message. */
 static void test_client_leaves_and_back_end_accepts(gsize piece)
 {
@@ -377,6 +395,7 @@ static const struct {
     {"/session-backend/lost-while-idle", test_lost_while_idle},
     {"/session-backend/silent-back-end", test_silent_back_end},
     {"/session-backend/client-leaves", test_client_leaves},
+    {"/session-backend/client-ends-its-side", test_client_ends_its_side},
     {"/session-backend/client-leaves-and-back-end-accepts", test_client_leaves_and_back_end_accepts},
     {"/session-backend/ended-after-dot", test_ended_after_dot},
     {"/session-backend/given-too-late", test_given_too_late},

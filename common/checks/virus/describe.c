@@ -58,12 +58,12 @@ static void set_result(PosternVirusFinding *finding)
     guint kind = 0;
     while (kind < POSTERN_VIRUS_KINDS && finding->kinds[kind] == NULL)
         kind++;
-    g_clear_pointer(&finding->reason, g_free);
+    finding->reason = NULL;
     if (finding->name != NULL) {
         finding->result = POSTERN_VIRUS_INFECTED;
     } else if (kind < POSTERN_VIRUS_KINDS) {
         finding->result = kinds[kind].result;
-        finding->reason = g_strdup(finding->kinds[kind]);
+        finding->reason = finding->kinds[kind];
     }
 }
 

@@ -44,7 +44,7 @@ const char *postern_virus_kind_name(PosternVirusKind kind);
 typedef struct {
     PosternVirusResult result;
     char *name;                       /* INFECTED: the signature's name */
-    char *reason;                     /* neither INFECTED nor CLEAN: why, the text of the gravest kind */
+    const char *reason;               /* neither INFECTED nor CLEAN: why, the text of the gravest kind */
     char *kinds[POSTERN_VIRUS_KINDS]; /* by PosternVirusKind: what of it, for people, or NULL: not so */
 } PosternVirusFinding;
 

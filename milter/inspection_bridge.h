@@ -19,7 +19,7 @@ typedef struct PosternMilterBridge PosternMilterBridge;
  */
 PosternMilterBridge *postern_milter_bridge_new(struct event_base *loop, PosternInspectorClient *client,
                                                PosternResolver *resolver, PosternMilterWakeUp *wake_up,
-                                               GError **error);
+                                               GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The inspection of one message, as a thread of libmilter holds it. One thread at a time. */
 typedef struct PosternMilterTicket PosternMilterTicket;

@@ -11,7 +11,7 @@
  * Once in a process, before privileges are dropped. An error says what libmilter only tells the system log.
  */
 gboolean postern_milter_listener_open(const PosternConfiguration *configuration, const char *user,
-                                      GError **error);
+                                      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Removes a unix socket; nothing for the other kinds. */
 void postern_milter_listener_remove(const PosternConfiguration *configuration);

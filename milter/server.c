@@ -61,14 +61,6 @@ static void reload(Server *server)
     postern_log(POSTERN_LOG_NOTICE, "the configuration was read again; new messages go by it");
 }
 
-/* The supervisor has opened the file, which this user might be unable to. */
-static void reopen(int descriptor)
-{
-    g_autoptr(GError) error = NULL;
-    if (descriptor >= 0 && !postern_log_adopt(descriptor, &error))
-        postern_log(POSTERN_LOG_ERROR, "%s", error->message);
-}
-
 /* After the last message its reply still has to get out: what is idle must be so for two ticks. */
 static void on_tick(evutil_socket_t descriptor, short what, void *data)
 {
@@ -110,7 +102,7 @@ static void on_orders(evutil_socket_t descriptor, short what, void *data)
         reload(server);
         break;
     case POSTERN_MILTER_REOPEN:
-        reopen(passed);
+        postern_daemon_adopt_log(passed);
         break;
     case POSTERN_MILTER_DRAIN:
         drain(server);

@@ -25,4 +25,5 @@ typedef struct {
  * Serves. Returns only where it cannot (FALSE and error), or where libmilter ends by itself, an error too;
  * otherwise the process ends from inside with status 0.
  */
-gboolean postern_milter_server_run(const PosternMilterServerOptions *options, GError **error);
+gboolean postern_milter_server_run(const PosternMilterServerOptions *options,
+                                   GError **error) G_GNUC_WARN_UNUSED_RESULT;

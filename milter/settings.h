@@ -31,7 +31,7 @@ typedef struct {
  * NULL for a new one of message_memory octets. NULL and error where policies cannot be made of it.
  */
 PosternMilterSettings *postern_milter_settings_new(PosternConfiguration *configuration, PosternBudget *budget,
-                                                   GError **error);
+                                                   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /*
  * One name for the mail server and its filter: what a reader of the mail knows it by (RFC 8601 5). server:
  * what it calls itself, or NULL; if no hostname is configured and it is a domain, that is our name too.

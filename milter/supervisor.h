@@ -15,4 +15,5 @@
  * compiled-in place or defaults). TRUE: ended as told; FALSE: could not start, error says why; where it is
  * NULL the serving process has said so.
  */
-gboolean postern_milter_supervisor_run(PosternConfiguration *configuration, const char *path, GError **error);
+gboolean postern_milter_supervisor_run(PosternConfiguration *configuration, const char *path,
+                                       GError **error) G_GNUC_WARN_UNUSED_RESULT;

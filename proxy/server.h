@@ -14,4 +14,5 @@
  * Runs until it is told to end. configuration is taken over; path is where it came from (NULL: the
  * compiled-in place or defaults), for reloads. TRUE: ended as told; FALSE and error: could not start.
  */
-gboolean postern_server_run(PosternConfiguration *configuration, const char *path, GError **error);
+gboolean postern_server_run(PosternConfiguration *configuration, const char *path,
+                            GError **error) G_GNUC_WARN_UNUSED_RESULT;

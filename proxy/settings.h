@@ -33,7 +33,8 @@ typedef struct {
  * NULL. NULL and error where a value cannot be used.
  */
 PosternProxySettings *postern_proxy_settings_new(PosternConfiguration *configuration,
-                                                 const PosternProxySettings *running, GError **error);
+                                                 const PosternProxySettings *running,
+                                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* TRUE where address is one of trusted_clients. */
 gboolean postern_proxy_settings_trusts(const PosternProxySettings *settings, const PosternAddress *address);
 /* Octets that the messages of one client may take of the budget. */

@@ -301,11 +301,11 @@ PosternConfiguration *postern_configuration_new(void);
  * is named in error: file, group, key, what is wrong, and the nearest key that exists; several mistakes come
  * as several lines. Values that contradict one another are mistakes too.
  */
-PosternConfiguration *postern_configuration_load(const char *path, GError **error);
+PosternConfiguration *postern_configuration_load(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Text of a file instead; name is what messages call it. */
 PosternConfiguration *postern_configuration_parse(const char *text, gsize length, const char *name,
-                                                  GError **error);
+                                                  GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * What --check-config says of a file without mistakes, or, for NULL where there is no compiled-in file, that
@@ -333,7 +333,8 @@ char *postern_configuration_document(void);
  * taken.
  */
 gboolean postern_configuration_can_reload(const PosternConfiguration *running,
-                                          const PosternConfiguration *wanted, guint programs, GError **error);
+                                          const PosternConfiguration *wanted, guint programs,
+                                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* TRUE if a and b differ in an option of which reload, a mask of PosternReload, is said. */
 gboolean postern_configuration_differs(const PosternConfiguration *a, const PosternConfiguration *b,
@@ -353,4 +354,5 @@ const char *postern_option_reload_text(const PosternOption *option);
  * user of the daemon may read is not opened unless this process may.
  */
 gboolean postern_configuration_check_surroundings(const PosternConfiguration *configuration,
-                                                  const char *program, const char *name, GError **error);
+                                                  const char *program, const char *name,
+                                                  GError **error) G_GNUC_WARN_UNUSED_RESULT;

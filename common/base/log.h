@@ -24,14 +24,14 @@ typedef enum {
  * a local time stamp with the offset from UTC stands first.
  */
 gboolean postern_log_open(const char *program, const char *destination, PosternLogLevel level,
-                          GError **error);
+                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * The same with a descriptor, which is taken over, in the place of a destination: what a program logs to
  * that started this one.
  */
 gboolean postern_log_open_descriptor(const char *program, int descriptor, PosternLogLevel level,
-                                     GError **error);
+                                     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * From now on a thread of its own writes (base/log_writer.h): nobody waits for a slow reader, and errors,
@@ -50,13 +50,13 @@ void postern_log_finish(void);
 int postern_log_descriptor(void);
 
 /* Makes the destination user's if it is a plain file, no link, and this process is root; its group stays. */
-gboolean postern_log_give(const char *user, GError **error);
+gboolean postern_log_give(const char *user, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Opens the destination file again, after a rotation; nothing for what has no path. */
-gboolean postern_log_reopen(GError **error);
+gboolean postern_log_reopen(GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Writes to descriptor from now on, which is taken over, in the place of a file or a descriptor. */
-gboolean postern_log_adopt(int descriptor, GError **error);
+gboolean postern_log_adopt(int descriptor, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Changes the level. Any thread. */
 void postern_log_set_level(PosternLogLevel level);

@@ -11,4 +11,4 @@
  * make it write elsewhere: a symbolic link is followed only if root made it, in a directory where only root
  * may write; a file has no second name; nothing but files, fifos and character devices is taken.
  */
-int postern_log_file_open(const char *path, GError **error);
+int postern_log_file_open(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;

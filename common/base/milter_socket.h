@@ -19,6 +19,6 @@ typedef struct {
  * "inet:PORT@ADDRESS", "inet6:PORT@ADDRESS" (brackets allowed), "unix:PATH" or "local:PATH". An error
  * (POSTERN_ERROR_CONFIGURATION) says how it is written.
  */
-PosternMilterSocket *postern_milter_socket_parse(const char *text, GError **error);
+PosternMilterSocket *postern_milter_socket_parse(const char *text, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void postern_milter_socket_free(PosternMilterSocket *place);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternMilterSocket, postern_milter_socket_free)

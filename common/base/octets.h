@@ -30,4 +30,5 @@ const char *postern_octets_text(PosternOctets *in, gsize *ret_length);
 char *postern_octets_string(PosternOctets *in, gsize maximum);
 /* TRUE if all that was read was there, and nothing is left; else error (POSTERN_ERROR_PROTOCOL) names what.
  */
-gboolean postern_octets_end(const PosternOctets *in, const char *what, GError **error);
+gboolean postern_octets_end(const PosternOctets *in, const char *what,
+                            GError **error) G_GNUC_WARN_UNUSED_RESULT;

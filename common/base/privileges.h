@@ -11,7 +11,7 @@
  * that root cannot be had back. Where the process is not root only no_new_privs is set, and user is ignored.
  * An unknown user is an error that says which option named it.
  */
-gboolean postern_privileges_drop(const char *user, GError **error);
+gboolean postern_privileges_drop(const char *user, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * The user to become: user, the value of option user in [group], itself; or "nobody" (static) where this
@@ -21,10 +21,11 @@ gboolean postern_privileges_drop(const char *user, GError **error);
 const char *postern_privileges_user(const char *group, const char *user);
 
 /* The user id that postern_privileges_drop(user) leaves this process with. */
-gboolean postern_privileges_user_id(const char *user, uid_t *ret_uid, GError **error);
+gboolean postern_privileges_user_id(const char *user, uid_t *ret_uid,
+                                    GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Makes the file behind descriptor user's, where this process is root; else, and for -1, nothing. */
-gboolean postern_privileges_give(int descriptor, const char *user, GError **error);
+gboolean postern_privileges_give(int descriptor, const char *user, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * What a program may still do with files once it is confined. Paths that do not exist, or that this user
@@ -43,7 +44,7 @@ typedef struct {
  * error. no_new_privs must be set.
  */
 gboolean postern_privileges_confine(const PosternPrivilegesPaths *paths, gboolean *ret_confined,
-                                    GError **error);
+                                    GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Raises the soft limit of open descriptors to the hard one; returns the limit in force. */
 guint64 postern_privileges_raise_descriptors(void);

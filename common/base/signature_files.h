@@ -23,7 +23,7 @@ typedef enum {
 PosternSignatureFiles postern_signature_files_look(const char *database, char **ret_path, char **ret_problem);
 
 /* For --check-config: FALSE and error (POSTERN_ERROR_CONFIGURATION) where they are UNUSABLE. */
-gboolean postern_signature_files_check(const char *database, GError **error);
+gboolean postern_signature_files_check(const char *database, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * A text that changes when the files do: their names, sizes, times and inodes, or that there are none. A new

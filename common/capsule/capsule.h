@@ -81,13 +81,14 @@ void postern_capsule_serialise(const PosternCapsule *capsule, GBytes **ret_head,
  * whole or not at all, and never over anything: where name exists, a link that leads nowhere too, it fails.
  */
 gboolean postern_capsule_write(int directory, const char *name, GBytes *head, PosternMessage *message,
-                               GBytes *tail, GError **error);
+                               GBytes *tail, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Serialises and writes to path. */
-gboolean postern_capsule_save(const PosternCapsule *capsule, const char *path, GError **error);
+gboolean postern_capsule_save(const PosternCapsule *capsule, const char *path,
+                              GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The capsule in octets, from a stranger: form and all bounds are checked. */
-PosternCapsule *postern_capsule_parse(GBytes *octets, GError **error);
+PosternCapsule *postern_capsule_parse(GBytes *octets, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Reads and parses path; errors name it. */
-PosternCapsule *postern_capsule_load(const char *path, GError **error);
+PosternCapsule *postern_capsule_load(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -23,7 +23,8 @@ typedef struct PosternCapsuleStore PosternCapsuleStore;
  */
 gboolean postern_capsule_store_open(const PosternConfiguration *configuration, const char *user,
                                     PosternCapsuleWarn warn, gpointer user_data,
-                                    PosternCapsuleStore **ret_store, GError **error);
+                                    PosternCapsuleStore **ret_store,
+                                    GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Starts its thread, once threads may exist. store may be NULL. */
 void postern_capsule_store_start(PosternCapsuleStore *store);

@@ -41,7 +41,7 @@ int postern_check_spf_libspf2(PosternLibspf2Engine *engine, const PosternEnvelop
  * a time.
  */
 typedef struct PosternDkimEngine PosternDkimEngine;
-PosternDkimEngine *postern_dkim_engine_new(GError **error);
+PosternDkimEngine *postern_dkim_engine_new(GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void postern_dkim_engine_free(PosternDkimEngine *engine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternDkimEngine, postern_dkim_engine_free)
 
@@ -53,7 +53,7 @@ void postern_dkim_engine_accept_partial_body(PosternDkimEngine *engine);
  * octet of the body changed. It also loads what OpenSSL loads lazily. FALSE and error with what was found
  * instead.
  */
-gboolean postern_dkim_engine_self_test(PosternDkimEngine *engine, GError **error);
+gboolean postern_dkim_engine_self_test(PosternDkimEngine *engine, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * Notes in answers the questions that verifying the first POSTERN_DKIM_SIGNATURES_MAX signatures of header
@@ -107,7 +107,8 @@ int postern_check_arc(PosternArcEngine *engine, const char *octets, gsize length
  * error name file and line, and what to do.
  */
 typedef struct PosternSignEngine PosternSignEngine;
-PosternSignEngine *postern_sign_engine_new(const char *table, GPtrArray *warnings, GError **error);
+PosternSignEngine *postern_sign_engine_new(const char *table, GPtrArray *warnings,
+                                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void postern_sign_engine_free(PosternSignEngine *engine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternSignEngine, postern_sign_engine_free)
 
@@ -122,7 +123,7 @@ char *postern_sign_engine_records(const PosternSignEngine *engine);
  * it right, with the record that is to be published. FALSE and error name the key.
  */
 gboolean postern_sign_engine_self_test(PosternSignEngine *engine, PosternDkimEngine *dkim, gboolean every,
-                                       GError **error);
+                                       GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * Signs for the author's domain (From), or the closest domain above it that has a key: one field for each of
@@ -170,7 +171,7 @@ typedef struct {
  * administrator must be told: that there are none. NULL and error: they could not be loaded all; what to do.
  */
 PosternVirusEngine *postern_virus_engine_new(const PosternVirusOptions *options, guint *ret_signatures,
-                                             char **ret_warning, GError **error);
+                                             char **ret_warning, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void postern_virus_engine_free(PosternVirusEngine *engine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternVirusEngine, postern_virus_engine_free)
 
@@ -204,7 +205,7 @@ PosternVirusWork postern_virus_engine_work(const PosternVirusEngine *engine);
  * error with what was found instead.
  */
 gboolean postern_virus_engine_self_test(PosternVirusEngine *engine, const char *temporary_directory,
-                                        GError **error);
+                                        GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Loaded once, in the template; each worker inherits them. */
 typedef struct {

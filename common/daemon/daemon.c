@@ -159,6 +159,13 @@ gboolean postern_daemon_reopen_log(PosternDaemon *daemon)
     return TRUE;
 }
 
+void postern_daemon_adopt_log(int descriptor)
+{
+    g_autoptr(GError) error = NULL;
+    if (descriptor >= 0 && !postern_log_adopt(descriptor, &error))
+        postern_log(POSTERN_LOG_ERROR, "%s", error->message);
+}
+
 gboolean postern_daemon_check_configuration(const PosternConfiguration *configuration, const char *path,
                                             gboolean inspects, GError **error)
 {

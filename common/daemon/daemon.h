@@ -89,6 +89,10 @@ void postern_daemon_reloaded(PosternDaemon *daemon, const PosternConfiguration *
  */
 gboolean postern_daemon_reopen_log(PosternDaemon *daemon);
 
+/* Logs to descriptor (taken; -1: nothing changes), which a process with more rights has opened and passed on.
+ */
+void postern_daemon_adopt_log(int descriptor);
+
 /* What --check-config sees beyond the file: the resolver, and the keys if a private inspector is started. */
 gboolean postern_daemon_check_configuration(const PosternConfiguration *configuration, const char *path,
                                             gboolean inspects, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -15,7 +15,8 @@ typedef struct {
  * A new directory below parent, whose name is prefix and random characters, after stale ones of that prefix
  * have been removed: our own user's, as root everybody's.
  */
-PosternDirectory *postern_directory_new(const char *parent, const char *prefix, GError **error);
+PosternDirectory *postern_directory_new(const char *parent, const char *prefix,
+                                        GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Removes it with all that it holds. */
 void postern_directory_free(PosternDirectory *directory);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternDirectory, postern_directory_free)

@@ -6,7 +6,7 @@
 #include <glib.h>
 
 /* The directory that the running program is in; a new string. */
-char *postern_program_directory(GError **error);
+char *postern_program_directory(GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * Starts program with arguments (NULL-terminated; the first is its name). descriptors, which stay the
@@ -14,7 +14,7 @@ char *postern_program_directory(GError **error);
  * does. No signal is blocked or ignored. The process id, which the caller must wait for; or -1 and error.
  */
 GPid postern_execute(const char *program, char *const *arguments, const int *descriptors, guint count,
-                     GError **error);
+                     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* How a process ended, from its wait status: "with status 1", "by signal 31 (Bad system call)"; a new string.
  */

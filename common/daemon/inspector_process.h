@@ -20,13 +20,15 @@ typedef struct PosternInspectorProcess PosternInspectorProcess;
  * It is looked for beside this program, then in POSTERN_LIBEXECDIR. An error says where it was looked for.
  */
 PosternInspectorProcess *postern_inspector_process_new(const char *configuration_path,
-                                                       const char *const *extra_arguments, GError **error);
+                                                       const char *const *extra_arguments,
+                                                       GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * What a private inspector says of the configuration at path (as above), whose keys nobody else can read. It
  * loads no signatures, which may take long. FALSE, and error with its words, if it could not go by it.
  */
-gboolean postern_inspector_process_check_configuration(const char *path, GError **error);
+gboolean postern_inspector_process_check_configuration(const char *path,
+                                                       GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The socket's path, for postern_inspector_client_new(). */
 const char *postern_inspector_process_path(const PosternInspectorProcess *process);
@@ -36,7 +38,7 @@ const char *postern_inspector_process_program(const PosternInspectorProcess *pro
 
 /* Makes the socket's directory user's, before privileges are dropped. */
 gboolean postern_inspector_process_give_to(PosternInspectorProcess *process, const char *user,
-                                           GError **error);
+                                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The process id, or 0 while it is down. */
 GPid postern_inspector_process_pid(const PosternInspectorProcess *process);

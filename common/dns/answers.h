@@ -98,8 +98,10 @@ guint postern_answers_count(const PosternAnswers *answers);
  * and back, from a stranger, into answers that has none: limits and forms are checked.
  */
 void postern_answers_encode(const PosternAnswers *answers, GByteArray *out);
-gboolean postern_answers_decode(PosternAnswers *answers, PosternOctets *in, GError **error);
+gboolean postern_answers_decode(PosternAnswers *answers, PosternOctets *in,
+                                GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The same of questions, of PosternQuestion *, which the array owns. */
 void postern_questions_encode(const GPtrArray *questions, GByteArray *out);
-gboolean postern_questions_decode(GPtrArray *questions, PosternOctets *in, GError **error);
+gboolean postern_questions_decode(GPtrArray *questions, PosternOctets *in,
+                                  GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -14,9 +14,10 @@
 typedef struct PosternAnswersFile PosternAnswersFile;
 
 /* Parses text. An error names the line number and what is wrong with it. */
-PosternAnswersFile *postern_answers_file_parse(const char *text, gsize length, GError **error);
+PosternAnswersFile *postern_answers_file_parse(const char *text, gsize length,
+                                               GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Reads and parses a file of at most 16 MiB; an error names the path. */
-PosternAnswersFile *postern_answers_file_load(const char *path, GError **error);
+PosternAnswersFile *postern_answers_file_load(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 PosternAnswersFile *postern_answers_file_ref(PosternAnswersFile *file);
 void postern_answers_file_unref(PosternAnswersFile *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternAnswersFile, postern_answers_file_unref)

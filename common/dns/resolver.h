@@ -29,7 +29,7 @@ typedef struct PosternResolver PosternResolver;
  * libunbound refused.
  */
 PosternResolver *postern_resolver_new(struct event_base *loop, const PosternResolverOptions *options,
-                                      GError **error);
+                                      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* A resolver that answers from file (a reference is taken). */
 PosternResolver *postern_resolver_new_from_file(struct event_base *loop, PosternAnswersFile *file);
@@ -40,13 +40,15 @@ PosternResolver *postern_resolver_new_from_file(struct event_base *loop, Postern
  */
 PosternResolver *postern_resolver_from_configuration(struct event_base *loop,
                                                      const PosternConfiguration *configuration,
-                                                     PosternAnswersFile *file, guint shares, GError **error);
+                                                     PosternAnswersFile *file, guint shares,
+                                                     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * For --check-config: FALSE and error (POSTERN_ERROR_CONFIGURATION, or that of the file) if no resolver can
  * be made of [dns]. Files that this process may not read are not looked at. Asks nobody.
  */
-gboolean postern_resolver_check_configuration(const PosternConfiguration *configuration, GError **error);
+gboolean postern_resolver_check_configuration(const PosternConfiguration *configuration,
+                                              GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * A resolver that knows nothing and asks nobody: each question is told to unknown, and its answer is TIMEOUT.

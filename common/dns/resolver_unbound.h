@@ -9,7 +9,7 @@ struct ub_ctx;
 
 /* A context that is ready to be asked, or NULL and error. It belongs to the thread of loop. */
 struct ub_ctx *postern_resolver_context_new(struct event_base *loop, const PosternResolverOptions *options,
-                                            GError **error);
+                                            GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* What is still asked gets its callback, as a failure, from inside this call. */
 void postern_resolver_context_free(struct ub_ctx *context);

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "daemon/daemon.h"
 #include "daemon/execute.h"
 #include "daemon/inspector_process.h"
 #include "daemon/restart.h"
@@ -98,7 +99,7 @@ static gboolean take_order(Keeper *keeper)
     if (received > 0 && keeper->lifeline >= 0)
         (void)postern_descriptor_send(keeper->lifeline, order, passed);
     if (received > 0 && order == POSTERN_LIFELINE_LOG && passed >= 0)
-        (void)postern_log_adopt(passed, NULL);
+        postern_daemon_adopt_log(passed);
     else
         close_descriptor(&passed);
     return received > 0;

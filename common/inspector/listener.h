@@ -16,7 +16,8 @@ typedef struct {
  * path, of mode 0660. The modes of socket and directory decide who may connect. A socket at path that nobody
  * listens on is replaced.
  */
-PosternListener *postern_listener_new(int descriptor, const char *path, GError **error);
+PosternListener *postern_listener_new(int descriptor, const char *path,
+                                      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Closes it, and removes what is its own, where the directory lets the user that we have become; else the
  * next start replaces it. */
 void postern_listener_free(PosternListener *listener);
@@ -27,7 +28,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternListener, postern_listener_free)
  * and we are root.
  */
 gboolean postern_listener_give_to(PosternListener *listener, const char *user, const char *group,
-                                  const char *asking, GError **error);
+                                  const char *asking, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The program that handed it over is gone: removes the socket, and the directory that was made for it. */
 void postern_listener_remove(PosternListener *listener);

@@ -228,7 +228,7 @@ static void on_lifeline(evutil_socket_t descriptor, short what, void *data)
         postern_listener_remove(daemon->listener);
         end_loop(daemon);
     } else if (received > 0 && order == POSTERN_LIFELINE_LOG && passed >= 0) {
-        (void)postern_log_adopt(passed, NULL);
+        postern_daemon_adopt_log(passed);
     } else if (received > 0) {
         on_hangup(SIGHUP, 0, daemon);
     }

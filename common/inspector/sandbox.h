@@ -17,7 +17,8 @@ typedef struct {
  * Enters it for good. no_new_privs must be set; all descriptors that are not wanted must be closed.
  * *ret_confined: the kernel has Landlock. FALSE and error: the process must end.
  */
-gboolean postern_sandbox_enter(const PosternSandboxOptions *options, gboolean *ret_confined, GError **error);
+gboolean postern_sandbox_enter(const PosternSandboxOptions *options, gboolean *ret_confined,
+                               GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Allows seconds more of processor time from now on; over it the process is killed. May be called inside. */
 gboolean postern_sandbox_allow_processor_time(guint seconds);

@@ -15,4 +15,4 @@ typedef struct {
 
 /* message may be NULL in the envelope stage only. NULL and error where the request breaks a rule. */
 PosternResponse *postern_stage_run(const PosternStageResources *resources, const PosternRequest *request,
-                                   PosternMessage *message, GError **error);
+                                   PosternMessage *message, GError **error) G_GNUC_WARN_UNUSED_RESULT;

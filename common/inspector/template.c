@@ -37,7 +37,7 @@ static void tell(int control, PosternPacketKind kind, guint64 id, guint64 value,
 {
     PosternPacket packet = {.kind = kind, .id = id, .value = value, .failure = POSTERN_FAILURE_UNAVAILABLE};
     postern_packet_set_text(&packet, text);
-    postern_packet_send(control, &packet, NULL);
+    (void)!postern_packet_send(control, &packet, NULL); /* the pool sees an end for itself */
 }
 
 static gboolean load_dkim(Template *template, GError **error)

@@ -50,11 +50,10 @@ struct PosternTemplateProcess {
  * Starts one with configuration, and a directory of its own inside directory. program is postern-inspector.
  * in_use: see template.h. worker_user: whom its workers become, or NULL. What it says for the log is logged.
  */
-PosternTemplateProcess *
-postern_template_process_new(struct event_base *loop, const char *program, PosternRole role, guint64 number,
-                             guint64 in_use, const PosternConfiguration *configuration,
-                             const char *worker_user, const PosternDirectory *directory,
-                             const PosternTemplateCalls *calls, gpointer user_data, GError **error);
+PosternTemplateProcess *postern_template_process_new(
+    struct event_base *loop, const char *program, PosternRole role, guint64 number, guint64 in_use,
+    const PosternConfiguration *configuration, const char *worker_user, const PosternDirectory *directory,
+    const PosternTemplateCalls *calls, gpointer user_data, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Ends it, with its workers, and waits for that: until POSTERN_INSPECTOR_TEMPLATE_END_MS after it was bidden
  * to end, then kills it. Removes its directory. */
 void postern_template_process_free(PosternTemplateProcess *process);

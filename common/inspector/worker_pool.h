@@ -24,7 +24,8 @@ typedef struct {
 } PosternWorkerPoolOptions;
 
 /* Starts. Errors: the temporary directory, or the template cannot be started. */
-PosternWorkerPool *postern_worker_pool_new(const PosternWorkerPoolOptions *options, GError **error);
+PosternWorkerPool *postern_worker_pool_new(const PosternWorkerPoolOptions *options,
+                                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Ends and waits for all its processes; requests under way end without an answer. */
 void postern_worker_pool_free(PosternWorkerPool *pool);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternWorkerPool, postern_worker_pool_free)

@@ -17,7 +17,7 @@ typedef struct PosternInspectorClient PosternInspectorClient;
  */
 PosternInspectorClient *postern_inspector_client_new(struct event_base *loop, const char *path);
 /* Whether an inspector that may be trusted takes connections at path, now. FALSE and error: why not. */
-gboolean postern_inspector_client_probe(const char *path, GError **error);
+gboolean postern_inspector_client_probe(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 typedef enum {
     POSTERN_INSPECTOR_STARTING, /* not known, or it loads its signatures: requests wait */
     POSTERN_INSPECTOR_UP,

@@ -90,31 +90,33 @@ void postern_packet_set_text(PosternPacket *packet, const char *text);
 /* Gives packet its content, and message (a reference is not kept; NULL: none), once. FALSE and error: no
  * memfd can be had. */
 gboolean postern_packet_set_content(PosternPacket *packet, GBytes *content, PosternMessage *message,
-                                    GError **error);
+                                    GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* The content of a packet from a stranger; NULL and error where there is none, or it is over maximum octets.
  */
-GBytes *postern_packet_content(PosternPacket *packet, gsize maximum, GError **error);
+GBytes *postern_packet_content(PosternPacket *packet, gsize maximum,
+                               GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* After the content was taken: the message of a packet from a stranger into *ret_message, NULL: it has none.
  * FALSE and error: what there is is no message of at most POSTERN_MESSAGE_MAX_OCTETS. */
-gboolean postern_packet_message(PosternPacket *packet, PosternMessage **ret_message, GError **error);
+gboolean postern_packet_message(PosternPacket *packet, PosternMessage **ret_message,
+                                GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * Sends packet with what goes with it, which stays the caller's. 1: sent; 0: no room now; -1: the peer is
  * gone (POSTERN_ERROR_UNAVAILABLE). Waits for room only where socket is a blocking one; so does the next
  * function.
  */
-int postern_packet_send(int socket, const PosternPacket *packet, GError **error);
+int postern_packet_send(int socket, const PosternPacket *packet, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * Receives one packet. 1: *ret_packet, to be cleared, its descriptors close-on-exec. 0: none there now. -1:
  * the peer is gone (POSTERN_ERROR_UNAVAILABLE) or broke the protocol (POSTERN_ERROR_PROTOCOL). *ret_packet is
  * set in any case.
  */
-int postern_packet_receive(int socket, PosternPacket *ret_packet, GError **error);
+int postern_packet_receive(int socket, PosternPacket *ret_packet, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* A sealed memfd that holds octets; -1 and error. */
-int postern_sealed_memfd_new(const char *name, GBytes *octets, GError **error);
+int postern_sealed_memfd_new(const char *name, GBytes *octets, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The content of a sealed memfd from a stranger, mapped MAP_PRIVATE; descriptor is closed. NULL and error
  * where it is not sealed or over maximum octets. */
-GBytes *postern_sealed_memfd_read(int descriptor, gsize maximum, GError **error);
+GBytes *postern_sealed_memfd_read(int descriptor, gsize maximum, GError **error) G_GNUC_WARN_UNUSED_RESULT;

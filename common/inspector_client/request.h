@@ -41,6 +41,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternResponse, postern_response_free)
 
 /* The content of a packet, and back: from a stranger, form and all bounds are checked. */
 GBytes *postern_request_serialise(const PosternRequest *request);
-PosternRequest *postern_request_parse(GBytes *octets, GError **error);
+PosternRequest *postern_request_parse(GBytes *octets, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 GBytes *postern_response_serialise(const PosternResponse *response);
-PosternResponse *postern_response_parse(GBytes *octets, GError **error);
+PosternResponse *postern_response_parse(GBytes *octets, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -9,7 +9,8 @@
 
 /* TRUE where variant is an a{sv} in normal form; else error (POSTERN_ERROR_PROTOCOL) says that what is none.
  */
-gboolean postern_dictionary_is_acceptable(GVariant *variant, const char *what, GError **error);
+gboolean postern_dictionary_is_acceptable(GVariant *variant, const char *what,
+                                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The text as an ay (floating), cut at maximum octets; not within a character where it is UTF-8. */
 GVariant *postern_dictionary_text(const char *text, gsize maximum);
@@ -22,23 +23,23 @@ void postern_dictionary_add_text(GVariantBuilder *builder, const char *key, cons
  * more than maximum octets (POSTERN_ERROR_LIMIT). what names it in the error.
  */
 gboolean postern_dictionary_take_text(GVariant *value, const char *what, gsize maximum, char **ret_text,
-                                      GError **error);
+                                      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The same for a key of dictionary; *ret_text stays as it is where the key is absent. */
 gboolean postern_dictionary_get_text(GVariant *dictionary, const char *key, gsize maximum, char **ret_text,
-                                     GError **error);
+                                     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* A number of at most maximum; *ret_number stays as it is where the key is absent. */
 gboolean postern_dictionary_get_number(GVariant *dictionary, const char *key, guint32 maximum,
-                                       guint32 *ret_number, GError **error);
+                                       guint32 *ret_number, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* A truth value; *ret_boolean stays as it is where the key is absent. */
 gboolean postern_dictionary_get_boolean(GVariant *dictionary, const char *key, gboolean *ret_boolean,
-                                        GError **error);
+                                        GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * The value of key with exactly that type, or NULL: absent, or of another type (error is set then). The
  * caller's reference.
  */
 GVariant *postern_dictionary_get(GVariant *dictionary, const char *key, const GVariantType *type,
-                                 GError **error);
+                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -47,7 +47,7 @@ gboolean postern_edits_change(PosternEdits *edits, const char *name, guint occur
  */
 typedef struct PosternMessageReader PosternMessageReader;
 PosternMessageReader *postern_message_reader_new(PosternMessage *message, const PosternEdits *edits,
-                                                 GError **error);
+                                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void postern_message_reader_free(PosternMessageReader *reader);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternMessageReader, postern_message_reader_free)
 

@@ -67,4 +67,4 @@ char *postern_path_domain(const char *path);
 
 /* The envelope as octets, and back, from a stranger: what has not the form or is over a limit is an error. */
 void postern_envelope_encode(const PosternEnvelope *envelope, GByteArray *out);
-PosternEnvelope *postern_envelope_decode(PosternOctets *in, GError **error);
+PosternEnvelope *postern_envelope_decode(PosternOctets *in, GError **error) G_GNUC_WARN_UNUSED_RESULT;

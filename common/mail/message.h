@@ -18,7 +18,8 @@ typedef struct PosternMessage PosternMessage;
  * An empty message that may grow to maximum octets, charged to budget (a reference is taken; NULL: no
  * budget). Never NULL, and no error.
  */
-PosternMessage *postern_message_new(guint64 maximum, PosternBudget *budget, GError **error);
+PosternMessage *postern_message_new(guint64 maximum, PosternBudget *budget,
+                                    GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The same for a message that no other process will read: it is in the heap up to
  * POSTERN_MESSAGE_PRIVATE_HEAP_MAX_OCTETS. */
@@ -28,7 +29,8 @@ PosternMessage *postern_message_new_private(guint64 maximum, PosternBudget *budg
  * A sealed message around a descriptor from a stranger, which is taken over in any case. It must be a memfd
  * with seals F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE and at most maximum octets.
  */
-PosternMessage *postern_message_from_descriptor(int descriptor, guint64 maximum, GError **error);
+PosternMessage *postern_message_from_descriptor(int descriptor, guint64 maximum,
+                                                GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* A sealed message of octets, which a reference is taken of. */
 PosternMessage *postern_message_from_octets(GBytes *octets);
@@ -41,10 +43,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternMessage, postern_message_unref)
  * Appends length octets. POSTERN_ERROR_LIMIT: over the maximum (postern_message_is_too_big() is then TRUE)
  * or the budget; POSTERN_ERROR_SYSTEM: no memory. After an error the message stays as it was.
  */
-gboolean postern_message_append(PosternMessage *message, const void *octets, gsize length, GError **error);
+gboolean postern_message_append(PosternMessage *message, const void *octets, gsize length,
+                                GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Charges the budget for octets in all already now, so that later appends cannot fail for want of it. */
-gboolean postern_message_reserve(PosternMessage *message, guint64 octets, GError **error);
+gboolean postern_message_reserve(PosternMessage *message, guint64 octets,
+                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* TRUE once an append was refused for the maximum, not the budget. */
 gboolean postern_message_is_too_big(const PosternMessage *message);
@@ -53,7 +57,7 @@ gboolean postern_message_is_too_big(const PosternMessage *message);
 guint64 postern_message_size(const PosternMessage *message);
 
 /* Ends growth: seals the memfd, if there is one, and gives back what was reserved and not used. Once. */
-gboolean postern_message_seal(PosternMessage *message, GError **error);
+gboolean postern_message_seal(PosternMessage *message, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The memfd, owned by message, for passing to the inspector once sealed; -1: there is none, for the message
  * has no more than POSTERN_MESSAGE_HEAP_MAX_OCTETS. */
@@ -64,13 +68,15 @@ int postern_message_descriptor(const PosternMessage *message);
  * read-only on first use.
  * A message of 0 octets gives "". NULL and error where it cannot be mapped.
  */
-const char *postern_message_octets(PosternMessage *message, gsize *ret_length, GError **error);
+const char *postern_message_octets(PosternMessage *message, gsize *ret_length,
+                                   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * A new sealed message that holds only the header block of message so far (to the empty line, included),
  * for the header stage of an inspection while the body still arrives. NULL and error as for new.
  */
-PosternMessage *postern_message_copy_header(const PosternMessage *message, GError **error);
+PosternMessage *postern_message_copy_header(const PosternMessage *message,
+                                            GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* TRUE once the empty line after the header has been appended; *ret_octets: octets of header with it. */
 gboolean postern_message_header_complete(const PosternMessage *message, guint64 *ret_octets);

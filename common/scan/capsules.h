@@ -16,4 +16,4 @@ typedef struct {
  * among all, from 0. */
 gboolean postern_scan_capsules_save(const PosternScanCapsules *capsules, const PosternScanResult *result,
                                     guint number, PosternInspection *inspection, PosternMessage *message,
-                                    GError **error);
+                                    GError **error) G_GNUC_WARN_UNUSED_RESULT;

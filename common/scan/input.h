@@ -18,7 +18,7 @@ typedef enum {
  * Opens path, "-" for standard input. Devices and sockets are refused, but for standard input. A FIFO that
  * nobody has open for writing is no error yet.
  */
-PosternScanInput *postern_scan_input_open(const char *path, GError **error);
+PosternScanInput *postern_scan_input_open(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void postern_scan_input_free(PosternScanInput *input);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternScanInput, postern_scan_input_free)
 
@@ -29,7 +29,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternScanInput, postern_scan_input_free)
  */
 #define POSTERN_SCAN_WRITER_SECONDS 5
 PosternScanInputStatus postern_scan_input_read(PosternScanInput *input, char *octets, gsize maximum,
-                                               gsize *ret_length, GError **error);
+                                               gsize *ret_length, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* For waiting on it; -1 where waiting is only for time. Owned by input. */
 int postern_scan_input_descriptor(const PosternScanInput *input);

@@ -21,4 +21,4 @@ guint64 postern_scan_lines_size(const PosternScanLines *lines);
 void postern_scan_lines_add(PosternScanLines *lines, const char *octets, gsize length);
 
 /* The sealed message of all octets since the last end, or NULL and error. What comes now is another one. */
-PosternMessage *postern_scan_lines_end(PosternScanLines *lines, GError **error);
+PosternMessage *postern_scan_lines_end(PosternScanLines *lines, GError **error) G_GNUC_WARN_UNUSED_RESULT;

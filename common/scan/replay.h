@@ -10,7 +10,7 @@
 typedef struct PosternReplay PosternReplay;
 
 /* Reads the capsule at path. An error names path. */
-PosternReplay *postern_replay_open(const char *path, GError **error);
+PosternReplay *postern_replay_open(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void postern_replay_free(PosternReplay *replay);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternReplay, postern_replay_free)
 
@@ -42,4 +42,4 @@ void postern_replay_conclude(PosternReplay *replay, PosternFindings *findings, c
  * rescan, and with its SPF engine. As a file that is the caller's to remove; its name is a new string.
  */
 char *postern_replay_configuration(const PosternReplay *replay, const PosternConfiguration *configuration,
-                                   gboolean rescan, GError **error);
+                                   gboolean rescan, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -8,4 +8,5 @@
 /* Replays all that options names, with callbacks as in postern_scanner_run(). FALSE and error where no more
  * could be replayed: there is no inspector. */
 gboolean postern_replayer_run(const PosternScanOptions *options, const PosternConfiguration *configuration,
-                              const PosternScannerCallbacks *callbacks, GError **error);
+                              const PosternScannerCallbacks *callbacks,
+                              GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -30,4 +30,5 @@ typedef struct {
  */
 
 gboolean postern_scanner_run(const PosternScanOptions *options, const PosternConfiguration *configuration,
-                             const PosternScannerCallbacks *callbacks, GError **error);
+                             const PosternScannerCallbacks *callbacks,
+                             GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -25,7 +25,7 @@ void postern_scan_services_clear(PosternScanServices *services);
  * cannot be read. */
 gboolean postern_scan_services_resolve(PosternScanServices *services,
                                        const PosternConfiguration *configuration, const char *answers,
-                                       GError **error);
+                                       GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * The inspector: the shared one, where shared is TRUE, one is configured and it answers; else one of our own,
@@ -35,7 +35,8 @@ gboolean postern_scan_services_resolve(PosternScanServices *services,
  */
 gboolean postern_scan_services_inspect(PosternScanServices *services,
                                        const PosternConfiguration *configuration, const char *path,
-                                       gboolean shared, char **ret_note, GError **error);
+                                       gboolean shared, char **ret_note,
+                                       GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* To be called a few times a second. FALSE and error: our own inspector keeps ending. */
-gboolean postern_scan_services_check(PosternScanServices *services, GError **error);
+gboolean postern_scan_services_check(PosternScanServices *services, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -91,7 +91,7 @@ void postern_structure_encode(const PosternStructure *structure, gconstpointer d
  * unknown names are left out. What is nested is so by the tables: no stranger can make it deeper.
  */
 gboolean postern_structure_decode(const PosternStructure *structure, const guint8 *octets, gsize length,
-                                  gpointer data, GError **error);
+                                  gpointer data, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Where fields are told, as JSON is: a name is NULL within a list. */
 typedef struct {

@@ -98,4 +98,5 @@ void postern_findings_conclude(PosternFindings *findings);
  * lists are cut at the bounds of their fields. Back: from a stranger, all bounds checked; NULL and error.
  */
 void postern_findings_encode(const PosternFindings *findings, GByteArray *out);
-PosternFindings *postern_findings_decode(const guint8 *octets, gsize length, GError **error);
+PosternFindings *postern_findings_decode(const guint8 *octets, gsize length,
+                                         GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -31,7 +31,7 @@ typedef struct PosternPolicies PosternPolicies;
  * without the quotes of a quoted local part and with A-labels; user+extension@ is looked for before user@.
  */
 PosternPolicies *postern_policies_new(const PosternConfiguration *configuration, const char *authserv_id,
-                                      gboolean observe, GError **error);
+                                      gboolean observe, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 PosternPolicies *postern_policies_ref(PosternPolicies *policies);
 void postern_policies_unref(PosternPolicies *policies);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternPolicies, postern_policies_unref)

@@ -10,7 +10,8 @@
  * PosternPolicy *, which must outlive it). NULL and error (POSTERN_ERROR_CONFIGURATION) where it cannot be
  * read, is over POSTERN_RECIPIENT_POLICIES_MAX lines, or one of them is wrong; file and line are named.
  */
-GHashTable *postern_policies_table_read(const char *path, GHashTable *named, GError **error);
+GHashTable *postern_policies_table_read(const char *path, GHashTable *named,
+                                        GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The policy of recipient, a forward path, or NULL: no line is for it. */
 const PosternPolicy *postern_policies_table_find(GHashTable *table, const char *recipient);

@@ -9,4 +9,5 @@
  * Binds and listens on address, "ADDRESS:PORT" or "[ADDRESS]:PORT", count times. *ret_sockets gets an int for
  * each, the caller's to close. An error names the address and what to do.
  */
-gboolean postern_listener_open(const char *address, guint count, GArray *ret_sockets, GError **error);
+gboolean postern_listener_open(const char *address, guint count, GArray *ret_sockets,
+                               GError **error) G_GNUC_WARN_UNUSED_RESULT;

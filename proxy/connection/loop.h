@@ -26,7 +26,8 @@ typedef struct {
 typedef struct PosternProxyLoop PosternProxyLoop;
 
 /* Starts it. NULL and error if the resolver or the thread cannot be had. */
-PosternProxyLoop *postern_proxy_loop_new(const PosternProxyLoopOptions *options, GError **error);
+PosternProxyLoop *postern_proxy_loop_new(const PosternProxyLoopOptions *options,
+                                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* New sessions go by settings (a reference is taken). Returns at once. */
 void postern_proxy_loop_reload(PosternProxyLoop *loop, PosternProxySettings *settings);

@@ -13,4 +13,4 @@ PosternTransport *postern_socket_transport_new(struct event_base *loop, int sock
 
 /* A connection to address and port, in the making. NULL and error if no socket can be had. */
 PosternTransport *postern_socket_transport_connect(struct event_base *loop, const PosternAddress *address,
-                                                   GError **error);
+                                                   GError **error) G_GNUC_WARN_UNUSED_RESULT;

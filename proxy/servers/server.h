@@ -21,7 +21,7 @@ typedef struct {
 
 /* name: ADDRESS:PORT, or [ADDRESS]:PORT for IPv6. NULL and error if it is not. */
 PosternServerSettings *postern_server_settings_new(const char *name, guint weight, guint limit,
-                                                   GError **error);
+                                                   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void postern_server_settings_free(PosternServerSettings *settings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternServerSettings, postern_server_settings_free)
 

@@ -144,7 +144,7 @@ static void start_next(Driver *driver)
         g_autoptr(PosternMessage) header = postern_message_copy_header(message, NULL);
         postern_inspection_header(one->inspection, header);
     }
-    postern_message_seal(message, NULL);
+    g_assert_true(postern_message_seal(message, NULL));
     postern_inspection_finish(one->inspection, message, on_done, one);
 }
 

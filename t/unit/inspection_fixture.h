@@ -66,8 +66,8 @@ static inline void on_done(PosternFindings *findings, const GError *error, gpoin
 static inline PosternMessage *message(const char *text)
 {
     PosternMessage *made = postern_message_new(100000, NULL, NULL);
-    postern_message_append(made, text, strlen(text), NULL);
-    postern_message_seal(made, NULL);
+    g_assert_true(postern_message_append(made, text, strlen(text), NULL));
+    g_assert_true(postern_message_seal(made, NULL));
     return made;
 }
 

@@ -71,8 +71,8 @@ static PosternInspectorCall *ask(Fixture *fixture, const char *receiver, guint d
     g_autoptr(PosternMessage) message = postern_message_new(100, NULL, NULL);
     g_free(request->receiver);
     request->receiver = g_strdup(receiver);
-    postern_message_append(message, "abc", 3, NULL);
-    postern_message_seal(message, NULL);
+    g_assert_true(postern_message_append(message, "abc", 3, NULL));
+    g_assert_true(postern_message_seal(message, NULL));
     fixture->sending = TRUE;
     PosternInspectorCall *call =
         postern_inspector_client_send(fixture->client, request, message, deadline_ms, on_done, fixture);
@@ -289,7 +289,7 @@ static void answer_unsealed(FakeInspector *fake, const PosternPacket *packet, Po
                                  .descriptors = {memfd_create("unsealed", MFD_CLOEXEC)},
                                  .descriptor_count = 1};
     if (fake->requests == 1)
-        postern_packet_send(fake->socket, &bad, NULL);
+        g_assert_cmpint(postern_packet_send(fake->socket, &bad, NULL), ==, 1);
     else
         echo(fake, packet->id, "good");
 }

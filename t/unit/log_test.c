@@ -55,7 +55,7 @@ static char *run_well(void (*body)(void))
 static void open_log(const char *destination, PosternLogLevel level)
 {
     g_autoptr(GError) error = NULL;
-    postern_log_open("test-program", destination, level, &error);
+    g_assert_true(postern_log_open("test-program", destination, level, &error));
     g_assert_no_error(error);
 }
 

@@ -220,7 +220,7 @@ static void test_too_many_descriptors(void)
     CMSG_FIRSTHDR(&message)->cmsg_type = SCM_RIGHTS;
     CMSG_FIRSTHDR(&message)->cmsg_len = CMSG_LEN(sizeof sent);
     memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), sent, sizeof sent);
-    postern_packet_send(pair[0], &packet, NULL);
+    g_assert_cmpint(postern_packet_send(pair[0], &packet, NULL), ==, 1);
     g_assert_cmpint(recv(pair[1], &packet, HEAD, 0), ==, HEAD);
     g_assert_cmpint(sendmsg(pair[0], &message, 0), ==, HEAD);
     g_assert_cmpint(postern_packet_receive(pair[1], &in, &error), ==, -1);

@@ -36,7 +36,8 @@ guint postern_diagnostics_count(const PosternDiagnostics *diagnostics);
  * TRUE where there are none. Else FALSE, and error is POSTERN_ERROR_CONFIGURATION with a line for each, and
  * one for those that were only counted.
  */
-gboolean postern_diagnostics_none(const PosternDiagnostics *diagnostics, GError **error);
+gboolean postern_diagnostics_none(const PosternDiagnostics *diagnostics,
+                                  GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * One option's value: from and to the text that a file has for it. Only here is known what a type looks like.
@@ -50,7 +51,7 @@ gboolean postern_diagnostics_none(const PosternDiagnostics *diagnostics, GError 
  * key.
  */
 gboolean postern_configuration_value_set(gpointer place, const PosternOption *option, const char *text,
-                                         GError **error);
+                                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* What a file would say; a new string, that postern_configuration_value_set takes. */
 char *postern_configuration_value_text(gconstpointer place, const PosternOption *option);

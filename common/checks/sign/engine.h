@@ -19,4 +19,5 @@ GPtrArray *postern_sign_engine_keys_of(const PosternSignEngine *engine, const ch
  * OpenSSL fails.
  */
 char *postern_sign_engine_field(PosternSignEngine *engine, const PosternSignKey *key, GPtrArray *fields,
-                                const char *body, gsize length, gint64 now, GError **error);
+                                const char *body, gsize length, gint64 now,
+                                GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -15,4 +15,4 @@ void postern_sign_wipe(char *octets, gsize length);
  * the reason, and what to do about it.
  */
 char *postern_sign_file_read(const char *path, gsize maximum, gboolean secret, gsize *ret_length,
-                             GPtrArray *warnings, GError **error);
+                             GPtrArray *warnings, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -20,7 +20,7 @@ typedef struct {
  * file and say what is wrong with it: RSA of POSTERN_DKIM_RSA_MIN_BITS or more and Ed25519 are right.
  */
 PosternSignKey *postern_sign_key_load(const char *domain, const char *selector, const char *path,
-                                      GPtrArray *warnings, GError **error);
+                                      GPtrArray *warnings, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void postern_sign_key_free(PosternSignKey *key);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternSignKey, postern_sign_key_free)
 

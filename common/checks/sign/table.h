@@ -21,4 +21,5 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternSignRow, postern_sign_row_free)
  * error, "NAME:LINE: what is wrong", where a line is no such row, a name twice the same, or a maximum
  * (POSTERN_SIGN_KEYS_MAX; POSTERN_SIGN_FIELDS_MAX of one domain) is met; a table without a row, too.
  */
-GPtrArray *postern_sign_table_parse(const char *text, gsize length, const char *name, GError **error);
+GPtrArray *postern_sign_table_parse(const char *text, gsize length, const char *name,
+                                    GError **error) G_GNUC_WARN_UNUSED_RESULT;

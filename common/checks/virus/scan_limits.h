@@ -19,7 +19,7 @@ typedef struct {
  * POSTERN_VIRUS_SCAN_MIN_OCTETS can be had, or no file can be made.
  */
 gboolean postern_virus_scan_limits_open(PosternVirusScanLimits *room, const char *directory, guint64 wanted,
-                                        guint workers, GError **error);
+                                        guint workers, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void postern_virus_scan_limits_close(PosternVirusScanLimits *room);
 
 /* Why room is too small at this moment (static), or NULL. */

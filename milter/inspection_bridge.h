@@ -8,8 +8,8 @@
 #include <glib.h>
 
 #include "inspector_client/inspection.h"
+#include "milter/libmilter/wake_up.h"
 #include "milter/settings.h"
-#include "milter/wake_up.h"
 
 typedef struct PosternMilterBridge PosternMilterBridge;
 

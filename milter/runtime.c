@@ -7,9 +7,7 @@
 struct PosternMilterRuntime {
     PosternMilterBridge *bridge;
     pthread_mutex_t lock;
-    PosternMilterSettings *settings; /* behind lock, as are the following two */
-    GHashTable *offers;              /* connection to PosternMilterNegotiation *; NULL: none yet */
-    GQueue order;                    /* of connections in offers, the oldest first */
+    PosternMilterSettings *settings; /* behind lock */
     gint waiting;                    /* atomic, as are the following */
     gint under_way;
     gint draining;
@@ -48,33 +46,6 @@ void postern_milter_runtime_set_settings(PosternMilterRuntime *filter, PosternMi
     filter->settings = settings;
     pthread_mutex_unlock(&filter->lock);
     postern_milter_settings_unref(before);
-}
-
-void postern_milter_runtime_remember(PosternMilterRuntime *filter, gpointer connection,
-                                     const PosternMilterNegotiation *negotiation)
-{
-    pthread_mutex_lock(&filter->lock);
-    if (filter->offers == NULL)
-        filter->offers = g_hash_table_new_full(NULL, NULL, NULL, g_free);
-    if (!g_hash_table_contains(filter->offers, connection)) {
-        if (filter->order.length >= POSTERN_MILTER_NEGOTIATIONS_MAX)
-            g_hash_table_remove(filter->offers, g_queue_pop_head(&filter->order));
-        g_queue_push_tail(&filter->order, connection);
-    }
-    g_hash_table_insert(filter->offers, connection, g_memdup2(negotiation, sizeof *negotiation));
-    pthread_mutex_unlock(&filter->lock);
-}
-
-gboolean postern_milter_runtime_recall(PosternMilterRuntime *filter, gpointer connection,
-                                       PosternMilterNegotiation *ret_offer)
-{
-    pthread_mutex_lock(&filter->lock);
-    const PosternMilterNegotiation *negotiation =
-        filter->offers != NULL ? g_hash_table_lookup(filter->offers, connection) : NULL;
-    if (negotiation != NULL)
-        *ret_offer = *negotiation;
-    pthread_mutex_unlock(&filter->lock);
-    return negotiation != NULL;
 }
 
 PosternMilterWait postern_milter_runtime_wait_of(PosternClientClass client_class)

@@ -5,7 +5,6 @@
 #pragma once
 
 #include "milter/inspection_bridge.h"
-#include "milter/negotiation.h"
 #include "milter/settings.h"
 
 typedef struct PosternMilterRuntime PosternMilterRuntime;
@@ -50,17 +49,6 @@ void postern_milter_runtime_leave(PosternMilterRuntime *filter); /* it waits no 
 
 /* Whether any message waits for its verdict. */
 gboolean postern_milter_runtime_has_waiting(PosternMilterRuntime *filter);
-
-/*
- * What was negotiated on a connection outlives its first client (SMFIC_QUIT_NC), whose end libmilter does not
- * tell from that of the connection. connection is a name alone, that a later connection may have again after
- * it has negotiated. recall is FALSE if it is not known: of POSTERN_MILTER_NEGOTIATIONS_MAX the oldest go
- * first.
- */
-void postern_milter_runtime_remember(PosternMilterRuntime *filter, gpointer connection,
-                                     const PosternMilterNegotiation *negotiation);
-gboolean postern_milter_runtime_recall(PosternMilterRuntime *filter, gpointer connection,
-                                       PosternMilterNegotiation *ret_offer);
 
 /* Counts messages under way, from MAIL to the end or the abort. */
 void postern_milter_runtime_count(PosternMilterRuntime *filter, int change);

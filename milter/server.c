@@ -3,8 +3,6 @@
 #include <event2/event.h>
 #include <event2/thread.h>
 #include <fcntl.h>
-#include <libmilter/mfapi.h>
-#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -14,15 +12,9 @@
 #include "base/privileges.h"
 #include "base/thread.h"
 #include "daemon/notify.h"
-#include "milter/listener.h"
+#include "milter/libmilter/libmilter.h"
 #include "milter/runtime.h"
 
-/* libmilter's threads need little, and there may be thousands; a sanitizer's need more. */
-#ifdef POSTERN_SANITIZED
-#define STACK_OCTETS (8 * 1024 * 1024)
-#else
-#define STACK_OCTETS (256 * 1024)
-#endif
 #define TICK_MS 100
 
 typedef struct {
@@ -167,15 +159,6 @@ static gboolean start(Server *server, GError **error)
     return TRUE;
 }
 
-static void limit_stacks(void)
-{
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    if (pthread_attr_setstacksize(&attributes, STACK_OCTETS) == 0)
-        (void)pthread_setattr_default_np(&attributes);
-    pthread_attr_destroy(&attributes);
-}
-
 static gboolean prepare(Server *server, GError **error)
 {
     PosternDaemon *daemon = server->daemon;
@@ -191,13 +174,12 @@ gboolean postern_milter_server_run(const PosternMilterServerOptions *options, GE
 {
     Server server = {.options = options, .daemon = options->daemon};
     evthread_use_pthreads();
-    limit_stacks();
     postern_privileges_raise_descriptors();
     server.settings = postern_milter_settings_new(options->configuration, NULL, error);
     if (server.settings == NULL || !prepare(&server, error) || !start(&server, error))
         return FALSE;
     (void)!write(options->ready, "", 1);
-    (void)smfi_main();
+    postern_milter_serve();
     g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_SYSTEM,
                         "libmilter has ended; the system log (facility mail) tells why");
     return FALSE;

@@ -7,7 +7,7 @@
 #include "base/identifier.h"
 #include "mail/envelope.h"
 #include "milter/inspection_bridge.h"
-#include "milter/negotiation.h"
+#include "milter/libmilter/negotiation.h"
 #include "milter/transaction.h"
 #include "verdict/case.h"
 

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "daemon/execute.h"
 #include "daemon/restart.h"
-#include "milter/listener.h"
+#include "milter/libmilter/libmilter.h"
 #include "milter/server.h"
 #include "verdict/policies.h"
 

@@ -1,4 +1,4 @@
-#include "milter/negotiation.h"
+#include "milter/libmilter/negotiation.h"
 
 #include <libmilter/mfapi.h>
 

@@ -1,6 +1,9 @@
-#include "milter/negotiation.h"
+#include "milter/libmilter/negotiation.h"
 
 #include <libmilter/mfapi.h>
+#include <pthread.h>
+
+#include "base/limits.h"
 
 #define REQUIRED (SMFIF_ADDHDRS | SMFIF_CHGHDRS)
 /* Not among them: DATA and unknown commands, which have no callback of ours; what libmilter returns for these
@@ -34,4 +37,44 @@ void postern_milter_negotiation_usual(PosternMilterNegotiation *negotiation)
 {
     *negotiation =
         (PosternMilterNegotiation){.leading_space = TRUE, .quarantine = TRUE, .steps = WITHOUT_REPLY};
+}
+
+/* Of the process, as libmilter's filter is. */
+typedef struct {
+    pthread_mutex_t lock;
+    GHashTable *known; /* connection to PosternMilterNegotiation *; NULL: none yet */
+    GQueue order;      /* of connections in known, the oldest first */
+} Memory;
+
+static Memory *memory(void)
+{
+    static Memory all = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    return &all;
+}
+
+void postern_milter_negotiation_remember(gpointer connection, const PosternMilterNegotiation *negotiation)
+{
+    Memory *all = memory();
+    pthread_mutex_lock(&all->lock);
+    if (all->known == NULL)
+        all->known = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    if (!g_hash_table_contains(all->known, connection)) {
+        if (all->order.length >= POSTERN_MILTER_NEGOTIATIONS_MAX)
+            g_hash_table_remove(all->known, g_queue_pop_head(&all->order));
+        g_queue_push_tail(&all->order, connection);
+    }
+    g_hash_table_insert(all->known, connection, g_memdup2(negotiation, sizeof *negotiation));
+    pthread_mutex_unlock(&all->lock);
+}
+
+gboolean postern_milter_negotiation_recall(gpointer connection, PosternMilterNegotiation *ret_negotiation)
+{
+    Memory *all = memory();
+    pthread_mutex_lock(&all->lock);
+    const PosternMilterNegotiation *negotiation =
+        all->known != NULL ? g_hash_table_lookup(all->known, connection) : NULL;
+    if (negotiation != NULL)
+        *ret_negotiation = *negotiation;
+    pthread_mutex_unlock(&all->lock);
+    return negotiation != NULL;
 }

@@ -1,4 +1,4 @@
-#include "milter/wake_up.h"
+#include "milter/libmilter/wake_up.h"
 
 #include <libmilter/mfapi.h>
 #include <libmilter/mfdef.h>

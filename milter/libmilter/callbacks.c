@@ -1,10 +1,10 @@
-#include "milter/callbacks.h"
+#include "milter/libmilter/callbacks.h"
 
 #include <string.h>
 
 #include "base/limits.h"
 #include "base/log.h"
-#include "milter/answer.h"
+#include "milter/libmilter/answer.h"
 #include "milter/macros.h"
 #include "milter/runtime.h"
 
@@ -59,7 +59,7 @@ static sfsistat on_negotiate(SMFICTX *context, unsigned long actions, unsigned l
     *ret_steps = negotiation.steps;
     *ret_more = *ret_most = 0;
     postern_milter_session_free(smfi_getpriv(context));
-    postern_milter_runtime_remember(filter, context, &negotiation);
+    postern_milter_negotiation_remember(context, &negotiation);
     smfi_setpriv(context, postern_milter_session_new(&negotiation));
     return SMFIS_CONTINUE;
 }
@@ -71,7 +71,7 @@ static PosternMilterSession *session_of(SMFICTX *context)
     PosternMilterSession *session = smfi_getpriv(context);
     if (session == NULL) {
         PosternMilterNegotiation negotiation;
-        if (!postern_milter_runtime_recall(postern_milter_runtime(), context, &negotiation))
+        if (!postern_milter_negotiation_recall(context, &negotiation))
             postern_milter_negotiation_usual(&negotiation);
         session = postern_milter_session_new(&negotiation);
         smfi_setpriv(context, session);

@@ -1,4 +1,4 @@
-#include "milter/answer.h"
+#include "milter/libmilter/answer.h"
 
 #include "milter/reply.h"
 

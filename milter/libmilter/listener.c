@@ -1,10 +1,11 @@
-#include "milter/listener.h"
+#include "milter/libmilter/libmilter.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -13,9 +14,15 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/milter_socket.h"
-#include "milter/callbacks.h"
+#include "milter/libmilter/callbacks.h"
 
 #define BACKLOG 1024
+/* A sanitizer's threads need more. */
+#ifdef POSTERN_SANITIZED
+#define STACK_OCTETS (8 * 1024 * 1024)
+#else
+#define STACK_OCTETS (256 * 1024)
+#endif
 #define DESCRIPTORS_LOOKED_AT 256 /* the process has opened few when it begins to listen */
 
 static gboolean is_taken(int descriptor, const PosternMilterSocket *place)
@@ -137,4 +144,14 @@ void postern_milter_listener_remove(const PosternConfiguration *configuration)
     g_autoptr(PosternMilterSocket) place = postern_milter_socket_parse(configuration->milter.socket, NULL);
     if (place != NULL && place->path != NULL)
         (void)unlink(place->path);
+}
+
+void postern_milter_serve(void)
+{
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    if (pthread_attr_setstacksize(&attributes, STACK_OCTETS) == 0)
+        (void)pthread_setattr_default_np(&attributes);
+    pthread_attr_destroy(&attributes);
+    (void)smfi_main();
 }

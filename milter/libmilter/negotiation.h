@@ -1,5 +1,5 @@
 /*
- * What a mail server offers at the start of a connection, and what is taken of it (SMFIC_OPTNEG). Pure.
+ * What a mail server offers at the start of a connection, and what is taken of it (SMFIC_OPTNEG).
  */
 #pragma once
 
@@ -38,3 +38,12 @@ gboolean postern_milter_negotiation_is_silent(const PosternMilterNegotiation *ne
  * The steps that differ by server have a reply then, which libmilter keeps back if none is awaited.
  */
 void postern_milter_negotiation_usual(PosternMilterNegotiation *negotiation);
+
+/*
+ * What was negotiated on a connection outlives its first client (SMFIC_QUIT_NC), whose end libmilter does not
+ * tell from that of the connection. connection is a name alone, that a later connection may have again after
+ * it has negotiated. recall is FALSE if it is not known: of POSTERN_MILTER_NEGOTIATIONS_MAX the oldest go
+ * first. Any thread.
+ */
+void postern_milter_negotiation_remember(gpointer connection, const PosternMilterNegotiation *negotiation);
+gboolean postern_milter_negotiation_recall(gpointer connection, PosternMilterNegotiation *ret_negotiation);

@@ -37,9 +37,11 @@ MUTANTS = [
      """    if (postern_reply_class(reply) != 4) {
         recipient->state = POSTERN_RECIPIENT_ACCEPTED;"""),
     ("250 before the back-end's", "proxy/session/backend.c",
-     """        postern_session_act(session, POSTERN_SESSION_SEND_MESSAGE,""",
-     """        g_string_append(session->output, "250 2.0.0 Ok\\r\\n");
-        postern_session_act(session, POSTERN_SESSION_SEND_MESSAGE,"""),
+     """        add_received(session);
+        const PosternEdits""",
+     """        add_received(session);
+        g_string_append(session->output, "250 2.0.0 Ok\\r\\n");
+        const PosternEdits"""),
     ("the back-end's refusal of a message is 250", "proxy/session/backend.c",
      """    gboolean accepted = postern_reply_class(reply) == 2;
     session->transaction->delivery""",
@@ -64,9 +66,9 @@ MUTANTS = [
     ("no RSET, and it never comes back", "proxy/session/hold.c",
      "        postern_backend_reset(backend, now);",
      "        ;"),
-    ("a held command is parked for ever", "proxy/session/backend.c",
+    ("a command behind RCPT is parked for ever", "proxy/session/backend.c",
      """        if (!postern_session_awaits_answers(session))
-            postern_session_run_held(session, now);
+            postern_session_run_pending(session, now);
     } else if""",
      """    } else if"""),
     ("the rest of a short write is parked for ever", "proxy/connection/stream.c",
@@ -89,11 +91,12 @@ MUTANTS = [
      """    postern_backend_data(session->backend, now);
 }""",
      """    postern_backend_data(session->backend, now);
-    postern_session_act(session, POSTERN_SESSION_SEND_MESSAGE, transaction->message, NULL);
+    postern_session_act(session, POSTERN_SESSION_SEND_MESSAGE)->message =
+        postern_message_ref(transaction->message);
 }"""),
     ("answers to RCPT in the wrong order", "proxy/session/backend.c",
-     "    PosternRecipient *recipient = g_queue_pop_head(&transaction->asked);",
-     "    PosternRecipient *recipient = g_queue_pop_tail(&transaction->asked);"),
+     "    PosternRecipient *recipient = g_queue_pop_head(&transaction->sent);",
+     "    PosternRecipient *recipient = g_queue_pop_tail(&transaction->sent);"),
     ("octets that wait are never given back", "proxy/connection/client.c",
      "    postern_budget_release(postern_session_budget(client->session), client->charged);",
      ""),

@@ -166,6 +166,7 @@ static gboolean prepare(Server *server, GError **error)
     if (!postern_milter_listener_open(configuration, daemon->user, error) ||
         !postern_daemon_open_files(daemon, configuration, error))
         return FALSE;
+    daemon->counters = postern_counters_new();
     postern_milter_settings_keep(server->settings, daemon->capsules, daemon->counters);
     return postern_daemon_give_up_rights(daemon, configuration, error);
 }

@@ -248,6 +248,7 @@ gboolean postern_server_run(PosternConfiguration *configuration, const char *pat
     Server server = {.threads = g_ptr_array_new(), .clients = postern_client_table_new()};
     evthread_use_pthreads();
     postern_daemon_init(&server.daemon, "postern-proxy", path, POSTERN_RELOAD_RESTARTS_PROXY);
+    server.daemon.counters = postern_counters_new();
     server.settings = postern_proxy_settings_new(configuration, NULL, error);
     if (server.settings == NULL || !prepare(&server, error)) {
         server_clear(&server);

@@ -14,7 +14,6 @@
 void postern_daemon_init(PosternDaemon *daemon, const char *program, const char *path, guint restarts)
 {
     *daemon = (PosternDaemon){.program = program, .path = path, .restarts = restarts};
-    daemon->counters = postern_counters_new();
     signal(SIGPIPE, SIG_IGN);
 }
 

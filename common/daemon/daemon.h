@@ -27,7 +27,7 @@ typedef struct {
     PosternAnswersFile *answers;
     PosternResolverHealth *health;
     PosternCapsuleStore *capsules;
-    PosternCounters *counters;
+    PosternCounters *counters; /* its owner makes them */
 } PosternDaemon;
 
 /* Ignores SIGPIPE. program and path (or NULL) outlive daemon; restarts is that of the program alone. */

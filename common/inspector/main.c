@@ -299,12 +299,14 @@ static gboolean run(const Options *options, PosternConfiguration *configuration,
         daemon.listener = listener = postern_listener_new(options->listen_descriptor, path, error);
     if (listener == NULL || !drop_privileges(&daemon, configuration, &daemon.worker_user, error)) {
         postern_configuration_free(configuration);
+        postern_daemon_clear(&daemon.common);
         return FALSE;
     }
     daemon.loop = event_base_new();
     postern_log_start();
     gboolean served = serve(&daemon, configuration, error);
     event_base_free(daemon.loop);
+    postern_daemon_clear(&daemon.common);
     return served;
 }
 

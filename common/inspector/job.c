@@ -3,7 +3,7 @@
 #define SHORT_US (5 * 1000)
 
 PosternJob *postern_job_new(PosternConnection *connection, PosternAccount *account, PosternPacket *request,
-                            guint default_ms)
+                            guint default_ms, guint64 *total)
 {
     guint wanted = request->deadline_ms != 0 ? request->deadline_ms : default_ms;
     PosternJob *job = g_new0(PosternJob, 1);
@@ -11,6 +11,9 @@ PosternJob *postern_job_new(PosternConnection *connection, PosternAccount *accou
     job->user = postern_connection_user(connection);
     job->account = account;
     job->packet = postern_packet_steal(request);
+    job->octets = job->packet.octets != NULL ? g_bytes_get_size(job->packet.octets) : 0;
+    job->total = total;
+    *total += job->octets;
     job->deadline = g_get_monotonic_time() + (gint64)wanted * 1000;
     return job;
 }
@@ -22,6 +25,7 @@ void postern_job_free(PosternJob *job)
     postern_job_leave(job);
     g_clear_pointer(&job->timer, event_free);
     postern_packet_clear(&job->packet);
+    *job->total -= job->octets;
     g_free(job);
 }
 

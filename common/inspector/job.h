@@ -23,6 +23,8 @@ typedef struct {
     guint user;
     PosternAccount *account;      /* of the client whose mail it is */
     PosternPacket packet;         /* the client's request */
+    guint64 octets;               /* that came in it, counted in total */
+    guint64 *total;               /* of all jobs */
     gint64 deadline;              /* monotonic microseconds, of the client */
     guint deaths;                 /* workers that died of it */
     PosternJobPlace place;        /* set by the functions below alone */
@@ -33,10 +35,10 @@ typedef struct {
     struct event *timer;
 } PosternJob;
 
-/* Takes what goes with request. Where that names no deadline it is default_ms from now. It does not count in
- * account until it waits. */
+/* Takes what goes with request, and counts its octets in total as long as it lives. Where that names no
+ * deadline it is default_ms from now. It does not count in account until it waits. */
 PosternJob *postern_job_new(PosternConnection *connection, PosternAccount *account, PosternPacket *request,
-                            guint default_ms);
+                            guint default_ms, guint64 *total);
 /* Takes it from its worker, out of its account, and frees all that it has. */
 void postern_job_free(PosternJob *job);
 

@@ -33,6 +33,7 @@ struct PosternWorkerPool {
     GHashTable *users; /* user -> GUINT_TO_POINTER(connections) */
     PosternAccounts *accounts;
     GHashTable *jobs; /* set of PosternJob * */
+    guint64 octets;   /* that they brought along */
 };
 
 /* Tells clients whether messages can be inspected, if that has changed. */

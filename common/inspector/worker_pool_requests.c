@@ -74,11 +74,12 @@ static void on_request(PosternConnection *connection, PosternPacket *packet, gpo
         return;
     }
     guint timeout_ms = pool->configuration->inspector.scan_timeout_ms;
-    PosternJob *job = postern_job_new(connection, account, packet, timeout_ms);
+    PosternJob *job = postern_job_new(connection, account, packet, timeout_ms, &pool->octets);
     gboolean heavy = group->role == POSTERN_ROLE_SCAN && postern_account_is_heavy(account, now);
     guint maximum =
         heavy ? POSTERN_INSPECTOR_HEAVY_WAITING_MAX * postern_worker_group_workers(group) : G_MAXUINT;
-    if (!postern_queue_push(group->queue, user, account, maximum, job)) {
+    if (pool->octets > POSTERN_INSPECTOR_QUEUE_MAX_OCTETS ||
+        !postern_queue_push(group->queue, user, account, maximum, job)) {
         postern_job_fail(job, POSTERN_FAILURE_OVERLOADED,
                          heavy ? "this client's mail takes too much time to scan; it must wait"
                                : "too many requests wait for a worker");

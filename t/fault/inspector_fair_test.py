@@ -6,7 +6,7 @@ judged, only who is served before whom, and how.
 import signal
 import unittest
 
-from support.inspector import Inspector, bomb_message, kill, message, parse_results
+from support.inspector import Inspector, bomb_message, kill, message, parse_results, with_attachment
 from support.process import wait_until
 
 HEAVY = "203.0.113.66"
@@ -61,6 +61,25 @@ class FairTest(unittest.TestCase):
         for client in clients:
             self.assertEqual([result.virus for result in parse_results(client.communicate(timeout=100)[0])],
                              ["unscannable"])
+
+    def test_small_messages_do_not_wait_for_large_ones(self):
+        """One large message is with the scanning worker, another waits for that: a small one passes both."""
+        inspector = self.start()
+        large = inspector.save(with_attachment(bytes(200_000)), "large.eml")
+        worker, = inspector.workers()
+        kill(worker, signal.SIGSTOP)
+        clients = [inspector.ask_later(large, arguments=["--content-only", "--client", f"203.0.113.{number}"])
+                   for number in range(1, 3)]
+        for client in clients:
+            self.addCleanup(client.communicate)
+            self.addCleanup(client.kill)
+        result, = inspector.ask(self.plain, arguments=["--client", "198.51.100.1"])
+        self.assertEqual(result.virus, "clean")
+        self.assertEqual([client.poll() for client in clients], [None, None])
+        kill(worker, signal.SIGCONT)
+        for client in clients:
+            self.assertEqual([result.virus for result in parse_results(client.communicate(timeout=100)[0])],
+                             ["clean"])
 
     def test_a_heavy_client_may_not_fill_the_queue(self):
         inspector = self.start()

@@ -156,10 +156,8 @@
 #define POSTERN_INSPECTOR_WORKERS_MAX 64
 #define POSTERN_INSPECTOR_LIGHT_WORKERS_MAX 4
 #define POSTERN_INSPECTOR_SIGNERS_MAX 2
-#define POSTERN_INSPECTOR_QUEUE_MAX 4096 /* requests that wait for a worker */
-#define POSTERN_INSPECTOR_QUEUE_MAX_OCTETS                                                                   \
-    (64 * 1024 * 1024) /* that they and those under way bring along                                          \
-                        */
+#define POSTERN_INSPECTOR_QUEUE_MAX 4096                      /* requests that wait for a worker */
+#define POSTERN_INSPECTOR_QUEUE_MAX_OCTETS (64 * 1024 * 1024) /* in all that wait or run */
 #define POSTERN_INSPECTOR_CLIENTS_MAX 1024
 #define POSTERN_INSPECTOR_REQUEST_MAX_OCTETS (4 * 1024 * 1024)
 #define POSTERN_INSPECTOR_RESPONSE_MAX_OCTETS (1024 * 1024)

@@ -94,6 +94,10 @@ static PosternAnswer *decode_answer(PosternDnsType type, PosternOctets *in)
 static gboolean decode_count(PosternOctets *in, const char *what, guint64 *ret_count, GError **error)
 {
     *ret_count = postern_octets_number(in, 2);
+    if (in->bad) {
+        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "a table of %s is cut off", what);
+        return FALSE;
+    }
     if (*ret_count <= POSTERN_QUESTIONS_PER_MESSAGE_MAX)
         return TRUE;
     g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT,

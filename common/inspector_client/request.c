@@ -148,8 +148,6 @@ PosternResponse *postern_response_parse(GBytes *octets, GError **error)
     }
     if (!postern_questions_decode(response->questions, &in, error))
         return NULL;
-    response->findings = in.bad ? NULL : postern_findings_decode(in.at, in.left, error);
-    if (in.bad)
-        (void)!postern_octets_end(&in, "response", error);
+    response->findings = postern_findings_decode(in.at, in.left, error);
     return response->findings != NULL ? g_steal_pointer(&response) : NULL;
 }

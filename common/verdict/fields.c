@@ -276,7 +276,7 @@ gboolean postern_structure_decode(const PosternStructure *structure, const guint
     while ((got = next_entry(&octets, &length, &name, &name_length, &value, &value_length)) > 0) {
         const PosternField *field = structure->fields;
         while (field->name != NULL &&
-               (strncmp(field->name, name, name_length) != 0 || field->name[name_length] != '\0'))
+               (strlen(field->name) != name_length || memcmp(field->name, name, name_length) != 0))
             field++;
         if (field->name == NULL)
             continue;

@@ -132,6 +132,22 @@ static void test_bounds(void)
     g_assert_error(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT);
 }
 
+/* A name of a finding with a NUL octet inside is another name, and read no further than it goes. */
+static void test_name_with_nul(void)
+{
+    GByteArray *out = g_byte_array_new();
+    g_autoptr(GError) error = NULL;
+    postern_octets_add_number(out, 0, 4 + 2); /* nothing is complete, no questions */
+    postern_octets_add_number(out, 200, 1);
+    for (guint i = 0; i < 200; i++)
+        postern_octets_add_number(out, i < 3 ? (guint8) "spf"[i] : 0, 1);
+    postern_octets_add_number(out, 0, 4);
+    g_autoptr(GBytes) octets = g_byte_array_free_to_bytes(out);
+    g_autoptr(PosternResponse) response = postern_response_parse(octets, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(response->findings->spf.result, ==, POSTERN_SPF_NOT_CHECKED);
+}
+
 static void test_too_many_questions(void)
 {
     g_autoptr(PosternResponse) response = sample_response();
@@ -153,5 +169,6 @@ int main(int argc, char **argv)
     g_test_add_func("/request/damaged", test_damaged);
     g_test_add_func("/request/bounds", test_bounds);
     g_test_add_func("/response/too-many-questions", test_too_many_questions);
+    g_test_add_func("/request/name-with-nul", test_name_with_nul);
     return g_test_run();
 }

@@ -129,8 +129,8 @@ static inline void answer_honestly(FakeInspector *fake, const PosternPacket *pac
         response->complete |= POSTERN_CHECK_VIRUS;
         response->findings->virus.result = POSTERN_VIRUS_CLEAN;
     }
-    response->complete |= request->checks & (POSTERN_CHECK_CONTENT | POSTERN_CHECK_DMARC | POSTERN_CHECK_ARC |
-                                             POSTERN_CHECK_SIGN);
+    response->complete |= request->checks & POSTERN_CHECKS_ALL &
+                          ~(POSTERN_CHECKS_CLIENT | POSTERN_CHECK_DKIM | POSTERN_CHECK_VIRUS);
     fake_respond(fake, packet->id, response);
 }
 

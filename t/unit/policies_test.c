@@ -268,7 +268,8 @@ static void test_largest_table(Folder *folder, gconstpointer data)
 static void test_checks(Folder *folder, gconstpointer data)
 {
     static const guint content = POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT;
-    static const guint verdict = POSTERN_CHECKS_VERDICT & ~POSTERN_CHECK_SPF_HELO;
+    const guint verdict =
+        content | POSTERN_CHECK_SPF | POSTERN_CHECK_DKIM | POSTERN_CHECK_DMARC | POSTERN_CHECK_ARC;
     g_autoptr(PosternPolicies) without_keys = policies_of("");
     g_autoptr(PosternPolicies) with_keys = policies_of("[sign]\ntable=/keys\n");
     g_autoptr(PosternPolicies) unscanned = policies_of("[virus]\nscan=no\n");

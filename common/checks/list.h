@@ -17,4 +17,5 @@
     CHECK(VIRUS, virus, PosternVirusFinding)                                                                 \
     CHECK(CONTENT, content, PosternContentFinding)                                                           \
     CHECK(SIGN, sign, PosternSignFinding)                                                                    \
+    CHECK(HOPS, hops, PosternHopsFinding)                                                                    \
     /* The next stands here. */

@@ -375,6 +375,55 @@ static void test_round_trip_exhaustive(void)
     }
 }
 
+/* Long enough for many octets to be looked at in one go, wherever they begin. */
+#define LONG_OCTETS 2600
+
+static void compare_ways(const char *octets, gsize length)
+{
+    Decoding whole, single;
+    Encoding encoded, encoded_single;
+    for (PosternDataMode mode = POSTERN_DATA_REJECT_BARE; mode <= POSTERN_DATA_REPAIR_BARE; mode++) {
+        decode(&whole, mode, octets, length, G_MAXSSIZE);
+        decode(&single, mode, octets, length, 1);
+        g_assert_cmpint(whole.ended, ==, single.ended);
+        g_assert_cmpuint(whole.consumed, ==, single.consumed);
+        g_assert_cmpint(whole.decoder.bare, ==, single.decoder.bare);
+        g_assert_cmpint(whole.decoder.nul, ==, single.decoder.nul);
+        g_assert_cmpuint(whole.decoder.long_lines, ==, single.decoder.long_lines);
+        g_assert_cmpmem(whole.out->data, whole.out->len, single.out->data, single.out->len);
+        decoding_clear(&whole);
+        decoding_clear(&single);
+    }
+    encode(&encoded, octets, length, G_MAXSSIZE);
+    encode(&encoded_single, octets, length, 1);
+    g_assert_cmpint(encoded.failed, ==, encoded_single.failed);
+    if (!encoded.failed)
+        g_assert_cmpmem(encoded.out->data, encoded.out->len, encoded_single.out->data,
+                        encoded_single.out->len);
+    g_byte_array_unref(encoded.out);
+    g_byte_array_unref(encoded_single.out);
+}
+
+/* Each oddity at each place of a long message gives the same whole as an octet at a time. */
+static void test_long_whole_as_single(void)
+{
+    static const char *const oddities[] = {"", "\r", "\n", "\r\n", "\r\n.", "\r\n..", "\n.", END};
+    static const guint line_octets[] = {1, 66, 512, 1100, LONG_OCTETS};
+    for (gsize i = 0; i < G_N_ELEMENTS(line_octets); i++) {
+        g_autoptr(GString) plain = g_string_new(NULL);
+        for (guint at = 0; plain->len < LONG_OCTETS; at++)
+            g_string_append(plain, at % (line_octets[i] + 1) == line_octets[i] ? "\r\n" : "a");
+        for (gsize j = 0; j < G_N_ELEMENTS(oddities); j++)
+            for (gsize place = j % 3; place <= LONG_OCTETS; place += 5 + place % 23) {
+                g_autoptr(GString) octets = g_string_new_len(plain->str, (gssize)plain->len);
+                g_string_insert(octets, (gssize)place, oddities[j]);
+                if (oddities[j][0] == '\0')
+                    octets->str[place % octets->len] = '\0';
+                compare_ways(octets->str, octets->len);
+            }
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -386,5 +435,6 @@ int main(int argc, char **argv)
     g_test_add_func("/wire/data/encoder/cases", test_encoder_cases);
     g_test_add_func("/wire/data/encoder/stays-failed", test_encoder_stays_failed);
     g_test_add_func("/wire/data/round-trip/exhaustive", test_round_trip_exhaustive);
+    g_test_add_func("/wire/data/long-whole-as-single", test_long_whole_as_single);
     return g_test_run();
 }

@@ -77,7 +77,7 @@ void postern_milter_session_begin(PosternMilterSession *session, PosternMilterBr
  */
 gboolean postern_milter_session_add_recipient(PosternMilterSession *session, char *recipient)
 {
-    PosternMailCase *mail_case = session->mail_case;
+    PosternCase *mail_case = session->mail_case;
     if (session->negotiation.recipients) {
         gboolean added = postern_case_add_recipient(mail_case, recipient);
         session->transaction->recipients += added;
@@ -136,7 +136,7 @@ static void keep(const PosternMilterSession *session, const PosternFindings *fin
 
 void postern_milter_session_decide(PosternMilterSession *session, PosternFindings *findings, char *problem)
 {
-    PosternMailCase *mail_case = session->mail_case;
+    PosternCase *mail_case = session->mail_case;
     g_autofree char *taken_problem = problem;
     g_autoptr(PosternFindings) taken = findings != NULL ? findings : postern_findings_new();
     if (findings == NULL)

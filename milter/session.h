@@ -24,7 +24,7 @@ typedef struct {
     PosternIdentifier message; /* of the message, from MAIL on; before, its text is empty */
     PosternMilterNegotiation negotiation;
     PosternEnvelope *envelope;
-    PosternMailCase *mail_case;            /* from MAIL to the end of the message, else NULL */
+    PosternCase *mail_case;                /* from MAIL to the end of the message, else NULL */
     PosternMilterTransaction *transaction; /* the same; NULL too if the message is not taken */
     PosternMilterTicket *ticket;           /* the same */
     char *queue;                           /* the server's queue id of the message, or NULL */

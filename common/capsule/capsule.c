@@ -91,7 +91,7 @@ static void limit_to_beginning(PosternCapsule *capsule)
 }
 
 /* Findings that did not come in time are what was decided by: none of them is found out again. */
-static void set_no_inspection(PosternCapsule *capsule, const PosternMailCase *mail_case)
+static void set_no_inspection(PosternCapsule *capsule, const PosternCase *mail_case)
 {
     capsule->answers = postern_answers_new();
     capsule->now = g_get_real_time() / G_USEC_PER_SEC;
@@ -99,9 +99,8 @@ static void set_no_inspection(PosternCapsule *capsule, const PosternMailCase *ma
     capsule->checks = capsule->failed = postern_case_checks(mail_case);
 }
 
-void postern_capsule_set_case(PosternCapsule *capsule, const PosternMailCase *mail_case,
-                              PosternMessage *message, const PosternFindings *findings,
-                              const char *configuration)
+void postern_capsule_set_case(PosternCapsule *capsule, const PosternCase *mail_case, PosternMessage *message,
+                              const PosternFindings *findings, const char *configuration)
 {
     const PosternVerdict *verdict = mail_case->verdict;
     const PosternPolicy policy = postern_case_policy(mail_case);

@@ -62,9 +62,8 @@ void postern_capsule_set_inspection(PosternCapsule *capsule, PosternInspection *
  * all else is copied. configuration: the text of a dump. What the inspection went by is noted before, if it
  * did not end with the message.
  */
-void postern_capsule_set_case(PosternCapsule *capsule, const PosternMailCase *mail_case,
-                              PosternMessage *message, const PosternFindings *findings,
-                              const char *configuration);
+void postern_capsule_set_case(PosternCapsule *capsule, const PosternCase *mail_case, PosternMessage *message,
+                              const PosternFindings *findings, const char *configuration);
 
 /* What programs, and signatures in the directory database (or NULL), stand behind a verdict: "postern 1.0;
  * built with libclamav …"; a new string. */

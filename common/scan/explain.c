@@ -118,16 +118,16 @@ static void add_rule(const PosternRuleNote *note, gpointer user_data)
 }
 
 char *postern_scan_explain(const PosternAnswers *answers, const PosternFindings *findings,
-                           const PosternMailCase *mail_case)
+                           const PosternCase *mail_case)
 {
     GString *out = g_string_new(NULL);
     const PosternVerdict *verdict = mail_case->verdict;
     const PosternPolicy policy = postern_case_policy(mail_case);
-    PosternCase facts = {.policy = &policy,
-                         .findings = findings,
-                         .envelope = postern_case_envelope(mail_case),
-                         .header_unsafe = g_strcmp0(verdict->check, "header") == 0,
-                         .header_problem = verdict->header_problem};
+    PosternFacts facts = {.policy = &policy,
+                          .findings = findings,
+                          .envelope = postern_case_envelope(mail_case),
+                          .header_unsafe = g_strcmp0(verdict->check, "header") == 0,
+                          .header_problem = verdict->header_problem};
     add_answers(out, answers);
     add_steps(out, findings);
     postern_rules_explain(&facts, add_rule, out);

@@ -9,4 +9,4 @@
 
 /* Lines that go below those of the result; text of strangers is escaped. A new string. */
 char *postern_scan_explain(const PosternAnswers *answers, const PosternFindings *findings,
-                           const PosternMailCase *mail_case);
+                           const PosternCase *mail_case);

@@ -119,12 +119,12 @@ void postern_replay_run(PosternReplay *replay, const PosternReplayOptions *optio
 }
 
 /* The case of the capsule's message, decided by findings. */
-static PosternMailCase *decide(const PosternReplay *replay, PosternFindings *findings, const char *problem)
+static PosternCase *decide(const PosternReplay *replay, PosternFindings *findings, const char *problem)
 {
     const PosternCapsule *capsule = replay->capsule;
     gsize length = 0;
     const char *octets = postern_message_octets(capsule->message, &length, NULL);
-    PosternMailCase *mail_case =
+    PosternCase *mail_case =
         postern_case_new_of_policy(replay->policy, capsule->client_class, capsule->envelope);
     if (octets != NULL)
         postern_case_header(mail_case, octets, length);
@@ -159,7 +159,7 @@ static void decide_today(PosternReplay *replay, PosternFindings *findings, Poste
 {
     PosternVirusFinding recorded = findings->virus;
     findings->virus = result->today->virus;
-    g_autoptr(PosternMailCase) today = decide(replay, findings, NULL);
+    g_autoptr(PosternCase) today = decide(replay, findings, NULL);
     result->today_verdict = g_steal_pointer(&today->verdict);
     findings->virus = recorded;
     result->today_differs = !same_virus(&recorded, &result->today->virus);

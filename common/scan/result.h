@@ -20,7 +20,7 @@ typedef enum {
 typedef struct {
     char *path;
     PosternEnvelope *envelope; /* NULL if error is set, as are those below */
-    PosternMailCase *mail_case;
+    PosternCase *mail_case;
     PosternFindings *findings;
     const PosternVerdict *verdict; /* of mail_case */
     guint64 octets;

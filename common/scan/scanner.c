@@ -119,7 +119,7 @@ static void on_inspected(PosternFindings *findings, const GError *error, gpointe
 /* The first recipient's policy is the message's, whatever the others have. */
 static void add_recipients(Scan *scan, GPtrArray *recipients)
 {
-    PosternMailCase *mail_case = scan->result->mail_case;
+    PosternCase *mail_case = scan->result->mail_case;
     for (guint i = 0; i < recipients->len; i++) {
         const char *recipient = g_ptr_array_index(recipients, i);
         const PosternPolicy *policy = postern_case_policy_of(mail_case, recipient);

@@ -9,9 +9,9 @@
 
 #define NOT_READABLE "451 4.3.0 The message could not be kept in memory, try again later"
 
-PosternMailCase *postern_case_new(const PosternCaseOptions *options, PosternEnvelope *envelope)
+PosternCase *postern_case_new(const PosternCaseOptions *options, PosternEnvelope *envelope)
 {
-    PosternMailCase *mail_case = g_new0(PosternMailCase, 1);
+    PosternCase *mail_case = g_new0(PosternCase, 1);
     mail_case->policies = postern_policies_ref(options->policies);
     mail_case->envelope = envelope;
     mail_case->client_class = options->submission
@@ -29,10 +29,10 @@ PosternMailCase *postern_case_new(const PosternCaseOptions *options, PosternEnve
     return mail_case;
 }
 
-PosternMailCase *postern_case_new_of_policy(const PosternPolicy *policy, PosternClientClass client_class,
-                                            PosternEnvelope *envelope)
+PosternCase *postern_case_new_of_policy(const PosternPolicy *policy, PosternClientClass client_class,
+                                        PosternEnvelope *envelope)
 {
-    PosternMailCase *mail_case = g_new0(PosternMailCase, 1);
+    PosternCase *mail_case = g_new0(PosternCase, 1);
     mail_case->envelope = envelope;
     mail_case->client_class = client_class;
     mail_case->policy = policy;
@@ -41,7 +41,7 @@ PosternMailCase *postern_case_new_of_policy(const PosternPolicy *policy, Postern
     return mail_case;
 }
 
-void postern_case_free(PosternMailCase *mail_case)
+void postern_case_free(PosternCase *mail_case)
 {
     if (mail_case == NULL)
         return;
@@ -61,7 +61,7 @@ void postern_case_free(PosternMailCase *mail_case)
 }
 
 /* A trusted relay's client is known once its header names one. */
-static gboolean is_client_known(const PosternMailCase *mail_case)
+static gboolean is_client_known(const PosternCase *mail_case)
 {
     const PosternAddress *client = &mail_case->envelope->client;
     if (mail_case->seeks_origin)
@@ -70,17 +70,17 @@ static gboolean is_client_known(const PosternMailCase *mail_case)
            !postern_address_is_loopback(client);
 }
 
-static PosternChecks possible(const PosternMailCase *mail_case, guint checks)
+static PosternChecks possible(const PosternCase *mail_case, guint checks)
 {
     return (PosternChecks)(is_client_known(mail_case) ? checks : checks & ~(guint)POSTERN_CHECKS_CLIENT);
 }
 
-PosternChecks postern_case_checks_begun(const PosternMailCase *mail_case)
+PosternChecks postern_case_checks_begun(const PosternCase *mail_case)
 {
     return possible(mail_case, postern_policies_checks(mail_case->policies, mail_case->client_class));
 }
 
-PosternChecks postern_case_checks(const PosternMailCase *mail_case)
+PosternChecks postern_case_checks(const PosternCase *mail_case)
 {
     return possible(mail_case, postern_case_policy(mail_case).checks);
 }
@@ -98,13 +98,13 @@ static gboolean may_be_spared(const PosternPolicy *policy)
 }
 
 /* By each policy that the client can still get; *ret_rule and *ret_reply are those of the mildest. */
-static gboolean is_refused(const PosternMailCase *mail_case, const PosternFindings *findings,
+static gboolean is_refused(const PosternCase *mail_case, const PosternFindings *findings,
                            const PosternEnvelope *envelope, const PosternRule **ret_rule, char **ret_reply)
 {
     const GPtrArray *list = postern_policies_of_class(mail_case->policies, mail_case->client_class);
     PosternAction mildest = POSTERN_ACTION_REJECT;
     for (guint i = 0; i < list->len; i++) {
-        PosternCase facts = {g_ptr_array_index(list, i), findings, envelope, FALSE};
+        PosternFacts facts = {g_ptr_array_index(list, i), findings, envelope, FALSE};
         PosternAction action;
         const PosternRule *rule = postern_rules_decide(&facts, POSTERN_CHECKS_CLIENT, &action);
         if (!is_refusal(action) || may_be_spared(facts.policy))
@@ -120,7 +120,7 @@ static gboolean is_refused(const PosternMailCase *mail_case, const PosternFindin
 }
 
 /* Tries what SPF could say, of an envelope that no policy allows. */
-gboolean postern_case_may_refuse_at_mail(const PosternMailCase *mail_case)
+gboolean postern_case_may_refuse_at_mail(const PosternCase *mail_case)
 {
     static const PosternSpfResult results[] = {POSTERN_SPF_FAIL, POSTERN_SPF_SOFTFAIL, POSTERN_SPF_TEMPERROR};
     g_autoptr(PosternFindings) findings = postern_findings_new();
@@ -136,7 +136,7 @@ gboolean postern_case_may_refuse_at_mail(const PosternMailCase *mail_case)
     return may && mail_case->refuse_at_mail && is_client_known(mail_case);
 }
 
-gboolean postern_case_refuses_at_mail(PosternMailCase *mail_case, const PosternFindings *findings)
+gboolean postern_case_refuses_at_mail(PosternCase *mail_case, const PosternFindings *findings)
 {
     const PosternRule *rule = NULL;
     g_autofree char *reply = NULL;
@@ -148,17 +148,17 @@ gboolean postern_case_refuses_at_mail(PosternMailCase *mail_case, const PosternF
     return TRUE;
 }
 
-const PosternPolicy *postern_case_policy_of(const PosternMailCase *mail_case, const char *recipient)
+const PosternPolicy *postern_case_policy_of(const PosternCase *mail_case, const char *recipient)
 {
     return postern_policies_of(mail_case->policies, mail_case->client_class, recipient);
 }
 
-gboolean postern_case_takes(const PosternMailCase *mail_case, const PosternPolicy *policy)
+gboolean postern_case_takes(const PosternCase *mail_case, const PosternPolicy *policy)
 {
     return mail_case->policy == NULL || mail_case->policy == policy || !mail_case->splits;
 }
 
-gboolean postern_case_add_recipient(PosternMailCase *mail_case, char *recipient)
+gboolean postern_case_add_recipient(PosternCase *mail_case, char *recipient)
 {
     g_autofree char *taken = recipient;
     GPtrArray *recipients = mail_case->envelope->recipients;
@@ -176,7 +176,7 @@ gboolean postern_case_add_recipient(PosternMailCase *mail_case, char *recipient)
     return TRUE;
 }
 
-gboolean postern_case_header(PosternMailCase *mail_case, const char *octets, gsize length)
+gboolean postern_case_header(PosternCase *mail_case, const char *octets, gsize length)
 {
     if (mail_case->header_seen)
         return FALSE;
@@ -193,7 +193,7 @@ gboolean postern_case_header(PosternMailCase *mail_case, const char *octets, gsi
     return TRUE;
 }
 
-void postern_case_measure(PosternMailCase *mail_case, PosternMessage *message)
+void postern_case_measure(PosternCase *mail_case, PosternMessage *message)
 {
     gsize length = 0;
     const char *octets = postern_message_octets(message, &length, NULL);
@@ -201,7 +201,7 @@ void postern_case_measure(PosternMailCase *mail_case, PosternMessage *message)
         postern_data_measure(octets, length, &mail_case->nul, &mail_case->long_lines);
 }
 
-PosternPolicy postern_case_policy(const PosternMailCase *mail_case)
+PosternPolicy postern_case_policy(const PosternCase *mail_case)
 {
     PosternPolicy policy =
         mail_case->policy != NULL ? *mail_case->policy : *postern_case_policy_of(mail_case, NULL);
@@ -209,7 +209,7 @@ PosternPolicy postern_case_policy(const PosternMailCase *mail_case)
     return policy;
 }
 
-const PosternEnvelope *postern_case_envelope(const PosternMailCase *mail_case)
+const PosternEnvelope *postern_case_envelope(const PosternCase *mail_case)
 {
     if (mail_case->origin == NULL)
         return mail_case->envelope;
@@ -240,7 +240,7 @@ static void reduce_to_beginning(PosternFindings *findings)
     call_unscannable(findings, POSTERN_VIRUS_TOO_LARGE, "the message is larger than [milter] message_size");
 }
 
-void postern_case_reduce(PosternMailCase *mail_case, PosternFindings *findings, PosternCaseExtent extent)
+void postern_case_reduce(PosternCase *mail_case, PosternFindings *findings, PosternCaseExtent extent)
 {
     mail_case->extent = extent;
     if (extent == POSTERN_CASE_NOT_IN_TIME)
@@ -249,8 +249,8 @@ void postern_case_reduce(PosternMailCase *mail_case, PosternFindings *findings, 
         reduce_to_beginning(findings);
 }
 
-gboolean postern_case_decide(PosternMailCase *mail_case, PosternMessage *message,
-                             const PosternFindings *findings, const char *problem)
+gboolean postern_case_decide(PosternCase *mail_case, PosternMessage *message, const PosternFindings *findings,
+                             const char *problem)
 {
     gsize length = 0;
     const char *octets = postern_message_octets(message, &length, NULL);
@@ -268,7 +268,7 @@ gboolean postern_case_decide(PosternMailCase *mail_case, PosternMessage *message
     return TRUE;
 }
 
-gboolean postern_case_refuse(PosternMailCase *mail_case, const char *reply)
+gboolean postern_case_refuse(PosternCase *mail_case, const char *reply)
 {
     char **place = mail_case->observe ? &mail_case->would_reply : &mail_case->reply;
     if (*place == NULL)
@@ -276,27 +276,27 @@ gboolean postern_case_refuse(PosternMailCase *mail_case, const char *reply)
     return !mail_case->observe;
 }
 
-gboolean postern_case_defer(PosternMailCase *mail_case, const char *reply)
+gboolean postern_case_defer(PosternCase *mail_case, const char *reply)
 {
     if (mail_case->problem == NULL)
         mail_case->problem = g_strdup(reply);
     return postern_case_refuse(mail_case, reply);
 }
 
-void postern_case_fail(PosternMailCase *mail_case, const char *reply)
+void postern_case_fail(PosternCase *mail_case, const char *reply)
 {
     g_free(mail_case->reply);
     mail_case->reply = g_strdup(reply);
 }
 
-const PosternEdits *postern_case_edits(const PosternMailCase *mail_case)
+const PosternEdits *postern_case_edits(const PosternCase *mail_case)
 {
     if (mail_case->edits != NULL)
         return mail_case->edits;
     return mail_case->verdict != NULL ? mail_case->verdict->edits : NULL;
 }
 
-void postern_case_record(const PosternMailCase *mail_case, PosternRecord *record)
+void postern_case_record(const PosternCase *mail_case, PosternRecord *record)
 {
     const PosternVerdict *verdict = mail_case->verdict;
     record->who.envelope = postern_case_envelope(mail_case);

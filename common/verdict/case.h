@@ -57,90 +57,90 @@ typedef struct {
     char *reply;       /* "550 5.7.1 text", without id: what refuses the message; NULL: nothing does */
     char *would_reply; /* observe: what would have refused it apart from a verdict, or NULL */
     PosternEdits *edits;
-} PosternMailCase;
+} PosternCase;
 
 /*
  * At MAIL: envelope knows client and sender. The class is that of the client (verdict/policies.h); of others,
  * what is local is as good as OWN_NETWORK.
  */
-PosternMailCase *postern_case_new(const PosternCaseOptions *options, PosternEnvelope *envelope);
+PosternCase *postern_case_new(const PosternCaseOptions *options, PosternEnvelope *envelope);
 /* Of a message that is judged once more, by a policy that is known and outlives the case. */
-PosternMailCase *postern_case_new_of_policy(const PosternPolicy *policy, PosternClientClass client_class,
-                                            PosternEnvelope *envelope);
-void postern_case_free(PosternMailCase *mail_case);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternMailCase, postern_case_free)
+PosternCase *postern_case_new_of_policy(const PosternPolicy *policy, PosternClientClass client_class,
+                                        PosternEnvelope *envelope);
+void postern_case_free(PosternCase *mail_case);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternCase, postern_case_free)
 
 /*
  * The checks to begin with: those that any recipient's policy may want. SPF is none of them if the address of
  * the client tells nothing of the sender's domain: it is not known, it is this machine's own loopback
  * address, or the user has logged in. DMARC then passes by DKIM, and never fails.
  */
-PosternChecks postern_case_checks_begun(const PosternMailCase *mail_case);
+PosternChecks postern_case_checks_begun(const PosternCase *mail_case);
 
 /* The checks that the policy of the message wants, once its header has been seen; of a trusted relay that
  * names no client SPF is left out too. */
-PosternChecks postern_case_checks(const PosternMailCase *mail_case);
+PosternChecks postern_case_checks(const PosternCase *mail_case);
 
 /* TRUE if what SPF says could refuse the message before a recipient is known, with refuse_at_mail. */
-gboolean postern_case_may_refuse_at_mail(const PosternMailCase *mail_case);
+gboolean postern_case_may_refuse_at_mail(const PosternCase *mail_case);
 /*
  * TRUE, with reply and check: SPF, in findings of the envelope stage, is enough to refuse whatever the
  * recipients will be. Each policy that the client can still get rejects or tempfails; the mildest is used.
  * Never with observe, for trusted relays (SPF is not theirs to pass), for clients that one of the policies
  * allows, and if one has exempt recipients or allowed senders.
  */
-gboolean postern_case_refuses_at_mail(PosternMailCase *mail_case, const PosternFindings *findings);
+gboolean postern_case_refuses_at_mail(PosternCase *mail_case, const PosternFindings *findings);
 
 /* The policy that recipient, a forward path, has; owned by policies. */
-const PosternPolicy *postern_case_policy_of(const PosternMailCase *mail_case, const char *recipient);
+const PosternPolicy *postern_case_policy_of(const PosternCase *mail_case, const char *recipient);
 /* FALSE: a recipient of that policy cannot be added to those before it (RFC 5321 4.5.3.1.10: 452 4.5.3). */
-gboolean postern_case_takes(const PosternMailCase *mail_case, const PosternPolicy *policy);
+gboolean postern_case_takes(const PosternCase *mail_case, const PosternPolicy *policy);
 /*
  * Adds recipient (taken over) to the envelope; the first one gives the message its policy. Those over
  * POSTERN_RECIPIENTS_MAX share the last place, as an empty path, which no list of exempt recipients names.
  * FALSE: it has another policy, and was not added.
  */
-gboolean postern_case_add_recipient(PosternMailCase *mail_case, char *recipient);
+gboolean postern_case_add_recipient(PosternCase *mail_case, char *recipient);
 
 /*
  * The header is whole; octets begin with it. For the record it is read; of a trusted relay the client is
  * looked for that its Received fields name (mail/received.h), past own networks, trusted relays and loopback
  * addresses. TRUE: there is an origin now. Calls after the first do nothing.
  */
-gboolean postern_case_header(PosternMailCase *mail_case, const char *octets, gsize length);
+gboolean postern_case_header(PosternCase *mail_case, const char *octets, gsize length);
 
 /* Sets nul and long_lines from message, sealed. */
-void postern_case_measure(PosternMailCase *mail_case, PosternMessage *message);
+void postern_case_measure(PosternCase *mail_case, PosternMessage *message);
 
 /* The policy of the message, or that of no recipient, with our name as authserv_id. Its members live as long
  * as the case. */
-PosternPolicy postern_case_policy(const PosternMailCase *mail_case);
+PosternPolicy postern_case_policy(const PosternCase *mail_case);
 /* The envelope to judge by: with the origin's client, if there is one. Lives as long as the case. */
-const PosternEnvelope *postern_case_envelope(const PosternMailCase *mail_case);
+const PosternEnvelope *postern_case_envelope(const PosternCase *mail_case);
 
 /* Notes that findings are not of the whole message, and takes out of them what then does not count. */
-void postern_case_reduce(PosternMailCase *mail_case, PosternFindings *findings, PosternCaseExtent extent);
+void postern_case_reduce(PosternCase *mail_case, PosternFindings *findings, PosternCaseExtent extent);
 
 /*
  * Decides by findings on message (sealed). problem: what could not be done, or NULL; copied. Sets verdict,
  * findings and reply. FALSE, with a reply 451: message cannot be looked at, so that forged fields in it could
  * not be seen either.
  */
-gboolean postern_case_decide(PosternMailCase *mail_case, PosternMessage *message,
-                             const PosternFindings *findings, const char *problem);
+gboolean postern_case_decide(PosternCase *mail_case, PosternMessage *message, const PosternFindings *findings,
+                             const char *problem);
 
 /* Policy refuses for reply, whatever the message says. FALSE: with observe it passes, and the record says
  * what would have been. The first reason counts. */
-gboolean postern_case_refuse(PosternMailCase *mail_case, const char *reply);
+gboolean postern_case_refuse(PosternCase *mail_case, const char *reply);
 /* The same for trouble of ours: the message is not judged, and problem says so. */
-gboolean postern_case_defer(PosternMailCase *mail_case, const char *reply);
+gboolean postern_case_defer(PosternCase *mail_case, const char *reply);
 /* The message is refused for reply whatever the mode is: nothing can be made of it. */
-void postern_case_fail(PosternMailCase *mail_case, const char *reply);
+void postern_case_fail(PosternCase *mail_case, const char *reply);
 
 /* Adds a Received field of ours (RFC 5321 4.4), by hostname, that names the client. */
-void postern_case_add_received(PosternMailCase *mail_case, const char *hostname);
+void postern_case_add_received(PosternCase *mail_case, const char *hostname);
 /* What is changed in the message that is passed on; owned by the case. NULL: nothing. */
-const PosternEdits *postern_case_edits(const PosternMailCase *mail_case);
+const PosternEdits *postern_case_edits(const PosternCase *mail_case);
 
 /* Fills in what the case knows; the rest stays. Lives as long as the case. */
-void postern_case_record(const PosternMailCase *mail_case, PosternRecord *record);
+void postern_case_record(const PosternCase *mail_case, PosternRecord *record);

@@ -26,7 +26,7 @@ static char *format_date(void)
                            g_date_time_get_second(now));
 }
 
-void postern_case_add_received(PosternMailCase *mail_case, const char *hostname)
+void postern_case_add_received(PosternCase *mail_case, const char *hostname)
 {
     const PosternEnvelope *envelope = mail_case->envelope;
     g_autofree char *helo = safe(envelope->helo != NULL ? envelope->helo : "unknown");

@@ -38,7 +38,7 @@ const PosternOption *postern_check_options(guint index)
     return NULL;
 }
 
-PosternAuthenticationResults *postern_checks_results(const PosternCase *facts)
+PosternAuthenticationResults *postern_checks_results(const PosternFacts *facts)
 {
     PosternAuthenticationResults *results = postern_authentication_results_new(facts->policy->authserv_id);
     for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++)

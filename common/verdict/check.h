@@ -27,10 +27,10 @@ typedef struct {
     /* postern_findings_conclude() */
     void (*conclude)(PosternFindings *findings);
     /* TRUE where it was not run, and policy might do something about what it would have found. */
-    gboolean (*is_missed)(const PosternCase *facts);
+    gboolean (*is_missed)(const PosternFacts *facts);
     /* Authentication-Results (RFC 8601), where policy has the check: methods and properties as registered
      * with IANA, "Email Authentication Parameters". */
-    void (*add_results)(PosternAuthenticationResults *results, const PosternCase *facts);
+    void (*add_results)(PosternAuthenticationResults *results, const PosternFacts *facts);
     /* Its words of the closing line in the log. */
     void (*add_words)(const PosternFindings *findings, PosternAdd add, gpointer out);
     /* Its lines for people. */
@@ -59,7 +59,7 @@ typedef struct {
 extern const PosternCheckEntry postern_checks[];
 
 /* What each check adds; of Authentication-Results those that facts->policy has. The caller's. */
-PosternAuthenticationResults *postern_checks_results(const PosternCase *facts);
+PosternAuthenticationResults *postern_checks_results(const PosternFacts *facts);
 /* Lines for people. */
 void postern_checks_lines(const PosternFindings *findings, const PosternVerdict *verdict, PosternAdd add,
                           gpointer out);

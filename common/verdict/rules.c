@@ -6,7 +6,7 @@
 #include "base/limits.h"
 #include "verdict/check.h"
 
-gboolean postern_rule_always(const PosternRule *rule, const PosternCase *facts)
+gboolean postern_rule_always(const PosternRule *rule, const PosternFacts *facts)
 {
     return TRUE;
 }
@@ -22,27 +22,28 @@ void postern_rule_add_in_brackets(GString *text, const char *detail)
         g_string_append_printf(text, " (%s)", detail);
 }
 
-gboolean postern_case_lacks(const PosternCase *facts, PosternChecks check)
+gboolean postern_facts_lack(const PosternFacts *facts, PosternChecks check)
 {
     return (facts->findings->not_run & facts->policy->checks & (guint)check) != 0;
 }
 
-static gboolean header_is_unsafe(const PosternRule *rule, const PosternCase *facts)
+static gboolean header_is_unsafe(const PosternRule *rule, const PosternFacts *facts)
 {
     return facts->header_unsafe;
 }
 
-static void describe_unsafe(const PosternRule *rule, const PosternCase *facts, gboolean inside, GString *text)
+static void describe_unsafe(const PosternRule *rule, const PosternFacts *facts, gboolean inside,
+                            GString *text)
 {
     g_string_append(text, "Message refused: header has too many fields, or is too large");
 }
 
-static gboolean header_is_ambiguous(const PosternRule *rule, const PosternCase *facts)
+static gboolean header_is_ambiguous(const PosternRule *rule, const PosternFacts *facts)
 {
     return facts->header_problem != NULL;
 }
 
-static void describe_ambiguous(const PosternRule *rule, const PosternCase *facts, gboolean inside,
+static void describe_ambiguous(const PosternRule *rule, const PosternFacts *facts, gboolean inside,
                                GString *text)
 {
     g_string_append(text, "Header can be read in more than one way");
@@ -58,7 +59,7 @@ static const PosternRule header_rules[] = {
 };
 
 /* A failure that policy would do something about may be behind what no inspector had time to find out. */
-static gboolean check_is_missed(const PosternRule *rule, const PosternCase *facts)
+static gboolean check_is_missed(const PosternRule *rule, const PosternFacts *facts)
 {
     for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++)
         if (postern_checks[i].of->is_missed != NULL && postern_checks[i].of->is_missed(facts))
@@ -66,7 +67,8 @@ static gboolean check_is_missed(const PosternRule *rule, const PosternCase *fact
     return FALSE;
 }
 
-static void describe_missed(const PosternRule *rule, const PosternCase *facts, gboolean inside, GString *text)
+static void describe_missed(const PosternRule *rule, const PosternFacts *facts, gboolean inside,
+                            GString *text)
 {
     g_string_append(text, "Message could not be checked");
     for (guint i = 0; inside && i < POSTERN_CHECKS_COUNT; i++)
@@ -81,7 +83,7 @@ static const PosternRule inspection_rules[] = {
     {NULL},
 };
 
-typedef void (*Visit)(const PosternRule *rule, const PosternCase *facts, gpointer user_data);
+typedef void (*Visit)(const PosternRule *rule, const PosternFacts *facts, gpointer user_data);
 
 static gboolean is_of(const PosternRule *rule, PosternChecks of)
 {
@@ -90,7 +92,7 @@ static gboolean is_of(const PosternRule *rule, PosternChecks of)
 
 /* Those of rules that apply. */
 static void visit_table(const PosternRule *rules, gboolean suspendable, PosternChecks of,
-                        const PosternCase *facts, Visit visit, gpointer user_data)
+                        const PosternFacts *facts, Visit visit, gpointer user_data)
 {
     for (const PosternRule *rule = rules; rule != NULL && rule->name != NULL; rule++)
         if (rule->suspendable == suspendable && is_of(rule, of) &&
@@ -98,14 +100,14 @@ static void visit_table(const PosternRule *rules, gboolean suspendable, PosternC
             visit(rule, facts, user_data);
 }
 
-static void visit_checks(gboolean suspendable, PosternChecks of, const PosternCase *facts, Visit visit,
+static void visit_checks(gboolean suspendable, PosternChecks of, const PosternFacts *facts, Visit visit,
                          gpointer user_data)
 {
     for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++)
         visit_table(postern_checks[i].of->rules, suspendable, of, facts, visit, user_data);
 }
 
-static void visit_rules(PosternChecks of, const PosternCase *facts, Visit visit, gpointer user_data)
+static void visit_rules(PosternChecks of, const PosternFacts *facts, Visit visit, gpointer user_data)
 {
     visit_checks(FALSE, of, facts, visit, user_data);
     visit_table(header_rules, FALSE, of, facts, visit, user_data);
@@ -114,7 +116,7 @@ static void visit_rules(PosternChecks of, const PosternCase *facts, Visit visit,
     visit_table(inspection_rules, TRUE, of, facts, visit, user_data);
 }
 
-static PosternAction configured_action(const PosternRule *rule, const PosternCase *facts)
+static PosternAction configured_action(const PosternRule *rule, const PosternFacts *facts)
 {
     if (rule->action_offset == POSTERN_RULE_ALWAYS_REJECT)
         return POSTERN_ACTION_REJECT;
@@ -124,7 +126,7 @@ static PosternAction configured_action(const PosternRule *rule, const PosternCas
 }
 
 /* What rests on an error that passes is not refused, nor lost, for good. */
-static PosternAction action_of(const PosternRule *rule, const PosternCase *facts, gboolean suspended)
+static PosternAction action_of(const PosternRule *rule, const PosternFacts *facts, gboolean suspended)
 {
     PosternAction action = configured_action(rule, facts);
     if (rule->suspendable && suspended)
@@ -143,7 +145,7 @@ static gboolean recipient_is_exempt(const PosternPolicy *policy, const char *rec
     return g_ptr_array_find_with_equal_func(policy->exempt_recipients, local_part, g_str_equal, NULL);
 }
 
-static gboolean recipients_are_exempt(const PosternCase *facts)
+static gboolean recipients_are_exempt(const PosternFacts *facts)
 {
     const GPtrArray *recipients = facts->envelope->recipients;
 
@@ -161,7 +163,7 @@ static gboolean is_allowed_sender(const PosternPolicy *policy, const char *domai
 }
 
 /* Never by what a message only says: From may be anybody's. */
-static gboolean sender_is_allowed(const PosternCase *facts)
+static gboolean sender_is_allowed(const PosternFacts *facts)
 {
     const PosternPolicy *policy = facts->policy;
     const PosternFindings *findings = facts->findings;
@@ -179,7 +181,7 @@ static gboolean sender_is_allowed(const PosternCase *facts)
 }
 
 /* The client is allowed, or all recipients are exempt, or SPF or DKIM passes for a sender that is allowed. */
-static gboolean is_suspended(const PosternCase *facts)
+static gboolean is_suspended(const PosternFacts *facts)
 {
     return sender_is_allowed(facts) ||
            postern_networks_contain(facts->policy->allowed_networks, &facts->envelope->client) ||
@@ -192,7 +194,7 @@ typedef struct {
     PosternAction action;
 } Decision;
 
-static void decide(const PosternRule *rule, const PosternCase *facts, gpointer user_data)
+static void decide(const PosternRule *rule, const PosternFacts *facts, gpointer user_data)
 {
     Decision *decision = user_data;
     PosternAction action = action_of(rule, facts, decision->suspended);
@@ -202,7 +204,8 @@ static void decide(const PosternRule *rule, const PosternCase *facts, gpointer u
     }
 }
 
-const PosternRule *postern_rules_decide(const PosternCase *facts, PosternChecks of, PosternAction *ret_action)
+const PosternRule *postern_rules_decide(const PosternFacts *facts, PosternChecks of,
+                                        PosternAction *ret_action)
 {
     Decision decision = {.suspended = is_suspended(facts), .action = POSTERN_ACTION_ACCEPT};
     visit_rules(of, facts, decide, &decision);
@@ -210,7 +213,7 @@ const PosternRule *postern_rules_decide(const PosternCase *facts, PosternChecks 
     return decision.rule;
 }
 
-char *postern_rule_reply(const PosternRule *rule, const PosternCase *facts, PosternAction action)
+char *postern_rule_reply(const PosternRule *rule, const PosternFacts *facts, PosternAction action)
 {
     gboolean delayed = action == POSTERN_ACTION_TEMPFAIL;
     const char *end = delayed ? ", try again later" : "";
@@ -227,7 +230,7 @@ char *postern_rule_reply(const PosternRule *rule, const PosternCase *facts, Post
     return postern_escape_for_reply(g_string_free(text, FALSE));
 }
 
-char *postern_rule_quarantine(const PosternRule *rule, const PosternCase *facts)
+char *postern_rule_quarantine(const PosternRule *rule, const PosternFacts *facts)
 {
     GString *text = g_string_new(rule->name);
 
@@ -244,7 +247,7 @@ typedef struct {
     gpointer user_data;
 } Explanation;
 
-static void explain(const PosternRule *rule, const PosternCase *facts, gpointer user_data)
+static void explain(const PosternRule *rule, const PosternFacts *facts, gpointer user_data)
 {
     const Explanation *explanation = user_data;
     gboolean suspended = explanation->decision.suspended;
@@ -264,7 +267,7 @@ static void explain(const PosternRule *rule, const PosternCase *facts, gpointer 
     explanation->note(&told, explanation->user_data);
 }
 
-void postern_rules_explain(const PosternCase *facts, PosternRulesExplain note, gpointer user_data)
+void postern_rules_explain(const PosternFacts *facts, PosternRulesExplain note, gpointer user_data)
 {
     const char *name = facts->policy->name;
     g_autofree char *group =

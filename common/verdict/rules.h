@@ -14,22 +14,22 @@ typedef struct {
     const PosternEnvelope *envelope;
     gboolean header_unsafe;     /* forged fields cannot all be removed */
     const char *header_problem; /* why the header misleads, for people, or NULL */
-} PosternCase;
+} PosternFacts;
 
 /* A row of a table of rules; one may be made at run time, too. */
 typedef struct PosternRule PosternRule;
 struct PosternRule {
     const char *name; /* NULL: the end of a table */
     guint checks;     /* PosternChecks: it applies only where policy has one of them; 0: always */
-    gboolean (*applies)(const PosternRule *rule, const PosternCase *facts);
+    gboolean (*applies)(const PosternRule *rule, const PosternFacts *facts);
     gssize action_offset; /* in PosternPolicy, or POSTERN_RULE_ALWAYS_… */
     gboolean suspendable; /* not for allowed clients and exempt recipients */
     /* TRUE: at most TEMPFAIL; NULL: no */
-    gboolean (*is_temporary)(const PosternRule *rule, const PosternCase *facts);
+    gboolean (*is_temporary)(const PosternRule *rule, const PosternFacts *facts);
     const char *refused; /* reply code and enhanced code, with REJECT */
     const char *delayed; /* the same with TEMPFAIL */
     /* Appends what is wrong, for the client; inside: for ourselves, with what a stranger need not know. */
-    void (*describe)(const PosternRule *rule, const PosternCase *facts, gboolean inside, GString *text);
+    void (*describe)(const PosternRule *rule, const PosternFacts *facts, gboolean inside, GString *text);
     gconstpointer data; /* what its functions go by, or NULL */
 };
 
@@ -41,12 +41,12 @@ struct PosternRule {
 #define POSTERN_RULE_OPTION(NAME, type, member)                                                              \
     ((gssize)(G_STRUCT_OFFSET(PosternPolicy, of_checks[POSTERN_CHECK_INDEX_##NAME]) +                        \
               G_STRUCT_OFFSET(type, member)))
-gboolean postern_rule_always(const PosternRule *rule, const PosternCase *facts);
+gboolean postern_rule_always(const PosternRule *rule, const PosternFacts *facts);
 gboolean postern_rule_has_text(const char *text);
 void postern_rule_add_in_brackets(GString *text, const char *detail); /* " (detail)", nothing for none */
 
 /* TRUE where policy has check, and no inspector ran it. */
-gboolean postern_case_lacks(const PosternCase *facts, PosternChecks check);
+gboolean postern_facts_lack(const PosternFacts *facts, PosternChecks check);
 
 /*
  * The rule that decides, or NULL: none applies with more than ACCEPT. *ret_action is its action, or ACCEPT.
@@ -54,7 +54,7 @@ gboolean postern_case_lacks(const PosternCase *facts, PosternChecks check);
  * checks/list.h, then those about the header; then likewise the others, and last what could not be found out.
  * of: POSTERN_CHECKS_ALL, or the rules that need a check, and no other than these.
  */
-const PosternRule *postern_rules_decide(const PosternCase *facts, PosternChecks of,
+const PosternRule *postern_rules_decide(const PosternFacts *facts, PosternChecks of,
                                         PosternAction *ret_action);
 
 /*
@@ -62,14 +62,14 @@ const PosternRule *postern_rules_decide(const PosternCase *facts, PosternChecks 
  * the newest ARC Set down, as long as each sealer is trusted: the oldest of these decides, for those below
  * it are anybody's. *ret_sealer (or NULL): who said so; owned by facts.
  */
-gboolean postern_case_is_overridden(const PosternCase *facts, const char **ret_sealer);
+gboolean postern_facts_are_overridden(const PosternFacts *facts, const char **ret_sealer);
 
 /* The reply for action, TEMPFAIL or REJECT: printable ASCII, at most POSTERN_REFUSAL_MAX_OCTETS; a new
  * string. NULL for the other actions. */
-char *postern_rule_reply(const PosternRule *rule, const PosternCase *facts, PosternAction action);
+char *postern_rule_reply(const PosternRule *rule, const PosternFacts *facts, PosternAction action);
 
 /* The value of Postern-Quarantine, "CHECK: text", within the same bounds; a new string. */
-char *postern_rule_quarantine(const PosternRule *rule, const PosternCase *facts);
+char *postern_rule_quarantine(const PosternRule *rule, const PosternFacts *facts);
 
 /* A rule that applies, for people. Texts are valid during the call. */
 typedef struct {
@@ -85,4 +85,4 @@ typedef struct {
 typedef void (*PosternRulesExplain)(const PosternRuleNote *note, gpointer user_data);
 
 /* Calls note for each rule that applies, in the order above. */
-void postern_rules_explain(const PosternCase *facts, PosternRulesExplain note, gpointer user_data);
+void postern_rules_explain(const PosternFacts *facts, PosternRulesExplain note, gpointer user_data);

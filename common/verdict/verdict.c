@@ -20,13 +20,13 @@
 #define INSERTED_MAX (5 + POSTERN_SIGN_FIELDS_MAX)
 
 /* Where we add results, or our signature, forged ones of our name must not stand beside them. */
-static gboolean claims_authentication(const PosternCase *facts)
+static gboolean claims_authentication(const PosternFacts *facts)
 {
     return facts->policy->authentication_results || (facts->policy->checks & POSTERN_CHECK_SIGN);
 }
 
 /* A message that is passed on as it is although it was not found clean says so. */
-static gboolean tells_virus_status(const PosternCase *facts)
+static gboolean tells_virus_status(const PosternFacts *facts)
 {
     PosternVirusResult result = facts->findings->virus.result;
 
@@ -54,7 +54,7 @@ static gboolean received_spf_is_ours(const char *value, gsize length, const Post
 /* Fields that only we may write. */
 static const struct {
     const char *name;
-    gboolean (*is_told)(const PosternCase *facts); /* by us, in this message */
+    gboolean (*is_told)(const PosternFacts *facts); /* by us, in this message */
     gboolean (*is_ours)(const char *value, gsize length, const PosternPolicy *policy);
 } own_fields[] = {
     {RESULTS_FIELD, claims_authentication, results_are_ours},
@@ -64,7 +64,7 @@ static const struct {
 };
 
 /* TRUE if line, however it is written, is a forged field to somebody. */
-static gboolean is_forged(const PosternHeaderField *line, const PosternCase *facts)
+static gboolean is_forged(const PosternHeaderField *line, const PosternFacts *facts)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(own_fields); i++) {
         const char *value = line->value;
@@ -93,7 +93,7 @@ static gboolean remove_field(PosternEdits *edits, const PosternHeader *header, g
 
 /* Adds to edits the removal of fields that only we may write. FALSE: there may be more of them than can be
  * removed. */
-static gboolean remove_forged(PosternEdits *edits, const PosternHeader *header, const PosternCase *facts)
+static gboolean remove_forged(PosternEdits *edits, const PosternHeader *header, const PosternFacts *facts)
 {
     if (!claims_authentication(facts) && !tells_virus_status(facts))
         return TRUE;
@@ -111,7 +111,7 @@ static gboolean remove_forged(PosternEdits *edits, const PosternHeader *header, 
 }
 
 /* "infected (NAME)", or "KIND (what), KIND (what)"; each text has a bound, and no line of it is long. */
-static void insert_virus_status(PosternEdits *edits, const PosternCase *facts)
+static void insert_virus_status(PosternEdits *edits, const PosternFacts *facts)
 {
     const PosternVirusFinding *virus = &facts->findings->virus;
     g_autoptr(GString) value = g_string_new(NULL);
@@ -134,7 +134,7 @@ static void insert_virus_status(PosternEdits *edits, const PosternCase *facts)
     postern_edits_insert(edits, VIRUS_STATUS_FIELD, value->str);
 }
 
-static gboolean insert_signatures(PosternEdits *edits, const PosternCase *facts)
+static gboolean insert_signatures(PosternEdits *edits, const PosternFacts *facts)
 {
     const GPtrArray *fields = facts->findings->sign.fields;
     guint count = 0;
@@ -165,7 +165,7 @@ static void fold_signed(PosternEdits *edits, const PosternHeader *header)
 }
 
 /* All but what is inserted on top of all. A Subject that our signature covers stays. */
-static void change(PosternEdits *edits, const PosternCase *facts, const PosternRule *rule,
+static void change(PosternEdits *edits, const PosternFacts *facts, const PosternRule *rule,
                    PosternAction action, const PosternHeader *header)
 {
     gboolean is_signed = insert_signatures(edits, facts);
@@ -185,7 +185,7 @@ static void change(PosternEdits *edits, const PosternCase *facts, const PosternR
 }
 
 /* Ours stands on top, so that what is below it can be told from it. */
-static void insert_results(PosternEdits *edits, const PosternCase *facts,
+static void insert_results(PosternEdits *edits, const PosternFacts *facts,
                            const PosternAuthenticationResults *results)
 {
     const PosternPolicy *policy = facts->policy;
@@ -211,7 +211,7 @@ static gboolean is_passed_on(PosternAction action)
 }
 
 /* What DMARC alone leads to. A temporary refusal leads to nothing: the client will be back. */
-static const char *disposition_of(const PosternCase *facts)
+static const char *disposition_of(const PosternFacts *facts)
 {
     PosternAction action;
     const PosternRule *rule = postern_rules_decide(facts, POSTERN_CHECK_DMARC, &action);
@@ -224,7 +224,7 @@ static const char *disposition_of(const PosternCase *facts)
                                                                          : POSTERN_DMARC_POLICY_NONE);
 }
 
-static void set_action(PosternVerdict *verdict, const PosternCase *facts, const PosternRule *rule,
+static void set_action(PosternVerdict *verdict, const PosternFacts *facts, const PosternRule *rule,
                        PosternAction action)
 {
     g_autofree char *reply = rule ? postern_rule_reply(rule, facts, action) : NULL;
@@ -250,7 +250,7 @@ PosternVerdict *postern_verdict_decide(const PosternPolicy *policy, const Poster
     verdict->header_problem =
         header && postern_header_misleads(header) ? postern_header_problem(header) : NULL;
 
-    PosternCase facts = {policy, findings, envelope, FALSE, verdict->header_problem};
+    PosternFacts facts = {policy, findings, envelope, FALSE, verdict->header_problem};
     PosternAction action;
 
     facts.header_unsafe = header && !remove_forged(edits, header, &facts);
@@ -258,7 +258,7 @@ PosternVerdict *postern_verdict_decide(const PosternPolicy *policy, const Poster
 
     verdict->policy = g_strdup(policy->name);
     verdict->disposition = disposition_of(&facts);
-    verdict->arc_override = postern_case_is_overridden(&facts, NULL);
+    verdict->arc_override = postern_facts_are_overridden(&facts, NULL);
     set_action(verdict, &facts, rule, action);
 
     g_autoptr(PosternAuthenticationResults) results = postern_checks_results(&facts);

@@ -59,7 +59,7 @@ static sfsistat pass(SMFICTX *context, const PosternMilterSession *session, cons
 sfsistat postern_milter_answer(SMFICTX *context, const PosternMilterSession *session,
                                const char **ret_failure)
 {
-    const PosternMailCase *mail_case = session->mail_case;
+    const PosternCase *mail_case = session->mail_case;
     *ret_failure = NULL;
     if (mail_case->reply != NULL)
         return postern_milter_answer_reply(context, session, mail_case->reply);

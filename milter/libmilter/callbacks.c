@@ -240,7 +240,7 @@ static void judge(SMFICTX *context, PosternMilterSession *session)
 {
     PosternMilterRuntime *filter = postern_milter_runtime();
     PosternMilterTransaction *transaction = session->transaction;
-    PosternMailCase *mail_case = session->mail_case;
+    PosternCase *mail_case = session->mail_case;
     const char *trouble = NULL;
     if (transaction->extent == POSTERN_MILTER_NO_ROOM)
         trouble = "452 4.3.1 No room for this message now, try again later";

@@ -39,7 +39,7 @@ static const struct {
 static gboolean is_refused(PosternSession *session)
 {
     PosternTransaction *transaction = session->transaction;
-    PosternMailCase *mail_case = transaction->mail_case;
+    PosternCase *mail_case = transaction->mail_case;
     mail_case->nul = transaction->decoder.nul;
     mail_case->long_lines = transaction->decoder.long_lines;
     if (transaction->discard == POSTERN_DISCARD_TOO_BIG)

@@ -68,7 +68,7 @@ static gboolean is_same_host(const PosternAddress *a, const PosternAddress *b)
 static PosternRecordClient who_is(const PosternSession *session)
 {
     const PosternTransaction *transaction = session->transaction;
-    const PosternMailCase *mail_case = transaction != NULL ? transaction->mail_case : NULL;
+    const PosternCase *mail_case = transaction != NULL ? transaction->mail_case : NULL;
     gboolean relayed = mail_case != NULL && mail_case->origin != NULL;
     return (PosternRecordClient){
         .session = session->core.identifier.text,

@@ -126,7 +126,7 @@ typedef struct {
     GPtrArray *recipients; /* of PosternRecipient * */
     guint accepted;
     GQueue sent; /* of PosternRecipient *, in the order of the back-end's replies */
-    PosternMailCase *mail_case;
+    PosternCase *mail_case;
     const PosternPolicy *asked_policy; /* of the recipient that the back-end was asked about last */
     GString *dsn_parameters;           /* of MAIL, with a leading space each, for the back-end */
     gboolean dsn_dropped;              /* the back-end did not get those of DSN */

@@ -70,7 +70,7 @@ void postern_session_inspected(PosternSession *session, const PosternFindings *f
     PosternTransaction *transaction = session->transaction;
     if (session->state != POSTERN_SESSION_INSPECTING || transaction == NULL)
         return;
-    PosternMailCase *mail_case = transaction->mail_case;
+    PosternCase *mail_case = transaction->mail_case;
     transaction->inspecting = FALSE;
     if (postern_case_decide(mail_case, transaction->message, findings, problem))
         keep(session, findings);

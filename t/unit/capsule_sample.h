@@ -58,7 +58,7 @@ static inline PosternCapsule *capsule_sample_of(const char *octets, gsize length
     capsule->checks = POSTERN_CHECK_SPF | POSTERN_CHECK_DKIM | POSTERN_CHECK_VIRUS;
     capsule->failed = POSTERN_CHECK_DKIM;
     capsule->versions = postern_capsule_versions("/nonexistent");
-    g_autoptr(PosternMailCase) mail_case =
+    g_autoptr(PosternCase) mail_case =
         postern_case_new_of_policy(policy, POSTERN_CLIENT_TRUSTED_RELAY, envelope);
     mail_case->problem = g_strdup("the inspector is gone");
     mail_case->verdict = g_new0(PosternVerdict, 1);

@@ -73,11 +73,11 @@ static const struct {
      FALSE},
 };
 
-static PosternMailCase *case_of(PosternPolicies *policies, PosternClientClass client_class,
-                                PosternEnvelope *envelope)
+static PosternCase *case_of(PosternPolicies *policies, PosternClientClass client_class,
+                            PosternEnvelope *envelope)
 {
     const PosternCaseOptions options = {.policies = policies, .refuse_at_mail = TRUE};
-    PosternMailCase *mail_case = postern_case_new(&options, envelope);
+    PosternCase *mail_case = postern_case_new(&options, envelope);
     mail_case->client_class = client_class;
     return mail_case;
 }
@@ -86,7 +86,7 @@ static void assert_takes(PosternPolicies *policies, PosternClientClass client_cl
                          const PosternFindings *findings)
 {
     g_autoptr(PosternEnvelope) envelope = new_envelope();
-    g_autoptr(PosternMailCase) mail_case = case_of(policies, client_class, envelope);
+    g_autoptr(PosternCase) mail_case = case_of(policies, client_class, envelope);
     g_assert_false(postern_case_refuses_at_mail(mail_case, findings));
     g_assert_null(mail_case->reply);
     if (client_class != POSTERN_CLIENT_AUTHENTICATED)
@@ -100,7 +100,7 @@ static void test_refused(void)
         g_autoptr(PosternPolicies) observing = policies_of(cases[i].text, cases[i].table, TRUE);
         g_autoptr(PosternFindings) findings = new_findings(cases[i].findings);
         g_autoptr(PosternEnvelope) envelope = new_envelope();
-        g_autoptr(PosternMailCase) mail_case = case_of(policies, POSTERN_CLIENT_OTHER, envelope);
+        g_autoptr(PosternCase) mail_case = case_of(policies, POSTERN_CLIENT_OTHER, envelope);
         g_assert_cmpint(postern_case_may_refuse_at_mail(mail_case), ==, cases[i].may);
         g_assert_cmpint(postern_case_refuses_at_mail(mail_case, findings), ==, cases[i].reply != NULL);
         g_assert_cmpstr(mail_case->reply, ==, cases[i].reply);
@@ -125,7 +125,7 @@ static void test_agrees_with_verdict(void)
     for (gsize i = 0; i < G_N_ELEMENTS(words); i++) {
         g_autoptr(PosternFindings) findings = new_findings(words[i]);
         g_autoptr(PosternEnvelope) envelope = new_envelope();
-        g_autoptr(PosternMailCase) mail_case = case_of(policies, POSTERN_CLIENT_OTHER, envelope);
+        g_autoptr(PosternCase) mail_case = case_of(policies, POSTERN_CLIENT_OTHER, envelope);
         gboolean refused = postern_case_refuses_at_mail(mail_case, findings);
         for (guint j = 0; refused && j < all->len; j++) {
             g_autoptr(PosternVerdict) verdict =

@@ -28,7 +28,7 @@ static PosternPolicies *policies_of(const char *text, gboolean observe)
     return policies;
 }
 
-static PosternMailCase *case_of(const World *world, PosternEnvelope *envelope)
+static PosternCase *case_of(const World *world, PosternEnvelope *envelope)
 {
     const PosternCaseOptions options = {.policies = world->policies,
                                         .local = world->local,
@@ -86,7 +86,7 @@ static void test_class(void)
         g_autoptr(PosternEnvelope) envelope = envelope_of(class_cases[i].client, class_cases[i].login);
         World world = {policies, class_cases[i].local, class_cases[i].submission, TRUE, FALSE};
         g_test_message("case %" G_GSIZE_FORMAT, i);
-        g_autoptr(PosternMailCase) mail_case = case_of(&world, envelope);
+        g_autoptr(PosternCase) mail_case = case_of(&world, envelope);
         g_assert_cmpint(mail_case->client_class, ==, class_cases[i].class);
         guint begun = postern_case_checks_begun(mail_case);
         g_assert_cmpint((begun & POSTERN_CHECK_SPF) != 0, ==, class_cases[i].spf);
@@ -95,12 +95,12 @@ static void test_class(void)
         g_assert_cmphex(begun & POSTERN_CHECK_VIRUS, ==, POSTERN_CHECK_VIRUS);
         g_assert_cmpint(postern_case_may_refuse_at_mail(mail_case), ==, class_cases[i].at_mail);
         world.at_mail = FALSE;
-        g_autoptr(PosternMailCase) late = case_of(&world, envelope);
+        g_autoptr(PosternCase) late = case_of(&world, envelope);
         g_assert_false(postern_case_may_refuse_at_mail(late));
     }
 }
 
-static gboolean see(PosternMailCase *mail_case, const char *header)
+static gboolean see(PosternCase *mail_case, const char *header)
 {
     return postern_case_header(mail_case, header, strlen(header));
 }
@@ -118,7 +118,7 @@ static void test_relay(void)
     const World world = {policies};
     for (gsize i = 0; i < G_N_ELEMENTS(told); i++) {
         g_autoptr(PosternEnvelope) envelope = envelope_of("198.51.100.1", NULL);
-        g_autoptr(PosternMailCase) mail_case = case_of(&world, envelope);
+        g_autoptr(PosternCase) mail_case = case_of(&world, envelope);
         g_assert_true(see(mail_case, told[i]));
         g_assert_false(see(mail_case, told[i]));
         g_assert_true(postern_case_add_recipient(mail_case, g_strdup("b@example.org")));
@@ -134,19 +134,19 @@ static void test_relay(void)
     }
     /* SPF of the relay's own address would tell nothing. */
     g_autoptr(PosternEnvelope) envelope = envelope_of("198.51.100.1", NULL);
-    g_autoptr(PosternMailCase) silent = case_of(&world, envelope);
+    g_autoptr(PosternCase) silent = case_of(&world, envelope);
     g_assert_false(see(silent, "Subject: x\r\n\r\n"));
     g_assert_cmphex(postern_case_checks(silent) & POSTERN_CHECK_SPF, ==, 0);
     g_assert_true(postern_case_envelope(silent) == envelope);
 
     /* Anybody can write such a field: of a client that is no relay of ours nothing is believed. */
     g_autoptr(PosternEnvelope) external = envelope_of("203.0.113.77", NULL);
-    g_autoptr(PosternMailCase) anybody = case_of(&world, external);
+    g_autoptr(PosternCase) anybody = case_of(&world, external);
     g_assert_false(see(anybody, told[0]));
     g_assert_true(postern_case_envelope(anybody) == external);
 }
 
-static gboolean add(PosternMailCase *mail_case, const char *recipient)
+static gboolean add(PosternCase *mail_case, const char *recipient)
 {
     return postern_case_add_recipient(mail_case, g_strdup(recipient));
 }
@@ -171,7 +171,7 @@ static void test_recipients(void)
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         World world = {cases[i].observe ? observing : policies, .takes_all = cases[i].takes_all};
         g_autoptr(PosternEnvelope) envelope = envelope_of(cases[i].client, NULL);
-        g_autoptr(PosternMailCase) mail_case = case_of(&world, envelope);
+        g_autoptr(PosternCase) mail_case = case_of(&world, envelope);
         g_test_message("case %" G_GSIZE_FORMAT, i);
         g_assert_cmpstr(postern_case_policy(mail_case).name, ==, i < 3 ? "" : "submission");
         g_assert_true(add(mail_case, "a@example.net"));
@@ -182,7 +182,7 @@ static void test_recipients(void)
     }
     World world = {policies};
     g_autoptr(PosternEnvelope) envelope = envelope_of("203.0.113.1", NULL);
-    g_autoptr(PosternMailCase) mail_case = case_of(&world, envelope);
+    g_autoptr(PosternCase) mail_case = case_of(&world, envelope);
     for (guint i = 0; i <= POSTERN_RECIPIENTS_MAX; i++)
         g_assert_true(add(mail_case, "a@example.net"));
     g_assert_cmpstr(postern_case_policy(mail_case).name, ==, "strict");
@@ -199,7 +199,7 @@ static void test_refuse(void)
         g_autoptr(PosternPolicies) policies = policies_of("", observe != 0);
         const World world = {policies};
         g_autoptr(PosternEnvelope) envelope = envelope_of("203.0.113.1", NULL);
-        g_autoptr(PosternMailCase) mail_case = case_of(&world, envelope);
+        g_autoptr(PosternCase) mail_case = case_of(&world, envelope);
         g_assert_cmpint(postern_case_refuse(mail_case, "550 5.6.0 The first"), ==, observe == 0);
         g_assert_cmpint(postern_case_defer(mail_case, "451 4.3.2 The second"), ==, observe == 0);
         PosternRecord record = {0};
@@ -232,7 +232,7 @@ static void test_decide(void)
     const World world = {policies};
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(PosternEnvelope) envelope = envelope_of("203.0.113.1", NULL);
-        g_autoptr(PosternMailCase) mail_case = case_of(&world, envelope);
+        g_autoptr(PosternCase) mail_case = case_of(&world, envelope);
         g_autoptr(PosternMessage) message = message_of(text);
         g_autoptr(PosternFindings) findings = postern_findings_new();
         g_test_message("case %" G_GSIZE_FORMAT, i);
@@ -262,7 +262,7 @@ static void test_measure(void)
             g_strdup_printf("a: b\r\n\r\n%s%s\r\n%s%s", most, more & 1 ? "x" : "", most, more & 2 ? "x" : "");
         g_autoptr(PosternMessage) message = message_of(text);
         g_autoptr(PosternEnvelope) envelope = envelope_of(NULL, NULL);
-        g_autoptr(PosternMailCase) mail_case = case_of(&world, envelope);
+        g_autoptr(PosternCase) mail_case = case_of(&world, envelope);
         postern_case_measure(mail_case, message);
         g_assert_cmpuint(mail_case->long_lines, ==, (more & 1) + (more >> 1));
         g_assert_false(mail_case->nul);
@@ -278,7 +278,7 @@ static void test_received(void)
     envelope->helo = g_strdup("evil)\r\nX: y");
     envelope->esmtp = TRUE;
     envelope->session = g_strdup("id0123");
-    g_autoptr(PosternMailCase) mail_case = case_of(&world, envelope);
+    g_autoptr(PosternCase) mail_case = case_of(&world, envelope);
     g_assert_null(postern_case_edits(mail_case));
     postern_case_add_received(mail_case, "mx.example");
     const PosternEdits *edits = postern_case_edits(mail_case);

@@ -9,7 +9,7 @@
 static char *results_of(const PosternPolicy *policy, const PosternFindings *findings,
                         const PosternEnvelope *envelope)
 {
-    PosternCase facts = {policy, findings, envelope, FALSE};
+    PosternFacts facts = {policy, findings, envelope, FALSE};
     g_autoptr(PosternAuthenticationResults) results = postern_checks_results(&facts);
 
     return postern_authentication_results_format(results, FALSE);

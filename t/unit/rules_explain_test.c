@@ -17,7 +17,7 @@ static char *explain(const PosternPolicy *policy, const char *words, gboolean he
 {
     g_autoptr(PosternFindings) findings = new_findings(words);
     g_autoptr(PosternEnvelope) envelope = new_envelope();
-    PosternCase facts = {
+    PosternFacts facts = {
         .policy = policy, .findings = findings, .envelope = envelope, .header_unsafe = header_unsafe};
     GString *text = g_string_new(NULL);
     postern_rules_explain(&facts, add_note, text);

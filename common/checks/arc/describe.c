@@ -50,7 +50,7 @@ static void set_failed(PosternFindings *findings, const char *reason)
 }
 
 /* smtp.remote-ip; there is no temperror: such a chain is arc=fail, and the reason says so. */
-static void add_results(PosternAuthenticationResults *out, const PosternCase *facts)
+static void add_results(PosternAuthenticationResults *out, const PosternFacts *facts)
 {
     const PosternArcFinding *arc = &facts->findings->arc;
     gboolean temporary = arc->result == POSTERN_ARC_TEMPERROR;

@@ -96,19 +96,19 @@ static GPtrArray *listed(const PosternDkimFindings *findings)
 
 /* A signature that could not even be tried, for its key is gone or it is malformed, proves nothing: the
  * message is as one without it (RFC 6376 6.1). */
-static gboolean applies(const PosternRule *rule, const PosternCase *facts)
+static gboolean applies(const PosternRule *rule, const PosternFacts *facts)
 {
     return postern_dkim_find(&facts->findings->dkim, POSTERN_DKIM_PASS) == NULL &&
            postern_dkim_find(&facts->findings->dkim, *(const PosternDkimResult *)rule->data) != NULL;
 }
 
 /* A signature whose key could not be had may be a good one. */
-static gboolean some_key_is_missing(const PosternRule *rule, const PosternCase *facts)
+static gboolean some_key_is_missing(const PosternRule *rule, const PosternFacts *facts)
 {
     return postern_dkim_find(&facts->findings->dkim, POSTERN_DKIM_TEMPERROR) != NULL;
 }
 
-static void describe_fail(const PosternRule *rule, const PosternCase *facts, gboolean inside, GString *text)
+static void describe_fail(const PosternRule *rule, const PosternFacts *facts, gboolean inside, GString *text)
 {
     const PosternDkimFinding *finding = postern_dkim_find(&facts->findings->dkim, POSTERN_DKIM_FAIL);
     g_string_append(text, "No passing DKIM signature: ");
@@ -120,7 +120,7 @@ static void describe_fail(const PosternRule *rule, const PosternCase *facts, gbo
                                                                                          : "this domain");
 }
 
-static void describe_error(const PosternRule *rule, const PosternCase *facts, gboolean inside, GString *text)
+static void describe_error(const PosternRule *rule, const PosternFacts *facts, gboolean inside, GString *text)
 {
     const PosternDkimFinding *finding = postern_dkim_find(&facts->findings->dkim, POSTERN_DKIM_TEMPERROR);
     g_string_append(text, "DKIM check: temporary error");
@@ -138,9 +138,9 @@ static const PosternRule rules[] = {
     {NULL},
 };
 
-static gboolean is_missed(const PosternCase *facts)
+static gboolean is_missed(const PosternFacts *facts)
 {
-    return postern_case_lacks(facts, POSTERN_CHECK_DKIM) &&
+    return postern_facts_lack(facts, POSTERN_CHECK_DKIM) &&
            postern_action_does_something(facts->policy->dkim_fail);
 }
 
@@ -172,7 +172,7 @@ static void add_signature(PosternAuthenticationResults *out, const PosternDkimFi
     postern_authentication_results_add_property(out, "header", "i", identity);
 }
 
-static void add_results(PosternAuthenticationResults *out, const PosternCase *facts)
+static void add_results(PosternAuthenticationResults *out, const PosternFacts *facts)
 {
     g_autoptr(GPtrArray) dkim = listed(&facts->findings->dkim);
     for (guint i = 0; i < dkim->len; i++)

@@ -107,7 +107,7 @@ static gboolean vouches_for(const PosternArcSet *set, const char *domain)
            g_ascii_strcasecmp(set->dmarc_domain, domain) == 0;
 }
 
-gboolean postern_case_is_overridden(const PosternCase *facts, const char **ret_sealer)
+gboolean postern_facts_are_overridden(const PosternFacts *facts, const char **ret_sealer)
 {
     guint needed = POSTERN_CHECK_DMARC | POSTERN_CHECK_ARC;
     const PosternDmarcFinding *dmarc = &facts->findings->dmarc;
@@ -129,38 +129,38 @@ gboolean postern_case_is_overridden(const PosternCase *facts, const char **ret_s
     return TRUE;
 }
 
-static gboolean fails(const PosternRule *rule, const PosternCase *facts)
+static gboolean fails(const PosternRule *rule, const PosternFacts *facts)
 {
     const PosternDmarcFinding *dmarc = &facts->findings->dmarc;
     return dmarc->result == POSTERN_DMARC_FAIL && dmarc->decisive &&
            dmarc->decisive->policy == *(const PosternDmarcPolicy *)rule->data &&
-           !postern_case_is_overridden(facts, NULL);
+           !postern_facts_are_overridden(facts, NULL);
 }
 
-static gboolean is_error(const PosternRule *rule, const PosternCase *facts)
+static gboolean is_error(const PosternRule *rule, const PosternFacts *facts)
 {
     return facts->findings->dmarc.result == POSTERN_DMARC_TEMPERROR;
 }
 
-static gboolean from_is_invalid(const PosternRule *rule, const PosternCase *facts)
+static gboolean from_is_invalid(const PosternRule *rule, const PosternFacts *facts)
 {
     return facts->findings->dmarc.from_invalid && !facts->findings->dmarc.from_missing;
 }
 
 /* The chain that could not be read may be one that overrides. */
-static gboolean chain_is_missing(const PosternCase *facts)
+static gboolean chain_is_missing(const PosternFacts *facts)
 {
     return (facts->policy->checks & POSTERN_CHECK_ARC) && facts->policy->trusted_sealers->len > 0 &&
            facts->findings->arc.result == POSTERN_ARC_TEMPERROR;
 }
 
 /* A failure may turn into a pass when the DNS is well again. */
-static gboolean may_pass(const PosternRule *rule, const PosternCase *facts)
+static gboolean may_pass(const PosternRule *rule, const PosternFacts *facts)
 {
     return chain_is_missing(facts) || facts->findings->spf.uncertain;
 }
 
-static void describe_fail(const PosternRule *rule, const PosternCase *facts, gboolean inside, GString *text)
+static void describe_fail(const PosternRule *rule, const PosternFacts *facts, gboolean inside, GString *text)
 {
     const PosternDmarcAuthor *decisive = facts->findings->dmarc.decisive;
     const char *domain =
@@ -171,13 +171,13 @@ static void describe_fail(const PosternRule *rule, const PosternCase *facts, gbo
         g_string_append_printf(text, " (p=%s)", postern_dmarc_policy_name(decisive->policy));
 }
 
-static void describe_error(const PosternRule *rule, const PosternCase *facts, gboolean inside, GString *text)
+static void describe_error(const PosternRule *rule, const PosternFacts *facts, gboolean inside, GString *text)
 {
     g_string_append(text, "DMARC check: temporary error");
     postern_rule_add_in_brackets(text, facts->findings->dmarc.problem);
 }
 
-static void describe_from(const PosternRule *rule, const PosternCase *facts, gboolean inside, GString *text)
+static void describe_from(const PosternRule *rule, const PosternFacts *facts, gboolean inside, GString *text)
 {
     g_string_append(text, "Header field From does not name one author domain");
     postern_rule_add_in_brackets(text, facts->findings->dmarc.problem);
@@ -200,7 +200,7 @@ static const PosternRule rules[] = {
 };
 
 /* DMARC hangs on SPF and DKIM, unless one of them, or the absence of a policy, has settled it. */
-static gboolean is_missed(const PosternCase *facts)
+static gboolean is_missed(const PosternFacts *facts)
 {
     const guint needed = POSTERN_CHECK_DMARC | POSTERN_CHECK_SPF | POSTERN_CHECK_DKIM;
     const PosternPolicy *policy = facts->policy;
@@ -219,7 +219,7 @@ static void set_failed(PosternFindings *findings, const char *reason)
 }
 
 /* header.from, and policy.dmarc, the policy that applies; where ARC overrides it, the reason says so. */
-static void add_results(PosternAuthenticationResults *out, const PosternCase *facts)
+static void add_results(PosternAuthenticationResults *out, const PosternFacts *facts)
 {
     const PosternDmarcFinding *dmarc = &facts->findings->dmarc;
     const PosternDmarcAuthor *author = postern_dmarc_author(dmarc);
@@ -227,7 +227,7 @@ static void add_results(PosternAuthenticationResults *out, const PosternCase *fa
     g_autofree char *overridden = NULL;
     if (dmarc->result == POSTERN_DMARC_NOT_CHECKED)
         return;
-    if (postern_case_is_overridden(facts, &sealer))
+    if (postern_facts_are_overridden(facts, &sealer))
         overridden = g_strdup_printf("overridden: ARC of the trusted sealer %s says pass", sealer);
     postern_authentication_results_add(out, "dmarc", postern_dmarc_result_name(dmarc->result),
                                        overridden ? overridden : dmarc->problem);

@@ -34,12 +34,12 @@ static const PosternField fields[] = {
     {.name = NULL},
 };
 
-static gboolean applies(const PosternRule *rule, const PosternCase *facts)
+static gboolean applies(const PosternRule *rule, const PosternFacts *facts)
 {
     return facts->findings->hops.count > options_of(facts->policy->of_checks)->maximum;
 }
 
-static void describe(const PosternRule *rule, const PosternCase *facts, gboolean inside, GString *text)
+static void describe(const PosternRule *rule, const PosternFacts *facts, gboolean inside, GString *text)
 {
     g_string_append(text, "Message refused: it has passed too many servers, as in a mail loop");
     if (inside)
@@ -60,9 +60,9 @@ static gboolean is_wanted(const PosternConfiguration *configuration, const Poste
     return options_of(policy->of_checks)->action != POSTERN_ACTION_ACCEPT;
 }
 
-static gboolean is_missed(const PosternCase *facts)
+static gboolean is_missed(const PosternFacts *facts)
 {
-    return postern_case_lacks(facts, POSTERN_CHECK_HOPS) &&
+    return postern_facts_lack(facts, POSTERN_CHECK_HOPS) &&
            postern_action_does_something(options_of(facts->policy->of_checks)->action);
 }
 

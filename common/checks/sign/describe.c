@@ -16,12 +16,12 @@ static const PosternField fields[] = {
     {.name = NULL},
 };
 
-static gboolean applies(const PosternRule *rule, const PosternCase *facts)
+static gboolean applies(const PosternRule *rule, const PosternFacts *facts)
 {
     return facts->findings->sign.problem != NULL;
 }
 
-static void describe(const PosternRule *rule, const PosternCase *facts, gboolean inside, GString *text)
+static void describe(const PosternRule *rule, const PosternFacts *facts, gboolean inside, GString *text)
 {
     g_string_append(text, "Message could not be signed");
     if (inside)

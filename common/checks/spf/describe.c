@@ -38,23 +38,23 @@ static const PosternField fields[] = {
 };
 
 /* Of MAIL FROM, and of HELO. */
-static const PosternSpfFinding *of_rule(const PosternRule *rule, const PosternCase *facts)
+static const PosternSpfFinding *of_rule(const PosternRule *rule, const PosternFacts *facts)
 {
     return rule->checks == POSTERN_CHECK_SPF_HELO ? &facts->findings->spf_helo : &facts->findings->spf;
 }
 
-static gboolean applies(const PosternRule *rule, const PosternCase *facts)
+static gboolean applies(const PosternRule *rule, const PosternFacts *facts)
 {
     return of_rule(rule, facts)->result == *(const PosternSpfResult *)rule->data;
 }
 
 /* RFC 7208 5.5: what "ptr" cannot find out is no match; here it is no reason to refuse for good. */
-static gboolean is_uncertain(const PosternRule *rule, const PosternCase *facts)
+static gboolean is_uncertain(const PosternRule *rule, const PosternFacts *facts)
 {
     return of_rule(rule, facts)->uncertain;
 }
 
-static void append_who_sends_for_whom(const PosternCase *facts, const char *verb, GString *text)
+static void append_who_sends_for_whom(const PosternFacts *facts, const char *verb, GString *text)
 {
     g_autofree char *address = postern_address_to_string(&facts->envelope->client);
     gboolean known = facts->envelope->client.family != AF_UNSPEC;
@@ -63,7 +63,7 @@ static void append_who_sends_for_whom(const PosternCase *facts, const char *verb
                            postern_rule_has_text(domain) ? domain : "this domain");
 }
 
-static void describe_fail(const PosternRule *rule, const PosternCase *facts, gboolean inside, GString *text)
+static void describe_fail(const PosternRule *rule, const PosternFacts *facts, gboolean inside, GString *text)
 {
     const char *explanation = facts->findings->spf.explanation;
     g_string_append(text, "SPF check failed: ");
@@ -73,20 +73,20 @@ static void describe_fail(const PosternRule *rule, const PosternCase *facts, gbo
         append_who_sends_for_whom(facts, "is not allowed", text);
 }
 
-static void describe_softfail(const PosternRule *rule, const PosternCase *facts, gboolean inside,
+static void describe_softfail(const PosternRule *rule, const PosternFacts *facts, gboolean inside,
                               GString *text)
 {
     g_string_append(text, "SPF check: softfail: ");
     append_who_sends_for_whom(facts, "is probably not allowed", text);
 }
 
-static void describe_error(const PosternRule *rule, const PosternCase *facts, gboolean inside, GString *text)
+static void describe_error(const PosternRule *rule, const PosternFacts *facts, gboolean inside, GString *text)
 {
     g_string_append(text, "SPF check: temporary error");
     postern_rule_add_in_brackets(text, facts->findings->spf.problem);
 }
 
-static void describe_helo(const PosternRule *rule, const PosternCase *facts, gboolean inside, GString *text)
+static void describe_helo(const PosternRule *rule, const PosternFacts *facts, gboolean inside, GString *text)
 {
     const PosternSpfFinding *spf = &facts->findings->spf_helo;
     g_autofree char *address = postern_address_to_string(&facts->envelope->client);
@@ -117,16 +117,16 @@ static const PosternRule helo_rules[] = {
     {NULL},
 };
 
-static gboolean is_missed(const PosternCase *facts)
+static gboolean is_missed(const PosternFacts *facts)
 {
-    return postern_case_lacks(facts, POSTERN_CHECK_SPF) &&
+    return postern_facts_lack(facts, POSTERN_CHECK_SPF) &&
            (postern_action_does_something(facts->policy->spf_fail) ||
             postern_action_does_something(facts->policy->spf_softfail));
 }
 
-static gboolean helo_is_missed(const PosternCase *facts)
+static gboolean helo_is_missed(const PosternFacts *facts)
 {
-    return postern_case_lacks(facts, POSTERN_CHECK_SPF_HELO) &&
+    return postern_facts_lack(facts, POSTERN_CHECK_SPF_HELO) &&
            postern_action_does_something(facts->policy->spf_helo);
 }
 
@@ -154,7 +154,7 @@ static void add_result(PosternAuthenticationResults *out, const PosternSpfFindin
 }
 
 /* smtp.mailfrom or smtp.helo */
-static void add_results(PosternAuthenticationResults *out, const PosternCase *facts)
+static void add_results(PosternAuthenticationResults *out, const PosternFacts *facts)
 {
     const PosternSpfFinding *spf = &facts->findings->spf;
     const char *identity = spf->helo ? facts->envelope->helo : facts->envelope->sender;
@@ -165,7 +165,7 @@ static void add_results(PosternAuthenticationResults *out, const PosternCase *fa
     add_result(out, spf, spf->helo ? "helo" : "mailfrom", value);
 }
 
-static void add_helo_results(PosternAuthenticationResults *out, const PosternCase *facts)
+static void add_helo_results(PosternAuthenticationResults *out, const PosternFacts *facts)
 {
     const PosternSpfFinding *spf = &facts->findings->spf_helo;
     if (spf->result != POSTERN_SPF_NOT_CHECKED)

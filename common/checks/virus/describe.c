@@ -128,13 +128,13 @@ static const PosternField fields[] = {
     {.name = NULL},
 };
 
-static gboolean is_infected(const PosternRule *rule, const PosternCase *facts)
+static gboolean is_infected(const PosternRule *rule, const PosternFacts *facts)
 {
     return facts->findings->virus.result == POSTERN_VIRUS_INFECTED;
 }
 
 /* What nobody scanned could not be scanned. */
-static gboolean is_kind(const PosternRule *rule, const PosternCase *facts)
+static gboolean is_kind(const PosternRule *rule, const PosternFacts *facts)
 {
     const PosternVirusFinding *virus = &facts->findings->virus;
     const Kind *kind = rule->data;
@@ -143,13 +143,13 @@ static gboolean is_kind(const PosternRule *rule, const PosternCase *facts)
             (virus->result == POSTERN_VIRUS_ERROR || virus->result == POSTERN_VIRUS_NOT_CHECKED));
 }
 
-static void describe_virus(const PosternRule *rule, const PosternCase *facts, gboolean inside, GString *text)
+static void describe_virus(const PosternRule *rule, const PosternFacts *facts, gboolean inside, GString *text)
 {
     g_string_append(text, "Message refused: virus found");
     postern_rule_add_in_brackets(text, facts->findings->virus.name);
 }
 
-static void describe_kind(const PosternRule *rule, const PosternCase *facts, gboolean inside, GString *text)
+static void describe_kind(const PosternRule *rule, const PosternFacts *facts, gboolean inside, GString *text)
 {
     const Kind *kind = rule->data;
     g_string_append(text, kind->text);
@@ -157,7 +157,7 @@ static void describe_kind(const PosternRule *rule, const PosternCase *facts, gbo
         postern_rule_add_in_brackets(text, facts->findings->virus.kinds[kind - kinds]);
 }
 
-static void describe_unarmed(const PosternRule *rule, const PosternCase *facts, gboolean inside,
+static void describe_unarmed(const PosternRule *rule, const PosternFacts *facts, gboolean inside,
                              GString *text)
 {
     g_string_append(text, kinds[POSTERN_VIRUS_UNARMED].text);

@@ -62,7 +62,8 @@ PosternResponse *postern_stage_run(const PosternStageResources *resources, const
         run.octets = postern_message_octets(message, &run.length, error);
         if (run.octets == NULL || !is_small_enough(request->stage, run.length, error))
             return NULL;
-        run.header = header = postern_header_parse(run.octets, run.length);
+        header = postern_header_parse(run.octets, run.length);
+        run.header = header;
     }
     PosternStage stage =
         request->stage == POSTERN_STAGE_AUTHENTICATION ? POSTERN_STAGE_WHOLE : request->stage;

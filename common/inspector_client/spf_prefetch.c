@@ -31,7 +31,8 @@ static gboolean has_no_questions(GBytes *record)
     if (!g_str_has_prefix(text, "v=spf1"))
         return TRUE;
     char *rest = text;
-    for (const char *term = strsep(&rest, " "); (term = strsep(&rest, " ")) != NULL;) {
+    (void)strsep(&rest, " "); /* the version */
+    for (const char *term; (term = strsep(&rest, " ")) != NULL;) {
         const char *mechanism = term + strspn(term, "+-~?");
         if (*mechanism != '\0' && strcmp(mechanism, "all") != 0 && !g_str_has_prefix(mechanism, "ip4:") &&
             !g_str_has_prefix(mechanism, "ip6:"))

@@ -50,6 +50,7 @@ static void walk_text(Walk *walk, char **text)
         return;
     if (walk->from != NULL)
         *text = g_malloc0(length);
+    g_assert(*text != NULL);
     walk_octets(walk, *text, length - 1);
 }
 

@@ -2,6 +2,7 @@
 
 #include <event2/event.h>
 #include <event2/thread.h>
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -247,6 +248,7 @@ gboolean postern_server_run(PosternConfiguration *configuration, const char *pat
 {
     Server server = {.threads = g_ptr_array_new(), .clients = postern_client_table_new()};
     evthread_use_pthreads();
+    (void)mallopt(M_TRIM_THRESHOLD, POSTERN_HEAP_SPARE_OCTETS);
     postern_daemon_init(&server.daemon, "postern-proxy", path, POSTERN_RELOAD_RESTARTS_PROXY);
     server.daemon.counters = postern_counters_new();
     server.settings = postern_proxy_settings_new(configuration, NULL, error);

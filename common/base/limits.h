@@ -40,9 +40,10 @@
 #define POSTERN_MESSAGE_CHUNK_OCTETS 65536 /* what is read, stored or sent in one go */
 /* of the memory for messages, that a client has whatever is left for others */
 #define POSTERN_BUDGET_ASSURED_OCTETS 65536
-#define POSTERN_MESSAGE_HEAP_MAX_OCTETS (48 * 1024)           /* over it a message is in a memfd */
-#define POSTERN_MESSAGE_PRIVATE_HEAP_MAX_OCTETS (1024 * 1024) /* the same if no other process reads it */
-#define POSTERN_MESSAGE_PAGE_OCTETS 4096                      /* what a small message is charged in */
+#define POSTERN_MESSAGE_HEAP_MAX_OCTETS (48 * 1024) /* over it a message is in a memfd */
+/* of memory that is free, kept by each arena of malloc(3) for messages to come */
+#define POSTERN_HEAP_SPARE_OCTETS (16 * 1024 * 1024)
+#define POSTERN_MESSAGE_PAGE_OCTETS 4096    /* what a small message is charged in */
 #define POSTERN_RECIPIENT_CHARGE_OCTETS 256 /* what a recipient is charged, beside its text */
 #define POSTERN_RECEIVED_FIELDS_MAX 100     /* RFC 5321 6.3 counts as many a loop */
 #define POSTERN_HEADER_EDITS_MAX 64

@@ -16,7 +16,7 @@ void postern_session_read_header(PosternSession *session, PosternMessage *messag
 {
     PosternTransaction *transaction = session->transaction;
     gsize length = 0;
-    const char *octets = postern_message_octets(message, &length, NULL);
+    const char *octets = postern_message_beginning(message, &length, NULL);
     if (octets == NULL || !postern_case_header(transaction->mail_case, octets, length) ||
         !transaction->inspecting)
         return;

@@ -97,10 +97,13 @@ class BeforeQueueFilterTest(MilterTestCase):
 
     def test_spf_judges_the_client_of_the_smtpd_in_front(self):
         self.start_proxy()
-        for address, code in ((CLIENT, 250), (STRANGER, 550), ("2001:db8::9", 550), ("127.0.0.1", 550)):
+        for address, code in ((CLIENT, 250), (STRANGER, 550), ("2001:db8::9", 550), ("127.0.0.2", 250)):
             reply = self.deliver(mail.CLEAN, address=address)
             self.assertEqual(reply.code, code, (address, reply))
-        self.assertEqual(reply.enhanced, "5.7.23")
+            if code == 550:
+                self.assertEqual(reply.enhanced, "5.7.23")
+        lines = self.server.wait_for_closing_lines("message", 4)
+        self.assertEqual([line["spf"].split()[0] for line in lines], ["pass", "fail", "fail", "not_checked"])
         self.settle()
 
     def test_delivery_notices_are_asked_for(self):

@@ -27,12 +27,18 @@ def addresses(count, network=1):
     return [f"127.{network}.{number // 250}.{1 + number % 250}" for number in range(count)]
 
 
-class Peer:
-    """One connection of the crowd, in the crowd's loop."""
+def told_address(source):
+    """The one that a peer at source gives with XCLIENT: a loopback address tells nothing of a sender."""
+    return source.replace("127.", "203.", 1)
 
-    def __init__(self, reader, writer):
+
+class Peer:
+    """One connection of the crowd, in the crowd's loop; source is its address."""
+
+    def __init__(self, reader, writer, source):
         self.reader = reader
         self.writer = writer
+        self.source = source
 
     async def reply(self):
         """The code of the next reply; ConnectionError where none comes any more."""
@@ -51,10 +57,14 @@ class Peer:
         await self.send(text.encode() + b"\r\n")
         return await self.reply()
 
-    async def envelope(self, parameters="", sender="crowd@load.example"):
-        """Up to one RCPT; its code."""
+    async def envelope(self, parameters="", sender="crowd@load.example", told=None):
+        """Up to one RCPT; its code. told: the address to give with XCLIENT."""
         await self.reply()
         await self.command("EHLO crowd.example")
+        if told and await self.command(f"XCLIENT ADDR={told}") != 220:
+            raise ConnectionRefusedError("XCLIENT is not taken")
+        if told:
+            await self.command("EHLO crowd.example")
         await self.command(f"MAIL FROM:<{sender}>{parameters}")
         return await self.command("RCPT TO:<bob@example.org>")
 
@@ -113,7 +123,7 @@ async def ahead(peer, pause):
 
 async def lame(peer, pause, numbers=itertools.count()):
     """A sender whose SPF record asks for 10 names that no server answers for, in 10 domains."""
-    await peer.envelope(sender=f"a@d{next(numbers)}.attack.test")
+    await peer.envelope(sender=f"a@d{next(numbers)}.attack.test", told=told_address(peer.source))
     if await peer.command("DATA") == 354:
         await peer.send(b"Subject: lame\r\n\r\nx\r\n.\r\n")
         await peer.reply()
@@ -201,7 +211,7 @@ class Crowd:
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", self.port, local_addr=(source, 0))
                 self.connected += 1
-                await self.script(Peer(reader, writer), self.pause)
+                await self.script(Peer(reader, writer, source), self.pause)
             except (OSError, ValueError):
                 self.turned_away += 1
             finally:
@@ -219,11 +229,12 @@ class Sent:
     seconds: float
 
 
-def send_good(port, source, message=MESSAGE):
+def send_good(port, source, message=MESSAGE, told=False):
     """One message from a sender that is in no way slow."""
     began = time.monotonic()
+    given = told_address(source) if told else None
     try:
-        with smtp.Client(port, source=source, timeout=40) as client:
+        with smtp.Client(port, source=source, timeout=40, told=given) as client:
             reply = client.greeting
             if reply.is_positive and (reply := client.ehlo()).is_positive:
                 reply = client.deliver(f"good@{source}.example", ["bob@example.org"], message)
@@ -232,13 +243,16 @@ def send_good(port, source, message=MESSAGE):
         return Sent(0, str(error), time.monotonic() - began)
 
 
-def good_senders(port, count=GOOD, network=9, rounds=1, message=MESSAGE):
-    """count senders at once, each from its own address, rounds times; all their Sent."""
+def good_senders(port, count=GOOD, network=9, rounds=1, message=MESSAGE, told=False):
+    """
+    count senders at once, each from its own address, rounds times; all their Sent. told: each gives another
+    address with XCLIENT.
+    """
     sent = []
 
     def run(source):
         for _ in range(rounds):
-            sent.append(send_good(port, source, message))
+            sent.append(send_good(port, source, message, told))
 
     threads = [threading.Thread(target=run, args=(source,)) for source in addresses(count, network)]
     for thread in threads:

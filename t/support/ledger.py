@@ -103,6 +103,8 @@ class Ledger:
         if len(lines) > 1:
             yield f"it has {len(lines)} closing lines"
         if not lines:
+            if self._is_killed_line(attempt):
+                return
             if attempt.answered and not _was_open(attempt, self.kills):
                 yield "it has no closing line"
             if attempt.outcome is Outcome.ACKNOWLEDGED:
@@ -117,6 +119,21 @@ class Ledger:
             yield f"recorded, and logged as delivery={line['delivery']}"
         if attempt.step == "dot" and attempt.code and not line.get("reply", "").startswith(str(attempt.code)):
             yield f"the log has another reply: {line.get('reply')}"
+
+    def _is_killed_line(self, attempt):
+        """
+        Lines are queued, in their order, before their client has its reply, and a thread writes them: a kill
+        takes the last ones, none of an attempt that was over before one with a line began.
+        """
+        life = self._life(attempt)
+        return life < len(self.kills) and not any(
+            self._life(other) == life and other.began > attempt.ended and other.sender in self.lines
+            for other in self.attempts.values())
+
+    def _life(self, attempt):
+        """Which of the processes that were killed one after the other it spoke to; the last one was not."""
+        began = attempt.connection.began if attempt.connection is not None else attempt.began
+        return sum(moment < began for moment in self.kills)
 
     def _is_exact(self, octets, message):
         if hashlib.sha256(octets).hexdigest() == message.sha256:

@@ -28,6 +28,7 @@ SMALL, LARGE = 1000, 20
 TIMES_HAPROXY, TIMES_LIBCLAMAV = 6.5, 1.2
 CALLS_PROXY, CALLS_ALL, MALLOCS_PROXY = 60, 120, 600
 P99_MS = 20
+CLIENT = "192.0.2.7"  # whom SPF is asked about; the machine's own address is not checked
 
 
 def tell(text, value, bound):
@@ -71,7 +72,7 @@ class InspectBench(proxies.ProxyTestCase):
         if only not in self.id():
             self.skipTest("not wanted")
         self.signer = Signer("origin.example")
-        self.answers = (self.signer.record() + 'origin.example TXT "v=spf1 ip4:127.0.0.0/8 -all"\n'
+        self.answers = (self.signer.record() + 'origin.example TXT "v=spf1 ip4:192.0.2.0/24 -all"\n'
                         '_dmarc.origin.example TXT "v=DMARC1; p=none"\n')
 
     def _sink(self):
@@ -83,9 +84,10 @@ class InspectBench(proxies.ProxyTestCase):
         """A proxy that inspects, with the tiny database."""
         virus = {"database": self.signatures(), **groups.pop("virus", {})}
         front = proxies.Proxy(self.subfolder("proxy"), sink.port, self.answers, virus=virus, proxy={
-            "inspect": "yes", "client_address": "xforward", "recipient_domains": "dest.example", "threads": 1,
+            "inspect": "yes", "client_address": "xforward", "trusted_clients": "127.0.0.1",
+            "recipient_domains": "dest.example", "threads": 1,
             "message_size": 64 * 1024 * 1024, "max_connections_per_client": 1000, "backend_connections": 50},
-            log={"level": "warning"}, **groups)
+            policy={"spf_fail": "reject"}, log={"level": "warning"}, **groups)
         for name, value in (environment or {}).items():
             os.environ[name] = value
         front.start(ready=False)
@@ -93,7 +95,9 @@ class InspectBench(proxies.ProxyTestCase):
             del os.environ[name]
         self.addCleanup(front.stop)
         front.program.wait_for_port(front.port)
-        self._load(front.port, 1, 20, 20, self._small(1))
+        self._load(front.port, 1, 20, 20, self._small(1), client=CLIENT)
+        forged = peers.load(front.port, 1, 1, 1, 0, *self._small(1), client="198.51.100.1")
+        self.assertEqual(forged["messages"], 0, "SPF is not checked")
         return front
 
     def _small(self, count):
@@ -116,15 +120,15 @@ class InspectBench(proxies.ProxyTestCase):
             (folder / f"{number}.eml").write_bytes(with_attachment(data))
         return sorted(folder.iterdir())
 
-    def _load(self, port, connections, count, a_connection, files, seconds=300):
-        told = peers.load(port, connections, count, a_connection, 0, *files, seconds=seconds)
+    def _load(self, port, connections, count, a_connection, files, client=None, seconds=300):
+        told = peers.load(port, connections, count, a_connection, 0, *files, client=client, seconds=seconds)
         self.assertEqual((told["messages"], told["failed"]), (count, 0))
         return told
 
     def _measure(self, front, *load):
         """What the roles of front used for that load."""
         before = cpu_by_role(front.program.pid)
-        self._load(front.port, *load)
+        self._load(front.port, *load, client=CLIENT)
         after = cpu_by_role(front.program.pid)
         return {role: after[role] - before[role] for role in after}
 
@@ -192,11 +196,11 @@ class InspectBench(proxies.ProxyTestCase):
     def test_3_system_calls(self):
         count, files = 200, self._small(200)
         front = self._front(self._sink())
-        self._load(front.port, 1, 100, 20, files)
+        self._load(front.port, 1, 100, 20, files, client=CLIENT)
         roles = role_pids(front.program.pid)
         del roles["templates"]
         tracers = {role: (self._trace(pids), pids) for role, pids in roles.items()}
-        self._load(front.port, 1, count, 20, files)
+        self._load(front.port, 1, count, 20, files, client=CLIENT)
         totals = {}
         print(f"\nsystem calls a message, {count} signed messages of 1 kB, twenty a connection")
         for role, (tracer, pids) in tracers.items():
@@ -218,13 +222,13 @@ class InspectBench(proxies.ProxyTestCase):
         folder.chmod(0o777)
         library = build_folder() / "t" / "bench" / "libcount_allocations.so"
         front = self._front(self._sink(), {"LD_PRELOAD": str(library), "COUNT_ALLOCATIONS": str(folder)})
-        self._load(front.port, 1, 100, 20, files)
+        self._load(front.port, 1, 100, 20, files, client=CLIENT)
 
         def counted():
             return {int(path.name): int.from_bytes(path.read_bytes()[:8], "little")
                     for path in folder.iterdir() if pathlib.Path("/proc", path.name).exists()}
         before = counted()
-        self._load(front.port, 1, count, 20, files)
+        self._load(front.port, 1, count, 20, files, client=CLIENT)
         after = counted()
         print(f"\nallocations a message, {count} signed messages of 1 kB, twenty a connection")
         for pid, number in after.items():

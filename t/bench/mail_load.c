@@ -3,6 +3,7 @@
  *     mail_load PORT CONNECTIONS MESSAGES MESSAGES_A_CONNECTION OCTETS [FILE…]
  * prints "messages=N seconds=S failed=F p50_ms=T p99_ms=T". Commands are not pipelined, as most senders do
  * not. A FILE is a whole message, sent in its turn instead of one of so many octets.
+ * --client=ADDRESS before them tells the server by XCLIENT whose mail it is.
  */
 #include <arpa/inet.h>
 #include <event2/buffer.h>
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum { GREETING, EHLO, MAIL, RCPT, DATA, DOT, QUIT } Step;
+typedef enum { GREETING, EHLO, XCLIENT, AGAIN, MAIL, RCPT, DATA, DOT, QUIT } Step;
 
 typedef struct {
     struct event_base *loop;
@@ -22,6 +23,7 @@ typedef struct {
     GArray *times;       /* of gint64: microseconds from MAIL to the last reply, of each that was accepted */
     guint wanted, begun, failed, next;
     guint a_connection;
+    const char *client; /* NULL: none is told */
     guint open;
 } Load;
 
@@ -80,7 +82,7 @@ static void next_message(Client *client)
 /* FALSE: the client is gone. */
 static gboolean on_reply(Client *client, int code)
 {
-    static const int expected[] = {220, 250, 250, 250, 354, 250, 221};
+    static const int expected[] = {220, 250, 220, 250, 250, 250, 354, 250, 221};
     if (code != expected[client->step] || client->step == QUIT) {
         client_end(client, client->step != QUIT);
         return FALSE;
@@ -88,6 +90,17 @@ static gboolean on_reply(Client *client, int code)
     switch (client->step) {
     case GREETING:
         say(client, EHLO, "EHLO client.origin.example\r\n");
+        break;
+    case EHLO:
+        if (client->load->client == NULL) {
+            next_message(client);
+        } else {
+            g_autofree char *command = g_strdup_printf("XCLIENT ADDR=%s\r\n", client->load->client);
+            say(client, XCLIENT, command);
+        }
+        break;
+    case XCLIENT:
+        say(client, AGAIN, "EHLO client.origin.example\r\n");
         break;
     case MAIL:
         say(client, RCPT, "RCPT TO:<user@dest.example>\r\n");
@@ -193,8 +206,14 @@ static guint number(const char *text)
 
 int main(int argc, char **argv)
 {
+    const char *told = argc > 1 && g_str_has_prefix(argv[1], "--client=") ? strchr(argv[1], '=') + 1 : NULL;
+    if (told != NULL) {
+        argv++;
+        argc--;
+    }
     if (argc < 6)
-        g_error("usage: mail_load PORT CONNECTIONS MESSAGES MESSAGES_A_CONNECTION OCTETS [FILE…]");
+        g_error("usage: mail_load [--client=ADDRESS] PORT CONNECTIONS MESSAGES MESSAGES_A_CONNECTION OCTETS "
+                "[FILE…]");
     Load load = {.loop = event_base_new(),
                  .server = {.sin_family = AF_INET,
                             .sin_port = htons((guint16)number(argv[1])),
@@ -202,7 +221,8 @@ int main(int argc, char **argv)
                  .messages = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref),
                  .times = g_array_new(FALSE, FALSE, sizeof(gint64)),
                  .wanted = number(argv[3]),
-                 .a_connection = number(argv[4])};
+                 .a_connection = number(argv[4]),
+                 .client = told};
     for (int i = 6; i < argc; i++)
         g_ptr_array_add(load.messages, read_message(argv[i]));
     if (load.messages->len == 0)

@@ -64,7 +64,7 @@ int postern_check_dkim_questions(const PosternHeader *header, PosternAnswers *an
 /*
  * DKIM, RFC 6376, 8301, 8463. octets is the whole message, lines ended by CRLF, that header indexes; now
  * judges x= and t=. Appends to findings->dkim in the order of the header: at most POSTERN_DKIM_SIGNATURES_MAX
- * are evaluated (dkim_select.h), others are SKIPPED; at most POSTERN_DKIM_SIGNATURES_REPORTED_MAX are named.
+ * are evaluated (dkim/select.h), others are SKIPPED; at most POSTERN_DKIM_SIGNATURES_REPORTED_MAX are named.
  *
  * POLICY, never PASS: rsa-sha1, RSA keys under 1024 bits (RFC 8301), and a signature that is right but does
  * not cover every From field (RFC 6376 8.15), or not the whole body (l=, 8.2). Expired, of the
@@ -78,7 +78,8 @@ int postern_check_dkim(PosternDkimEngine *engine, const char *octets, gsize leng
  * DMARC, RFC 9989: who the authors are (From), what the owners of their domains ask for, and the
  * Organizational Domains that alignment will compare (tree walks, 4.10), of the authors, of what SPF checks
  * in envelope, and of d= of the first POSTERN_DKIM_SIGNATURES_MAX signatures. Needs neither the body nor the
- * results of SPF and DKIM: those are joined to it by verdict/dmarc.h. Fills findings->dmarc but its result.
+ * results of SPF and DKIM: those are joined to it by checks/dmarc/conclude.h. Fills findings->dmarc but its
+ * result.
  */
 int postern_check_dmarc(const PosternHeader *header, const PosternEnvelope *envelope, PosternAnswers *answers,
                         PosternFindings *findings);

@@ -1,5 +1,5 @@
 /*
- * The command line of postern-scan (DESIGN: a stable interface).
+ * The command line of postern-scan, which scripts rely on (postern-scan(1)).
  */
 #pragma once
 

@@ -274,8 +274,7 @@ static void free_slot(PosternBackendConnection *connection, const char *failure,
     postern_pool_closed(connection->thread->pool, connection->number, failure, now);
 }
 
-/* The dialogue is over. The slot is free at once only if the peer has ended too, or never began (promise 3).
- */
+/* The dialogue is over. The slot is free at once only if the peer has ended too, or never began. */
 static void give_up(PosternBackendConnection *connection, const char *failure, gboolean peer_ended,
                     gint64 now)
 {

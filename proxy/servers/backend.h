@@ -140,7 +140,7 @@ void postern_backend_quit(PosternBackend *backend, gint64 now);
 PosternBackendState postern_backend_state(const PosternBackend *backend);
 /* What it announced last; no capabilities if the client that it was told of said HELO. */
 const PosternEhlo *postern_backend_ehlo(const PosternBackend *backend);
-/* TRUE where the connection may serve another client (DESIGN: promise 7 and step 6). */
+/* TRUE if the connection may serve another client: the back-end can be told of a new one. */
 gboolean postern_backend_is_reusable(const PosternBackend *backend);
 
 /* Octets to be sent now; the caller sends and empties it. */

@@ -8,7 +8,7 @@
  * it; it is recalled where somebody waits who can have no other. A connection serves its own thread only:
  * where another thread has to wait, an idle one is ended, and the other thread opens one.
  *
- * A connection's slot is free when the server has closed it or answered QUIT, not before (promise 3). Until a
+ * A connection's slot is free when the server has closed it or answered QUIT, not before. Until a
  * server has proved itself (relay probe), sessions wait; where all are DOWN, they are refused.
  *
  * A pool is used by its own thread; what the threads share is locked inside.

@@ -1,5 +1,5 @@
 /*
- * What the relay probe has proved (promise 7): a back-end relays for strangers if it takes a foreign
+ * What the relay probe has proved: a back-end relays for strangers if it takes a foreign
  * recipient from one, and does not if it refuses to *relay* to it. Any other refusal, of the client, its
  * HELO, the sender, or the recipient's domain, proves nothing: a client whom none of them meets might relay
  * all the same. Pure.

@@ -1,17 +1,17 @@
 /*
  * The inside of PosternSession, shared by its files:
  *
- *   session.c             life, octets in, actions out, the clock
- *   park.c                what is left of it while its client waits
- *   session_commands.c    the table of commands and those without a transaction
- *   session_client.c      who the client is: of the connection, of XCLIENT, of XFORWARD
- *   session_mail.c        MAIL and RCPT
- *   session_parameters.c  their parameters (RFC 5321 4.1.1.11)
- *   session_data.c        DATA and the message
- *   session_verdict.c     inspection and verdict
- *   session_hold.c        how long a back-end is borrowed
- *   session_backend.c     what it is asked, its answers, delivery
- *   session_log.c         replies and closing lines
+ *   session.c     life, octets in, actions out, the clock
+ *   park.c        what is left of it while its client waits
+ *   commands.c    the table of commands and those without a transaction
+ *   client.c      who the client is: of the connection, of XCLIENT, of XFORWARD
+ *   mail.c        MAIL and RCPT
+ *   parameters.c  their parameters (RFC 5321 4.1.1.11)
+ *   data.c        DATA and the message
+ *   verdict.c     inspection and verdict
+ *   hold.c        how long a back-end is borrowed
+ *   backend.c     what it is asked, its answers, delivery
+ *   log.c         replies and closing lines
  */
 #pragma once
 
@@ -200,7 +200,7 @@ PosternSession *postern_session_alloc(PosternProxySettings *settings);
 /* park.c */
 void postern_session_core_clear(PosternSessionCore *core);
 
-/* session_client.c */
+/* client.c */
 void postern_session_client_init(PosternSession *session, const PosternAddress *client, gboolean submission);
 /* Frees what identity holds; it is nobody's then. */
 void postern_session_identity_clear(PosternClientIdentity *identity);
@@ -215,13 +215,13 @@ void postern_session_offer_client_commands(const PosternSession *session, Poster
 void postern_session_xclient(PosternSession *session, const PosternCommand *command, gint64 now);
 void postern_session_xforward(PosternSession *session, const PosternCommand *command, gint64 now);
 
-/* session_commands.c */
+/* commands.c */
 /* Runs command, or keeps it as pending if those before it are not answered; it is taken over. */
 void postern_session_run(PosternSession *session, PosternCommand *command, gint64 now);
 /* Runs what is pending, once nothing is awaited. */
 void postern_session_run_pending(PosternSession *session, gint64 now);
 
-/* session_mail.c */
+/* mail.c */
 void postern_session_mail(PosternSession *session, const PosternCommand *command, gint64 now);
 /* TRUE if so many refusals of the back-end more would be as many as [proxy] max_refused_recipients. */
 gboolean postern_session_may_guess_no_more(const PosternSession *session, guint more);
@@ -230,7 +230,7 @@ gboolean postern_session_rcpt(PosternSession *session, const PosternCommand *com
 /* Frees it, and gives back what it is charged; none is allowed. */
 void postern_session_drop_transaction(PosternSession *session);
 
-/* session_parameters.c */
+/* parameters.c */
 /* The largest message that is taken: ours, or the back-end's less room for our header fields. */
 guint64 postern_session_size_limit(const PosternSession *session);
 /* The parameters of MAIL into transaction. FALSE: one is not taken, and the client knows. */
@@ -249,7 +249,7 @@ const char *postern_session_recipient_parameters(const PosternSession *session,
 /* Names of what the client has used and the back-end has not, for people: "8BITMIME, DSN"; or NULL: none. */
 char *postern_session_missing_capabilities(const PosternSession *session);
 
-/* session_data.c */
+/* data.c */
 void postern_session_data(PosternSession *session, gint64 now);
 gsize postern_session_receive_data(PosternSession *session, const char *octets, gsize length, gint64 now);
 /* The message's end: its closing line, its reply (with CRLF) to the client, and on to the next. */
@@ -262,7 +262,7 @@ void postern_session_judge_rate(PosternSession *session, gint64 now);
 /* "CODE X.Y.Z text" ends the message. */
 void postern_session_conclude_with(PosternSession *session, const char *reply, gint64 now);
 
-/* session_verdict.c */
+/* verdict.c */
 /* The sender is known: the inspection begins. */
 void postern_session_begin_inspection(PosternSession *session);
 /* message begins with a header that is whole: the case looks at it. */
@@ -272,7 +272,7 @@ void postern_session_look_for_header(PosternSession *session);
 /* The message is whole and sealed. */
 void postern_session_inspect(PosternSession *session, gint64 now);
 
-/* session_backend.c */
+/* backend.c */
 /* TRUE while the back-end has answers to give that the client waits for. */
 gboolean postern_session_awaits_answers(const PosternSession *session);
 /* Asks the back-end about all recipients that are PENDING, borrowing one where there is none. */
@@ -284,7 +284,7 @@ void postern_session_answer_recipient(PosternSession *session, PosternRecipient 
 void postern_session_deliver(PosternSession *session, gint64 now);
 /* filter_timeout has passed: who waits for an answer gets 451, before the server in front gives up. */
 void postern_session_give_up_answer(PosternSession *session, gint64 now);
-/* session_hold.c */
+/* hold.c */
 void postern_session_hold_init(PosternHold *hold);
 /* The next of its deadlines. */
 gint64 postern_session_hold_deadline(const PosternHold *hold);
@@ -302,7 +302,7 @@ void postern_session_judge_hold(PosternSession *session, gint64 now);
 /* TRUE if the envelope has been told so often that no more may be added to it. */
 gboolean postern_session_has_repeated_enough(const PosternSession *session);
 
-/* session_log.c */
+/* log.c */
 /* The id of the message, or of the session if there is no transaction; owned by session. */
 const char *postern_session_id(const PosternSession *session);
 /* "CODE X.Y.Z text\r\n"; a 4xx or 5xx gets that id. */

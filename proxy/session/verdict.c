@@ -79,7 +79,7 @@ void postern_session_inspected(PosternSession *session, const PosternFindings *f
     if (mail_case->reply != NULL) {
         postern_session_conclude_with(session, mail_case->reply, now);
     } else if (mail_case->verdict->action == POSTERN_ACTION_DISCARD) {
-        /* A 250 for what no back-end took would be a lie (promise 1): only a milter can discard. */
+        /* A 250 for what no back-end took would be a lie: only a milter can discard. */
         postern_session_conclude_with(session, "451 4.3.5 The proxy is set up to discard, which it cannot",
                                       now);
     } else {

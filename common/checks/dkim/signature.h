@@ -24,7 +24,7 @@ typedef struct {
     gint64 signed_at;             /* t=, or -1 */
     gint64 expires_at;            /* x=, or -1 */
     PosternCanonicalisation form; /* c= */
-    GPtrArray *keys;              /* dkim_key.h, or NULL: not looked at yet */
+    GPtrArray *keys;              /* key.h, or NULL: not looked at yet */
     const PosternDkimKey *key;    /* of keys: the first, or the one that it was verified with */
     PosternDkimHash body_hash;    /* for people: what came of the two, where libopendkim got so far */
     PosternDkimHash header_hash;

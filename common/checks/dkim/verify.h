@@ -1,6 +1,6 @@
 /*
  * Verifies a DKIM signature (RFC 6376 6.1.3) by checks/signature/digest.h and OpenSSL: one that libopendkim
- * would misread (dkim_signature.h, misread), or that several keys may have made. All others are the
+ * would misread (signature.h, misread), or that several keys may have made. All others are the
  * library's.
  */
 #pragma once

@@ -13,6 +13,6 @@ typedef struct {
 
 /*
  * Of the envelope, MAIL FROM or HELO (RFC 7208 2.4), and of the signatures that are evaluated
- * (dkim_select.h): of PosternDmarcIdentifier, the caller unrefs it.
+ * (dkim/select.h): of PosternDmarcIdentifier, the caller unrefs it.
  */
 GPtrArray *postern_dmarc_identifiers(const PosternHeader *header, const PosternEnvelope *envelope);

@@ -16,7 +16,7 @@ typedef struct {
 
 /*
  * Reads the private key in the file at path: PEM, as openssl writes it (RSA in either of its two forms), no
- * pass phrase. warnings as in sign_file.h, and RSA keys that verifiers may not take. NULL and error name the
+ * pass phrase. warnings as in file.h, and RSA keys that verifiers may not take. NULL and error name the
  * file and say what is wrong with it: RSA of POSTERN_DKIM_RSA_MIN_BITS or more and Ed25519 are right.
  */
 PosternSignKey *postern_sign_key_load(const char *domain, const char *selector, const char *path,

@@ -4,10 +4,10 @@
  * libclamav takes a file for mail by its first octets, and no header has to begin with any that it knows;
  * only what it takes for mail it looks into for attachments. So the message, and every file in it that looks
  * like one and was not taken for one, is scanned with a line in front that is known, and with the kinds of
- * multiparts renamed that it would pass over (virus_multipart.h).
+ * multiparts renamed that it would pass over (multipart.h).
  *
  * What it makes of the parts of a message is one reading of several. So every leaf that readers of mail would
- * see (content_leaves.h) is decoded here too, by each of their readings (content_decode.h), and what
+ * see (content/leaves.h) is decoded here too, by each of their readings (content/decode.h), and what
  * libclamav has not looked into as it stands is scanned as a file of its own. No octets are scanned twice as
  * the same thing.
  */

@@ -15,7 +15,7 @@ typedef struct PosternMilterBridge PosternMilterBridge;
 
 /*
  * On loop, of which client and resolver are too; all three must outlive it. It never is freed: it ends with
- * the process. NULL and error where the system refuses.
+ * the process. NULL and error if the system refuses.
  */
 PosternMilterBridge *postern_milter_bridge_new(struct event_base *loop, PosternInspectorClient *client,
                                                PosternResolver *resolver, PosternMilterWakeUp *wake_up,

@@ -30,8 +30,8 @@ gboolean postern_milter_macros_is_local(const char *name, const struct sockaddr 
 void postern_milter_macros_login(PosternEnvelope *envelope, PosternMilterMacro macro, gpointer source);
 
 /*
- * The path of MAIL or RCPT, a new string without brackets: argument, or where that is none what macro name
- * ({mail_addr}, {rcpt_addr}) has; "" where there is neither.
+ * The path of MAIL or RCPT, a new string without brackets: argument, or if that is none what macro name
+ * ({mail_addr}, {rcpt_addr}) has; "" if there is neither.
  */
 char *postern_milter_macros_path(const char *argument, const char *name, PosternMilterMacro macro,
                                  gpointer source);

@@ -13,7 +13,7 @@ typedef struct {
     char *text;     /* with an id in brackets; '%' doubled, as smfi_setreply() wants it */
 } PosternMilterReply;
 
-/* From "550 5.7.1 text". NULL where it is no such reply: that is an error of ours. */
+/* From "550 5.7.1 text". NULL if it is no such reply: that is an error of ours. */
 PosternMilterReply *postern_milter_reply_new(const char *reply, const char *session);
 void postern_milter_reply_free(PosternMilterReply *reply);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternMilterReply, postern_milter_reply_free)
@@ -25,7 +25,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternMilterReply, postern_milter_reply_free)
  */
 GPtrArray *postern_milter_edits_in_order(const PosternEdits *edits);
 
-/* A field's value as a server takes it: lines end in LF, and a space comes first where it adds none itself.
+/* A field's value as a server takes it: lines end in LF, and a space comes first if it adds none itself.
  */
 char *postern_milter_edit_value(const PosternEdit *edit, gboolean leading_space);
 

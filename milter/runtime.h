@@ -9,7 +9,7 @@
 
 typedef struct PosternMilterRuntime PosternMilterRuntime;
 
-/* The filter; of use once it was started. Any thread. */
+/* The filter; to be used once it was started. Any thread. */
 PosternMilterRuntime *postern_milter_runtime(void);
 
 /* Before the first callback; takes over settings. */
@@ -25,8 +25,8 @@ PosternMilterSettings *postern_milter_runtime_settings(PosternMilterRuntime *fil
 void postern_milter_runtime_set_settings(PosternMilterRuntime *filter, PosternMilterSettings *settings);
 
 /*
- * What a message waits for decides how many of [milter] max_waiting it may be among: strangers, whose DNS may
- * be as slow as they like, leave a quarter to our own clients; and who waits at MAIL, where that can be left
+ * What a message waits for decides how many of [milter] max_waiting it may be among: other clients, whose DNS
+ * may be as slow as they like, leave a quarter to our own clients; and who waits at MAIL, if that can be left
  * until the end, half to those at the end.
  */
 typedef enum {
@@ -42,7 +42,7 @@ PosternMilterWait postern_milter_runtime_wait_of(PosternClientClass client_class
 gboolean postern_milter_runtime_is_full(PosternMilterRuntime *filter, const PosternMilterSettings *settings,
                                         PosternMilterWait wait);
 
-/* One more waits for its verdict; FALSE, and none more, where it is full. */
+/* One more waits for its verdict; FALSE, and none more, if it is full. */
 gboolean postern_milter_runtime_enter(PosternMilterRuntime *filter, const PosternMilterSettings *settings,
                                       PosternMilterWait wait);
 void postern_milter_runtime_leave(PosternMilterRuntime *filter); /* it waits no more */

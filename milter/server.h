@@ -22,7 +22,7 @@ typedef struct {
 } PosternMilterServerOptions;
 
 /*
- * Serves. Returns only where it cannot (FALSE and error), or where libmilter ends by itself, an error too;
+ * Serves. Returns only if it cannot (FALSE and error), or if libmilter ends by itself, an error too;
  * otherwise the process ends from inside with status 0.
  */
 gboolean postern_milter_server_run(const PosternMilterServerOptions *options,

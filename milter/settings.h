@@ -28,7 +28,7 @@ typedef struct {
 
 /*
  * Takes over configuration, on failure too. budget: that of the running milter (a reference is taken), or
- * NULL for a new one of message_memory octets. NULL and error where policies cannot be made of it.
+ * NULL for a new one of message_memory octets. NULL and error if policies cannot be made of it.
  */
 PosternMilterSettings *postern_milter_settings_new(PosternConfiguration *configuration, PosternBudget *budget,
                                                    GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -1,6 +1,6 @@
 /*
  * The supervisor: takes the signals, for a SIGHUP would end libmilter; starts the private inspector and the
- * serving process (milter/server.h), and each of them again where it has died. It listens to nobody, and so
+ * serving process (milter/server.h), and each of them again if it has died. It listens to nobody, and so
  * may keep the rights that opening the socket again needs.
  *
  * SIGHUP reads the configuration again (a bad file changes nothing), SIGTERM and SIGINT let messages under

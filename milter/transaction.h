@@ -38,7 +38,7 @@ void postern_milter_transaction_add_field(PosternMilterTransaction *transaction,
 /* The header is over. Calls after the first do nothing. */
 void postern_milter_transaction_end_header(PosternMilterTransaction *transaction);
 
-/* A sealed message of the header alone, for POSTERN_STAGE_HEADER; NULL where it is too big or cannot be had.
+/* A sealed message of the header alone, for POSTERN_STAGE_HEADER; NULL if it is too big or cannot be had.
  */
 PosternMessage *postern_milter_transaction_header(const PosternMilterTransaction *transaction);
 

@@ -77,7 +77,7 @@ void postern_capsule_serialise(const PosternCapsule *capsule, GBytes **ret_head,
 
 /*
  * Writes a capsule that was serialised to the file name in directory (a descriptor, or AT_FDCWD), mode 0600,
- * whole or not at all, and never over anything: where name exists, a link that leads nowhere too, it fails.
+ * whole or not at all, and never over anything: if name exists, a link that leads nowhere too, it fails.
  */
 gboolean postern_capsule_write(int directory, const char *name, GBytes *head, PosternMessage *message,
                                GBytes *tail, GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -86,7 +86,7 @@ gboolean postern_capsule_write(int directory, const char *name, GBytes *head, Po
 gboolean postern_capsule_save(const PosternCapsule *capsule, const char *path,
                               GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* The capsule in octets, from a stranger: form and all bounds are checked. */
+/* The capsule in octets, untrusted: form and all bounds are checked. */
 PosternCapsule *postern_capsule_parse(GBytes *octets, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Reads and parses path; errors name it. */

@@ -17,8 +17,8 @@ typedef void (*PosternCapsuleWarn)(const char *text, guint lost, gpointer user_d
 typedef struct PosternCapsuleStore PosternCapsuleStore;
 
 /*
- * Makes [capsule] directory where it is missing, gives it to user where this process is root, and opens it:
- * before privileges are dropped. *ret_store is NULL where no directory is set up. FALSE and error: it cannot
+ * Makes [capsule] directory if it is missing, gives it to user if this process is root, and opens it:
+ * before privileges are dropped. *ret_store is NULL if no directory is set up. FALSE and error: it cannot
  * be had, or it is not a directory of that user's alone.
  */
 gboolean postern_capsule_store_open(const PosternConfiguration *configuration, const char *user,
@@ -32,7 +32,7 @@ void postern_capsule_store_start(PosternCapsuleStore *store);
 /* Goes by which, size and age of configuration from now on; store may be NULL. Any thread. */
 void postern_capsule_store_reload(PosternCapsuleStore *store, const PosternConfiguration *configuration);
 
-/* TRUE where a message with that verdict is to be kept; store may be NULL. Any thread. */
+/* TRUE if a message with that verdict is to be kept; store may be NULL. Any thread. */
 gboolean postern_capsule_store_wants(PosternCapsuleStore *store, const PosternVerdict *verdict);
 
 /*

@@ -7,6 +7,6 @@
 #include "dns/answers.h"
 #include "verdict/case.h"
 
-/* Lines that go below those of the result; text of strangers is escaped. A new string. */
+/* Lines that go below those of the result; text of others is escaped. A new string. */
 char *postern_scan_explain(const PosternAnswers *answers, const PosternFindings *findings,
                            const PosternCase *mail_case);

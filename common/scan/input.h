@@ -34,7 +34,7 @@ PosternScanInputStatus postern_scan_input_read(PosternScanInput *input, char *oc
 /* For waiting on it; -1 where waiting is only for time. Owned by input. */
 int postern_scan_input_descriptor(const PosternScanInput *input);
 
-/* How much of it has been read, 0 to 1; 0 where its size is not known. */
+/* How much of it has been read, 0 to 1; 0 if its size is not known. */
 double postern_scan_input_fraction(const PosternScanInput *input);
 
 /* What it is called in messages for people: the path, or "standard input". */

@@ -24,7 +24,7 @@ typedef struct {
     gboolean colour;
 } Report;
 
-/* Names of files are strangers' text too. */
+/* Names of files are untrusted text too. */
 static void complain(const char *text)
 {
     g_autofree char *safe = postern_escape(text, strlen(text), POSTERN_LOG_LINE_MAX_OCTETS);

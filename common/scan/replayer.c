@@ -44,7 +44,7 @@ static void on_judged(PosternFindings *findings, const GError *error, gpointer u
     event_base_loopbreak(replayer->services.loop);
 }
 
-/* The shared inspector is of use where its SPF engine is the one of then; signatures are today's anyway. */
+/* The shared inspector will do if its SPF engine is the one of then; signatures are today's anyway. */
 static gboolean find_inspector(Replayer *replayer)
 {
     const PosternConfiguration *configuration = replayer->configuration;

@@ -5,7 +5,7 @@
 
 #include "scan/scanner.h"
 
-/* Replays all that options names, with callbacks as in postern_scanner_run(). FALSE and error where no more
+/* Replays all that options names, with callbacks as in postern_scanner_run(). FALSE and error if no more
  * could be replayed: there is no inspector. */
 gboolean postern_replayer_run(const PosternScanOptions *options, const PosternConfiguration *configuration,
                               const PosternScannerCallbacks *callbacks,

@@ -3,7 +3,7 @@
 #include "scan/result.h"
 #include "verdict/check.h"
 
-/* Text of strangers need not be UTF-8, JSON must (RFC 8259 8.1). NULL adds nothing. */
+/* Text from elsewhere need not be UTF-8, JSON must (RFC 8259 8.1). NULL adds nothing. */
 static void add_text(gpointer out, const char *name, const char *text)
 {
     if (text == NULL)

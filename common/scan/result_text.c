@@ -15,7 +15,7 @@ static const struct {
     [POSTERN_SCAN_QUARANTINE] = {"QUARANTINE", "\033[35m"},
 };
 
-/* "    KEY    value": text of strangers, so escaped. NULL or "" adds nothing. */
+/* "    KEY    value": untrusted text, so escaped. NULL or "" adds nothing. */
 static void add_line(gpointer out, const char *key, const char *text)
 {
     if (text == NULL || text[0] == '\0')

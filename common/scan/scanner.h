@@ -25,7 +25,7 @@ typedef struct {
 } PosternScannerCallbacks;
 
 /*
- * Scans all inputs of options. FALSE and error where no more could be scanned: no inspector, no resolver,
+ * Scans all inputs of options. FALSE and error if no more could be scanned: no inspector, no resolver,
  * answers or policies that cannot be read, a capsule that cannot be written.
  */
 

@@ -21,14 +21,14 @@ typedef struct {
 void postern_scan_services_init(PosternScanServices *services);
 void postern_scan_services_clear(PosternScanServices *services);
 
-/* The resolver: answers out of the file answers (NULL: as configuration says). An INPUT error where a file
+/* The resolver: answers out of the file answers (NULL: as configuration says). An INPUT error if a file
  * cannot be read. */
 gboolean postern_scan_services_resolve(PosternScanServices *services,
                                        const PosternConfiguration *configuration, const char *answers,
                                        GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
- * The inspector: the shared one, where shared is TRUE, one is configured and it answers; else one of our own,
+ * The inspector: the shared one, if shared is TRUE, one is configured and it answers; else one of our own,
  * with the configuration at path (NULL: the usual one). The shared socket is never made. *ret_note (to be
  * freed), or NULL: what the user should know: the shared one does not answer. Once it is there this does
  * nothing.

@@ -1,6 +1,6 @@
 /*
  * The messages of all inputs, one after the other, in a stable order: a file is one message, or a mailbox of
- * many (mail/mbox.h) where it begins with "From ". Of what is read, one message is in memory and 64 KiB more.
+ * many (mail/mbox.h) if it begins with "From ". Of what is read, one message is in memory and 64 KiB more.
  */
 #pragma once
 

@@ -9,14 +9,14 @@
 #include "verdict/verdict.h"
 #include "wire/authentication_results.h"
 
-/* Adds value under key; nothing where value is NULL or empty. */
+/* Adds value under key; nothing if value is NULL or empty. */
 typedef void (*PosternAdd)(gpointer out, const char *key, const char *value);
 
 /* Any function may be NULL: the check does nothing of the kind. */
 typedef struct {
     PosternStructure finding;     /* its member of PosternFindings */
     const PosternOption *options; /* rows of [policy], ended by one without a key */
-    /* Whether a policy has it, where checks are those that it names in option checks; NULL: as that says. */
+    /* Whether a policy has it, if checks are those that it names in option checks; NULL: as that says. */
     gboolean (*is_wanted)(const PosternConfiguration *configuration, const PosternPolicyOptions *policy,
                           guint checks);
     guint stages;             /* mask of 1 << PosternStage, AUTHENTICATION apart: when it runs */
@@ -26,9 +26,9 @@ typedef struct {
     void (*fail)(PosternFindings *findings, const char *reason);
     /* postern_findings_conclude() */
     void (*conclude)(PosternFindings *findings);
-    /* TRUE where it was not run, and policy might do something about what it would have found. */
+    /* TRUE if it was not run, and policy might do something about what it would have found. */
     gboolean (*is_missed)(const PosternFacts *facts);
-    /* Authentication-Results (RFC 8601), where policy has the check: methods and properties as registered
+    /* Authentication-Results (RFC 8601), if policy has the check: methods and properties as registered
      * with IANA, "Email Authentication Parameters". */
     void (*add_results)(PosternAuthenticationResults *results, const PosternFacts *facts);
     /* Its words of the closing line in the log. */
@@ -72,6 +72,6 @@ void postern_checks_counts(const PosternFindings *findings, PosternAdd add, gpoi
 /*
  * Findings for a closing line of the log, the same words at every door: "spf", "pass", "dkim",
  * "pass:example.org,fail:example.net", "dmarc", "fail:example.org", "arc", "none", "virus", "infected:NAME";
- * and "signed", DOMAIN where it got a signature of ours. The caller's (g_strfreev()).
+ * and "signed", DOMAIN if it got a signature of ours. The caller's (g_strfreev()).
  */
 char **postern_findings_words(const PosternFindings *findings);

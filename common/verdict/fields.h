@@ -86,9 +86,9 @@ void postern_structure_free(const PosternStructure *structure, gpointer data);
 void postern_structure_encode(const PosternStructure *structure, gconstpointer data, GByteArray *out);
 
 /*
- * Back, into data that has its initial values, from a stranger: FALSE and error where a value has not the
+ * Back, into data that has its initial values; untrusted: FALSE and error if a value has not the
  * form or the bounds of its field, or a field that is no list comes twice; data may be freed then. Entries of
- * unknown names are left out. What is nested is so by the tables: no stranger can make it deeper.
+ * unknown names are left out. What is nested is so by the tables: no input can make it deeper.
  */
 gboolean postern_structure_decode(const PosternStructure *structure, const guint8 *octets, gsize length,
                                   gpointer data, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -15,7 +15,7 @@ enum {
         POSTERN_CHECKS_COUNT
 };
 
-/* POSTERN_CHECK_SPF and so on. DMARC is of no use without SPF and DKIM; SIGN is not a check: the message is
+/* POSTERN_CHECK_SPF and so on. DMARC needs SPF and DKIM; SIGN is not a check: the message is
  * one of ours and gets our signature. */
 typedef enum {
 #define POSTERN_CHECK_BIT(NAME, member, Type) POSTERN_CHECK_##NAME = 1 << POSTERN_CHECK_INDEX_##NAME,
@@ -25,7 +25,7 @@ typedef enum {
 #define POSTERN_CHECKS_ALL ((1 << POSTERN_CHECKS_COUNT) - 1)
 /* All but SIGN: what a verdict on a message from elsewhere is made from. */
 #define POSTERN_CHECKS_VERDICT (POSTERN_CHECKS_ALL & ~POSTERN_CHECK_SIGN)
-/* Of no use where the client is not known. */
+/* Not run if the client is not known. */
 #define POSTERN_CHECKS_CLIENT (POSTERN_CHECK_SPF | POSTERN_CHECK_SPF_HELO)
 /* The check's member of PosternFindings: "spf", "spf_helo" …; NULL for another number. */
 const char *postern_check_name(PosternChecks check);
@@ -34,7 +34,7 @@ const char *postern_check_name(PosternChecks check);
  * When a check runs. ENVELOPE: at MAIL, without a message. HEADER: on the header block alone; the check asks
  * its questions, or completes. WHOLE: on the whole message; AUTHENTICATION: the same of a message of few
  * octets, for the checks that have begun in a stage before. SIGN: our own signature, in a process that has
- * the keys and reads no stranger's mail.
+ * the keys and reads no mail from elsewhere.
  */
 typedef enum {
     POSTERN_STAGE_ENVELOPE,
@@ -50,14 +50,14 @@ PosternChecks postern_checks_of_stage(PosternStage stage);
 /* Those that are complete once they have run in stage HEADER; of others it raises the questions. */
 PosternChecks postern_checks_of_header(void);
 
-/* A step of a check, told where the request asked for an explanation. */
+/* A step of a check, told if the request asked for an explanation. */
 typedef struct {
     guint check; /* one of PosternChecks */
     char *text;  /* one line, printable ASCII */
 } PosternStep;
 
 typedef struct {
-    /* spf_helo: HELO beside MAIL FROM; NOT_CHECKED where there is no MAIL FROM: spf is it. */
+    /* spf_helo: HELO beside MAIL FROM; NOT_CHECKED if there is no MAIL FROM: spf is it. */
 #define POSTERN_CHECK_MEMBER(NAME, member, Type) Type member;
     POSTERN_CHECKS_LIST(POSTERN_CHECK_MEMBER)
 #undef POSTERN_CHECK_MEMBER
@@ -74,7 +74,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternFindings, postern_findings_free)
 PosternFindings *postern_findings_copy(const PosternFindings *findings);
 
 /*
- * Notes a step of check, where findings->explain is TRUE and there is room; else does nothing. What is not
+ * Notes a step of check, if findings->explain is TRUE and there is room; else does nothing. What is not
  * printable ASCII is escaped, and the text is cut at POSTERN_STEP_MAX_OCTETS.
  */
 void postern_findings_step(PosternFindings *findings, guint check, const char *format, ...)
@@ -90,12 +90,12 @@ void postern_findings_replace(char **text, const char *new_text);
 void postern_findings_fail(PosternFindings *findings, PosternChecks checks, const char *reason);
 
 /* Makes of the findings together what hangs on several of them: DMARC's result. Once all checks have ended,
- * and again where one of them changes. */
+ * and again if one of them changes. */
 void postern_findings_conclude(PosternFindings *findings);
 
 /*
  * As octets, in the form of verdict/fields.h: an entry for each check, not_run and steps. Out: texts and
- * lists are cut at the bounds of their fields. Back: from a stranger, all bounds checked; NULL and error.
+ * lists are cut at the bounds of their fields. Back: untrusted, all bounds checked; NULL and error.
  */
 void postern_findings_encode(const PosternFindings *findings, GByteArray *out);
 PosternFindings *postern_findings_decode(const guint8 *octets, gsize length,

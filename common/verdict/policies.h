@@ -23,7 +23,7 @@ typedef struct PosternPolicies PosternPolicies;
 
 /*
  * [policy], each [policy NAME], [clients], and the table of [clients] recipients. authserv_id: as in
- * postern_policy_from_configuration(); it and observe hold for each of them. NULL and error where the table
+ * postern_policy_from_configuration(); it and observe hold for each of them. NULL and error if the table
  * cannot be read, or it names a policy that there is not (file and line are named).
  *
  * The table has a line `user@example.org NAME`, `example.org NAME` or `user@ NAME` for each recipient, domain
@@ -41,7 +41,7 @@ PosternClientClass postern_policies_client_class(const PosternPolicies *policies
                                                  const PosternEnvelope *envelope);
 
 /* The policy for mail of that class; for TRUSTED_RELAY and OTHER, recipient (a forward path; NULL: none yet)
- * decides. Owned by policies, never NULL; two recipients have the same policy where the pointers are equal.
+ * decides. Owned by policies, never NULL; two recipients have the same policy if the pointers are equal.
  */
 const PosternPolicy *postern_policies_of(const PosternPolicies *policies, PosternClientClass client_class,
                                          const char *recipient);
@@ -51,7 +51,7 @@ const PosternPolicy *postern_policies_of(const PosternPolicies *policies, Poster
 const GPtrArray *postern_policies_of_class(const PosternPolicies *policies, PosternClientClass client_class);
 
 /* The checks that any policy for that class wants: what may be begun before the recipients are known. SIGN is
- * among them only where a policy of that class signs, and [sign] table is not empty; never for TRUSTED_RELAY
+ * among them only if a policy of that class signs, and [sign] table is not empty; never for TRUSTED_RELAY
  * and OTHER, whose policies do not have it, whatever the configuration says: they may call themselves
  * anybody.
  */

@@ -49,16 +49,16 @@ typedef struct {
     GPtrArray *trusted_sealers;      /* of char *: domains, lower case; never NULL */
     gboolean authentication_results; /* insert the header, and remove forged ones of our name */
     gboolean received_spf;           /* insert Received-SPF (RFC 7208 9.1) */
-    gboolean virus_status;    /* insert X-Virus-Status where a message is passed on that is not clean */
-    char *subject_tag;        /* what marked and quarantined messages have in Subject; never NULL */
-    gboolean sign;            /* messages get our signature; checks has SIGN where there are keys too */
-    PosternAction sign_error; /* it could not be made */
+    gboolean virus_status;           /* insert X-Virus-Status if a message that is not clean is passed on */
+    char *subject_tag;               /* what marked and quarantined messages have in Subject; never NULL */
+    gboolean sign;                   /* messages get our signature; checks has SIGN if there are keys too */
+    PosternAction sign_error;        /* it could not be made */
     PosternCheckOptions of_checks[POSTERN_CHECKS_MAX]; /* by check: options of a structure of its own */
     gboolean observe;           /* pass everything unedited, say what would have been done */
     char *authserv_id;          /* RFC 8601 2.2; never NULL */
     GArray *allowed_networks;   /* of PosternNetwork: clients that nothing is refused for but a virus */
     GPtrArray *allowed_senders; /* of char *: domains, lower case, that nothing but a virus is refused for,
-                                   where SPF or DKIM passes for one */
+                                   if SPF or DKIM passes for one */
     GPtrArray
         *exempt_recipients; /* of char *: local parts, lower case, that nothing but a virus is refused for */
 } PosternPolicy;
@@ -67,11 +67,11 @@ PosternPolicy *postern_policy_new(void); /* the defaults of the configuration ta
 
 /*
  * What configuration says in [policy], and observe from [proxy] mode. authserv_id: NULL takes [proxy]
- * hostname, and where that is empty the name of this machine. An item of allow_clients that is no network
+ * hostname, and if that is empty the name of this machine. An item of allow_clients that is no network
  * allows nobody.
  *
- * checks: of [policy] checks; virus brings CONTENT with it, and stands for VIRUS only where [virus] scan is
- * yes. SIGN is there where sign is yes, and [sign] table is not empty; SPF_HELO where SPF is, and spf_helo is
+ * checks: of [policy] checks; virus brings CONTENT with it, and stands for VIRUS only if [virus] scan is
+ * yes. SIGN is there if sign is yes, and [sign] table is not empty; SPF_HELO if SPF is, and spf_helo is
  * not accept.
  */
 PosternPolicy *postern_policy_from_configuration(const PosternConfiguration *configuration,
@@ -87,5 +87,5 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternPolicy, postern_policy_free)
 /* Adds what items, "ADDRESS" or "ADDRESS/BITS", name to networks (of PosternNetwork); others are left out. */
 void postern_networks_add(GArray *networks, char *const *items);
 
-/* TRUE where address is in one of networks. */
+/* TRUE if address is in one of networks. */
 gboolean postern_networks_contain(const GArray *networks, const PosternAddress *address);

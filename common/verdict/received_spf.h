@@ -8,7 +8,7 @@
 
 /*
  * The value of the field, folded with CRLF and a tab; a new string. NULL: SPF was not checked. receiver is
- * our own name. What a stranger said is quoted where it is no dot-atom, '?' in place of what is not printable
+ * our own name. What a client said is quoted if it is no dot-atom, '?' in place of what is not printable
  * ASCII, and cut at 255 octets.
  */
 char *postern_received_spf_value(const PosternSpfFinding *spf, const PosternEnvelope *envelope,

@@ -20,7 +20,7 @@ typedef struct {
 typedef struct PosternRule PosternRule;
 struct PosternRule {
     const char *name; /* NULL: the end of a table */
-    guint checks;     /* PosternChecks: it applies only where policy has one of them; 0: always */
+    guint checks;     /* PosternChecks: it applies only if policy has one of them; 0: always */
     gboolean (*applies)(const PosternRule *rule, const PosternFacts *facts);
     gssize action_offset; /* in PosternPolicy, or POSTERN_RULE_ALWAYS_… */
     gboolean suspendable; /* not for allowed clients and exempt recipients */
@@ -28,7 +28,8 @@ struct PosternRule {
     gboolean (*is_temporary)(const PosternRule *rule, const PosternFacts *facts);
     const char *refused; /* reply code and enhanced code, with REJECT */
     const char *delayed; /* the same with TEMPFAIL */
-    /* Appends what is wrong, for the client; inside: for ourselves, with what a stranger need not know. */
+    /* Appends what is wrong, for the client; inside: for our own log and header, with what clients are not
+     * told. */
     void (*describe)(const PosternRule *rule, const PosternFacts *facts, gboolean inside, GString *text);
     gconstpointer data; /* what its functions go by, or NULL */
 };
@@ -45,7 +46,7 @@ gboolean postern_rule_always(const PosternRule *rule, const PosternFacts *facts)
 gboolean postern_rule_has_text(const char *text);
 void postern_rule_add_in_brackets(GString *text, const char *detail); /* " (detail)", nothing for none */
 
-/* TRUE where policy has check, and no inspector ran it. */
+/* TRUE if policy has check, and no inspector ran it. */
 gboolean postern_facts_lack(const PosternFacts *facts, PosternChecks check);
 
 /*
@@ -58,7 +59,7 @@ const PosternRule *postern_rules_decide(const PosternFacts *facts, PosternChecks
                                         PosternAction *ret_action);
 
 /*
- * TRUE where DMARC fails, and a trusted sealer says that it had passed before: no action is taken then. From
+ * TRUE if DMARC fails, and a trusted sealer says that it had passed before: no action is taken then. From
  * the newest ARC Set down, as long as each sealer is trusted: the oldest of these decides, for those below
  * it are anybody's. *ret_sealer (or NULL): who said so; owned by facts.
  */
@@ -75,11 +76,11 @@ char *postern_rule_quarantine(const PosternRule *rule, const PosternFacts *facts
 typedef struct {
     const char *name;
     const char *group; /* of the option that gives its action: "policy", "policy NAME"; NULL: none does */
-    PosternAction configured; /* what the option says; REJECT where there is none */
+    PosternAction configured; /* what the option says; REJECT if there is none */
     PosternAction action;     /* what comes of it: an error that passes is never REJECT */
     gboolean suspended;       /* not for this client, or these recipients: action is ACCEPT */
     gboolean decides;
-    const char *text; /* what is wrong, with what a stranger need not know */
+    const char *text; /* what is wrong, with what clients are not told */
 } PosternRuleNote;
 
 typedef void (*PosternRulesExplain)(const PosternRuleNote *note, gpointer user_data);

@@ -17,7 +17,7 @@ typedef struct {
     PosternAction would; /* observe: what would have been done; else the same as action */
     char *would_reply;   /* observe: the reply that would have been given, or NULL */
     char *authentication_results; /* the value of the field, unfolded, without its name; never NULL */
-    PosternEdits *edits;          /* never NULL; empty where nothing is to be changed */
+    PosternEdits *edits;          /* never NULL; empty if nothing is to be changed */
     char *policy;                 /* the name of the policy, "" of [policy]; never NULL */
     const char *disposition;      /* what DMARC alone leads to: "none", "quarantine", "reject". Static. */
     gboolean arc_override;        /* DMARC fails, and a trusted sealer's ARC set overrides that */
@@ -28,8 +28,8 @@ typedef struct {
 /*
  * Decides. header may be NULL (nothing known of the message: no forged fields are removed then, and Subject
  * stays). What was found by checks that policy->checks does not have is ignored. A finding that is
- * NOT_CHECKED decides nothing, except that virus NOT_CHECKED or ERROR counts as unscannable where
- * policy->checks has VIRUS. What no inspector ran (not_run) is TEMPFAIL where policy does more than mark for
+ * NOT_CHECKED decides nothing, except that virus NOT_CHECKED or ERROR counts as unscannable if
+ * policy->checks has VIRUS. What no inspector ran (not_run) is TEMPFAIL if policy does more than mark for
  * what that check might have found. Replies carry RFC 3463 and RFC 7372 codes: 5.7.1 policy, virus and
  * DMARC, 5.7.23 SPF, 5.7.20 DKIM, 4.7.24 SPF error, 4.4.3 for what DKIM and DMARC could not learn from the
  * DNS, 4.3.0 for what could not be signed, 4.7.1 for what could not be scanned,
@@ -37,18 +37,18 @@ typedef struct {
  *
  * The most severe action of all rows that apply decides; of equal ones the first. What rests on a temporary
  * error of the DNS is at most TEMPFAIL, whatever policy says; that a chain of ARC could not be read is one
- * for DMARC where there are trusted sealers. Clients of allowed_networks, and messages all of whose
+ * for DMARC if there are trusted sealers. Clients of allowed_networks, and messages all of whose
  * recipients are exempt, meet the rows virus, unscannable and header alone. header: fields of our name cannot
  * all be removed (postern_header too_many, or over POSTERN_HEADER_EDITS_MAX); such a message is refused for
- * good where authentication_results is on.
+ * good if authentication_results is on.
  *
- * Edits, from the top: Authentication-Results, where that is on, in place of those that claim to be ours;
- * Received-SPF, where received_spf is on, and those removed that name us, or then nobody, where
+ * Edits, from the top: Authentication-Results, if that is on, in place of those that claim to be ours;
+ * Received-SPF, if received_spf is on, and those removed that name us, or then nobody, if
  * authentication_results is on; `Postern-Quarantine: CHECK: text` with QUARANTINE, and any other removed
- * where authentication_results is on. However they are spelt, lines that some program would take for such a
- * field go too (mail/header.h). Then our DKIM-Signature fields, where checks has SIGN, and the fields that
- * they cover folded, where their lines are long (mail/signed_field.h); Subject with subject_tag, where a row
- * says mark or quarantine, but not where we sign, for Subject is signed. There are none where the message is
+ * if authentication_results is on. However they are spelt, lines that some program would take for such a
+ * field go too (mail/header.h). Then our DKIM-Signature fields, if checks has SIGN, and the fields that
+ * they cover folded, if their lines are long (mail/signed_field.h); Subject with subject_tag, if a row
+ * says mark or quarantine, but not if we sign, for Subject is signed. There are none if the message is
  * not passed on, nor with observe.
  */
 PosternVerdict *postern_verdict_decide(const PosternPolicy *policy, const PosternFindings *findings,

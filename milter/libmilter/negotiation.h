@@ -19,7 +19,7 @@ typedef struct {
  * The answer to an offer of actions and steps; registered are the steps that libmilter leaves out already.
  * Only MAIL and the end of the message keep their reply, the body if it may be skipped, and RCPT if
  * refuse_recipients: what a reply is not awaited for is sent in one go, and nothing is ever refused there.
- * FALSE where the server cannot change header fields, which no verdict can do without.
+ * FALSE if the server cannot change header fields, which no verdict can do without.
  */
 gboolean postern_milter_negotiation_answer(PosternMilterNegotiation *negotiation, unsigned long actions,
                                            unsigned long steps, unsigned long registered,

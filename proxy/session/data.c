@@ -120,7 +120,7 @@ void postern_session_conclude_with(PosternSession *session, const char *reply, g
     postern_session_conclude(session, text, now);
 }
 
-/* The rest is taken to its end; what is there is of no more use. */
+/* The rest is taken to its end; what is there is not needed any more. */
 static void discard(PosternTransaction *transaction, PosternDiscard why)
 {
     transaction->discard = why;

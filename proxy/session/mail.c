@@ -194,7 +194,7 @@ static PosternRecipient *recipient_new(const PosternSession *session, const Post
     return recipient;
 }
 
-/* TRUE where whether policy fits hangs on an answer that is still awaited: the first recipient that is
+/* TRUE if whether policy fits depends on an answer that is still awaited: the first recipient that is
  * accepted gives the message its policy. */
 static gboolean hangs_on_answers(const PosternSession *session, const PosternRecipient *recipient)
 {

@@ -204,8 +204,9 @@ PosternLogLine *postern_session_record_close(const PosternSessionRecord *record,
     tell_number(&teller, "milliseconds", record->milliseconds);
     if (record->messages == 0) {
         g_autofree char *client = postern_address_to_string(&record->who.envelope->client);
-        g_autofree char *key = g_strdup_printf("session client=%s ended=%s", client,
-                                               record->ended != NULL ? record->ended : "without mail");
+        g_autofree char *key = record->ended != NULL
+                                   ? g_strdup_printf("session client=%s ended=%s", client, record->ended)
+                                   : g_strdup_printf("session client=%s messages=0", client);
         postern_log_line_repeats(line, key);
     }
     return line;

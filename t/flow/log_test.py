@@ -203,8 +203,8 @@ class DeadDnsTest(ProxyTestCase):
         self.assertEqual(self.server.log().count("the DNS "), 1)
 
 
-class FloodTest(ProxyTestCase):
-    def test_flood_is_counted(self):
+class FloodTest(MilterTestCase):
+    def test_proxy(self):
         server = self.proxy(self.backend(), proxy={"max_connections_per_client": 3})
         held = [Client(server.port, source="127.0.0.9") for _ in range(3)]
         def flood(source):
@@ -227,6 +227,15 @@ class FloodTest(ProxyTestCase):
             [line for line in sessions() if line["client"] == "127.0.0.7"]) + len(
                 server.closing_lines("refused")) == 400, 30, "a count of what was not written")
         self.assertLessEqual(len(sessions()) + len(server.closing_lines("refused")), 203)
+
+    def test_milter(self):
+        milter = self.milter()
+        for _ in range(60):
+            with milter.client() as client:
+                client.connect()
+        repeated = milter.wait_for_closing_lines("repeated", 1, 30)
+        self.assertEqual([line["line"] for line in repeated], ["session client=192.0.2.7 messages=0"])
+        self.assertEqual(len(milter.closing_lines("session")) + int(repeated[0]["times"]), 60)
 
 
 if __name__ == "__main__":

@@ -354,6 +354,20 @@ static void test_virus_is_not_believed_clean(void)
     g_assert_cmpstr(findings->virus.reason, ==, "a zip");
 }
 
+/* Whoever reads it need not ask whether there is one. */
+static void test_author_has_a_domain(void)
+{
+    g_autoptr(PosternFindings) findings = postern_findings_new();
+    g_autoptr(GByteArray) octets = g_byte_array_new();
+    PosternDmarcAuthor *nobody = g_new0(PosternDmarcAuthor, 1);
+    nobody->record_domain = g_strdup("a.example");
+    g_ptr_array_add(findings->dmarc.authors, nobody);
+    postern_findings_encode(findings, octets);
+    g_autoptr(PosternFindings) back = postern_findings_decode(octets->data, octets->len, NULL);
+    const PosternDmarcAuthor *author = g_ptr_array_index(back->dmarc.authors, 0);
+    g_assert_cmpstr(author->domain, ==, "");
+}
+
 static void test_take(void)
 {
     static const PosternChecks each[] = {POSTERN_CHECK_SPF,     POSTERN_CHECK_DKIM,     POSTERN_CHECK_VIRUS,
@@ -395,6 +409,7 @@ int main(int argc, char **argv)
     g_test_add_func("/findings/lists-of-stranger", test_lists_of_stranger);
     g_test_add_func("/findings/cut-off", test_cut_off);
     g_test_add_func("/findings/virus-is-not-believed-clean", test_virus_is_not_believed_clean);
+    g_test_add_func("/findings/author-has-a-domain", test_author_has_a_domain);
     g_test_add_func("/findings/take", test_take);
     return g_test_run();
 }

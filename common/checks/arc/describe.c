@@ -81,7 +81,8 @@ static void add_lines(const PosternFindings *findings, const PosternVerdict *ver
     g_autoptr(GString) text = g_string_new(postern_arc_result_name(arc->result));
     if (arc->sets->len > 0) {
         const PosternArcSet *newest = g_ptr_array_index(arc->sets, arc->sets->len - 1);
-        g_string_append_printf(text, ": %u sets, the newest of %s", arc->sets->len, newest->sealer);
+        g_string_append_printf(text, ": %u sets, the newest of %s", arc->sets->len,
+                               newest->sealer != NULL ? newest->sealer : "-");
     }
     if (arc->reason != NULL)
         g_string_append_printf(text, ": %s", arc->reason);

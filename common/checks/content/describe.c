@@ -57,8 +57,8 @@ static void add_lines(const PosternFindings *findings, const PosternVerdict *ver
         const PosternAttachment *attachment = g_ptr_array_index(content->attachments, i);
         g_autofree char *text =
             g_strdup_printf("%s (%s, %" G_GUINT64_FORMAT " octets)",
-                            attachment->name != NULL ? attachment->name : "without a name", attachment->type,
-                            attachment->size);
+                            attachment->name != NULL ? attachment->name : "without a name",
+                            attachment->type != NULL ? attachment->type : "-", attachment->size);
         add(out, "Attachment", text);
     }
     if (content->count > content->attachments->len) {

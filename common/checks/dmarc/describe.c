@@ -49,6 +49,14 @@ static const PosternField author_fields[] = {
     {.name = NULL},
 };
 
+/* An author has a domain, whoever tells of it. */
+static void settle_author(gpointer structure)
+{
+    PosternDmarcAuthor *author = structure;
+    if (author->domain == NULL)
+        author->domain = g_strdup("");
+}
+
 static const PosternField organization_fields[] = {
     {POSTERN_FIELD_TEXT_OF(PosternDmarcOrganization, domain)},
     {POSTERN_FIELD_TEXT_OF(PosternDmarcOrganization, organizational)},
@@ -57,7 +65,8 @@ static const PosternField organization_fields[] = {
 
 static const PosternStructure author_structure = {.size = sizeof(PosternDmarcAuthor),
                                                   .fields = author_fields,
-                                                  .free = (GDestroyNotify)postern_dmarc_author_free};
+                                                  .free = (GDestroyNotify)postern_dmarc_author_free,
+                                                  .settle = settle_author};
 
 static const PosternStructure organization_structure = {.size = sizeof(PosternDmarcOrganization),
                                                         .fields = organization_fields,

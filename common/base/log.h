@@ -97,5 +97,5 @@ const char *postern_log_line_text(PosternLogLine *line);
 /* Lines with the same key (`KIND key=value …`) come in floods: most are counted (postern_log_start()). */
 void postern_log_line_repeats(PosternLogLine *line, const char *key);
 
-/* Writes it at level, and frees it. */
+/* Writes it at level, and frees it; NULL: nothing. */
 void postern_log_line_write(PosternLogLine *line, PosternLogLevel level);

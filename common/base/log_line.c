@@ -182,7 +182,7 @@ void postern_log_line_repeats(PosternLogLine *line, const char *key)
 
 void postern_log_line_write(PosternLogLine *line, PosternLogLevel level)
 {
-    if (postern_log_enabled(level)) {
+    if (line != NULL && postern_log_enabled(level)) {
         const char *text = postern_log_line_text(line);
         if (line->repeats != NULL)
             postern_log_unless_repeated(level, line->repeats, text);

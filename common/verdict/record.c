@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/log.h"
 
 static const char *const delivery_names[] = {
     [POSTERN_DELIVERY_NONE] = "none",       [POSTERN_DELIVERY_ACCEPTED] = "accepted",
@@ -154,6 +155,8 @@ static void count_message(const PosternRecord *record, PosternCounters *counters
 PosternLogLine *postern_record_close(const PosternRecord *record, PosternCounters *counters)
 {
     count_message(record, counters);
+    if (!postern_log_enabled(POSTERN_LOG_INFO))
+        return NULL;
     PosternLogLine *line = postern_log_line_new("message");
     postern_record_tell(record, add_field, line);
     return line;
@@ -162,6 +165,8 @@ PosternLogLine *postern_record_close(const PosternRecord *record, PosternCounter
 PosternLogLine *postern_recipient_line(const PosternRecordClient *who, const char *sender, const char *to,
                                        const char *refused_by, const char *reply)
 {
+    if (!postern_log_enabled(POSTERN_LOG_INFO))
+        return NULL;
     PosternLogLine *line = postern_log_line_new("recipient");
     const Teller teller = {add_field, line};
     tell_client(&teller, who);
@@ -184,6 +189,8 @@ static void count_session(const PosternSessionRecord *record, PosternCounters *c
 PosternLogLine *postern_session_record_close(const PosternSessionRecord *record, PosternCounters *counters)
 {
     count_session(record, counters);
+    if (!postern_log_enabled(POSTERN_LOG_INFO))
+        return NULL;
     PosternLogLine *line = postern_log_line_new("session");
     const Teller teller = {add_field, line};
     tell_client(&teller, &record->who);

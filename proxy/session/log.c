@@ -79,6 +79,13 @@ static PosternRecordClient who_is(const PosternSession *session)
     };
 }
 
+/* NULL: the log takes no such line. */
+static void act_on_line(PosternSession *session, PosternLogLine *line)
+{
+    if (line != NULL)
+        postern_session_act(session, POSTERN_SESSION_LOG)->line = line;
+}
+
 void postern_session_log_refusal(PosternSession *session, const PosternRecipient *recipient,
                                  const char *argument, const char *by, const char *reply)
 {
@@ -91,8 +98,7 @@ void postern_session_log_refusal(PosternSession *session, const PosternRecipient
     g_autofree char *to =
         recipient->path != NULL ? g_strdup_printf("<%s>", recipient->path) : g_strdup(argument);
     g_autofree char *text = g_strchomp(g_strdup(reply));
-    postern_session_act(session, POSTERN_SESSION_LOG)->line =
-        postern_recipient_line(&who, session->envelope->sender, to, by, text);
+    act_on_line(session, postern_recipient_line(&who, session->envelope->sender, to, by, text));
 }
 
 /* Those that were refused have lines of their own. */
@@ -129,8 +135,7 @@ void postern_session_log_message(PosternSession *session, const char *reply, gin
     };
     postern_case_record(transaction->mail_case, &record);
     record.reply = text;
-    postern_session_act(session, POSTERN_SESSION_LOG)->line =
-        postern_record_close(&record, session->settings->counters);
+    act_on_line(session, postern_record_close(&record, session->settings->counters));
 }
 
 void postern_session_log_end(PosternSession *session, gint64 now)
@@ -149,6 +154,5 @@ void postern_session_log_end(PosternSession *session, gint64 now)
         .octets = (gint64)session->core.octets,
         .milliseconds = now - session->core.started,
     };
-    postern_session_act(session, POSTERN_SESSION_LOG)->line =
-        postern_session_record_close(&record, session->settings->counters);
+    act_on_line(session, postern_session_record_close(&record, session->settings->counters));
 }

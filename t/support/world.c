@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
 
 /* At one instant of the clock. More is a loop that waits for nothing. */
 #define STEPS_MAX 20000000
@@ -289,6 +290,8 @@ static const PosternWorldFunctions world_functions = {
 void world_start(World *world, const WorldHooks *hooks, gpointer user_data, PosternProxySettings *settings,
                  guint threads)
 {
+    if (!postern_log_enabled(POSTERN_LOG_INFO)) /* else no closing line is written down */
+        postern_log_set_level(POSTERN_LOG_INFO);
     *world = (World){.hooks = hooks, .user_data = user_data, .now = 100000, .settings = settings};
     world->queue = g_ptr_array_new();
     world->clients = postern_client_table_new();

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/log.h"
+
 static PosternRecord sample(PosternEnvelope *client, PosternEnvelope *relay, char *const *words)
 {
     return (PosternRecord){
@@ -105,6 +107,22 @@ static void test_counters(void)
     assert_count(counters, "deliveries", "accepted", 1);
 }
 
+/* Where the log takes none, no line is made; what is counted is counted all the same. */
+static void test_no_line(void)
+{
+    g_autoptr(PosternCounters) counters = postern_counters_new();
+    const PosternEnvelope envelope = {0};
+    const PosternRecord message = {.who = {.envelope = &envelope}};
+    const PosternSessionRecord session = {.who = {.envelope = &envelope}, .ended = "quit"};
+    postern_log_set_level(POSTERN_LOG_NOTICE);
+    g_assert_null(postern_record_close(&message, counters));
+    g_assert_null(postern_session_record_close(&session, counters));
+    g_assert_null(postern_recipient_line(&message.who, "a@x.test", "<b@y.test>", "proxy", "550 no"));
+    assert_count(counters, "messages", NULL, 1);
+    assert_count(counters, "sessions", "quit", 1);
+    postern_log_set_level(POSTERN_LOG_INFO);
+}
+
 static void test_session(void)
 {
     g_autoptr(PosternCounters) counters = postern_counters_new();
@@ -138,8 +156,10 @@ static void test_session(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    postern_log_set_level(POSTERN_LOG_INFO);
     g_test_add_func("/record/message", test_message);
     g_test_add_func("/record/counters", test_counters);
     g_test_add_func("/record/session", test_session);
+    g_test_add_func("/record/no-line", test_no_line);
     return g_test_run();
 }

@@ -5,6 +5,9 @@
 #include "proxy/connection/stream.h"
 #include "proxy/connection/thread_private.h"
 
+/* A client that has sent a message often sends another at once, and is not parked in between. */
+#define PARK_AFTER_MESSAGE_MS 1000
+
 /* How long the last reply may take to leave. */
 #define CLOSE_TIMEOUT_MS 10000
 
@@ -28,6 +31,7 @@ struct PosternClientConnection {
     gpointer inspection;               /* the world's */
     guint64 charged;                   /* octets of the session's budget, for those that wait here */
     gint64 waiting_since;
+    gint64 parks_at; /* not before that */
     ClientState state;
 };
 
@@ -235,6 +239,7 @@ static void act(PosternClientConnection *client, PosternSessionAction *action, g
         let_backend_go(client, TRUE);
         break;
     case POSTERN_SESSION_SEND_MESSAGE:
+        client->parks_at = now + PARK_AFTER_MESSAGE_MS;
         if (client->backend != NULL)
             postern_backend_connection_send_message(client->backend, action->message, action->edits);
         break;
@@ -323,6 +328,14 @@ static gboolean park(PosternClientConnection *client)
     return TRUE;
 }
 
+static gint64 deadline_of(const PosternClientConnection *client, gint64 now)
+{
+    if (client->state == CLIENT_CLOSING)
+        return now + CLOSE_TIMEOUT_MS;
+    gint64 deadline = postern_session_deadline(client->session);
+    return now < client->parks_at ? MIN(deadline, client->parks_at) : deadline;
+}
+
 void postern_client_connection_run(PosternClientConnection *client)
 {
     gint64 now = postern_thread_now(client->thread);
@@ -343,11 +356,9 @@ void postern_client_connection_run(PosternClientConnection *client)
         return;
     }
     judge_waiting(client, has_spoken);
-    if (park(client))
+    if (now >= client->parks_at && park(client))
         return;
     gboolean reads = postern_session_wants_input(client->session) && is_heard(client);
     postern_stream_set_reading(client->stream, reads && client->state != CLIENT_GONE);
-    postern_stream_set_deadline(client->stream, client->state == CLIENT_CLOSING
-                                                    ? now + CLOSE_TIMEOUT_MS
-                                                    : postern_session_deadline(client->session));
+    postern_stream_set_deadline(client->stream, deadline_of(client, now));
 }

@@ -130,8 +130,9 @@ class BackendSession:
             await asyncio.sleep(0.001)
 
     async def send_endless(self, code):
-        for _ in range(ENDLESS_LINES):
-            self.writer.write(f"{code}-and so on\r\n".encode())
+        block = f"{code}-and so on\r\n".encode() * 1000
+        for _ in range(ENDLESS_LINES // 1000):
+            self.writer.write(block)
             await self.writer.drain()
         raise Drop
 

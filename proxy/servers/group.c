@@ -116,7 +116,8 @@ static gboolean may_open(const PosternPool *pool)
     return !pool->draining && pool->generation == pool->group->generation;
 }
 
-guint postern_group_missing(const PosternPool *pool)
+/* Connections that pool has to open for those whose turn it is. */
+static guint missing(const PosternPool *pool)
 {
     guint turns = pool->waiters.admitted.length;
     if (!may_open(pool) || turns <= pool->opening || !postern_group_is_up(pool->group))
@@ -155,7 +156,7 @@ static PosternPool *next_to_open(PosternServerGroup *group)
     for (guint i = 0; i < count; i++) {
         guint at = (group->next_pool + i) % count;
         PosternPool *pool = g_ptr_array_index(group->pools, at);
-        if (postern_group_missing(pool) == 0)
+        if (missing(pool) == 0)
             continue;
         group->next_pool = at + 1;
         return pool;
@@ -195,7 +196,7 @@ static void move_unused(PosternServerGroup *group, gint64 now)
 {
     guint wanted = 0;
     for (guint i = 0; i < group->pools->len; i++)
-        wanted += postern_group_missing(g_ptr_array_index(group->pools, i));
+        wanted += missing(g_ptr_array_index(group->pools, i));
     PosternPooledConnection *connection;
     while (wanted > group->moving && (connection = find_unused(group, NULL)) != NULL) {
         postern_pooled_end(connection, now);

@@ -119,8 +119,6 @@ gboolean postern_group_is_up(const PosternServerGroup *group);
 const char *postern_group_down_reason(const PosternServerGroup *group);
 /* The pool whose thread probes, or NULL. */
 PosternPool *postern_group_prober(const PosternServerGroup *group);
-/* Connections that pool has to open for those whose turn it is. */
-guint postern_group_missing(const PosternPool *pool);
 /* Gives what is idle to those who wait, opens what is missing within the limits, and takes back what others
  * need. To be called at the end of every event; first: whose event it was. */
 void postern_group_dispatch(PosternServerGroup *group, PosternPool *first, gint64 now);

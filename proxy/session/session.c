@@ -6,7 +6,7 @@
 #include "proxy/session/private.h"
 #include "wire/foreign.h"
 
-const char *postern_session_state_name(PosternSessionState state)
+static const char *state_name(PosternSessionState state)
 {
     static const char *const names[] = {
         [POSTERN_SESSION_COMMAND] = "command",       [POSTERN_SESSION_DATA] = "data",
@@ -123,8 +123,8 @@ static void restart_client_deadline(PosternSession *session, gint64 now)
 
 void postern_session_set_state(PosternSession *session, PosternSessionState state, gint64 now)
 {
-    postern_log_state("session", session->core.identifier.text, postern_session_state_name(session->state),
-                      postern_session_state_name(state));
+    postern_log_state("session", session->core.identifier.text, state_name(session->state),
+                      state_name(state));
     session->state = state;
     restart_client_deadline(session, now);
     postern_session_measure_rate(session, now);
@@ -389,11 +389,6 @@ PosternSessionWait postern_session_wait(const PosternSession *session)
         return session->link == POSTERN_LINK_BORROWING ? POSTERN_SESSION_WAITS_FOR_BACKEND
                                                        : POSTERN_SESSION_WAITS_NOT;
     return session->transaction != NULL ? POSTERN_SESSION_WAITS_IN_MESSAGE : POSTERN_SESSION_WAITS_IDLE;
-}
-
-PosternSessionState postern_session_state(const PosternSession *session)
-{
-    return session->state;
 }
 
 const PosternIdentifier *postern_session_identifier(const PosternSession *session)

@@ -29,9 +29,6 @@ typedef enum {
     POSTERN_SESSION_CLOSING,    /* the last reply is on its way; nothing more is read or done */
 } PosternSessionState;
 
-/* "command", "data" …, for logs. */
-const char *postern_session_state_name(PosternSessionState state);
-
 typedef enum {
     POSTERN_SESSION_BORROW,           /* a back-end: borrowed() or borrow_failed() answers */
     POSTERN_SESSION_BORROW_CANCEL,    /* no more */
@@ -181,8 +178,6 @@ typedef enum {
 
 /* What it waits for now. */
 PosternSessionWait postern_session_wait(const PosternSession *session);
-/* What the session does now. */
-PosternSessionState postern_session_state(const PosternSession *session);
 /* Its id, owned by the session. */
 const PosternIdentifier *postern_session_identifier(const PosternSession *session);
 /* What is known of client and message, owned by the session; changes with every event. The client is the one

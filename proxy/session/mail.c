@@ -80,10 +80,12 @@ void postern_session_mail(PosternSession *session, const PosternCommand *command
         return;
     session->envelope->sender = g_strdup(command->path);
     session->envelope->sender_parameters = g_strdup(command->parameter_text);
+    const gboolean inspect = session->settings->configuration->proxy.inspect;
     const PosternCaseOptions options = {
         .policies = session->settings->policies,
         .submission = session->core.submission,
-        .takes_all = !session->settings->configuration->proxy.inspect,
+        .no_received = !inspect,
+        .takes_all = !inspect,
     };
     transaction->mail_case = postern_case_new(&options, session->envelope);
     session->transaction = g_steal_pointer(&transaction);

@@ -203,6 +203,20 @@ static void test_trusted_relay(gsize piece)
     }
 }
 
+/* The client that a relay names is looked for where it is to be checked. */
+static void test_relay_without_inspection(gsize piece)
+{
+    g_autofree char *lines =
+        g_strconcat("RCPT TO:<any@y.test>\r\nDATA\r\n", relayed[0].message, ".\r\n", NULL);
+    Harness harness;
+    start(&harness, "inspect = no\n", "198.51.100.9", piece);
+    harness_say(&harness, lines);
+    harness_expect(&harness, "250 354 250");
+    g_assert_cmpstr(harness.origins->str, ==, "");
+    harness_expect_log(&harness, " client=198.51.100.9 ");
+    harness_finish(&harness);
+}
+
 /* A stranger's Received says nothing. */
 static void test_stranger_is_not_believed(gsize piece)
 {
@@ -226,6 +240,7 @@ static const struct {
     {"/session-policy/classes", test_classes},
     {"/session-policy/policy-decides", test_policy_decides},
     {"/session-policy/trusted-relay", test_trusted_relay},
+    {"/session-policy/relay-without-inspection", test_relay_without_inspection},
     {"/session-policy/stranger-is-not-believed", test_stranger_is_not_believed},
 };
 

@@ -165,11 +165,6 @@ const char *postern_inspector_process_path(const PosternInspectorProcess *proces
     return process->path;
 }
 
-const char *postern_inspector_process_program(const PosternInspectorProcess *process)
-{
-    return process->program;
-}
-
 GPid postern_inspector_process_pid(const PosternInspectorProcess *process)
 {
     return process->process;

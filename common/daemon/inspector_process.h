@@ -33,9 +33,6 @@ gboolean postern_inspector_process_check_configuration(const char *path,
 /* The socket's path, for postern_inspector_client_new(). */
 const char *postern_inspector_process_path(const PosternInspectorProcess *process);
 
-/* The program that was found, for those who confine themselves and may have to start it again. */
-const char *postern_inspector_process_program(const PosternInspectorProcess *process);
-
 /* Makes the socket's directory user's, before privileges are dropped. */
 gboolean postern_inspector_process_give_to(PosternInspectorProcess *process, const char *user,
                                            GError **error) G_GNUC_WARN_UNUSED_RESULT;

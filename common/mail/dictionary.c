@@ -4,15 +4,7 @@
 
 #include "base/error.h"
 
-gboolean postern_dictionary_is_acceptable(GVariant *variant, const char *what, GError **error)
-{
-    if (g_variant_is_of_type(variant, G_VARIANT_TYPE_VARDICT) && g_variant_is_normal_form(variant))
-        return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "%s is no dictionary in normal form", what);
-    return FALSE;
-}
-
-GVariant *postern_dictionary_text(const char *text, gsize maximum)
+static GVariant *text_as_octets(const char *text, gsize maximum)
 {
     gsize length = strnlen(text, maximum + 1);
 
@@ -27,7 +19,7 @@ GVariant *postern_dictionary_text(const char *text, gsize maximum)
 void postern_dictionary_add_text(GVariantBuilder *builder, const char *key, const char *text, gsize maximum)
 {
     if (text)
-        g_variant_builder_add(builder, "{sv}", key, postern_dictionary_text(text, maximum));
+        g_variant_builder_add(builder, "{sv}", key, text_as_octets(text, maximum));
 }
 
 static gboolean wrong_type(GVariant *value, const char *what, GError **error)
@@ -37,8 +29,7 @@ static gboolean wrong_type(GVariant *value, const char *what, GError **error)
     return FALSE;
 }
 
-gboolean postern_dictionary_take_text(GVariant *value, const char *what, gsize maximum, char **ret_text,
-                                      GError **error)
+static gboolean take_text(GVariant *value, const char *what, gsize maximum, char **ret_text, GError **error)
 {
     if (!g_variant_is_of_type(value, G_VARIANT_TYPE_BYTESTRING))
         return wrong_type(value, what, error);
@@ -65,7 +56,7 @@ gboolean postern_dictionary_get_text(GVariant *dictionary, const char *key, gsiz
 {
     g_autoptr(GVariant) value = g_variant_lookup_value(dictionary, key, NULL);
 
-    return !value || postern_dictionary_take_text(value, key, maximum, ret_text, error);
+    return !value || take_text(value, key, maximum, ret_text, error);
 }
 
 GVariant *postern_dictionary_get(GVariant *dictionary, const char *key, const GVariantType *type,

@@ -7,25 +7,14 @@
 
 #include <glib.h>
 
-/* TRUE where variant is an a{sv} in normal form; else error (POSTERN_ERROR_PROTOCOL) says that what is none.
- */
-gboolean postern_dictionary_is_acceptable(GVariant *variant, const char *what,
-                                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
-
-/* The text as an ay (floating), cut at maximum octets; not within a character where it is UTF-8. */
-GVariant *postern_dictionary_text(const char *text, gsize maximum);
-
-/* Adds key; NULL text adds nothing. */
+/* Adds key: the text as an ay, cut at maximum octets, not within a character where it is UTF-8. NULL text
+ * adds nothing. */
 void postern_dictionary_add_text(GVariantBuilder *builder, const char *key, const char *text, gsize maximum);
 
 /*
- * A new string from an ay. FALSE and error: another type (POSTERN_ERROR_PROTOCOL), a NUL octet inside, or
- * more than maximum octets (POSTERN_ERROR_LIMIT). what names it in the error.
+ * A new string from the ay of key; *ret_text stays as it is if the key is absent. FALSE and error: another
+ * type (POSTERN_ERROR_PROTOCOL), a NUL octet inside, or more than maximum octets (POSTERN_ERROR_LIMIT).
  */
-gboolean postern_dictionary_take_text(GVariant *value, const char *what, gsize maximum, char **ret_text,
-                                      GError **error) G_GNUC_WARN_UNUSED_RESULT;
-
-/* The same for a key of dictionary; *ret_text stays as it is where the key is absent. */
 gboolean postern_dictionary_get_text(GVariant *dictionary, const char *key, gsize maximum, char **ret_text,
                                      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

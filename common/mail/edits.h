@@ -51,9 +51,6 @@ PosternMessageReader *postern_message_reader_new(PosternMessage *message, const 
 void postern_message_reader_free(PosternMessageReader *reader);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternMessageReader, postern_message_reader_free)
 
-/* Octets of the edited message in all. */
-guint64 postern_message_reader_size(const PosternMessageReader *reader);
-
 /*
  * The next piece of at most maximum octets: 1 with *ret_octets (valid until reader is freed) and *ret_length;
  * 0 at the end.

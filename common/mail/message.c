@@ -256,11 +256,6 @@ gboolean postern_message_append(PosternMessage *message, const void *octets, gsi
     return TRUE;
 }
 
-gboolean postern_message_reserve(PosternMessage *message, guint64 octets, GError **error)
-{
-    return charge(message, MIN(octets, message->maximum), 1, error);
-}
-
 gboolean postern_message_is_too_big(const PosternMessage *message)
 {
     return message->too_big;

@@ -45,10 +45,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternMessage, postern_message_unref)
 gboolean postern_message_append(PosternMessage *message, const void *octets, gsize length,
                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Charges the budget for octets in all already now, so that later appends cannot fail for want of it. */
-gboolean postern_message_reserve(PosternMessage *message, guint64 octets,
-                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
-
 /* TRUE once an append was refused for the maximum, not the budget. */
 gboolean postern_message_is_too_big(const PosternMessage *message);
 

@@ -22,7 +22,6 @@ struct PosternMessageReader {
     GArray *pieces;  /* of Piece, in order: all of the edited message */
     guint at;        /* the piece that is next */
     gsize taken;     /* octets of it that were given out */
-    guint64 size;
 };
 
 static void add_piece(PosternMessageReader *reader, const char *octets, gsize length)
@@ -32,7 +31,6 @@ static void add_piece(PosternMessageReader *reader, const char *octets, gsize le
     if (length == 0)
         return;
     g_array_append_val(reader->pieces, piece);
-    reader->size += length;
 }
 
 static void change_clear(gpointer data)
@@ -222,11 +220,6 @@ void postern_message_reader_free(PosternMessageReader *reader)
     g_string_free(reader->inserted, TRUE);
     postern_message_unref(reader->message);
     g_free(reader);
-}
-
-guint64 postern_message_reader_size(const PosternMessageReader *reader)
-{
-    return reader->size;
 }
 
 int postern_message_reader_next(PosternMessageReader *reader, gsize maximum, const char **ret_octets,

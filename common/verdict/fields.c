@@ -51,7 +51,7 @@ static void set_initial(const PosternStructure *structure, gpointer data)
         memset(data, 0, structure->size);
 }
 
-void postern_structure_init(const PosternStructure *structure, gpointer data)
+static void structure_init(const PosternStructure *structure, gpointer data)
 {
     set_initial(structure, data);
     for (const PosternField *field = structure->fields; field->name != NULL; field++)
@@ -59,10 +59,10 @@ void postern_structure_init(const PosternStructure *structure, gpointer data)
             *(GPtrArray **)place(field, data) =
                 g_ptr_array_new_with_free_func(field->of != NULL ? field->of->free : g_free);
         else if (field->type == POSTERN_FIELD_STRUCTURE)
-            postern_structure_init(field->of, place(field, data));
+            structure_init(field->of, place(field, data));
 }
 
-void postern_structure_release(const PosternStructure *structure, gpointer data)
+static void structure_release(const PosternStructure *structure, gpointer data)
 {
     for (const PosternField *field = structure->fields; field->name != NULL; field++)
         if (field->type == POSTERN_FIELD_TEXT)
@@ -70,7 +70,7 @@ void postern_structure_release(const PosternStructure *structure, gpointer data)
         else if (is_list(field))
             g_ptr_array_unref(list_of(field, data));
         else if (field->type == POSTERN_FIELD_STRUCTURE)
-            postern_structure_release(field->of, place(field, data));
+            structure_release(field->of, place(field, data));
 }
 
 void postern_structure_reset(const PosternStructure *structure, gpointer data)
@@ -96,7 +96,7 @@ void postern_structure_reset(const PosternStructure *structure, gpointer data)
 gpointer postern_structure_new(const PosternStructure *structure)
 {
     gpointer data = g_malloc(structure->size);
-    postern_structure_init(structure, data);
+    structure_init(structure, data);
     return data;
 }
 
@@ -104,7 +104,7 @@ void postern_structure_free(const PosternStructure *structure, gpointer data)
 {
     if (data == NULL)
         return;
-    postern_structure_release(structure, data);
+    structure_release(structure, data);
     g_free(data);
 }
 

@@ -67,13 +67,10 @@ struct PosternStructure {
 /* names[value], or "unknown". */
 #define postern_choice(names, value) ((gsize)(value) < G_N_ELEMENTS(names) ? (names)[value] : "unknown")
 
-/* Gives raw memory its initial values; lists are empty, and never NULL. */
-void postern_structure_init(const PosternStructure *structure, gpointer data);
-/* Frees what data holds, its lists too; the memory itself is the caller's. */
-void postern_structure_release(const PosternStructure *structure, gpointer data);
-/* As init, of what was initialised before; not for one with members of type STRUCTURE. */
+/* Gives one that is in use its initial values again; not for one with members of type STRUCTURE. */
 void postern_structure_reset(const PosternStructure *structure, gpointer data);
-/* A new one on the heap, and its end (NULL: nothing). */
+/* A new one on the heap, with its initial values (lists are empty, and never NULL), and its end, with all
+ * that it holds (NULL: nothing). */
 gpointer postern_structure_new(const PosternStructure *structure);
 void postern_structure_free(const PosternStructure *structure, gpointer data);
 

@@ -271,11 +271,6 @@ gsize postern_stream_unsent(const PosternStream *stream)
     return stream->output != NULL ? evbuffer_get_length(stream->output) : 0;
 }
 
-gboolean postern_stream_is_connecting(const PosternStream *stream)
-{
-    return stream->connecting;
-}
-
 void postern_stream_shutdown(PosternStream *stream)
 {
     stream->shutdown_wanted = TRUE;

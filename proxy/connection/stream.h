@@ -54,9 +54,6 @@ gsize postern_stream_send_some(PosternStream *stream, const struct iovec *pieces
 /* Octets that wait to be sent. */
 gsize postern_stream_unsent(const PosternStream *stream);
 
-/* TRUE until it is connected, or has failed to be. */
-gboolean postern_stream_is_connecting(const PosternStream *stream);
-
 /* Says to the peer that nothing more comes, once all is sent. */
 void postern_stream_shutdown(PosternStream *stream);
 /* TRUE if octets wait to be sent, here or in the transport, although the peer has been heard of in the last

@@ -25,13 +25,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternDiagnostics, postern_diagnostics_free)
 void postern_diagnostics_add(PosternDiagnostics *diagnostics, const char *group, const char *key,
                              const char *format, ...) G_GNUC_PRINTF(4, 5);
 
-/* Adds "NAME: line NUMBER: what". */
-void postern_diagnostics_add_line(PosternDiagnostics *diagnostics, guint number, const char *format, ...)
-    G_GNUC_PRINTF(3, 4);
-
-/* How many were added, those that were only counted too. */
-guint postern_diagnostics_count(const PosternDiagnostics *diagnostics);
-
 /*
  * TRUE where there are none. Else FALSE, and error is POSTERN_ERROR_CONFIGURATION with a line for each, and
  * one for those that were only counted.

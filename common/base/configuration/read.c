@@ -81,7 +81,11 @@ void postern_diagnostics_add(PosternDiagnostics *diagnostics, const char *group,
     append(lines, what, POSTERN_LOG_VALUE_MAX_OCTETS);
 }
 
-void postern_diagnostics_add_line(PosternDiagnostics *diagnostics, guint number, const char *format, ...)
+static void add_line(PosternDiagnostics *diagnostics, guint number, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
+
+/* Adds "NAME: line NUMBER: what". */
+static void add_line(PosternDiagnostics *diagnostics, guint number, const char *format, ...)
 {
     if (!start_line(diagnostics))
         return;
@@ -92,11 +96,6 @@ void postern_diagnostics_add_line(PosternDiagnostics *diagnostics, guint number,
 
     g_string_append_printf(diagnostics->lines, "line %u: ", number);
     append(diagnostics->lines, what, POSTERN_LOG_VALUE_MAX_OCTETS);
-}
-
-guint postern_diagnostics_count(const PosternDiagnostics *diagnostics)
-{
-    return diagnostics->count;
 }
 
 gboolean postern_diagnostics_none(const PosternDiagnostics *diagnostics, GError **error)
@@ -147,8 +146,7 @@ static void scan_group(Scan *scan, char *line)
         line[length - 1] = '\0';
     scan->lost = !closed || !is_group_name(line + 1);
     if (scan->lost) {
-        postern_diagnostics_add_line(scan->diagnostics, scan->number, "'%s' is not a group: write [NAME]",
-                                     line);
+        add_line(scan->diagnostics, scan->number, "'%s' is not a group: write [NAME]", line);
         return;
     }
     scan->group = g_strdup(line + 1);
@@ -160,14 +158,12 @@ static void scan_key(Scan *scan, const char *key, const char *value)
     if (scan->lost)
         return;
     if (!is_key_name(key)) {
-        postern_diagnostics_add_line(scan->diagnostics, scan->number, "'%s' is not a key: write KEY = VALUE",
-                                     key);
+        add_line(scan->diagnostics, scan->number, "'%s' is not a key: write KEY = VALUE", key);
         return;
     }
     if (scan->group == NULL) {
-        postern_diagnostics_add_line(
-            scan->diagnostics, scan->number,
-            "'%s' stands before the first group: put it below a line such as [proxy]", key);
+        add_line(scan->diagnostics, scan->number,
+                 "'%s' stands before the first group: put it below a line such as [proxy]", key);
         return;
     }
     g_autofree char *name = g_strdup_printf("%s\n%s", scan->group, key);
@@ -192,9 +188,8 @@ static void scan_line(Scan *scan, char *line)
     }
     char *equals = strchr(line, '=');
     if (equals == NULL || *line == ';') {
-        postern_diagnostics_add_line(scan->diagnostics, scan->number,
-                                     "'%s' is not [GROUP], KEY = VALUE or a # comment on a line of its own",
-                                     line);
+        add_line(scan->diagnostics, scan->number,
+                 "'%s' is not [GROUP], KEY = VALUE or a # comment on a line of its own", line);
         return;
     }
     *equals = '\0';

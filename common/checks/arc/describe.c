@@ -28,8 +28,15 @@ static const PosternField set_fields[] = {
     {.name = NULL},
 };
 
+static void set_free(gpointer data);
+
 static const PosternStructure set_structure = {
-    .size = sizeof(PosternArcSet), .fields = set_fields, .free = (GDestroyNotify)postern_arc_set_free};
+    .size = sizeof(PosternArcSet), .fields = set_fields, .free = set_free};
+
+static void set_free(gpointer data)
+{
+    postern_structure_free(&set_structure, data);
+}
 
 static const PosternField fields[] = {
     {POSTERN_FIELD_CHOICE(PosternArcFinding, result, results), .json = "result", .always = TRUE},
@@ -37,11 +44,6 @@ static const PosternField fields[] = {
     {POSTERN_FIELD_LIST_OF(PosternArcFinding, sets, POSTERN_ARC_SETS_MAX, set_structure), .json = "sets"},
     {.name = NULL},
 };
-
-void postern_arc_set_free(PosternArcSet *set)
-{
-    postern_structure_free(&set_structure, set);
-}
 
 static void set_failed(PosternFindings *findings, const char *reason)
 {

@@ -31,6 +31,3 @@ typedef struct {
     GPtrArray *sets; /* of PosternArcSet *, by instance, the newest last; never NULL; empty unless PASS */
     char *reason;    /* FAIL, TEMPERROR: why, for people, or NULL */
 } PosternArcFinding;
-
-void postern_arc_set_free(PosternArcSet *set);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternArcSet, postern_arc_set_free)

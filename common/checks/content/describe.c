@@ -25,10 +25,17 @@ static const PosternField attachment_fields[] = {
     {.name = NULL},
 };
 
+static void attachment_free(gpointer data);
+
 static const PosternStructure attachment_structure = {.size = sizeof(PosternAttachment),
                                                       .fields = attachment_fields,
-                                                      .free = (GDestroyNotify)postern_attachment_free,
+                                                      .free = attachment_free,
                                                       .settle = settle_attachment};
+
+static void attachment_free(gpointer data)
+{
+    postern_structure_free(&attachment_structure, data);
+}
 
 static const PosternField fields[] = {
     {POSTERN_FIELD_LIST_OF(PosternContentFinding, attachments, POSTERN_ATTACHMENTS_REPORTED_MAX,
@@ -38,11 +45,6 @@ static const PosternField fields[] = {
     {POSTERN_FIELD_TEXT_OF(PosternContentFinding, problem), .json = "mime_problem"},
     {.name = NULL},
 };
-
-void postern_attachment_free(PosternAttachment *attachment)
-{
-    postern_structure_free(&attachment_structure, attachment);
-}
 
 static void set_failed(PosternFindings *findings, const char *reason)
 {

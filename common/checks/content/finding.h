@@ -16,6 +16,3 @@ typedef struct {
     guint count;            /* all of them */
     char *problem;          /* a MIME limit that was met, or NULL */
 } PosternContentFinding;
-
-void postern_attachment_free(PosternAttachment *attachment);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternAttachment, postern_attachment_free)

@@ -60,7 +60,7 @@ void postern_dkim_finding_free(PosternDkimFinding *finding)
     postern_structure_free(&signature, finding);
 }
 
-const PosternDkimFinding *postern_dkim_find(const PosternDkimFindings *findings, PosternDkimResult result)
+static const PosternDkimFinding *first_with(const PosternDkimFindings *findings, PosternDkimResult result)
 {
     for (guint i = 0; i < findings->signatures->len; i++) {
         const PosternDkimFinding *finding = g_ptr_array_index(findings->signatures, i);
@@ -98,19 +98,19 @@ static GPtrArray *listed(const PosternDkimFindings *findings)
  * message is as one without it (RFC 6376 6.1). */
 static gboolean applies(const PosternRule *rule, const PosternFacts *facts)
 {
-    return postern_dkim_find(&facts->findings->dkim, POSTERN_DKIM_PASS) == NULL &&
-           postern_dkim_find(&facts->findings->dkim, *(const PosternDkimResult *)rule->data) != NULL;
+    return first_with(&facts->findings->dkim, POSTERN_DKIM_PASS) == NULL &&
+           first_with(&facts->findings->dkim, *(const PosternDkimResult *)rule->data) != NULL;
 }
 
 /* A signature whose key could not be had may be a good one. */
 static gboolean some_key_is_missing(const PosternRule *rule, const PosternFacts *facts)
 {
-    return postern_dkim_find(&facts->findings->dkim, POSTERN_DKIM_TEMPERROR) != NULL;
+    return first_with(&facts->findings->dkim, POSTERN_DKIM_TEMPERROR) != NULL;
 }
 
 static void describe_fail(const PosternRule *rule, const PosternFacts *facts, gboolean inside, GString *text)
 {
-    const PosternDkimFinding *finding = postern_dkim_find(&facts->findings->dkim, POSTERN_DKIM_FAIL);
+    const PosternDkimFinding *finding = first_with(&facts->findings->dkim, POSTERN_DKIM_FAIL);
     g_string_append(text, "No passing DKIM signature: ");
     if (finding != NULL && postern_rule_has_text(finding->reason))
         g_string_append(text, finding->reason);
@@ -122,7 +122,7 @@ static void describe_fail(const PosternRule *rule, const PosternFacts *facts, gb
 
 static void describe_error(const PosternRule *rule, const PosternFacts *facts, gboolean inside, GString *text)
 {
-    const PosternDkimFinding *finding = postern_dkim_find(&facts->findings->dkim, POSTERN_DKIM_TEMPERROR);
+    const PosternDkimFinding *finding = first_with(&facts->findings->dkim, POSTERN_DKIM_TEMPERROR);
     g_string_append(text, "DKIM check: temporary error");
     postern_rule_add_in_brackets(text, finding != NULL ? finding->reason : NULL);
 }
@@ -223,7 +223,7 @@ static void add_counts(const PosternFindings *findings, PosternAdd add, gpointer
 {
     const GPtrArray *signatures = findings->dkim.signatures;
     PosternDkimResult result = POSTERN_DKIM_NONE;
-    if (postern_dkim_find(&findings->dkim, POSTERN_DKIM_PASS) != NULL)
+    if (first_with(&findings->dkim, POSTERN_DKIM_PASS) != NULL)
         result = POSTERN_DKIM_PASS;
     else if (signatures->len > 0)
         result = ((const PosternDkimFinding *)g_ptr_array_index(signatures, 0))->result;

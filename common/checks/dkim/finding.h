@@ -42,6 +42,3 @@ typedef struct {
 PosternDkimFinding *postern_dkim_finding_new(void); /* body_covered -1, all else zero */
 void postern_dkim_finding_free(PosternDkimFinding *finding);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternDkimFinding, postern_dkim_finding_free)
-
-/* The first of signatures with that result, or NULL: none has it. */
-const PosternDkimFinding *postern_dkim_find(const PosternDkimFindings *findings, PosternDkimResult result);

@@ -63,15 +63,27 @@ static const PosternField organization_fields[] = {
     {.name = NULL},
 };
 
+static void author_free(gpointer data);
+
 static const PosternStructure author_structure = {.size = sizeof(PosternDmarcAuthor),
                                                   .fields = author_fields,
-                                                  .free = (GDestroyNotify)postern_dmarc_author_free,
+                                                  .free = author_free,
                                                   .settle = settle_author};
 
-static const PosternStructure organization_structure = {.size = sizeof(PosternDmarcOrganization),
-                                                        .fields = organization_fields,
-                                                        .free =
-                                                            (GDestroyNotify)postern_dmarc_organization_free};
+static void author_free(gpointer data)
+{
+    postern_structure_free(&author_structure, data);
+}
+
+static void organization_free(gpointer data);
+
+static const PosternStructure organization_structure = {
+    .size = sizeof(PosternDmarcOrganization), .fields = organization_fields, .free = organization_free};
+
+static void organization_free(gpointer data)
+{
+    postern_structure_free(&organization_structure, data);
+}
 
 static const PosternField fields[] = {
     {POSTERN_FIELD_LIST_OF(PosternDmarcFinding, authors, POSTERN_DMARC_AUTHORS_MAX, author_structure)},
@@ -84,17 +96,8 @@ static const PosternField fields[] = {
     {.name = NULL},
 };
 
-void postern_dmarc_author_free(PosternDmarcAuthor *author)
-{
-    postern_structure_free(&author_structure, author);
-}
-
-void postern_dmarc_organization_free(PosternDmarcOrganization *organization)
-{
-    postern_structure_free(&organization_structure, organization);
-}
-
-const PosternDmarcAuthor *postern_dmarc_author(const PosternDmarcFinding *finding)
+/* Whose From it is: the author that decides, else the first, or NULL: there is none. */
+static const PosternDmarcAuthor *author_of(const PosternDmarcFinding *finding)
 {
     if (finding->decisive != NULL || finding->authors->len == 0)
         return finding->decisive;
@@ -231,7 +234,7 @@ static void set_failed(PosternFindings *findings, const char *reason)
 static void add_results(PosternAuthenticationResults *out, const PosternFacts *facts)
 {
     const PosternDmarcFinding *dmarc = &facts->findings->dmarc;
-    const PosternDmarcAuthor *author = postern_dmarc_author(dmarc);
+    const PosternDmarcAuthor *author = author_of(dmarc);
     const char *sealer = NULL;
     g_autofree char *overridden = NULL;
     if (dmarc->result == POSTERN_DMARC_NOT_CHECKED)
@@ -259,7 +262,7 @@ static void add_lines(const PosternFindings *findings, const PosternVerdict *ver
                       gpointer out)
 {
     const PosternDmarcFinding *dmarc = &findings->dmarc;
-    const PosternDmarcAuthor *author = postern_dmarc_author(dmarc);
+    const PosternDmarcAuthor *author = author_of(dmarc);
     if (dmarc->result == POSTERN_DMARC_NOT_CHECKED)
         return;
     g_autoptr(GString) text = g_string_new(postern_dmarc_result_name(dmarc->result));
@@ -280,7 +283,7 @@ static void add_lines(const PosternFindings *findings, const PosternVerdict *ver
 static void add_json(const PosternFindings *findings, const PosternVerdict *verdict, const PosternJson *json)
 {
     const PosternDmarcFinding *dmarc = &findings->dmarc;
-    const PosternDmarcAuthor *author = postern_dmarc_author(dmarc);
+    const PosternDmarcAuthor *author = author_of(dmarc);
     json->begin(json->out, "dmarc", FALSE);
     json->text(json->out, "result", postern_dmarc_result_name(dmarc->result));
     if (author != NULL)

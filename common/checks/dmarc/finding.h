@@ -61,11 +61,3 @@ typedef struct {
     PosternDmarcResult result;
     const PosternDmarcAuthor *decisive; /* of authors: who decides the result, or NULL: there is none */
 } PosternDmarcFinding;
-
-void postern_dmarc_author_free(PosternDmarcAuthor *author);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternDmarcAuthor, postern_dmarc_author_free)
-void postern_dmarc_organization_free(PosternDmarcOrganization *organization);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternDmarcOrganization, postern_dmarc_organization_free)
-
-/* Whose From it is: the author that decides, else the first, or NULL: there is none. */
-const PosternDmarcAuthor *postern_dmarc_author(const PosternDmarcFinding *finding);

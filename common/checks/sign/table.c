@@ -17,7 +17,7 @@ typedef struct {
     GHashTable *domains; /* char * -> how many keys */
 } Parser;
 
-void postern_sign_row_free(PosternSignRow *row)
+static void row_free(PosternSignRow *row)
 {
     if (row == NULL)
         return;
@@ -26,6 +26,7 @@ void postern_sign_row_free(PosternSignRow *row)
     g_free(row->file);
     g_free(row);
 }
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternSignRow, row_free)
 
 static gboolean refuse(const Parser *parser, GError **error, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
@@ -164,7 +165,7 @@ static gboolean parse_line(Parser *parser, const char *line, const char *end, GE
 GPtrArray *postern_sign_table_parse(const char *text, gsize length, const char *name, GError **error)
 {
     Parser parser = {.name = name};
-    g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func((GDestroyNotify)postern_sign_row_free);
+    g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func((GDestroyNotify)row_free);
     g_autoptr(GHashTable) keys = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autoptr(GHashTable) domains = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     parser.rows = rows;

@@ -13,9 +13,6 @@ typedef struct {
     guint line;
 } PosternSignRow;
 
-void postern_sign_row_free(PosternSignRow *row);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternSignRow, postern_sign_row_free)
-
 /*
  * Parses length octets; name is that of the file, for errors. Returns PosternSignRow *, in order. NULL and
  * error, "NAME:LINE: what is wrong", where a line is no such row, a name twice the same, or a maximum

@@ -36,7 +36,8 @@ void postern_spf_step(const PosternSpfEvaluation *evaluation, const char *format
     postern_findings_step(evaluation->findings, POSTERN_CHECK_SPF, "%s: %s", evaluation->values.domain, text);
 }
 
-gboolean postern_spf_domain_is_valid(const char *domain)
+/* At least two labels, none too long or empty (4.3). */
+static gboolean can_have_record(const char *domain)
 {
     gsize label = 0, labels = 1, i;
 
@@ -196,7 +197,7 @@ static void check_domain(PosternSpfEvaluation *evaluation, gboolean *waiting, Po
     int found;
 
     outcome->result = POSTERN_SPF_NONE;
-    if (!postern_spf_domain_is_valid(domain))
+    if (!can_have_record(domain))
         return;
     found = find_record(evaluation, domain, &octets, &outcome->result);
     if (found == 0)

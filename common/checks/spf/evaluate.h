@@ -51,9 +51,6 @@ typedef enum {
 /* check_host() of domain. 1: *outcome (zeroed before) is set; 0: questions are noted. */
 int postern_spf_check_host(PosternSpfEvaluation *evaluation, const char *domain, PosternSpfOutcome *outcome);
 
-/* TRUE where domain can have a record: at least two labels, none too long or empty (4.3). */
-gboolean postern_spf_domain_is_valid(const char *domain);
-
 /* Does directive match the client? */
 PosternSpfMatch postern_spf_match(PosternSpfEvaluation *evaluation, const PosternSpfDirective *directive);
 

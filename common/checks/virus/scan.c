@@ -269,7 +269,8 @@ static gboolean is_field(const char *line, gsize length)
     return name > 0 && name < length && line[name] == ':';
 }
 
-gboolean postern_virus_scan_looks_like_mail(const char *octets, gsize length)
+/* A field in the first line, or a field of MIME before the first empty line. */
+static gboolean looks_like_mail(const char *octets, gsize length)
 {
     gboolean first = TRUE;
     for (gsize offset = 0; offset < length; first = FALSE) {
@@ -338,7 +339,7 @@ static void note_what_is_not_seen(PosternVirusScan *scan, const char *octets, gs
 static gboolean is_seen_in_part(PosternVirusScan *scan, const char *kind, const char *octets, gsize size)
 {
     if (strcmp(kind, "CL_TYPE_MAIL") != 0)
-        return postern_virus_scan_looks_like_mail(octets, size);
+        return looks_like_mail(octets, size);
     return postern_virus_multipart_is_hidden(octets, size, &scan->work.line_octets);
 }
 

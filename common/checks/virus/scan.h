@@ -53,10 +53,6 @@ void postern_virus_scan_whole(PosternVirusScan *scan, GBytes *message);
  * noted. */
 gboolean postern_virus_scan_is_over(PosternVirusScan *scan);
 
-/* TRUE where octets look like a message: a field in the first line, or a field of MIME before the first empty
- * line. */
-gboolean postern_virus_scan_looks_like_mail(const char *octets, gsize length);
-
 /* libclamav calls these; context is a PosternVirusScan, or NULL outside of a scan. */
 void postern_virus_scan_message(enum cl_msg severity, const char *full, const char *text, void *context);
 void postern_virus_scan_name(int descriptor, const char *name, void *context);

@@ -51,7 +51,7 @@ def candidates(key, kind, value):
     elif kind.startswith("one of "):
         words = reversed(kind[len("one of "):].split(", "))
     elif kind.startswith("a number"):
-        words = ["1", "2", "3"]
+        words = ["1", "2", "3", *re.findall(r"\d+", kind)]
     elif key in SPECIAL:
         words = [SPECIAL[key]]
     else:

@@ -110,10 +110,11 @@ static gsize text_run(const char *data, gsize length)
  * no branches, for the compiler to take many octets in one instruction. */
 static gboolean is_plain(const char *block)
 {
+    const char *before = block - 1;
     guint8 odd = 0;
     for (gsize i = 0; i < BLOCK_OCTETS; i++) {
-        odd |= (guint8)((block[i] == '\n') ^ (block[i - 1] == '\r'));
-        odd |= (guint8)((block[i] == '.') & (block[i - 1] == '\n'));
+        odd |= (guint8)((block[i] == '\n') ^ (before[i] == '\r'));
+        odd |= (guint8)((block[i] == '.') & (before[i] == '\n'));
     }
     return odd == 0;
 }

@@ -73,7 +73,7 @@ void postern_milter_session_begin(PosternMilterSession *session, PosternMilterBr
                                   postern_case_checks_begun(session->mail_case));
 }
 
-/* Where no reply to RCPT is awaited the recipient is the message's, and at its end all of them are put off.
+/* If no reply to RCPT is awaited the recipient is the message's, and at its end all of them are put off.
  */
 gboolean postern_milter_session_add_recipient(PosternMilterSession *session, char *recipient)
 {

@@ -12,7 +12,7 @@
 
 /*
  * Runs until it is told to end. configuration is taken over; path is where it came from (NULL: the
- * compiled-in place or defaults). TRUE: ended as told; FALSE: could not start, error says why; where it is
+ * compiled-in place or defaults). TRUE: ended as told; FALSE: could not start, error says why; if it is
  * NULL the serving process has said so.
  */
 gboolean postern_milter_supervisor_run(PosternConfiguration *configuration, const char *path,

@@ -46,5 +46,5 @@ PosternMessage *postern_milter_transaction_header(const PosternMilterTransaction
 gboolean postern_milter_transaction_add_body(PosternMilterTransaction *transaction, const void *octets,
                                              gsize length);
 
-/* The message is over, and sealed where it could be. */
+/* The message is over, and sealed if it could be. */
 void postern_milter_transaction_end(PosternMilterTransaction *transaction);

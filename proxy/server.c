@@ -38,7 +38,7 @@ static void open_listeners_close(gpointer sockets)
     g_array_unref(sockets);
 }
 
-/* [thread] -> its listening sockets for addresses. NULL and error where one cannot be had. */
+/* [thread] -> its listening sockets for addresses. NULL and error if one cannot be had. */
 static GPtrArray *open_listeners(char **addresses, guint threads, GError **error)
 {
     g_autoptr(GPtrArray) of_threads = g_ptr_array_new_with_free_func(open_listeners_close);

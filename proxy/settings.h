@@ -30,12 +30,12 @@ typedef struct {
 
 /*
  * Takes over configuration in any case. running: what a reload goes on from, with its budget and threads, or
- * NULL. NULL and error where a value cannot be used.
+ * NULL. NULL and error if a value cannot be used.
  */
 PosternProxySettings *postern_proxy_settings_new(PosternConfiguration *configuration,
                                                  const PosternProxySettings *running,
                                                  GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* TRUE where address is one of trusted_clients. */
+/* TRUE if address is one of trusted_clients. */
 gboolean postern_proxy_settings_trusts(const PosternProxySettings *settings, const PosternAddress *address);
 /* Octets that the messages of one client may take of the budget. */
 guint64 postern_proxy_settings_client_share(const PosternProxySettings *settings);

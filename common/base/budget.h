@@ -20,7 +20,7 @@ PosternBudget *postern_budget_ref(PosternBudget *budget);
 void postern_budget_unref(PosternBudget *budget);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternBudget, postern_budget_unref)
 
-/* Takes octets out of the budget; FALSE, and nothing taken, where they are not there. Any thread. */
+/* Takes octets out of the budget; FALSE, and nothing taken, if they are not there. Any thread. */
 gboolean postern_budget_reserve(PosternBudget *budget, guint64 octets) G_GNUC_WARN_UNUSED_RESULT;
 
 /* TRUE if so much could be reserved now. Any thread. */

@@ -16,7 +16,7 @@
  */
 
 /*
- * One policy: group [policy], and each [policy NAME], which has the values of [policy] where it does not say
+ * One policy: group [policy], and each [policy NAME], which has the values of [policy] if it does not say
  * otherwise. [policy submission] always exists, and begins with checks = virus, sign = yes,
  * authentication_results = no, and accept for all that SPF, DKIM and DMARC find; the rest as in [policy].
  */
@@ -289,7 +289,7 @@ gconstpointer postern_configuration_place(const PosternConfiguration *configurat
 /* The names of the groups [policy NAME], sorted; free the container with g_ptr_array_unref. */
 GPtrArray *postern_configuration_policy_names(const PosternConfiguration *configuration);
 
-/* The group [policy NAME], [policy] where name is NULL or empty, or NULL where there is no such group. */
+/* The group [policy NAME], [policy] if name is NULL or empty, or NULL if there is no such group. */
 const PosternPolicyOptions *postern_configuration_policy(const PosternConfiguration *configuration,
                                                          const char *name);
 
@@ -297,7 +297,7 @@ const PosternPolicyOptions *postern_configuration_policy(const PosternConfigurat
 PosternConfiguration *postern_configuration_new(void);
 
 /*
- * Reads path. NULL path: the compiled-in file where it exists, else the defaults. Every mistake in the file
+ * Reads path. NULL path: the compiled-in file if it exists, else the defaults. Every mistake in the file
  * is named in error: file, group, key, what is wrong, and the nearest key that exists; several mistakes come
  * as several lines. Values that contradict one another are mistakes too.
  */
@@ -308,7 +308,7 @@ PosternConfiguration *postern_configuration_parse(const char *text, gsize length
                                                   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
- * What --check-config says of a file without mistakes, or, for NULL where there is no compiled-in file, that
+ * What --check-config says of a file without mistakes, or, for NULL if there is no compiled-in file, that
  * the defaults hold; a new string, one line without its end.
  */
 char *postern_configuration_ok_message(const char *path);

@@ -13,6 +13,6 @@ gboolean postern_descriptor_send(int socket, char octet, int descriptor);
 
 /*
  * Receives one octet. 1: *ret_octet, and *ret_descriptor, the caller's, close-on-exec, or -1; 0: the other
- * end is gone; -1: nothing is there now. Waits where socket is a blocking one.
+ * end is gone; -1: nothing is there now. Waits if socket is a blocking one.
  */
 int postern_descriptor_receive(int socket, char *ret_octet, int *ret_descriptor);

@@ -8,7 +8,7 @@
 
 /*
  * Appends length octets of text to out, escaped; '\\' becomes "\\\\" and '"' becomes "\\\"". At most
- * maximum octets of text are taken; where more were there, "..." follows.
+ * maximum octets of text are taken; if more were there, "..." follows.
  */
 void postern_escape_append(GString *out, const char *text, gsize length, gsize maximum);
 

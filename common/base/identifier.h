@@ -17,5 +17,5 @@ typedef struct {
 /* A new id. Any thread. */
 PosternIdentifier postern_identifier_new(void);
 
-/* TRUE where text (length octets, need not end in NUL) is an id that this run of the program gave out. */
+/* TRUE if text (length octets, need not end in NUL) is an id that this run of the program gave out. */
 gboolean postern_identifier_is_ours(const char *text, gsize length);

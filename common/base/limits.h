@@ -1,5 +1,5 @@
 /*
- * Every bound that hostile input can meet, in one place. The unit stands in the name; where a standard
+ * Every bound that hostile input can meet, in one place. The unit stands in the name; if a standard
  * gives or constrains the number, its section stands beside it. What an administrator may change has a row
  * in the configuration table (base/configuration.h) whose range ends at the bound here.
  */

@@ -421,7 +421,7 @@ void postern_log_finish(void)
     PosternLogWriter *writer = g_atomic_pointer_get(&log->writer);
     if (writer == NULL)
         return;
-    /* Where the reader still stalls, what is said from now on is lost too. */
+    /* If the reader still stalls, what is said from now on is lost too. */
     if (postern_log_writer_finish(writer, POSTERN_LOG_FINISH_MS))
         g_atomic_pointer_set(&log->writer, NULL);
 }

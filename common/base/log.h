@@ -74,7 +74,7 @@ void postern_log_unless_repeated(PosternLogLevel level, const char *key, const c
 void postern_log_state(const char *what, const char *id, const char *from, const char *to);
 void postern_log_numbered_state(const char *what, guint64 number, const char *from, const char *to);
 
-/* TRUE where a line of that level would be written. */
+/* TRUE if a line of that level would be written. */
 gboolean postern_log_enabled(PosternLogLevel level);
 
 /* A closing line in the making. */

@@ -24,7 +24,7 @@ struct PosternLogLine {
     GString *text;
 };
 
-/* What decides is read first, and is there too where something on the way cuts long lines. */
+/* What decides is read first, and is there too if something on the way cuts long lines. */
 static const char *const first_keys[] = {
     "session", "message", "client", "relay", "peer", "action", "check",  "delivery", "virus",   "would",
     "ended",   "spf",     "dkim",   "dmarc", "arc",  "class",  "policy", "queue",    "failure", "problem",

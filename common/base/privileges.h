@@ -8,13 +8,13 @@
 
 /*
  * Becomes user for good: supplementary groups, gid, uid (real, effective, saved), then no_new_privs; verifies
- * that root cannot be had back. Where the process is not root only no_new_privs is set, and user is ignored.
+ * that root cannot be had back. If the process is not root only no_new_privs is set, and user is ignored.
  * An unknown user is an error that says which option named it.
  */
 gboolean postern_privileges_drop(const char *user, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
- * The user to become: user, the value of option user in [group], itself; or "nobody" (static) where this
+ * The user to become: user, the value of option user in [group], itself; or "nobody" (static) if this
  * process is root, user is the default of that option and this machine has no such user. A daemon that was
  * never installed is then still not root; the caller says so in its log. Nothing is allocated.
  */
@@ -24,7 +24,7 @@ const char *postern_privileges_user(const char *group, const char *user);
 gboolean postern_privileges_user_id(const char *user, uid_t *ret_uid,
                                     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Makes the file behind descriptor user's, where this process is root; else, and for -1, nothing. */
+/* Makes the file behind descriptor user's, if this process is root; else, and for -1, nothing. */
 gboolean postern_privileges_give(int descriptor, const char *user, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*

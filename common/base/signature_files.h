@@ -6,7 +6,7 @@
 
 #include <glib.h>
 
-/* Where freshclam puts them: where [virus] database is empty, and this is there. */
+/* Where freshclam puts them: if [virus] database is empty, and this is there. */
 #define POSTERN_SIGNATURES_DEFAULT "/var/lib/clamav"
 
 typedef enum {
@@ -22,7 +22,7 @@ typedef enum {
  */
 PosternSignatureFiles postern_signature_files_look(const char *database, char **ret_path, char **ret_problem);
 
-/* For --check-config: FALSE and error (POSTERN_ERROR_CONFIGURATION) where they are UNUSABLE. */
+/* For --check-config: FALSE and error (POSTERN_ERROR_CONFIGURATION) if they are UNUSABLE. */
 gboolean postern_signature_files_check(const char *database, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*

@@ -7,7 +7,7 @@
 
 /*
  * The one of candidates (NULL-terminated) that is fewest edits (insert, delete, replace, swap of neighbours)
- * away from name, whatever the case of letters, or NULL where that is more than a third of name's length. The
+ * away from name, whatever the case of letters, or NULL if that is more than a third of name's length. The
  * first of several. Names over POSTERN_CONFIGURATION_NAME_MAX_OCTETS are like nothing.
  */
 const char *postern_suggestion_for_name(const char *name, const char *const *candidates);

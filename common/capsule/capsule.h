@@ -16,7 +16,7 @@
 #include "mail/message.h"
 #include "verdict/case.h"
 
-/* 24 octets, so that the variant is aligned where the file is. Another form has another number. */
+/* 24 octets, so that the variant is aligned if the file is. Another form has another number. */
 #define POSTERN_CAPSULE_MAGIC "postern capsule, form 2\n"
 #define POSTERN_CAPSULE_VARIANT "(a{sv}ay)"
 #define POSTERN_CAPSULE_SUFFIX ".capsule"

@@ -36,7 +36,7 @@ void postern_capsule_store_reload(PosternCapsuleStore *store, const PosternConfi
 gboolean postern_capsule_store_wants(PosternCapsuleStore *store, const PosternVerdict *verdict);
 
 /*
- * Keeps capsule (taken over), under session's name; its versions are filled in. Returns at once: where as
+ * Keeps capsule (taken over), under session's name; its versions are filled in. Returns at once: if as
  * much as is allowed waits already, it is lost, and counted. Its answers must not change any more: the
  * store's thread reads them. Any thread.
  */

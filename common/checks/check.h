@@ -11,7 +11,7 @@
 #include "verdict/findings.h"
 
 /*
- * SPF, RFC 7208. MAIL FROM where it has a domain, else HELO as postmaster@HELO (2.4). receiver is %{r},
+ * SPF, RFC 7208. MAIL FROM if it has a domain, else HELO as postmaster@HELO (2.4). receiver is %{r},
  * now is %{t}, seconds since 1970. Fills findings->spf (which must be zeroed).
  */
 int postern_check_spf(const PosternEnvelope *envelope, const char *receiver, gint64 now,
@@ -28,7 +28,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternLibspf2Engine, postern_libspf2_engine_free)
 
 /*
  * SPF by libspf2: its look-up hook reads answers, and its get_exp hook never lets it compile a stranger's
- * explanation, so there is none. Its result where it has one; an error of the DNS is TEMPERROR, any other
+ * explanation, so there is none. Its result if it has one; an error of the DNS is TEMPERROR, any other
  * PERMERROR, and so is asking the DNS more than POSTERN_SPF_LIBSPF2_LOOKUPS_MAX times. It lets each loopback
  * address pass. It takes %{t} from the clock, not from now. May abort the process: for the sandbox alone.
  */
@@ -181,7 +181,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternVirusEngine, postern_virus_engine_free)
  * best a tmpfs: with less room there than four times scan_octets, twice, for each worker, less is unpacked
  * and large archives are TOO_LARGE. Fills *finding (which must be zeroed).
  *
- * CLEAN is said only where libclamav said it, looked at the message, wrote no warning and no error, raised no
+ * CLEAN is said only if libclamav said it, looked at the message, wrote no warning and no error, raised no
  * alert, there are signatures, and files, descriptors and memory lasted; else see PosternVirusKind. A virus
  * is INFECTED whatever else was wrong.
  */

@@ -8,7 +8,7 @@ static char *directory_of(const char *path)
     return path != NULL ? g_path_get_dirname(path) : g_strdup(POSTERN_CONFIGURATION_FILE);
 }
 
-/* NULL where no table is set up. A directory, for the file may be another one when it is read again. */
+/* NULL if no table is set up. A directory, for the file may be another one when it is read again. */
 static char *directory_of_table(const char *path)
 {
     return path[0] != '\0' ? g_path_get_dirname(path) : NULL;

@@ -22,7 +22,7 @@ void postern_directory_free(PosternDirectory *directory);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternDirectory, postern_directory_free)
 
 /*
- * Removes what path holds, and where itself is TRUE path too. Follows no link, goes 64 levels down. FALSE
- * where something is left.
+ * Removes what path holds, and if itself is TRUE path too. Follows no link, goes 64 levels down. FALSE
+ * if something is left.
  */
 gboolean postern_directory_remove(const char *path, gboolean itself);

@@ -43,7 +43,7 @@ GPid postern_inspector_process_pid(const PosternInspectorProcess *process);
 /*
  * To be called when SIGCHLD came or now and then: starts it again if it has ended, with growing pauses
  * (daemon/restart.h). TRUE: it had ended; *ret_text (a new string) says how, or is NULL
- * where that is no news for the log: it keeps ending.
+ * if that is no news for the log: it keeps ending.
  */
 gboolean postern_inspector_process_check(PosternInspectorProcess *process, char **ret_text);
 

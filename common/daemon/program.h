@@ -15,7 +15,7 @@ typedef struct {
 
     /*
      * Runs until it is told to end, with the log open. Takes over configuration; path is where it came from
-     * (NULL: the compiled-in place or defaults). FALSE: it could not start; error says why, and is NULL where
+     * (NULL: the compiled-in place or defaults). FALSE: it could not start; error says why, and is NULL if
      * that is in the log already.
      */
     gboolean (*run)(PosternConfiguration *configuration, const char *path, GError **error);

@@ -6,7 +6,7 @@
 
 struct PosternAnswers {
     gatomicrefcount references;
-    GHashTable *entries;      /* PosternQuestion * -> PosternAnswer *, NULL where only noted */
+    GHashTable *entries;      /* PosternQuestion * -> PosternAnswer *, NULL if only noted */
     GPtrArray *noted;         /* of PosternQuestion *, keys of entries */
     PosternAnswer *unaskable; /* what a name that cannot be asked has */
     PosternAnswer *refused;   /* what a question over a limit has */
@@ -109,7 +109,7 @@ const PosternAnswer *postern_answers_look_up(PosternAnswers *answers, const char
     return NULL;
 }
 
-/* What answer becomes where its records would take the table over its limit: answer is taken over. */
+/* What answer becomes if its records would take the table over its limit: answer is taken over. */
 static PosternAnswer *bounded_answer(PosternAnswers *answers, const PosternAnswer *replaced,
                                      PosternAnswer *answer)
 {

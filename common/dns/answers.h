@@ -1,6 +1,6 @@
 /*
  * The table of answers: all that an inspection knows of the DNS, and the questions it still has. Pure data,
- * no network. A check looks up; where the answer is missing the question is noted and the check says that
+ * no network. A check looks up; if the answer is missing the question is noted and the check says that
  * it is waiting; the caller resolves the noted questions, adds the answers and runs the check again.
  */
 #pragma once
@@ -45,7 +45,7 @@ void postern_answer_free(PosternAnswer *answer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternAnswer, postern_answer_free)
 
 /*
- * Adds a record (octets are copied) and sets RECORDS. FALSE, and nothing changes, where
+ * Adds a record (octets are copied) and sets RECORDS. FALSE, and nothing changes, if
  * POSTERN_RECORDS_PER_ANSWER_MAX is met or the record is over POSTERN_RECORD_MAX_OCTETS.
  */
 gboolean postern_answer_add(PosternAnswer *answer, gconstpointer octets, gsize length);
@@ -68,9 +68,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternAnswers, postern_answers_unref)
 const PosternAnswer *postern_answers_look_up(PosternAnswers *answers, const char *name, PosternDnsType type);
 
 /*
- * Adds or replaces an answer, which is taken over; its question is no longer noted. Where it has over
+ * Adds or replaces an answer, which is taken over; its question is no longer noted. If it has over
  * POSTERN_ANSWER_SMALL_OCTETS, and with all others of that size would pass POSTERN_ANSWERS_MAX_OCTETS, a
- * SERVFAIL is added instead; where the table is full of other questions (POSTERN_QUESTIONS_PER_MESSAGE_MAX),
+ * SERVFAIL is added instead; if the table is full of other questions (POSTERN_QUESTIONS_PER_MESSAGE_MAX),
  * nothing is, and a look-up gives SERVFAIL.
  */
 void postern_answers_add(PosternAnswers *answers, const PosternQuestion *question, PosternAnswer *answer);

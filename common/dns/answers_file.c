@@ -48,7 +48,7 @@ static char *next_word(Rest *rest)
     return g_strndup(start, (gsize)(rest->at - start));
 }
 
-/* One octet of a quoted string, with its escapes (RFC 1035 5.1); -1 where there is none. */
+/* One octet of a quoted string, with its escapes (RFC 1035 5.1); -1 if there is none. */
 static int next_octet(Rest *rest)
 {
     int octet = (guchar)*rest->at++;

@@ -2,7 +2,7 @@
  * The text form of answers, for `postern-scan --answers`, `[dns] answers` and tests. One record a line:
  * `NAME TYPE DATA`, or `NAME TYPE !NXDOMAIN | !NODATA | !SERVFAIL | !TIMEOUT`. TYPE is A, AAAA, MX, TXT, PTR,
  * CNAME, or `*` for any type that has no line of its own. Adjacent quoted strings are one TXT record; `\"`,
- * `\\` and `\DDD` as in RFC 1035 5.1, in names too. `.` is the root, where DATA is a name. Empty lines and
+ * `\\` and `\DDD` as in RFC 1035 5.1, in names too. `.` is the root, if DATA is a name. Empty lines and
  * lines that begin with '#' or ';' are skipped. A CNAME is followed, at most POSTERN_CNAME_CHAIN_MAX links: a
  * longer chain is SERVFAIL. A name that no line begins with is NXDOMAIN; one that is there without the type
  * asked for is NODATA.

@@ -71,7 +71,7 @@ static gboolean is_record_of_type(PosternDnsType type, const char *octets, gsize
     return FALSE;
 }
 
-/* An answer, or NULL where status and records are not one. */
+/* An answer, or NULL if status and records are not one. */
 static PosternAnswer *decode_answer(PosternDnsType type, PosternOctets *in)
 {
     guint64 status = postern_octets_number(in, 1);

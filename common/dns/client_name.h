@@ -8,7 +8,7 @@
 
 /*
  * 1: known: *ret_name is the name or NULL: it has none; *ret_reverse what the address is called, the same
- * name or, where none is verified, the first, or NULL: nothing; both are the caller's. *ret_temporary TRUE:
+ * name or, if none is verified, the first, or NULL: nothing; both are the caller's. *ret_temporary TRUE:
  * it could not be looked up now (if there is a *ret_reverse: whether that has the address). 0: answers lacks
  * something; ask, and call again. Of several names the first that is verified is taken, of at most 5 looked
  * at.

@@ -13,7 +13,7 @@ static const struct {
     {POSTERN_DNS_MX, "MX"}, {POSTERN_DNS_TXT, "TXT"},     {POSTERN_DNS_AAAA, "AAAA"},
 };
 
-/* Length of name without its final dot where it can be asked, else 0. */
+/* Length of name without its final dot if it can be asked, else 0. */
 static gsize askable_length(const char *name)
 {
     gsize length = strnlen(name, POSTERN_DOMAIN_NAME_MAX_OCTETS + 2);

@@ -20,7 +20,7 @@ typedef struct {
 } PosternQuestion;
 
 /*
- * A question for name, or NULL where name cannot be asked (RFC 1035 2.3.4): empty, an empty label, a label
+ * A question for name, or NULL if name cannot be asked (RFC 1035 2.3.4): empty, an empty label, a label
  * over 63 octets, over 253 in all, or an octet of 0x00-0x1f or over 0x7e. A space passes: SPF macros make
  * names with it (RFC 7208 7.1). A final dot is taken off. There are no escapes: a backslash is an octet
  * like any other.

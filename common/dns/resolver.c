@@ -9,8 +9,8 @@
 
 struct PosternResolver {
     struct event_base *loop;
-    struct ub_ctx *context;         /* NULL where file answers */
-    PosternAnswersFile *file;       /* NULL where context answers */
+    struct ub_ctx *context;         /* NULL if file answers */
+    PosternAnswersFile *file;       /* NULL if context answers */
     PosternResolverUnknown unknown; /* neither context nor file does */
     gpointer unknown_data;
     PosternDomainLimit *turns;

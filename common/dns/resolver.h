@@ -36,7 +36,7 @@ PosternResolver *postern_resolver_new_from_file(struct event_base *loop, Postern
 
 /*
  * The resolver that [dns] of configuration describes, one of shares that have its cache together; or one that
- * answers from file, where that is not NULL.
+ * answers from file, if that is not NULL.
  */
 PosternResolver *postern_resolver_from_configuration(struct event_base *loop,
                                                      const PosternConfiguration *configuration,

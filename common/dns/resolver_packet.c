@@ -136,7 +136,7 @@ static gboolean take_records(PosternAnswer *answer, gboolean *ret_found, ns_msg 
     return TRUE;
 }
 
-/* Replaces name by what it is an alias of, where the packet says so. FALSE: the record is malformed. */
+/* Replaces name by what it is an alias of, if the packet says so. FALSE: the record is malformed. */
 static gboolean follow_alias(char name[NS_MAXDNAME], gboolean *ret_followed, ns_msg *message)
 {
     *ret_followed = FALSE;

@@ -20,7 +20,7 @@ static void outgoing_free(gpointer data)
     g_free(data);
 }
 
-/* One packet a call: the loop comes back where there is another, and most often there is none. */
+/* One packet a call: the loop comes back if there is another, and most often there is none. */
 static void on_readable(evutil_socket_t descriptor, short what, void *data)
 {
     (void)what;

@@ -17,7 +17,7 @@ typedef struct {
     void (*closed)(PosternConnection *connection, gpointer user_data);
 } PosternConnectionCalls;
 
-/* Takes socket (non-blocking). NULL where its peer cannot be told. calls must outlive it. */
+/* Takes socket (non-blocking). NULL if its peer cannot be told. calls must outlive it. */
 PosternConnection *postern_connection_new(struct event_base *loop, int socket,
                                           const PosternConnectionCalls *calls, gpointer user_data);
 void postern_connection_free(PosternConnection *connection);

@@ -35,7 +35,7 @@ typedef struct {
     struct event *timer;
 } PosternJob;
 
-/* Takes what goes with request, and counts its octets in total as long as it lives. Where that names no
+/* Takes what goes with request, and counts its octets in total as long as it lives. If that names no
  * deadline it is default_ms from now. It does not count in account until it waits. */
 PosternJob *postern_job_new(PosternConnection *connection, PosternAccount *account, PosternPacket *request,
                             guint default_ms, guint64 *total);
@@ -54,5 +54,5 @@ void postern_job_leave(PosternJob *job);
 /* TRUE if its message is not a small one (inspector_client/packet.h). */
 gboolean postern_job_is_large(const PosternJob *job);
 
-/* Tells the client, where it is still there. */
+/* Tells the client, if it is still there. */
 void postern_job_fail(PosternJob *job, PosternFailure failure, const char *text);

@@ -18,13 +18,13 @@ typedef struct {
  */
 PosternListener *postern_listener_new(int descriptor, const char *path,
                                       GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Closes it, and removes what is its own, where the directory lets the user that we have become; else the
+/* Closes it, and removes what is its own, if the directory lets the user that we have become; else the
  * next start replaces it. */
 void postern_listener_free(PosternListener *listener);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternListener, postern_listener_free)
 
 /*
- * Makes the socket user's and group's ("": the group of the user asking, who is to ask), where it is our own
+ * Makes the socket user's and group's ("": the group of the user asking, who is to ask), if it is our own
  * and we are root.
  */
 gboolean postern_listener_give_to(PosternListener *listener, const char *user, const char *group,

@@ -233,7 +233,7 @@ static gboolean limit_resources(const PosternSandboxOptions *options, GError **e
     return set || postern_error_set_system(error, errno, "limiting the resources of a worker");
 }
 
-/* The kernel takes a worker before anybody else when memory runs out; where it may not be said, no harm. */
+/* The kernel takes a worker before anybody else when memory runs out; if it may not be said, no harm. */
 static void offer_to_the_oom_killer(void)
 {
     int descriptor = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);

@@ -10,7 +10,7 @@ struct PosternSignatureWatch {
     char *database;
     guint interval_ms;
     char *loaded; /* the print of what was loaded, or NULL */
-    char *newest; /* of what was there at the last look, where that is another, or NULL */
+    char *newest; /* of what was there at the last look, if that is another, or NULL */
 };
 
 static void look_again(PosternSignatureWatch *watch, guint milliseconds)

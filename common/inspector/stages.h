@@ -13,6 +13,6 @@ typedef struct {
     const char *temporary_directory; /* for the virus engine */
 } PosternStageResources;
 
-/* message may be NULL in the envelope stage only. NULL and error where the request breaks a rule. */
+/* message may be NULL in the envelope stage only. NULL and error if the request breaks a rule. */
 PosternResponse *postern_stage_run(const PosternStageResources *resources, const PosternRequest *request,
                                    PosternMessage *message, GError **error) G_GNUC_WARN_UNUSED_RESULT;

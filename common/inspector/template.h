@@ -15,7 +15,7 @@
  *
  * in_use: the signatures of the template that this one will take the place of, as that told; 0: there is
  * none, or it has none. Then signatures that cannot be loaded are told of, and no message is scanned; else
- * the template gives up, so that those in use stay, and over 1 (the EICAR test alone) it does so too where
+ * the template gives up, so that those in use stay, and over 1 (the EICAR test alone) it does so too if
  * there are none any more.
  */
 int postern_template_run(PosternRole role, const PosternConfiguration *configuration, const char *worker_user,

@@ -105,7 +105,7 @@ static PosternResponse *inspect(const PosternStageResources *resources, PosternP
 
 /*
  * Removes what libclamav left of the message: it keeps its files in folders, and one that is left counts
- * among the links of ours where the file system counts them; where it does not, all is looked through. FALSE:
+ * among the links of ours if the file system counts them; if it does not, all is looked through. FALSE:
  * whatever keeps /tmp tidy has taken our directory, and a new worker gets a new one.
  */
 static gboolean tidy(const PosternWorkerOptions *options)
@@ -120,7 +120,7 @@ static gboolean tidy(const PosternWorkerOptions *options)
     return TRUE;
 }
 
-/* The pool ends what takes too long; the limit on processor time holds where the pool does not. It is set
+/* The pool ends what takes too long; the limit on processor time holds if the pool does not. It is set
  * anew at most once a second: no more of it than of the clock can have been used in between. */
 static gboolean allow_processor_time(const PosternWorkerOptions *options, gint64 *allowed_at)
 {

@@ -12,7 +12,7 @@
  * for spare workers, which are started when they are needed and end when they are not, and run behind all
  * others (nice) from then on; there are at most as many as regular ones. A scan that has run for long makes
  * its worker a spare one, and a new regular worker takes its place; a large message, which is going to, does
- * so at once where no other regular worker is idle, or waits. So a regular worker is free for everybody
+ * so at once if no other regular worker is idle, or waits. So a regular worker is free for everybody
  * else's small messages at once, and for all after POSTERN_INSPECTOR_SLOW_MS at the latest, until there is no
  * room for spare ones.
  */

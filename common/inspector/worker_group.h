@@ -42,7 +42,7 @@ gboolean postern_worker_group_is_wanted(const PosternWorkerGroup *group, const c
 guint postern_worker_group_workers(const PosternWorkerGroup *group);
 /* Starts the first template. */
 gboolean postern_worker_group_start(PosternWorkerGroup *group, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Loads anew beside what is in use; ends all where they are not wanted any more. */
+/* Loads anew beside what is in use; ends all if they are not wanted any more. */
 void postern_worker_group_renew(PosternWorkerGroup *group);
 /* Brings what is up to what is wanted. */
 void postern_worker_group_maintain(PosternWorkerGroup *group);

@@ -35,7 +35,7 @@ const PosternConfiguration *postern_worker_pool_configuration(const PosternWorke
 
 /*
  * Loads signatures, keys and configuration (taken over) anew, beside those in use, which go on until the new
- * ones have proved themselves; where these cannot, they stay.
+ * ones have proved themselves; if these cannot, they stay.
  */
 void postern_worker_pool_reload(PosternWorkerPool *pool, PosternConfiguration *configuration);
 

@@ -57,5 +57,5 @@ void postern_worker_pool_job_fail(PosternWorkerPool *pool, PosternJob *job, Post
 void postern_worker_pool_count_loss(PosternJob *job);
 /* All that waits in the group fails with text. */
 void postern_worker_pool_fail_waiting(PosternWorkerGroup *group, PosternFailure failure, const char *text);
-/* Tells the program where it drains, and nothing waits any more. */
+/* Tells the program if it drains, and nothing waits any more. */
 void postern_worker_pool_check_drained(PosternWorkerPool *pool);

@@ -392,7 +392,7 @@ void postern_inspection_header(PosternInspection *inspection, PosternMessage *he
 }
 
 /*
- * The message is there. Where it is small the header's track does all but the scan. Else what waits for keys
+ * The message is there. If it is small the header's track does all but the scan. Else what waits for keys
  * goes on with it once it has them; what is being looked at goes on for what the header is enough for, and
  * the body's track does the rest.
  */

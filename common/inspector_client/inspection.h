@@ -34,7 +34,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternInspection, postern_inspection_free)
 
 /*
  * From the loop, once, never from inside postern_inspection_await_envelope. findings, only to be read during
- * the call: what the envelope stage found; spf is NOT_CHECKED where it could not be had.
+ * the call: what the envelope stage found; spf is NOT_CHECKED if it could not be had.
  */
 typedef void (*PosternInspectionEnvelope)(const PosternFindings *findings, gpointer user_data);
 
@@ -59,7 +59,7 @@ void postern_inspection_header(PosternInspection *inspection, PosternMessage *he
 
 /*
  * From the loop, once, never from inside postern_inspection_finish. findings are the callee's; never NULL.
- * Where a check could not be done its finding says so (temperror, error), findings->not_run names it if that
+ * If a check could not be done its finding says so (temperror, error), findings->not_run names it if that
  * was for want of an inspector, and error (owned by the caller) says why; error is NULL if all went well.
  */
 typedef void (*PosternInspectionDone)(PosternFindings *findings, const GError *error, gpointer user_data);

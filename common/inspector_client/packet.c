@@ -239,7 +239,7 @@ static gboolean is_valid(const PosternPacket *packet)
     return is_complete(packet);
 }
 
-/* The octets received, 0 where the peer is gone, -1 and errno. */
+/* The octets received, 0 if the peer is gone, -1 and errno. */
 static gssize receive(int socket, struct msghdr *message)
 {
     gssize length = 0;
@@ -329,7 +329,7 @@ static void mapping_free(gpointer data)
     g_free(mapping);
 }
 
-/* TRUE where descriptor is a memfd of ordinary pages that nobody can change any more. */
+/* TRUE if descriptor is a memfd of ordinary pages that nobody can change any more. */
 static gboolean is_sealed(int descriptor, struct stat *status)
 {
     struct statfs system;

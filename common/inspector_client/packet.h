@@ -91,7 +91,7 @@ void postern_packet_set_text(PosternPacket *packet, const char *text);
  * memfd can be had. */
 gboolean postern_packet_set_content(PosternPacket *packet, GBytes *content, PosternMessage *message,
                                     GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* The content of a packet from a stranger; NULL and error where there is none, or it is over maximum octets.
+/* The content of a packet from a stranger; NULL and error if there is none, or it is over maximum octets.
  */
 GBytes *postern_packet_content(PosternPacket *packet, gsize maximum,
                                GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -102,7 +102,7 @@ gboolean postern_packet_message(PosternPacket *packet, PosternMessage **ret_mess
 
 /*
  * Sends packet with what goes with it, which stays the caller's. 1: sent; 0: no room now; -1: the peer is
- * gone (POSTERN_ERROR_UNAVAILABLE). Waits for room only where socket is a blocking one; so does the next
+ * gone (POSTERN_ERROR_UNAVAILABLE). Waits for room only if socket is a blocking one; so does the next
  * function.
  */
 int postern_packet_send(int socket, const PosternPacket *packet, GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -118,5 +118,5 @@ int postern_packet_receive(int socket, PosternPacket *ret_packet, GError **error
 int postern_sealed_memfd_new(const char *name, GBytes *octets, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The content of a sealed memfd from a stranger, mapped MAP_PRIVATE; descriptor is closed. NULL and error
- * where it is not sealed or over maximum octets. */
+ * if it is not sealed or over maximum octets. */
 GBytes *postern_sealed_memfd_read(int descriptor, gsize maximum, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -7,7 +7,7 @@
 
 #include <glib.h>
 
-/* Adds key: the text as an ay, cut at maximum octets, not within a character where it is UTF-8. NULL text
+/* Adds key: the text as an ay, cut at maximum octets, not within a character if it is UTF-8. NULL text
  * adds nothing. */
 void postern_dictionary_add_text(GVariantBuilder *builder, const char *key, const char *text, gsize maximum);
 
@@ -18,11 +18,11 @@ void postern_dictionary_add_text(GVariantBuilder *builder, const char *key, cons
 gboolean postern_dictionary_get_text(GVariant *dictionary, const char *key, gsize maximum, char **ret_text,
                                      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* A number of at most maximum; *ret_number stays as it is where the key is absent. */
+/* A number of at most maximum; *ret_number stays as it is if the key is absent. */
 gboolean postern_dictionary_get_number(GVariant *dictionary, const char *key, guint32 maximum,
                                        guint32 *ret_number, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* A truth value; *ret_boolean stays as it is where the key is absent. */
+/* A truth value; *ret_boolean stays as it is if the key is absent. */
 gboolean postern_dictionary_get_boolean(GVariant *dictionary, const char *key, gboolean *ret_boolean,
                                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

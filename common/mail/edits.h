@@ -32,7 +32,7 @@ void postern_edits_free(PosternEdits *edits);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternEdits, postern_edits_free)
 
 /*
- * All copy their strings. FALSE, and nothing added, where POSTERN_HEADER_EDITS_MAX is met, or name or value
+ * All copy their strings. FALSE, and nothing added, if POSTERN_HEADER_EDITS_MAX is met, or name or value
  * could break the header: a name outside 0x21-0x7e or with ':', a value with a CR or LF that is not a CRLF
  * followed by white space, or over POSTERN_HEADER_EDIT_MAX_OCTETS.
  */

@@ -28,7 +28,7 @@ gboolean postern_address_parse(PosternAddress *ret_address, const char *text);
 /* The address as text without the port, "unknown" for AF_UNSPEC; a new string. */
 char *postern_address_to_string(const PosternAddress *address);
 
-/* TRUE where the first bits bits of both addresses are the same; FALSE for different families. */
+/* TRUE if the first bits bits of both addresses are the same; FALSE for different families. */
 gboolean postern_address_in_network(const PosternAddress *address, const PosternAddress *network, guint bits);
 
 /* 127.0.0.0/8 and ::1. */
@@ -61,7 +61,7 @@ void postern_envelope_reset(PosternEnvelope *envelope);
 
 /*
  * The domain of a path: what follows the last '@', in a new lower-case string without a final dot, or NULL
- * where there is none. An address literal is returned as it stands, with its brackets.
+ * if there is none. An address literal is returned as it stands, with its brackets.
  */
 char *postern_path_domain(const char *path);
 

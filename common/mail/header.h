@@ -41,7 +41,7 @@ typedef struct {
     GArray *fields;      /* of PosternHeaderField, in order */
     GArray *odd_lines;   /* of PosternHeaderField without a name: lines that are none, with their folds */
     gsize header_length; /* octets of the header block, without the empty line */
-    gsize body_offset;   /* octets before the body; message length where there is none */
+    gsize body_offset;   /* octets before the body; message length if there is none */
     gboolean too_many;   /* POSTERN_HEADER_FIELDS_MAX or POSTERN_HEADER_BLOCK_MAX_OCTETS was met */
     PosternHeaderAmbiguity ambiguity; /* the first that was met; COLON_APART if there is no other */
     guint ambiguous_line;             /* which line has it, from 1 */

@@ -75,7 +75,7 @@ static gboolean end_mark(const Output *output)
     return ended;
 }
 
-/* One octet where a line begins; FALSE: it is not taken, and the line is an ordinary one. */
+/* One octet at the beginning of a line; FALSE: it is not taken, and the line is an ordinary one. */
 static gboolean take_start(const Output *output, char octet)
 {
     PosternMbox *mbox = output->mbox;

@@ -29,7 +29,7 @@ void postern_mbox_init(PosternMbox *mbox);
 
 /*
  * Takes octets up to where a message ends, and gives what is message to sink. Returns how many were taken.
- * Where that is fewer than length, or *ret_ended is TRUE, one has ended: what comes is the next one. Octets
+ * If that is fewer than length, or *ret_ended is TRUE, one has ended: what comes is the next one. Octets
  * before the first message are dropped.
  */
 gsize postern_mbox_feed(PosternMbox *mbox, const char *octets, gsize length, PosternMboxSink sink,

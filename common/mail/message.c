@@ -38,7 +38,7 @@ struct PosternMessage {
     guint64 header_octets; /* with the empty line, once place is PLACE_AFTER_HEADER */
     pthread_mutex_t mapping_lock;
     char *mapping;
-    GByteArray *joined; /* few and more in one piece, where somebody needed that */
+    GByteArray *joined; /* few and more in one piece, if somebody needed that */
 };
 
 static void follow_header(PosternMessage *message, const char *octets, gsize length)
@@ -179,7 +179,7 @@ static gboolean move_to_memfd(PosternMessage *message, GError **error)
     return TRUE;
 }
 
-/* How many of count octets are in few, where the rest is in blocks. */
+/* How many of count octets are in few, if the rest is in blocks. */
 static guint few_of(const PosternMessage *message, guint64 count)
 {
     return (guint)MIN(count, message->few_max);

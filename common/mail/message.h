@@ -61,7 +61,7 @@ int postern_message_descriptor(const PosternMessage *message);
 /*
  * The octets of a sealed message, valid as long as message; those of a memfd are mapped MAP_PRIVATE and
  * read-only on first use, those in pieces are copied then.
- * A message of 0 octets gives "". NULL and error where it cannot be mapped.
+ * A message of 0 octets gives "". NULL and error if it cannot be mapped.
  */
 const char *postern_message_octets(PosternMessage *message, gsize *ret_length,
                                    GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -72,7 +72,7 @@ static gboolean is_word(const PosternReceivedTokens *tokens, const char *word)
     return g_ascii_strcasecmp(tokens->text->str, word) == 0;
 }
 
-/* A comment that the field begins with: qmail, or Sendmail where the client said no HELO. */
+/* A comment that the field begins with: qmail, or Sendmail if the client said no HELO. */
 static void read_first_comment(Clauses *clauses, const PosternReceivedTokens *tokens)
 {
     const char *text = tokens->text->str;
@@ -145,7 +145,7 @@ static gboolean read_clauses(Clauses *clauses, PosternReceivedTokens *tokens)
     return clauses->has_by && !clauses->from.contradictory;
 }
 
-/* The client that FROM names: TCP-info, else the word where the relay tells it apart from HELO. */
+/* The client that FROM names: TCP-info, else the word if the relay tells it apart from HELO. */
 static PosternAddress client_of(const Clauses *clauses)
 {
     const PosternReceivedFrom *from = &clauses->from;

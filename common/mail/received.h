@@ -22,7 +22,7 @@ typedef struct {
 /*
  * Reads a field's value as Postfix, Sendmail, Exim, qmail, Courier, Exchange and Gmail write it, folded or
  * not. The address is the one that the relay saw: TCP-info in the comment behind FROM (RFC 5321 4.4), or what
- * stands behind FROM where HELO is told apart from it (Exim, qmail); never what the client called itself.
+ * stands behind FROM if HELO is told apart from it (Exim, qmail); never what the client called itself.
  * FALSE, and nothing to be cleared: it is not understood, or holds several addresses that could be meant.
  */
 gboolean postern_received_parse(const char *value, gsize length, PosternReceived *ret_received);
@@ -44,7 +44,7 @@ gboolean postern_received_find_client(const PosternHeader *header, PosternIsTrus
                                       gconstpointer data, PosternEnvelope *envelope);
 
 /*
- * Octets from the start of the message to the field where that walk ends, found or not; G_MAXSIZE: there is
+ * Octets from the start of the message to the field if that walk ends, found or not; G_MAXSIZE: there is
  * no Received field. Whatever stands below it was there when the message came in: its sender may have written
  * it.
  */

@@ -12,7 +12,7 @@ typedef struct {
     PosternAddress address; /* TCP-info, or AF_UNSPEC */
     gboolean contradictory; /* several addresses that differ */
     gboolean told_apart;    /* word is what the relay saw, not what the client said */
-    gboolean verified_word; /* and a verified name, where it is a name (Exim) */
+    gboolean verified_word; /* and a verified name, if it is a name (Exim) */
     gboolean authenticated;
 } PosternReceivedFrom;
 

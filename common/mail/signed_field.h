@@ -1,7 +1,7 @@
 /*
  * The header fields that our DKIM signatures cover, and the form in which they reach the next server: mail
  * servers break lines that are too long (Postfix smtp_line_length_limit, Sendmail's L=), in the midst of a
- * word where it comes so, and the signature with them (RFC 6376 5.3).
+ * word if it comes so, and the signature with them (RFC 6376 5.3).
  */
 #pragma once
 

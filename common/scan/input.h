@@ -31,7 +31,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternScanInput, postern_scan_input_free)
 PosternScanInputStatus postern_scan_input_read(PosternScanInput *input, char *octets, gsize maximum,
                                                gsize *ret_length, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* For waiting on it; -1 where waiting is only for time. Owned by input. */
+/* For waiting on it; -1 if waiting is only for time. Owned by input. */
 int postern_scan_input_descriptor(const PosternScanInput *input);
 
 /* How much of it has been read, 0 to 1; 0 if its size is not known. */

@@ -27,7 +27,7 @@ typedef struct {
     char **inputs; /* NULL-terminated: files, directories, "-" */
 } PosternScanOptions;
 
-/* Parses; an error is a sentence for the user. Where nothing is to be read and nothing else was asked for,
+/* Parses; an error is a sentence for the user. If nothing is to be read and nothing else was asked for,
  * that is an error too. */
 gboolean postern_scan_options_parse(PosternScanOptions *ret_options, int *argc, char ***argv,
                                     GError **error) G_GNUC_WARN_UNUSED_RESULT;

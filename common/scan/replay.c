@@ -133,7 +133,7 @@ static PosternCase *decide(const PosternReplay *replay, PosternFindings *finding
     return mail_case;
 }
 
-/* Takes what is taken as it was; where the body was scanned again, that is kept in result->today. */
+/* Takes what is taken as it was; if the body was scanned again, that is kept in result->today. */
 static void take_recorded(PosternReplay *replay, PosternFindings *findings, PosternScanResult *result)
 {
     const PosternCapsule *capsule = replay->capsule;

@@ -164,7 +164,7 @@ static void open_case(Scan *scan)
     describe_client(scan, received);
 }
 
-/* The header stage is only for speed: not where it would need a second copy of nearly all. */
+/* The header stage is only for speed: not if it would need a second copy of nearly all. */
 static void ask_early(Scan *scan)
 {
     guint64 octets = 0;
@@ -248,7 +248,7 @@ static void wait_readable(Scanner *scanner)
     event_add(scanner->readable, NULL);
 }
 
-/* One message more, and back to the loop, where others have come to their end meanwhile. */
+/* One message more, and back to the loop, if others have come to their end meanwhile. */
 static void on_more(evutil_socket_t socket, short what, void *data)
 {
     (void)socket, (void)what;

@@ -125,7 +125,7 @@ static void end_entry(GByteArray *out, guint start)
     memcpy(out->data + start - sizeof length, &length, sizeof length);
 }
 
-/* Cut at maximum octets, not within a character where it is UTF-8. */
+/* Cut at maximum octets, not within a character if it is UTF-8. */
 static void encode_text(const PosternField *field, const char *text, GByteArray *out)
 {
     gsize length = strnlen(text, field->maximum + 1);

@@ -7,7 +7,7 @@
 
 /*
  * Reads the file at path: a table of what a line begins with, in lower case, to its policy of named (NAME to
- * PosternPolicy *, which must outlive it). NULL and error (POSTERN_ERROR_CONFIGURATION) where it cannot be
+ * PosternPolicy *, which must outlive it). NULL and error (POSTERN_ERROR_CONFIGURATION) if it cannot be
  * read, is over POSTERN_RECIPIENT_POLICIES_MAX lines, or one of them is wrong; file and line are named.
  */
 GHashTable *postern_policies_table_read(const char *path, GHashTable *named,

@@ -94,7 +94,7 @@ static GPtrArray *lower_case_copy(char *const *items)
     return copy;
 }
 
-/* What unscannable stands for, where the option of the kind says so. TEMPFAIL there is for what passes: what
+/* What unscannable stands for, if the option of the kind says so. TEMPFAIL there is for what passes: what
  * will be the same at every retry has an action of its own then. */
 static PosternAction action_of_kind(const PosternPolicyOptions *options, guint action, PosternAction lasting)
 {

@@ -86,7 +86,7 @@ void postern_record_tell(const PosternRecord *record, PosternRecordField field, 
 /*
  * The end of a message, and of a session: counts what the record holds (counters NULL: nothing), and returns
  * the closing line, `message …` or `session …`, of which those without a message count as repetitions.
- * NULL where the log takes no such lines: nothing is written down then.
+ * NULL if the log takes no such lines: nothing is written down then.
  *
  *   messages, octets, recipients, recipients_accepted
  *   actions, observed    by action: what was done, and what would have been

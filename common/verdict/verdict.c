@@ -19,7 +19,7 @@
 /* The fields above, and Subject. */
 #define INSERTED_MAX (5 + POSTERN_SIGN_FIELDS_MAX)
 
-/* Where we add results, or our signature, forged ones of our name must not stand beside them. */
+/* If we add results, or our signature, forged ones of our name must not stand beside them. */
 static gboolean claims_authentication(const PosternFacts *facts)
 {
     return facts->policy->authentication_results || (facts->policy->checks & POSTERN_CHECK_SIGN);
@@ -44,7 +44,7 @@ static gboolean results_are_ours(const char *value, gsize length, const PosternP
     return postern_authentication_results_is_of(value, length, policy->authserv_id);
 }
 
-/* One that names no receiver is ours too where we add one: nobody could tell it from that. */
+/* One that names no receiver is ours too if we add one: nobody could tell it from that. */
 static gboolean received_spf_is_ours(const char *value, gsize length, const PosternPolicy *policy)
 {
     return postern_authentication_results_mentions(value, length, policy->authserv_id) ||

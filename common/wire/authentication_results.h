@@ -21,22 +21,22 @@ void postern_authentication_results_add(PosternAuthenticationResults *results, c
                                         const char *result, const char *reason);
 
 /*
- * Adds ` type.property=value` to the last method. value may be a stranger's: it is quoted where it is no
+ * Adds ` type.property=value` to the last method. value may be a stranger's: it is quoted if it is no
  * token, `local@domain` or `@domain`; control octets, CR, LF and octets over 0x7e become '?'; cut at 255
  * octets. NULL adds nothing.
  */
 void postern_authentication_results_add_property(PosternAuthenticationResults *results, const char *type,
                                                  const char *property, const char *value);
 
-/* The value: `AUTHSERV-ID; spf=pass smtp.mailfrom=…; …`, or `AUTHSERV-ID; none` where nothing was added. One
- * line where folded is FALSE, else folded with CRLF and a tab before each method, and before a property where
+/* The value: `AUTHSERV-ID; spf=pass smtp.mailfrom=…; …`, or `AUTHSERV-ID; none` if nothing was added. One
+ * line if folded is FALSE, else folded with CRLF and a tab before each method, and before a property if
  * the line would be over 998 octets (RFC 5322 2.1.1). A new string. */
 char *postern_authentication_results_format(const PosternAuthenticationResults *results, gboolean folded);
 
 /*
- * TRUE where a field value (folds and comments inside allowed, RFC 5322 3.2.2) names authserv_id as its
+ * TRUE if a field value (folds and comments inside allowed, RFC 5322 3.2.2) names authserv_id as its
  * authserv-id, case ignored, quoted or not: such a field from outside is forged (5). A value that cannot be
- * parsed is TRUE too where authserv_id occurs in it anywhere, also where only comments, quotes, white space
+ * parsed is TRUE too if authserv_id occurs in it anywhere, also if only comments, quotes, white space
  * or control octets stand between its letters, for a careless reader may pass over these.
  */
 gboolean postern_authentication_results_is_of(const char *value, gsize length, const char *authserv_id);

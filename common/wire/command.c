@@ -13,8 +13,8 @@ typedef struct {
 typedef struct {
     PosternCommandVerb verb;
     const char *name;
-    const char *path_keyword; /* what stands before the path, or NULL where the command has none */
-    const char *form;         /* the problem where it does not */
+    const char *path_keyword; /* what stands before the path, or NULL if the command has none */
+    const char *form;         /* the problem if it does not */
     const char *path_code;    /* RFC 3463, of a path that is wrong */
 } Row;
 

@@ -37,7 +37,7 @@ typedef struct {
 
 typedef struct {
     PosternCommandVerb verb;
-    char *argument; /* what follows the verb, outer white space taken off; "" where nothing does */
+    char *argument; /* what follows the verb, outer white space taken off; "" if nothing does */
     char *path;     /* MAIL, RCPT: the address (wire/path.h), without brackets and source route; NULL if it
                      * cannot be parsed, and in other commands */
     char *parameter_text;  /* MAIL, RCPT: the parameters, with spaces between; else NULL */
@@ -67,6 +67,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternCommand, postern_command_free)
 /* The parameter of that keyword (case ignored), or NULL. */
 const PosternParameter *postern_command_parameter(const PosternCommand *command, const char *keyword);
 
-/* TRUE where text is a domain or address literal that may follow EHLO, leniently (RFC 5321 4.1.4: a server
+/* TRUE if text is a domain or address literal that may follow EHLO, leniently (RFC 5321 4.1.4: a server
  * must not refuse on what it says): 1 to 512 octets of 0x21-0x7e. */
 gboolean postern_helo_name_is_acceptable(const char *text);

@@ -9,7 +9,7 @@
 /* How octets that are no line end of RFC 5321 2.3.8 (a CR without LF, an LF without CR) are taken. */
 typedef enum {
     POSTERN_DATA_REJECT_BARE, /* taken to the end, dropped, and told: the message must be refused */
-    POSTERN_DATA_REPAIR_BARE, /* each becomes CRLF, before a dot is looked for only where it was a CRLF */
+    POSTERN_DATA_REPAIR_BARE, /* each becomes CRLF, before a dot is looked for only if it was a CRLF */
 } PosternDataMode;
 
 typedef struct {

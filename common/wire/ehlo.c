@@ -22,7 +22,7 @@ static const Row rows[] = {
     {POSTERN_CAPABILITY_XFORWARD, "XFORWARD"},
 };
 
-/* 0 where text is no number, or one that no message can reach. */
+/* 0 if text is no number, or one that no message can reach. */
 static guint64 parse_size(const char *text)
 {
     guint64 size;

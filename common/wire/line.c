@@ -42,7 +42,7 @@ static gsize text_run(const char *data, gsize length)
     return count;
 }
 
-/* Takes octets up to the end of the line; TRUE where that was met. */
+/* Takes octets up to the end of the line; TRUE if that was met. */
 static gboolean take(PosternLineReader *reader, const char *data, gsize length, gsize *ret_consumed)
 {
     gsize at = 0;

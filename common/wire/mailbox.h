@@ -15,7 +15,7 @@ typedef struct {
 } PosternMailboxList;
 
 /*
- * Reads length octets, folds inside (CRLF or LF, then a blank). Never NULL. Where there is a problem the
+ * Reads length octets, folds inside (CRLF or LF, then a blank). Never NULL. If there is a problem the
  * domains are those found before it.
  *
  * Well-formed is not enough: what careless readers see another address in is a problem too: an encoded word,

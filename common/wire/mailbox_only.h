@@ -2,7 +2,7 @@
  * The one address of a field that no grammar has: `Acme, Inc. <a@example.com>`, `Jane @ Acme
  * <a@example.com>`,
  * `=?utf-8?q?Acme,_Inc.?= <a@example.com>`. Readers cut such a field in many ways, at commas, semicolons and
- * colons, before or after they decode; where all of it has one `@` with a domain, all come to that address.
+ * colons, before or after they decode; if all of it has one `@` with a domain, all come to that address.
  */
 #pragma once
 

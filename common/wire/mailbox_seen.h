@@ -23,7 +23,7 @@ void postern_mailbox_seen_add(PosternMailboxSeen *seen, const char *text, gsize 
 /* Why a reader may take an encoded word for an address, static, or NULL: there is none, or it is harmless. */
 const char *postern_mailbox_seen_doubt(const PosternMailboxSeen *seen);
 
-/* TRUE where there is an `<…@domain>` in it, of another domain than all of domains (of char *). */
+/* TRUE if there is an `<…@domain>` in it, of another domain than all of domains (of char *). */
 gboolean postern_mailbox_seen_names_other(const PosternMailboxSeen *seen, const GPtrArray *domains);
 
 /* Why a reader may decode a local part, or cut it at another '@', static, or NULL. */
@@ -32,5 +32,5 @@ const char *postern_mailbox_local_part_doubt(const char *text, gsize length);
 /* TRUE if anywhere in value, decoded or not, an '@' stands before what is none of domains (of char *). */
 gboolean postern_mailbox_mentions_other(const char *value, gsize length, const GPtrArray *domains);
 
-/* TRUE where text has a `<` and an `@` behind it. */
+/* TRUE if text has a `<` and an `@` behind it. */
 gboolean postern_mailbox_holds_angle_address(const char *text, gsize length);

@@ -75,7 +75,7 @@ static gboolean take_quoted_string(Cursor *cursor)
     return TRUE;
 }
 
-/* A label's octets are counted where it is ASCII; that of a U-label counts in its A-label form (RFC
+/* A label's octets are counted if it is ASCII; that of a U-label counts in its A-label form (RFC
  * 5890 2.3.2.1). */
 static gboolean take_label(Cursor *cursor)
 {

@@ -103,7 +103,7 @@ static int last_of(const Flat *flat)
                                                                 : -1;
 }
 
-/* Blanks at text[*at] on: none where a word ends, a space of the word where it goes on. FALSE: not allowed.
+/* Blanks at text[*at] on: none if a word ends, a space of the word if it goes on. FALSE: not allowed.
  */
 static gboolean take_blanks(Flat *flat, const char *text, gsize length, gsize *at, guint syntax)
 {

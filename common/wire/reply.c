@@ -76,7 +76,7 @@ void postern_reply_parser_clear(PosternReplyParser *parser)
     parser->octets = parser->kept = 0;
 }
 
-/* The code of a line, or 0 where it is none of SMTP (RFC 5321 4.2.1; a client never asked for a 1yz). */
+/* The code of a line, or 0 if it is none of SMTP (RFC 5321 4.2.1; a client never asked for a 1yz). */
 static guint parse_code(const char *line, gsize length)
 {
     if (length < CODE_DIGITS || line[0] < '2' || line[0] > '5' || !g_ascii_isdigit(line[1]) ||
@@ -110,7 +110,7 @@ static gboolean is_endless_nonsense(const PosternReplyParser *parser)
     return parser->line.too_long && parse_code(parser->line.partial->str, parser->line.partial->len) == 0;
 }
 
-/* One line: 1 where it was the last of its reply, 0 where not, -1 with *ret_problem. */
+/* One line: 1 if it was the last of its reply, 0 if not, -1 with *ret_problem. */
 static int next_line(PosternReplyParser *parser, const char *data, gsize length, gsize *ret_consumed,
                      const char **ret_problem)
 {

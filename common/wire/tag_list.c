@@ -14,7 +14,7 @@ static gboolean is_blank(char octet)
     return octet == ' ' || octet == '\t';
 }
 
-/* The octets of a fold at text, CRLF and one blank, or of one blank; 0 where there is neither. */
+/* The octets of a fold at text, CRLF and one blank, or of one blank; 0 if there is neither. */
 static gsize fold_octets(const char *text, gsize length)
 {
     if (length >= 1 && is_blank(text[0]))

@@ -11,7 +11,7 @@ typedef struct {
 } PosternTagList;
 
 /*
- * Parses length octets; NULL and *ret_problem (static) where it is no tag list, a tag stands twice, or there
+ * Parses length octets; NULL and *ret_problem (static) if it is no tag list, a tag stands twice, or there
  * are more than POSTERN_DKIM_TAGS_MAX. A value may hold UTF-8 (RFC 8616 5); folds inside it stay as they are.
  */
 PosternTagList *postern_tag_list_parse(const char *text, gsize length, const char **ret_problem);

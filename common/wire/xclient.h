@@ -23,7 +23,7 @@ typedef enum {
 /* The mask of the attribute names in text, apart by spaces; unknown ones are passed over. */
 guint postern_client_attributes_parse(const char *text);
 
-/* The way back: the names of a mask, each behind a space ("" where there are none); a new string. */
+/* The way back: the names of a mask, each behind a space ("" if there are none); a new string. */
 char *postern_client_attributes_names(guint mask);
 
 typedef struct {
@@ -50,14 +50,14 @@ GPtrArray *postern_client_attributes_read(const char *text, guint supported, con
 
 /* xtext (RFC 3461 4): every octet outside 0x21-0x7e, '+' and '=' as +HH; a new string. */
 char *postern_xtext_encode(const char *text);
-/* The way back, or NULL where text is not xtext, or would hold a NUL. */
+/* The way back, or NULL if text is not xtext, or would hold a NUL. */
 char *postern_xtext_decode(const char *text);
 
 /*
  * Command lines, each ended by CRLF and at most 512 octets, that give those of values whose attribute is in
  * supported, in the order of values; verb is "XCLIENT" or "XFORWARD". Values are cut at 255 octets before
- * they are encoded, or sooner where the encoded one would not go into one line. ADDR goes out as it is given:
- * an IPv6 address needs its "IPV6:" in front. Of char *; empty where nothing is supported.
+ * they are encoded, or sooner if the encoded one would not go into one line. ADDR goes out as it is given:
+ * an IPv6 address needs its "IPV6:" in front. Of char *; empty if nothing is supported.
  */
 GPtrArray *postern_client_attributes_format(const char *verb, guint supported,
                                             const PosternClientAttributeValue *values, gsize count);

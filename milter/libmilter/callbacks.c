@@ -139,7 +139,7 @@ static char *parameters_of(char **arguments)
     return text;
 }
 
-/* What SPF refuses is refused before the message has come, where policy is so and the DNS is quick. */
+/* What SPF refuses is refused before the message has come, if policy is so and the DNS is quick. */
 static gboolean is_refused_at_mail(PosternMilterSession *session)
 {
     PosternMilterRuntime *filter = postern_milter_runtime();

@@ -1,7 +1,7 @@
 /*
  * Keeps libmilter's threads moving. Its controller hands a session that has something to say to an idle
  * thread, but does not see at once that the thread is idle no more: of several sessions that speak at the
- * same moment only one gets it, and the others wait until some thread is done with something. Where threads
+ * same moment only one gets it, and the others wait until some thread is done with something. If threads
  * wait for verdicts that may take as long as the slowest scan. So, while any waits, a connection of our own
  * says something harmless now and then: for that a thread is started or comes free, and it looks for who was
  * left.

@@ -63,7 +63,7 @@ void postern_thread_note_problem(PosternProxyThread *thread, PosternServer *serv
 }
 
 /* The back-end is told of clients as the connection's settings say, and recipients are taken as the session's
- * say: where these are not the same, a message would go where nobody has judged it. */
+ * say: if these are not the same, a message would go where nobody has judged it. */
 static gboolean suits(PosternClientConnection *client, const PosternBackendConnection *connection)
 {
     return postern_proxy_settings_same_relaying(postern_client_connection_settings(client),

@@ -13,7 +13,7 @@ struct PosternStream {
     gpointer user_data;
     char *fresh; /* during INPUT: what was just read, before it is copied */
     gsize fresh_length;
-    gboolean *freed;         /* during INPUT: told where the stream is freed */
+    gboolean *freed;         /* during INPUT: told if the stream is freed */
     struct evbuffer *input;  /* NULL while there is none */
     struct evbuffer *output; /* likewise */
     int error;

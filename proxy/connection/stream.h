@@ -44,7 +44,7 @@ gsize postern_stream_unread(const PosternStream *stream);
 gboolean postern_stream_has_more(const PosternStream *stream);
 
 /*
- * Writes octets, and keeps what is not taken at once. Nothing is said any more where more than
+ * Writes octets, and keeps what is not taken at once. Nothing is said any more if more than
  * POSTERN_STREAM_UNSENT_MAX_OCTETS would be kept: FAILED follows.
  */
 void postern_stream_send(PosternStream *stream, const void *octets, gsize length);

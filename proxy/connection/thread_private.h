@@ -108,7 +108,7 @@ void postern_client_look_up_name(PosternClient *client, const PosternAddress *ad
 PosternClientConnection *postern_client_connection_new(PosternClient *client, PosternSession *session,
                                                        PosternTransport *transport);
 void postern_client_connection_free(PosternClientConnection *client);
-/* Acts on all its session wants; frees it where it is done. */
+/* Acts on all its session wants; frees it if it is done. */
 void postern_client_connection_run(PosternClientConnection *client);
 /* Whether it may go for any other client. */
 gboolean postern_client_connection_is_dispensable(const PosternClientConnection *client);
@@ -119,7 +119,7 @@ PosternSession *postern_client_connection_session(PosternClientConnection *clien
 const PosternProxySettings *postern_client_connection_settings(const PosternClientConnection *client);
 /* A back-end serves it now: the session is told. */
 void postern_client_connection_give(PosternClientConnection *client, PosternBackendConnection *backend);
-/* Somebody needs that connection; nothing where it is on its way back. */
+/* Somebody needs that connection; nothing if it is on its way back. */
 void postern_client_connection_recall(PosternClientConnection *client, guint64 connection);
 /* An event of its back-end. */
 void postern_client_connection_backend_event(PosternClientConnection *client,

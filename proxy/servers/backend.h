@@ -2,7 +2,7 @@
  * The dialogue with a back-end on one connection, from its greeting to QUIT: a state machine without I/O.
  *
  * In: octets that came, commands of its user (a session, or the relay probe), the clock. Out: octets to send
- * (postern_backend_output) and events for the user (postern_backend_next_event). Commands are pipelined where
+ * (postern_backend_output) and events for the user (postern_backend_next_event). Commands are pipelined if
  * the back-end allows it (RFC 2920); no octet of a message is asked for before its own 354.
  *
  *   CONNECTING -> GREETING -> EHLO -> IDLE

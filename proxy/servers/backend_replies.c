@@ -87,7 +87,7 @@ static void handle_greeting(PosternBackend *backend, PosternReply *reply)
                             g_strdup_printf("EHLO %s\r\n", backend->options.hostname), TRUE);
 }
 
-/* Promise 7: where the way of telling the client's address is not taken, the back-end cannot be used. */
+/* Promise 7: if the way of telling the client's address is not taken, the back-end cannot be used. */
 static const char *missing_way_to_tell_client(const PosternBackend *backend)
 {
     switch (backend->options.client_address) {

@@ -237,7 +237,7 @@ static PosternPooledConnection *find_idle(const PosternPool *pool)
     return NULL;
 }
 
-/* One of the prober's own, a new one, or, where all slots are taken, that of the first that comes free. */
+/* One of the prober's own, a new one, or, if all slots are taken, that of the first that comes free. */
 static void serve_probe(PosternPool *prober, PosternServer *server, gint64 now)
 {
     for (const GList *link = prober->idle.head; link != NULL; link = link->next) {

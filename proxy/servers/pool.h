@@ -5,11 +5,11 @@
  *
  * Waiting is fair by client, and no client has more connections than are left for others, whatever threads
  * its sessions are on (base/fair_queue.h). Whose client is slow offers its connection while it goes on using
- * it; it is recalled where somebody waits who can have no other. A connection serves its own thread only:
- * where another thread has to wait, an idle one is ended, and the other thread opens one.
+ * it; it is recalled if somebody waits who can have no other. A connection serves its own thread only:
+ * if another thread has to wait, an idle one is ended, and the other thread opens one.
  *
  * A connection's slot is free when the server has closed it or answered QUIT, not before. Until a
- * server has proved itself (relay probe), sessions wait; where all are DOWN, they are refused.
+ * server has proved itself (relay probe), sessions wait; if all are DOWN, they are refused.
  *
  * A pool is used by its own thread; what the threads share is locked inside.
  */
@@ -59,7 +59,7 @@ void postern_pool_free(PosternPool *pool);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternPool, postern_pool_free)
 
 /*
- * The configuration is new: other times, for who waits and what is unused from now on; and where generation
+ * The configuration is new: other times, for who waits and what is unused from now on; and if generation
  * is new (it grows), other servers, of PosternServerSettings *, or others demands on them. The first pool
  * that says so changes the group: a server that stays keeps its slots, and is probed again; connections of
  * before are ended when they are idle. Until a pool has said so, it opens none.
@@ -88,14 +88,14 @@ void postern_pool_returned(PosternPool *pool, guint64 connection, gboolean reusa
 /* The connection is given up, but the server has not closed it yet: nobody gets it, its slot stays taken.
  * reason, or NULL: if it never opened, as for postern_pool_closed(). */
 void postern_pool_ending(PosternPool *pool, guint64 connection, const char *reason, gint64 now);
-/* The connection is gone. Where it never opened, and there is no other to wait for, those who wait are
+/* The connection is gone. If it never opened, and there is no other to wait for, those who wait are
  * refused for reason (NULL: it had opened, or ended as it should). */
 void postern_pool_closed(PosternPool *pool, guint64 connection, const char *reason, gint64 now);
 
-/* What was found out of server; it is probed again in again_ms. Where pool goes by older settings than the
+/* What was found out of server; it is probed again in again_ms. If pool goes by older settings than the
  * group, only that. */
 void postern_pool_mark_up(PosternPool *pool, PosternServer *server, guint again_ms, gint64 now);
-/* It must not be used; where that is so of all servers, all who wait or come are refused, with reason. */
+/* It must not be used; if that is so of all servers, all who wait or come are refused, with reason. */
 void postern_pool_mark_down(PosternPool *pool, PosternServer *server, const char *reason, guint again_ms,
                             gint64 now);
 /* Nothing: what was known before stays. */

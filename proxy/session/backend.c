@@ -8,7 +8,7 @@ gboolean postern_session_awaits_answers(const PosternSession *session)
     return session->transaction != NULL && session->transaction->unanswered > 0;
 }
 
-/* The same words under another code, or a copy where it is the same code. */
+/* The same words under another code, or a copy if it is the same code. */
 static PosternReply *with_code(const PosternReply *reply, guint code)
 {
     PosternReply *copy = postern_reply_new(code, g_ptr_array_index(reply->lines, 0));
@@ -253,7 +253,7 @@ static void handle_rcpt_reply(PosternSession *session, const PosternReply *reply
         postern_session_watch_hold(session, now);
 }
 
-/* Where the back-end's own Received field names us, the client stands in the message nowhere else. */
+/* If the back-end's own Received field names us, the client stands in the message nowhere else. */
 static void add_received(PosternSession *session)
 {
     const PosternConfiguration *configuration = session->settings->configuration;

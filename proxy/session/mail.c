@@ -52,7 +52,7 @@ void postern_session_drop_transaction(PosternSession *session)
     g_clear_pointer(&session->transaction, transaction_free);
 }
 
-/* Where policy only observes, an address passes that is none. */
+/* If policy only observes, an address passes that is none. */
 static void note_excused(PosternSession *session, const PosternCommand *command)
 {
     if (command->excused == NULL)
@@ -96,7 +96,7 @@ void postern_session_mail(PosternSession *session, const PosternCommand *command
     postern_session_reply(session, 250, "2.1.0", "Ok");
 }
 
-/* Where the back-end trusts us, an address that it would rewrite to another domain is a way to relay. */
+/* If the back-end trusts us, an address that it would rewrite to another domain is a way to relay. */
 static gboolean is_routed(const char *path, const char *domain)
 {
     gsize length = (gsize)(domain - path);

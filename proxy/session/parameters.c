@@ -21,7 +21,7 @@ static gboolean takes_blindly(const PosternSession *session)
     return postern_proxy_settings_is_filter(session->settings);
 }
 
-/* A parameter of MAIL: FALSE where its value is wrong; then the reply has been given. */
+/* A parameter of MAIL: FALSE if its value is wrong; then the reply has been given. */
 static gboolean take_size(PosternSession *session, PosternTransaction *transaction, const char *value,
                           gint64 now)
 {
@@ -50,7 +50,7 @@ static gboolean take_body(PosternSession *session, PosternTransaction *transacti
     return TRUE;
 }
 
-/* A filter does without DSN where the back-end does (RFC 3461 5.2.2): mail is worth more than its notice. */
+/* A filter does without DSN if the back-end does (RFC 3461 5.2.2): mail is worth more than its notice. */
 static gboolean take_dsn(const PosternSession *session, PosternTransaction *transaction,
                          const PosternParameter *parameter, const char *const *keywords, GString *text)
 {

@@ -186,12 +186,12 @@ void postern_session_set_link(PosternSession *session, PosternLink link);
 PosternSessionAction *postern_session_act(PosternSession *session, PosternSessionActionKind kind);
 /* Ends the session after what is in the output; why is static. */
 void postern_session_finish(PosternSession *session, const char *why, gint64 now);
-/* Ends the transaction, whatever stands of it: logs it where a message came, forgets envelope and message. */
+/* Ends the transaction, whatever stands of it: logs it if a message came, forgets envelope and message. */
 void postern_session_end_transaction(PosternSession *session, gint64 now);
 
 /* The 220 of a session that begins, at the connection or after an XCLIENT. */
 void postern_session_greet(PosternSession *session);
-/* Starts filter_timeout, where this is a filter and somebody waits for an answer. */
+/* Starts filter_timeout, if this is a filter and somebody waits for an answer. */
 void postern_session_expect_answer(PosternSession *session, gint64 now);
 
 /* With nothing but what any has, to be filled; settings: a reference is taken. */
@@ -210,7 +210,7 @@ PosternClientIdentity *postern_session_identity(PosternSession *session);
 void postern_session_show_client(PosternSession *session);
 /* What XFORWARD told ends with its transaction (XFORWARD_README). */
 void postern_session_forget_forwarded(PosternSession *session);
-/* Adds XCLIENT and XFORWARD to what is announced, where this client may say them. */
+/* Adds XCLIENT and XFORWARD to what is announced, if this client may say them. */
 void postern_session_offer_client_commands(const PosternSession *session, PosternEhlo *announced);
 void postern_session_xclient(PosternSession *session, const PosternCommand *command, gint64 now);
 void postern_session_xforward(PosternSession *session, const PosternCommand *command, gint64 now);
@@ -255,7 +255,7 @@ gsize postern_session_receive_data(PosternSession *session, const char *octets, 
 /* The message's end: its closing line, its reply (with CRLF) to the client, and on to the next. */
 void postern_session_conclude(PosternSession *session, const char *reply, gint64 now);
 
-/* Begins a minute that is measured, or ends it where no message comes in. */
+/* Begins a minute that is measured, or ends it if no message comes in. */
 void postern_session_measure_rate(PosternSession *session, gint64 now);
 /* It is time to judge: the client goes, or is measured on. */
 void postern_session_judge_rate(PosternSession *session, gint64 now);
@@ -275,7 +275,7 @@ void postern_session_inspect(PosternSession *session, gint64 now);
 /* backend.c */
 /* TRUE while the back-end has answers to give that the client waits for. */
 gboolean postern_session_awaits_answers(const PosternSession *session);
-/* Asks the back-end about all recipients that are PENDING, borrowing one where there is none. */
+/* Asks the back-end about all recipients that are PENDING, borrowing one if there is none. */
 void postern_session_ask_recipients(PosternSession *session, gint64 now);
 /* The back-end's answer for one recipient, which is not awaited any more: to the client, word for word. */
 void postern_session_answer_recipient(PosternSession *session, PosternRecipient *recipient,
@@ -290,12 +290,12 @@ void postern_session_hold_init(PosternHold *hold);
 gint64 postern_session_hold_deadline(const PosternHold *hold);
 /* Asks for a back-end, once the client's name is known or has had its time. */
 void postern_session_borrow(PosternSession *session, gint64 now);
-/* Gives the back-end back: reset, or closed where it is in the middle of a message. */
+/* Gives the back-end back: reset, or closed if it is in the middle of a message. */
 void postern_session_release_backend(PosternSession *session, gint64 now);
 /* It is gone. */
 void postern_session_unlink_backend(PosternSession *session);
 /* The client has spoken, or who is to speak has changed: reckons how long the back-end has waited, and gives
- * it back where it was recalled and has nothing to do. */
+ * it back if it was recalled and has nothing to do. */
 void postern_session_watch_hold(PosternSession *session, gint64 now);
 /* A deadline of the hold has passed. */
 void postern_session_judge_hold(PosternSession *session, gint64 now);

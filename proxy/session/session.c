@@ -227,7 +227,7 @@ static guint path_syntax(const PosternSession *session)
     return session->settings->configuration->proxy.strict_envelopes ? 0 : POSTERN_PATH_LIBERAL;
 }
 
-/* Where policy only observes, an address passes that any mail server takes, written so that it is clear. */
+/* If policy only observes, an address passes that any mail server takes, written so that it is clear. */
 static PosternCommand *parse_line(const PosternSession *session, const char *line, gsize length)
 {
     PosternCommand *command = postern_command_parse(line, length, path_syntax(session));

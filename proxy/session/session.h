@@ -85,7 +85,7 @@ typedef struct {
     guint8 here[POSTERN_PARKED_SESSION_OCTETS];
 } PosternParkedSession;
 
-/* Where nothing of the session is under way (a transaction, a part of a line, an action, output that was not
+/* If nothing of the session is under way (a transaction, a part of a line, an action, output that was not
  * taken), it is freed, and *ret_parked what is left of it; FALSE, and nothing is done, at any other time. */
 gboolean postern_session_park(PosternSession *session, PosternParkedSession *ret_parked);
 /* The session goes on as if it had never been parked; what parked holds is taken over. settings are those
@@ -136,12 +136,12 @@ PosternBudget *postern_session_budget(const PosternSession *session);
 void postern_session_set_capabilities(PosternSession *session, const PosternEhlo *ehlo);
 
 /* backend (IDLE, owned by the caller, valid until RETURN, ABANDON or its FAILED event) serves this session;
- * where it wants none any more, RETURN follows. */
+ * if it wants none any more, RETURN follows. */
 void postern_session_borrowed(PosternSession *session, PosternBackend *backend, gint64 now);
 /* After OFFER: somebody needs the back-end. RETURN follows, at once or when it has nothing to do. */
 void postern_session_recalled(PosternSession *session, gint64 now);
 /* For whom BORROW is: a number that is the same for all that count as one client, or
- * POSTERN_FAIR_QUEUE_NOBODY where it is a server that tells of no client. */
+ * POSTERN_FAIR_QUEUE_NOBODY if it is a server that tells of no client. */
 guint64 postern_session_client_number(const PosternSession *session);
 /* Whether BORROW is for a client that had to give a back-end back since its last message: it kept others
  * waiting, and is served after those who did not. */
@@ -181,7 +181,7 @@ PosternSessionWait postern_session_wait(const PosternSession *session);
 /* Its id, owned by the session. */
 const PosternIdentifier *postern_session_identifier(const PosternSession *session);
 /* What is known of client and message, owned by the session; changes with every event. The client is the one
- * that XCLIENT or XFORWARD tell of, where they do. */
+ * that XCLIENT or XFORWARD tell of, if they do. */
 const PosternEnvelope *postern_session_envelope(const PosternSession *session);
 
 /* Octets for the client; the caller sends and empties it. */

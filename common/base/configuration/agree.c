@@ -440,7 +440,7 @@ static void check_policy(const PosternConfiguration *configuration, const char *
         !(g_strv_contains(checks, "spf") && g_strv_contains(checks, "dkim")))
         postern_diagnostics_add(diagnostics, group, "checks",
                                 "has dmarc, which is made of what spf and dkim find: name these too");
-    /* What a policy only has from [policy] does no harm where it is of no use. */
+    /* What a policy only has from [policy] does no harm if it is of no use. */
     if (name == NULL && policy->trusted_sealers[0] != NULL &&
         !(g_strv_contains(checks, "arc") && g_strv_contains(checks, "dmarc")))
         postern_diagnostics_add(diagnostics, group, "trusted_sealers",

@@ -1,6 +1,6 @@
 /*
  * The checks that rows of the configuration table name: is value, one word of a file, what the option needs?
- * Where it is not, error (POSTERN_ERROR_CONFIGURATION) says what is wrong, and what would be right.
+ * If it is not, error (POSTERN_ERROR_CONFIGURATION) says what is wrong, and what would be right.
  */
 #pragma once
 

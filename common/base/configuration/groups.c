@@ -146,7 +146,7 @@ const PosternPolicyOptions *postern_configuration_policy(const PosternConfigurat
     return g_hash_table_lookup(configuration->policies, name);
 }
 
-/* The groups, or the keys of group where it is not NULL; the container is the caller's. */
+/* The groups, or the keys of group if it is not NULL; the container is the caller's. */
 static GPtrArray *list_names(const char *group)
 {
     gsize length;

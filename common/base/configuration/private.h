@@ -26,7 +26,7 @@ void postern_diagnostics_add(PosternDiagnostics *diagnostics, const char *group,
                              const char *format, ...) G_GNUC_PRINTF(4, 5);
 
 /*
- * TRUE where there are none. Else FALSE, and error is POSTERN_ERROR_CONFIGURATION with a line for each, and
+ * TRUE if there are none. Else FALSE, and error is POSTERN_ERROR_CONFIGURATION with a line for each, and
  * one for those that were only counted.
  */
 gboolean postern_diagnostics_none(const PosternDiagnostics *diagnostics,
@@ -40,7 +40,7 @@ gboolean postern_diagnostics_none(const PosternDiagnostics *diagnostics,
 
 /*
  * Puts text, as its option's type, range and check want it, in place of the value at place. FALSE, and
- * nothing changed, where they do not take it; error (POSTERN_ERROR_CONFIGURATION) says why, without file and
+ * nothing changed, if they do not take it; error (POSTERN_ERROR_CONFIGURATION) says why, without file and
  * key.
  */
 gboolean postern_configuration_value_set(gpointer place, const PosternOption *option, const char *text,
@@ -76,7 +76,7 @@ GHashTable *postern_configuration_policies_new(void);
 
 /*
  * Makes [policy NAME] with what such a group has before it says anything: what configuration->policy has now.
- * Nothing where it exists.
+ * Nothing if it exists.
  */
 void postern_configuration_policies_add(PosternConfiguration *configuration, const char *name);
 
@@ -91,7 +91,7 @@ gpointer postern_configuration_policies_place(PosternConfiguration *configuratio
 /* Whether rows of the table are in group. */
 gboolean postern_configuration_has_group(const char *group);
 
-/* The row, or NULL; of any group where group is NULL. */
+/* The row, or NULL; of any group if group is NULL. */
 const PosternOption *postern_configuration_find(const char *group, const char *key);
 
 /* Adds that there is no such group, and which was probably meant. */

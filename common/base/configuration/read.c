@@ -286,7 +286,7 @@ typedef struct {
     gboolean all_right; /* no value is wrong; a wrong one is still the default */
 } Reading;
 
-/* FALSE where the value, not the key, is wrong. */
+/* FALSE if the value, not the key, is wrong. */
 static gboolean read_key(Reading *reading, const char *group, const char *key, const char *policy)
 {
     g_autoptr(GError) error = NULL;

@@ -107,7 +107,7 @@ static gboolean body_is_right(const Validation *validation, PosternCanonicalisat
     return expected_length == sizeof digest && memcmp(digest, expected, sizeof digest) == 0;
 }
 
-/* TRUE where nothing is left to be tried: the signature is right in that form, or in no other. */
+/* TRUE if nothing is left to be tried: the signature is right in that form, or in no other. */
 static gboolean try_message(Validation *validation, PosternCanonicalisation form, gboolean last)
 {
     const PosternArcChain *chain = validation->chain;
@@ -167,7 +167,7 @@ static void validate_seals(Validation *validation)
     EVP_MD_CTX_free(sets);
 }
 
-/* What the sealers say is told of a chain that passes alone; and of dmarc only where From is sealed too. */
+/* What the sealers say is told of a chain that passes alone; and of dmarc only if From is sealed too. */
 static void report_sets(const PosternArcChain *chain, PosternArcFinding *finding)
 {
     for (guint i = 0; i < chain->count; i++) {

@@ -10,7 +10,7 @@
 guint postern_arc_results_instance(const char *value, gsize length);
 
 /*
- * The result of dmarc and its header.from, in new lower-case strings; NULL where it has none, or two, or they
+ * The result of dmarc and its header.from, in new lower-case strings; NULL if it has none, or two, or they
  * are quoted.
  */
 void postern_arc_results_dmarc(const char *value, gsize length, char **ret_result, char **ret_domain);

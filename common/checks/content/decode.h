@@ -11,7 +11,7 @@
 /*
  * Base64: letters behind padding belong to another piece, or go on as if there was none, or nothing follows
  * it; what is no letter of base64 is passed over, or ends it. Quoted-printable: white space behind a soft
- * line break, and at the end of a line, is deleted, or stays. Where line ends of such text, or of what is not
+ * line break, and at the end of a line, is deleted, or stays. If line ends of such text, or of what is not
  * encoded, are CR LF, they may become LF too.
  *
  * New octets, each reading unlike the ones before it; together at most POSTERN_CONTENT_READINGS_MAX times

@@ -14,7 +14,7 @@ typedef struct {
     gboolean attachment; /* Content-Disposition says so */
 } PosternContentHeader;
 
-/* The values are unfolded, or NULL where the part has no such field; default_type stands for the missing
+/* The values are unfolded, or NULL if the part has no such field; default_type stands for the missing
  * type. */
 void postern_content_engine_read(PosternContentEngine *engine, const char *type, const char *disposition,
                                  const char *default_type, PosternContentHeader *header);

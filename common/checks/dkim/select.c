@@ -98,7 +98,7 @@ static void choose_all(const GPtrArray *signatures, const PosternHeader *header)
     }
 }
 
-/* What is decided goes first, the last of it, where there are more than are reported. */
+/* What is decided goes first, the last of it, if there are more than are reported. */
 static void drop_surplus(GPtrArray *signatures)
 {
     for (guint i = signatures->len; i > 0 && signatures->len > POSTERN_DKIM_SIGNATURES_REPORTED_MAX; i--) {

@@ -23,7 +23,7 @@ static void refuse_syntax(PosternDkimSignature *signature, const char *reason)
         postern_dkim_signature_decide(signature, POSTERN_DKIM_PERMERROR, reason);
 }
 
-/* A tag without white space, cut to maximum octets; NULL where it is absent or empty. */
+/* A tag without white space, cut to maximum octets; NULL if it is absent or empty. */
 static char *take(const PosternTagList *tags, const char *name, gsize maximum)
 {
     g_autofree char *value = postern_dkim_collapse(postern_tag_list_get(tags, name));
@@ -92,7 +92,7 @@ static void read_algorithm(PosternDkimSignature *signature, const PosternTagList
         refuse_syntax(signature, "the algorithm is not known");
 }
 
-/* libopendkim does not look at q= where it is given keys by a callback. */
+/* libopendkim does not look at q= if it is given keys by a callback. */
 static void read_query(PosternDkimSignature *signature, const PosternTagList *tags)
 {
     g_autofree char *query = postern_dkim_collapse(postern_tag_list_get(tags, "q"));

@@ -26,7 +26,7 @@ typedef struct {
     PosternCanonicalisation form; /* c= */
     GPtrArray *keys;              /* key.h, or NULL: not looked at yet */
     const PosternDkimKey *key;    /* of keys: the first, or the one that it was verified with */
-    PosternDkimHash body_hash;    /* for people: what came of the two, where libopendkim got so far */
+    PosternDkimHash body_hash;    /* for people: what came of the two, if libopendkim got so far */
     PosternDkimHash header_hash;
 } PosternDkimSignature;
 

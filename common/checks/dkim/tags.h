@@ -8,7 +8,7 @@
 /* A copy without any white space; NULL gives "". */
 char *postern_dkim_collapse(const char *value);
 
-/* TRUE where value, a list with colons and white space between (RFC 6376 3.6.1), has item (case ignored). */
+/* TRUE if value, a list with colons and white space between (RFC 6376 3.6.1), has item (case ignored). */
 gboolean postern_dkim_list_has(const char *value, const char *item);
 
 /* How often it has it. */

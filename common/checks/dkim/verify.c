@@ -35,7 +35,7 @@ static gboolean refuse(PosternDkimSignature *signature, const char *reason)
     return FALSE;
 }
 
-/* i= has the domain of d=, or one below it where the key does not say otherwise (3.5, 3.6.1 t=s). */
+/* i= has the domain of d=, or one below it if the key does not say otherwise (3.5, 3.6.1 t=s). */
 static gboolean identity_is_of(const PosternDkimFinding *finding, const PosternDkimKey *key)
 {
     const char *at = finding->identity != NULL ? strrchr(finding->identity, '@') : NULL;

@@ -70,7 +70,7 @@ gboolean postern_dmarc_is_aligned(const PosternDmarcFinding *dmarc, const Poster
     return is_same(organization->organizational, author->organizational);
 }
 
-/* temporary: the mechanism itself could not tell. Where it does not even name a domain, it may be any. */
+/* temporary: the mechanism itself could not tell. If it does not even name a domain, it may be any. */
 static Voice listen(const PosternDmarcFinding *dmarc, const PosternDmarcAuthor *author,
                     const char *identifier, gboolean strict, gboolean temporary)
 {

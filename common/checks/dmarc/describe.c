@@ -230,7 +230,7 @@ static void set_failed(PosternFindings *findings, const char *reason)
     postern_findings_replace(&findings->dmarc.problem, reason);
 }
 
-/* header.from, and policy.dmarc, the policy that applies; where ARC overrides it, the reason says so. */
+/* header.from, and policy.dmarc, the policy that applies; if ARC overrides it, the reason says so. */
 static void add_results(PosternAuthenticationResults *out, const PosternFacts *facts)
 {
     const PosternDmarcFinding *dmarc = &facts->findings->dmarc;

@@ -7,7 +7,7 @@
 #include "checks/dmarc/walk.h"
 #include "checks/header/author.h"
 
-/* One run of the check. What it finds is of use only where nothing is missing. */
+/* One run of the check. What it finds is of use only if nothing is missing. */
 typedef struct {
     PosternAnswers *answers;
     PosternFindings *findings;
@@ -50,7 +50,7 @@ typedef enum { EXISTS, EXISTS_NOT, EXISTS_UNKNOWN } Existence;
 
 /*
  * A name without any record is NXDOMAIN (RFC 9989 A.4, RFC 8020). The question for the alias itself tells it
- * from an alias that leads nowhere, where the question for an address has the same answer.
+ * from an alias that leads nowhere, if the question for an address has the same answer.
  */
 static Existence find_existence(Run *run, const char *domain)
 {
@@ -80,7 +80,7 @@ static PosternDmarcPolicy ease(PosternDmarcPolicy policy)
     return policy == POSTERN_DMARC_POLICY_NONE ? policy : (PosternDmarcPolicy)(policy - 1);
 }
 
-/* Where it is not known whether the domain exists, the milder of both policies: a failing DNS refuses nobody.
+/* If it is not known whether the domain exists, the milder of both policies: a failing DNS refuses nobody.
  */
 static PosternDmarcPolicy subdomain_policy(Run *run, const char *domain, const PosternDmarcRecord *record)
 {

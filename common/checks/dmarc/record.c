@@ -6,7 +6,7 @@
 
 #define VERSION "DMARC1"
 
-/* What became of a tag, where it is not the place of its value among the allowed ones. */
+/* What became of a tag, if it is not the place of its value among the allowed ones. */
 enum { ABSENT = -1, WRONG = -2 };
 
 typedef enum { TAG_P, TAG_SP, TAG_NP, TAG_PSD, TAG_T, TAG_ADKIM, TAG_ASPF, TAGS } Tag;

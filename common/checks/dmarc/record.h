@@ -7,7 +7,7 @@
 #include "verdict/findings.h"
 
 typedef enum {
-    POSTERN_DMARC_PSD_UNKNOWN, /* psd=u, and where it is not said */
+    POSTERN_DMARC_PSD_UNKNOWN, /* psd=u, and if it is not said */
     POSTERN_DMARC_PSD_YES,
     POSTERN_DMARC_PSD_NO,
 } PosternDmarcPsd;

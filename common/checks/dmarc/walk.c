@@ -164,7 +164,7 @@ static const Place *find_place(const Places *places, const char *name)
 }
 
 /* 4.10.1: the record of the domain, else of its Organizational Domain, else of the Public Suffix Domain,
- * where the walk then ended. */
+ * if the walk then ended. */
 static void select_record(const Places *places, PosternDmarcWalk *walk)
 {
     const char *candidates[] = {places->path.names[0], walk->organizational,

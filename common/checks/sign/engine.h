@@ -15,7 +15,7 @@ GPtrArray *postern_sign_engine_keys_of(const PosternSignEngine *engine, const ch
 /*
  * The value of a field DKIM-Signature by key, folded, over fields (of const PosternHeaderField *, in the
  * order of the header, all of them, From among them) and body; now is t=. The caller's. NULL and error:
- * POSTERN_ERROR_INPUT where libopendkim cannot read the message, POSTERN_ERROR_UNAVAILABLE where it or
+ * POSTERN_ERROR_INPUT if libopendkim cannot read the message, POSTERN_ERROR_UNAVAILABLE if it or
  * OpenSSL fails.
  */
 char *postern_sign_engine_field(PosternSignEngine *engine, const PosternSignKey *key, GPtrArray *fields,

@@ -1,5 +1,5 @@
 /*
- * Our own DKIM signatures for a message: not a check, but made where checks are run.
+ * Our own DKIM signatures for a message: not a check, but made if checks are run.
  */
 #pragma once
 

@@ -27,7 +27,7 @@ static PosternAnswers *answers_with(const PosternSignKey *key)
     return answers;
 }
 
-/* TRUE where message, with field above it, is found right by dkim. */
+/* TRUE if message, with field above it, is found right by dkim. */
 static gboolean verifies(PosternDkimEngine *dkim, const PosternSignKey *key, const char *field,
                          const char **ret_reason)
 {

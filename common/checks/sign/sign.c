@@ -45,7 +45,7 @@ static const char *field_problem(const PosternHeaderField *field, guint *folds)
     return ++*folds > POSTERN_SIGN_FOLDS_MAX ? "too many fields have lines that are too long" : NULL;
 }
 
-/* The fields to sign; NULL and *ret_reason where the header cannot be signed as it stands. */
+/* The fields to sign; NULL and *ret_reason if the header cannot be signed as it stands. */
 static GPtrArray *choose_fields(const PosternHeader *header, const char **ret_reason)
 {
     g_autoptr(GPtrArray) fields = g_ptr_array_new();

@@ -15,7 +15,7 @@ typedef struct {
 
 /*
  * Parses length octets; name is that of the file, for errors. Returns PosternSignRow *, in order. NULL and
- * error, "NAME:LINE: what is wrong", where a line is no such row, a name twice the same, or a maximum
+ * error, "NAME:LINE: what is wrong", if a line is no such row, a name twice the same, or a maximum
  * (POSTERN_SIGN_KEYS_MAX; POSTERN_SIGN_FIELDS_MAX of one domain) is met; a table without a row, too.
  */
 GPtrArray *postern_sign_table_parse(const char *text, gsize length, const char *name,

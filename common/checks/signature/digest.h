@@ -9,7 +9,7 @@
 #define POSTERN_DIGEST_OCTETS 32
 
 /*
- * Of the canonical body: its first limit octets (l=), all where limit is negative. Returns the length of the
+ * Of the canonical body: its first limit octets (l=), all if limit is negative. Returns the length of the
  * canonical body, all of it.
  */
 gsize postern_digest_body(const char *body, gsize length, gboolean relaxed, gint64 limit,

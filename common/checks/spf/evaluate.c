@@ -131,7 +131,7 @@ static void tell_directive(const PosternSpfEvaluation *evaluation, const Postern
 
 /*
  * The directives in their order (4.6.2). TRUE: one decides *ret_result; FALSE: none matches. *waiting is set
- * where one waits, and what comes after it then decides nothing.
+ * if one waits, and what comes after it then decides nothing.
  */
 static gboolean evaluate_directives(PosternSpfEvaluation *evaluation, GArray *directives, gboolean *waiting,
                                     PosternSpfResult *ret_result)
@@ -186,7 +186,7 @@ static void follow_redirect(PosternSpfEvaluation *evaluation, PosternSpfSlice re
     }
 }
 
-/* The record of the current domain: a result in *outcome, or *ret_target where another domain's record
+/* The record of the current domain: a result in *outcome, or *ret_target if another domain's record
  * counts. */
 static void check_domain(PosternSpfEvaluation *evaluation, gboolean *waiting, PosternSpfOutcome *outcome,
                          char **ret_target)

@@ -1,5 +1,5 @@
 /*
- * The evaluation of SPF records: check_host() of RFC 7208 4. It runs from scratch on what answers hold. Where
+ * The evaluation of SPF records: check_host() of RFC 7208 4. It runs from scratch on what answers hold. If
  * an answer is missing it is waiting: it goes on as if that term did not match, only to note the questions
  * that the rest may ask (bounded by the same limits and by POSTERN_SPF_PREFETCH_QUESTIONS_MAX), and what it
  * counts then decides nothing.
@@ -75,11 +75,11 @@ PosternSpfLookup postern_spf_look_up(PosternSpfEvaluation *evaluation, const cha
 PosternSpfLookup postern_spf_look_up_addresses(PosternSpfEvaluation *evaluation, const char *name,
                                                const PosternAnswer **ret_answer);
 
-/* TRUE where an address of answer shares its first bits with the client's, by family. */
+/* TRUE if an address of answer shares its first bits with the client's, by family. */
 gboolean postern_spf_answer_has_client(const PosternSpfEvaluation *evaluation, const PosternAnswer *answer,
                                        guint ipv4_bits, guint ipv6_bits);
 
-/* The name in a record behind skip octets: a new string, or NULL where it is none that can be asked. */
+/* The name in a record behind skip octets: a new string, or NULL if it is none that can be asked. */
 char *postern_spf_record_name(GBytes *record, gsize skip);
 
 /*
@@ -88,11 +88,11 @@ char *postern_spf_record_name(GBytes *record, gsize skip);
  */
 PosternSpfLookup postern_spf_validate_client(PosternSpfEvaluation *evaluation, GPtrArray *names);
 
-/* TRUE where name is domain or ends in "." domain, case ignored. */
+/* TRUE if name is domain or ends in "." domain, case ignored. */
 gboolean postern_spf_name_is_under(const char *name, const char *domain);
 
-/* Tells a step of the evaluation of the current domain, where findings are given. */
+/* Tells a step of the evaluation of the current domain, if findings are given. */
 void postern_spf_step(const PosternSpfEvaluation *evaluation, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
-/* Sets the problem, where none is set. */
+/* Sets the problem, if none is set. */
 void postern_spf_set_problem(PosternSpfEvaluation *evaluation, const char *format, ...) G_GNUC_PRINTF(2, 3);

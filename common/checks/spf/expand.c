@@ -22,7 +22,7 @@ static const char *best_validated_name(GPtrArray *names, const char *domain)
     return best;
 }
 
-/* Sets values->validated_name where text asks for it; names owns it. MATCH, WAITING, or an error. */
+/* Sets values->validated_name if text asks for it; names owns it. MATCH, WAITING, or an error. */
 static PosternSpfMatch set_validated_name(PosternSpfEvaluation *evaluation, PosternSpfSlice text,
                                           GPtrArray *names, PosternSpfMacroValues *values)
 {

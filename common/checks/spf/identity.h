@@ -10,13 +10,13 @@
 
 typedef struct {
     gboolean helo;    /* HELO, else MAIL FROM */
-    char *local_part; /* "postmaster" where it has none (RFC 7208 4.3) */
+    char *local_part; /* "postmaster" if it has none (RFC 7208 4.3) */
     char *domain;     /* as given, lower case */
     char *ascii;      /* as the DNS has it, or NULL: it cannot */
 } PosternSpfIdentity;
 
 /*
- * MAIL FROM where it has a domain, else HELO. FALSE: neither is known, or the client's address is not: there
+ * MAIL FROM if it has a domain, else HELO. FALSE: neither is known, or the client's address is not: there
  * is nothing to check. Tells that as a step. *identity must be zeroed.
  */
 gboolean postern_spf_identity_find(const PosternEnvelope *envelope, PosternFindings *findings,

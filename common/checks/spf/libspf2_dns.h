@@ -1,6 +1,6 @@
 /*
- * The DNS that libspf2 sees: the table of answers. Where an answer is missing, the question is noted and the
- * library is told of no record (of a harmless one, where it wants an SPF record), so that it goes on and asks
+ * The DNS that libspf2 sees: the table of answers. If an answer is missing, the question is noted and the
+ * library is told of no record (of a harmless one, if it wants an SPF record), so that it goes on and asks
  * what the rest may ask; what it then says is of no worth.
  */
 #pragma once

@@ -214,7 +214,7 @@ static gboolean is_top_label(const char *text, gsize length)
     return !only_digits;
 }
 
-/* TRUE where the literal text after the last macro ends in "." toplabel [ "." ]. */
+/* TRUE if the literal text after the last macro ends in "." toplabel [ "." ]. */
 static gboolean ends_in_top_label(const char *text, gsize length)
 {
     const char *dot;

@@ -26,10 +26,10 @@ typedef struct {
     gint64 now;                 /* t */
 } PosternSpfMacroValues;
 
-/* TRUE where text is well formed for use. */
+/* TRUE if text is well formed for use. */
 gboolean postern_spf_macro_is_valid(const char *text, gsize length, PosternSpfMacroUse use);
 
-/* TRUE where one of letters (lower case) is a macro of text, in either case. text must be valid. */
+/* TRUE if one of letters (lower case) is a macro of text, in either case. text must be valid. */
 gboolean postern_spf_macro_uses(const char *text, gsize length, const char *letters);
 
 /*

@@ -66,7 +66,7 @@ static PosternSpfSlice slice_from(PosternSpfSlice slice, gsize start)
 
 /*
  * Takes digits and the slashes before them off the end of slice into *bits. FALSE: a length that is none.
- * Where the slice does not end that way nothing is taken.
+ * If the slice does not end that way nothing is taken.
  */
 static gboolean take_cidr(PosternSpfSlice *slice, const char *slashes, guint maximum, guint *bits)
 {

@@ -41,7 +41,7 @@ typedef struct {
     PosternSpfSlice explanation; /* exp=, likewise (6.2) */
 } PosternSpfRecord;
 
-/* TRUE where a TXT record says that it is an SPF record: "v=spf1", then a space or the end (4.5). */
+/* TRUE if a TXT record says that it is an SPF record: "v=spf1", then a space or the end (4.5). */
 gboolean postern_spf_record_is(const char *octets, gsize length);
 
 /*

@@ -134,7 +134,7 @@ static int run_mail_from(const PosternCheckRun *run)
     return run_engine(run, run->envelope, run->findings);
 }
 
-/* HELO is what is checked where there is no MAIL FROM (RFC 7208 2.4); without one, that has been done. */
+/* HELO is what is checked if there is no MAIL FROM (RFC 7208 2.4); without one, that has been done. */
 static int run_helo(const PosternCheckRun *run)
 {
     const char *sender = run->envelope->sender;

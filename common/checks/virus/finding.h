@@ -52,7 +52,7 @@ typedef struct {
 void postern_virus_finding_infected(PosternVirusFinding *finding, const char *name);
 /* Notes a kind; of several texts the first stays, cut at POSTERN_FINDING_TEXT_MAX_OCTETS; NULL is "". */
 void postern_virus_finding_note(PosternVirusFinding *finding, PosternVirusKind kind, const char *text);
-/* The scan has ended: CLEAN where nothing was found. */
+/* The scan has ended: CLEAN if nothing was found. */
 void postern_virus_finding_clean(PosternVirusFinding *finding);
 /* Frees what it holds: NOT_CHECKED. */
 void postern_virus_finding_clear(PosternVirusFinding *finding);

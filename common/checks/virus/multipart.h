@@ -15,5 +15,5 @@
  */
 gboolean postern_virus_multipart_rename(char *octets, gsize length, guint64 *work);
 
-/* TRUE where there is one to rename. */
+/* TRUE if there is one to rename. */
 gboolean postern_virus_multipart_is_hidden(const char *octets, gsize length, guint64 *work);

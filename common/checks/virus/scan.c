@@ -122,7 +122,7 @@ gboolean postern_virus_scan_is_over(PosternVirusScan *scan)
 }
 
 /*
- * CLEAN is the last thing to be believed. Where libclamav cannot begin, for its folder cannot be made, it
+ * CLEAN is the last thing to be believed. If libclamav cannot begin, for its folder cannot be made, it
  * says CL_CLEAN of a message that it never looked at.
  */
 static void judge(PosternVirusScan *scan, cl_error_t status, const char *name)
@@ -191,7 +191,7 @@ static gboolean any_is_seen(const PosternVirusScan *scan, GBytes *const *reading
 
 /*
  * What is shown as text is nothing that line ends could make another file of. A message that is not encoded
- * is a leaf where the walk met its limit on levels, which is noted: it is not walked again from there.
+ * is a leaf if the walk met its limit on levels, which is noted: it is not walked again from there.
  */
 static void scan_leaf(PosternVirusScan *scan, const PosternContentLeaf *leaf, GBytes *const *readings,
                       guint count, gboolean mail_in_part)
@@ -239,7 +239,7 @@ static void scan_leaves(PosternVirusScan *scan, const char *octets, gsize length
     }
 }
 
-/* Where a kind of multipart had to be renamed, readers may read the field either way: both are walked. */
+/* If a kind of multipart had to be renamed, readers may read the field either way: both are walked. */
 void postern_virus_scan_whole(PosternVirusScan *scan, GBytes *message)
 {
     gsize length = 0, marked_length = 0;

@@ -41,7 +41,7 @@ void postern_virus_scan_init(PosternVirusScan *scan, const PosternVirusEngine *e
                              const PosternVirusScanLimits *room, PosternVirusFinding *finding);
 void postern_virus_scan_clear(PosternVirusScan *scan);
 
-/* Queues a message, unless it has been before; holds a reference. Where there are too many already, that is
+/* Queues a message, unless it has been before; holds a reference. If there are too many already, that is
  * noted. */
 void postern_virus_scan_queue(PosternVirusScan *scan, GBytes *message);
 

@@ -15,7 +15,7 @@
 #define RESERVE_OCTETS POSTERN_VIRUS_SCAN_MIN_OCTETS
 #define RESERVE_FILES 64
 
-/* Octets that this process may still put into the folder; 0 where it cannot be told or inodes are short. */
+/* Octets that this process may still put into the folder; 0 if it cannot be told or inodes are short. */
 static guint64 free_octets(int directory)
 {
     struct statvfs status;
@@ -26,7 +26,7 @@ static guint64 free_octets(int directory)
     return (guint64)status.f_bavail * status.f_frsize;
 }
 
-/* A file with octets in it, as libclamav makes them; one without a name, where the file system has such. */
+/* A file with octets in it, as libclamav makes them; one without a name, if the file system has such. */
 static gboolean try_files(int directory, GError **error)
 {
     static const char octets[4096];

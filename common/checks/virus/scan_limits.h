@@ -15,7 +15,7 @@ typedef struct {
 } PosternVirusScanLimits;
 
 /*
- * Measures: at most wanted octets; workers processes share the folder. FALSE and error where not even
+ * Measures: at most wanted octets; workers processes share the folder. FALSE and error if not even
  * POSTERN_VIRUS_SCAN_MIN_OCTETS can be had, or no file can be made.
  */
 gboolean postern_virus_scan_limits_open(PosternVirusScanLimits *room, const char *directory, guint64 wanted,

@@ -51,7 +51,8 @@ static gboolean encode(PosternMessageSender *sender)
         if (count < 0)
             return FALSE;
         sender->count += count;
-        sender->octets += consumed;
+        if (consumed > 0) /* a message without octets has none to point to */
+            sender->octets += consumed;
         sender->length -= consumed;
     }
     return TRUE;

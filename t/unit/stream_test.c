@@ -323,6 +323,20 @@ static void test_message(void)
     }
 }
 
+static void test_empty_message(void)
+{
+    g_autoptr(PosternMessage) message = postern_message_new(G_MAXINT64, NULL, NULL);
+    g_assert_true(postern_message_seal(message, NULL));
+    g_autoptr(PosternMessageSender) sender = postern_message_sender_new(message, NULL, NULL);
+    Fixture fixture;
+    gsize octets = 0;
+    start(&fixture, FALSE);
+    g_assert_cmpint(postern_message_sender_write(sender, fixture.stream, &octets), ==, 1);
+    g_assert_cmpuint(octets, ==, strlen(".\r\n"));
+    g_assert_cmpstr(fixture.fake.outbound->str, ==, ".\r\n");
+    finish(&fixture);
+}
+
 static void test_message_that_is_unfit(void)
 {
     g_autoptr(PosternMessage) message = message_of("Subject: x\r\n\r\nbare\n.\r\n");
@@ -345,6 +359,7 @@ int main(int argc, char **argv)
     g_test_add_func("/stream/failed-write", test_failed_write);
     g_test_add_func("/stream/connect", test_connect);
     g_test_add_func("/stream/message", test_message);
+    g_test_add_func("/stream/empty-message", test_empty_message);
     g_test_add_func("/stream/message-that-is-unfit", test_message_that_is_unfit);
     return g_test_run();
 }

@@ -54,6 +54,6 @@ gboolean postern_milter_runtime_has_waiting(PosternMilterRuntime *filter);
 void postern_milter_runtime_count(PosternMilterRuntime *filter, int change);
 guint postern_milter_runtime_under_way(PosternMilterRuntime *filter); /* that count */
 
-/* From now on sessions and messages that are new are turned away for now. */
+/* New sessions and messages are tempfailed from now on. */
 void postern_milter_runtime_drain(PosternMilterRuntime *filter);
 gboolean postern_milter_runtime_is_draining(PosternMilterRuntime *filter); /* whether that was called */

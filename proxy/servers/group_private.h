@@ -117,7 +117,7 @@ void postern_group_reload(PosternServerGroup *group, const GPtrArray *servers, g
 gboolean postern_group_is_up(const PosternServerGroup *group);
 /* Why nobody can be served before long, or NULL. */
 const char *postern_group_down_reason(const PosternServerGroup *group);
-/* The pool whose thread probes, or NULL. */
+/* The pool whose thread probes, the first of the group, which must have one. */
 PosternPool *postern_group_prober(const PosternServerGroup *group);
 /* Gives what is idle to those who wait, opens what is missing within the limits, and takes back what others
  * need. To be called at the end of every event; first: whose event it was. */

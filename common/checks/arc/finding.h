@@ -5,7 +5,7 @@
 
 #include <glib.h>
 
-/* RFC 8617 4.4; TEMPERROR: a key could not be had for now. */
+/* RFC 8617 4.4; TEMPERROR: the DNS failed to give a key. */
 typedef enum {
     POSTERN_ARC_NOT_CHECKED,
     POSTERN_ARC_NONE,

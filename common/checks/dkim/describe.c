@@ -234,7 +234,7 @@ static const PosternOption options[] = {
     {POSTERN_OPTION_ACTION(dkim_fail, "mark"),
      "Action if a DKIM signature is invalid and none is valid; one without a key counts as none."},
     {POSTERN_OPTION_ACTION(dkim_error, "mark"),
-     "Action if no DKIM signature is valid and one cannot be checked for now (temperror).",
+     "Action if no DKIM signature is valid and one has a temporary error (temperror).",
      postern_configuration_check_error_action},
     {NULL},
 };

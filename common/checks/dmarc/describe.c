@@ -314,7 +314,7 @@ static const PosternOption options[] = {
     {POSTERN_OPTION_ACTION(dmarc_reject, "quarantine"),
      "Action if DMARC fails under p=reject; RFC 9989 says not to reject on that alone."},
     {POSTERN_OPTION_ACTION(dmarc_quarantine, "quarantine"), "Action if DMARC fails under p=quarantine."},
-    {POSTERN_OPTION_ACTION(dmarc_error, "mark"), "Action if DMARC cannot be checked for now (temperror).",
+    {POSTERN_OPTION_ACTION(dmarc_error, "mark"), "Action if DMARC has a temporary error (temperror).",
      postern_configuration_check_error_action},
     {POSTERN_OPTION_ACTION(from_invalid, "quarantine"),
      "Action if From is repeated, unreadable, or names several domains."},

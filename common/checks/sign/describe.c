@@ -60,7 +60,7 @@ static void add_json(const PosternFindings *findings, const PosternVerdict *verd
 static const PosternOption options[] = {
     {"policy", "sign", POSTERN_OPTION_BOOLEAN, G_STRUCT_OFFSET(PosternConfiguration, policy.sign), 0, 0, NULL,
      "no", "Add our DKIM signature to mail from own_networks and authenticated users (see [sign])."},
-    {POSTERN_OPTION_ACTION(sign_error, "tempfail"), "Action if a message cannot be signed for now.",
+    {POSTERN_OPTION_ACTION(sign_error, "tempfail"), "Action if signing a message fails temporarily.",
      postern_configuration_check_error_action},
     {NULL},
 };

@@ -241,7 +241,7 @@ static void add_counts(const PosternFindings *findings, PosternAdd add, gpointer
 static const PosternOption options[] = {
     {POSTERN_OPTION_ACTION(spf_fail, "mark"), "Action if SPF says fail."},
     {POSTERN_OPTION_ACTION(spf_softfail, "mark"), "Action if SPF says softfail."},
-    {POSTERN_OPTION_ACTION(spf_error, "mark"), "Action if SPF cannot be checked for now (temperror).",
+    {POSTERN_OPTION_ACTION(spf_error, "mark"), "Action if SPF has a temporary error (temperror).",
      postern_configuration_check_error_action},
     {NULL},
 };

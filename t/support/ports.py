@@ -1,26 +1,46 @@
 """Free TCP ports of the loopback interface, and waiting for somebody to listen on one."""
 
+import random
 import socket
 import time
 
+# Below those that the kernel gives to clients, which could take a port before its server does.
+FIRST, LAST = 10000, 32000
+_reservations = []
 
-def free_ports(count, host="127.0.0.1"):
-    """That many different ports that nobody listens on now."""
-    sockets = []
+
+def _reserve(port):
+    """Whether port is this process's until it ends: no other test is given it, nor this one again."""
+    reservation = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        for _ in range(count):
-            listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-            sockets.append(listener)
-            listener.bind((host, 0))
-        return [listener.getsockname()[1] for listener in sockets]
-    finally:
-        for listener in sockets:
-            listener.close()
+        reservation.bind(f"\0postern-test-port-{port}")
+    except OSError:
+        reservation.close()
+        return False
+    _reservations.append(reservation)
+    return True
+
+
+def _is_free(port, host):
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        try:
+            listener.bind((host, port))
+        except OSError:
+            return False
+    return True
 
 
 def free_port(host="127.0.0.1"):
-    """One port that nobody listens on now."""
-    return free_ports(1, host)[0]
+    """One port that nobody listens on, given to nobody else while this process runs."""
+    for port in random.sample(range(FIRST, LAST), LAST - FIRST):
+        if _reserve(port) and _is_free(port, host):
+            return port
+    raise OSError(f"no free port from {FIRST} to {LAST}")
+
+
+def free_ports(count, host="127.0.0.1"):
+    """That many different ones."""
+    return [free_port(host) for _ in range(count)]
 
 
 def first_free_port(wanted, host="127.0.0.1", tries=100):

@@ -94,16 +94,15 @@
 #define POSTERN_DKIM_RSA_MIN_BITS 1024 /* RFC 8301 3.2 */
 #define POSTERN_DKIM_RSA_MAX_BITS 4096 /* RFC 8301 3.2 asks for as many */
 #define POSTERN_DKIM_FIELD_MAX_OCTETS 16384
-#define POSTERN_DKIM_KEY_RECORD_MAX_OCTETS 1024 /* what libopendkim takes; ours is shortened first */
-#define POSTERN_DKIM_IDENTITY_MAX_OCTETS 255    /* i=: libopendkim reads past its buffer beyond */
+#define POSTERN_DKIM_IDENTITY_MAX_OCTETS 255 /* i=; RFC 5321 4.5.3.1.3 */
 #define POSTERN_DKIM_SIGNATURES_REPORTED_MAX 100
 /* More would not fit into POSTERN_HEADER_EDIT_MAX_OCTETS, with the longest of texts and the other methods */
 #define POSTERN_DKIM_SIGNATURES_LISTED_MAX 15
-#define POSTERN_DKIM_TAGS_MAX 256 /* of one field or record; RFC 6376 3.5 names 14 */
+#define POSTERN_DKIM_KEYS_KEPT_MAX 256 /* decoded, between messages */
+#define POSTERN_DKIM_TAGS_MAX 256      /* of one field or record; RFC 6376 3.5 names 14 */
 #define POSTERN_DKIM_CLOCK_DRIFT_SECONDS 300
-#define POSTERN_DKIM_KEYS_TRIED_MAX 8         /* records at one selector; RFC 6376 3.6.2.2 */
-#define POSTERN_DKIM_FIELDS_READ_MAX 1000     /* of the signatures; the first and the last of more */
-#define POSTERN_DKIM_NAMES_BY_LIBRARY_MAX 100 /* in h=; with more the library finds right ones wrong */
+#define POSTERN_DKIM_KEYS_TRIED_MAX 8     /* records at one selector; RFC 6376 3.6.2.2 */
+#define POSTERN_DKIM_FIELDS_READ_MAX 1000 /* of the signatures; the first and the last of more */
 
 /* DMARC and ARC. */
 #define POSTERN_MAILBOX_DOMAINS_MAX 64   /* of one address list, named; From has one of them */
@@ -112,7 +111,6 @@
 #define POSTERN_DMARC_RECORD_MAX_OCTETS 8192
 #define POSTERN_DMARC_QUESTIONS_MAX 48    /* of one message, all walks together */
 #define POSTERN_ARC_SETS_MAX 50           /* RFC 8617 4.2.1 */
-#define POSTERN_ARC_KEYS_MAX 256          /* decoded, kept between messages */
 #define POSTERN_ARC_SIGNED_FIELDS_MAX 500 /* names in h=; more do not verify */
 
 /* Our own signatures. */

@@ -37,16 +37,13 @@ int postern_check_spf_libspf2(PosternLibspf2Engine *engine, const PosternEnvelop
                               PosternFindings *findings);
 
 /*
- * libopendkim, set up once in a process, before its sandbox closes; forked workers inherit it. One message at
- * a time.
+ * What verifying signatures of DKIM and ARC keeps between messages: public keys, decoded. partial_body: a
+ * signature of only the beginning of the body passes, with its reason; else it is POLICY. Never NULL.
  */
 typedef struct PosternDkimEngine PosternDkimEngine;
-PosternDkimEngine *postern_dkim_engine_new(GError **error) G_GNUC_WARN_UNUSED_RESULT;
+PosternDkimEngine *postern_dkim_engine_new(gboolean partial_body);
 void postern_dkim_engine_free(PosternDkimEngine *engine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternDkimEngine, postern_dkim_engine_free)
-
-/* From now on a signature of only the beginning of the body passes, with its reason; else it is POLICY. */
-void postern_dkim_engine_accept_partial_body(PosternDkimEngine *engine);
 
 /*
  * The proof that signatures are verified, by the samples of RFC 8463 A.3: both must pass, and neither with an
@@ -84,12 +81,6 @@ int postern_check_dkim(PosternDkimEngine *engine, const char *octets, gsize leng
 int postern_check_dmarc(const PosternHeader *header, const PosternEnvelope *envelope, PosternAnswers *answers,
                         PosternFindings *findings);
 
-/* What ARC keeps between messages: keys, decoded once. Made before the sandbox closes. Never NULL. */
-typedef struct PosternArcEngine PosternArcEngine;
-PosternArcEngine *postern_arc_engine_new(void);
-void postern_arc_engine_free(PosternArcEngine *engine);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternArcEngine, postern_arc_engine_free)
-
 /* Notes in answers the questions that validating the chain of header will ask. 1: all answered; 0: not. */
 int postern_check_arc_questions(const PosternHeader *header, PosternAnswers *answers);
 
@@ -97,8 +88,8 @@ int postern_check_arc_questions(const PosternHeader *header, PosternAnswers *ans
  * ARC, RFC 8617 5.2: validates the chain, and reads from its ARC-Authentication-Results what each sealer said
  * of dmarc. octets is the whole message, lines ended by CRLF, that header indexes. Fills findings->arc.
  */
-int postern_check_arc(PosternArcEngine *engine, const char *octets, gsize length, const PosternHeader *header,
-                      PosternAnswers *answers, PosternFindings *findings);
+int postern_check_arc(PosternDkimEngine *engine, const char *octets, gsize length,
+                      const PosternHeader *header, PosternAnswers *answers, PosternFindings *findings);
 
 /*
  * The keys that we sign with (RFC 6376), loaded once, by a process that parses no stranger's mail. table: the
@@ -212,7 +203,6 @@ gboolean postern_virus_engine_self_test(PosternVirusEngine *engine, const char *
 typedef struct {
     PosternLibspf2Engine *libspf2; /* NULL: SPF is evaluated by our own code */
     PosternDkimEngine *dkim;
-    PosternArcEngine *arc;
     PosternContentEngine *content;
     PosternVirusEngine *virus; /* NULL: this inspector does not scan; the finding is then ERROR */
     char *virus_problem;       /* why there is none although it should, or NULL */

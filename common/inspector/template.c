@@ -42,10 +42,8 @@ static void tell(int control, PosternPacketKind kind, guint64 id, guint64 value,
 
 static gboolean load_dkim(Template *template, GError **error)
 {
-    template->engines.dkim = postern_dkim_engine_new(error);
-    if (template->engines.dkim != NULL && template->configuration->inspector.dkim_partial_body)
-        postern_dkim_engine_accept_partial_body(template->engines.dkim);
-    return template->engines.dkim != NULL && postern_dkim_engine_self_test(template->engines.dkim, error);
+    template->engines.dkim = postern_dkim_engine_new(template->configuration->inspector.dkim_partial_body);
+    return postern_dkim_engine_self_test(template->engines.dkim, error);
 }
 
 static void tell_warnings(const Template *template, const GPtrArray *warnings)
@@ -82,7 +80,6 @@ static void load_spf(Template *template)
 static gboolean load_light(Template *template, GError **error)
 {
     load_spf(template);
-    template->engines.arc = postern_arc_engine_new();
     if (!load_dkim(template, error))
         return FALSE;
     template->preload = postern_preload_new();
@@ -142,7 +139,6 @@ static gboolean load_scan(Template *template, GError **error)
     guint signatures = 0;
     load_spf(template);
     template->engines.content = postern_content_engine_new();
-    template->engines.arc = postern_arc_engine_new();
     if (!load_dkim(template, error))
         return FALSE;
     template->preload = postern_preload_new();
@@ -321,7 +317,6 @@ static void free_engines(PosternEngines *engines)
     postern_content_engine_free(engines->content);
     postern_dkim_engine_free(engines->dkim);
     postern_libspf2_engine_free(engines->libspf2);
-    postern_arc_engine_free(engines->arc);
     postern_sign_engine_free(engines->sign);
     g_free(engines->virus_problem);
 }

@@ -13,12 +13,12 @@
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
 
-static PosternArcEngine *engine(void)
+static PosternDkimEngine *engine(void)
 {
-    static PosternArcEngine *once;
+    static PosternDkimEngine *once;
 
     if (once == NULL)
-        once = postern_arc_engine_new();
+        once = postern_dkim_engine_new(FALSE);
     return once;
 }
 

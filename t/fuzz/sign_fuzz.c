@@ -23,8 +23,7 @@ static Target *target_new(void)
     sign_add_key(&target->fixture, "a.org", "s", dkim_signer_rsa(1024));
     target->engine = sign_load(&target->fixture, &error);
     g_assert_no_error(error);
-    target->dkim = postern_dkim_engine_new(&error);
-    g_assert_no_error(error);
+    target->dkim = postern_dkim_engine_new(FALSE);
     return target;
 }
 

@@ -153,7 +153,7 @@ static void answer_others(PosternAnswers *answers, const PosternQuestion *ours)
 static PosternFindings *check_records(const GString *message, const char *record, const char *more,
                                       PosternAnswerStatus status)
 {
-    g_autoptr(PosternArcEngine) engine = postern_arc_engine_new();
+    g_autoptr(PosternDkimEngine) engine = postern_dkim_engine_new(FALSE);
     g_autoptr(PosternAnswers) answers = postern_answers_new();
     g_autoptr(PosternHeader) header = postern_header_parse(message->str, message->len);
     g_autoptr(PosternQuestion) question = postern_question_new(QUESTION, POSTERN_DNS_TXT);

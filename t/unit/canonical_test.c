@@ -20,6 +20,8 @@ static const Body bodies[] = {
     {"relaxed/rfc6376-3.4.5", TRUE, " C \r\nD \t E\r\n\r\n\r\n", " C\r\nD E\r\n"},
     {"relaxed/blank-line-inside", TRUE, "a\r\n \t\r\nb\r\n", "a\r\n\r\nb\r\n"},
     {"relaxed/no-line-end", TRUE, "a  b ", "a b\r\n"},
+    {"relaxed/half-a-line-end", TRUE, "a \r", "a\r\n"},
+    {"simple/half-a-line-end", FALSE, "a\rb\r", "a\rb\r\n"},
     {"relaxed/lf", TRUE, "a\nb\n", "a\r\nb\r\n"},
 };
 

@@ -95,8 +95,7 @@ int main(int argc, char **argv)
     sign_add_key(&fixture, "example.org", "s", dkim_signer_ed25519());
     engines.sign = sign_load(&fixture, &error);
     g_assert_no_error(error);
-    engines.dkim = postern_dkim_engine_new(&error);
-    g_assert_no_error(error);
+    engines.dkim = postern_dkim_engine_new(FALSE);
     g_test_add_func("/sign_stage/each_to_its_own", test_each_to_its_own);
     g_test_add_func("/sign_stage/checks_run_when_they_say", test_checks_run_when_they_say);
     g_test_add_func("/sign_stage/signatures_come_back", test_signatures_come_back);

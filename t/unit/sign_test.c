@@ -367,8 +367,7 @@ int main(int argc, char **argv)
     sign_add_key(&fixture, "xn--bcher-kva.example", "s", dkim_signer_rsa(1024));
     engine = sign_load(&fixture, &error);
     g_assert_no_error(error);
-    dkim = postern_dkim_engine_new(&error);
-    g_assert_no_error(error);
+    dkim = postern_dkim_engine_new(FALSE);
     g_test_add_func("/sign/tags", test_tags);
     g_test_add_func("/sign/whose_key", test_whose_key);
     g_test_add_func("/sign/what_cannot_be_signed", test_what_cannot_be_signed);

@@ -73,7 +73,7 @@ static void answer_questions(Section *section, PosternAnswers *answers)
 
 static PosternArcResult validate(const Case *test, PosternFindings *findings)
 {
-    g_autoptr(PosternArcEngine) engine = postern_arc_engine_new();
+    g_autoptr(PosternDkimEngine) engine = postern_dkim_engine_new(FALSE);
     g_autoptr(PosternAnswers) answers = postern_answers_new();
     g_auto(GStrv) lines = g_strsplit(text(value_of(test->section, test->test, "message")), "\n", -1);
     g_autofree char *message = g_strjoinv("\r\n", lines);

@@ -33,9 +33,7 @@ static void resolve(PosternAnswers *answers, const PosternAnswersFile *zone)
 
 static PosternFindings *verify(const char *path, const PosternAnswersFile *zone, gint64 now)
 {
-    g_autoptr(GError) error = NULL;
-    g_autoptr(PosternDkimEngine) engine = postern_dkim_engine_new(&error);
-    g_assert_no_error(error);
+    g_autoptr(PosternDkimEngine) engine = postern_dkim_engine_new(FALSE);
     g_autoptr(PosternAnswers) answers = postern_answers_new();
     GString *message = shared_data_message(path);
     g_autoptr(PosternHeader) header = postern_header_parse(message->str, message->len);

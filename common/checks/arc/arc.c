@@ -4,16 +4,15 @@
 #include <string.h>
 
 #include "checks/arc/chain.h"
-#include "checks/arc/engine.h"
 #include "checks/arc/results.h"
+#include "checks/dkim/engine.h"
 #include "checks/signature/digest.h"
 
 typedef struct {
-    PosternArcEngine *engine;
+    PosternDkimKeyRing *ring;
     const PosternArcChain *chain;
     const PosternHeader *header;
-    const char *octets;
-    gsize length;
+    PosternDigestBody body;
     PosternAnswers *answers;
     PosternFindings *findings;
     char *failure; /* why the chain fails, or NULL */
@@ -63,12 +62,13 @@ static Standing verify(const Validation *validation, const PosternArcSignature *
 {
     const PosternAnswer *answer =
         postern_answers_look_up(validation->answers, signature->question, POSTERN_DNS_TXT);
-    gboolean temporary = FALSE;
+    g_autoptr(GPtrArray) keys = postern_dkim_keys_load(validation->ring, answer, signature->algorithm);
+    const PosternDkimKey *first = g_ptr_array_index(keys, 0);
 
-    if (postern_arc_engine_verify(validation->engine, answer, signature->algorithm, digest,
-                                  POSTERN_DIGEST_OCTETS, signature->signature, &temporary, ret_reason))
+    if (postern_dkim_keys_find(keys, digest, POSTERN_DIGEST_OCTETS, signature->signature) != NULL)
         return STANDING_RIGHT;
-    return temporary ? STANDING_UNKNOWN : STANDING_WRONG;
+    *ret_reason = g_strdup(first->key == NULL ? first->reason : "does not verify");
+    return first->result == POSTERN_DKIM_TEMPERROR ? STANDING_UNKNOWN : STANDING_WRONG;
 }
 
 /* What is wrong is kept once; the newest comes first. */
@@ -92,15 +92,13 @@ static void digest_text(EVP_MD_CTX *digest, GString *text)
     g_string_truncate(text, 0);
 }
 
-static gboolean body_is_right(const Validation *validation, PosternCanonicalisation form)
+static gboolean body_is_right(Validation *validation, PosternCanonicalisation form)
 {
     const PosternArcChain *chain = validation->chain;
-    const char *body = validation->octets + validation->header->body_offset;
-    gsize length = validation->length - validation->header->body_offset;
     guint8 digest[POSTERN_DIGEST_OCTETS];
     gsize expected_length = 0;
     const guint8 *expected = g_bytes_get_data(chain->body_hash, &expected_length);
-    gsize canonical = postern_digest_body(body, length, form.relaxed_body, -1, digest);
+    gsize canonical = postern_digest_body(&validation->body, form.relaxed_body, -1, digest);
 
     if (chain->body_length >= 0 && (guint64)chain->body_length != canonical)
         return FALSE;
@@ -206,17 +204,17 @@ static void conclude(Validation *validation)
                           finding->reason != NULL ? finding->reason : "");
 }
 
-int postern_check_arc(PosternArcEngine *engine, const char *octets, gsize length, const PosternHeader *header,
-                      PosternAnswers *answers, PosternFindings *findings)
+int postern_check_arc(PosternDkimEngine *engine, const char *octets, gsize length,
+                      const PosternHeader *header, PosternAnswers *answers, PosternFindings *findings)
 {
     g_autoptr(PosternArcChain) chain = postern_arc_chain_new(header);
-    Validation validation = {.engine = engine,
-                             .chain = chain,
-                             .header = header,
-                             .octets = octets,
-                             .length = length,
-                             .answers = answers,
-                             .findings = findings};
+    Validation validation = {
+        .ring = engine->ring,
+        .chain = chain,
+        .header = header,
+        .body = {.octets = octets + header->body_offset, .length = length - header->body_offset},
+        .answers = answers,
+        .findings = findings};
 
     if (chain->problem != NULL) {
         validation.failure = g_strdup(chain->problem);
@@ -240,7 +238,7 @@ static int run_questions(const PosternCheckRun *run)
 
 static int run_whole(const PosternCheckRun *run)
 {
-    return postern_check_arc(run->engines->arc, run->octets, run->length, run->header, run->answers,
+    return postern_check_arc(run->engines->dkim, run->octets, run->length, run->header, run->answers,
                              run->findings);
 }
 

@@ -1,15 +1,30 @@
 #include "checks/check.h"
 
-#include <string.h>
-
 #include "checks/dkim/engine.h"
 #include "checks/dkim/explain.h"
 #include "checks/dkim/select.h"
 #include "checks/dkim/signature.h"
 #include "checks/dkim/verify.h"
 
-/* Asks for the keys. FALSE: some have no answer yet. */
-static gboolean load_keys(GPtrArray *signatures, PosternAnswers *answers)
+PosternDkimEngine *postern_dkim_engine_new(gboolean partial_body)
+{
+    PosternDkimEngine *engine = g_new0(PosternDkimEngine, 1);
+    engine->ring = postern_dkim_key_ring_new();
+    engine->partial_body = partial_body;
+    return engine;
+}
+
+void postern_dkim_engine_free(PosternDkimEngine *engine)
+{
+    if (engine == NULL)
+        return;
+    postern_dkim_key_ring_free(engine->ring);
+    g_free(engine);
+}
+
+/* Asks for the keys, and takes those that have come into ring, or NULL: they are only asked for. FALSE: some
+ * have no answer yet. */
+static gboolean load_keys(GPtrArray *signatures, PosternDkimKeyRing *ring, PosternAnswers *answers)
 {
     gboolean complete = TRUE;
     for (guint i = 0; i < signatures->len; i++) {
@@ -17,10 +32,10 @@ static gboolean load_keys(GPtrArray *signatures, PosternAnswers *answers)
         if (signature->decided)
             continue;
         const PosternAnswer *answer = postern_answers_look_up(answers, signature->question, POSTERN_DNS_TXT);
-        if (answer != NULL)
-            postern_dkim_signature_load_keys(signature, answer);
-        else
+        if (answer == NULL)
             complete = FALSE;
+        else if (ring != NULL)
+            postern_dkim_signature_load_keys(signature, ring, answer);
     }
     return complete;
 }
@@ -61,7 +76,7 @@ int postern_check_dkim_questions(const PosternHeader *header, PosternAnswers *an
 {
     g_autoptr(GPtrArray) signatures = postern_dkim_select(header);
     judge_header(signatures, header);
-    return load_keys(signatures, answers) ? 1 : 0;
+    return load_keys(signatures, NULL, answers) ? 1 : 0;
 }
 
 /* A From that was put over the signed one is what people see (RFC 6376 8.15): the signature does not speak
@@ -75,55 +90,36 @@ static void judge_from(PosternDkimSignature *signature, guint from_fields)
     postern_dkim_signature_decide(signature, POSTERN_DKIM_POLICY, reason);
 }
 
-static gboolean any_undecided(GPtrArray *signatures)
-{
-    for (guint i = 0; i < signatures->len; i++) {
-        const PosternDkimSignature *signature = g_ptr_array_index(signatures, i);
-        if (!signature->decided)
-            return TRUE;
-    }
-    return FALSE;
-}
-
-static void note_octets(const char *octets, gsize length, gpointer user_data)
-{
-}
-
 /* Anybody may have written what stands behind the octets that l= counts (RFC 6376 8.2). */
 static void judge_body_length(const PosternDkimEngine *engine, PosternDkimSignature *signature,
-                              const char *body, gsize length)
+                              PosternDigestBody *body)
 {
     PosternDkimFinding *finding = signature->finding;
+    guint8 digest[POSTERN_DIGEST_OCTETS];
     if (finding->result != POSTERN_DKIM_PASS || finding->body_covered < 0)
         return;
-    gint64 all =
-        (gint64)postern_canonical_body(body, length, signature->form.relaxed_body, note_octets, NULL);
-    gboolean empty = postern_canonical_body(body, length, TRUE, note_octets, NULL) == 0;
+    gint64 all = (gint64)postern_digest_body(body, signature->form.relaxed_body, -1, digest);
+    gboolean empty = postern_digest_body(body, TRUE, -1, digest) == 0;
     if (empty || all <= finding->body_covered)
         return;
     finding->body_unsigned = all - finding->body_covered;
     finding->reason = g_strdup_printf("only the first %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT
                                       " octets of the body are signed (l=)",
                                       finding->body_covered, all);
-    if (!postern_dkim_engine_accepts_partial_body(engine))
+    if (!engine->partial_body)
         finding->result = POSTERN_DKIM_POLICY;
 }
 
-static void evaluate(PosternDkimEngine *engine, const char *octets, gsize length, const PosternHeader *header,
+static void evaluate(const PosternDkimEngine *engine, const PosternHeader *header, PosternDigestBody *body,
                      GPtrArray *signatures)
 {
     guint from_fields = count_fields(header, "From");
     for (guint i = 0; i < signatures->len; i++) {
         PosternDkimSignature *signature = g_ptr_array_index(signatures, i);
-        if (postern_dkim_signature_is_ours(signature))
-            postern_dkim_verify(signature, octets, length, header);
-    }
-    if (any_undecided(signatures))
-        postern_dkim_engine_verify(engine, octets, length, header, signatures);
-    for (guint i = 0; i < signatures->len; i++) {
-        PosternDkimSignature *signature = g_ptr_array_index(signatures, i);
+        if (!signature->decided)
+            postern_dkim_verify(signature, header, body);
         judge_from(signature, from_fields);
-        judge_body_length(engine, signature, octets + header->body_offset, length - header->body_offset);
+        judge_body_length(engine, signature, body);
     }
 }
 
@@ -148,12 +144,13 @@ int postern_check_dkim(PosternDkimEngine *engine, const char *octets, gsize leng
                        PosternFindings *findings)
 {
     g_autoptr(GPtrArray) signatures = postern_dkim_select(header);
+    PosternDigestBody body = {.octets = octets + header->body_offset, .length = length - header->body_offset};
     judge_header(signatures, header);
     for (guint i = 0; i < signatures->len; i++)
         postern_dkim_signature_judge_time(g_ptr_array_index(signatures, i), now);
-    if (!load_keys(signatures, answers))
+    if (!load_keys(signatures, engine->ring, answers))
         return 0;
-    evaluate(engine, octets, length, header, signatures);
+    evaluate(engine, header, &body, signatures);
     explain(signatures, answers, findings);
     report(signatures, findings);
     findings->dkim.checked = TRUE;

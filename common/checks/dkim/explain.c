@@ -1,8 +1,6 @@
 #include "checks/dkim/explain.h"
 
-#include "base/limits.h"
 #include "checks/dkim/tags.h"
-#include "wire/tag_list.h"
 
 #define STEP(...) postern_findings_step(findings, POSTERN_CHECK_DKIM, __VA_ARGS__)
 
@@ -14,11 +12,7 @@ static const char *named(const char *text)
 static void explain_tags(const PosternDkimSignature *signature, guint number, PosternFindings *findings)
 {
     const PosternDkimFinding *finding = signature->finding;
-    const PosternHeaderField *field = signature->field;
-    const char *problem = NULL;
-    g_autoptr(PosternTagList) tags = field->value_length <= POSTERN_DKIM_FIELD_MAX_OCTETS
-                                         ? postern_tag_list_parse(field->value, field->value_length, &problem)
-                                         : NULL;
+    const PosternTagList *tags = signature->tags;
     STEP("signature %u: d=%s s=%s a=%s i=%s", number, named(finding->domain), named(finding->selector),
          named(finding->algorithm), named(finding->identity));
     if (tags == NULL)
@@ -50,7 +44,7 @@ static void explain_key(const PosternDkimSignature *signature, guint number, con
         STEP("signature %u: no key was asked for", number);
     else if (signature->key == NULL)
         STEP("signature %u: the key at %s was not looked at", number, question->name);
-    else if (signature->key->record == NULL)
+    else if (signature->key->key == NULL)
         STEP("signature %u: the key at %s cannot be used: %s", number, question->name,
              signature->key->reason);
     else

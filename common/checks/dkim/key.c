@@ -1,121 +1,87 @@
 #include "checks/dkim/key.h"
 
-#include <openssl/asn1.h>
+#include <openssl/err.h>
+#include <openssl/x509.h>
 #include <string.h>
 
 #include "base/limits.h"
 #include "checks/dkim/tags.h"
 #include "wire/tag_list.h"
 
-/* AlgorithmIdentifier of rsaEncryption, RFC 8017 A.1: the object identifier and NULL. */
-static const guint8 rsa_algorithm[] = {0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
-                                       0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00};
+#define ED25519_OCTETS 32
 
-/* Steps into or over one DER element at *place. FALSE: not of that tag, or longer than what is left. */
-static gboolean open_element(const guint8 **place, gsize *left, int tag, gsize *ret_length)
+struct PosternDkimKeyRing {
+    GHashTable *keys; /* SHA-256 of a record (GBytes *) to PosternDkimKey *, all of them with a key */
+};
+
+static void key_clear(gpointer data)
 {
-    const guint8 *start = *place;
-    long length = 0;
-    int found = 0, class = 0;
-    int form = ASN1_get_object(place, &length, &found, &class, (long)*left);
-    if ((form & 0x80) != 0 || (form & 0x01) != 0 || found != tag || class != V_ASN1_UNIVERSAL || length < 0)
-        return FALSE;
-    gsize head = (gsize)(*place - start);
-    if (head > *left || (gsize)length > *left - head)
-        return FALSE;
-    *left -= head;
-    *ret_length = (gsize)length;
-    return TRUE;
+    PosternDkimKey *key = data;
+    g_free(key->reason);
+    EVP_PKEY_free(key->key);
 }
 
-/* RSAPublicKey, RFC 8017 A.1.1. 0: it is none. */
-static guint rsa_public_key_bits(const guint8 *der, gsize length)
+static void key_unref(gpointer key)
 {
-    gsize sequence, modulus;
-    if (!open_element(&der, &length, V_ASN1_SEQUENCE, &sequence))
-        return 0;
-    length = sequence;
-    if (!open_element(&der, &length, V_ASN1_INTEGER, &modulus))
-        return 0;
-    while (modulus > 0 && *der == 0) {
-        der++;
-        modulus--;
-    }
-    if (modulus == 0 || modulus > POSTERN_DKIM_FIELD_MAX_OCTETS)
-        return 0;
-    guint bits = (guint)modulus * 8;
-    for (guint8 first = *der; (first & 0x80) == 0; first = (guint8)(first << 1))
-        bits--;
-    return bits;
+    g_rc_box_release_full(key, key_clear);
 }
 
-/* SubjectPublicKeyInfo, RFC 5280 4.1. 0: it is none of RSA. */
-static guint subject_public_key_bits(const guint8 *der, gsize length)
+PosternDkimKeyRing *postern_dkim_key_ring_new(void)
 {
-    gsize sequence, string;
-    if (!open_element(&der, &length, V_ASN1_SEQUENCE, &sequence))
-        return 0;
-    length = sequence;
-    if (length < sizeof rsa_algorithm || memcmp(der, rsa_algorithm, sizeof rsa_algorithm) != 0)
-        return 0;
-    der += sizeof rsa_algorithm;
-    length -= sizeof rsa_algorithm;
-    if (!open_element(&der, &length, V_ASN1_BIT_STRING, &string) || string < 2 || *der != 0)
-        return 0;
-    return rsa_public_key_bits(der + 1, string - 1);
+    PosternDkimKeyRing *ring = g_new0(PosternDkimKeyRing, 1);
+    ring->keys = g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, key_unref);
+    return ring;
 }
 
-/* An RSAPublicKey wrapped into the SubjectPublicKeyInfo that libopendkim wants; base64. */
-static char *wrap_rsa_public_key(const guint8 *der, gsize length)
+void postern_dkim_key_ring_free(PosternDkimKeyRing *ring)
 {
-    int bit_string = ASN1_object_size(0, (int)length + 1, V_ASN1_BIT_STRING);
-    int inner = (int)sizeof rsa_algorithm + bit_string;
-    int whole = ASN1_object_size(1, inner, V_ASN1_SEQUENCE);
-    g_autofree guint8 *out = g_malloc((gsize)whole);
-    guint8 *place = out;
-    ASN1_put_object(&place, 1, inner, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
-    memcpy(place, rsa_algorithm, sizeof rsa_algorithm);
-    place += sizeof rsa_algorithm;
-    ASN1_put_object(&place, 0, (int)length + 1, V_ASN1_BIT_STRING, V_ASN1_UNIVERSAL);
-    *place++ = 0;
-    memcpy(place, der, length);
-    return g_base64_encode(out, (gsize)whole);
+    if (ring == NULL)
+        return;
+    g_hash_table_unref(ring->keys);
+    g_free(ring);
 }
 
 static void refuse(PosternDkimKey *key, PosternDkimResult result, const char *reason)
 {
     key->result = result;
     key->reason = g_strdup(reason);
+    g_clear_pointer(&key->key, EVP_PKEY_free);
 }
 
-/* The p= of an RSA key in the form for libopendkim, or NULL and the key refused. */
-static char *load_rsa(PosternDkimKey *key, const guint8 *der, gsize length, const char *text)
+/* In either form that RFC 6376 speaks of (3.6.1, and the example of appendix C); nothing may follow it. */
+static EVP_PKEY *decode_rsa(const guint8 *octets, gsize length)
 {
-    gboolean bare = FALSE;
-    key->bits = subject_public_key_bits(der, length);
-    if (key->bits == 0) {
-        key->bits = rsa_public_key_bits(der, length);
-        bare = key->bits != 0;
+    const guint8 *place = octets;
+    EVP_PKEY *key = d2i_PUBKEY(NULL, &place, (long)length);
+    if (key == NULL) {
+        place = octets;
+        key = d2i_PublicKey(EVP_PKEY_RSA, NULL, &place, (long)length);
     }
-    if (key->bits == 0)
+    if (key != NULL && (EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA || place != octets + length))
+        g_clear_pointer(&key, EVP_PKEY_free);
+    return key;
+}
+
+static void load_rsa(PosternDkimKey *key, const guint8 *octets, gsize length)
+{
+    key->key = decode_rsa(octets, length);
+    key->bits = key->key != NULL ? (guint)EVP_PKEY_get_bits(key->key) : 0;
+    if (key->key == NULL)
         refuse(key, POSTERN_DKIM_PERMERROR, "the key record's p= is no RSA key");
     else if (key->bits < POSTERN_DKIM_RSA_MIN_BITS)
         refuse(key, POSTERN_DKIM_POLICY, "the RSA key is shorter than 1024 bits (RFC 8301 3.2)");
     else if (key->bits > POSTERN_DKIM_RSA_MAX_BITS)
         refuse(key, POSTERN_DKIM_PERMERROR, "the RSA key is longer than 4096 bits");
-    else
-        return bare ? wrap_rsa_public_key(der, length) : g_strdup(text);
-    return NULL;
 }
 
-static char *load_ed25519(PosternDkimKey *key, gsize length, const char *text)
+static void load_ed25519(PosternDkimKey *key, const guint8 *octets, gsize length)
 {
-    if (length != 32) {
+    if (length == ED25519_OCTETS)
+        key->key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, octets, length);
+    if (key->key == NULL)
         refuse(key, POSTERN_DKIM_PERMERROR, "the key record's p= is no Ed25519 key (RFC 8463 4.2)");
-        return NULL;
-    }
-    key->bits = 256;
-    return g_strdup(text);
+    else
+        key->bits = ED25519_OCTETS * 8;
 }
 
 /* Judges the tags beside p=. FALSE: refused. */
@@ -148,21 +114,15 @@ static void load_record(PosternDkimKey *key, const PosternTagList *tags, gboolea
     key->testing = flags != NULL && postern_dkim_list_has(flags, "y");
     key->strict = flags != NULL && postern_dkim_list_has(flags, "s");
     g_autofree char *text = postern_dkim_collapse(postern_tag_list_get(tags, "p"));
-    if (*text == '\0') {
-        refuse(key, POSTERN_DKIM_PERMERROR, "the key has been revoked");
-        return;
-    }
     gsize length = 0;
     g_autofree guint8 *octets = g_base64_decode(text, &length);
-    g_autofree char *value = rsa ? load_rsa(key, octets, length, text) : load_ed25519(key, length, text);
-    if (value == NULL)
-        return;
-    key->record =
-        g_strdup_printf("v=DKIM1; k=%s; %sp=%s", rsa ? "rsa" : "ed25519", key->strict ? "t=s; " : "", value);
-    if (strlen(key->record) >= POSTERN_DKIM_KEY_RECORD_MAX_OCTETS) {
-        g_clear_pointer(&key->record, g_free);
-        refuse(key, POSTERN_DKIM_PERMERROR, "the key record is too long");
-    }
+    if (*text == '\0')
+        refuse(key, POSTERN_DKIM_PERMERROR, "the key has been revoked");
+    else if (rsa)
+        load_rsa(key, octets, length);
+    else
+        load_ed25519(key, octets, length);
+    ERR_clear_error();
 }
 
 static PosternTagList *parse_record(GBytes *record, const char **problem)
@@ -177,59 +137,119 @@ static PosternTagList *parse_record(GBytes *record, const char **problem)
     return g_steal_pointer(&tags);
 }
 
-static void key_free(gpointer data)
+static GBytes *digest_of(GBytes *record)
 {
-    PosternDkimKey *key = data;
-    g_free(key->reason);
-    g_free(key->record);
-    g_free(key);
+    guint8 digest[EVP_MAX_MD_SIZE];
+    unsigned int size = 0;
+    gsize length = 0;
+    const void *octets = g_bytes_get_data(record, &length);
+    EVP_Digest(octets, length, digest, &size, EVP_sha256(), NULL);
+    return g_bytes_new(digest, size);
 }
 
-static PosternDkimKey *add_key(GPtrArray *keys)
+/* The key of record, which the caller gets a reference to; NULL and *problem: it is no key record. */
+static PosternDkimKey *load_key(PosternDkimKeyRing *ring, GBytes *record, gboolean rsa, const char **problem)
 {
-    PosternDkimKey *key = g_new0(PosternDkimKey, 1);
-    g_ptr_array_add(keys, key);
+    g_autoptr(GBytes) digest = digest_of(record);
+    PosternDkimKey *key = g_hash_table_lookup(ring->keys, digest);
+    if (key != NULL && (EVP_PKEY_get_base_id(key->key) == EVP_PKEY_RSA) == rsa)
+        return g_rc_box_acquire(key);
+    g_autoptr(PosternTagList) tags = parse_record(record, problem);
+    if (tags == NULL)
+        return NULL;
+    key = g_rc_box_new0(PosternDkimKey);
+    load_record(key, tags, rsa);
+    if (key->key == NULL)
+        return key;
+    if (g_hash_table_size(ring->keys) >= POSTERN_DKIM_KEYS_KEPT_MAX)
+        g_hash_table_remove_all(ring->keys);
+    g_hash_table_insert(ring->keys, g_steal_pointer(&digest), g_rc_box_acquire(key));
     return key;
 }
 
-static void load_records(GPtrArray *keys, GPtrArray *records, gboolean rsa)
+static PosternDkimKey *add_refused(GPtrArray *keys, PosternDkimResult result, const char *reason)
+{
+    PosternDkimKey *key = g_rc_box_new0(PosternDkimKey);
+    g_ptr_array_add(keys, key);
+    refuse(key, result, reason);
+    return key;
+}
+
+static void load_records(PosternDkimKeyRing *ring, GPtrArray *keys, GPtrArray *records, gboolean rsa)
 {
     g_autoptr(GPtrArray) refused = g_ptr_array_new();
     const char *problem = "no record";
     for (guint i = 0; i < records->len && keys->len + refused->len < POSTERN_DKIM_KEYS_TRIED_MAX; i++) {
-        g_autoptr(PosternTagList) tags = parse_record(g_ptr_array_index(records, i), &problem);
-        if (tags == NULL)
-            continue;
-        PosternDkimKey *key = add_key(keys);
-        load_record(key, tags, rsa);
-        if (key->record == NULL)
-            g_ptr_array_add(refused, g_ptr_array_steal_index(keys, keys->len - 1));
+        PosternDkimKey *key = load_key(ring, g_ptr_array_index(records, i), rsa, &problem);
+        if (key != NULL)
+            g_ptr_array_add(key->key != NULL ? keys : refused, key);
     }
     g_ptr_array_extend_and_steal(keys, g_steal_pointer(&refused));
     if (keys->len > 0)
         return;
-    PosternDkimKey *none = add_key(keys);
-    none->result = POSTERN_DKIM_PERMERROR;
-    none->reason = g_strdup_printf("the key record is malformed: %s", problem);
+    g_autofree char *reason = g_strconcat("the key record is malformed: ", problem, NULL);
+    add_refused(keys, POSTERN_DKIM_PERMERROR, reason);
 }
 
-GPtrArray *postern_dkim_keys_load(const PosternAnswer *answer, const char *algorithm)
+GPtrArray *postern_dkim_keys_load(PosternDkimKeyRing *ring, const PosternAnswer *answer,
+                                  const char *algorithm)
 {
-    GPtrArray *keys = g_ptr_array_new_with_free_func(key_free);
+    GPtrArray *keys = g_ptr_array_new_with_free_func(key_unref);
     switch (answer->status) {
     case POSTERN_ANSWER_RECORDS:
-        load_records(keys, answer->records, g_str_has_prefix(algorithm, "rsa-"));
+        load_records(ring, keys, answer->records, g_str_has_prefix(algorithm, "rsa-"));
         break;
     case POSTERN_ANSWER_NXDOMAIN:
     case POSTERN_ANSWER_NODATA:
-        refuse(add_key(keys), POSTERN_DKIM_PERMERROR, "no key");
+        add_refused(keys, POSTERN_DKIM_PERMERROR, "no key");
         break;
     case POSTERN_ANSWER_SERVFAIL:
-        refuse(add_key(keys), POSTERN_DKIM_TEMPERROR, "the DNS failed to give the key");
+        add_refused(keys, POSTERN_DKIM_TEMPERROR, "the DNS failed to give the key");
         break;
     case POSTERN_ANSWER_TIMEOUT:
-        refuse(add_key(keys), POSTERN_DKIM_TEMPERROR, "the DNS gave no answer about the key in time");
+        add_refused(keys, POSTERN_DKIM_TEMPERROR, "the DNS gave no answer about the key in time");
         break;
     }
     return keys;
+}
+
+static gboolean verify_rsa(EVP_PKEY *key, const guint8 *digest, gsize length, const guint8 *signature,
+                           gsize signature_length)
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key, NULL);
+    gboolean right = context != NULL && EVP_PKEY_verify_init(context) == 1 &&
+                     EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) == 1 &&
+                     EVP_PKEY_CTX_set_signature_md(context, EVP_sha256()) == 1 &&
+                     EVP_PKEY_verify(context, signature, signature_length, digest, length) == 1;
+    EVP_PKEY_CTX_free(context);
+    return right;
+}
+
+static gboolean verify_ed25519(EVP_PKEY *key, const guint8 *digest, gsize length, const guint8 *signature,
+                               gsize signature_length)
+{
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    gboolean right = context != NULL && EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) == 1 &&
+                     EVP_DigestVerify(context, signature, signature_length, digest, length) == 1;
+    EVP_MD_CTX_free(context);
+    return right;
+}
+
+const PosternDkimKey *postern_dkim_keys_find(const GPtrArray *keys, const guint8 *digest, gsize length,
+                                             GBytes *signature)
+{
+    gsize signature_length = 0;
+    const guint8 *octets = g_bytes_get_data(signature, &signature_length);
+    const PosternDkimKey *found = NULL;
+    for (guint i = 0; i < keys->len && found == NULL; i++) {
+        const PosternDkimKey *key = g_ptr_array_index(keys, i);
+        if (key->key == NULL)
+            continue;
+        gboolean rsa = EVP_PKEY_get_base_id(key->key) == EVP_PKEY_RSA;
+        if (rsa ? verify_rsa(key->key, digest, length, octets, signature_length)
+                : verify_ed25519(key->key, digest, length, octets, signature_length))
+            found = key;
+    }
+    ERR_clear_error();
+    return found;
 }

@@ -74,7 +74,7 @@ static gboolean expect(PosternDkimEngine *engine, const char *message, PosternDk
             continue;
         g_clear_error(error);
         g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE,
-                    "libopendkim finds the %s sample of RFC 8463 %s (%s), where %s is right",
+                    "the verifier finds the %s sample of RFC 8463 %s (%s), where %s is right",
                     finding->algorithm, postern_dkim_result_name(finding->result),
                     finding->reason != NULL ? finding->reason : "no reason",
                     postern_dkim_result_name(wanted));

@@ -6,7 +6,6 @@
 #include "checks/dkim/tags.h"
 #include "checks/spf/domain.h"
 #include "dns/question.h"
-#include "wire/tag_list.h"
 
 void postern_dkim_signature_decide(PosternDkimSignature *signature, PosternDkimResult result,
                                    const char *reason)
@@ -92,7 +91,6 @@ static void read_algorithm(PosternDkimSignature *signature, const PosternTagList
         refuse_syntax(signature, "the algorithm is not known");
 }
 
-/* libopendkim does not look at q= if it is given keys by a callback. */
 static void read_query(PosternDkimSignature *signature, const PosternTagList *tags)
 {
     g_autofree char *query = postern_dkim_collapse(postern_tag_list_get(tags, "q"));
@@ -139,47 +137,6 @@ static void read_tags(PosternDkimSignature *signature, const PosternTagList *tag
     signature->expires_at = read_number(signature, tags, "x", "x= is no number");
 }
 
-/* libopendkim takes what stands behind `b=` out of the field wherever it sees these two octets, also in
- * `bb=`, and not in `b =`. */
-static gboolean is_signature_misread(const PosternHeaderField *field)
-{
-    const char *rest = field->value;
-    const char *end = rest + field->value_length;
-    while (rest < end) {
-        const char *semicolon = memchr(rest, ';', (gsize)(end - rest));
-        const char *stop = semicolon != NULL ? semicolon : end;
-        const char *equals = memchr(rest, '=', (gsize)(stop - rest));
-        const char *last = equals;
-        while (last != NULL && last > rest && g_ascii_isspace(last[-1]))
-            last--;
-        if (last != NULL && last > rest && last[-1] == 'b') {
-            gboolean alone = last - 1 == rest || g_ascii_isspace(last[-2]);
-            if (!alone || last != equals)
-                return TRUE;
-        }
-        rest = stop + 1;
-    }
-    return FALSE;
-}
-
-/* It also knows no UTF-8, sees only some of the signatures that another one may cover, takes the '@' that i=
- * has encoded for the one before the domain, and gives up on long lists of names. */
-static gboolean is_misread(const PosternHeaderField *field, const PosternTagList *tags)
-{
-    const char *names = postern_tag_list_get(tags, "h");
-    const char *identity = postern_tag_list_get(tags, "i");
-    guint count = 0;
-    for (const char *colon = names; colon != NULL && (colon = strchr(colon, ':')) != NULL; colon++)
-        count++;
-    for (gsize i = 0; i < field->value_length; i++)
-        if ((guchar)field->value[i] >= 0x80)
-            return TRUE;
-    if (identity != NULL && strstr(identity, "=40") != NULL)
-        return TRUE;
-    return count >= POSTERN_DKIM_NAMES_BY_LIBRARY_MAX || postern_dkim_list_has(names, "DKIM-Signature") ||
-           is_signature_misread(field);
-}
-
 PosternDkimSignature *postern_dkim_signature_new(const PosternHeaderField *field)
 {
     PosternDkimSignature *signature = g_new0(PosternDkimSignature, 1);
@@ -191,10 +148,9 @@ PosternDkimSignature *postern_dkim_signature_new(const PosternHeaderField *field
         return signature;
     }
     const char *problem = NULL;
-    g_autoptr(PosternTagList) tags = postern_tag_list_parse(field->value, field->value_length, &problem);
-    if (tags != NULL) {
-        read_tags(signature, tags);
-        signature->misread = is_misread(field, tags);
+    signature->tags = postern_tag_list_parse(field->value, field->value_length, &problem);
+    if (signature->tags != NULL) {
+        read_tags(signature, signature->tags);
     } else {
         g_autofree char *reason = g_strdup_printf("the field is malformed: %s", problem);
         refuse_syntax(signature, reason);
@@ -208,6 +164,7 @@ void postern_dkim_signature_free(PosternDkimSignature *signature)
         return;
     g_clear_pointer(&signature->finding, postern_dkim_finding_free);
     g_clear_pointer(&signature->keys, g_ptr_array_unref);
+    g_clear_pointer(&signature->tags, postern_tag_list_free);
     g_free(signature->question);
     g_free(signature);
 }
@@ -219,21 +176,15 @@ void postern_dkim_signature_use_key(PosternDkimSignature *signature, const Poste
     signature->finding->testing = key->testing;
 }
 
-gboolean postern_dkim_signature_load_keys(PosternDkimSignature *signature, const PosternAnswer *answer)
+gboolean postern_dkim_signature_load_keys(PosternDkimSignature *signature, PosternDkimKeyRing *ring,
+                                          const PosternAnswer *answer)
 {
     g_clear_pointer(&signature->keys, g_ptr_array_unref);
-    signature->keys = postern_dkim_keys_load(answer, signature->finding->algorithm);
+    signature->keys = postern_dkim_keys_load(ring, answer, signature->finding->algorithm);
     postern_dkim_signature_use_key(signature, g_ptr_array_index(signature->keys, 0));
-    if (signature->key->record == NULL)
+    if (signature->key->key == NULL)
         postern_dkim_signature_decide(signature, signature->key->result, signature->key->reason);
     return !signature->decided;
-}
-
-gboolean postern_dkim_signature_is_ours(const PosternDkimSignature *signature)
-{
-    const GPtrArray *keys = signature->keys;
-    const PosternDkimKey *second = keys != NULL && keys->len > 1 ? g_ptr_array_index(keys, 1) : NULL;
-    return !signature->decided && (signature->misread || (second != NULL && second->record != NULL));
 }
 
 void postern_dkim_signature_judge_time(PosternDkimSignature *signature, gint64 now)

@@ -7,6 +7,7 @@
 #include "checks/signature/canonical.h"
 #include "mail/header.h"
 #include "verdict/findings.h"
+#include "wire/tag_list.h"
 
 typedef enum {
     POSTERN_DKIM_HASH_NOT_DONE,
@@ -18,7 +19,7 @@ typedef struct {
     const PosternHeaderField *field;
     PosternDkimFinding *finding;  /* owned; what will be reported */
     gboolean decided;             /* finding->result is final: no key is asked for, no hash is made */
-    gboolean misread;             /* libopendkim would not read it as it is meant: see is_misread() */
+    PosternTagList *tags;         /* owned; NULL: it is malformed */
     char *question;               /* SELECTOR._domainkey.DOMAIN, or NULL if it cannot be asked */
     guint from_fields;            /* how often h= names From */
     gint64 signed_at;             /* t=, or -1 */
@@ -26,7 +27,7 @@ typedef struct {
     PosternCanonicalisation form; /* c= */
     GPtrArray *keys;              /* key.h, or NULL: not looked at yet */
     const PosternDkimKey *key;    /* of keys: the first, or the one that it was verified with */
-    PosternDkimHash body_hash;    /* for people: what came of the two, if libopendkim got so far */
+    PosternDkimHash body_hash;    /* for people: what came of the two, if it got so far */
     PosternDkimHash header_hash;
 } PosternDkimSignature;
 
@@ -40,13 +41,11 @@ void postern_dkim_signature_decide(PosternDkimSignature *signature, PosternDkimR
                                    const char *reason);
 
 /* Takes what answer says of its key. FALSE: there is none that could be tried, and it is decided. */
-gboolean postern_dkim_signature_load_keys(PosternDkimSignature *signature, const PosternAnswer *answer);
+gboolean postern_dkim_signature_load_keys(PosternDkimSignature *signature, PosternDkimKeyRing *ring,
+                                          const PosternAnswer *answer);
 
 /* key, one of keys, is the one that it is verified with. */
 void postern_dkim_signature_use_key(PosternDkimSignature *signature, const PosternDkimKey *key);
-
-/* TRUE if it is not decided, and checks/dkim/verify.h is to evaluate it, not libopendkim. */
-gboolean postern_dkim_signature_is_ours(const PosternDkimSignature *signature);
 
 /* Judges t= and x= by now (seconds since 1970). */
 void postern_dkim_signature_judge_time(PosternDkimSignature *signature, gint64 now);

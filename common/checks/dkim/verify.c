@@ -2,19 +2,8 @@
 
 #include <string.h>
 
-#include "base/limits.h"
 #include "checks/dkim/tags.h"
-#include "checks/signature/digest.h"
-#include "checks/signature/public_key.h"
 #include "checks/spf/domain.h"
-#include "wire/tag_list.h"
-
-typedef struct {
-    PosternDkimSignature *signature;
-    PosternTagList *tags;
-    const PosternHeader *header;
-    GBytes *value; /* b= */
-} Verification;
 
 /* The octets of a tag in base64, or NULL. */
 static GBytes *decode(const PosternTagList *tags, const char *name)
@@ -22,7 +11,6 @@ static GBytes *decode(const PosternTagList *tags, const char *name)
     g_autofree char *text = postern_dkim_collapse(postern_tag_list_get(tags, name));
     gsize digits = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
     gsize length = 0;
-
     if (digits == 0 || digits + strspn(text + digits, "=") != strlen(text))
         return NULL;
     guint8 *octets = g_base64_decode(text, &length);
@@ -36,7 +24,7 @@ static gboolean refuse(PosternDkimSignature *signature, const char *reason)
 }
 
 /* i= has the domain of d=, or one below it if the key does not say otherwise (3.5, 3.6.1 t=s). */
-static gboolean identity_is_of(const PosternDkimFinding *finding, const PosternDkimKey *key)
+static gboolean identity_is_of(const PosternDkimFinding *finding, gboolean strict)
 {
     const char *at = finding->identity != NULL ? strrchr(finding->identity, '@') : NULL;
     if (finding->identity == NULL)
@@ -46,20 +34,19 @@ static gboolean identity_is_of(const PosternDkimFinding *finding, const PosternD
     gsize parent = strlen(finding->domain);
     if (length < parent || g_ascii_strcasecmp(domain + length - parent, finding->domain) != 0)
         return FALSE;
-    return length == parent || (!key->strict && domain[length - parent - 1] == '.');
+    return length == parent || (!strict && domain[length - parent - 1] == '.');
 }
 
 /* Hashes the body. FALSE: decided. */
-static gboolean judge_body(Verification *verification, const char *body, gsize length)
+static gboolean judge_body(PosternDkimSignature *signature, PosternDigestBody *body)
 {
-    PosternDkimSignature *signature = verification->signature;
     gint64 covered = signature->finding->body_covered;
     guint8 digest[POSTERN_DIGEST_OCTETS];
     gsize said_length = 0;
-    g_autoptr(GBytes) said = decode(verification->tags, "bh");
+    g_autoptr(GBytes) said = decode(signature->tags, "bh");
     if (said == NULL)
         return refuse(signature, "bh= is not base64");
-    gsize canonical = postern_digest_body(body, length, signature->form.relaxed_body, covered, digest);
+    gsize canonical = postern_digest_body(body, signature->form.relaxed_body, covered, digest);
     if (covered >= 0 && (guint64)covered > canonical)
         return refuse(signature, "l= is more than the body has");
     const guint8 *octets = g_bytes_get_data(said, &said_length);
@@ -69,36 +56,19 @@ static gboolean judge_body(Verification *verification, const char *body, gsize l
     return TRUE;
 }
 
-/* The key that made the signature, or NULL. */
-static const PosternDkimKey *find_key(Verification *verification, const guint8 *digest)
+static void judge_header(PosternDkimSignature *signature, const PosternHeader *header, GBytes *value)
 {
-    const GPtrArray *keys = verification->signature->keys;
-    for (guint i = 0; i < keys->len; i++) {
-        const PosternDkimKey *record = g_ptr_array_index(keys, i);
-        EVP_PKEY *key = record->record != NULL ? postern_public_key_decode(record->record) : NULL;
-        gboolean right =
-            key != NULL && postern_public_key_verify(key, digest, POSTERN_DIGEST_OCTETS, verification->value);
-        EVP_PKEY_free(key);
-        if (right)
-            return record;
-    }
-    return NULL;
-}
-
-static void judge_header(Verification *verification)
-{
-    PosternDkimSignature *signature = verification->signature;
     guint8 digest[POSTERN_DIGEST_OCTETS];
-    postern_digest_header(verification->header, postern_tag_list_get(verification->tags, "h"),
-                          signature->field, signature->form.relaxed_header, digest);
-    const PosternDkimKey *key = find_key(verification, digest);
+    postern_digest_header(header, postern_tag_list_get(signature->tags, "h"), signature->field,
+                          signature->form.relaxed_header, digest);
+    const PosternDkimKey *key = postern_dkim_keys_find(signature->keys, digest, sizeof digest, value);
     signature->header_hash = key != NULL ? POSTERN_DKIM_HASH_MATCHES : POSTERN_DKIM_HASH_DIFFERS;
     if (key == NULL) {
         postern_dkim_signature_decide(signature, POSTERN_DKIM_FAIL, "signature verification failed");
         return;
     }
     postern_dkim_signature_use_key(signature, key);
-    if (!identity_is_of(signature->finding, key))
+    if (!identity_is_of(signature->finding, key->strict))
         refuse(signature, "i= is not of the domain of d=");
     else if (signature->body_hash == POSTERN_DKIM_HASH_DIFFERS)
         postern_dkim_signature_decide(signature, POSTERN_DKIM_FAIL,
@@ -107,18 +77,14 @@ static void judge_header(Verification *verification)
         postern_dkim_signature_decide(signature, POSTERN_DKIM_PASS, NULL);
 }
 
-void postern_dkim_verify(PosternDkimSignature *signature, const char *octets, gsize length,
-                         const PosternHeader *header)
+void postern_dkim_verify(PosternDkimSignature *signature, const PosternHeader *header,
+                         PosternDigestBody *body)
 {
-    const char *problem = NULL;
-    g_autoptr(PosternTagList) tags =
-        postern_tag_list_parse(signature->field->value, signature->field->value_length, &problem);
-    Verification verification = {.signature = signature, .tags = tags, .header = header};
-    if (tags == NULL)
-        refuse(signature, problem);
-    else if ((verification.value = decode(tags, "b")) == NULL)
+    g_autoptr(GBytes) value = decode(signature->tags, "b");
+    if (value == NULL)
         refuse(signature, "b= is not base64");
-    else if (judge_body(&verification, octets + header->body_offset, length - header->body_offset))
-        judge_header(&verification);
-    g_clear_pointer(&verification.value, g_bytes_unref);
+    else if (!identity_is_of(signature->finding, FALSE))
+        refuse(signature, "i= is not of the domain of d=");
+    else if (judge_body(signature, body))
+        judge_header(signature, header, value);
 }

@@ -1,13 +1,12 @@
 /*
- * Verifies a DKIM signature (RFC 6376 6.1.3) by checks/signature/digest.h and OpenSSL: one that libopendkim
- * would misread (signature.h, misread), or that several keys may have made. All others are the
- * library's.
+ * Verifies a DKIM signature (RFC 6376 6.1.3).
  */
 #pragma once
 
 #include "checks/dkim/signature.h"
+#include "checks/signature/digest.h"
 
-/* Decides signature, which has at least one key that can be tried; octets is the message that header indexes.
+/* Decides signature, which is not decided and has a key that can be tried; header and body are the message's.
  */
-void postern_dkim_verify(PosternDkimSignature *signature, const char *octets, gsize length,
-                         const PosternHeader *header);
+void postern_dkim_verify(PosternDkimSignature *signature, const PosternHeader *header,
+                         PosternDigestBody *body);

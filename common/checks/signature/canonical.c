@@ -122,33 +122,37 @@ static void flush(Output *output)
     output->used = 0;
 }
 
-static void put(Output *output, char octet)
+/* Puts text with each run of blanks as one space (relaxed), or as it is. */
+static void put(Output *output, const char *text, gsize length, gboolean relaxed)
 {
-    if (output->used == sizeof output->piece)
-        flush(output);
-    output->piece[output->used++] = octet;
-    output->length++;
+    gboolean was_blank = FALSE;
+    while (length > 0) {
+        if (output->used == sizeof output->piece)
+            flush(output);
+        char *piece = output->piece + output->used;
+        gsize taken = MIN(length, sizeof output->piece - output->used);
+        gsize put = taken;
+        if (relaxed) {
+            put = 0;
+            for (gsize i = 0; i < taken; i++) {
+                gboolean blank = is_blank(text[i]);
+                piece[put] = blank ? ' ' : text[i];
+                put += !(blank && was_blank);
+                was_blank = blank;
+            }
+        } else {
+            memcpy(piece, text, taken);
+        }
+        output->used += put;
+        output->length += put;
+        text += taken;
+        length -= taken;
+    }
 }
 
 static void put_line_end(Output *output)
 {
-    put(output, '\r');
-    put(output, '\n');
-}
-
-static void put_relaxed_line(Output *output, const char *line, gsize length)
-{
-    for (gsize i = 0; i < length; i++)
-        if (!is_blank(line[i]))
-            put(output, line[i]);
-        else if (i == 0 || !is_blank(line[i - 1]))
-            put(output, ' ');
-}
-
-static void put_simple_line(Output *output, const char *line, gsize length)
-{
-    for (gsize i = 0; i < length; i++)
-        put(output, line[i]);
+    put(output, "\r\n", 2, FALSE);
 }
 
 gsize postern_canonical_body(const char *body, gsize length, gboolean relaxed, PosternCanonicalTake take,
@@ -163,7 +167,7 @@ gsize postern_canonical_body(const char *body, gsize length, gboolean relaxed, P
         gsize text = newline != NULL ? (gsize)(newline - line) : length - at;
 
         at += text + (newline != NULL ? 1 : 0);
-        if (newline != NULL && text > 0 && line[text - 1] == '\r')
+        if (text > 0 && line[text - 1] == '\r')
             text--;
         while (relaxed && text > 0 && is_blank(line[text - 1]))
             text--;
@@ -173,10 +177,7 @@ gsize postern_canonical_body(const char *body, gsize length, gboolean relaxed, P
         }
         for (; empty_lines > 0; empty_lines--)
             put_line_end(&output);
-        if (relaxed)
-            put_relaxed_line(&output, line, text);
-        else
-            put_simple_line(&output, line, text);
+        put(&output, line, text, relaxed);
         put_line_end(&output);
     }
     if (output.length == 0 && !relaxed)

@@ -1,5 +1,5 @@
 /*
- * Canonicalisation (RFC 6376 3.4), for the seals and signatures of ARC; those of DKIM are libopendkim's.
+ * Canonicalisation (RFC 6376 3.4), for the signatures of DKIM and those and the seals of ARC.
  */
 #pragma once
 

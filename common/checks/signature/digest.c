@@ -1,5 +1,7 @@
 #include "checks/signature/digest.h"
 
+#include <string.h>
+
 #include <openssl/evp.h>
 
 typedef struct {
@@ -30,14 +32,27 @@ static void take_body(const char *octets, gsize length, gpointer user_data)
     digest->left -= taken;
 }
 
-gsize postern_digest_body(const char *body, gsize length, gboolean relaxed, gint64 limit,
-                          guint8 ret_digest[POSTERN_DIGEST_OCTETS])
+static gsize hash_body(const PosternDigestBody *body, gboolean relaxed, guint64 limit, guint8 *ret_digest)
 {
-    BodyDigest digest = {begin(), limit < 0 ? G_MAXUINT64 : (guint64)limit};
-    gsize canonical = postern_canonical_body(body, length, relaxed, take_body, &digest);
+    BodyDigest digest = {begin(), limit};
+    gsize canonical = postern_canonical_body(body->octets, body->length, relaxed, take_body, &digest);
 
     end(digest.context, ret_digest);
     return canonical;
+}
+
+gsize postern_digest_body(PosternDigestBody *body, gboolean relaxed, gint64 limit,
+                          guint8 ret_digest[POSTERN_DIGEST_OCTETS])
+{
+    guint form = relaxed ? 1 : 0;
+
+    if (limit >= 0)
+        return hash_body(body, relaxed, (guint64)limit, ret_digest);
+    if (!body->forms[form].known)
+        body->forms[form].length = hash_body(body, relaxed, G_MAXUINT64, body->forms[form].digest);
+    body->forms[form].known = TRUE;
+    memcpy(ret_digest, body->forms[form].digest, POSTERN_DIGEST_OCTETS);
+    return body->forms[form].length;
 }
 
 static void fields_free(gpointer fields)

@@ -50,7 +50,12 @@
 #define POSTERN_HEADER_EDIT_MAX_OCTETS 65536
 #define POSTERN_MIME_DEPTH_MAX 100
 #define POSTERN_MIME_PARTS_MAX 10000
-#define POSTERN_CONTENT_FIELD_MAX_OCTETS 16384 /* of a Content- field; the rest is not read */
+#define POSTERN_ITEMS_MAX 20000      /* parts of a message, and what is in them, by all readings */
+#define POSTERN_ITEM_LEVELS_MAX 100  /* of enclosed messages and containers in one another */
+#define POSTERN_ITEM_READINGS_MAX 16 /* of one part */
+#define POSTERN_ITEM_OCTETS_MIN (64 * 1024 * 1024) /* decoded and unpacked; so much more: */
+#define POSTERN_ITEM_OCTETS_FACTOR 16              /* times the message */
+#define POSTERN_CONTENT_FIELD_MAX_OCTETS 16384     /* of a Content- field; the rest is not read */
 #define POSTERN_ATTACHMENTS_REPORTED_MAX 100
 #define POSTERN_ATTACHMENT_NAME_MAX_OCTETS 255
 

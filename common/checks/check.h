@@ -136,15 +136,6 @@ PosternContentEngine *postern_content_engine_new(void);
 void postern_content_engine_free(PosternContentEngine *engine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternContentEngine, postern_content_engine_free)
 
-/*
- * MIME structure (RFC 2045, 2046) and attachments: parts that are named, said to be attachments, or neither
- * text/plain nor text/html; those of enclosed messages too. Beyond POSTERN_MIME_DEPTH_MAX levels a part is
- * not looked into, and POSTERN_MIME_PARTS_MAX parts end the walk: mime_problem. Memory does not grow with the
- * message.
- */
-int postern_check_content(PosternContentEngine *engine, const char *octets, gsize length,
-                          PosternFindings *findings);
-
 /* Virus signatures, loaded once in a process and shared with those it forks. */
 typedef struct PosternVirusEngine PosternVirusEngine;
 
@@ -224,10 +215,27 @@ typedef struct {
     PosternFindings *findings;   /* what it found goes there */
 } PosternCheckRun;
 
+/* A part of the message, checks/content/item.h. */
+typedef struct PosternItem PosternItem;
+
+/*
+ * How a check takes part in the one walk over the items of a message, in stage WHOLE; its finding is complete
+ * when it ends. No begin: it does not.
+ */
+typedef struct {
+    /* Before the walk. What it returns is data of the others; NULL: no items are wanted, and end is not
+     * called. */
+    gpointer (*begin)(const PosternCheckRun *run);
+    gboolean (*take)(const PosternItem *item, gpointer data); /* as in PosternItemVisitor; FALSE: no more */
+    void (*note)(PosternVirusKind kind, const char *text, gpointer data); /* likewise; NULL: of no interest */
+    void (*end)(const PosternCheckRun *run, gpointer data);               /* frees data */
+} PosternItemUse;
+
 /* What a check registers for the inspector, beside its description (verdict/check.h). */
 typedef struct {
     /* By stage, those of its description: 1: it is complete; 0: it waits for answers. */
     int (*run[POSTERN_STAGES])(const PosternCheckRun *run);
+    PosternItemUse item; /* beside run[POSTERN_STAGE_WHOLE], or in its place */
     /* The proof that a worker can do it, inside the sandbox; NULL: it needs none. FALSE and error. */
     gboolean (*self_test)(const PosternEngines *engines, const char *temporary_directory, GError **error);
 } PosternEvaluation;
@@ -240,3 +248,6 @@ POSTERN_CHECKS_LIST(POSTERN_CHECK_EVALUATION)
 
 /* All, in the order of checks/list.h; POSTERN_CHECKS_COUNT. */
 extern const PosternEvaluation *const postern_evaluations[];
+
+/* Runs the checks of the mask in a stage, items included. Returns those that are complete. */
+guint postern_checks_run(const PosternCheckRun *run, guint checks, PosternStage stage);

@@ -67,9 +67,7 @@ PosternResponse *postern_stage_run(const PosternStageResources *resources, const
     }
     PosternStage stage =
         request->stage == POSTERN_STAGE_AUTHENTICATION ? POSTERN_STAGE_WHOLE : request->stage;
-    for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++)
-        if ((request->checks & postern_checks[i].check) != 0 && postern_evaluations[i]->run[stage](&run) == 1)
-            response->complete |= postern_checks[i].check;
+    response->complete = postern_checks_run(&run, request->checks, stage);
     GPtrArray *questions = postern_answers_questions(request->answers);
     for (guint i = 0; i < questions->len; i++)
         g_ptr_array_add(response->questions, postern_question_copy(g_ptr_array_index(questions, i)));

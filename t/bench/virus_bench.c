@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "support/content.h"
 #include "unit/virus_fixture.h"
 
 #define MESSAGE_OCTETS (1024 * 1024)
@@ -223,7 +224,7 @@ static double measure(VirusFixture *fixture, const GString *message, char **ret_
     for (guint i = 0; i < ROUNDS; i++) {
         g_autoptr(PosternFindings) findings = postern_findings_new();
         double begin = processor_seconds();
-        postern_check_content(fixture->content, message->str, message->len, findings);
+        content_check(fixture->content, message->str, message->len, findings);
         double content = processor_seconds() - begin;
         *ret_content = i == 0 ? content : MIN(*ret_content, content);
         postern_check_virus(fixture->engine, message->str, message->len, fixture->folder, &findings->virus);

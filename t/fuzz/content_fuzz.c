@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "support/content.h"
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
 
@@ -31,8 +32,7 @@ int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
 {
     g_autoptr(PosternFindings) findings = postern_findings_new();
     g_autofree char *copy = g_memdup2(size > 0 ? data : (const guint8 *)"", MAX(size, 1));
-    if (postern_check_content(engine(), copy, size, findings) != 1)
-        abort();
+    content_check(engine(), copy, size, findings);
     if (findings->content.attachments->len != MIN(findings->content.count, POSTERN_ATTACHMENTS_REPORTED_MAX))
         abort();
     for (guint i = 0; i < findings->content.attachments->len; i++)

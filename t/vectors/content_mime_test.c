@@ -7,12 +7,13 @@
 #include <gmime/gmime.h>
 #include <string.h>
 
+#include "support/content.h"
 #include "vectors/shared_data.h"
 
 static PosternFindings *check(PosternContentEngine *engine, const GString *message)
 {
     PosternFindings *findings = postern_findings_new();
-    postern_check_content(engine, message->str, message->len, findings);
+    content_check(engine, message->str, message->len, findings);
     g_assert_null(findings->content.problem);
     return findings;
 }

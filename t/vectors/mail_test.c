@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "support/content.h"
 #include "unit/virus_fixture.h"
 #include "vectors/shared_data.h"
 
@@ -94,7 +95,7 @@ static PosternVirusResult check_file(Checks *checks, const char *path)
     GString *message = shared_data_message(path);
     g_autoptr(PosternFindings) findings = postern_findings_new();
     postern_check_virus(checks->virus, message->str, message->len, checks->temporary, &findings->virus);
-    postern_check_content(checks->content, message->str, message->len, findings);
+    content_check(checks->content, message->str, message->len, findings);
     check_signatures(checks, message, findings);
     check_header(path, message);
     if (findings->virus.result > POSTERN_VIRUS_CLEAN)

@@ -1,243 +1,57 @@
-#include "checks/check.h"
-
-#include <string.h>
-
 #include "base/limits.h"
-#include "checks/content/engine.h"
-#include "checks/content/leaves.h"
+#include "checks/content/item.h"
 
-/*
- * The structure is walked here, line by line with a stack of bounded depth, and not by GMime's parser, which
- * makes an object of every part and a call of every level: of a message of boundaries it makes two hundred
- * times its size.
- */
-
-/* A multipart or an enclosed message that is open. */
+/* The check of one message. */
 typedef struct {
-    char *boundary; /* "--" and the boundary; NULL: an enclosed message */
-    gsize length;
-    guint hash;
-    const char *default_type;   /* of its parts */
-    PosternAttachment *message; /* the enclosed message, whose size is known at its end; borrowed, or NULL */
-    gsize start;                /* where its octets begin */
-} Level;
-
-typedef enum {
-    IN_HEADER,
-    IN_BODY,
-    IN_NOTHING, /* before the first boundary of a multipart, and after its last */
-} Place;
-
-typedef struct {
-    PosternContentEngine *engine;
     PosternFindings *findings;
-    GArray *leaves;          /* of PosternContentLeaf, or NULL: they are not wanted */
-    PosternContentLeaf leaf; /* the part at hand, once its body has begun */
-    Level levels[POSTERN_MIME_DEPTH_MAX];
-    guint depth;
-    Place place;
-    PosternContentPart part;
-    PosternAttachment *attachment; /* the part at hand, borrowed, or NULL: it is none or there are enough */
     guint parts;
-    gsize length;   /* of the message */
-    gsize offset;   /* where the line at hand begins */
-    guint last_end; /* octets of the end of the line before it */
-} Walk;
+} Content;
 
-static guint hash_octets(const char *octets, gsize length)
+static gboolean is_attachment(const PosternItem *item)
 {
-    guint hash = 5381;
-    for (gsize i = 0; i < length; i++)
-        hash = hash * 33 + (guchar)octets[i];
-    return hash;
-}
-
-static void note_problem(Walk *walk, const char *what, guint limit)
-{
-    if (walk->findings->content.problem == NULL)
-        walk->findings->content.problem = g_strdup_printf("more than %u %s", limit, what);
-}
-
-static gboolean push(Walk *walk, Level level)
-{
-    if (walk->depth == G_N_ELEMENTS(walk->levels)) {
-        note_problem(walk, "levels of MIME parts", POSTERN_MIME_DEPTH_MAX);
-        g_free(level.boundary);
-        return FALSE;
-    }
-    walk->levels[walk->depth++] = level;
-    return TRUE;
-}
-
-static void pop_to(Walk *walk, guint depth, gboolean bounded)
-{
-    while (walk->depth > depth) {
-        Level *level = &walk->levels[--walk->depth];
-        gsize end = walk->offset - (bounded ? MIN(walk->last_end, walk->offset - level->start) : 0);
-        if (level->message != NULL)
-            level->message->size = end - level->start;
-        g_free(level->boundary);
-    }
-}
-
-/* The level whose boundary the line is (RFC 2046 5.1.1), the inner of two alike; walk->depth: none. */
-static guint find_boundary(const Walk *walk, const char *line, gsize length)
-{
-    guint hash = hash_octets(line, length);
-    for (guint i = walk->depth; i > 0; i--) {
-        const Level *level = &walk->levels[i - 1];
-        if (level->boundary != NULL && level->hash == hash && level->length == length &&
-            memcmp(level->boundary, line, length) == 0)
-            return i - 1;
-    }
-    return walk->depth;
-}
-
-static gboolean is_attachment(const PosternContentHeader *header)
-{
-    if (header->attachment || header->name != NULL)
+    if (item->attachment || item->names[0] != NULL)
         return TRUE;
-    return !g_str_has_prefix(header->type, "multipart/") && strcmp(header->type, "text/plain") != 0 &&
-           strcmp(header->type, "text/html") != 0;
+    return item->kind != POSTERN_ITEM_TEXT && !g_str_equal(item->types[0], "text/html") &&
+           !g_str_has_prefix(item->types[0], "multipart/");
 }
 
-static void add_attachment(Walk *walk, PosternContentHeader *header)
+static gboolean take(const PosternItem *item, gpointer data)
 {
-    walk->attachment = NULL;
-    if (!is_attachment(header))
-        return;
-    walk->findings->content.count++;
-    if (walk->findings->content.attachments->len >= POSTERN_ATTACHMENTS_REPORTED_MAX)
-        return;
-    walk->attachment = g_new0(PosternAttachment, 1);
-    walk->attachment->name = g_steal_pointer(&header->name);
-    walk->attachment->type = g_strdup(header->type);
-    g_ptr_array_add(walk->findings->content.attachments, walk->attachment);
-}
-
-static void begin_part(Walk *walk)
-{
-    postern_content_part_clear(&walk->part);
-    walk->attachment = NULL;
-    walk->place = IN_HEADER;
-    walk->parts++;
-}
-
-/* Its octets end before the line at hand. */
-static void add_leaf(Walk *walk, gboolean bounded)
-{
-    gsize end = walk->offset - (bounded ? MIN(walk->last_end, walk->offset - walk->leaf.start) : 0);
-    walk->leaf.length = end - walk->leaf.start;
-    if (walk->leaves != NULL && walk->leaf.length > 0)
-        g_array_append_val(walk->leaves, walk->leaf);
-}
-
-static void end_part(Walk *walk, gboolean bounded)
-{
-    if (walk->place == IN_BODY)
-        add_leaf(walk, bounded);
-    if (walk->attachment != NULL && walk->place == IN_BODY)
-        walk->attachment->size = postern_content_part_size(&walk->part, bounded);
-    postern_content_part_clear(&walk->part);
-    walk->attachment = NULL;
-    walk->place = IN_NOTHING;
-}
-
-static char *unfold(const GString *value)
-{
-    return value != NULL ? g_strstrip(g_strdup(value->str)) : NULL;
-}
-
-static gboolean is_message(const char *type)
-{
-    return strcmp(type, "message/rfc822") == 0 || strcmp(type, "message/global") == 0 ||
-           strcmp(type, "message/news") == 0;
-}
-
-static void open_multipart(Walk *walk, const PosternContentHeader *header)
-{
-    Level level = {.boundary = g_strconcat("--", header->boundary, NULL), .start = walk->offset};
-    level.length = strlen(level.boundary);
-    level.hash = hash_octets(level.boundary, level.length);
-    level.default_type = strcmp(header->type, "multipart/digest") == 0 ? "message/rfc822" : "text/plain";
-    if (push(walk, level))
-        walk->place = IN_NOTHING;
-}
-
-static PosternLeafKind kind_of(const PosternContentHeader *header)
-{
-    if (is_message(header->type))
-        return POSTERN_LEAF_MESSAGE;
-    if (strcmp(header->type, "message/partial") == 0)
-        return POSTERN_LEAF_PIECE;
-    return strcmp(header->type, "text/plain") == 0 && !is_attachment(header) ? POSTERN_LEAF_TEXT
-                                                                             : POSTERN_LEAF_FILE;
-}
-
-/* next: where the part's body begins. */
-static void end_header(Walk *walk, gsize next)
-{
-    const char *default_type = walk->depth > 0 ? walk->levels[walk->depth - 1].default_type : "text/plain";
-    g_autofree char *type = unfold(walk->part.type);
-    g_autofree char *disposition = unfold(walk->part.disposition);
-    PosternContentHeader header;
-    postern_content_part_header_end(&walk->part);
-    postern_content_engine_read(walk->engine, type, disposition, default_type, &header);
-    walk->place = IN_BODY;
-    walk->leaf = (PosternContentLeaf){
-        .kind = kind_of(&header), .encoding = walk->part.decoding, .start = MIN(next, walk->length)};
-    add_attachment(walk, &header);
-    if (header.boundary != NULL && *header.boundary != '\0') {
-        open_multipart(walk, &header);
-    } else if (is_message(header.type) && walk->part.decoding == POSTERN_CONTENT_IDENTITY) {
-        Level level = {.default_type = "text/plain", .message = walk->attachment, .start = next};
-        if (push(walk, level))
-            begin_part(walk);
-    }
-    postern_content_header_clear(&header);
-}
-
-/* TRUE: the line was a boundary, and what it ends is ended. */
-static gboolean take_boundary(Walk *walk, const char *line, gsize length)
-{
-    if (length < 2 || line[0] != '-' || line[1] != '-')
-        return FALSE;
-    while (length > 0 && (line[length - 1] == ' ' || line[length - 1] == '\t'))
-        length--;
-    guint level = find_boundary(walk, line, length);
-    gboolean closes = FALSE;
-    if (level == walk->depth && length > 4 && line[length - 1] == '-' && line[length - 2] == '-') {
-        level = find_boundary(walk, line, length - 2);
-        closes = TRUE;
-    }
-    if (level == walk->depth)
-        return FALSE;
-    if (walk->place == IN_HEADER)
-        end_header(walk, walk->offset);
-    end_part(walk, TRUE);
-    pop_to(walk, closes ? level : level + 1, TRUE);
-    if (!closes)
-        begin_part(walk);
+    Content *content = data;
+    PosternContentFinding *finding = &content->findings->content;
+    if (item->reading != 0 || item->kind == POSTERN_ITEM_MEMBER)
+        return TRUE;
+    content->parts++;
+    if (!is_attachment(item) || ++finding->count > POSTERN_ATTACHMENTS_REPORTED_MAX)
+        return TRUE;
+    PosternAttachment *attachment = g_new0(PosternAttachment, 1);
+    attachment->name = g_strdup(item->names[0]);
+    attachment->type = g_strdup(item->types[0]);
+    attachment->size = g_bytes_get_size(item->octets);
+    g_ptr_array_add(finding->attachments, attachment);
     return TRUE;
 }
 
-static void take_line(Walk *walk, const char *line, gsize length, guint end)
+static void note(PosternVirusKind kind, const char *text, gpointer data)
 {
-    if (take_boundary(walk, line, length))
-        return;
-    if (walk->place == IN_BODY)
-        postern_content_part_body_line(&walk->part, line, length, end);
-    else if (walk->place == IN_HEADER && length == 0)
-        end_header(walk, walk->offset + end);
-    else if (walk->place == IN_HEADER)
-        postern_content_part_header_line(&walk->part, line, length);
+    PosternContentFinding *finding = &((Content *)data)->findings->content;
+    if (finding->problem == NULL)
+        finding->problem = g_strdup(text);
 }
 
-static void explain(const Walk *walk)
+static gpointer begin(const PosternCheckRun *run)
 {
-    PosternFindings *findings = walk->findings;
+    Content *content = g_new0(Content, 1);
+    content->findings = run->findings;
+    return content;
+}
+
+static void end(const PosternCheckRun *run, gpointer data)
+{
+    g_autofree Content *content = data;
+    PosternFindings *findings = content->findings;
     postern_findings_step(findings, POSTERN_CHECK_CONTENT, "%u MIME parts, %u of them attachments",
-                          walk->parts, findings->content.count);
+                          content->parts, findings->content.count);
     for (guint i = 0; i < findings->content.attachments->len; i++) {
         const PosternAttachment *attachment = g_ptr_array_index(findings->content.attachments, i);
         postern_findings_step(findings, POSTERN_CHECK_CONTENT,
@@ -249,52 +63,5 @@ static void explain(const Walk *walk)
         postern_findings_step(findings, POSTERN_CHECK_CONTENT, "problem: %s", findings->content.problem);
 }
 
-static void walk_message(Walk *walk, const char *octets)
-{
-    begin_part(walk);
-    while (walk->offset < walk->length) {
-        const char *line = octets + walk->offset;
-        const char *newline = memchr(line, '\n', walk->length - walk->offset);
-        gsize text = newline != NULL ? (gsize)(newline - line) : walk->length - walk->offset;
-        guint end = newline != NULL ? 1 : 0;
-        if (end == 1 && text > 0 && line[text - 1] == '\r') {
-            text--;
-            end++;
-        }
-        take_line(walk, line, text, end);
-        walk->offset += text + end;
-        walk->last_end = end;
-        if (walk->parts > POSTERN_MIME_PARTS_MAX) {
-            note_problem(walk, "MIME parts", POSTERN_MIME_PARTS_MAX);
-            break;
-        }
-    }
-    if (walk->place == IN_HEADER)
-        end_header(walk, walk->offset);
-    end_part(walk, FALSE);
-    pop_to(walk, 0, FALSE);
-}
-
-int postern_check_content(PosternContentEngine *engine, const char *octets, gsize length,
-                          PosternFindings *findings)
-{
-    Walk walk = {.engine = engine, .findings = findings, .length = length};
-    walk_message(&walk, octets);
-    explain(&walk);
-    return 1;
-}
-
-char *postern_content_leaves(PosternContentEngine *engine, const char *octets, gsize length, GArray *leaves)
-{
-    g_autoptr(PosternFindings) findings = postern_findings_new();
-    Walk walk = {.engine = engine, .findings = findings, .leaves = leaves, .length = length};
-    walk_message(&walk, octets);
-    return g_steal_pointer(&findings->content.problem);
-}
-
-static int run_whole(const PosternCheckRun *run)
-{
-    return postern_check_content(run->engines->content, run->octets, run->length, run->findings);
-}
-
-const PosternEvaluation postern_evaluation_content = {.run = {[POSTERN_STAGE_WHOLE] = run_whole}};
+const PosternEvaluation postern_evaluation_content = {
+    .item = {.begin = begin, .take = take, .note = note, .end = end}};

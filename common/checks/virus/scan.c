@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "checks/content/decode.h"
+#include "checks/content/item.h"
 #include "checks/virus/container.h"
 #include "checks/virus/multipart.h"
 #include "checks/virus/names.h"
@@ -26,23 +26,34 @@ static void note(PosternVirusScan *scan, PosternVirusKind kind, const char *text
     postern_virus_finding_note(scan->finding, kind, text);
 }
 
-void postern_virus_scan_init(PosternVirusScan *scan, const PosternVirusEngine *engine,
-                             const PosternVirusScanLimits *room, PosternVirusFinding *finding)
+static void scan_message(PosternVirusScan *scan, GBytes *message);
+
+PosternVirusScan *postern_virus_scan_new(const PosternVirusEngine *engine, const PosternVirusScanLimits *room,
+                                         const char *octets, gsize length, PosternVirusFinding *finding)
 {
     gint64 now = g_get_monotonic_time();
-    *scan = (PosternVirusScan){.engine = engine, .room = room, .finding = finding, .queue = G_QUEUE_INIT};
+    PosternVirusScan *scan = g_new0(PosternVirusScan, 1);
+    *scan = (PosternVirusScan){.engine = engine, .room = *room, .finding = finding, .queue = G_QUEUE_INIT};
     /* (libclamav breaks long lines: a message may grow.) */
     scan->file_octets = MIN(engine->scan_octets * 2, room->scan_octets);
     scan->end = engine->scan_timeout_ms != 0 ? now + (gint64)engine->scan_timeout_ms * 1000 : 0;
+    scan->budget = postern_item_budget(length);
+    scan->walked = g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, NULL);
     scan->queued = g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, NULL);
     scan->seen = g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, NULL);
+    g_autoptr(GBytes) message = g_bytes_new_static(octets, length);
+    scan_message(scan, message);
+    return scan;
 }
 
-void postern_virus_scan_clear(PosternVirusScan *scan)
+void postern_virus_scan_free(PosternVirusScan *scan)
 {
+    postern_virus_scan_limits_close(&scan->room);
     g_queue_clear_full(&scan->queue, (GDestroyNotify)g_bytes_unref);
+    g_hash_table_unref(scan->walked);
     g_hash_table_unref(scan->queued);
     g_hash_table_unref(scan->seen);
+    g_free(scan);
 }
 
 /* Which octets they are: no sender can make two that are alike (SHA-256). NULL: no memory. */
@@ -71,8 +82,8 @@ static gboolean is_seen(const PosternVirusScan *scan, GBytes *octets)
 /* Takes length octets from what may be scanned in all. */
 static gboolean allow(PosternVirusScan *scan, gsize length)
 {
-    if (scan->work.scans >= POSTERN_VIRUS_SCANS_MAX || length > scan->room->scan_octets ||
-        scan->work.octets > scan->room->scan_octets - length) {
+    if (scan->work.scans >= POSTERN_VIRUS_SCANS_MAX || length > scan->room.scan_octets ||
+        scan->work.octets > scan->room.scan_octets - length) {
         note(scan, POSTERN_VIRUS_TOO_LARGE, "more files and enclosed messages than are scanned");
         return FALSE;
     }
@@ -98,15 +109,7 @@ static GBytes *with_mark(PosternVirusScan *scan, const char *between, const char
     return g_bytes_new_take(copy, mark + more + length);
 }
 
-void postern_virus_scan_queue(PosternVirusScan *scan, GBytes *message)
-{
-    gsize length = 0;
-    const char *octets = g_bytes_get_data(message, &length);
-    if (add_digest(scan->queued, octets, length) && allow(scan, length))
-        g_queue_push_tail(&scan->queue, g_bytes_ref(message));
-}
-
-gboolean postern_virus_scan_is_over(PosternVirusScan *scan)
+static gboolean is_over(PosternVirusScan *scan)
 {
     if (scan->finding->result == POSTERN_VIRUS_INFECTED)
         return TRUE;
@@ -114,7 +117,7 @@ gboolean postern_virus_scan_is_over(PosternVirusScan *scan)
         note(scan, POSTERN_VIRUS_SCAN_ERROR, "the scan took too long");
         return TRUE;
     }
-    if (scan->work.unpacked_octets / 2 > scan->room->scan_octets) {
+    if (scan->work.unpacked_octets / 2 > scan->room.scan_octets) {
         note(scan, POSTERN_VIRUS_TOO_LARGE, "unpacked it is larger than what is scanned");
         return TRUE;
     }
@@ -127,7 +130,7 @@ gboolean postern_virus_scan_is_over(PosternVirusScan *scan)
  */
 static void judge(PosternVirusScan *scan, cl_error_t status, const char *name)
 {
-    const char *problem = postern_virus_scan_limits_problem(scan->room);
+    const char *problem = postern_virus_scan_limits_problem(&scan->room);
     if (problem != NULL)
         note(scan, POSTERN_VIRUS_SCAN_ERROR, problem);
     if (status == CL_VIRUS && name != NULL)
@@ -163,8 +166,8 @@ static void scan_file(PosternVirusScan *scan, GBytes *file)
 {
     gsize length = 0;
     const char *octets = g_bytes_get_data(file, &length);
-    if (length >= FILE_MIN_OCTETS && !postern_virus_scan_is_over(scan) &&
-        add_digest(scan->seen, octets, length) && allow(scan, length))
+    if (length >= FILE_MIN_OCTETS && !is_over(scan) && add_digest(scan->seen, octets, length) &&
+        allow(scan, length))
         scan_octets(scan, octets, length, FALSE);
 }
 
@@ -174,86 +177,65 @@ static void scan_text(PosternVirusScan *scan, GBytes *text)
     gsize length = 0;
     const char *octets = g_bytes_get_data(text, &length);
     g_autoptr(GBytes) message = NULL;
-    if (postern_virus_scan_is_over(scan) || !allow(scan, length))
+    if (is_over(scan) || !allow(scan, length))
         return;
     message = with_mark(scan, "\r\n", octets, length);
     if (message != NULL)
         scan_octets(scan, g_bytes_get_data(message, NULL), g_bytes_get_size(message), TRUE);
 }
 
-static gboolean any_is_seen(const PosternVirusScan *scan, GBytes *const *readings, guint count)
+static void scan_message(PosternVirusScan *scan, GBytes *message)
 {
-    for (guint i = 0; i < count; i++)
-        if (is_seen(scan, readings[i]))
-            return TRUE;
-    return FALSE;
-}
-
-/*
- * What is shown as text is nothing that line ends could make another file of. A message that is not encoded
- * is a leaf if the walk met its limit on levels, which is noted: it is not walked again from there.
- */
-static void scan_leaf(PosternVirusScan *scan, const PosternContentLeaf *leaf, GBytes *const *readings,
-                      guint count, gboolean mail_in_part)
-{
-    gboolean encoded = leaf->encoding != POSTERN_CONTENT_IDENTITY;
-    if (leaf->kind == POSTERN_LEAF_PIECE)
-        note(scan, POSTERN_VIRUS_AMBIGUOUS,
-             "a piece of a message, whose rest is elsewhere (message/partial)");
-    if (leaf->kind == POSTERN_LEAF_TEXT) {
-        if (any_is_seen(scan, readings, count))
-            return;
-        count = MIN(count, 1);
-    }
-    if (leaf->kind == POSTERN_LEAF_TEXT && mail_in_part && count > 0)
-        scan_text(scan, readings[0]);
-    for (guint i = 0; i < count; i++) {
-        if (leaf->kind == POSTERN_LEAF_MESSAGE && encoded)
-            postern_virus_scan_queue(scan, readings[i]);
-        scan->beyond_limit = leaf->kind == POSTERN_LEAF_MESSAGE && !encoded;
-        scan_file(scan, readings[i]);
-        scan->beyond_limit = FALSE;
-    }
-}
-
-static void scan_leaves(PosternVirusScan *scan, const char *octets, gsize length, gboolean mail_in_part)
-{
-    g_autoptr(GArray) leaves = g_array_new(FALSE, FALSE, sizeof(PosternContentLeaf));
-    if (scan->engine->content == NULL)
-        return;
-    /* Only the first limit that was met is told of: what lies behind it is not known to be whole. */
-    if (mail_in_part)
-        g_hash_table_remove_all(scan->seen);
-    g_autofree char *problem = postern_content_leaves(scan->engine->content, octets, length, leaves);
-    if (problem != NULL)
-        note(scan, POSTERN_VIRUS_TOO_LARGE, problem);
-    for (guint i = 0; i < leaves->len && !postern_virus_scan_is_over(scan); i++) {
-        const PosternContentLeaf *leaf = &g_array_index(leaves, PosternContentLeaf, i);
-        GBytes *readings[POSTERN_CONTENT_READINGS_MAX];
-        guint count = 0;
-        if (!postern_content_decode(leaf->encoding, octets + leaf->start, leaf->length, readings, &count))
-            note(scan, POSTERN_VIRUS_SCAN_ERROR, "no memory for a file of the message");
-        scan_leaf(scan, leaf, readings, count, mail_in_part);
-        for (guint j = 0; j < count; j++)
-            g_bytes_unref(readings[j]);
-    }
-}
-
-/* If a kind of multipart had to be renamed, readers may read the field either way: both are walked. */
-void postern_virus_scan_whole(PosternVirusScan *scan, GBytes *message)
-{
-    gsize length = 0, marked_length = 0;
+    gsize length = 0;
     const char *octets = g_bytes_get_data(message, &length);
-    gboolean hidden = postern_virus_multipart_is_hidden(octets, length, &scan->work.line_octets);
+    const PosternItemVisitor visitor = {postern_virus_scan_take, postern_virus_scan_note, scan};
+    if (is_over(scan) || !add_digest(scan->queued, octets, length) || !allow(scan, length))
+        return;
     g_autoptr(GBytes) marked = with_mark(scan, "", octets, length);
     if (marked == NULL)
         return;
-    const char *marked_octets = g_bytes_get_data(marked, &marked_length);
-    scan_octets(scan, marked_octets, marked_length, TRUE);
-    gboolean mail_in_part = scan->mail_in_part;
-    scan_leaves(scan, octets, length, mail_in_part);
-    if (hidden)
-        scan_leaves(scan, marked_octets, marked_length, mail_in_part);
+    scan_octets(scan, g_bytes_get_data(marked, NULL), g_bytes_get_size(marked), TRUE);
+    /* What libclamav has looked into is not known to be whole. */
+    if (scan->mail_in_part)
+        g_hash_table_remove_all(scan->seen);
+    scan->text_in_part = scan->text_in_part || scan->mail_in_part;
+    if (postern_virus_multipart_is_hidden(octets, length, &scan->work.line_octets))
+        postern_items_walk_in(scan->engine->content, marked, NULL, &scan->budget, &visitor);
+}
+
+gboolean postern_virus_scan_take(const PosternItem *item, gpointer data)
+{
+    PosternVirusScan *scan = data;
+    if (item->kind == POSTERN_ITEM_PIECE)
+        note(scan, POSTERN_VIRUS_AMBIGUOUS,
+             "a piece of a message, whose rest is elsewhere (message/partial)");
+    if (item->kind == POSTERN_ITEM_MESSAGE && !item->verbatim)
+        scan_message(scan, item->octets);
+    else if (item->kind == POSTERN_ITEM_MESSAGE)
+        return !is_over(scan);
+    else if (item->kind != POSTERN_ITEM_TEXT)
+        scan_file(scan, item->octets);
+    else if (item->reading == 0 && !is_seen(scan, item->octets)) {
+        if (scan->text_in_part)
+            scan_text(scan, item->octets);
+        scan_file(scan, item->octets);
+    }
+    return !is_over(scan);
+}
+
+void postern_virus_scan_note(PosternVirusKind kind, const char *text, gpointer data)
+{
+    note(data, kind, text);
+}
+
+void postern_virus_scan_finish(PosternVirusScan *scan)
+{
+    const PosternItemVisitor visitor = {postern_virus_scan_take, postern_virus_scan_note, scan};
+    while (!g_queue_is_empty(&scan->queue) && !is_over(scan)) {
+        g_autoptr(GBytes) message = g_queue_pop_head(&scan->queue);
+        scan_message(scan, message);
+        postern_items_walk_in(scan->engine->content, message, NULL, &scan->budget, &visitor);
+    }
 }
 
 static gboolean begins_with(const char *line, gsize length, const char *prefix)
@@ -351,8 +333,7 @@ static void queue_copy(PosternVirusScan *scan, const char *octets, gsize length)
         return;
     }
     memcpy(copy, octets, length);
-    g_autoptr(GBytes) message = g_bytes_new_take(copy, length);
-    postern_virus_scan_queue(scan, message);
+    g_queue_push_tail(&scan->queue, g_bytes_new_take(copy, length));
 }
 
 cl_error_t postern_virus_scan_layer(int descriptor, const char *type, const char **ancestors,
@@ -368,7 +349,7 @@ cl_error_t postern_virus_scan_layer(int descriptor, const char *type, const char
     scan->since_look += size;
     if (scan->since_look > LOOK_OCTETS) {
         scan->since_look = 0;
-        problem = postern_virus_scan_limits_full(scan->room);
+        problem = postern_virus_scan_limits_full(&scan->room);
     }
     if (problem != NULL)
         note(scan, POSTERN_VIRUS_SCAN_ERROR, problem);
@@ -380,7 +361,8 @@ cl_error_t postern_virus_scan_layer(int descriptor, const char *type, const char
     if (octets == NULL || (attributes & LAYER_ATTRIBUTES_NORMALIZED) != 0)
         return CL_CLEAN;
     (void)add_digest(scan->seen, octets, size);
-    if (!scan->beyond_limit && is_seen_in_part(scan, kind, octets, size))
+    if (is_seen_in_part(scan, kind, octets, size) && scan->queue.length < POSTERN_ITEMS_MAX &&
+        add_digest(scan->walked, octets, size))
         queue_copy(scan, octets, size);
     return CL_CLEAN;
 }

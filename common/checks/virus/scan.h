@@ -13,45 +13,48 @@
  */
 #pragma once
 
-#include "checks/content/leaves.h"
+#include "checks/content/item.h"
 #include "checks/virus/engine.h"
 #include "checks/virus/scan_limits.h"
 
 typedef struct {
     const PosternVirusEngine *engine;
-    const PosternVirusScanLimits *room;
+    PosternVirusScanLimits room;
     PosternVirusFinding *finding;
-    guint64 file_octets; /* libclamav's limit for one file */
-    gint64 end;          /* monotonic: no scan begins after it; 0: never */
-    GQueue queue;        /* of GBytes *: messages to be scanned */
-    GHashTable *queued;  /* digests of all that were ever queued */
-    GHashTable *seen;    /* digests of what libclamav has looked into */
+    guint64 file_octets;      /* libclamav's limit for one file */
+    gint64 end;               /* monotonic: no scan begins after it; 0: never */
+    GQueue queue;             /* of GBytes *: messages in files, to be scanned and walked */
+    GHashTable *walked;       /* digests of all that were ever in it */
+    GHashTable *queued;       /* digests of the messages scanned */
+    PosternItemBudget budget; /* of the walks of the queue */
+    GHashTable *seen;         /* digests of what libclamav has looked into */
+    gboolean text_in_part;    /* so it did in one of the messages */
     PosternVirusWork work;
     /* Of the scan at hand: */
     gsize since_look;       /* octets of layers since it was last seen whether there is room */
     guint layers;           /* looked into: the file itself, and those in it */
     guint depth;            /* of the deepest of them */
     gboolean whole_message; /* it is of a message, as mail */
-    gboolean beyond_limit;  /* it is of what lies behind our own limit on levels */
     gboolean mail_in_part;  /* libclamav did not go into all parts of the mail */
 } PosternVirusScan;
 
-/* engine, room and finding must outlive it. */
-void postern_virus_scan_init(PosternVirusScan *scan, const PosternVirusEngine *engine,
-                             const PosternVirusScanLimits *room, PosternVirusFinding *finding);
-void postern_virus_scan_clear(PosternVirusScan *scan);
+/*
+ * Scans the whole message, with the line in front. engine, octets and finding must outlive the scan; room
+ * becomes its own.
+ */
+PosternVirusScan *postern_virus_scan_new(const PosternVirusEngine *engine, const PosternVirusScanLimits *room,
+                                         const char *octets, gsize length, PosternVirusFinding *finding);
+void postern_virus_scan_free(PosternVirusScan *scan);
 
-/* Queues a message, unless it has been before; holds a reference. If there are too many already, that is
- * noted. */
-void postern_virus_scan_queue(PosternVirusScan *scan, GBytes *message);
-
-/* Scans a message of the queue, with the line in front, and then decodes its leaves, as it stands, and scans
- * those that libclamav has not looked into. */
-void postern_virus_scan_whole(PosternVirusScan *scan, GBytes *message);
-
-/* TRUE: no more is to be scanned: a virus was found, or the time or what may be unpacked is used up, which is
- * noted. */
-gboolean postern_virus_scan_is_over(PosternVirusScan *scan);
+/*
+ * Scans an item that libclamav has not looked into. FALSE: no more is to be scanned: a virus was found, or
+ * the time or what may be unpacked is used up, which is noted.
+ */
+gboolean postern_virus_scan_take(const PosternItem *item, gpointer scan);
+/* Notes what the walk did not look into. */
+void postern_virus_scan_note(PosternVirusKind kind, const char *text, gpointer scan);
+/* Scans the messages that were found in files. */
+void postern_virus_scan_finish(PosternVirusScan *scan);
 
 /* libclamav calls these; context is a PosternVirusScan, or NULL outside of a scan. */
 void postern_virus_scan_message(enum cl_msg severity, const char *full, const char *text, void *context);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "checks/content/item.h"
 #include "checks/virus/sample.h"
 #include "checks/virus/scan.h"
 #include "mail/header.h"
@@ -29,25 +30,6 @@ static void judge_header(const char *octets, gsize length, PosternVirusFinding *
     postern_virus_finding_note(finding, POSTERN_VIRUS_AMBIGUOUS, reason);
 }
 
-static void scan_all(PosternVirusEngine *engine, const char *octets, gsize length,
-                     const PosternVirusScanLimits *room, PosternVirusFinding *finding)
-{
-    PosternVirusScan scan;
-    postern_virus_scan_init(&scan, engine, room, finding);
-    g_autoptr(GBytes) message = g_bytes_new_static(octets, length);
-    postern_virus_scan_queue(&scan, message);
-    while (!g_queue_is_empty(&scan.queue) && !postern_virus_scan_is_over(&scan)) {
-        g_autoptr(GBytes) next = g_queue_pop_head(&scan.queue);
-        postern_virus_scan_whole(&scan, next);
-    }
-    engine->work = scan.work;
-    judge_header(octets, length, finding);
-    if (engine->signatures == 0)
-        postern_virus_finding_note(finding, POSTERN_VIRUS_UNARMED, "only the EICAR test is known");
-    postern_virus_finding_clean(finding);
-    postern_virus_scan_clear(&scan);
-}
-
 /* The library's limits follow the room; a worker scans one message at a time. */
 static gboolean set_room(PosternVirusEngine *engine, const char *directory,
                          const PosternVirusScanLimits *room)
@@ -62,8 +44,9 @@ static gboolean set_room(PosternVirusEngine *engine, const char *directory,
            cl_engine_set_num(engine->library, CL_ENGINE_MAX_FILESIZE, (long long)file_octets) == CL_SUCCESS;
 }
 
-void postern_check_virus(PosternVirusEngine *engine, const char *octets, gsize length,
-                         const char *temporary_directory, PosternVirusFinding *finding)
+/* NULL: nothing is scanned, which is noted. */
+static PosternVirusScan *begin_scan(PosternVirusEngine *engine, const char *octets, gsize length,
+                                    const char *temporary_directory, PosternVirusFinding *finding)
 {
     g_autoptr(GError) error = NULL;
     PosternVirusScanLimits room = {.directory = -1};
@@ -77,8 +60,33 @@ void postern_check_virus(PosternVirusEngine *engine, const char *octets, gsize l
     else if (!set_room(engine, temporary_directory, &room))
         postern_virus_finding_note(finding, POSTERN_VIRUS_SCAN_ERROR, "libclamav refuses its limits");
     else
-        scan_all(engine, octets, length, &room, finding);
+        return postern_virus_scan_new(engine, &room, octets, length, finding);
     postern_virus_scan_limits_close(&room);
+    return NULL;
+}
+
+static void end_scan(PosternVirusEngine *engine, const char *octets, gsize length, PosternVirusScan *scan,
+                     PosternVirusFinding *finding)
+{
+    postern_virus_scan_finish(scan);
+    engine->work = scan->work;
+    judge_header(octets, length, finding);
+    if (engine->signatures == 0)
+        postern_virus_finding_note(finding, POSTERN_VIRUS_UNARMED, "only the EICAR test is known");
+    postern_virus_finding_clean(finding);
+    postern_virus_scan_free(scan);
+}
+
+void postern_check_virus(PosternVirusEngine *engine, const char *octets, gsize length,
+                         const char *temporary_directory, PosternVirusFinding *finding)
+{
+    PosternVirusScan *scan = begin_scan(engine, octets, length, temporary_directory, finding);
+    PosternItemBudget budget = postern_item_budget(length);
+    const PosternItemVisitor visitor = {postern_virus_scan_take, postern_virus_scan_note, scan};
+    if (scan == NULL)
+        return;
+    postern_items_walk(engine->content, octets, length, &budget, &visitor);
+    end_scan(engine, octets, length, scan, finding);
 }
 
 PosternVirusWork postern_virus_engine_work(const PosternVirusEngine *engine)
@@ -124,9 +132,10 @@ static void explain(const PosternCheckRun *run)
                                   postern_virus_kind_name((PosternVirusKind)i), finding->kinds[i]);
 }
 
-static int run_whole(const PosternCheckRun *run)
+static gpointer begin(const PosternCheckRun *run)
 {
     PosternVirusFinding *finding = &run->findings->virus;
+    PosternVirusScan *scan = NULL;
     if (run->engines->virus == NULL) {
         const char *problem = run->engines->virus_problem;
         postern_virus_finding_note(finding, POSTERN_VIRUS_SCAN_ERROR,
@@ -138,10 +147,17 @@ static int run_whole(const PosternCheckRun *run)
                             run->length, run->scan_octets);
         postern_virus_finding_note(finding, POSTERN_VIRUS_TOO_LARGE, text);
     } else {
-        postern_check_virus(run->engines->virus, run->octets, run->length, run->temporary_directory, finding);
+        scan = begin_scan(run->engines->virus, run->octets, run->length, run->temporary_directory, finding);
     }
+    if (scan == NULL)
+        explain(run);
+    return scan;
+}
+
+static void end(const PosternCheckRun *run, gpointer data)
+{
+    end_scan(run->engines->virus, run->octets, run->length, data, &run->findings->virus);
     explain(run);
-    return 1;
 }
 
 static gboolean self_test(const PosternEngines *engines, const char *temporary_directory, GError **error)
@@ -151,6 +167,6 @@ static gboolean self_test(const PosternEngines *engines, const char *temporary_d
 }
 
 const PosternEvaluation postern_evaluation_virus = {
-    .run = {[POSTERN_STAGE_WHOLE] = run_whole},
+    .item = {.begin = begin, .take = postern_virus_scan_take, .note = postern_virus_scan_note, .end = end},
     .self_test = self_test,
 };

@@ -30,7 +30,7 @@ OPENING_TROUBLE = {
     "silent": ({"pause": {"greeting": 30}}, "did not answer in time"),
     "silent after EHLO": ({"pause": {"ehlo": 30}}, "did not answer in time"),
 }
-SETTINGS = {"backend_timeout": "400ms", "backend_data_end_timeout": "400ms"}
+SHORT_WAITS = {"backend_timeout": "400ms", "backend_data_end_timeout": "400ms"}
 
 
 class BackendDownTest(ProxyTestCase):
@@ -108,7 +108,8 @@ class BackendDownTest(ProxyTestCase):
                 failures.append(f"{name}: {error!r}")
         for name, (options, reason) in OPENING_TROUBLE.items():
             backend = self.backend(**options)
-            server = self.proxy(backend, proxy={"threads": 1, **SETTINGS})
+            settings = SHORT_WAITS if "pause" in options else {}
+            server = self.proxy(backend, proxy={"threads": 1, **settings})
             threads.append(threading.Thread(target=run, args=(name, backend, server, reason)))
         for thread in threads:
             thread.start()
@@ -153,7 +154,7 @@ class BackendDownTest(ProxyTestCase):
                                ("dot", "unknown")):
             with self.subTest(step):
                 backend = self.backend()
-                server = self.proxy(backend, proxy={"threads": 1, **SETTINGS})
+                server = self.proxy(backend, proxy={"threads": 1, **SHORT_WAITS})
                 self.wait_for_service(server)
                 backend.options.pause[step] = 3
                 client = self.connect(server)

@@ -3,7 +3,8 @@
  *     mail_load PORT CONNECTIONS MESSAGES MESSAGES_A_CONNECTION OCTETS [FILE…]
  * prints "messages=N seconds=S failed=F p50_ms=T p99_ms=T". Commands are not pipelined, as most senders do
  * not. A FILE is a whole message, sent in its turn instead of one of so many octets.
- * --client=ADDRESS before them tells the server by XCLIENT whose mail it is.
+ * --client=ADDRESS before them tells the server by XCLIENT whose mail it is; with --senders, behind that, the
+ * sender of a FILE is its name without the ending, "a@sender.example.eml".
  */
 #include <arpa/inet.h>
 #include <event2/buffer.h>
@@ -14,16 +15,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SENDER "sender@origin.example"
+
 typedef enum { GREETING, EHLO, XCLIENT, AGAIN, MAIL, RCPT, DATA, DOT, QUIT } Step;
 
 typedef struct {
     struct event_base *loop;
     struct sockaddr_in server;
     GPtrArray *messages; /* of GBytes *, with the dot */
+    GPtrArray *senders;  /* of char *, one a message */
     GArray *times;       /* of gint64: microseconds from MAIL to the last reply, of each that was accepted */
     guint wanted, begun, failed, next;
     guint a_connection;
-    const char *client; /* NULL: none is told */
+    char *client; /* NULL: none is told */
     guint open;
 } Load;
 
@@ -32,6 +36,7 @@ typedef struct {
     struct bufferevent *stream;
     Step step;
     guint left;
+    guint message; /* the one at hand */
     gint64 since;
 } Client;
 
@@ -60,8 +65,7 @@ static void send_message(Client *client)
 {
     Load *load = client->load;
     gsize length;
-    const char *octets =
-        g_bytes_get_data(g_ptr_array_index(load->messages, load->next++ % load->messages->len), &length);
+    const char *octets = g_bytes_get_data(g_ptr_array_index(load->messages, client->message), &length);
     client->step = DOT;
     evbuffer_add_reference(bufferevent_get_output(client->stream), octets, length, NULL, NULL);
 }
@@ -76,7 +80,10 @@ static void next_message(Client *client)
     client->left--;
     load->begun++;
     client->since = g_get_monotonic_time();
-    say(client, MAIL, "MAIL FROM:<sender@origin.example>\r\n");
+    client->message = load->next++ % load->messages->len;
+    g_autofree char *command = g_strdup_printf(
+        "MAIL FROM:<%s>\r\n", (const char *)g_ptr_array_index(load->senders, client->message));
+    say(client, MAIL, command);
 }
 
 /* FALSE: the client is gone. */
@@ -162,7 +169,7 @@ static void client_begin(Load *load)
 /* A message of about so many octets, with its dot. */
 static GBytes *make_message(gsize octets)
 {
-    GString *message = g_string_new("From: Sender <sender@origin.example>\r\nTo: <user@dest.example>\r\n"
+    GString *message = g_string_new("From: Sender <" SENDER ">\r\nTo: <user@dest.example>\r\n"
                                     "Subject: A message of the benchmark\r\n"
                                     "Date: Mon, 02 Nov 2026 10:00:00 +0000\r\n"
                                     "Message-ID: <1@origin.example>\r\n\r\n");
@@ -204,29 +211,54 @@ static guint number(const char *text)
     return (guint)g_ascii_strtoull(text, NULL, 10);
 }
 
+static char *sender_of(const char *path)
+{
+    char *name = g_path_get_basename(path);
+    char *ending = strrchr(name, '.');
+    if (ending != NULL)
+        *ending = '\0';
+    return name;
+}
+
+static void add_message(Load *load, GBytes *message, char *sender)
+{
+    g_ptr_array_add(load->messages, message);
+    g_ptr_array_add(load->senders, sender);
+}
+
+/* The arguments behind the options. */
+static void read_arguments(Load *load, int argc, char **argv, gboolean senders)
+{
+    if (argc < 6)
+        g_error("usage: mail_load [OPTION…] PORT CONNECTIONS MESSAGES MESSAGES_A_CONNECTION OCTETS [FILE…]");
+    load->server = (struct sockaddr_in){.sin_family = AF_INET,
+                                        .sin_port = htons((guint16)number(argv[1])),
+                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    load->wanted = number(argv[3]);
+    load->a_connection = number(argv[4]);
+    for (int i = 6; i < argc; i++)
+        add_message(load, read_message(argv[i]), senders ? sender_of(argv[i]) : g_strdup(SENDER));
+    if (argc == 6)
+        add_message(load, make_message(number(argv[5])), g_strdup(SENDER));
+}
+
 int main(int argc, char **argv)
 {
-    const char *told = argc > 1 && g_str_has_prefix(argv[1], "--client=") ? strchr(argv[1], '=') + 1 : NULL;
-    if (told != NULL) {
-        argv++;
-        argc--;
-    }
-    if (argc < 6)
-        g_error("usage: mail_load [--client=ADDRESS] PORT CONNECTIONS MESSAGES MESSAGES_A_CONNECTION OCTETS "
-                "[FILE…]");
+    gboolean senders = FALSE;
+    g_autoptr(GError) error = NULL;
     Load load = {.loop = event_base_new(),
-                 .server = {.sin_family = AF_INET,
-                            .sin_port = htons((guint16)number(argv[1])),
-                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
                  .messages = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref),
-                 .times = g_array_new(FALSE, FALSE, sizeof(gint64)),
-                 .wanted = number(argv[3]),
-                 .a_connection = number(argv[4]),
-                 .client = told};
-    for (int i = 6; i < argc; i++)
-        g_ptr_array_add(load.messages, read_message(argv[i]));
-    if (load.messages->len == 0)
-        g_ptr_array_add(load.messages, make_message(number(argv[5])));
+                 .senders = g_ptr_array_new_with_free_func(g_free),
+                 .times = g_array_new(FALSE, FALSE, sizeof(gint64))};
+    const GOptionEntry options[] = {
+        {.long_name = "client", .arg = G_OPTION_ARG_STRING, .arg_data = &load.client},
+        {.long_name = "senders", .arg = G_OPTION_ARG_NONE, .arg_data = &senders},
+        {0}};
+    g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+    g_option_context_add_main_entries(context, options, NULL);
+    if (!g_option_context_parse(context, &argc, &argv, &error))
+        g_error("%s", error->message);
+    read_arguments(&load, argc, argv, senders);
     gint64 since = g_get_monotonic_time();
     for (guint i = 0; i < number(argv[2]); i++)
         client_begin(&load);
@@ -237,6 +269,8 @@ int main(int argc, char **argv)
             load.failed, quantile(load.times, 0.5), quantile(load.times, 0.99));
     g_array_unref(load.times);
     g_ptr_array_unref(load.messages);
+    g_ptr_array_unref(load.senders);
+    g_free(load.client);
     event_base_free(load.loop);
     return 0;
 }

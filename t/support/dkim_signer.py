@@ -14,9 +14,10 @@ EXPONENT = 65537
 class Signer:
     """A key for domain; seed makes it, so that it is the same each time."""
 
-    def __init__(self, domain, selector="test", seed=6376):
+    def __init__(self, domain, selector="test", seed=6376, bits=BITS):
         chance = random.Random(seed)
-        first, second = _prime(BITS // 2, chance), _prime(BITS // 2, chance)
+        first, second = _prime(bits // 2, chance), _prime(bits // 2, chance)
+        self.bits = bits
         self.domain = domain
         self.selector = selector
         self.modulus = first * second
@@ -56,7 +57,7 @@ class Signer:
         return empty + base64.b64encode(signature) + b"\r\n" + message
 
     def _signature(self, octets):
-        length = BITS // 8
+        length = self.bits // 8
         digest = DIGEST_INFO + hashlib.sha256(octets).digest()
         padded = b"\0\1" + b"\xff" * (length - len(digest) - 3) + b"\0" + digest
         return pow(int.from_bytes(padded, "big"), self.secret, self.modulus).to_bytes(length, "big")

@@ -62,10 +62,14 @@ class HAProxy:
         self.program.stop()
 
 
-def load(port, connections, messages, a_connection, octets, *files, client=None, seconds=120):
-    """Sends mail, from client if one is given (XCLIENT); the figures that mail_load prints, as numbers."""
-    command = [benchmark_program("mail_load"), *([f"--client={client}"] if client else []), port, connections,
-               messages, a_connection, octets, *files]
+def load(port, connections, messages, a_connection, octets, *files, client=None, senders=False,
+         seconds=120):
+    """
+    Sends mail, from client if one is given (XCLIENT), and from the senders that files are named by; the
+    figures that mail_load prints, as numbers.
+    """
+    command = [benchmark_program("mail_load"), *([f"--client={client}"] if client else []),
+               *(["--senders"] if senders else []), port, connections, messages, a_connection, octets, *files]
     result = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=seconds,
                             check=True)
     return {key: float(value) for key, value in re.findall(r"(\w+)=([\d.]+)", result.stdout)}

@@ -2,6 +2,7 @@
 
 #include "base/build.h"
 #include "base/privileges.h"
+#include "daemon/directory.h"
 
 static char *directory_of(const char *path)
 {
@@ -58,8 +59,15 @@ gboolean postern_confinement_enter(const PosternConfiguration *configuration, co
         recipients,
         keys,
         starts || configuration->capsule.directory[0] != '\0' ? configuration->virus.database : NULL};
-    const char *const writable[] = {"/dev/null", log, configuration->capsule.directory, inspector_directory,
-                                    starts ? configuration->inspector.temporary_directory : NULL};
+    const char *temporary = starts ? configuration->inspector.temporary_directory : NULL;
+    gboolean chosen_later = temporary != NULL && *temporary == '\0'; /* by the inspector: either */
+    const char *const writable[] = {"/dev/null",
+                                    log,
+                                    configuration->capsule.directory,
+                                    inspector_directory,
+                                    temporary,
+                                    chosen_later ? POSTERN_DIRECTORY_MEMORY : NULL,
+                                    chosen_later ? POSTERN_DIRECTORY_DISK : NULL};
     const char *const executable[] = {"/usr", "/lib", "/lib64", own};
     g_autoptr(GPtrArray) read_only = list(readable, G_N_ELEMENTS(readable));
     g_autoptr(GPtrArray) read_write = list(writable, G_N_ELEMENTS(writable));

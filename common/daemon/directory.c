@@ -3,9 +3,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -14,7 +16,29 @@
 #define TRIES_MAX 100
 #define OPEN_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
+#define MEMORY_SHARE 4 /* files take one such part of the machine's at most */
+
 static gboolean remove_entries(int descriptor, guint levels);
+
+/* Beside each worker there may be a spare one (inspector/worker_dispatch.c). */
+static gboolean memory_has_room(guint64 octets_a_worker, guint workers)
+{
+    struct statfs status;
+    guint64 octets = 2 * (guint64)(workers != 0 ? workers : g_get_num_processors()) * octets_a_worker;
+    guint64 memory = (guint64)sysconf(_SC_PHYS_PAGES) * (guint64)sysconf(_SC_PAGESIZE);
+    return statfs(POSTERN_DIRECTORY_MEMORY, &status) == 0 && status.f_type == TMPFS_MAGIC &&
+           access(POSTERN_DIRECTORY_MEMORY, W_OK | X_OK) == 0 &&
+           status.f_bavail * (guint64)status.f_bsize >= octets && memory / MEMORY_SHARE >= octets;
+}
+
+const char *postern_directory_temporary(const PosternConfiguration *configuration)
+{
+    if (configuration->inspector.temporary_directory[0] != '\0')
+        return configuration->inspector.temporary_directory;
+    gboolean memory =
+        memory_has_room(configuration->inspector.temporary_octets, configuration->inspector.workers);
+    return memory ? POSTERN_DIRECTORY_MEMORY : POSTERN_DIRECTORY_DISK;
+}
 
 /* Through a descriptor of the directory itself: by name, a link put in its place would be followed. */
 static void make_accessible(int parent, const char *name)

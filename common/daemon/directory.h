@@ -6,10 +6,19 @@
 
 #include <glib.h>
 
+#include "base/configuration.h"
+
 typedef struct {
     char *path;
     int lock; /* descriptor of the directory, close-on-exec; a process that inherits it keeps the lock */
 } PosternDirectory;
+
+#define POSTERN_DIRECTORY_MEMORY "/dev/shm"
+#define POSTERN_DIRECTORY_DISK "/tmp"
+
+/* Where an inspector's temporary files go: as [inspector] temporary_directory says; if it is empty, one of
+ * the above. */
+const char *postern_directory_temporary(const PosternConfiguration *configuration);
 
 /*
  * A new directory below parent, whose name is prefix and random characters, after stale ones of that prefix

@@ -19,6 +19,7 @@
 #include "base/privileges.h"
 #include "checks/check.h"
 #include "daemon/daemon.h"
+#include "daemon/directory.h"
 #include "daemon/inspector_process.h"
 #include "daemon/notify.h"
 #include "inspector/keeper.h"
@@ -400,7 +401,7 @@ static gboolean check_signatures(const PosternConfiguration *configuration, GErr
 {
     const PosternVirusOptions options = {.database = configuration->virus.database,
                                          .scan_octets = configuration->virus.scan_octets,
-                                         .temporary_directory = configuration->inspector.temporary_directory};
+                                         .temporary_directory = postern_directory_temporary(configuration)};
     g_autofree char *warning = NULL;
     guint signatures = 0;
     const char *user = postern_privileges_user("inspector", configuration->inspector.user);

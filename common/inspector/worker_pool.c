@@ -69,7 +69,7 @@ PosternWorkerPool *postern_worker_pool_new(const PosternWorkerPoolOptions *optio
     pool->jobs = g_hash_table_new_full(g_direct_hash, g_direct_equal, (GDestroyNotify)postern_job_free, NULL);
     pool->drained_event = evtimer_new(pool->loop, on_drained, pool);
     pool->directory =
-        postern_directory_new(pool->configuration->inspector.temporary_directory, DIRECTORY_PREFIX, error);
+        postern_directory_new(postern_directory_temporary(pool->configuration), DIRECTORY_PREFIX, error);
     if (pool->directory == NULL)
         g_prefix_error(error, "[inspector] temporary_directory: ");
     /* Workers of another user have their own directories below it. */

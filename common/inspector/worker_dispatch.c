@@ -72,6 +72,7 @@ static gboolean assign(PosternWorkerGroup *group, PosternWorkerProcess *worker, 
     if (worker->spare && !worker->yielding && is_heavy(job->account, g_get_monotonic_time()))
         postern_worker_process_yield(worker);
     postern_job_run(job, worker, maximum_ms, scans ? POSTERN_INSPECTOR_SLOW_MS : 0);
+    postern_log(POSTERN_LOG_DEBUG, "worker %d has a request of user %u", (int)worker->process, job->user);
     if (scans)
         tell_if_heavy(job->account, job->started);
     return TRUE;

@@ -15,7 +15,7 @@
 #include "inspector_client/inspection.h"
 
 typedef struct {
-    char *socket, *configuration, *answers, *sender, *client;
+    char *socket, *configuration, *answers, *sender, *clients;
     gboolean spawn, hold, watch, no_spf, sign;
     int repeat, parallel, deadline_ms, scan_octets;
     gint64 now;
@@ -27,6 +27,7 @@ typedef struct {
     PosternInspectorClient *client;
     PosternResolver *resolver;
     char **files;
+    char **clients;
     guint total, started, done;
     int status;
 } Driver;
@@ -134,8 +135,9 @@ static void start_next(Driver *driver)
     one->driver = driver;
     one->file = driver->files[driver->started % g_strv_length(driver->files)];
     one->began = g_get_monotonic_time();
+    postern_address_parse(&envelope->client,
+                          driver->clients[driver->started % g_strv_length(driver->clients)]);
     driver->started++;
-    postern_address_parse(&envelope->client, options->client != NULL ? options->client : "192.0.2.1");
     envelope->helo = g_strdup("client.example");
     envelope->sender = g_strdup(options->sender != NULL ? options->sender : "");
     g_autoptr(PosternMessage) message = read_message(one->file);
@@ -173,6 +175,7 @@ static int run(const Options *options, char **files, GError **error)
         return 2;
     Driver driver = {.options = options, .loop = event_base_new(), .files = files};
     driver.total = g_strv_length(files) * (guint)options->repeat;
+    driver.clients = g_strsplit(options->clients != NULL ? options->clients : "192.0.2.1", ",", -1);
     driver.client = postern_inspector_client_new(driver.loop, path);
     driver.resolver = postern_resolver_new_from_file(driver.loop, answers);
     if (process != NULL) {
@@ -192,6 +195,7 @@ static int run(const Options *options, char **files, GError **error)
     postern_inspector_client_free(driver.client);
     postern_resolver_free(driver.resolver);
     event_base_free(driver.loop);
+    g_strfreev(driver.clients);
     return driver.done == driver.total ? 0 : 1;
 }
 
@@ -205,7 +209,8 @@ int main(int argc, char **argv)
         {"config", 0, 0, G_OPTION_ARG_FILENAME, &options.configuration, "For --spawn", "FILE"},
         {"answers", 0, 0, G_OPTION_ARG_FILENAME, &options.answers, "In place of the DNS", "FILE"},
         {"sender", 0, 0, G_OPTION_ARG_STRING, &options.sender, "Reverse path", "ADDRESS"},
-        {"client", 0, 0, G_OPTION_ARG_STRING, &options.client, "Client's address", "ADDRESS"},
+        {"client", 0, 0, G_OPTION_ARG_STRING, &options.clients,
+         "Clients' addresses, one for each message in turn", "ADDRESS,…"},
         {"content-only", 0, 0, G_OPTION_ARG_NONE, &options.no_spf, "Virus and content checks alone", NULL},
         {"sign", 0, 0, G_OPTION_ARG_NONE, &options.sign, "Ask for signatures alone", NULL},
         {"hold", 0, 0, G_OPTION_ARG_NONE, &options.hold, "At the end, wait for the end of standard input",
@@ -231,6 +236,6 @@ int main(int argc, char **argv)
     g_free(options.configuration);
     g_free(options.answers);
     g_free(options.sender);
-    g_free(options.client);
+    g_free(options.clients);
     return status;
 }

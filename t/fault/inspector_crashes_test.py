@@ -44,7 +44,7 @@ class CrashTest(unittest.TestCase):
         os.kill(worker, signal.SIGSTOP)
         paths = [inspector.save(item, f"stopped-{index}.eml") for index, item in enumerate(data)]
         client = inspector.ask_later(*paths, arguments=["--content-only"])
-        time.sleep(0.3)
+        inspector.wait_for_request(worker)
         return client, worker
 
     def result_of(self, client):
@@ -128,7 +128,7 @@ class CrashTest(unittest.TestCase):
         result = self.result_of(client)
         self.assertEqual(result.virus, "error", result)
         self.assertIn("took too long", result.reason)
-        self.assertLess(result.milliseconds, 4000)
+        self.assertLess(result.milliseconds, 40_000, "it was its client that gave up")
         wait_until(lambda: not is_alive(worker), 5)
         self.assertEqual(inspector.ask(with_attachment(EICAR))[0].virus, "infected")
         self.end(inspector)
@@ -160,13 +160,15 @@ class CrashTest(unittest.TestCase):
                                     "--config", inspector.configuration, "--socket", inspector.socket,
                                     folder=inspector.folder)
         inspector.wait_for_log("notice: ready: ")
-        worker, = inspector.workers()
-        os.kill(worker, signal.SIGSTOP)
+        stopped = [*inspector.templates(), *inspector.workers()]
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
         client = inspector.ask_later(inspector.save(message()),
                                      arguments=["--content-only", "--repeat", 40, "--parallel", 40])
-        time.sleep(0.5)
-        os.kill(worker, signal.SIGCONT)
-        results = parse_results(client.communicate(timeout=60)[0])
+        refusals = "".join(client.stdout.readline() for _ in range(11))
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+        results = parse_results(refusals + client.stdout.read())
         refused = [result for result in results if "too many requests" in (result.error or "")]
         served = [result for result in results if result.virus == "clean"]
         self.assertEqual(len(results), 40)
@@ -187,8 +189,8 @@ class CrashTest(unittest.TestCase):
     def test_no_inspector(self):
         results = run_client("--socket", "/nonexistent/socket", __file__, "--repeat", 3)
         self.assertEqual([result.virus for result in results], ["error"] * 3)
-        self.assertLess(results[0].milliseconds, 6000)
-        self.assertLess(results[2].milliseconds, 1000, "it is known to be down")
+        self.assertLess(results[0].milliseconds, 40_000)
+        self.assertLess(results[2].milliseconds, results[0].milliseconds, "it is known to be down")
 
 
 class ReloadTest(unittest.TestCase):
@@ -227,7 +229,7 @@ class ReloadTest(unittest.TestCase):
         os.kill(worker, signal.SIGSTOP)
         client = self.inspector.ask_later(self.inspector.save(with_attachment(zipped(EICAR))),
                                           arguments=["--content-only"])
-        time.sleep(0.3)
+        self.inspector.wait_for_request(worker)
         self.reload()
         self.assertEqual(self.inspector.ask(message(b"other"))[0].virus, "clean")
         os.kill(worker, signal.SIGCONT)

@@ -68,18 +68,16 @@ class FairTest(unittest.TestCase):
         large = inspector.save(with_attachment(bytes(200_000)), "large.eml")
         worker, = inspector.workers()
         kill(worker, signal.SIGSTOP)
-        clients = [inspector.ask_later(large, arguments=["--content-only", "--client", f"203.0.113.{number}"])
-                   for number in range(1, 3)]
-        for client in clients:
-            self.addCleanup(client.communicate)
-            self.addCleanup(client.kill)
-        result, = inspector.ask(self.plain, arguments=["--client", "198.51.100.1"])
-        self.assertEqual(result.virus, "clean")
-        self.assertEqual([client.poll() for client in clients], [None, None])
+        # On one connection, so that the pool has them in this order.
+        client = inspector.ask_later(large, large, self.plain, arguments=[
+            "--content-only", "--parallel", 3, "--client", "203.0.113.1,203.0.113.2,198.51.100.1"])
+        self.addCleanup(client.communicate)
+        self.addCleanup(client.kill)
+        first, = parse_results(client.stdout.readline())
+        self.assertEqual((first.file, first.virus), (str(self.plain), "clean"))
         kill(worker, signal.SIGCONT)
-        for client in clients:
-            self.assertEqual([result.virus for result in parse_results(client.communicate(timeout=100)[0])],
-                             ["clean"])
+        others = parse_results(client.stdout.read())
+        self.assertEqual([(result.file, result.virus) for result in others], 2 * [(str(large), "clean")])
 
     def test_a_heavy_client_may_not_fill_the_queue(self):
         inspector = self.start()
@@ -103,16 +101,19 @@ class FairTest(unittest.TestCase):
         self.assertIn("it must pause", results[-1].reason)
         self.assertIn(f"mail of client {HEAVY}, asked for by user", inspector.log())
         self.assertIn("cost 20 workers", inspector.log())
-        result, = inspector.ask(self.plain, arguments=["--client", "198.51.100.1"])
-        self.assertEqual(result.virus, "clean", result)
+        # A busy machine may need more than that time for it, too.
+        other = ["--client", "198.51.100.1"]
+        wait_until(lambda: inspector.ask(self.plain, arguments=other)[0].virus == "clean", 20,
+                   "a message of another client")
 
     def test_light_stages_need_no_scanning_worker(self):
         inspector = self.start()
         answers = inspector.save(ANSWERS.encode(), "answers")
+        inspector.wait_for_log("ready for envelopes and headers")
         for pid in inspector.workers():
             kill(pid, signal.SIGSTOP)
         result, = inspector.ask(self.plain, arguments=["--sender", "a@fail.example", "--answers", answers,
-                                                       "--deadline", 1500])
+                                                       "--deadline", 6000])
         self.assertEqual((result.spf, result.virus), ("fail", "error"))
 
     def test_light_workers_are_replaced(self):

@@ -136,7 +136,7 @@ class DeathTest(SignCase):
         worker, = self.inspector.signers()
         os.kill(worker, signal.SIGSTOP)
         client = self.sign_later()
-        time.sleep(0.3)
+        self.inspector.wait_for_request(worker)
         os.kill(worker, signal.SIGKILL)
         result = self.result_of(client)
         self.assertEqual((result.signed, result.unsigned), ("example.org", None), result)
@@ -149,7 +149,7 @@ class DeathTest(SignCase):
         killed = set()
         while len(killed) < 2:
             worker, = wait_until(lambda: [pid for pid in self.inspector.signers() if pid not in killed], 20)
-            time.sleep(0.4)
+            self.inspector.wait_for_request(worker)
             self.assertIsNone(client.poll(), "the message is not slow enough for this test")
             os.kill(worker, signal.SIGABRT)
             killed.add(worker)
@@ -195,7 +195,7 @@ class DeathTest(SignCase):
         processes = [*self.inspector.signers(), *self.inspector.key_templates()]
         os.kill(processes[0], signal.SIGSTOP)
         client = self.sign_later()
-        time.sleep(0.3)
+        self.inspector.wait_for_request(processes[0])
         self.inspector.program.send_signal(signal.SIGTERM)
         self.inspector.wait_for_log("ending, on signal 15")
         self.assertTrue(self.inspector.program.is_running())
@@ -226,7 +226,7 @@ class ReloadTest(SignCase):
         worker, = self.inspector.signers()
         os.kill(worker, signal.SIGSTOP)
         client = self.sign_later()
-        time.sleep(0.3)
+        self.inspector.wait_for_request(worker)
         self.keys.add_key("example.org", "new", algorithm="ed25519")
         self.reload(READY)
         self.assertEqual(len(self.sign().fields), 2)
@@ -263,7 +263,7 @@ class ReloadTest(SignCase):
         began = time.monotonic()
         result = self.sign()
         self.assertIn("/nowhere/keys", result.unsigned)
-        self.assertLess(time.monotonic() - began, 15)
+        self.assertLess(time.monotonic() - began, 40)
         self.assertEqual(inspector.ask(with_attachment(EICAR))[0].virus, "infected")
 
 

@@ -186,6 +186,9 @@ class SignaturesTest(unittest.TestCase):
                 stopped.append(pid)
             return new
 
+        # So many that it is still loading them when it is stopped.
+        many = "".join(f"Test.Many{number}:0:*:{number:032x}\n" for number in range(100_000))
+        self.put(inspector, "many.ndb", many)
         watcher = threading.Thread(target=lambda: wait_until(stop_the_new_one, 20))
         watcher.start()
         self.put(inspector, "test.ndb", SIGNATURE)

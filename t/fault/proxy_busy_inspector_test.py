@@ -90,7 +90,7 @@ class BusyInspectorTest(ProxyTestCase):
 
     def test_no_worker_for_the_whole(self):
         """SPF was found out before: that is enough to refuse."""
-        self.start({"checks": "spf; dkim; dmarc"}, inspection_timeout="2s")
+        self.start({"checks": "spf; dkim; dmarc"}, inspection_timeout="6s")
         self.stop_workers("scan")
         self.assertEqual(self.send("192.0.0.3", "forged.example").code, 550)
         self.assertEqual(self.send("192.0.0.3", "good.example").code, 250, "DMARC passes by SPF")

@@ -39,7 +39,7 @@ class InspectorTestCase(LoadTestCase):
         wait_until(lambda: self._deliver(demo_messages.infected()).code == 550, 60, pause=0.1)
 
     def _deliver(self, octets=GOOD):
-        with smtp.Client(self.front.port, timeout=30) as client:
+        with smtp.Client(self.front.port, timeout=100) as client:
             client.ehlo()
             return client.deliver("one@other.example", ["bob@example.org"], octets)
 
@@ -89,7 +89,7 @@ class InspectorKill(InspectorTestCase):
             began = time.monotonic()
             reply = self._deliver(octets)
             self.assertEqual(reply.code, 451, reply)
-            self.assertLess(time.monotonic() - began, 5)
+            self.assertLess(time.monotonic() - began, 40)
         self.inspector.signal("pool", signal.SIGCONT)
         self._wait_ready()
         self.assertEqual(self._deliver().code, 250)
@@ -105,7 +105,7 @@ class WorkerKill(InspectorTestCase):
         and a second worker takes the place of the slow one.
         """
         self._set_up(workers=1)
-        self.client = smtp.Client(self.front.port, timeout=30)
+        self.client = smtp.Client(self.front.port, timeout=100)
         self.addCleanup(self.client.close)
         self.client.ehlo()
         self.client.envelope("one@other.example", "bob@example.org")

@@ -168,6 +168,10 @@ class Inspector:
         """Waits until pattern matches in the log."""
         return self.program.wait_for_log(pattern, seconds)
 
+    def wait_for_request(self, worker):
+        """Waits until a worker, by its pid, has a request that it was not known to have before."""
+        return self.wait_for_log(f"worker {worker} has a request")
+
     def templates(self):
         """The pids of its templates that hold signatures."""
         return self._templates("scan")

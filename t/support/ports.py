@@ -4,6 +4,8 @@ import random
 import socket
 import time
 
+from support.process import PATIENCE
+
 # Below those that the kernel gives to clients, which could take a port before its server does.
 FIRST, LAST = 10000, 32000
 _reservations = []
@@ -67,10 +69,10 @@ def is_listening(port, host="127.0.0.1"):
 
 def wait_for_port(port, host="127.0.0.1", seconds=10.0, alive=None):
     """Waits until port is listened on; alive() tells whether it is still worth waiting."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE * seconds
     while not is_listening(port, host):
         if alive is not None and not alive():
             raise RuntimeError(f"the program ended before it listened on {host}:{port}")
         if time.monotonic() > deadline:
-            raise TimeoutError(f"nobody listens on {host}:{port} after {seconds} seconds")
+            raise TimeoutError(f"nobody listens on {host}:{port} after {PATIENCE} * {seconds} seconds")
         time.sleep(0.02)

@@ -15,6 +15,7 @@ import uuid
 from support import guard, proc
 
 PR_SET_PDEATHSIG = 1
+PATIENCE = 6  # a machine that is slow, and has other work, gets so many times what a test calls long
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _running = {}
@@ -67,14 +68,14 @@ def wait_for_quiet(read, quiet=0.2, seconds=5.0):
 
 
 def wait_until(condition, seconds=10.0, what="the condition", pause=0.01):
-    """Calls condition until its result is true and returns that; TimeoutError after seconds."""
-    deadline = time.monotonic() + seconds
+    """Calls condition until its result is true and returns that; TimeoutError after PATIENCE * seconds."""
+    deadline = time.monotonic() + PATIENCE * seconds
     while True:
         result = condition()
         if result:
             return result
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not come true in {seconds} seconds")
+            raise TimeoutError(f"{what} did not come true in {PATIENCE} * {seconds} seconds")
         time.sleep(pause)
 
 
@@ -124,9 +125,10 @@ class Program:
     def wait(self, seconds=10.0):
         """Waits until it ends by itself and returns the exit status."""
         try:
-            return self.popen.wait(seconds)
+            return self.popen.wait(PATIENCE * seconds)
         except subprocess.TimeoutExpired:
-            raise TimeoutError(f"{self.name} still runs after {seconds} seconds:\n{self.log()}") from None
+            text = f"{self.name} still runs after {PATIENCE} * {seconds} seconds:\n{self.log()}"
+            raise TimeoutError(text) from None
 
     def wait_for_log(self, pattern, seconds=10.0):
         """Waits until a regular expression matches in its log and returns the match."""
@@ -160,7 +162,7 @@ class Program:
         if self.is_running():
             self.popen.send_signal(number)
             try:
-                self.popen.wait(seconds)
+                self.popen.wait(PATIENCE * seconds)
             except subprocess.TimeoutExpired:
                 self.popen.send_signal(signal.SIGKILL)
                 self.popen.wait()

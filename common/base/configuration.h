@@ -163,6 +163,8 @@ typedef struct {
         char *database; /* "": base/signature_files.h */
         guint64 scan_octets;
         guint self_check_ms; /* 0: never */
+        guint warn_days;     /* 0: never */
+        guint reminder_ms;
     } virus;
     struct {
         char **own_networks;

@@ -107,38 +107,56 @@ gboolean postern_signature_files_check(const char *database, GError **error)
     return FALSE;
 }
 
-static char *print_file(const char *path)
-{
-    struct stat status;
-    if (stat(path, &status) != 0)
-        return g_strdup_printf("%s ?\n", path);
-    return g_strdup_printf(
-        "%s %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %" G_GINT64_FORMAT " %" G_GINT64_FORMAT ".%09ld %u\n",
-        path, (guint64)status.st_dev, (guint64)status.st_ino, (gint64)status.st_size,
-        (gint64)status.st_mtim.tv_sec, (long)status.st_mtim.tv_nsec, (guint)status.st_mode);
-}
-
-static int compare_lines(gconstpointer a, gconstpointer b)
+static int compare_paths(gconstpointer a, gconstpointer b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-char *postern_signature_files_print(const char *database)
+/* The paths of the files that count, or that of what should hold them and is no folder. */
+static GPtrArray *list_files(const char *database)
 {
     const char *path = database != NULL && database[0] != '\0' ? database : POSTERN_SIGNATURES_DEFAULT;
-    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+    GPtrArray *files = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
     const char *name;
     if (folder == NULL)
-        g_ptr_array_add(lines, print_file(path));
-    while (folder != NULL && (name = g_dir_read_name(folder)) != NULL) {
-        g_autofree char *file = g_build_filename(path, name, NULL);
+        g_ptr_array_add(files, g_strdup(path));
+    while (folder != NULL && (name = g_dir_read_name(folder)) != NULL)
         if (is_signatures(name))
-            g_ptr_array_add(lines, print_file(file));
-    }
-    g_ptr_array_sort(lines, compare_lines);
-    for (guint i = 0; i < lines->len; i++)
-        g_checksum_update(sum, g_ptr_array_index(lines, i), -1);
+            g_ptr_array_add(files, g_build_filename(path, name, NULL));
+    g_ptr_array_sort(files, compare_paths);
+    return files;
+}
+
+static void add_to_print(GChecksum *sum, const char *path)
+{
+    struct stat status = {0};
+    gboolean there = stat(path, &status) == 0;
+    g_autofree char *line =
+        g_strdup_printf("%s %d %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %" G_GINT64_FORMAT
+                        " %" G_GINT64_FORMAT ".%09ld %u\n",
+                        path, there, (guint64)status.st_dev, (guint64)status.st_ino, (gint64)status.st_size,
+                        (gint64)status.st_mtim.tv_sec, (long)status.st_mtim.tv_nsec, (guint)status.st_mode);
+    g_checksum_update(sum, (const guchar *)line, -1);
+}
+
+char *postern_signature_files_print(const char *database)
+{
+    g_autoptr(GPtrArray) files = list_files(database);
+    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+    for (guint i = 0; i < files->len; i++)
+        add_to_print(sum, g_ptr_array_index(files, i));
     return g_strdup(g_checksum_get_string(sum));
+}
+
+gint64 postern_signature_files_newest(const char *database)
+{
+    g_autoptr(GPtrArray) files = list_files(database);
+    gint64 newest = 0;
+    for (guint i = 0; i < files->len; i++) {
+        struct stat status;
+        if (stat(g_ptr_array_index(files, i), &status) == 0)
+            newest = MAX(newest, (gint64)status.st_mtim.tv_sec);
+    }
+    return newest;
 }

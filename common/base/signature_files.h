@@ -30,3 +30,6 @@ gboolean postern_signature_files_check(const char *database, GError **error) G_G
  * string.
  */
 char *postern_signature_files_print(const char *database);
+
+/* When the newest of the files was last changed: Unix time; 0: there are none. */
+gint64 postern_signature_files_newest(const char *database);

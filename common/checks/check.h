@@ -156,6 +156,8 @@ typedef struct {
 PosternVirusEngine *postern_virus_engine_new(const PosternVirusOptions *options, guint *ret_signatures,
                                              char **ret_warning, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void postern_virus_engine_free(PosternVirusEngine *engine);
+/* When the newest of its signatures were made: Unix time; 0: not known. */
+gint64 postern_virus_engine_built(const PosternVirusEngine *engine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternVirusEngine, postern_virus_engine_free)
 
 /*

@@ -41,8 +41,8 @@ typedef struct {
     int listen_descriptor;
     int lifeline_descriptor;
     int log_descriptor;
-    gint64 in_use;
-    gboolean quiet, check, check_keys, dump, print_keys, version, template, keep;
+    gint64 at_least;
+    gboolean quiet, check, check_keys, dump, print_keys, version, template, keep, background;
     char *role;
     char *worker_user;
 } Options;
@@ -92,7 +92,8 @@ static gboolean parse_options(Options *options, int *argc, char ***argv, GError 
         {"worker-user", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &options->worker_user, NULL, NULL},
         {"role", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &options->role, NULL, NULL},
         {"directory", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &options->directory, NULL, NULL},
-        {"in-use", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT64, &options->in_use, NULL, NULL},
+        {"at-least", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT64, &options->at_least, NULL, NULL},
+        {"background", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &options->background, NULL, NULL},
         {NULL},
     };
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
@@ -126,8 +127,14 @@ static int run_template(const Options *options)
         g_printerr(PROGRAM ": %s\n", error != NULL ? error->message : "--template is for its own use only");
         return EX_USAGE;
     }
-    return postern_template_run(role, configuration, options->worker_user, TEMPLATE_CONTROL,
-                                options->directory, (guint64)MAX(options->in_use, 0));
+    const PosternTemplateOptions template = {.role = role,
+                                             .configuration = configuration,
+                                             .worker_user = options->worker_user,
+                                             .control = TEMPLATE_CONTROL,
+                                             .directory = options->directory,
+                                             .at_least = (guint64)MAX(options->at_least, 0),
+                                             .background = options->background};
+    postern_template_run(&template);
 }
 
 /*
@@ -268,7 +275,6 @@ static gboolean serve(Daemon *daemon, PosternConfiguration *configuration, GErro
     daemon->pool = postern_worker_pool_new(&options, error);
     if (daemon->pool == NULL)
         return FALSE;
-    postern_notify("READY=1");
     event_base_dispatch(daemon->loop);
     g_clear_pointer(&daemon->pool, postern_worker_pool_free);
     return TRUE;

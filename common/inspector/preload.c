@@ -5,9 +5,7 @@
 #include <locale.h>
 #include <time.h>
 
-/* The character sets that libclamav may ask for. A converter stays open, and so its module loaded, for the
- * life of the process.
- */
+/* The character sets that libclamav may ask for. */
 static const char *const character_sets[] = {
     "BIG5",           "CP1025",       "CP866",         "CP875",         "CP949",          "EUC-CN",
     "EUC-JP",         "EUC-KR",       "GB18030",       "GB2312",        "IBM037",         "IBM1026",
@@ -25,38 +23,13 @@ static const char *const character_sets[] = {
     "WINDOWS-1255",   "WINDOWS-1256", "WINDOWS-1257",  "WINDOWS-1258",  "WINDOWS-874",
 };
 
-struct PosternPreload {
-    GPtrArray *converters; /* of iconv_t */
-};
-
-static void close_converter(gpointer data)
+/* A converter stays open, and so its module loaded, for the life of the process. */
+void postern_preload(void)
 {
-    iconv_close(data);
-}
-
-static void keep(PosternPreload *preload, iconv_t converter)
-{
-    if (converter != (iconv_t)-1)
-        g_ptr_array_add(preload->converters, converter);
-}
-
-PosternPreload *postern_preload_new(void)
-{
-    PosternPreload *preload = g_new0(PosternPreload, 1);
-    preload->converters = g_ptr_array_new_with_free_func(close_converter);
     setlocale(LC_ALL, "C.UTF-8");
     tzset();
     for (gsize i = 0; i < G_N_ELEMENTS(character_sets); i++) {
-        keep(preload, iconv_open("UTF-8//TRANSLIT", character_sets[i]));
-        keep(preload, iconv_open(character_sets[i], "UTF-8"));
+        (void)iconv_open("UTF-8//TRANSLIT", character_sets[i]);
+        (void)iconv_open(character_sets[i], "UTF-8");
     }
-    return preload;
-}
-
-void postern_preload_free(PosternPreload *preload)
-{
-    if (preload == NULL)
-        return;
-    g_ptr_array_unref(preload->converters);
-    g_free(preload);
 }

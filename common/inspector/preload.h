@@ -3,8 +3,5 @@
  */
 #pragma once
 
-typedef struct PosternPreload PosternPreload;
-
-PosternPreload *postern_preload_new(void);
-/* Lets go of it. */
-void postern_preload_free(PosternPreload *preload);
+/* For the life of the process. */
+void postern_preload(void);

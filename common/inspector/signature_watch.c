@@ -1,48 +1,48 @@
 #include "inspector/signature_watch.h"
 
+#include <sys/inotify.h>
+#include <unistd.h>
+
 #include "base/limits.h"
 #include "base/signature_files.h"
 
+#define EVENTS                                                                                               \
+    (IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_ATTRIB | IN_DELETE_SELF |     \
+     IN_MOVE_SELF)
+
 struct PosternSignatureWatch {
-    PosternSignaturesChanged changed;
-    gpointer user_data;
-    struct event *look;
     char *database;
-    guint interval_ms;
-    char *loaded; /* the print of what was loaded, or NULL */
-    char *newest; /* of what was there at the last look, if that is another, or NULL */
+    gint64 interval; /* microseconds, as all times here */
+    int events;      /* of inotify(7), or -1 */
+    gint64 due;
+    char *known;  /* the print of what was loaded, or of what was told since */
+    char *newest; /* of what was there at the last look */
 };
 
-static void look_again(PosternSignatureWatch *watch, guint milliseconds)
+/* Anew each time, for the folder may be another one now: it, or a link to it, was replaced. */
+static void listen_for_events(PosternSignatureWatch *watch)
 {
-    struct timeval time = {.tv_sec = milliseconds / 1000, .tv_usec = (milliseconds % 1000) * 1000};
-    evtimer_add(watch->look, &time);
+    g_autofree char *above = g_path_get_dirname(watch->database);
+    if (watch->events >= 0)
+        close(watch->events);
+    watch->events = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    (void)inotify_add_watch(watch->events, watch->database, EVENTS);
+    (void)inotify_add_watch(watch->events, above, EVENTS);
 }
 
-/* Several files come one after the other: they are loaded once none has changed for a moment. */
-static void on_look(evutil_socket_t descriptor, short what, void *data)
-{
-    (void)descriptor, (void)what;
-    PosternSignatureWatch *watch = data;
-    g_autofree char *print = postern_signature_files_print(watch->database);
-    gboolean settled = g_strcmp0(print, watch->newest) == 0;
-    g_clear_pointer(&watch->newest, g_free);
-    if (g_strcmp0(print, watch->loaded) == 0) {
-        look_again(watch, watch->interval_ms);
-        return;
-    }
-    watch->newest = g_steal_pointer(&print);
-    if (!settled || !watch->changed(watch->user_data))
-        look_again(watch, MIN(watch->interval_ms, POSTERN_SIGNATURES_SETTLE_MS));
-}
-
-PosternSignatureWatch *postern_signature_watch_new(struct event_base *loop, PosternSignaturesChanged changed,
-                                                   gpointer user_data)
+PosternSignatureWatch *postern_signature_watch_new(const PosternConfiguration *configuration)
 {
     PosternSignatureWatch *watch = g_new0(PosternSignatureWatch, 1);
-    watch->changed = changed;
-    watch->user_data = user_data;
-    watch->look = evtimer_new(loop, on_look, watch);
+    const char *database = configuration->virus.database;
+    watch->events = -1;
+    watch->due = G_MAXINT64;
+    if (!configuration->virus.scan || configuration->virus.self_check_ms == 0)
+        return watch;
+    watch->database = g_strdup(database[0] != '\0' ? database : POSTERN_SIGNATURES_DEFAULT);
+    watch->interval = (gint64)configuration->virus.self_check_ms * 1000;
+    watch->due = g_get_monotonic_time() + watch->interval;
+    listen_for_events(watch);
+    watch->known = postern_signature_files_print(watch->database);
     return watch;
 }
 
@@ -50,23 +50,44 @@ void postern_signature_watch_free(PosternSignatureWatch *watch)
 {
     if (watch == NULL)
         return;
-    event_free(watch->look);
+    if (watch->events >= 0)
+        close(watch->events);
     g_free(watch->database);
-    g_free(watch->loaded);
+    g_free(watch->known);
     g_free(watch->newest);
     g_free(watch);
 }
 
-void postern_signature_watch_begin(PosternSignatureWatch *watch, const PosternConfiguration *configuration)
+int postern_signature_watch_descriptor(const PosternSignatureWatch *watch)
 {
-    g_free(watch->database);
-    g_free(watch->loaded);
-    g_clear_pointer(&watch->newest, g_free);
-    watch->database = g_strdup(configuration->virus.database);
-    watch->interval_ms = configuration->virus.scan ? configuration->virus.self_check_ms : 0;
-    watch->loaded = postern_signature_files_print(watch->database);
-    if (watch->interval_ms > 0)
-        look_again(watch, watch->interval_ms);
-    else
-        evtimer_del(watch->look);
+    return watch->events;
+}
+
+gint64 postern_signature_watch_due(const PosternSignatureWatch *watch)
+{
+    return watch->due;
+}
+
+/* Several files come one after the other: they are told of once none has changed for a moment. */
+gboolean postern_signature_watch_look(PosternSignatureWatch *watch)
+{
+    char events[4096];
+    gint64 now = g_get_monotonic_time();
+    gint64 settled = now + MIN(watch->interval, POSTERN_SIGNATURES_SETTLE_MS * 1000);
+    if (now < watch->due) {
+        while (read(watch->events, events, sizeof events) > 0)
+            watch->due = MIN(watch->due, settled);
+        return FALSE;
+    }
+    listen_for_events(watch);
+    g_autofree char *before = g_steal_pointer(&watch->newest);
+    watch->newest = postern_signature_files_print(watch->database);
+    gboolean known = g_str_equal(watch->newest, watch->known);
+    gboolean changed = !known && g_strcmp0(watch->newest, before) == 0;
+    watch->due = known || changed ? now + watch->interval : settled;
+    if (changed) {
+        g_free(watch->known);
+        watch->known = g_strdup(watch->newest);
+    }
+    return changed;
 }

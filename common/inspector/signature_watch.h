@@ -1,27 +1,27 @@
 /*
  * Notices that the files of [virus] database are others than those that were loaded: freshclam has fetched
- * new ones, or an administrator has mended them.
+ * new ones, or an administrator has mended them. For a template, which polls.
  */
 #pragma once
 
-#include <event2/event.h>
 #include <glib.h>
 
 #include "base/configuration.h"
 
 typedef struct PosternSignatureWatch PosternSignatureWatch;
 
-/* TRUE: they are being loaded now. FALSE: not yet; it is called again soon. */
-typedef gboolean (*PosternSignaturesChanged)(gpointer user_data);
-
-/* Nothing is watched yet. changed is called from loop. */
-PosternSignatureWatch *postern_signature_watch_new(struct event_base *loop, PosternSignaturesChanged changed,
-                                                   gpointer user_data);
+/* The files are about to be loaded as they are now (base/signature_files.h). Nothing is watched if
+ * configuration says so: [virus] self_check, or no scan. */
+PosternSignatureWatch *postern_signature_watch_new(const PosternConfiguration *configuration);
 void postern_signature_watch_free(PosternSignatureWatch *watch);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternSignatureWatch, postern_signature_watch_free)
+
+/* Becomes readable when something has changed there, or in the folder above; -1: the kernel does not tell. */
+int postern_signature_watch_descriptor(const PosternSignatureWatch *watch);
+/* When postern_signature_watch_look() is due next: monotonic microseconds; G_MAXINT64: never. */
+gint64 postern_signature_watch_due(const PosternSignatureWatch *watch);
 
 /*
- * The files of [virus] database (base/signature_files.h) are about to be loaded: changed is called once they
- * are others, and have stayed the same for a moment; a look each [virus] self_check. 0, or no scan: never.
+ * To be called when the descriptor is readable and when it is due. TRUE, once for each state of them: the
+ * files are others than those that were loaded, and have stayed the same for a moment.
  */
-void postern_signature_watch_begin(PosternSignatureWatch *watch, const PosternConfiguration *configuration);
+gboolean postern_signature_watch_look(PosternSignatureWatch *watch);

@@ -17,6 +17,7 @@
 #include "daemon/directory.h"
 #include "daemon/execute.h"
 #include "inspector/preload.h"
+#include "inspector/signatures.h"
 #include "inspector/worker.h"
 #include "inspector_client/packet.h"
 
@@ -27,9 +28,8 @@ typedef struct {
     int control;
     int signals;
     const char *directory;
-    guint64 in_use;
     PosternEngines engines;
-    PosternPreload *preload;
+    PosternSignatures signatures;
     GHashTable *workers; /* process id -> char *, its directory, or "": it has none */
 } Template;
 
@@ -82,69 +82,28 @@ static gboolean load_light(Template *template, GError **error)
     load_spf(template);
     if (!load_dkim(template, error))
         return FALSE;
-    template->preload = postern_preload_new();
+    postern_preload();
     tell(template->control, POSTERN_PACKET_READY, 0, 0, NULL);
     return TRUE;
 }
 
-/* What must not become worse than what is in use now: see template.h. */
-static gboolean is_good_enough(const Template *template, guint signatures, GError **error)
+static void log_of_signatures(PosternLogLevel level, const char *text, gpointer data)
 {
-    if (template->in_use <= 1 || signatures > 1)
-        return TRUE;
-    g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE,
-                        "[virus] database has no signatures any more");
-    return FALSE;
-}
-
-/* The whole of them, or else none and why: what else a worker checks it checks without them. */
-static gboolean load_signatures(Template *template, guint *ret_count, GError **error)
-{
-    const PosternConfiguration *configuration = template->configuration;
-    PosternEngines *engines = &template->engines;
-    const PosternVirusOptions options = {.database = configuration->virus.database,
-                                         .content = engines->content,
-                                         .scan_octets = configuration->virus.scan_octets,
-                                         .scan_timeout_ms = configuration->inspector.scan_timeout_ms,
-                                         /* as many spare ones */
-                                         .workers = 2 * (configuration->inspector.workers != 0
-                                                             ? configuration->inspector.workers
-                                                             : g_get_num_processors()),
-                                         .temporary_directory = template->directory};
-    g_autofree char *warning = NULL;
-    g_autoptr(GError) problem = NULL;
-    engines->virus = postern_virus_engine_new(&options, ret_count, &warning, &problem);
-    if (engines->virus == NULL && template->in_use == 0) {
-        g_autofree char *text = g_strdup_printf(
-            "NO MESSAGE CAN BE SCANNED FOR VIRUSES, and [policy] scan_error holds for each: %s",
-            problem->message);
-        tell(template->control, POSTERN_PACKET_LOG, 0, POSTERN_LOG_ERROR, text);
-        engines->virus_problem = g_strdup(problem->message);
-        *ret_count = 0;
-        return TRUE;
-    }
-    if (engines->virus == NULL) {
-        g_propagate_error(error, g_steal_pointer(&problem));
-        return FALSE;
-    }
-    if (warning != NULL)
-        tell(template->control, POSTERN_PACKET_LOG, 0, POSTERN_LOG_WARNING, warning);
-    return is_good_enough(template, *ret_count, error) &&
-           postern_virus_engine_self_test(engines->virus, template->directory, error);
+    const Template *template = data;
+    tell(template->control, POSTERN_PACKET_LOG, 0, level, text);
 }
 
 static gboolean load_scan(Template *template, GError **error)
 {
-    const PosternConfiguration *configuration = template->configuration;
-    guint signatures = 0;
     load_spf(template);
     template->engines.content = postern_content_engine_new();
     if (!load_dkim(template, error))
         return FALSE;
-    template->preload = postern_preload_new();
-    if (configuration->virus.scan && !load_signatures(template, &signatures, error))
+    postern_preload();
+    if (template->configuration->virus.scan &&
+        !postern_signatures_load(&template->signatures, &template->engines, error))
         return FALSE;
-    tell(template->control, POSTERN_PACKET_READY, 0, signatures, NULL);
+    tell(template->control, POSTERN_PACKET_READY, 0, template->signatures.count, NULL);
     return TRUE;
 }
 
@@ -251,11 +210,21 @@ static void reap(Template *template)
     }
 }
 
+/* Milliseconds, for poll(). */
+static int until(gint64 due)
+{
+    return due == G_MAXINT64 ? -1 : (int)CLAMP((due - g_get_monotonic_time()) / 1000 + 1, 0, G_MAXINT);
+}
+
 static gboolean serve(Template *template)
 {
+    PosternSignatures *signatures = template->signatures.watch != NULL ? &template->signatures : NULL;
+    gint64 due = signatures != NULL ? postern_signatures_due(signatures) : G_MAXINT64;
+    int events = signatures != NULL ? postern_signature_watch_descriptor(signatures->watch) : -1;
     struct pollfd sources[] = {{.fd = template->control, .events = POLLIN},
-                               {.fd = template->signals, .events = POLLIN}};
-    if (poll(sources, G_N_ELEMENTS(sources), -1) < 0)
+                               {.fd = template->signals, .events = POLLIN},
+                               {.fd = events, .events = POLLIN}};
+    if (poll(sources, G_N_ELEMENTS(sources), until(due)) < 0)
         return errno == EINTR;
     if (sources[1].revents != 0) {
         struct signalfd_siginfo ignored;
@@ -263,6 +232,9 @@ static gboolean serve(Template *template)
             return FALSE;
         reap(template);
     }
+    gboolean look = signatures != NULL && (sources[2].revents != 0 || g_get_monotonic_time() >= due);
+    if (look && postern_signatures_check(signatures))
+        tell(template->control, POSTERN_PACKET_CHANGED, 0, 0, NULL);
     return sources[0].revents == 0 || serve_pool(template);
 }
 
@@ -284,7 +256,7 @@ static gboolean take_signals(Template *template, GError **error)
     sigemptyset(&ended);
     sigaddset(&ended, SIGCHLD);
     if (sigprocmask(SIG_BLOCK, &ended, NULL) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
-        prctl(PR_SET_PDEATHSIG, SIGUSR2, 0, 0, 0) != 0)
+        prctl(PR_SET_PDEATHSIG, SIGUSR2, 0, 0, 0) != 0 || prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0)
         return postern_error_set_system(error, errno, "setting up the template");
     template->signals = signalfd(-1, &ended, SFD_CLOEXEC | SFD_NONBLOCK);
     return template->signals >= 0 || postern_error_set_system(error, errno, "making a signalfd");
@@ -311,42 +283,33 @@ static gboolean load(Template *template, GError **error)
     return loads[template->role](template, error);
 }
 
-static void free_engines(PosternEngines *engines)
+void postern_template_run(const PosternTemplateOptions *options)
 {
-    postern_virus_engine_free(engines->virus);
-    postern_content_engine_free(engines->content);
-    postern_dkim_engine_free(engines->dkim);
-    postern_libspf2_engine_free(engines->libspf2);
-    postern_sign_engine_free(engines->sign);
-    g_free(engines->virus_problem);
-}
-
-int postern_template_run(PosternRole role, const PosternConfiguration *configuration, const char *worker_user,
-                         int control, const char *directory, guint64 in_use)
-{
-    Template template = {.role = role,
-                         .configuration = configuration,
-                         .worker_user = worker_user,
-                         .control = control,
+    Template template = {.role = options->role,
+                         .configuration = options->configuration,
+                         .worker_user = options->worker_user,
+                         .control = options->control,
                          .signals = -1,
-                         .directory = directory,
-                         .in_use = in_use};
+                         .directory = options->directory};
+    const PosternSignaturesOptions signatures = {.configuration = options->configuration,
+                                                 .directory = options->directory,
+                                                 .at_least = options->at_least,
+                                                 .background = options->background,
+                                                 .log = log_of_signatures,
+                                                 .log_data = &template};
     g_autoptr(GError) error = NULL;
     int status = 0;
+    template.signatures.options = &signatures;
     template.workers = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
     if (take_signals(&template, &error) && load(&template, &error)) {
         while (serve(&template)) {
         }
     } else {
-        tell(control, POSTERN_PACKET_FAILURE, 0, 0, error->message);
+        tell(options->control, POSTERN_PACKET_FAILURE, 0, 0, error->message);
         status = 1;
     }
     end_workers(&template);
-    postern_directory_remove(directory, TRUE);
-    free_engines(&template.engines);
-    postern_preload_free(template.preload);
-    g_hash_table_unref(template.workers);
-    if (template.signals >= 0)
-        close(template.signals);
-    return status;
+    postern_directory_remove(options->directory, TRUE);
+    /* What was loaded goes with the process: to free a million signatures one by one takes seconds. */
+    _exit(status);
 }

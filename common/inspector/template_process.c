@@ -43,6 +43,8 @@ static void take_packet(PosternTemplateProcess *process, PosternPacket *packet)
                                postern_packet_take_descriptor(packet), process->user_data);
     } else if (packet->kind == POSTERN_PACKET_LOG && packet->value <= POSTERN_LOG_DEBUG) {
         postern_log((PosternLogLevel)packet->value, "%s", packet->text);
+    } else if (packet->kind == POSTERN_PACKET_CHANGED) {
+        process->calls->changed(process, process->user_data);
     } else if (packet->kind == POSTERN_PACKET_READY) {
         process->loaded = TRUE;
         process->loaded_count = packet->value;
@@ -82,6 +84,7 @@ static void on_deadline(evutil_socket_t descriptor, short what, void *data)
 {
     (void)descriptor, (void)what;
     PosternTemplateProcess *process = data;
+    process->timed_out = process->control >= 0;
     if (process->last_words == NULL && process->control >= 0) {
         process->last_words =
             g_strdup_printf("the template of role %s did not load within %d s",
@@ -124,26 +127,33 @@ static int configuration_descriptor(const PosternConfiguration *configuration, G
     return postern_sealed_memfd_new("postern-configuration", octets, error);
 }
 
-static gboolean start(PosternTemplateProcess *process, const char *program, guint64 in_use,
-                      const char *worker_user, const PosternConfiguration *configuration, int lock,
+static gboolean start(PosternTemplateProcess *process, const PosternTemplateProcessOptions *options,
                       GError **error)
 {
     int sockets[2] = {-1, -1};
-    int text = configuration_descriptor(configuration, error);
+    int text = configuration_descriptor(options->configuration, error);
     g_autofree char *directory = g_strdup_printf("--directory=%s", process->directory);
     g_autofree char *role = g_strconcat("--role=", postern_role_name(process->role), NULL);
-    g_autofree char *used = g_strdup_printf("--in-use=%" G_GUINT64_FORMAT, in_use);
-    char name[] = "postern-inspector", template[] = "--template";
-    g_autofree char *user = worker_user != NULL ? g_strconcat("--worker-user=", worker_user, NULL) : NULL;
-    char *const arguments[] = {name, template, directory, role, used, user, NULL};
+    g_autofree char *at_least = g_strdup_printf("--at-least=%" G_GUINT64_FORMAT, options->at_least);
+    g_autoptr(GPtrArray) arguments = g_ptr_array_new();
+    char name[] = "postern-inspector", template[] = "--template", background[] = "--background";
+    g_autofree char *user = g_strconcat("--worker-user=", options->worker_user, NULL);
+    char *const all[] = {name, template, directory, role, at_least};
+    for (gsize i = 0; i < G_N_ELEMENTS(all); i++)
+        g_ptr_array_add(arguments, all[i]);
+    if (options->background)
+        g_ptr_array_add(arguments, background);
+    g_ptr_array_add(arguments, options->worker_user != NULL ? user : NULL);
+    g_ptr_array_add(arguments, NULL);
     if (text < 0)
         return FALSE;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0) {
         close(text);
         return postern_error_set_system(error, errno, "making a pair of sockets");
     }
-    const int descriptors[] = {sockets[1], text, lock};
-    GPid started = postern_execute(program, arguments, descriptors, G_N_ELEMENTS(descriptors), error);
+    const int descriptors[] = {sockets[1], text, options->directory->lock};
+    GPid started = postern_execute(options->program, (char *const *)arguments->pdata, descriptors,
+                                   G_N_ELEMENTS(descriptors), error);
     close(text);
     close(sockets[1]);
     process->control = sockets[0];
@@ -155,34 +165,34 @@ static gboolean start(PosternTemplateProcess *process, const char *program, guin
            postern_error_set_system(error, errno, "watching process %d", (int)started);
 }
 
-PosternTemplateProcess *
-postern_template_process_new(struct event_base *loop, const char *program, PosternRole role, guint64 number,
-                             guint64 in_use, const PosternConfiguration *configuration,
-                             const char *worker_user, const PosternDirectory *directory,
-                             const PosternTemplateCalls *calls, gpointer user_data, GError **error)
+PosternTemplateProcess *postern_template_process_new(const PosternTemplateProcessOptions *options,
+                                                     const PosternTemplateCalls *calls, gpointer user_data,
+                                                     GError **error)
 {
     PosternTemplateProcess *process = g_new0(PosternTemplateProcess, 1);
-    process->role = role;
-    process->number = number;
+    process->role = options->role;
+    process->number = options->number;
     process->control = process->descriptor = -1;
     process->calls = calls;
     process->user_data = user_data;
-    process->directory = g_strdup_printf("%s/template-%" G_GUINT64_FORMAT, directory->path, number);
+    process->directory =
+        g_strdup_printf("%s/template-%" G_GUINT64_FORMAT, options->directory->path, options->number);
     if (mkdir(process->directory, 0700) != 0 ||
-        (worker_user != NULL && chmod(process->directory, 0711) != 0)) {
+        (options->worker_user != NULL && chmod(process->directory, 0711) != 0)) {
         postern_error_set_system(error, errno, "making the directory %s", process->directory);
         postern_template_process_free(process);
         return NULL;
     }
-    if (!start(process, program, in_use, worker_user, configuration, directory->lock, error)) {
+    if (!start(process, options, error)) {
         postern_template_process_free(process);
         return NULL;
     }
     evutil_make_socket_nonblocking(process->control);
-    process->deadline = evtimer_new(loop, on_deadline, process);
+    process->deadline = evtimer_new(options->loop, on_deadline, process);
     set_deadline(process, POSTERN_INSPECTOR_TEMPLATE_START_SECONDS * 1000);
-    process->readable = event_new(loop, process->control, EV_READ | EV_PERSIST, on_readable, process);
-    process->death = event_new(loop, process->descriptor, EV_READ | EV_PERSIST, on_death, process);
+    process->readable =
+        event_new(options->loop, process->control, EV_READ | EV_PERSIST, on_readable, process);
+    process->death = event_new(options->loop, process->descriptor, EV_READ | EV_PERSIST, on_death, process);
     event_add(process->readable, NULL);
     event_add(process->death, NULL);
     return process;

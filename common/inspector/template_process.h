@@ -16,6 +16,8 @@ typedef struct PosternTemplateProcess PosternTemplateProcess;
 typedef struct {
     /* It has loaded. */
     void (*ready)(PosternTemplateProcess *process, gpointer user_data);
+    /* There are other signatures than those that it has loaded. */
+    void (*changed)(PosternTemplateProcess *process, gpointer user_data);
     /* A worker was forked, as asked for by number; descriptor of its process is the callee's. */
     void (*forked)(PosternTemplateProcess *process, guint64 number, GPid worker, int descriptor,
                    gpointer user_data);
@@ -32,6 +34,7 @@ struct PosternTemplateProcess {
     gboolean loaded;
     gboolean announced;   /* the pool has logged that it serves */
     gboolean retired;     /* to end with its last worker */
+    gboolean timed_out;   /* it did not load in time */
     guint start_failures; /* of workers, one after the other */
     guint64 loaded_count; /* signatures, or keys */
     int control;          /* -1: closed, so that it ends */
@@ -46,14 +49,23 @@ struct PosternTemplateProcess {
     gpointer user_data;
 };
 
-/*
- * Starts one with configuration, and a directory of its own inside directory. program is postern-inspector.
- * in_use: see template.h. worker_user: whom its workers become, or NULL. What it says for the log is logged.
- */
-PosternTemplateProcess *postern_template_process_new(
-    struct event_base *loop, const char *program, PosternRole role, guint64 number, guint64 in_use,
-    const PosternConfiguration *configuration, const char *worker_user, const PosternDirectory *directory,
-    const PosternTemplateCalls *calls, gpointer user_data, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+typedef struct {
+    struct event_base *loop;
+    const char *program; /* postern-inspector */
+    PosternRole role;
+    guint64 number; /* of its directory */
+    const PosternConfiguration *configuration;
+    const char *worker_user;           /* whom its workers become, or NULL */
+    const PosternDirectory *directory; /* for its own */
+    /* See inspector/signatures.h. */
+    guint64 at_least;
+    gboolean background;
+} PosternTemplateProcessOptions;
+
+/* Starts one. What it says for the log is logged. */
+PosternTemplateProcess *postern_template_process_new(const PosternTemplateProcessOptions *options,
+                                                     const PosternTemplateCalls *calls, gpointer user_data,
+                                                     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Ends it, with its workers, and waits for that: until POSTERN_INSPECTOR_TEMPLATE_END_MS after it was bidden
  * to end, then kills it. Removes its directory. */
 void postern_template_process_free(PosternTemplateProcess *process);

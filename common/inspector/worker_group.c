@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "daemon/notify.h"
 #include "inspector/worker_pool_private.h"
 
 #define CRASH_WINDOW_US (POSTERN_INSPECTOR_CRASH_WINDOW_SECONDS * G_USEC_PER_SEC)
@@ -36,18 +37,25 @@ gboolean postern_worker_group_is_wanted(const PosternWorkerGroup *group, const c
     return group->role != POSTERN_ROLE_SIGN || (table != NULL && table[0] != '\0');
 }
 
+const char *postern_worker_group_stock(const PosternWorkerGroup *group)
+{
+    return roles[group->role].stock;
+}
+
 guint postern_worker_group_workers(const PosternWorkerGroup *group)
 {
     guint wanted = group->pool->configuration->inspector.workers;
     return CLAMP(wanted != 0 ? wanted : g_get_num_processors(), 1, roles[group->role].workers_max);
 }
 
-static guint count_workers(const PosternWorkerGroup *group, const PosternTemplateProcess *process)
+static guint count_workers(const PosternWorkerGroup *group, const PosternTemplateProcess *process,
+                           gboolean tested)
 {
     guint count = 0;
     for (guint i = 0; i < group->workers->len; i++) {
         const PosternWorkerProcess *worker = g_ptr_array_index(group->workers, i);
-        count += worker->template_process == process && !worker->leaving && !worker->spare;
+        count += worker->template_process == process && !worker->leaving && !worker->spare &&
+                 (!tested || worker->state != POSTERN_WORKER_STARTING);
     }
     return count;
 }
@@ -78,6 +86,8 @@ static void schedule(PosternWorkerGroup *group)
         next = group->not_before;
     if (group->failed_since != 0 && group->failed_since + UNAVAILABLE_US > now)
         next = MIN(next, group->failed_since + UNAVAILABLE_US);
+    if (group->retry_at != 0)
+        next = MIN(next, group->retry_at);
     for (guint i = 0; i < group->workers->len; i++) {
         const PosternWorkerProcess *worker = g_ptr_array_index(group->workers, i);
         if (worker->state == POSTERN_WORKER_STARTING)
@@ -124,8 +134,7 @@ void postern_worker_group_drop_worker(PosternWorkerGroup *group, PosternWorkerPr
     postern_worker_group_maintain(group);
 }
 
-/* Its workers get no more requests; those that have none end now. */
-static void retire(PosternWorkerGroup *group, PosternTemplateProcess *process)
+void postern_worker_group_retire(PosternWorkerGroup *group, PosternTemplateProcess *process)
 {
     process->retired = TRUE;
     for (guint i = group->workers->len; i > 0; i--) {
@@ -140,15 +149,13 @@ static void retire(PosternWorkerGroup *group, PosternTemplateProcess *process)
 
 static void give_up(PosternWorkerGroup *group, PosternTemplateProcess *process, const char *text)
 {
-    if (process == group->next) {
-        group->next = NULL;
-        postern_log(POSTERN_LOG_ERROR, "the new %s cannot serve, those in use stay: %s",
-                    roles[group->role].stock, text);
-    } else if (process == group->current) {
+    if (process == group->next)
+        postern_worker_group_note_not_renewed(group, text);
+    else if (process == group->current) {
         group->current = NULL;
         note_failure(group, text);
     }
-    retire(group, process);
+    postern_worker_group_retire(group, process);
 }
 
 static void start_failed(PosternWorkerGroup *group, PosternTemplateProcess *process, const char *text)
@@ -172,7 +179,7 @@ static void note_crash(PosternWorkerGroup *group)
                 "%d workers crashed within %d s: the %s are loaded anew, to another place in memory",
                 POSTERN_INSPECTOR_CRASHES_MAX, POSTERN_INSPECTOR_CRASH_WINDOW_SECONDS,
                 roles[group->role].stock);
-    postern_worker_group_renew(group);
+    postern_worker_group_renew(group, FALSE);
 }
 
 /* What becomes of a dead worker's request. A worker that died with its template is not the request's fault.
@@ -208,17 +215,29 @@ static void on_worker_ended(PosternWorkerProcess *worker, const char *text, gpoi
     postern_worker_pool_dispatch(group);
 }
 
+/* What it starts after us may rely on signatures: without them we serve, and are not ready. */
+static void notify_manager(PosternWorkerPool *pool, gboolean lacks_signatures)
+{
+    if (lacks_signatures)
+        postern_notify("STATUS=No message can be scanned for viruses: see the log.");
+    else if (!pool->notified)
+        postern_notify("READY=1");
+    pool->notified |= !lacks_signatures;
+}
+
 static void announce(PosternWorkerGroup *group, PosternTemplateProcess *process, gboolean confined)
 {
+    gboolean lacks_signatures = postern_worker_group_lacks_signatures(group, process);
     process->announced = TRUE;
+    if (group->role == POSTERN_ROLE_SCAN)
+        notify_manager(group->pool, lacks_signatures);
     if (group->role == POSTERN_ROLE_LIGHT)
         postern_log(POSTERN_LOG_NOTICE, "%s: %u workers", roles[group->role].ready,
                     postern_worker_group_workers(group));
     else
-        postern_log(
-            POSTERN_LOG_NOTICE, "%s%s: %" G_GUINT64_FORMAT " %s, %u workers", roles[group->role].ready,
-            postern_worker_group_lacks_signatures(group, process) ? ", but not to scan for viruses" : "",
-            process->loaded_count, roles[group->role].stock, postern_worker_group_workers(group));
+        postern_log(POSTERN_LOG_NOTICE, "%s%s: %" G_GUINT64_FORMAT " %s, %u workers",
+                    roles[group->role].ready, lacks_signatures ? ", but not to scan for viruses" : "",
+                    process->loaded_count, roles[group->role].stock, postern_worker_group_workers(group));
     if (!confined)
         postern_worker_group_warn_unconfined(group);
 }
@@ -229,10 +248,14 @@ static void on_worker_ready(PosternWorkerProcess *worker, gboolean confined, gpo
     PosternTemplateProcess *process = worker->template_process;
     process->start_failures = 0;
     if (process == group->next) {
+        if (group->current != NULL &&
+            count_workers(group, process, TRUE) < postern_worker_group_workers(group))
+            return;
         if (group->current != NULL)
-            retire(group, group->current);
+            postern_worker_group_retire(group, group->current);
         group->current = process;
         group->next = NULL;
+        group->hurried = FALSE;
     }
     if (process == group->current) {
         group->failures = 0;
@@ -276,6 +299,14 @@ static void on_template_ready(PosternTemplateProcess *process, gpointer user_dat
     postern_worker_group_maintain(user_data);
 }
 
+/* One load at a time: what came in the meantime is loaded after it. */
+static void on_template_changed(PosternTemplateProcess *process, gpointer user_data)
+{
+    PosternWorkerGroup *group = user_data;
+    group->changed |= !process->retired;
+    postern_worker_group_maintain(group);
+}
+
 static void on_template_forked(PosternTemplateProcess *process, guint64 number, GPid pid, int descriptor,
                                gpointer user_data)
 {
@@ -314,61 +345,15 @@ static void on_template_ended(PosternTemplateProcess *process, const char *text,
     postern_worker_pool_dispatch(group);
 }
 
-static const PosternTemplateCalls template_calls = {.ready = on_template_ready,
-                                                    .forked = on_template_forked,
-                                                    .failed = on_template_failed,
-                                                    .ended = on_template_ended};
-
-static gboolean start_template(PosternWorkerGroup *group, PosternTemplateProcess **ret_process,
-                               GError **error)
-{
-    PosternWorkerPool *pool = group->pool;
-    guint64 in_use = group->current != NULL ? group->current->loaded_count : 0;
-    if (group->watch != NULL)
-        postern_signature_watch_begin(group->watch, pool->configuration);
-    PosternTemplateProcess *process = postern_template_process_new(
-        pool->loop, pool->program, group->role, ++pool->last_number, in_use, pool->configuration,
-        pool->worker_user, pool->directory, &template_calls, group, error);
-    if (process != NULL)
-        g_ptr_array_add(group->templates, process);
-    *ret_process = process;
-    return process != NULL;
-}
-
-/* What is in use ends with its last request. */
-static void stop(PosternWorkerGroup *group)
-{
-    if (group->next != NULL)
-        retire(group, g_steal_pointer(&group->next));
-    if (group->current != NULL) {
-        postern_log(POSTERN_LOG_NOTICE, "the %s are given up", roles[group->role].stock);
-        retire(group, g_steal_pointer(&group->current));
-    }
-    group->failures = 0;
-    group->failed_since = 0;
-    group->not_before = 0;
-    g_clear_pointer(&group->failure_text, g_free);
-}
-
-void postern_worker_group_renew(PosternWorkerGroup *group)
-{
-    const char *reason = NULL;
-    g_autoptr(GError) error = NULL;
-    if (!postern_worker_group_is_wanted(group, &reason)) {
-        stop(group);
-        return;
-    }
-    if (group->next != NULL)
-        retire(group, g_steal_pointer(&group->next));
-    if (!start_template(group, &group->next, &error)) {
-        postern_log(POSTERN_LOG_ERROR, "the %s cannot be loaded anew, those in use stay: %s",
-                    roles[group->role].stock, error->message);
-    }
-}
+const PosternTemplateCalls postern_worker_group_template_calls = {.ready = on_template_ready,
+                                                                  .changed = on_template_changed,
+                                                                  .forked = on_template_forked,
+                                                                  .failed = on_template_failed,
+                                                                  .ended = on_template_ended};
 
 gboolean postern_worker_group_start(PosternWorkerGroup *group, GError **error)
 {
-    return start_template(group, &group->current, error);
+    return postern_worker_group_start_template(group, &group->current, FALSE, error);
 }
 
 gboolean postern_worker_group_start_worker(PosternWorkerGroup *group, PosternTemplateProcess *process,
@@ -397,7 +382,7 @@ gboolean postern_worker_group_start_worker(PosternWorkerGroup *group, PosternTem
 static void start_workers(PosternWorkerGroup *group, PosternTemplateProcess *process)
 {
     while (process != NULL && process->loaded && !process->retired &&
-           count_workers(group, process) < postern_worker_group_workers(group))
+           count_workers(group, process, FALSE) < postern_worker_group_workers(group))
         if (!postern_worker_group_start_worker(group, process, FALSE))
             return;
 }
@@ -444,8 +429,10 @@ void postern_worker_group_maintain(PosternWorkerGroup *group)
     } else if (g_get_monotonic_time() >= group->not_before) {
         if (group->current == NULL)
             group->current = g_steal_pointer(&group->next);
-        if (group->current == NULL && !start_template(group, &group->current, &error))
+        if (group->current == NULL &&
+            !postern_worker_group_start_template(group, &group->current, FALSE, &error))
             note_failure(group, error->message);
+        postern_worker_group_renew_if_due(group);
         start_workers(group, group->current);
         start_workers(group, group->next);
     }
@@ -470,7 +457,6 @@ PosternWorkerGroup *postern_worker_group_new(PosternWorkerPool *pool, PosternRol
     group->templates = g_ptr_array_new_with_free_func((GDestroyNotify)postern_template_process_free);
     group->workers = g_ptr_array_new_with_free_func((GDestroyNotify)postern_worker_process_free);
     group->maintenance = evtimer_new(pool->loop, on_maintenance, group);
-    postern_worker_group_watch_signatures(group);
     return group;
 }
 
@@ -490,7 +476,6 @@ void postern_worker_group_free(PosternWorkerGroup *group)
     g_ptr_array_unref(group->workers);
     g_ptr_array_unref(group->templates);
     event_free(group->maintenance);
-    postern_signature_watch_free(group->watch);
     g_free(group->failure_text);
     g_free(group);
 }

@@ -7,7 +7,6 @@
 #include "inspector/crashes.h"
 #include "inspector/job.h"
 #include "inspector/queue.h"
-#include "inspector/signature_watch.h"
 #include "inspector/template_process.h"
 #include "inspector/worker_pool.h"
 
@@ -24,8 +23,10 @@ typedef struct {
     char *failure_text;  /* of the last one */
     gint64 failed_since; /* monotonic; 0: there is a worker, or hope for one */
     gint64 not_before;   /* monotonic: the next attempt */
+    gboolean changed;    /* there are other signatures: they are loaded after those that are being loaded */
+    gint64 retry_at;     /* monotonic: when to load what could not be loaded; 0: there is nothing */
+    gboolean hurried;    /* what is being loaded is loaded at full speed, for it was starved before */
     struct event *maintenance;
-    PosternSignatureWatch *watch; /* role SCAN, or NULL */
 } PosternWorkerGroup;
 
 /* Of at most waiting requests that wait. Nothing is started yet. */
@@ -42,8 +43,6 @@ gboolean postern_worker_group_is_wanted(const PosternWorkerGroup *group, const c
 guint postern_worker_group_workers(const PosternWorkerGroup *group);
 /* Starts the first template. */
 gboolean postern_worker_group_start(PosternWorkerGroup *group, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Loads anew beside what is in use; ends all if they are not wanted any more. */
-void postern_worker_group_renew(PosternWorkerGroup *group);
 /* Brings what is up to what is wanted. */
 void postern_worker_group_maintain(PosternWorkerGroup *group);
 /* Asks process for a worker. FALSE: it is gone. */
@@ -58,6 +57,24 @@ gboolean postern_worker_group_has_tested_worker(const PosternWorkerGroup *group)
 /* Why no worker will come soon, or NULL. */
 const char *postern_worker_group_unavailable(const PosternWorkerGroup *group);
 
+/* Its workers get no more requests; those that have none end now, and it ends with the last of them. */
+void postern_worker_group_retire(PosternWorkerGroup *group, PosternTemplateProcess *process);
+/* What its templates load, for the log. */
+const char *postern_worker_group_stock(const PosternWorkerGroup *group);
+extern const PosternTemplateCalls postern_worker_group_template_calls;
+
+/* worker_renewal.c: ordered: by an administrator, who may want fewer signatures. */
+
+/* Starts a template with the configuration of now, beside current. */
+gboolean postern_worker_group_start_template(PosternWorkerGroup *group, PosternTemplateProcess **ret_process,
+                                             gboolean ordered, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Loads anew beside what is in use; ends all if they are not wanted any more. */
+void postern_worker_group_renew(PosternWorkerGroup *group, gboolean ordered);
+/* Does so if signatures have changed, or what could not be loaded is to be tried again. */
+void postern_worker_group_renew_if_due(PosternWorkerGroup *group);
+/* next, or what should have become it, cannot serve: text says why. */
+void postern_worker_group_note_not_renewed(PosternWorkerGroup *group, const char *text);
+
 /* worker_spares.c: spare workers, what they are for stands in worker_dispatch.c. */
 
 #define POSTERN_WORKER_SPARE_IDLE_US (POSTERN_INSPECTOR_SPARE_IDLE_SECONDS * G_USEC_PER_SEC)
@@ -71,8 +88,8 @@ void postern_worker_group_replace(PosternWorkerGroup *group, PosternWorkerProces
 /* Kills those that have had nothing to do for a while. */
 void postern_worker_group_drop_idle_spares(PosternWorkerGroup *group);
 
-/* worker_group_notices.c: from now on signatures that have changed are loaded; role SCAN alone. */
-void postern_worker_group_watch_signatures(PosternWorkerGroup *group);
+/* worker_group_notices.c */
+
 /* TRUE: process should have signatures, and could load none. */
 gboolean postern_worker_group_lacks_signatures(const PosternWorkerGroup *group,
                                                const PosternTemplateProcess *process);

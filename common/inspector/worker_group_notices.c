@@ -4,24 +4,6 @@
 #include "inspector/worker_group.h"
 #include "inspector/worker_pool_private.h"
 
-/* One load at a time: what came in the meantime is loaded after it. */
-static gboolean on_new_signatures(gpointer user_data)
-{
-    PosternWorkerGroup *group = user_data;
-    if (group->next != NULL || (group->current != NULL && !group->current->announced))
-        return FALSE;
-    postern_log(POSTERN_LOG_NOTICE, "the files of [virus] database have changed: they are loaded now");
-    postern_worker_group_renew(group);
-    postern_worker_group_maintain(group);
-    return TRUE;
-}
-
-void postern_worker_group_watch_signatures(PosternWorkerGroup *group)
-{
-    if (group->role == POSTERN_ROLE_SCAN)
-        group->watch = postern_signature_watch_new(group->pool->loop, on_new_signatures, group);
-}
-
 gboolean postern_worker_group_lacks_signatures(const PosternWorkerGroup *group,
                                                const PosternTemplateProcess *process)
 {

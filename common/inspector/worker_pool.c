@@ -116,7 +116,7 @@ void postern_worker_pool_reload(PosternWorkerPool *pool, PosternConfiguration *c
     postern_configuration_free(pool->configuration);
     pool->configuration = configuration;
     for (guint i = 0; i < POSTERN_ROLES; i++) {
-        postern_worker_group_renew(pool->groups[i]);
+        postern_worker_group_renew(pool->groups[i], TRUE);
         postern_worker_group_maintain(pool->groups[i]);
     }
 }

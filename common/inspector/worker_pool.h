@@ -23,7 +23,8 @@ typedef struct {
     gpointer user_data;
 } PosternWorkerPoolOptions;
 
-/* Starts. Errors: the temporary directory, or the template cannot be started. */
+/* Starts; the service manager is told once a worker can scan. Errors: the temporary directory, or the
+ * template cannot be started. */
 PosternWorkerPool *postern_worker_pool_new(const PosternWorkerPoolOptions *options,
                                            GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Ends and waits for all its processes; requests under way end without an answer. */

@@ -16,6 +16,7 @@ struct PosternWorkerPool {
     PosternConfiguration *configuration;
     PosternDirectory *directory;
     guint64 last_number; /* of templates, workers and requests to workers */
+    gboolean notified;   /* the service manager: that we are ready */
     gboolean draining;
     struct event *drained_event;
     void (*drained)(gpointer user_data);

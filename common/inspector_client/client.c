@@ -391,6 +391,11 @@ void postern_inspector_client_free(PosternInspectorClient *client)
     g_free(client);
 }
 
+gboolean postern_inspector_client_is_loading(const PosternInspectorClient *client)
+{
+    return client->greeted && !client->ready && client->down_text == NULL;
+}
+
 struct event_base *postern_inspector_client_loop(const PosternInspectorClient *client)
 {
     return client->loop;

@@ -31,6 +31,8 @@ typedef void (*PosternInspectorChanged)(PosternInspectorState state, const char 
 void postern_inspector_client_watch(PosternInspectorClient *client, PosternInspectorChanged changed,
                                     gpointer user_data);
 
+/* TRUE: the inspector is there, and has not loaded its signatures yet. */
+gboolean postern_inspector_client_is_loading(const PosternInspectorClient *client);
 /* The loop it was made with. */
 struct event_base *postern_inspector_client_loop(const PosternInspectorClient *client);
 /* Requests under way end without their callback. */

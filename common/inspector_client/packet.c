@@ -231,7 +231,7 @@ static gboolean is_valid(const PosternPacket *packet)
 {
     const char *end = memchr(packet->text, '\0', sizeof packet->text);
     if (packet->magic != PACKET_MAGIC || packet->kind < POSTERN_PACKET_REQUEST ||
-        packet->kind > POSTERN_PACKET_LOG || packet->role >= POSTERN_ROLES || end == NULL)
+        packet->kind > POSTERN_PACKET_CHANGED || packet->role >= POSTERN_ROLES || end == NULL)
         return FALSE;
     for (const char *octet = packet->text; octet < end; octet++)
         if (*octet < 0x20 || *octet > 0x7e)

@@ -16,12 +16,13 @@ typedef enum {
     POSTERN_PACKET_REQUEST = 1,
     POSTERN_PACKET_RESPONSE = 2,
     POSTERN_PACKET_FAILURE = 3,
-    POSTERN_PACKET_READY = 4,  /* worker to pool: it has proved itself; template to pool: it has loaded; pool
-                                  to  client, first of all and at each change: value is 1 if it can inspect, 0
-                                  and  no text while it starts, 0 and text that says why it cannot */
-    POSTERN_PACKET_FORK = 5,   /* pool to template, with the worker's end of its socket: make a worker */
-    POSTERN_PACKET_FORKED = 6, /* template to pool, with a pidfd; id as in FORK */
-    POSTERN_PACKET_LOG = 7,    /* template to pool: text for the log; value: its PosternLogLevel */
+    POSTERN_PACKET_READY = 4,   /* worker to pool: it has proved itself; template to pool: it has loaded; pool
+                                   to client, first of all and at each change: value is 1 if it can inspect,
+                                   0 and no text while it starts, 0 and text that says why it cannot */
+    POSTERN_PACKET_FORK = 5,    /* pool to template, with the worker's end of its socket: make a worker */
+    POSTERN_PACKET_FORKED = 6,  /* template to pool, with a pidfd; id as in FORK */
+    POSTERN_PACKET_LOG = 7,     /* template to pool: text for the log; value: its PosternLogLevel */
+    POSTERN_PACKET_CHANGED = 8, /* template to pool: there are other signatures than those it has loaded */
 } PosternPacketKind;
 
 typedef enum {

@@ -6,6 +6,7 @@ is in use stays, and what freshclam fetches is loaded without a signal and witho
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -142,8 +143,6 @@ class SignaturesTest(unittest.TestCase):
     def test_noticed(self):
         """New files are loaded without a signal; a damaged one is told of once, and changes nothing."""
         inspector = self.inspector()
-        inspector.virus["self_check"] = "200ms"
-        inspector.configure()
         inspector.start()
         self.assertEqual(inspector.ask(message(PATTERN), arguments=CONTENT)[0].virus, "clean")
         self.put(inspector, "test.ndb", SIGNATURE)
@@ -157,6 +156,141 @@ class SignaturesTest(unittest.TestCase):
         self.assertEqual(inspector.ask(message(PATTERN), arguments=CONTENT)[0].virus, "infected")
         (inspector.database / "bad.ndb").unlink()
         wait_until(lambda: inspector.log().count(READY) == 3, 30, "the mended signatures")
+
+    def test_noticed_by_looking(self):
+        """What the kernel does not tell of: here a file beyond a link that stands in the folder."""
+        inspector = self.inspector()
+        inspector.virus["self_check"] = "200ms"
+        elsewhere = inspector.folder / "elsewhere"
+        elsewhere.mkdir(mode=0o755)
+        target = elsewhere / "real.ndb"
+        target.write_text("Test.Other:0:*:00112233445566778899\n")
+        (inspector.database / "test.ndb").symlink_to(target)
+        inspector.configure()
+        inspector.start()
+        target.write_text(SIGNATURE)
+        wait_until(lambda: inspector.log().count(READY) == 2, 60, "the new signatures")
+        self.assertEqual(inspector.ask(message(PATTERN), arguments=CONTENT)[0].virus, "infected")
+
+    def test_replaced_folder(self):
+        """By a rename, and by a link that leads elsewhere; then it is gone, as is a mount, and comes back."""
+        inspector = self.inspector()
+        real, link = inspector.folder / "one", inspector.folder / "link"
+        os.rename(inspector.database, real)
+        link.symlink_to(real)
+        inspector.virus["database"] = link
+        inspector.configure()
+        inspector.start()
+        other = inspector.folder / "two"
+        shutil.copytree(real, other)
+        (other / "test.ndb").write_text(SIGNATURE)
+        new = inspector.folder / "new"
+        new.symlink_to(other)
+        os.rename(new, link)
+        wait_until(lambda: inspector.log().count(READY) == 2, 60, "what the link leads to")
+        self.assertEqual(inspector.ask(message(PATTERN), arguments=CONTENT)[0].virus, "infected")
+        os.rename(other, inspector.folder / "away")
+        inspector.wait_for_log("those in use stay: .virus. database: .* does not exist", 60)
+        self.assertEqual(inspector.ask(message(PATTERN), arguments=CONTENT)[0].virus, "infected")
+        os.rename(inspector.folder / "away", other)
+        wait_until(lambda: inspector.log().count(READY) == 3, 60, "the folder that is back")
+
+    def test_several_changes_are_one_load(self):
+        inspector = self.inspector()
+        inspector.start()
+        for number in range(5):
+            self.put(inspector, f"test{number}.ndb", SIGNATURE.replace("Particular:", f"Particular{number}:"))
+        wait_until(lambda: inspector.log().count(READY) == 2, 60, "the new signatures")
+        self.assertIn("ready: 7 signatures", inspector.log())
+        self.assertEqual(inspector.log().count("files of [virus] database have changed"), 1)
+
+    def test_told_again(self):
+        """What is wrong is told again while it lasts, and tried again: here it was mended unnoticed."""
+        inspector = self.inspector()
+        inspector.virus.update(self_check=0, reminder="1s")
+        self.put(inspector, "test.ndb", SIGNATURE)
+        inspector.configure()
+        inspector.start()
+        self.put(inspector, "test.ndb", "no signature\n")
+        inspector.program.send_signal(signal.SIGHUP)
+        wait_until(lambda: inspector.log().count("those in use stay") >= 3, 60, "that it is told again")
+        self.assertEqual(inspector.ask(message(PATTERN), arguments=CONTENT)[0].virus, "infected")
+        self.put(inspector, "test.ndb", SIGNATURE)
+        wait_until(lambda: inspector.log().count(READY) == 2, 60, "the mended signatures")
+
+    def test_told_again_that_there_are_none(self):
+        inspector = self.inspector()
+        inspector.virus.update(self_check=0, reminder="1s")
+        inspector.configure()
+        self.damaged(inspector)
+        inspector.start(ready=False)
+        said = "NO MESSAGE CAN BE SCANNED"
+        wait_until(lambda: inspector.log().count(said) >= 3, 60, "that again")
+        (inspector.database / "daily.cvd").unlink()
+        inspector.wait_for_log(READY, 60)
+
+    def test_most_are_gone(self):
+        """A folder that has lost a file, or a file that was cut, is damaged unless one says it is not."""
+        inspector = self.inspector()
+        lines = [f"Test.Many.{number}:0:*:{PATTERN.hex()}{number:02x}\n" for number in range(20)]
+        self.put(inspector, "test.ndb", SIGNATURE + "".join(lines))
+        inspector.start()
+        self.put(inspector, "test.ndb", "".join(lines[:8]))
+        inspector.wait_for_log("those in use stay: .*only 10 signatures, fewer than half of those in use", 60)
+        self.assertEqual(inspector.ask(message(PATTERN), arguments=CONTENT)[0].virus, "infected")
+        inspector.program.send_signal(signal.SIGHUP)
+        inspector.wait_for_log("ready: 10 signatures", 60)
+        self.assertEqual(inspector.ask(message(PATTERN), arguments=CONTENT)[0].virus, "clean")
+
+    def test_old(self):
+        inspector = self.inspector()
+        old = time.time() - 9 * 24 * 3600
+        os.utime(inspector.database / "own.ndb", (old, old))
+        inspector.virus["warn_days"] = 10
+        inspector.configure()
+        inspector.start()
+        self.assertNotIn("days old", inspector.log())
+        inspector.virus["warn_days"] = 7
+        inspector.configure()
+        inspector.program.send_signal(signal.SIGHUP)
+        inspector.wait_for_log("warning: the newest virus signatures are 9 days old", 60)
+
+    def test_another_path(self):
+        inspector = self.inspector()
+        inspector.start()
+        other = inspector.folder / "other"
+        other.mkdir(mode=0o755)
+        (other / "test.ndb").write_text(SIGNATURE)
+        inspector.virus["database"] = other
+        inspector.configure()
+        inspector.program.send_signal(signal.SIGHUP)
+        wait_until(lambda: inspector.log().count(READY) == 2, 60, "the signatures of the other folder")
+        self.assertEqual(inspector.ask(message(PATTERN), arguments=CONTENT)[0].virus, "infected")
+
+    def test_while_the_first_are_loaded(self):
+        """Nobody is told that there is nothing, or that it is clean: who cannot wait is told why."""
+        inspector = self.inspector()
+        inspector.virus["database"] = inspector.folder / "slow"
+        inspector.virus["database"].mkdir(mode=0o755)
+        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(manager.close)
+        manager.bind(str(inspector.folder / "notify"))
+        os.chmod(inspector.folder / "notify", 0o666)
+        inspector.environment = {"NOTIFY_SOCKET": str(inspector.folder / "notify")}
+        inspector.configure()
+        inspector.start(ready=False)
+        for template in wait_until(inspector.templates, 20, "the template"):
+            os.kill(template, signal.SIGSTOP)
+        result, = inspector.ask(with_attachment(EICAR), arguments=[*CONTENT, "--deadline", "1000"])
+        self.assertNotIn(result.virus, ("clean", "no_signatures"), result)
+        self.assertIn("signatures are still being loaded", result.reason + (result.error or ""))
+        manager.setblocking(False)
+        self.assertRaises(BlockingIOError, manager.recv, 100)
+        manager.settimeout(60)
+        for template in inspector.templates():
+            os.kill(template, signal.SIGCONT)
+        self.assertEqual(manager.recv(100), b"READY=1")
+        self.assertIn(READY, inspector.log())
 
     def test_noticed_after_a_start_without(self):
         inspector = self.inspector()

@@ -127,6 +127,7 @@ class Inspector:
         (self.database / "own.ndb").write_text("Test.Own:0:*:6e6f206f6e652077726974657320746869732e\n")
         os.chmod(self.database / "own.ndb", 0o644)
         self.virus = {"database": self.database}
+        self.environment = {}
         self.configure()
         self.program = None
 
@@ -143,7 +144,7 @@ class Inspector:
         """Starts it and waits until it serves."""
         before = 0 if self.program is None else self.log().count(READY)
         self.program = Program("postern-inspector", "--config", self.configuration, "--socket", self.socket,
-                               folder=self.folder)
+                               folder=self.folder, environment=self.environment)
         if ready:
             wait_until(lambda: self.log().count(READY) > before or not self.program.is_running(), 60,
                        f"readiness of {self.folder}")

@@ -138,10 +138,19 @@ PosternVirusEngine *postern_virus_engine_new(const PosternVirusOptions *options,
     }
     cl_engine_set_clcb_file_inspection(engine->library, postern_virus_scan_layer);
     cl_engine_set_clcb_virus_found(engine->library, postern_virus_scan_name);
+    engine->built = cl_engine_get_num(engine->library, CL_ENGINE_DB_TIME, NULL);
+    if (engine->built == 0)
+        engine->built = postern_signature_files_newest(options->database);
     engine->signatures = count > 1 ? count - 1 : 0;
     *ret_signatures = count;
     *ret_warning = g_steal_pointer(&warning);
     return g_steal_pointer(&engine);
+}
+
+/* ClamAV's own say so themselves; of others the files do. */
+gint64 postern_virus_engine_built(const PosternVirusEngine *engine)
+{
+    return engine->built;
 }
 
 void postern_virus_engine_free(PosternVirusEngine *engine)

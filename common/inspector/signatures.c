@@ -1,0 +1,147 @@
+#include "inspector/signatures.h"
+
+#include <malloc.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+#define SECONDS_A_DAY (24 * 3600)
+#define IOPRIO_WHO_PROCESS 1
+#define IOPRIO_IDLE (3 << 13) /* IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0), see ioprio_set(2) */
+
+typedef struct {
+    PosternSignatures *signatures;
+    PosternEngines *engines;
+    GError *error;
+} Load;
+
+static void tell(const PosternSignatures *signatures, PosternLogLevel level, const char *text)
+{
+    signatures->options->log(level, text, signatures->options->log_data);
+}
+
+/* Fewer than half of those in use are a file that is missing or was cut, rather than a new edition. */
+static gboolean are_enough(const PosternSignatures *signatures, GError **error)
+{
+    guint64 at_least = signatures->options->at_least;
+    if (signatures->count >= at_least)
+        return TRUE;
+    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE,
+                signatures->count <= 1
+                    ? "[virus] database has no signatures any more"
+                    : "[virus] database has only %u signatures, fewer than half of those in use; if that is "
+                      "right, reload",
+                signatures->count);
+    return FALSE;
+}
+
+static gboolean load(PosternSignatures *signatures, PosternEngines *engines, GError **error)
+{
+    const PosternSignaturesOptions *options = signatures->options;
+    const PosternConfiguration *configuration = options->configuration;
+    guint workers = configuration->inspector.workers;
+    const PosternVirusOptions virus = {.database = configuration->virus.database,
+                                       .content = engines->content,
+                                       .scan_octets = configuration->virus.scan_octets,
+                                       .scan_timeout_ms = configuration->inspector.scan_timeout_ms,
+                                       /* as many spare ones */
+                                       .workers = 2 * (workers != 0 ? workers : g_get_num_processors()),
+                                       .temporary_directory = options->directory};
+    engines->virus = postern_virus_engine_new(&virus, &signatures->count, &signatures->warning, error);
+    if (engines->virus == NULL)
+        return FALSE;
+    signatures->built = postern_virus_engine_built(engines->virus);
+    return are_enough(signatures, error) &&
+           postern_virus_engine_self_test(engines->virus, options->directory, error);
+}
+
+static gpointer load_behind_all_others(gpointer data)
+{
+    static const struct sched_param none = {0};
+    Load *this = data;
+    (void)setpriority(PRIO_PROCESS, 0, 19); /* of this thread, as sched_setscheduler() and ioprio_set() */
+    (void)sched_setscheduler(0, SCHED_IDLE, &none);
+    (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE);
+    return GINT_TO_POINTER(load(this->signatures, this->engines, &this->error));
+}
+
+/*
+ * Who may not raise priorities cannot take back that he is behind all others: a thread is, and ends, for the
+ * workers are forked from the first one. It has no heap of its own.
+ */
+static gboolean load_in_background(PosternSignatures *signatures, PosternEngines *engines, GError **error)
+{
+    Load this = {.signatures = signatures, .engines = engines};
+    GThread *thread = g_thread_new("signatures", load_behind_all_others, &this);
+    gboolean loaded = GPOINTER_TO_INT(g_thread_join(thread));
+    if (!loaded)
+        g_propagate_error(error, this.error);
+    return loaded;
+}
+
+static void tell_age(const PosternSignatures *signatures)
+{
+    guint days = signatures->options->configuration->virus.warn_days;
+    gint64 age = (g_get_real_time() / G_USEC_PER_SEC - signatures->built) / SECONDS_A_DAY;
+    if (days == 0 || signatures->built == 0 || age < days)
+        return;
+    g_autofree char *text = g_strdup_printf(
+        "the newest virus signatures are %" G_GINT64_FORMAT " days old: does freshclam run?", age);
+    tell(signatures, POSTERN_LOG_WARNING, text);
+}
+
+static void tell_what_is_wrong(PosternSignatures *signatures)
+{
+    guint reminder_ms = signatures->options->configuration->virus.reminder_ms;
+    signatures->remind = g_get_monotonic_time() + (gint64)reminder_ms * 1000;
+    if (signatures->problem != NULL) {
+        g_autofree char *text = g_strdup_printf(
+            "NO MESSAGE CAN BE SCANNED FOR VIRUSES, and [policy] scan_error holds for each: %s",
+            signatures->problem);
+        tell(signatures, POSTERN_LOG_ERROR, text);
+    }
+    if (signatures->warning != NULL)
+        tell(signatures, POSTERN_LOG_WARNING, signatures->warning);
+    tell_age(signatures);
+}
+
+gboolean postern_signatures_load(PosternSignatures *signatures, PosternEngines *engines, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    signatures->watch = postern_signature_watch_new(signatures->options->configuration);
+    (void)mallopt(M_ARENA_MAX, 1);
+    gboolean loaded = signatures->options->background ? load_in_background(signatures, engines, &problem)
+                                                      : load(signatures, engines, &problem);
+    (void)malloc_trim(0);
+    if (!loaded && (engines->virus != NULL || signatures->options->at_least > 0)) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    if (!loaded) {
+        engines->virus_problem = g_strdup(problem->message);
+        signatures->count = 0;
+    }
+    signatures->problem = engines->virus_problem;
+    tell_what_is_wrong(signatures);
+    return TRUE;
+}
+
+gint64 postern_signatures_due(const PosternSignatures *signatures)
+{
+    return MIN(signatures->remind, postern_signature_watch_due(signatures->watch));
+}
+
+gboolean postern_signatures_check(PosternSignatures *signatures)
+{
+    gboolean remind = g_get_monotonic_time() >= signatures->remind;
+    gboolean changed = postern_signature_watch_look(signatures->watch);
+    if (changed)
+        tell(signatures, POSTERN_LOG_NOTICE,
+             "the files of [virus] database have changed: they are loaded now");
+    else if (remind)
+        tell_what_is_wrong(signatures);
+    return changed || (remind && signatures->problem != NULL);
+}

@@ -115,19 +115,28 @@ gboolean postern_proxy_settings_trusts(const PosternProxySettings *settings, con
     return postern_networks_contain(settings->trusted_clients, address);
 }
 
+/* What a message may hold: of one that can only be streamed, two bursts at least. */
+static guint64 held_octets(const PosternConfiguration *configuration)
+{
+    guint64 memory = configuration->proxy.message_memory;
+    if (configuration->proxy.message_size <= memory)
+        return configuration->proxy.message_size;
+    return MAX(memory / DEFAULT_SHARES, 2 * configuration->proxy.burst_size);
+}
+
 guint64 postern_proxy_settings_client_share(const PosternProxySettings *settings)
 {
     const PosternConfiguration *configuration = settings->configuration;
     guint64 share = configuration->proxy.message_memory_per_client;
     if (share == 0)
         share = configuration->proxy.message_memory / DEFAULT_SHARES;
-    return MAX(share, configuration->proxy.message_size);
+    return MAX(share, held_octets(configuration));
 }
 
 guint64 postern_proxy_settings_client_assured(const PosternProxySettings *settings)
 {
     const PosternConfiguration *configuration = settings->configuration;
-    guint64 message = configuration->proxy.message_size;
+    guint64 message = held_octets(configuration);
     if (configuration->proxy.message_memory_per_client > 0)
         return postern_proxy_settings_client_share(settings);
     return message > configuration->proxy.message_memory / 2 ? message : POSTERN_BUDGET_ASSURED_OCTETS;

@@ -108,7 +108,8 @@ typedef struct {
         guint64 message_size;
         guint64 message_memory;
         guint64 message_memory_per_client; /* 0: a quarter of message_memory */
-        guint64 min_data_rate;             /* octets a second; 0: any */
+        guint64 burst_size;
+        guint64 min_data_rate; /* octets a second; 0: any */
         guint max_recipients;
         guint max_refused_recipients; /* 0: any */
         gboolean relay_probe;

@@ -215,6 +215,9 @@
 #define POSTERN_BORROW_REPEATS_MAX 4 /* times that one envelope is told anew, before its end */
 /* a back-end is not borrowed before the client's name is known or was looked for so long */
 #define POSTERN_CLIENT_NAME_WAIT_MS 3000
+/* a client that has sent a [proxy] burst_size in that time is fast; one whose message is streamed sends as
+ * much in each, or its back-end connection goes to others that wait for one */
+#define POSTERN_BURST_MS 1000
 #define POSTERN_DATA_RATE_SECONDS 60 /* that [proxy] min_data_rate is an average of */
 /* while memory for messages is crowded: in that time so much must come that what a message holds would come
  * in POSTERN_DATA_RATE_SECONDS */

@@ -23,9 +23,7 @@ typedef enum {
 
 struct PosternMessage {
     gint references;  /* atomic */
-    GByteArray *few;  /* the octets, or the first of them; NULL once they are in a memfd */
-    guint64 few_max;  /* how many they may be */
-    GPtrArray *more;  /* those that follow few, in blocks of a chunk each; NULL: they go to a memfd */
+    GByteArray *few;  /* the octets; NULL once they are in a memfd */
     GBytes *borrowed; /* or the octets, of a packet; NULL */
     int descriptor;   /* or the memfd that holds them; -1 */
     guint64 size;
@@ -38,7 +36,6 @@ struct PosternMessage {
     guint64 header_octets; /* with the empty line, once place is PLACE_AFTER_HEADER */
     pthread_mutex_t mapping_lock;
     char *mapping;
-    GByteArray *joined; /* few and more in one piece, if somebody needed that */
 };
 
 static void follow_header(PosternMessage *message, const char *octets, gsize length)
@@ -76,17 +73,8 @@ PosternMessage *postern_message_new(guint64 maximum, PosternBudget *budget, GErr
     (void)error;
     PosternMessage *message = message_new(MIN(maximum, (guint64)G_MAXINT64));
     message->few = g_byte_array_new();
-    message->few_max = POSTERN_MESSAGE_HEAP_MAX_OCTETS;
     if (budget != NULL)
         message->budget = postern_budget_ref(budget);
-    return message;
-}
-
-PosternMessage *postern_message_new_private(guint64 maximum, PosternBudget *budget)
-{
-    PosternMessage *message = postern_message_new(maximum, budget, NULL);
-    message->few_max = POSTERN_MESSAGE_CHUNK_OCTETS;
-    message->more = g_ptr_array_new_with_free_func(g_free);
     return message;
 }
 
@@ -117,8 +105,6 @@ void postern_message_unref(PosternMessage *message)
     if (message->descriptor >= 0)
         close(message->descriptor);
     g_clear_pointer(&message->few, g_byte_array_unref);
-    g_clear_pointer(&message->more, g_ptr_array_unref);
-    g_clear_pointer(&message->joined, g_byte_array_unref);
     g_clear_pointer(&message->borrowed, g_bytes_unref);
     if (message->budget != NULL) {
         postern_budget_release(message->budget, message->charged);
@@ -179,50 +165,9 @@ static gboolean move_to_memfd(PosternMessage *message, GError **error)
     return TRUE;
 }
 
-/* How many of count octets are in few, if the rest is in blocks. */
-static guint few_of(const PosternMessage *message, guint64 count)
-{
-    return (guint)MIN(count, message->few_max);
-}
-
-/* The block that the octet at offset, behind few, is in, a new one where it begins one; NULL: no memory. */
-static char *block_at(PosternMessage *message, guint64 offset)
-{
-    guint number = (guint)((offset - message->few_max) / POSTERN_MESSAGE_CHUNK_OCTETS);
-    if (number < message->more->len)
-        return g_ptr_array_index(message->more, number);
-    char *block = g_try_malloc(POSTERN_MESSAGE_CHUNK_OCTETS);
-    if (block != NULL)
-        g_ptr_array_add(message->more, block);
-    return block;
-}
-
-static gboolean store_in_blocks(PosternMessage *message, const char *octets, gsize length, GError **error)
-{
-    guint64 end = message->size + length;
-    guint taken = few_of(message, end) - few_of(message, message->size);
-    g_byte_array_append(message->few, (const guint8 *)octets, taken);
-    octets += taken;
-    for (guint64 at = message->size + taken; at < end;) {
-        gsize place = (gsize)((at - message->few_max) % POSTERN_MESSAGE_CHUNK_OCTETS);
-        gsize room = (gsize)MIN(end - at, POSTERN_MESSAGE_CHUNK_OCTETS - place);
-        char *block = block_at(message, at);
-        if (block == NULL) {
-            g_byte_array_set_size(message->few, few_of(message, message->size));
-            return postern_error_set_system(error, ENOMEM, "cannot store a message");
-        }
-        memcpy(block + place, octets, room);
-        octets += room;
-        at += room;
-    }
-    return TRUE;
-}
-
 static gboolean store(PosternMessage *message, const char *octets, gsize length, GError **error)
 {
-    gboolean fits = message->size + length <= message->few_max;
-    if (message->more != NULL && !fits)
-        return store_in_blocks(message, octets, length, error);
+    gboolean fits = message->size + length <= POSTERN_MESSAGE_HEAP_MAX_OCTETS;
     if (message->few != NULL && !fits && !move_to_memfd(message, error))
         return FALSE;
     if (message->few == NULL)
@@ -287,56 +232,16 @@ int postern_message_descriptor(const PosternMessage *message)
     return message->descriptor;
 }
 
-static gboolean is_in_blocks(const PosternMessage *message)
-{
-    return message->more != NULL && message->size > message->few_max;
-}
-
-gboolean postern_message_piece(const PosternMessage *message, guint64 offset, const char **ret_octets,
-                               gsize *ret_length)
-{
-    if (!is_in_blocks(message) || offset >= message->size)
-        return FALSE;
-    if (offset < message->few_max) {
-        *ret_octets = (const char *)message->few->data + offset;
-        *ret_length = (gsize)(message->few_max - offset);
-        return TRUE;
-    }
-    gsize place = (gsize)((offset - message->few_max) % POSTERN_MESSAGE_CHUNK_OCTETS);
-    guint block = (guint)((offset - message->few_max) / POSTERN_MESSAGE_CHUNK_OCTETS);
-    *ret_octets = (const char *)g_ptr_array_index(message->more, block) + place;
-    *ret_length = (gsize)MIN(message->size - offset, POSTERN_MESSAGE_CHUNK_OCTETS - place);
-    return TRUE;
-}
-
-/* Its octets if they are in the heap, in one piece, else NULL. */
+/* Its octets if they are in the heap, else NULL. */
 static const char *held(const PosternMessage *message)
 {
-    if (is_in_blocks(message))
-        return NULL;
     if (message->borrowed != NULL)
         return g_bytes_get_data(message->borrowed, NULL);
     return message->few != NULL ? (const char *)message->few->data : NULL;
 }
 
-static const char *join(PosternMessage *message)
-{
-    const char *octets;
-    gsize length;
-    pthread_mutex_lock(&message->mapping_lock);
-    if (message->joined == NULL) {
-        message->joined = g_byte_array_sized_new((guint)message->size);
-        for (guint64 at = 0; postern_message_piece(message, at, &octets, &length); at += length)
-            g_byte_array_append(message->joined, (const guint8 *)octets, (guint)length);
-    }
-    pthread_mutex_unlock(&message->mapping_lock);
-    return (const char *)message->joined->data;
-}
-
 static const char *map(PosternMessage *message, GError **error)
 {
-    if (is_in_blocks(message))
-        return join(message);
     pthread_mutex_lock(&message->mapping_lock);
     if (message->mapping == NULL) {
         void *mapping = mmap(NULL, message->size, PROT_READ, MAP_PRIVATE, message->descriptor, 0);
@@ -369,15 +274,6 @@ const char *postern_message_octets(PosternMessage *message, gsize *ret_length, G
     return octets;
 }
 
-const char *postern_message_beginning(PosternMessage *message, gsize *ret_length, GError **error)
-{
-    if (!message->sealed || !is_in_blocks(message) || message->place != PLACE_AFTER_HEADER ||
-        message->header_octets > message->few_max)
-        return postern_message_octets(message, ret_length, error);
-    *ret_length = (gsize)message->few_max;
-    return (const char *)message->few->data;
-}
-
 /* Reads what is there at offset; 0 at the end, -1 and error. */
 static gssize read_at(int descriptor, char *buffer, gsize maximum, guint64 offset, GError **error)
 {
@@ -390,16 +286,6 @@ static gssize read_at(int descriptor, char *buffer, gsize maximum, guint64 offse
         postern_error_set_system(error, errno, "cannot read a message");
         return -1;
     }
-}
-
-static gboolean copy_from_blocks(const PosternMessage *message, PosternMessage *copy, GError **error)
-{
-    const char *octets;
-    gsize length;
-    while (copy->size < copy->maximum && postern_message_piece(message, copy->size, &octets, &length))
-        if (!postern_message_append(copy, octets, (gsize)MIN(length, copy->maximum - copy->size), error))
-            return FALSE;
-    return TRUE;
 }
 
 static gboolean copy_from_memfd(const PosternMessage *message, PosternMessage *copy, GError **error)
@@ -421,9 +307,8 @@ PosternMessage *postern_message_copy_header(const PosternMessage *message, GErro
     guint64 octets = message->place == PLACE_AFTER_HEADER ? message->header_octets : message->size;
     g_autoptr(PosternMessage) copy = postern_message_new(octets, message->budget, error);
     const char *start = held(message);
-    gboolean copied = start != NULL           ? postern_message_append(copy, start, (gsize)octets, error)
-                      : is_in_blocks(message) ? copy_from_blocks(message, copy, error)
-                                              : copy_from_memfd(message, copy, error);
+    gboolean copied = start != NULL ? postern_message_append(copy, start, (gsize)octets, error)
+                                    : copy_from_memfd(message, copy, error);
     return copied && postern_message_seal(copy, error) ? g_steal_pointer(&copy) : NULL;
 }
 

@@ -1,6 +1,6 @@
 /*
- * One message: octets in the heap while they are few, else in a memfd or in pieces, charged to a budget, and
- * an index of its header fields.
+ * One message: octets in the heap while they are few, else in a memfd, charged to a budget, and an index of
+ * its header fields.
  *
  * Lines end in CRLF as on the wire (RFC 5321 2.3.8), dots unstuffed. A message that came in through SMTP
  * keeps every octet. Life: new, append…, seal; then map, index and read. Not shared between threads
@@ -20,9 +20,6 @@ typedef struct PosternMessage PosternMessage;
  */
 PosternMessage *postern_message_new(guint64 maximum, PosternBudget *budget,
                                     GError **error) G_GNUC_WARN_UNUSED_RESULT;
-
-/* The same for a message that no other process will read: all of it is in the heap, in pieces. */
-PosternMessage *postern_message_new_private(guint64 maximum, PosternBudget *budget);
 
 /*
  * A sealed message around a descriptor from a stranger, which is taken over in any case. It must be a memfd
@@ -55,24 +52,16 @@ guint64 postern_message_size(const PosternMessage *message);
 gboolean postern_message_seal(PosternMessage *message, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The memfd, owned by message, for passing to the inspector once sealed; -1: there is none, for the message
- * has no more than POSTERN_MESSAGE_HEAP_MAX_OCTETS, or is private. */
+ * has no more than POSTERN_MESSAGE_HEAP_MAX_OCTETS. */
 int postern_message_descriptor(const PosternMessage *message);
 
 /*
  * The octets of a sealed message, valid as long as message; those of a memfd are mapped MAP_PRIVATE and
- * read-only on first use, those in pieces are copied then.
+ * read-only on first use.
  * A message of 0 octets gives "". NULL and error if it cannot be mapped.
  */
 const char *postern_message_octets(PosternMessage *message, gsize *ret_length,
                                    GError **error) G_GNUC_WARN_UNUSED_RESULT;
-
-/*
- * The octets at the front of a sealed message that are in one piece: the whole header block at least. What
- * follows is in pieces: each call gives the octets from offset on that are in one; FALSE: there are no more.
- */
-const char *postern_message_beginning(PosternMessage *message, gsize *ret_length, GError **error);
-gboolean postern_message_piece(const PosternMessage *message, guint64 offset, const char **ret_octets,
-                               gsize *ret_length);
 
 /*
  * A new sealed message that holds only the header block of message so far (to the empty line, included),

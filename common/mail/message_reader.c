@@ -196,7 +196,7 @@ PosternMessageReader *postern_message_reader_new(PosternMessage *message, const 
                                                  GError **error)
 {
     gsize length;
-    const char *octets = postern_message_beginning(message, &length, error);
+    const char *octets = postern_message_octets(message, &length, error);
 
     if (!octets)
         return NULL;
@@ -206,8 +206,6 @@ PosternMessageReader *postern_message_reader_new(PosternMessage *message, const 
     reader->message = postern_message_ref(message);
     reader->pieces = g_array_new(FALSE, FALSE, sizeof(Piece));
     lay_out(reader, octets, length, edits);
-    for (guint64 at = length; postern_message_piece(message, at, &octets, &length); at += length)
-        add_piece(reader, octets, length);
     return reader;
 }
 

@@ -210,11 +210,13 @@ void postern_backend_connection_quit(PosternBackendConnection *connection)
     postern_thread_mark_backend(connection->thread, connection->number);
 }
 
-void postern_backend_connection_send_message(PosternBackendConnection *connection, PosternMessage *message,
-                                             const PosternEdits *edits)
+void postern_backend_connection_send_message(PosternBackendConnection *connection,
+                                             const PosternSessionAction *action)
 {
     g_autoptr(GError) error = NULL;
-    connection->sender = postern_message_sender_new(message, edits, &error);
+    connection->sender = action->transit != NULL
+                             ? postern_message_sender_new_transit(action->transit, action->edits)
+                             : postern_message_sender_new(action->message, action->edits, &error);
     if (connection->sender == NULL)
         postern_backend_closed(connection->backend, error->message, postern_thread_now(connection->thread));
     postern_thread_mark_backend(connection->thread, connection->number);
@@ -227,8 +229,11 @@ static void send_message(PosternBackendConnection *connection, gint64 now)
         return;
     int result = postern_message_sender_write(connection->sender, connection->stream, &octets);
     if (result == 0) {
-        if (octets > 0)
-            postern_backend_progress(connection->backend, now);
+        gboolean waits = postern_message_sender_waits(connection->sender);
+        if (octets > 0 || waits)
+            postern_backend_progress(connection->backend, waits, now);
+        if (waits && octets > 0) /* its client was not read from meanwhile */
+            postern_thread_mark_client(connection->thread, connection->user);
         return;
     }
     g_clear_pointer(&connection->sender, postern_message_sender_free);
@@ -237,6 +242,13 @@ static void send_message(PosternBackendConnection *connection, gint64 now)
         postern_backend_closed(connection->backend, "the message holds a bare CR or LF", now);
     else
         postern_backend_message_sent(connection->backend, now);
+}
+
+void postern_backend_connection_send_more(PosternBackendConnection *connection)
+{
+    if (!is_over(connection))
+        send_message(connection, postern_thread_now(connection->thread));
+    postern_thread_mark_backend(connection->thread, connection->number);
 }
 
 static void flush_output(PosternBackendConnection *connection)

@@ -241,7 +241,7 @@ static void act(PosternClientConnection *client, PosternSessionAction *action, g
     case POSTERN_SESSION_SEND_MESSAGE:
         client->parks_at = now + PARK_AFTER_MESSAGE_MS;
         if (client->backend != NULL)
-            postern_backend_connection_send_message(client->backend, action->message, action->edits);
+            postern_backend_connection_send_message(client->backend, action);
         break;
     case POSTERN_SESSION_LOOK_UP_NAME:
         postern_client_look_up_name(client->client, &postern_session_envelope(client->session)->client);
@@ -293,6 +293,15 @@ static gboolean is_heard(const PosternClientConnection *client)
            POSTERN_PIPELINE_MAX_OCTETS;
 }
 
+/* What came of a message that is streamed goes on before it would have to be copied. */
+static void pass_on(PosternClientConnection *client, gint64 now)
+{
+    if (client->backend != NULL)
+        postern_backend_connection_send_more(client->backend);
+    postern_session_settle(client->session, now);
+    run_actions(client, now);
+}
+
 /* Gives the session what came, as far as it takes it; TRUE if there was anything. */
 static gboolean feed(PosternClientConnection *client, gint64 now)
 {
@@ -301,9 +310,12 @@ static gboolean feed(PosternClientConnection *client, gint64 now)
     gboolean any = FALSE;
     do {
         const char *octets = postern_stream_input(client->stream, &length);
+        gboolean streams = length > 0 && postern_session_is_streaming(client->session);
         taken = length > 0 ? postern_session_receive(client->session, octets, length, now) : 0;
-        postern_stream_consume(client->stream, taken);
         run_actions(client, now);
+        if (streams)
+            pass_on(client, now);
+        postern_stream_consume(client->stream, taken);
         any |= taken > 0;
     } while (taken > 0 && is_heard(client));
     if (client->state == CLIENT_SAYS_NO_MORE && postern_stream_unread(client->stream) == 0 &&

@@ -150,9 +150,11 @@ void postern_backend_connection_return(PosternBackendConnection *connection);
  * closed. */
 void postern_backend_connection_abandon(PosternBackendConnection *connection);
 void postern_backend_connection_quit(PosternBackendConnection *connection);
-/* Sends message with edits (NULL: none) and the dot. */
-void postern_backend_connection_send_message(PosternBackendConnection *connection, PosternMessage *message,
-                                             const PosternEdits *edits);
+/* Sends what SEND_MESSAGE holds, and the dot. */
+void postern_backend_connection_send_message(PosternBackendConnection *connection,
+                                             const PosternSessionAction *action);
+/* There is more of it: sends what is taken at once. */
+void postern_backend_connection_send_more(PosternBackendConnection *connection);
 
 /* relay_probe.c */
 typedef struct PosternRelayProbe PosternRelayProbe;

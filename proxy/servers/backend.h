@@ -126,8 +126,9 @@ void postern_backend_mail(PosternBackend *backend, const char *sender, const cha
 void postern_backend_recipient(PosternBackend *backend, const char *recipient, const char *parameters,
                                gint64 now);
 void postern_backend_data(PosternBackend *backend, gint64 now);
-/* Some octets of the message have been sent: the deadline starts again. */
-void postern_backend_progress(PosternBackend *backend, gint64 now);
+/* Some octets of the message have been sent: the deadline starts again; waits: all that there are, so that
+ * none runs until the next. */
+void postern_backend_progress(PosternBackend *backend, gboolean waits, gint64 now);
 /* The last octet of the message and its dot have been handed over for sending. */
 void postern_backend_message_sent(PosternBackend *backend, gint64 now);
 /* Forgets the transaction; replies to what was sent are dropped. Until RESET_DONE nothing but quit may

@@ -179,12 +179,13 @@ void postern_backend_data(PosternBackend *backend, gint64 now)
     postern_backend_flush(backend, now);
 }
 
-void postern_backend_progress(PosternBackend *backend, gint64 now)
+void postern_backend_progress(PosternBackend *backend, gboolean waits, gint64 now)
 {
     if (backend->state != POSTERN_BACKEND_SENDING)
         return;
     backend->deadline = G_MAXINT64;
-    postern_backend_flush(backend, now);
+    if (!waits)
+        postern_backend_flush(backend, now);
 }
 
 void postern_backend_message_sent(PosternBackend *backend, gint64 now)

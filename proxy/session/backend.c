@@ -8,6 +8,12 @@ gboolean postern_session_awaits_answers(const PosternSession *session)
     return session->transaction != NULL && session->transaction->unanswered > 0;
 }
 
+/* The message goes to the back-end, or is to. */
+static gboolean is_delivering(const PosternSession *session)
+{
+    return session->state == POSTERN_SESSION_DELIVERING || postern_session_is_streaming(session);
+}
+
 /* The same words under another code, or a copy if it is the same code. */
 static PosternReply *with_code(const PosternReply *reply, guint code)
 {
@@ -72,9 +78,10 @@ static void fail_transaction_with(PosternSession *session, const char *reason, c
     if (transaction->failure == NULL)
         transaction->failure = g_strdup(reason);
     postern_session_release_backend(session, now);
-    if (session->state == POSTERN_SESSION_DELIVERING) {
+    if (is_delivering(session)) {
         g_autofree char *words = g_strconcat("451 ", text, NULL);
-        postern_session_conclude_with(session, words, now);
+        g_autofree char *whole = postern_session_finish_reply(session, words);
+        postern_session_answer_message(session, whole, now);
         return;
     }
     g_autoptr(PosternReply) reply = postern_reply_new(451, text);
@@ -247,7 +254,7 @@ static void handle_rcpt_reply(PosternSession *session, const PosternReply *reply
         fail_transaction(session, reason, now);
         return;
     }
-    if (session->state == POSTERN_SESSION_DELIVERING)
+    if (is_delivering(session))
         postern_session_deliver(session, now);
     else
         postern_session_watch_hold(session, now);
@@ -268,14 +275,17 @@ static void handle_data_reply(PosternSession *session, const PosternReply *reply
         add_received(session);
         const PosternEdits *edits = postern_case_edits(session->transaction->mail_case);
         PosternSessionAction *action = postern_session_act(session, POSTERN_SESSION_SEND_MESSAGE);
-        action->message = postern_message_ref(session->transaction->message);
+        if (session->transaction->transit != NULL)
+            action->transit = postern_transit_ref(session->transaction->transit);
+        else
+            action->message = postern_message_ref(session->transaction->message);
         action->edits = edits != NULL ? postern_edits_copy(edits) : NULL;
         return;
     }
     g_autofree char *text = reply_for_client(reply);
     session->transaction->delivery = POSTERN_DELIVERY_REFUSED;
     session->transaction->data_sent = FALSE; /* answered: RSET may follow */
-    postern_session_conclude(session, text, now);
+    postern_session_answer_message(session, text, now);
 }
 
 static void handle_final_reply(PosternSession *session, const PosternReply *reply, gint64 now)
@@ -311,13 +321,13 @@ static void refuse_client(PosternSession *session, const PosternReply *reply, gi
     PosternTransaction *transaction = session->transaction;
     postern_reply_free(transaction->mail_refusal);
     transaction->mail_refusal = with_code(reply, reply->code);
-    if (session->state != POSTERN_SESSION_DELIVERING) {
+    if (!is_delivering(session)) {
         answer_all(session, transaction->mail_refusal, now);
         return;
     }
     g_autofree char *text = reply_for_client(reply);
     transaction->delivery = POSTERN_DELIVERY_REFUSED;
-    postern_session_conclude(session, text, now);
+    postern_session_answer_message(session, text, now);
 }
 
 static void handle_failure(PosternSession *session, const PosternBackendEvent *event, gint64 now)
@@ -326,12 +336,12 @@ static void handle_failure(PosternSession *session, const PosternBackendEvent *e
     postern_session_unlink_backend(session);
     if (transaction == NULL)
         return;
-    gboolean needed = session->state == POSTERN_SESSION_DELIVERING || postern_session_awaits_answers(session);
+    gboolean needed = is_delivering(session) || postern_session_awaits_answers(session);
     if (!needed)
         return;
     /* Of a message that is on its way a part was accepted before: this is not the answer to it. */
     if (transaction->mail_refusal != NULL && transaction->mail_refusal->code != 421 &&
-        session->state != POSTERN_SESSION_DELIVERING) {
+        !is_delivering(session)) {
         answer_all(session, transaction->mail_refusal, now);
         return;
     }

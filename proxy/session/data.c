@@ -4,6 +4,8 @@
 /* What a message of no declared size is taken for. */
 #define UNDECLARED_OCTETS 65536
 
+#define NO_ROOM "452 4.3.1 No room for this message now, try again later"
+
 static gboolean bare_newline_is_refused(const PosternSession *session)
 {
     return session->settings->configuration->proxy.bare_newline == POSTERN_BARE_NEWLINE_REJECT;
@@ -35,6 +37,15 @@ static const struct {
     {has_long_lines, "550 5.6.0 The message has lines of more than 998 octets"},
 };
 
+/* FALSE: it cannot be kept. */
+static gboolean seal(PosternTransaction *transaction)
+{
+    if (transaction->transit == NULL)
+        return postern_message_seal(transaction->message, NULL);
+    postern_transit_end(transaction->transit);
+    return TRUE;
+}
+
 /* TRUE: nothing is made of the message, for the reply in its case. */
 static gboolean is_refused(PosternSession *session)
 {
@@ -45,11 +56,11 @@ static gboolean is_refused(PosternSession *session)
     if (transaction->discard == POSTERN_DISCARD_TOO_BIG)
         postern_case_fail(mail_case, "552 5.3.4 The message is too big");
     if (transaction->discard == POSTERN_DISCARD_NO_ROOM)
-        postern_case_fail(mail_case, "452 4.3.1 No room for this message now, try again later");
+        postern_case_fail(mail_case, NO_ROOM);
     for (gsize i = 0; i < G_N_ELEMENTS(octet_rows) && mail_case->reply == NULL; i++)
         if (octet_rows[i].applies(session))
             (void)postern_case_refuse(mail_case, octet_rows[i].reply);
-    if (mail_case->reply == NULL && !postern_message_seal(transaction->message, NULL))
+    if (mail_case->reply == NULL && !seal(transaction))
         postern_case_fail(mail_case, "451 4.3.0 The message could not be kept in memory, try again later");
     return mail_case->reply != NULL;
 }
@@ -58,17 +69,23 @@ static gboolean is_refused(PosternSession *session)
 static gboolean start_message(PosternSession *session, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
+    const PosternConfiguration *configuration = session->settings->configuration;
     guint64 limit = postern_session_size_limit(session);
     guint64 expected = transaction->declared_size > 0 ? transaction->declared_size : UNDECLARED_OCTETS;
     g_clear_pointer(&transaction->message, postern_message_unref);
-    if (postern_budget_has_room(session->budget, MIN(expected, limit)))
-        transaction->message = session->settings->configuration->proxy.inspect
-                                   ? postern_message_new(limit, session->budget, NULL)
-                                   : postern_message_new_private(limit, session->budget);
-    if (transaction->message == NULL) {
+    if (!configuration->proxy.inspect)
+        expected = MIN(expected, configuration->proxy.burst_size);
+    if (!postern_budget_has_room(session->budget, MIN(expected, limit))) {
         postern_session_reply(session, 452, "4.3.1", "No room for a message now, try again later");
         return FALSE;
     }
+    if (configuration->proxy.inspect)
+        transaction->message = postern_message_new(limit, session->budget, NULL);
+    else
+        transaction->transit = postern_transit_new(transaction->declared_size, session->budget);
+    transaction->size_limit = limit;
+    transaction->burst_since = now;
+    transaction->burst_end = configuration->proxy.burst_size;
     gboolean reject = bare_newline_is_refused(session) && !postern_session_observes(session);
     postern_data_decoder_init(&transaction->decoder,
                               reject ? POSTERN_DATA_REJECT_BARE : POSTERN_DATA_REPAIR_BARE);
@@ -120,47 +137,179 @@ void postern_session_conclude_with(PosternSession *session, const char *reply, g
     postern_session_conclude(session, text, now);
 }
 
-/* The rest is taken to its end; what is there is not needed any more. */
-static void discard(PosternTransaction *transaction, PosternDiscard why)
-{
-    transaction->discard = why;
-    g_clear_pointer(&transaction->message, postern_message_unref);
-}
-
-static void store(PosternSession *session, const void *octets, gsize length)
+/* The rest is taken to its end; what is there is not needed any more, nor is a back-end that has begun with
+ * it. */
+static void discard(PosternSession *session, PosternDiscard why, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
+    if (transaction->streams) {
+        transaction->streams = FALSE;
+        transaction->delivery = POSTERN_DELIVERY_FAILED;
+        postern_session_release_backend(session, now);
+    }
+    transaction->discard = why;
+    g_clear_pointer(&transaction->message, postern_message_unref);
+    g_clear_pointer(&transaction->transit, postern_transit_unref);
+}
+
+void postern_session_answer_message(PosternSession *session, const char *reply, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    if (session->state != POSTERN_SESSION_DATA) {
+        postern_session_conclude(session, reply, now);
+        return;
+    }
+    PosternDelivery delivery = transaction->delivery;
+    transaction->answer = g_strdup(reply);
+    discard(session, POSTERN_DISCARD_ANSWER, now);
+    transaction->delivery = delivery;
+}
+
+/* FALSE: there is no room. */
+static gboolean append(PosternTransaction *transaction, const char *octets, gsize length, gboolean plain)
+{
+    if (transaction->transit == NULL)
+        return postern_message_append(transaction->message, octets, length, NULL);
+    return plain ? postern_transit_pass(transaction->transit, octets, length)
+                 : postern_transit_add(transaction->transit, octets, length);
+}
+
+/* plain: as postern_data_decoder_pass() gives them. */
+static void store(PosternSession *session, const void *octets, gsize length, gboolean plain, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    if (transaction->discard != POSTERN_DISCARD_NOT)
+        return;
+    guint64 size = transaction->transit != NULL ? postern_transit_size(transaction->transit)
+                                                : postern_message_size(transaction->message);
     if (transaction->decoder.bare && transaction->decoder.mode == POSTERN_DATA_REJECT_BARE)
-        discard(transaction, POSTERN_DISCARD_BARE);
-    if (transaction->discard == POSTERN_DISCARD_NOT &&
-        !postern_message_append(transaction->message, octets, length, NULL))
-        discard(transaction, postern_message_is_too_big(transaction->message) ? POSTERN_DISCARD_TOO_BIG
-                                                                              : POSTERN_DISCARD_NO_ROOM);
+        discard(session, POSTERN_DISCARD_BARE, now);
+    else if (length > transaction->size_limit - size)
+        discard(session, POSTERN_DISCARD_TOO_BIG, now);
+    else if (!append(transaction, octets, length, plain))
+        discard(session, POSTERN_DISCARD_NO_ROOM, now);
+}
+
+/* The case looks at the header of a message that is not inspected. */
+static void read_transit_header(PosternSession *session)
+{
+    gsize length = 0;
+    const char *octets = postern_transit_header(session->transaction->transit, &length);
+    postern_session_read_header(session, octets, length);
 }
 
 static void end_of_data(PosternSession *session, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
     postern_session_expect_answer(session, now);
+    if (transaction->answer != NULL) {
+        postern_session_conclude(session, transaction->answer, now);
+        return;
+    }
     if (is_refused(session)) {
+        if (transaction->streams)
+            discard(session, POSTERN_DISCARD_ANSWER, now);
         postern_session_conclude_with(session, transaction->mail_case->reply, now);
         return;
     }
-    postern_session_read_header(session, transaction->message);
-    if (session->settings->configuration->proxy.inspect) {
+    if (transaction->transit == NULL) {
+        gsize length = 0;
+        const char *octets = postern_message_octets(transaction->message, &length, NULL);
+        postern_session_read_header(session, octets, length);
         postern_session_inspect(session, now);
         return;
     }
+    if (!transaction->streams)
+        read_transit_header(session);
     postern_session_set_state(session, POSTERN_SESSION_DELIVERING, now);
     postern_session_deliver(session, now);
 }
+
+/* ---- messages that are streamed */
+
+gboolean postern_session_is_streaming(const PosternSession *session)
+{
+    return session->state == POSTERN_SESSION_DATA && session->transaction->streams;
+}
+
+gboolean postern_session_is_held_up(const PosternSession *session)
+{
+    return postern_session_is_streaming(session) &&
+           postern_transit_waiting(session->transaction->transit) > 0;
+}
+
+/* Who has sent a burst is fast if it took little time. One that was slow before gathers its message first:
+ * a back-end waits for nobody twice. A server in front would wait for its answer while a slow back-end keeps
+ * us from reading its dot. */
+static void stream_if_fast(PosternSession *session, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    guint64 burst = session->settings->configuration->proxy.burst_size;
+    if (transaction->transit == NULL || transaction->streams ||
+        postern_transit_size(transaction->transit) < transaction->burst_end)
+        return;
+    gboolean fast = now - transaction->burst_since <= POSTERN_BURST_MS && !session->core.slow &&
+                    !postern_proxy_settings_is_filter(session->settings);
+    transaction->burst_since = now;
+    transaction->burst_end = postern_transit_size(transaction->transit) + burst;
+    if (!fast || !postern_transit_header_complete(transaction->transit))
+        return;
+    transaction->streams = TRUE;
+    read_transit_header(session);
+    postern_session_measure_rate(session, now);
+    postern_session_watch_hold(session, now);
+    postern_session_deliver(session, now);
+}
+
+/* There is no room for what the back-end has not taken, whether the message has come to its end or not. */
+static void lose_octets(PosternSession *session, gint64 now)
+{
+    gboolean whole = session->state != POSTERN_SESSION_DATA;
+    discard(session, POSTERN_DISCARD_NO_ROOM, now);
+    if (whole) {
+        postern_case_fail(session->transaction->mail_case, NO_ROOM);
+        postern_session_conclude_with(session, NO_ROOM, now);
+    }
+}
+
+void postern_session_settle(PosternSession *session, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    if (transaction == NULL || transaction->transit == NULL)
+        return;
+    if (!postern_transit_settle(transaction->transit))
+        lose_octets(session, now);
+    else if (postern_session_is_held_up(session))
+        transaction->rate.held_up = transaction->rate.minute_held_up = TRUE;
+}
+
+void postern_session_judge_stream(PosternSession *session, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    if (!postern_session_is_streaming(session) || !transaction->rate.slow)
+        return;
+    if (transaction->hold.recalled) {
+        g_autofree char *reply = postern_session_finish_reply(
+            session, "451 4.4.2 The message comes too slowly while others wait, try again later");
+        session->core.slow = TRUE;
+        transaction->failure = g_strdup("the client was too slow, and others waited for the back-end");
+        transaction->delivery = POSTERN_DELIVERY_FAILED;
+        postern_session_answer_message(session, reply, now);
+    } else if (!transaction->hold.offered) {
+        transaction->hold.offered = TRUE;
+        postern_session_act(session, POSTERN_SESSION_OFFER);
+    }
+}
+
+/* ---- how fast a message comes */
 
 /* A server in front holds its clients to a time of its own. */
 void postern_session_measure_rate(PosternSession *session, gint64 now)
 {
     if (session->transaction == NULL)
         return;
-    gboolean measured = session->state == POSTERN_SESSION_DATA && !session->core.trusted;
+    gboolean measured =
+        session->state == POSTERN_SESSION_DATA && (!session->core.trusted || session->transaction->streams);
     session->transaction->rate = (PosternRate){
         .deadline = measured ? now + POSTERN_DATA_CROWDED_SECONDS * 1000 : POSTERN_NEVER,
         .minute_end = now + POSTERN_DATA_RATE_SECONDS * 1000,
@@ -171,47 +320,74 @@ void postern_session_measure_rate(PosternSession *session, gint64 now)
 static gboolean is_in_the_way(const PosternSession *session)
 {
     const PosternTransaction *transaction = session->transaction;
-    guint64 held = transaction->message != NULL ? postern_message_size(transaction->message) : 0;
+    guint64 held = transaction->message != NULL   ? postern_message_size(transaction->message)
+                   : transaction->transit != NULL ? postern_transit_waiting(transaction->transit)
+                                                  : 0;
     return held > POSTERN_BUDGET_ASSURED_OCTETS && postern_budget_is_crowded(session->budget) &&
+           !transaction->rate.held_up &&
            transaction->rate.octets < held / POSTERN_DATA_RATE_SECONDS * POSTERN_DATA_CROWDED_SECONDS;
 }
 
 void postern_session_judge_rate(PosternSession *session, gint64 now)
 {
     PosternRate *rate = &session->transaction->rate;
-    guint64 minimum = session->settings->configuration->proxy.min_data_rate * POSTERN_DATA_RATE_SECONDS;
+    const PosternConfiguration *configuration = session->settings->configuration;
+    guint64 minimum =
+        session->core.trusted ? 0 : configuration->proxy.min_data_rate * POSTERN_DATA_RATE_SECONDS;
+    guint64 bursts =
+        configuration->proxy.burst_size * (POSTERN_DATA_CROWDED_SECONDS * 1000 / POSTERN_BURST_MS);
     gboolean minute_is_over = now >= rate->minute_end;
-    if (is_in_the_way(session) || (minute_is_over && rate->minute_octets < minimum)) {
+    if (postern_session_is_held_up(session))
+        rate->held_up = rate->minute_held_up = TRUE;
+    rate->slow = !rate->held_up && rate->octets < bursts;
+    postern_session_judge_stream(session, now);
+    if (is_in_the_way(session) ||
+        (minute_is_over && !rate->minute_held_up && rate->minute_octets < minimum)) {
         postern_session_reply(session, 421, "4.4.2", "The message comes too slowly");
         postern_session_finish(session, "too-slow", now);
     } else if (minute_is_over) {
         postern_session_measure_rate(session, now);
     } else {
         rate->octets = 0;
+        rate->held_up = FALSE;
         rate->deadline = MIN(now + POSTERN_DATA_CROWDED_SECONDS * 1000, rate->minute_end);
     }
 }
 
+/* ---- what comes */
+
 /* 1: the message's end was met. 0: all of length was taken. */
-static int decode(PosternSession *session, const char *octets, gsize length, gsize *ret_consumed)
+static int decode(PosternSession *session, const char *octets, gsize length, gsize *ret_consumed, gint64 now)
 {
-    PosternDataDecoder *decoder = &session->transaction->decoder;
-    gsize passed = postern_data_decoder_pass(decoder, octets, length);
-    store(session, octets, passed);
-    *ret_consumed = passed;
-    if (passed == length)
-        return 0;
-    g_autoptr(GByteArray) decoded = g_byte_array_new();
-    int result = postern_data_decoder_next(decoder, octets + passed, length - passed, ret_consumed, decoded);
-    store(session, decoded->data, decoded->len);
-    *ret_consumed += passed;
+    PosternTransaction *transaction = session->transaction;
+    PosternDataDecoder *decoder = &transaction->decoder;
+    g_autoptr(GByteArray) decoded = NULL;
+    int result = 0;
+    gsize at = 0;
+    while (at < length && result == 0) {
+        gsize consumed = 0;
+        gsize passed = postern_data_decoder_pass(decoder, octets + at, length - at);
+        store(session, octets + at, passed, TRUE, now);
+        at += passed;
+        if (at == length)
+            break;
+        if (decoded == NULL)
+            decoded = g_byte_array_new();
+        /* What is only passed on is copied as little as may be. */
+        result = postern_data_decoder_next(
+            decoder, octets + at, transaction->transit != NULL ? 1 : length - at, &consumed, decoded);
+        store(session, decoded->data, decoded->len, FALSE, now);
+        g_byte_array_set_size(decoded, 0);
+        at += consumed;
+    }
+    *ret_consumed = at;
     return result;
 }
 
 gsize postern_session_receive_data(PosternSession *session, const char *octets, gsize length, gint64 now)
 {
     gsize consumed = 0;
-    int result = decode(session, octets, MIN(length, POSTERN_MESSAGE_CHUNK_OCTETS), &consumed);
+    int result = decode(session, octets, MIN(length, POSTERN_MESSAGE_CHUNK_OCTETS), &consumed, now);
     session->transaction->rate.octets += consumed;
     session->transaction->rate.minute_octets += consumed;
     if (session->transaction->discard != POSTERN_DISCARD_NOT)
@@ -222,6 +398,8 @@ gsize postern_session_receive_data(PosternSession *session, const char *octets, 
     } else if (session->transaction->discarded > session->settings->configuration->proxy.message_size) {
         postern_session_reply(session, 521, "5.3.4", "The message is too big, and does not end");
         postern_session_finish(session, "too-big", now);
+    } else {
+        stream_if_fast(session, now);
     }
     return consumed;
 }

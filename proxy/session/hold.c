@@ -97,6 +97,7 @@ void postern_session_release_backend(PosternSession *session, gint64 now)
 static gboolean has_nothing_to_do(const PosternSession *session)
 {
     return session->link == POSTERN_LINK_OPEN && !postern_session_awaits_answers(session) &&
+           !postern_session_is_streaming(session) &&
            (session->state == POSTERN_SESSION_COMMAND || session->state == POSTERN_SESSION_DATA ||
             session->state == POSTERN_SESSION_INSPECTING);
 }
@@ -157,6 +158,7 @@ void postern_session_recalled(PosternSession *session, gint64 now)
     if (session->transaction == NULL || session->backend == NULL)
         return;
     session->transaction->hold.recalled = TRUE;
+    postern_session_judge_stream(session, now);
     postern_session_watch_hold(session, now);
 }
 

@@ -113,6 +113,14 @@ static GPtrArray *recipients_of(const PosternTransaction *transaction)
     return paths;
 }
 
+/* Of what was taken of the message; -1: nothing is known. */
+static gint64 size_of(const PosternTransaction *transaction)
+{
+    if (transaction->transit != NULL)
+        return (gint64)postern_transit_size(transaction->transit);
+    return transaction->message != NULL ? (gint64)postern_message_size(transaction->message) : -1;
+}
+
 void postern_session_log_message(PosternSession *session, const char *reply, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
@@ -127,7 +135,7 @@ void postern_session_log_message(PosternSession *session, const char *reply, gin
         .to = to->len > 0 ? to : NULL,
         .recipients = transaction->recipients->len,
         .recipients_accepted = transaction->accepted,
-        .size = transaction->message != NULL ? (gint64)postern_message_size(transaction->message) : -1,
+        .size = size_of(transaction),
         .dsn_dropped = transaction->dsn_dropped,
         .delivery = transaction->delivery,
         .failure = transaction->failure,

@@ -39,6 +39,8 @@ static void transaction_free(PosternTransaction *transaction)
     g_string_free(transaction->dsn_parameters, TRUE);
     postern_reply_free(transaction->mail_refusal);
     postern_message_unref(transaction->message);
+    postern_transit_unref(transaction->transit);
+    g_free(transaction->answer);
     postern_case_free(transaction->mail_case);
     g_free(transaction->failure);
     g_free(transaction->last_refusal);

@@ -92,6 +92,9 @@ typedef struct {
     gint64 minute_end;
     guint64 octets; /* since it was judged last */
     guint64 minute_octets;
+    gboolean held_up; /* since it was judged last, the back-end had to be waited for */
+    gboolean minute_held_up;
+    gboolean slow; /* a message that is streamed came too slowly when it was judged last */
 } PosternRate;
 
 /* How long a borrowed back-end has waited for its client, or for the verdict on what came from it. */
@@ -117,7 +120,8 @@ typedef enum {
     POSTERN_DISCARD_NOT,
     POSTERN_DISCARD_TOO_BIG,
     POSTERN_DISCARD_NO_ROOM,
-    POSTERN_DISCARD_BARE, /* it holds a bare CR or LF */
+    POSTERN_DISCARD_BARE,   /* it holds a bare CR or LF */
+    POSTERN_DISCARD_ANSWER, /* its answer is known */
 } PosternDiscard;
 
 typedef struct {
@@ -142,7 +146,13 @@ typedef struct {
     PosternRate rate;
     guint repeats; /* times that MAIL and RCPT were told anew */
     gboolean data_sent;
-    PosternMessage *message;
+    gboolean streams;        /* DATA may go to the back-end before the message has ended */
+    gint64 burst_since;      /* when the burst that comes now began */
+    guint64 burst_end;       /* octets of the message at its end */
+    char *answer;            /* what the client hears at the message's end, with CRLF; or NULL */
+    PosternMessage *message; /* if it is inspected */
+    PosternTransit *transit; /* if not */
+    guint64 size_limit;      /* of transit */
     PosternDataDecoder decoder;
     PosternDiscard discard;
     guint64 discarded;
@@ -255,6 +265,13 @@ gsize postern_session_receive_data(PosternSession *session, const char *octets, 
 /* The message's end: its closing line, its reply (with CRLF) to the client, and on to the next. */
 void postern_session_conclude(PosternSession *session, const char *reply, gint64 now);
 
+/* The message is streamed, and the back-end has not taken what has come. */
+gboolean postern_session_is_held_up(const PosternSession *session);
+/* Others need the back-end of a message that is streamed: it ends if it comes too slowly. */
+void postern_session_judge_stream(PosternSession *session, gint64 now);
+/* The answer to the message, with CRLF, is known: what still comes is dropped. */
+void postern_session_answer_message(PosternSession *session, const char *reply, gint64 now);
+
 /* Begins a minute that is measured, or ends it if no message comes in. */
 void postern_session_measure_rate(PosternSession *session, gint64 now);
 /* It is time to judge: the client goes, or is measured on. */
@@ -265,8 +282,8 @@ void postern_session_conclude_with(PosternSession *session, const char *reply, g
 /* verdict.c */
 /* The sender is known: the inspection begins. */
 void postern_session_begin_inspection(PosternSession *session);
-/* message begins with a header that is whole: the case looks at it. */
-void postern_session_read_header(PosternSession *session, PosternMessage *message);
+/* octets begin with a header that is whole: the case looks at it. */
+void postern_session_read_header(PosternSession *session, const char *octets, gsize length);
 /* Once the header is whole, its questions are asked while the body still comes. */
 void postern_session_look_for_header(PosternSession *session);
 /* The message is whole and sealed. */

@@ -19,6 +19,7 @@ static const char *state_name(PosternSessionState state)
 void postern_session_action_clear(PosternSessionAction *action)
 {
     g_clear_pointer(&action->message, postern_message_unref);
+    g_clear_pointer(&action->transit, postern_transit_unref);
     g_clear_pointer(&action->envelope, postern_envelope_free);
     g_clear_pointer(&action->capsule, postern_capsule_free);
     g_clear_pointer(&action->line, postern_log_line_free);
@@ -164,6 +165,8 @@ void postern_session_end_transaction(PosternSession *session, gint64 now)
     }
     if (final_dot_sent(session) && transaction->delivery == POSTERN_DELIVERY_NONE)
         transaction->delivery = POSTERN_DELIVERY_UNKNOWN;
+    if (postern_session_is_streaming(session) && transaction->delivery == POSTERN_DELIVERY_NONE)
+        transaction->delivery = POSTERN_DELIVERY_FAILED;
     if (!transaction->logged && (transaction->recipients->len > 0 || transaction->announced))
         postern_session_log_message(session, transaction->last_refusal, now);
     if (transaction->inspecting)
@@ -267,7 +270,7 @@ static gsize receive_line(PosternSession *session, const char *octets, gsize len
 gboolean postern_session_wants_input(const PosternSession *session)
 {
     return (session->state == POSTERN_SESSION_COMMAND && session->pending_command == NULL) ||
-           session->state == POSTERN_SESSION_DATA;
+           (session->state == POSTERN_SESSION_DATA && !postern_session_is_held_up(session));
 }
 
 /* Octets that trickle in keep the client's time running on, but not a back-end that others wait for. */
@@ -362,7 +365,7 @@ void postern_session_timer(PosternSession *session, gint64 now)
         postern_session_judge_rate(session, now);
     if (now < session->core.client_deadline)
         return;
-    if (postern_session_awaits_answers(session)) {
+    if (postern_session_awaits_answers(session) || postern_session_is_held_up(session)) {
         restart_client_deadline(session, now);
         return;
     }

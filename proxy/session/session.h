@@ -7,6 +7,10 @@
  * answers to RCPT. DATA is answered by us, and the message gathered. At the dot it is inspected and judged.
  * Refused: our reply, and the back-end's transaction is reset. Accepted: DATA, message and dot go to the
  * back-end, and the client's reply is the back-end's. A client gets 2xx for a message only in that one place.
+ *
+ * If nothing is inspected, a message of a fast client that is larger than [proxy] burst_size is streamed: the
+ * back-end gets DATA while it still comes, and of what comes only that is kept which the back-end has not
+ * taken. If that goes wrong the rest is taken and dropped, and the reply at the dot says so.
  */
 #pragma once
 
@@ -18,6 +22,7 @@
 #include "capsule/capsule.h"
 #include "mail/message.h"
 #include "proxy/servers/backend.h"
+#include "proxy/session/transit.h"
 #include "proxy/settings.h"
 #include "verdict/verdict.h"
 
@@ -35,7 +40,7 @@ typedef enum {
     POSTERN_SESSION_OFFER,            /* the back-end is used slowly: others may need it; recalled() then */
     POSTERN_SESSION_RETURN,           /* done with the back-end; it may still be answering RSET */
     POSTERN_SESSION_ABANDON,          /* close the back-end's connection as it is, without its dot */
-    POSTERN_SESSION_SEND_MESSAGE,     /* message with edits, then the dot, to the back-end;
+    POSTERN_SESSION_SEND_MESSAGE,     /* message or transit with edits, then the dot, to the back-end;
                                          postern_backend_message_sent() */
     POSTERN_SESSION_LOOK_UP_NAME,     /* of the client in the envelope: client_name() answers; a look-up that
                                          runs is of no more interest */
@@ -53,6 +58,7 @@ typedef struct {
     PosternSessionActionKind kind;
     const char *route;         /* BORROW: the name of a group of servers; NULL: the default group */
     PosternMessage *message;   /* INSPECT_HEADER, INSPECT_MESSAGE, SEND_MESSAGE: owned by the action */
+    PosternTransit *transit;   /* SEND_MESSAGE without inspection: likewise */
     PosternEnvelope *envelope; /* INSPECT_ORIGIN: owned by the action */
     PosternChecks checks;      /* INSPECT_ENVELOPE, INSPECT_MESSAGE */
     PosternEdits *edits;       /* SEND_MESSAGE: owned by the action; NULL: none */
@@ -107,6 +113,11 @@ gsize postern_session_receive(PosternSession *session, const char *octets, gsize
  */
 gboolean postern_session_has_our_turn(const PosternSession *session);
 void postern_session_our_turn_ends(PosternSession *session, gboolean early);
+
+/* TRUE while the message is on its way to the back-end although its client still sends: what receive() took
+ * is to be sent at once, for only until settle() it need not be kept. */
+gboolean postern_session_is_streaming(const PosternSession *session);
+void postern_session_settle(PosternSession *session, gint64 now);
 
 /* FALSE while octets of the client would not be taken: there is no use in reading any. */
 gboolean postern_session_wants_input(const PosternSession *session);

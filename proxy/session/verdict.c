@@ -12,11 +12,9 @@ void postern_session_begin_inspection(PosternSession *session)
         postern_case_checks_begun(transaction->mail_case);
 }
 
-void postern_session_read_header(PosternSession *session, PosternMessage *message)
+void postern_session_read_header(PosternSession *session, const char *octets, gsize length)
 {
     PosternTransaction *transaction = session->transaction;
-    gsize length = 0;
-    const char *octets = postern_message_beginning(message, &length, NULL);
     if (octets == NULL || !postern_case_header(transaction->mail_case, octets, length) ||
         !transaction->inspecting)
         return;
@@ -38,7 +36,9 @@ void postern_session_look_for_header(PosternSession *session)
     g_autoptr(PosternMessage) header = postern_message_copy_header(transaction->message, NULL);
     if (header == NULL)
         return;
-    postern_session_read_header(session, header);
+    gsize length = 0;
+    const char *start = postern_message_octets(header, &length, NULL);
+    postern_session_read_header(session, start, length);
     postern_session_act(session, POSTERN_SESSION_INSPECT_HEADER)->message = g_steal_pointer(&header);
 }
 

@@ -21,7 +21,7 @@ typedef struct {
 } Connection;
 
 static const char ehlo_reply[] =
-    "250-sink.example\r\n250-PIPELINING\r\n250-SIZE 104857600\r\n"
+    "250-sink.example\r\n250-PIPELINING\r\n250-SIZE 0\r\n"
     "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250 XFORWARD NAME ADDR PORT PROTO "
     "HELO SOURCE\r\n";
 

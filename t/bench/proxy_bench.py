@@ -1,20 +1,25 @@
 """
 Mail through postern-proxy without inspection beside the same mail through HAProxy, which relays octets and
 knows no SMTP: rate and processor time, the two interleaved, medians and their ratios. A cell is missed if a
-ratio is beyond its bound.
+ratio is beyond its bound. Then by how much the proxy grows while one very large message passes.
 """
 
 import os
+import pathlib
+import re
 import statistics
 import sys
 import tempfile
+import time
 import unittest
 
-from support import peers
+from support import peers, smtp
 from support import proxy as proxies
 
 ROUNDS = int(os.environ.get("POSTERN_BENCH_ROUNDS", "7"))
 CONNECTIONS = 10
+LARGE_OCTETS = int(os.environ.get("POSTERN_BENCH_LARGE_OCTETS", str(5 * 10**9)))
+GROWTH_OCTETS = 10**6
 CELLS = [  # name, messages, messages a connection, octets, least rate, most processor time
     ("1 kB, a connection each", 3000, 1, 1024, 1.0, 0.9),
     ("1 kB, twenty a connection", 6000, 20, 1024, 0.8, 1.2),
@@ -31,18 +36,22 @@ class ProxyBench(proxies.ProxyTestCase):
         self.assertEqual((told["messages"], told["failed"]), (messages, 0))
         return messages / told["seconds"], (peers.cpu_seconds(*pids) - before) / messages * 1000
 
-    def test_throughput(self):
+    def _set_up(self, **options):
         sink = peers.Sink()
         self.addCleanup(sink.stop)
         folder = self.enterContext(tempfile.TemporaryDirectory())
-        haproxy = peers.HAProxy(folder, sink.port)
-        self.addCleanup(haproxy.stop)
-        front = proxies.Proxy(folder, sink.port, proxy={
+        front = proxies.Proxy(folder, sink.port, log={"level": "warning"}, proxy={
             "client_address": "xforward", "recipient_domains": "dest.example", "threads": 2,
-            "max_connections_per_client": 1000, "backend_connections": 50}, log={"level": "warning"})
+            "max_connections_per_client": 1000, "backend_connections": 50, **options})
         front.start(ready=False)
         self.addCleanup(front.stop)
         front.program.wait_for_port(front.port)
+        return sink, front, folder
+
+    def test_throughput(self):
+        sink, front, folder = self._set_up()
+        haproxy = peers.HAProxy(folder, sink.port)
+        self.addCleanup(haproxy.stop)
         ways = {"direct": (sink.port, []), "haproxy": (haproxy.port, [haproxy.pid]),
                 "postern": (front.port, [front.program.pid])}
         for port, _ in ways.values():
@@ -66,6 +75,38 @@ class ProxyBench(proxies.ProxyTestCase):
         print(f"    postern to haproxy: rate {rate:.2f} (at least {least_rate}), processor time {time:.2f} "
               f"(at most {most_time}){'' if good else ': MISSED'}", flush=True)
         return good
+
+
+    def test_growth(self):
+        """A message of any size needs as much memory as one that is a little larger than a burst."""
+        _, front, _ = self._set_up(message_size="8G")
+        self._send(front.port, 10**6)
+        before = self._most_octets(front.program.pid)
+        began = time.monotonic()
+        self._send(front.port, LARGE_OCTETS)
+        seconds = time.monotonic() - began
+        growth = self._most_octets(front.program.pid) - before
+        print(f"one message of {LARGE_OCTETS / 10**9:g} GB, {LARGE_OCTETS / seconds / 10**6:.0f} MB/s: "
+              f"growth {growth / 1000:.0f} kB (at most {GROWTH_OCTETS / 1000:.0f})")
+        self.assertLessEqual(growth, GROWTH_OCTETS)
+
+    def _send(self, port, octets):
+        lines = (b"0123456789abcdef" * 4 + b"\r\n") * 10000
+        with smtp.Client(port, timeout=120) as client:
+            client.ehlo()
+            client.envelope("a@load.example", "b@dest.example")
+            self.assertEqual(client.command("DATA").code, 354)
+            client.send(b"Subject: large\r\n\r\n")
+            for _ in range(octets // len(lines)):
+                client.send(lines)
+            client.send(b".\r\n")
+            self.assertEqual(client.reply().code, 250)
+
+    @staticmethod
+    def _most_octets(pid):
+        """The most memory that the process had in RAM so far."""
+        text = pathlib.Path(f"/proc/{pid}/status").read_text()
+        return int(re.search(r"^VmHWM:\s+(\d+) kB$", text, re.MULTILINE)[1]) * 1024
 
 
 if __name__ == "__main__":

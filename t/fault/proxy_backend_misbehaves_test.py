@@ -130,6 +130,39 @@ class BackEndMisbehaves(proxies.ProxyTestCase):
         self.assertEqual(self._check_refusal(), "failed")
         self._check_recovery()
 
+    def _fail_in_the_middle(self, octets):
+        """The back-end has part of a message that still comes, says octets, and no more or closes."""
+        def fails(raw):
+            def script(connection):
+                connection.sendall(REPLIES["DATA"])
+                got = 0
+                while got < MEBIBYTE:
+                    got += len(connection.recv(65536))
+                connection.sendall(octets)
+                self.assertNotIn(b"\r\n.\r\n", connection.recv(65536))
+            return script
+        self._set_up("DATA", fails)
+        client = smtp.Client(self.front.port, timeout=20)
+        client.ehlo()
+        client.command("MAIL FROM:<a@load.example>")
+        client.command("RCPT TO:<bob@example.org>")
+        self.assertEqual(client.command("DATA").code, 354)
+        client.send(LARGE[:len(LARGE) // 2])  # more than the message that has passed is on its way
+        wait_until(lambda: self.raw.scripts_run and not self.raw.connections, 20)
+        client.send(LARGE[len(LARGE) // 2:] + b".\r\n")
+        self.assertEqual(client.reply().code, 451)
+        self.raw.script = None
+        self.assertEqual(client.deliver("b@load.example", ["bob@example.org"], SMALL).code, 250)
+        client.close()
+        self.assertEqual(self.front.wait_for_closing_lines("message", 2)[0]["delivery"], "failed")
+        self._stop()
+
+    def test_fails_in_the_middle_of_a_message_that_still_comes(self):
+        """What the client sends on is dropped, it hears 451 at its dot, and its next message passes."""
+        for octets in (b"", b"250 2.0.0 Queued\r\n", b"552 5.3.4 Too much\r\n", b"421 4.3.2 Bye\r\n"):
+            with self.subTest(octets):
+                self._fail_in_the_middle(octets)
+
     def test_answers_everything_at_the_greeting(self):
         all_replies = b"".join([b"220 raw.example ESMTP\r\n", REPLIES["EHLO"], b"220 2.0.0 Ok\r\n",
                                 b"250 2.0.0 Ok\r\n" * 9])

@@ -171,13 +171,14 @@ class ClientLeaves(proxies.ProxyTestCase):
         self._check_lines()
 
     def _check_lines(self):
-        """Every session of a client that left is logged; messages of theirs as delivered to nobody."""
+        """Every session of a client that left is logged; messages of theirs as delivered to nobody, or
+        as failed if the back-end had a part of it."""
         self.front.stop()
         ends = [line["ended"] for line in self.front.closing_lines("session")]
         self.assertGreaterEqual(ends.count("client-closed"), self._leavers)
         deliveries = {line["delivery"] for line in self.front.closing_lines("message")
                       if "leaver" in line["from"]}
-        self.assertEqual(deliveries, {"none"})
+        self.assertLessEqual(deliveries, {"none", "failed"})
 
     def test_while_the_back_end_thinks(self):
         """A slot is free when the back-end has answered or closed, not before; the next client gets it."""

@@ -122,7 +122,7 @@ class Memory(Exhaustion):
 
     def test_declared_sizes_take_none(self):
         """What is only declared keeps no room from what comes; what could not come whole is not begun."""
-        self._set_up(message_size="1M", message_memory="2M", message_memory_per_client="2M")
+        self._set_up(message_size="1M", message_memory="2M", message_memory_per_client="2M", burst_size="1M")
         held = [self._with_recipient(f"held{number}@load.example", "SIZE=1000000") for number in range(9)]
         self.assertEqual([client.command("DATA").code for client in held], [354] * 9)
         self.assertEqual(self._deliver("beside@load.example", message_of(990000)).code, 250)
@@ -149,7 +149,7 @@ class Memory(Exhaustion):
 
     def test_growing_messages_fill_it(self):
         """A message that finds no room as it grows is taken to its end and refused for now; others go on."""
-        self._set_up(message_size="1M", message_memory="2M", message_memory_per_client="2M")
+        self._set_up(message_size="1M", message_memory="2M", message_memory_per_client="2M", burst_size="1M")
         clients = [self._with_recipient(f"grows{number}@load.example") for number in range(4)]
         self.assertEqual([client.command("DATA").code for client in clients], [354] * 4)
         octets = message_of(800000)

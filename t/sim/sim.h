@@ -29,6 +29,7 @@ typedef struct {
     gboolean dot_said; /* the client has sent its dot */
     gint64 dot_at;     /* when */
     guint reply;       /* the code that the client heard after it, 0: none */
+    gboolean streamed; /* an MTA got some of it before the client had sent the dot */
     guint dots;        /* MTAs that got it whole */
     guint stored;      /* MTAs that took it, whether their 2xx arrived or not */
     guint logged;      /* closing lines */
@@ -38,6 +39,7 @@ typedef struct {
 typedef struct {
     guint64 sessions, messages, acknowledged, refused, unanswered, unknown, left, let_go, errors, reloads;
     guint64 shorts, stalls, resets, vanished, connects, unconnected, exhausted;
+    guint64 streamed, disturbed, cut; /* messages that came to an MTA before their client had sent the dot */
     guint64 message_lines, session_lines, accepted_lines; /* of the log */
     PosternCounters *counters;                            /* what the proxy counts meanwhile */
 } Counts;
@@ -72,6 +74,7 @@ typedef struct {
     guint leave_permille;      /* of a client's turns */
     guint network_permille;    /* of what is sent, either way: something happens to its wire */
     gboolean pipelining, keeps_xclient;
+    gboolean streams;     /* nothing is inspected, and messages are long */
     gboolean crowded;     /* many clients at once, of few addresses */
     GHashTable *clients;  /* a set of Client */
     GHashTable *mtas;     /* a set of Mta */
@@ -215,6 +218,10 @@ static inline void check_message(const Sim *sim, const Message *message)
                       g_str_equal(message->delivery, "unknown"));
     if (message->logged > 0 && g_str_equal(message->delivery, "accepted"))
         g_assert_cmpuint(message->stored, ==, 1);
+    counts->streamed += message->streamed;
+    counts->cut += message->streamed && message->dots == 0;
+    if (message->streamed && !message->dot_said && message->logged > 0)
+        g_assert_cmpstr(message->delivery, ==, "failed");
     counts->acknowledged += acknowledged;
     counts->refused += message->reply >= 400;
     counts->unanswered += message->had_354 && message->reply == 0;

@@ -129,7 +129,7 @@ static inline void client_new_message(Sim *sim, Client *client)
     if (!percent(sim, 2)) {
         if (!percent(sim, 5))
             g_string_append_printf(message->octets, "Message-ID: <%d>\r\n\r\n", (int)message->number);
-        for (guint lines = any_of(sim, percent(sim, 5) ? 400 : 20); lines > 0; lines--)
+        for (guint lines = any_of(sim, percent(sim, sim->streams ? 50 : 5) ? 400 : 20); lines > 0; lines--)
             append_body_line(sim, message->octets);
     }
     if (percent(sim, 8)) {
@@ -291,8 +291,8 @@ static inline gboolean client_breaks_off(Sim *sim, Client *client)
 static inline void client_say(Sim *sim, Client *client)
 {
     gsize length = client->to_say->len;
-    if (length > 0 && percent(sim, client->slow ? 60 : 20))
-        length = 1 + any_of(sim, (guint)length);
+    if (length > 0 && percent(sim, sim->streams ? 90 : client->slow ? 60 : 20))
+        length = 1 + any_of(sim, sim->streams ? MIN((guint)length, 9000) : (guint)length);
     wire_say(client->wire, client->to_say->str, length);
     g_string_erase(client->to_say, 0, (gssize)length);
     if (client->dot_in_to_say && client->to_say->len == 0) {

@@ -29,6 +29,8 @@ struct Mta {
     gboolean mute;
     gboolean one_too_many;   /* its next answer is followed by one that nobody asked for */
     gboolean awaits_message; /* has said 354, or will */
+    gboolean answers_early;  /* in the middle of the message; nothing more */
+    gboolean takes_early;    /* the same with 250 */
     gboolean overridden;     /* an XCLIENT was taken */
     gboolean probed;         /* the transaction is the relay probe's */
     gboolean quitting;       /* it was told QUIT */
@@ -303,6 +305,10 @@ static inline void mta_message(Sim *sim, Mta *mta)
     if (configuration->proxy.inspect && configuration->proxy.mode == POSTERN_MODE_ENFORCE)
         g_assert_cmpint(message->virus, ==, POSTERN_VIRUS_CLEAN);
     mta_end_transaction(mta);
+    if (mta->answers_early) {
+        message->stored += mta->takes_early;
+        return;
+    }
     if (!percent(sim, sim->fault_percent)) {
         message->stored++;
         mta_say(sim, mta, "250 2.0.0 queued\r\n", FALSE);
@@ -323,6 +329,23 @@ static inline void mta_message(Sim *sim, Mta *mta)
     }
 }
 
+/* Some of a message has come: the MTA may not wait for the rest. */
+static inline void mta_gets_a_part(Sim *sim, Mta *mta)
+{
+    static const char *const sayings[] = {"552 5.3.4 too much\r\n", "421 4.3.2 bye\r\n", ""};
+    Message *message = message_of_sender(sim, mta->sender);
+    message->streamed |= !message->dot_said && mta->peer.raw->len > 0;
+    if (message->dot_said || !permille(sim, 2 * sim->fault_percent))
+        return;
+    sim->counts->disturbed += message->streamed;
+    mta->takes_early = percent(sim, 25);
+    if (mta->takes_early) /* it is no lie if the message comes after all */
+        mta_say(sim, mta, "250 2.0.0 early\r\n", FALSE);
+    else
+        mta_say(sim, mta, sayings[any_of(sim, G_N_ELEMENTS(sayings))], percent(sim, 50));
+    mta->answers_early = mta->mute = TRUE;
+}
+
 static inline void mta_received(Wire *wire, const char *octets, gsize length)
 {
     Mta *mta = wire->user_data;
@@ -331,6 +354,8 @@ static inline void mta_received(Wire *wire, const char *octets, gsize length)
         mta_leave(mta, TRUE);
         return;
     }
+    if (mta->peer.in_data && !mta->probed)
+        mta_gets_a_part(sim, mta);
     for (gsize at = 0; at < length;) {
         gsize taken = 0;
         SmtpPeerEvent event = smtp_peer_take(&mta->peer, octets + at, length - at, &taken);

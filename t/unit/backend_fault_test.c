@@ -371,7 +371,7 @@ static void test_deadline_is_for_each_reply(gsize piece)
     postern_backend_data(fixture.backend, fixture.now);
     say(&fixture, "354 go\r\n");
     fixture.now += 600;
-    postern_backend_progress(fixture.backend, fixture.now);
+    postern_backend_progress(fixture.backend, FALSE, fixture.now);
     g_assert_cmpint(postern_backend_deadline(fixture.backend), ==, fixture.now + TIMEOUT_MS);
     finish(&fixture);
 }

@@ -146,48 +146,6 @@ static void test_seal_in_heap(void)
     g_assert_cmpint(postern_message_descriptor(message), ==, -1);
 }
 
-#define PRIVATE_OCTETS (3 * POSTERN_MESSAGE_CHUNK_OCTETS + 7)
-
-/* A private message of PRIVATE_OCTETS whose header has header_octets, appended in pieces. */
-static PosternMessage *private_message(gsize header_octets, gsize piece, char **ret_text)
-{
-    PosternMessage *message = postern_message_new_private(PRIVATE_OCTETS, NULL);
-    char *text = g_malloc(PRIVATE_OCTETS + 1);
-    for (gsize i = 0; i < PRIVATE_OCTETS; i++)
-        text[i] = (char)('a' + i % 23);
-    memcpy(text + header_octets - 4, "\r\n\r\n", 4);
-    for (gsize at = 0; at < PRIVATE_OCTETS; at += piece)
-        g_assert_true(postern_message_append(message, text + at, MIN(piece, PRIVATE_OCTETS - at), NULL));
-    g_assert_false(postern_message_append(message, "x", 1, NULL));
-    *ret_text = text;
-    return message;
-}
-
-/* What no other process reads stays in the heap, and comes out in pieces as it went in. */
-static void test_private(void)
-{
-    static const gsize headers[] = {100, POSTERN_MESSAGE_CHUNK_OCTETS, POSTERN_MESSAGE_CHUNK_OCTETS + 1};
-    static const gsize pieces[] = {1, 1000, POSTERN_MESSAGE_CHUNK_OCTETS, PRIVATE_OCTETS};
-    for (gsize i = 0; i < G_N_ELEMENTS(headers); i++)
-        for (gsize j = 0; j < G_N_ELEMENTS(pieces); j++) {
-            g_autofree char *text = NULL;
-            g_autoptr(PosternMessage) message = private_message(headers[i], pieces[j], &text);
-            g_autoptr(PosternMessage) header = postern_message_copy_header(message, NULL);
-            g_assert_cmpint(postern_message_descriptor(message), ==, -1);
-            assert_octets(header, text, headers[i]);
-            g_assert_true(postern_message_seal(message, NULL));
-            gsize length = 0;
-            const char *octets = postern_message_beginning(message, &length, NULL);
-            g_assert_cmpuint(length, >=, headers[i]);
-            g_assert_cmpmem(octets, length, text, length);
-            gsize at = length;
-            for (; postern_message_piece(message, at, &octets, &length); at += length)
-                g_assert_cmpmem(octets, length, text + at, length);
-            g_assert_cmpuint(at, ==, PRIVATE_OCTETS);
-            assert_octets(message, text, PRIVATE_OCTETS);
-        }
-}
-
 static void test_seal(void)
 {
     g_autofree char *text = g_strnfill(POSTERN_MESSAGE_HEAP_MAX_OCTETS + 5, 'x');
@@ -324,7 +282,6 @@ int main(int argc, char **argv)
     g_test_add_func("/message/maximum", test_maximum);
     g_test_add_func("/message/budget", test_budget);
     g_test_add_func("/message/seal", test_seal);
-    g_test_add_func("/message/private", test_private);
     g_test_add_func("/message/seal-in-heap", test_seal_in_heap);
     g_test_add_func("/message/from-octets", test_from_octets);
     g_test_add_func("/message/empty", test_empty);

@@ -112,6 +112,7 @@ static const struct {
     {"451 4.3.0 The message could not be kept in memory, try again later", ABSENT},
     {"451 4.3.2 No answer in time, try again later", BOUND},
     {"451 4.3.5 The proxy is set up to discard, which it cannot", PASSES},
+    {"451 4.4.2 The message comes too slowly while others wait, try again later", BOUND},
     {"451 4.4.2 The mail server behind us was lost before it answered, try again later", ABSENT},
     {"452 4.3.1 No room for a message now, try again later", BOUND},
     {"452 4.3.1 No room for a recipient now, try again later", BOUND},

@@ -462,14 +462,27 @@ static void check_policies(const PosternConfiguration *configuration, PosternDia
                         diagnostics);
 }
 
+static void check_message_size(const PosternConfiguration *configuration, PosternDiagnostics *diagnostics)
+{
+    guint64 held = configuration->proxy.message_size;
+    if (!configuration->proxy.inspect)
+        held = MIN(held, 2 * configuration->proxy.burst_size);
+    if (configuration->proxy.message_memory < held)
+        postern_diagnostics_add(diagnostics, "proxy", "message_memory",
+                                configuration->proxy.inspect
+                                    ? "is less than message_size: a message of that size could never be taken"
+                                    : "is less than message_size and than two of burst_size");
+    if (held > POSTERN_MESSAGE_MAX_OCTETS)
+        postern_diagnostics_add(diagnostics, "proxy", "message_size",
+                                "is more than 1G: messages so large pass only with inspect = no");
+}
+
 void postern_configuration_agree(const PosternConfiguration *configuration, PosternDiagnostics *diagnostics)
 {
     check_listeners(configuration, diagnostics);
     check_role(configuration, diagnostics);
     check_policies(configuration, diagnostics);
-    if (configuration->proxy.message_memory < configuration->proxy.message_size)
-        postern_diagnostics_add(diagnostics, "proxy", "message_memory",
-                                "is less than message_size: a message of that size could never be taken");
+    check_message_size(configuration, diagnostics);
     if (configuration->milter.message_memory < configuration->milter.message_size)
         postern_diagnostics_add(diagnostics, "milter", "message_memory",
                                 "is less than message_size: a message of that size could never be looked at");

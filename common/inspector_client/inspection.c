@@ -46,6 +46,7 @@ struct PosternInspection {
     gboolean spf_rests;        /* it has no more questions: it is evaluated when its result is wanted */
     struct event *header_turn; /* the header is looked at, if the message does not come in the same turn */
     gboolean header_due;
+    gboolean gathering; /* few_requests, after the dot: the answers that the header and SPF need first */
     PosternInspectionEnvelope envelope_done;
     gpointer envelope_data;
     gboolean finished;
@@ -55,6 +56,7 @@ struct PosternInspection {
 };
 
 static void round_begin(Track *track);
+static void end_gathering(PosternInspection *inspection);
 
 static void track_stop(Track *track)
 {
@@ -129,6 +131,10 @@ static void track_fail(Track *track, const GError *error)
 {
     PosternInspection *inspection = track->inspection;
     track->checks = 0;
+    if (inspection->gathering) {
+        end_gathering(inspection);
+        return;
+    }
     if (inspection->finished && inspection->error == NULL)
         inspection->error = g_error_copy(error);
     finish_if_over(inspection);
@@ -150,13 +156,14 @@ static void on_spf_records(gpointer user_data)
     Track *track = user_data;
     PosternInspection *inspection = track->inspection;
     track->ask = NULL;
-    gboolean wanted = inspection->finished || inspection->envelope_done != NULL;
+    gboolean wanted = (inspection->finished && !inspection->gathering) || inspection->envelope_done != NULL;
     if (wanted || !postern_spf_prefetch_is_enough(inspection->answers)) {
         round_begin(track);
-        return;
+    } else {
+        track->checks = 0;
+        inspection->spf_rests = TRUE;
     }
-    track->checks = 0;
-    inspection->spf_rests = TRUE;
+    end_gathering(inspection);
 }
 
 static gboolean is_small(const PosternInspection *inspection)
@@ -169,6 +176,11 @@ static void on_resolved(gpointer user_data)
     Track *track = user_data;
     PosternInspection *inspection = track->inspection;
     track->ask = NULL;
+    if (track == &inspection->tracks[TRACK_HEADER] && inspection->gathering) {
+        track->checks = 0;
+        end_gathering(inspection);
+        return;
+    }
     if (track == &inspection->tracks[TRACK_HEADER] && inspection->finished && is_small(inspection))
         track->stage = POSTERN_STAGE_AUTHENTICATION;
     else if (track == &inspection->tracks[TRACK_HEADER] && inspection->finished &&
@@ -223,10 +235,12 @@ static void on_response(PosternResponse *received, const GError *error, gpointer
     postern_findings_take(inspection->findings, response->findings, found);
     inspection->missing &= ~found;
     track->checks &= ~complete;
-    if (track->checks == 0)
-        finish_if_over(inspection);
-    else
+    if (track->checks != 0)
         ask_questions(track, response);
+    else if (inspection->gathering)
+        end_gathering(inspection);
+    else
+        finish_if_over(inspection);
 }
 
 static void round_begin(Track *track)
@@ -269,6 +283,25 @@ static void track_start(PosternInspection *inspection, TrackKind kind, PosternSt
     track_set(&inspection->tracks[kind], stage, checks);
     if (checks != 0)
         round_begin(&inspection->tracks[kind]);
+}
+
+/* All that is missing and no other track finds out. */
+static void start_body(PosternInspection *inspection)
+{
+    PosternChecks elsewhere = 0;
+    for (guint i = 0; i < TRACKS; i++)
+        elsewhere |= inspection->tracks[i].checks;
+    track_start(inspection, TRACK_BODY, POSTERN_STAGE_WHOLE, inspection->missing & ~elsewhere);
+}
+
+/* Once the answers are there that are known to be needed, one request finds out all that is missing. */
+static void end_gathering(PosternInspection *inspection)
+{
+    if (!inspection->gathering || inspection->tracks[TRACK_SPF].ask != NULL ||
+        inspection->tracks[TRACK_HEADER].checks != 0)
+        return;
+    inspection->gathering = inspection->spf_rests = FALSE;
+    start_body(inspection);
 }
 
 static void start_spf(PosternInspection *inspection)
@@ -440,12 +473,16 @@ void postern_inspection_finish(PosternInspection *inspection, PosternMessage *me
     inspection->done = done;
     inspection->user_data = user_data;
     evtimer_add(inspection->timer, &deadline);
-    split_header(inspection);
+    inspection->gathering = inspection->options.few_requests;
+    if (!inspection->gathering)
+        split_header(inspection);
+    else if (inspection->header != NULL)
+        start_header(inspection, inspection->missing & postern_checks_of_stage(POSTERN_STAGE_HEADER));
     track_start(inspection, TRACK_SIGN, POSTERN_STAGE_SIGN, inspection->missing & POSTERN_CHECK_SIGN);
-    PosternChecks elsewhere = 0;
-    for (guint i = 0; i < TRACKS; i++)
-        elsewhere |= inspection->tracks[i].checks;
-    track_start(inspection, TRACK_BODY, POSTERN_STAGE_WHOLE, inspection->missing & ~elsewhere);
+    if (inspection->gathering)
+        end_gathering(inspection);
+    else
+        start_body(inspection);
     finish_if_over(inspection);
 }
 

@@ -21,6 +21,8 @@ typedef struct {
     gint64 now;              /* seconds since 1970; 0: the clock */
     guint deadline_ms;       /* from finish to done */
     gboolean explain;        /* findings->steps are wanted */
+    gboolean few_requests;   /* after the dot all is done by as few requests as can be, one after the other:
+                                nobody waits for this message, and many are to be inspected */
     PosternAnswers *answers; /* what is known already, to be added to (a reference is taken); NULL: nothing */
 } PosternInspectionOptions;
 

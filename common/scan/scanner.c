@@ -12,8 +12,9 @@
 #include "scan/source.h"
 #include "verdict/policies.h"
 
-/* Messages under way at the same time, for each worker: one is scanned, one is ready. */
-#define UNDER_WAY_PER_WORKER 2
+/* Messages under way at the same time, for each worker: one is scanned, the others are ready or on their way.
+ */
+#define UNDER_WAY_PER_WORKER 4
 #define TICK_MS 200
 /* Results that may wait for one before them. */
 #define RESULTS_MAX 1000
@@ -164,7 +165,7 @@ static void open_case(Scan *scan)
     describe_client(scan, received);
 }
 
-/* The header stage is only for speed: not if it would need a second copy of nearly all. */
+/* The header's questions, before the body is looked at: not if that needs a second copy of nearly all. */
 static void ask_early(Scan *scan)
 {
     guint64 octets = 0;
@@ -189,6 +190,7 @@ static void inspect(Scan *scan)
         .now = scanner->options->now,
         .deadline_ms = configuration->proxy.inspection_timeout_ms,
         .explain = scanner->options->explain,
+        .few_requests = TRUE,
     };
     scan->inspection = postern_inspection_new(&options, postern_case_envelope(scan->result->mail_case));
     scan->octets = scan->result->octets = postern_message_size(scan->message);

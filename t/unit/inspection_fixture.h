@@ -27,6 +27,7 @@ typedef struct {
     guint envelopes;
     gboolean finishing;
     gboolean large; /* the message is no small one */
+    gboolean few_requests;
 } Fixture;
 
 static inline void set_up(Fixture *fixture, gconstpointer data)
@@ -80,7 +81,8 @@ static inline void begin(Fixture *fixture, PosternChecks checks, guint deadline_
                                               .checks = checks,
                                               .scan_octets = 100000,
                                               .now = 1,
-                                              .deadline_ms = deadline_ms};
+                                              .deadline_ms = deadline_ms,
+                                              .few_requests = fixture->few_requests};
     envelope->sender = g_strdup("a@example.com");
     fixture->inspection = postern_inspection_new(&options, envelope);
 }

@@ -93,6 +93,52 @@ static void test_spf_rests(Fixture *fixture, gconstpointer data)
     g_assert_cmpint(fixture->stages[POSTERN_STAGE_ENVELOPE] > 0, ==, fixture->large);
 }
 
+/* What is known to be needed is asked for first; then one request does all that there is. */
+static void test_few_requests(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(PosternMessage) header = message("Subject: x\r\n\r\n");
+    g_autoptr(PosternAnswersFile) file = postern_answers_file_parse(plain_zone, strlen(plain_zone), NULL);
+    postern_resolver_free(fixture->resolver);
+    fixture->resolver = postern_resolver_new_from_file(fixture->loop, file);
+    fixture->fake->answer = answer_honestly;
+    fixture->few_requests = TRUE;
+    begin(fixture, POSTERN_CHECKS_ALL, 5000);
+    postern_inspection_header(fixture->inspection, header);
+    finish(fixture);
+    g_assert_no_error(fixture->error);
+    g_assert_cmpuint(fixture->findings->not_run, ==, 0);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_HEADER], ==, 1);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_AUTHENTICATION], ==, 0);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_ENVELOPE], ==, 0);
+    g_assert_cmpuint(fixture->whole_with_virus, ==, 1);
+}
+
+/* A record of more than addresses is evaluated meanwhile; without a header its questions come with the scan.
+ */
+static void test_few_requests_more_questions(Fixture *fixture, gconstpointer data)
+{
+    fixture->fake->answer = answer_honestly;
+    fixture->few_requests = TRUE;
+    begin(fixture, POSTERN_CHECKS_ALL, 5000);
+    finish(fixture);
+    assert_all_found(fixture);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_ENVELOPE], ==, 2);
+    g_assert_cmpuint(fixture->stages[POSTERN_STAGE_WHOLE], ==, 2);
+}
+
+/* Nobody answers: all of it is told of, once. */
+static void test_few_requests_no_worker(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(PosternMessage) header = message("Subject: x\r\n\r\n");
+    fixture->fake->answer = answer_light_alone;
+    fixture->few_requests = TRUE;
+    begin(fixture, POSTERN_CHECKS_ALL, 300);
+    postern_inspection_header(fixture->inspection, header);
+    finish(fixture);
+    g_assert_error(fixture->error, POSTERN_ERROR, POSTERN_ERROR_TIMEOUT);
+    g_assert_cmpint(fixture->findings->virus.result, ==, POSTERN_VIRUS_ERROR);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -101,5 +147,8 @@ int main(int argc, char **argv)
     add("/inspection/while-it-arrives", test_while_it_arrives);
     add("/inspection/dot-comes-at-once", test_dot_comes_at_once);
     add("/inspection/no-worker-that-scans", test_no_worker_that_scans);
+    add("/inspection/few-requests", test_few_requests);
+    add("/inspection/few-requests/more-questions", test_few_requests_more_questions);
+    add("/inspection/few-requests/no-worker", test_few_requests_no_worker);
     return g_test_run();
 }

@@ -17,8 +17,9 @@
 
 /*
  * One policy: group [policy], and each [policy NAME], which has the values of [policy] if it does not say
- * otherwise. [policy submission] always exists, and begins with checks = virus, sign = yes,
- * authentication_results = no, and accept for all that SPF, DKIM and DMARC find; the rest as in [policy].
+ * otherwise. [policy submission] always exists, and begins with checks = virus, sign = yes
+ * if [sign] table names keys, authentication_results = no, and accept for all that SPF, DKIM and DMARC find;
+ * the rest as in [policy].
  */
 /* An action of [policy] that is what unscannable says; behind the last of PosternAction. */
 #define POSTERN_CONFIGURATION_AS_UNSCANNABLE 6
@@ -67,7 +68,7 @@ typedef struct {
     char **trusted_sealers;
     gboolean authentication_results;
     gboolean received_spf;
-    gboolean virus_status;
+    guint virus_status; /* PosternVirusStatus */
     char *subject_tag;
     gboolean sign;
     guint sign_error;
@@ -212,6 +213,12 @@ typedef enum {
     POSTERN_SPF_ENGINE_POSTERN,
     POSTERN_SPF_ENGINE_LIBSPF2,
 } PosternSpfEngine;
+
+typedef enum {
+    POSTERN_VIRUS_STATUS_NO,
+    POSTERN_VIRUS_STATUS_YES, /* of messages that were not found clean */
+    POSTERN_VIRUS_STATUS_ALL,
+} PosternVirusStatus;
 
 typedef enum {
     POSTERN_CAPSULE_REFUSED, /* messages that are not plainly accepted */

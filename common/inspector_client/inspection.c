@@ -116,6 +116,7 @@ static void on_early(evutil_socket_t descriptor, short what, void *data)
 /* done runs as soon as no track has anything left to do. */
 static void finish_if_over(PosternInspection *inspection)
 {
+    end_gathering(inspection);
     if (inspection->envelope_done != NULL && inspection->tracks[TRACK_SPF].checks == 0)
         event_active(inspection->early, EV_TIMEOUT, 1);
     if (!inspection->finished)
@@ -131,11 +132,7 @@ static void track_fail(Track *track, const GError *error)
 {
     PosternInspection *inspection = track->inspection;
     track->checks = 0;
-    if (inspection->gathering) {
-        end_gathering(inspection);
-        return;
-    }
-    if (inspection->finished && inspection->error == NULL)
+    if (inspection->finished && !inspection->gathering && inspection->error == NULL)
         inspection->error = g_error_copy(error);
     finish_if_over(inspection);
 }
@@ -175,16 +172,16 @@ static void on_resolved(gpointer user_data)
 {
     Track *track = user_data;
     PosternInspection *inspection = track->inspection;
+    gboolean of_header = track == &inspection->tracks[TRACK_HEADER] && inspection->finished;
     track->ask = NULL;
-    if (track == &inspection->tracks[TRACK_HEADER] && inspection->gathering) {
+    if (of_header && inspection->gathering) {
         track->checks = 0;
         end_gathering(inspection);
         return;
     }
-    if (track == &inspection->tracks[TRACK_HEADER] && inspection->finished && is_small(inspection))
+    if (of_header && is_small(inspection))
         track->stage = POSTERN_STAGE_AUTHENTICATION;
-    else if (track == &inspection->tracks[TRACK_HEADER] && inspection->finished &&
-             (track->checks & ~postern_checks_of_header()) != 0)
+    else if (of_header && (track->checks & ~postern_checks_of_header()) != 0)
         track->stage = POSTERN_STAGE_WHOLE;
     round_begin(track);
 }
@@ -235,12 +232,10 @@ static void on_response(PosternResponse *received, const GError *error, gpointer
     postern_findings_take(inspection->findings, response->findings, found);
     inspection->missing &= ~found;
     track->checks &= ~complete;
-    if (track->checks != 0)
-        ask_questions(track, response);
-    else if (inspection->gathering)
-        end_gathering(inspection);
-    else
+    if (track->checks == 0)
         finish_if_over(inspection);
+    else
+        ask_questions(track, response);
 }
 
 static void round_begin(Track *track)
@@ -435,9 +430,7 @@ void postern_inspection_header(PosternInspection *inspection, PosternMessage *he
 static void split_header(PosternInspection *inspection)
 {
     Track *header = &inspection->tracks[TRACK_HEADER];
-    if (!is_small(inspection)) {
-        wake_spf(inspection);
-    } else {
+    if (is_small(inspection)) {
         inspection->spf_rests = FALSE;
         PosternChecks checks = inspection->missing & postern_checks_of_stage(POSTERN_STAGE_AUTHENTICATION) &
                                ~inspection->tracks[TRACK_SPF].checks;
@@ -449,6 +442,7 @@ static void split_header(PosternInspection *inspection)
         }
         return;
     }
+    wake_spf(inspection);
     if (inspection->header_due)
         start_header(inspection, inspection->missing & postern_checks_of_header());
     PosternChecks early = header->checks & inspection->missing & postern_checks_of_header();
@@ -479,9 +473,7 @@ void postern_inspection_finish(PosternInspection *inspection, PosternMessage *me
     else if (inspection->header != NULL)
         start_header(inspection, inspection->missing & postern_checks_of_stage(POSTERN_STAGE_HEADER));
     track_start(inspection, TRACK_SIGN, POSTERN_STAGE_SIGN, inspection->missing & POSTERN_CHECK_SIGN);
-    if (inspection->gathering)
-        end_gathering(inspection);
-    else
+    if (!inspection->gathering)
         start_body(inspection);
     finish_if_over(inspection);
 }

@@ -21,6 +21,7 @@ typedef struct {
                           guint checks);
     guint stages;             /* mask of 1 << PosternStage, AUTHENTICATION apart: when it runs */
     gboolean of_header;       /* it is complete after stage HEADER */
+    gboolean has_field;       /* a header field of its own tells what it found */
     const PosternRule *rules; /* ended by one without a name */
     /* No inspector could tell, for reason: the finding becomes a temporary error. */
     void (*fail)(PosternFindings *findings, const char *reason);

@@ -149,7 +149,7 @@ PosternPolicy *postern_policy_from_group(const PosternConfiguration *configurati
     policy->trusted_sealers = lower_case_copy(options->trusted_sealers);
     policy->authentication_results = options->authentication_results;
     policy->received_spf = options->received_spf;
-    policy->virus_status = options->virus_status;
+    policy->virus_status = (PosternVirusStatus)options->virus_status;
     policy->subject_tag = g_strdup(options->subject_tag);
     policy->sign = options->sign;
     memcpy(policy->of_checks, options->of_checks, sizeof policy->of_checks);

@@ -49,7 +49,7 @@ typedef struct {
     GPtrArray *trusted_sealers;      /* of char *: domains, lower case; never NULL */
     gboolean authentication_results; /* insert the header, and remove forged ones of our name */
     gboolean received_spf;           /* insert Received-SPF (RFC 7208 9.1) */
-    gboolean virus_status;           /* insert X-Virus-Status if a message that is not clean is passed on */
+    PosternVirusStatus virus_status; /* whether to insert X-Virus-Status in what is passed on */
     char *subject_tag;               /* what marked and quarantined messages have in Subject; never NULL */
     gboolean sign;                   /* messages get our signature; checks has SIGN if there are keys too */
     PosternAction sign_error;        /* it could not be made */

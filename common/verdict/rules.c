@@ -213,6 +213,26 @@ const PosternRule *postern_rules_decide(const PosternFacts *facts, PosternChecks
     return decision.rule;
 }
 
+static void add_marking(const PosternRule *rule, const PosternFacts *facts, gpointer user_data)
+{
+    GString *names = user_data;
+    if (action_of(rule, facts, is_suspended(facts)) == POSTERN_ACTION_MARK)
+        g_string_append_printf(names, "%s%s", names->len > 0 ? ", " : "", rule->name);
+}
+
+char *postern_rules_marking(const PosternFacts *facts)
+{
+    GString *names = g_string_new(NULL);
+    for (gint suspendable = FALSE; suspendable <= TRUE; suspendable++) {
+        for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++)
+            if (postern_checks[i].of->add_results == NULL && !postern_checks[i].of->has_field)
+                visit_table(postern_checks[i].of->rules, suspendable, POSTERN_CHECKS_ALL, facts, add_marking,
+                            names);
+        visit_table(header_rules, suspendable, POSTERN_CHECKS_ALL, facts, add_marking, names);
+    }
+    return g_string_free(names, names->len == 0);
+}
+
 char *postern_rule_reply(const PosternRule *rule, const PosternFacts *facts, PosternAction action)
 {
     gboolean delayed = action == POSTERN_ACTION_TEMPFAIL;

@@ -69,6 +69,10 @@ gboolean postern_facts_are_overridden(const PosternFacts *facts, const char **re
  * string. NULL for the other actions. */
 char *postern_rule_reply(const PosternRule *rule, const PosternFacts *facts, PosternAction action);
 
+/* The rules, "NAME, NAME", whose action is MARK and of which neither Authentication-Results nor
+ * X-Virus-Status tells the next filter, a new string; NULL: there are none. */
+char *postern_rules_marking(const PosternFacts *facts);
+
 /* The value of Postern-Quarantine, "CHECK: text", within the same bounds; a new string. */
 char *postern_rule_quarantine(const PosternRule *rule, const PosternFacts *facts);
 

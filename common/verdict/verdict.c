@@ -11,13 +11,14 @@
 
 #define RESULTS_FIELD "Authentication-Results"
 #define QUARANTINE_FIELD "Postern-Quarantine"
+#define MARK_FIELD "Postern-Mark"
 #define RECEIVED_SPF_FIELD "Received-SPF"
 #define SIGNATURE_FIELD "DKIM-Signature"
 #define VIRUS_STATUS_FIELD "X-Virus-Status"
 /* Of one kind, in X-Virus-Status */
 #define STATUS_TEXT_MAX_OCTETS 200
 /* The fields above, and Subject. */
-#define INSERTED_MAX (5 + POSTERN_SIGN_FIELDS_MAX)
+#define INSERTED_MAX (6 + POSTERN_SIGN_FIELDS_MAX)
 
 /* If we add results, or our signature, forged ones of our name must not stand beside them. */
 static gboolean claims_authentication(const PosternFacts *facts)
@@ -25,13 +26,18 @@ static gboolean claims_authentication(const PosternFacts *facts)
     return facts->policy->authentication_results || (facts->policy->checks & POSTERN_CHECK_SIGN);
 }
 
+/* Of what is scanned here nobody else says what was found. */
+static gboolean claims_virus_status(const PosternFacts *facts)
+{
+    return facts->policy->virus_status != POSTERN_VIRUS_STATUS_NO &&
+           (facts->policy->checks & POSTERN_CHECK_VIRUS) != 0;
+}
+
 /* A message that is passed on as it is although it was not found clean says so. */
 static gboolean tells_virus_status(const PosternFacts *facts)
 {
-    PosternVirusResult result = facts->findings->virus.result;
-
-    return facts->policy->virus_status && (facts->policy->checks & POSTERN_CHECK_VIRUS) &&
-           result != POSTERN_VIRUS_CLEAN;
+    return claims_virus_status(facts) && (facts->findings->virus.result != POSTERN_VIRUS_CLEAN ||
+                                          facts->policy->virus_status == POSTERN_VIRUS_STATUS_ALL);
 }
 
 static gboolean always(const char *value, gsize length, const PosternPolicy *policy)
@@ -54,13 +60,14 @@ static gboolean received_spf_is_ours(const char *value, gsize length, const Post
 /* Fields that only we may write. */
 static const struct {
     const char *name;
-    gboolean (*is_told)(const PosternFacts *facts); /* by us, in this message */
+    gboolean (*is_claimed)(const PosternFacts *facts); /* by us, in this message, there or not */
     gboolean (*is_ours)(const char *value, gsize length, const PosternPolicy *policy);
 } own_fields[] = {
     {RESULTS_FIELD, claims_authentication, results_are_ours},
     {RECEIVED_SPF_FIELD, claims_authentication, received_spf_is_ours},
     {QUARANTINE_FIELD, claims_authentication, always},
-    {VIRUS_STATUS_FIELD, tells_virus_status, always},
+    {MARK_FIELD, claims_authentication, always},
+    {VIRUS_STATUS_FIELD, claims_virus_status, always},
 };
 
 /* TRUE if line, however it is written, is a forged field to somebody. */
@@ -70,7 +77,7 @@ static gboolean is_forged(const PosternHeaderField *line, const PosternFacts *fa
         const char *value = line->value;
         gsize length = line->value_length;
 
-        if (own_fields[i].is_told(facts) &&
+        if (own_fields[i].is_claimed(facts) &&
             (postern_header_field_is(line, own_fields[i].name) ||
              postern_header_line_hides(line, own_fields[i].name, &value, &length)) &&
             own_fields[i].is_ours(value, length, facts->policy))
@@ -95,7 +102,7 @@ static gboolean remove_field(PosternEdits *edits, const PosternHeader *header, g
  * removed. */
 static gboolean remove_forged(PosternEdits *edits, const PosternHeader *header, const PosternFacts *facts)
 {
-    if (!claims_authentication(facts) && !tells_virus_status(facts))
+    if (!claims_authentication(facts) && !claims_virus_status(facts))
         return TRUE;
     for (guint i = 0; i < header->fields->len; i++)
         if (is_forged(&g_array_index(header->fields, PosternHeaderField, i), facts) &&
@@ -110,7 +117,8 @@ static gboolean remove_forged(PosternEdits *edits, const PosternHeader *header, 
     return !header->too_many && edits->list->len + INSERTED_MAX + folds <= POSTERN_HEADER_EDITS_MAX;
 }
 
-/* "infected (NAME)", or "KIND (what), KIND (what)"; each text has a bound, and no line of it is long. */
+/* "Clean" or "Infected (NAME)", as clamav-milter writes them and filters look for; "KIND (what), KIND
+ * (what)". Each text has a bound, and no line of it is long. */
 static void insert_virus_status(PosternEdits *edits, const PosternFacts *facts)
 {
     const PosternVirusFinding *virus = &facts->findings->virus;
@@ -118,6 +126,8 @@ static void insert_virus_status(PosternEdits *edits, const PosternFacts *facts)
 
     if (virus->result == POSTERN_VIRUS_INFECTED || virus->reason == NULL) {
         g_string_append(value, postern_virus_result_name(virus->result));
+        if (virus->result == POSTERN_VIRUS_INFECTED || virus->result == POSTERN_VIRUS_CLEAN)
+            value->str[0] = g_ascii_toupper(value->str[0]);
         postern_rule_add_in_brackets(value, virus->name);
     }
     for (guint i = 0; i < POSTERN_VIRUS_KINDS; i++) {
@@ -177,6 +187,9 @@ static void change(PosternEdits *edits, const PosternFacts *facts, const Postern
         postern_subject_tag(edits, header, facts->policy->subject_tag);
     if (tells_virus_status(facts))
         insert_virus_status(edits, facts);
+    g_autofree char *marks = claims_authentication(facts) ? postern_rules_marking(facts) : NULL;
+    if (marks)
+        postern_edits_insert(edits, MARK_FIELD, marks);
     if (action == POSTERN_ACTION_QUARANTINE) {
         g_autofree char *value = postern_rule_quarantine(rule, facts);
 

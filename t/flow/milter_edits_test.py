@@ -20,13 +20,16 @@ from support.smtp import crlf
 SENDER = "a@softfail.example"
 TAG = "[suspect]"
 POLICY = {"spf_softfail": "mark", "dkim_fail": "mark", "header_ambiguous": "mark", "ambiguous": "mark",
-          "virus_status": "no", "subject_tag": TAG, "received_spf": "yes"}
+          "virus_status": "all", "subject_tag": TAG, "received_spf": "yes"}
 FIELD = re.compile(r"^(?=[!-9;-~]+:)", re.MULTILINE)
 TRACE = re.compile(r"\AReceived: from client\.example .*\Z", re.DOTALL)
+TOLD = re.compile(r"\A(?:X-Virus-Status: (?:Clean|ambiguous \(.*)|Postern-Mark: header_ambiguous)\Z",
+                  re.DOTALL)
 OURS = re.compile(rf"\AAuthentication-Results:[ \t]+{re.escape(HOSTNAME)};", re.DOTALL)
 # Several fields of a name, of which some go and one stays, around one that is changed.
 TANGLED = crlf("Authentication-Results: mx.example.org; spf=pass\nSubject:  first, with\n\ta fold \n"
-               "Postern-Quarantine: forged\nX-Subject: Subject: x\n"
+               "Postern-Quarantine: forged\nX-Virus-Status: Clean\nX-Subject: Subject: x\n"
+               "x-virus-STATUS:\n Clean\nPostern-Mark:\n\tforged\n"
                "Authentication-Results: other.example; none\n"
                "Subject: second\nAuthentication-Results: MX.example.org; dkim=pass\n"
                "From: a@softfail.example\nTo: b@example.org\nMessage-ID: <tangled@softfail.example>\n"
@@ -50,7 +53,7 @@ def rebuilt(fields, body):
 
 def is_forged(field):
     name, _, value = field.partition(":")
-    if name.lower() == "postern-quarantine":
+    if name.lower() in ("postern-quarantine", "postern-mark", "x-virus-status"):
         return True
     results = re.sub(r"\A\s*(\([^)]*\)\s*)?", "", value).lower()
     return name.lower() == "authentication-results" and results.startswith(HOSTNAME)
@@ -76,7 +79,10 @@ class EditsTests:
         inserted = [field.partition(":")[0] for field in edited[:2]]
         self.assertEqual(inserted, ["Authentication-Results", "Received-SPF"], edited[:4])
         self.assertRegex(edited[0], OURS)
-        self.assertEqual(edited[2:], expected(plain))
+        told = [field for field in edited if TOLD.match(field)]
+        self.assertEqual(sum(field.startswith("X-Virus-Status") for field in told), 1, edited)
+        self.assertEqual(edited[2:2 + len(told)], told)
+        self.assertEqual(edited[2 + len(told):], expected(plain))
         self.assertEqual(body, plain_body)
 
     def sign_with(self, **groups):

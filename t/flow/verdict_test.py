@@ -30,7 +30,7 @@ SENDERS = ["a@pass.example", "a@fail.example", "a@softfail.example", "a@neutral.
 POLICY = {"virus": "reject", "spf_fail": "reject", "spf_softfail": "quarantine", "spf_error": "tempfail",
           "dkim_fail": "mark"}
 BARE_CR = re.compile(rb"\r(?!\n)")
-OURS = re.compile(rb"(?:Authentication-Results|Postern-Quarantine|X-Virus-Status): [^\r]*\r\n"
+OURS = re.compile(rb"(?:Authentication-Results|Postern-Quarantine|Postern-Mark|X-Virus-Status): [^\r]*\r\n"
                   rb"(?:[ \t][^\r]*\r\n)*")
 FORGED = ("Authentication-Results: proxy.example; spf=pass smtp.mailfrom=forged.example\n"
           "Received: from x by y\nauthentication-results: PROXY.EXAMPLE;\n\tdkim=pass\n"

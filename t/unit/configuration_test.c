@@ -198,6 +198,10 @@ static const struct {
     {"[policy]\nchecks=virus\ntrusted_sealers=a.example", "[policy] trusted_sealers: override"},
     {"[policy a]\nchecks=virus\n[policy]\ntrusted_sealers=a.example", NULL},
     {"[policy]\nsign=yes", "[policy] sign: needs keys"},
+    {"[policy submission]\nsign=yes",
+     "[policy submission] sign: needs keys: name their file in [sign] table"},
+    {"[policy submission]\nsign=yes\n[sign]\ntable=/etc/postern/keys", NULL},
+    {"[policy strict]\nsign=yes", "[policy strict] sign: needs keys"},
     {"[policy]\nsign=yes\n[sign]\ntable=/etc/postern/keys", NULL},
 };
 
@@ -272,7 +276,7 @@ static void test_built_in_policy(void)
         g_assert_cmpuint(g_hash_table_size(both[i]->policies), ==, 1);
         g_assert_cmpstr(policy->checks[0], ==, "virus");
         g_assert_null(policy->checks[1]);
-        g_assert_true(policy->sign);
+        g_assert_false(policy->sign);
         g_assert_false(policy->authentication_results);
         for (gsize j = 0; j < G_N_ELEMENTS(actions); j++)
             g_assert_cmpuint(actions[j], ==, POSTERN_ACTION_ACCEPT);

@@ -79,10 +79,9 @@ static void test_checks(void)
 
 static void test_groups(void)
 {
-    static const char text[] =
-        "[policy strict]\nspf_fail=reject\ndmarc_reject=reject\nfrom_invalid=tempfail\n"
-        "trusted_sealers=Lists.Example.ORG\nreceived_spf=yes\nsubject_tag=[S]\n"
-        "sign=yes\nsign_error=mark\nchecks=spf\n";
+    static const char text[] = "[policy strict]\nspf_fail=reject\ndmarc_reject=reject\nfrom_invalid=reject\n"
+                               "trusted_sealers=Lists.Example.ORG\nreceived_spf=yes\nsubject_tag=[S]\n"
+                               "sign=yes\nsign_error=mark\nchecks=spf\n[sign]\ntable=/etc/postern/keys\n";
     g_autoptr(PosternConfiguration) configuration =
         postern_configuration_parse(text, strlen(text), "test", NULL);
     g_autoptr(PosternPolicy) strict = postern_policy_from_group(configuration, "strict", "mx.example.org");
@@ -92,15 +91,15 @@ static void test_groups(void)
     g_assert_cmpint(strict->spf_fail, ==, POSTERN_ACTION_REJECT);
     g_assert_cmpint(strict->dmarc_reject, ==, POSTERN_ACTION_REJECT);
     g_assert_cmpint(strict->dmarc_quarantine, ==, POSTERN_ACTION_QUARANTINE);
-    g_assert_cmpint(strict->from_invalid, ==, POSTERN_ACTION_TEMPFAIL);
+    g_assert_cmpint(strict->from_invalid, ==, POSTERN_ACTION_REJECT);
     g_assert_cmpint(strict->sign_error, ==, POSTERN_ACTION_MARK);
     g_assert_cmpstr(g_ptr_array_index(strict->trusted_sealers, 0), ==, "lists.example.org");
     g_assert_true(strict->received_spf);
     g_assert_true(strict->sign);
-    g_assert_cmpuint(strict->checks, ==, POSTERN_CHECK_SPF);
+    g_assert_cmpuint(strict->checks, ==, POSTERN_CHECK_SPF | POSTERN_CHECK_SIGN);
     g_assert_cmpstr(strict->subject_tag, ==, "[S]");
     g_assert_cmpstr(users->name, ==, "submission");
-    g_assert_cmpuint(users->checks, ==, POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT);
+    g_assert_cmpuint(users->checks, ==, POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT | POSTERN_CHECK_SIGN);
     g_assert_cmpint(users->spf_fail, ==, POSTERN_ACTION_ACCEPT);
     g_assert_false(users->authentication_results);
     g_assert_true(users->sign);

@@ -30,26 +30,31 @@ static const RowCase row_cases[] = {
     {"virus=infected", "virus", "550 5.7.1 Message refused: virus found (Eicar-Test-Signature)",
      "451 4.7.1 Message refused: virus found (Eicar-Test-Signature), try again later"},
     {"virus=encrypted", "encrypted",
-     "550 5.7.1 Message refused: it holds what is encrypted, which cannot be scanned for viruses (what it "
-     "was)",
-     "451 4.7.1 Message refused: it holds what is encrypted, which cannot be scanned for viruses (what it "
-     "was),"
-     " try again later"},
+     "550 5.7.1 Message refused: it holds an encrypted file, which cannot be scanned for viruses; send the "
+     "file without a password, or hand it over in another way (what it was)",
+     "451 4.7.1 Message refused: it holds an encrypted file, which cannot be scanned for viruses; send the "
+     "file without a password, or hand it over in another way (what it was), try again later"},
     {"virus=too_large", "too_large",
-     "550 5.7.1 Message refused: too large, or too deeply packed, to be scanned for viruses (what it was)",
-     "451 4.7.1 Message refused: too large, or too deeply packed, to be scanned for viruses (what it was), "
-     "try again later"},
+     "550 5.7.1 Message refused: too large, or too deeply packed, to be scanned for viruses; send less at "
+     "once, or archives that hold no other archives (what it was)",
+     "451 4.7.1 Message refused: too large, or too deeply packed, to be scanned for viruses; send less at "
+     "once, or archives that hold no other archives (what it was), try again later"},
     {"virus=ambiguous", "ambiguous",
-     "550 5.7.1 Message refused: it can be read in several ways, or not as a whole (what it was)",
-     "451 4.7.1 Message refused: it can be read in several ways, or not as a whole (what it was), try again "
+     "550 5.7.1 Message refused: mail programs would read it in different ways, so that a virus could hide "
+     "in it; write it anew instead of forwarding it, or use another mail program (what it was)",
+     "451 4.7.1 Message refused: mail programs would read it in different ways, so that a virus could hide "
+     "in it; write it anew instead of forwarding it, or use another mail program (what it was), try again "
      "later"},
     {"virus=unknown_container", "unknown_container",
-     "550 5.7.1 Message refused: it holds an archive that cannot be scanned for viruses (what it was)",
-     "451 4.7.1 Message refused: it holds an archive that cannot be scanned for viruses (what it was), try "
-     "again later"},
+     "550 5.7.1 Message refused: it holds an archive that cannot be opened here and scanned for viruses; "
+     "send the files as an ordinary zip archive (what it was)",
+     "451 4.7.1 Message refused: it holds an archive that cannot be opened here and scanned for viruses; "
+     "send the files as an ordinary zip archive (what it was), try again later"},
     {"virus=heuristic", "heuristic",
-     "550 5.7.1 Message refused: it looks like one that does harm (what it was)",
-     "451 4.7.1 Message refused: it looks like one that does harm (what it was), try again later"},
+     "550 5.7.1 Message refused: it looks like mail that does harm; if it does none, leave out the links or "
+     "files that make it look so (what it was)",
+     "451 4.7.1 Message refused: it looks like mail that does harm; if it does none, leave out the links or "
+     "files that make it look so (what it was), try again later"},
     {"virus=no_signatures", "no_signatures",
      "451 4.7.1 Message could not be scanned for viruses, try again later",
      "451 4.7.1 Message could not be scanned for viruses, try again later"},

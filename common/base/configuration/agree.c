@@ -445,8 +445,9 @@ static void check_policy(const PosternConfiguration *configuration, const char *
         !(g_strv_contains(checks, "arc") && g_strv_contains(checks, "dmarc")))
         postern_diagnostics_add(diagnostics, group, "trusted_sealers",
                                 "override what dmarc finds by what arc finds: name both in checks");
-    if (name == NULL && policy->sign && configuration->sign.table[0] == '\0')
-        postern_diagnostics_add(diagnostics, group, "sign", "needs keys: [sign] table names none");
+    if (policy->sign && (name == NULL || !configuration->policy.sign) && configuration->sign.table[0] == '\0')
+        postern_diagnostics_add(diagnostics, group, "sign",
+                                "needs keys: name their file in [sign] table, or set sign = no");
 }
 
 static void check_policies(const PosternConfiguration *configuration, PosternDiagnostics *diagnostics)

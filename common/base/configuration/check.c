@@ -178,11 +178,16 @@ gboolean postern_configuration_check_scan_error_action(const char *value, GError
            postern_configuration_check_unscannable_action(value, error);
 }
 
+gboolean postern_configuration_check_permanent_action(const char *value, GError **error)
+{
+    return require(strcmp(value, "tempfail") != 0, error, value,
+                   "would be said for ever, as the message stays what it is: use mark, quarantine or reject");
+}
+
 gboolean postern_configuration_check_kind_action(const char *value, GError **error)
 {
     return postern_configuration_check_unscannable_action(value, error) &&
-           require(strcmp(value, "tempfail") != 0, error, value,
-                   "would be said for ever, as the message stays what it is: use mark, quarantine or reject");
+           postern_configuration_check_permanent_action(value, error);
 }
 
 gboolean postern_configuration_check_check(const char *value, GError **error)

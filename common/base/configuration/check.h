@@ -44,13 +44,15 @@ gboolean postern_configuration_check_mailbox(const char *value, GError **error) 
 gboolean postern_configuration_check_local_part(const char *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Actions of [policy]: those after a temporary error; those for the unscanned; those for both; those for what
- * stays unscanned at every retry. */
+ * every retry would find again; those for what stays unscanned at every retry. */
 gboolean postern_configuration_check_error_action(const char *value,
                                                   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean postern_configuration_check_unscannable_action(const char *value,
                                                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean postern_configuration_check_scan_error_action(const char *value,
                                                        GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean postern_configuration_check_permanent_action(const char *value,
+                                                      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean postern_configuration_check_kind_action(const char *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* One of the checks of [policy] checks. */

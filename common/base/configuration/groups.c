@@ -6,7 +6,8 @@
 #include "base/limits.h"
 #include "base/suggestion.h"
 
-/* Mail of people who have logged in is theirs to send: no stranger's records are asked for it. */
+/* Mail of people who have logged in is theirs to send: no stranger's records are asked for it. It is signed
+ * if there are keys. */
 static const struct {
     const char *key, *value;
 } built_in_rows[] = {
@@ -78,10 +79,11 @@ GHashTable *postern_configuration_policies_new(void)
     return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, policy_free);
 }
 
-static void say_built_in(PosternPolicyOptions *policy, const PosternOption *option)
+static void say_built_in(PosternPolicyOptions *policy, const PosternOption *option, gboolean has_keys)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(built_in_rows); i++)
         if (g_str_equal(built_in_rows[i].key, option->key) &&
+            (has_keys || !g_str_equal(option->key, "sign")) &&
             !postern_configuration_value_set(place_in(policy, option), option, built_in_rows[i].value, NULL))
             g_error("built-in [policy " POSTERN_POLICY_SUBMISSION "] %s is not taken", option->key);
 }
@@ -98,7 +100,7 @@ void postern_configuration_policies_add(PosternConfiguration *configuration, con
         postern_configuration_value_copy(place_in(policy, &options[i]),
                                          place_in(&configuration->policy, &options[i]), &options[i]);
         if (g_str_equal(name, POSTERN_POLICY_SUBMISSION))
-            say_built_in(policy, &options[i]);
+            say_built_in(policy, &options[i], configuration->sign.table[0] != '\0');
     }
     g_hash_table_insert(configuration->policies, g_strdup(name), policy);
 }

@@ -50,6 +50,10 @@ static const char *const roles[] = {
     [POSTERN_ROLE_BORDER] = "border", [POSTERN_ROLE_BEFORE_QUEUE_FILTER] = "before_queue_filter", NULL};
 static const char *const spf_engines[] = {
     [POSTERN_SPF_ENGINE_POSTERN] = "postern", [POSTERN_SPF_ENGINE_LIBSPF2] = "libspf2", NULL};
+static const char *const virus_status_choices[] = {[POSTERN_VIRUS_STATUS_NO] = "no",
+                                                   [POSTERN_VIRUS_STATUS_YES] = "yes",
+                                                   [POSTERN_VIRUS_STATUS_ALL] = "all",
+                                                   NULL};
 static const char *const capsule_choices[] = {
     [POSTERN_CAPSULE_REFUSED] = "refused", [POSTERN_CAPSULE_ALL] = "all", NULL};
 
@@ -273,12 +277,13 @@ static const PosternOption before_checks[] = {
 
 static const PosternOption after_checks[] = {
     {"policy", "header_ambiguous", CHOICE(policy.header_ambiguous, postern_actions), "quarantine",
-     "Action if the header has lines that mail servers and mail readers interpret differently."},
+     "Action if the header has lines that mail servers and mail readers interpret differently.",
+     postern_configuration_check_permanent_action},
     {"policy", "authentication_results", BOOLEAN(policy.authentication_results), "yes",
      "Add Authentication-Results (RFC 8601), and remove forged ones that bear our name."},
     {"policy", "received_spf", BOOLEAN(policy.received_spf), "no", "Add Received-SPF too (RFC 7208 9.1)."},
-    {"policy", "virus_status", BOOLEAN(policy.virus_status), "yes",
-     "Add X-Virus-Status to messages that are passed on without having been found clean."},
+    {"policy", "virus_status", CHOICE(policy.virus_status, virus_status_choices), "yes",
+     "Add X-Virus-Status to messages that were not found clean, or to all, in the place of a sender's own."},
     {"policy", "subject_tag", STRING(policy.subject_tag, 0, NAME), "",
      "Text to put before the Subject of messages that are marked or quarantined; empty: none.",
      postern_configuration_check_subject_tag},

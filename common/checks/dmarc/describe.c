@@ -317,7 +317,8 @@ static const PosternOption options[] = {
     {POSTERN_OPTION_ACTION(dmarc_error, "mark"), "Action if DMARC has a temporary error (temperror).",
      postern_configuration_check_error_action},
     {POSTERN_OPTION_ACTION(from_invalid, "quarantine"),
-     "Action if From is repeated, unreadable, or names several domains."},
+     "Action if From is repeated, unreadable, or names several domains.",
+     postern_configuration_check_permanent_action},
     {NULL},
 };
 

@@ -1,5 +1,6 @@
 #include "checks/hops/finding.h"
 
+#include "base/configuration/check.h"
 #include "verdict/check.h"
 
 #define HOPS_MIN 10
@@ -17,7 +18,8 @@ G_STATIC_ASSERT(sizeof(Options) <= POSTERN_CHECK_OPTIONS_MAX_OCTETS);
 /* RFC 5321 6.3: "normally at least 100 Received entries". */
 static const PosternOption options[] = {
     {"policy", "hops", POSTERN_OPTION_CHOICE, OPTION(action), 0, 0, postern_actions, "accept",
-     "Action if a message has passed more servers than hops_max; with accept they are not counted."},
+     "Action if a message has passed more servers than hops_max; with accept they are not counted.",
+     postern_configuration_check_permanent_action},
     {"policy", "hops_max", POSTERN_OPTION_NUMBER, OPTION(maximum), HOPS_MIN, HOPS_MAX, NULL, "100",
      "The most Received fields of a message that is not in a mail loop (RFC 5321 6.3)."},
     {NULL},

@@ -15,32 +15,39 @@ static const char *const results[] = {
 };
 G_STATIC_ASSERT(G_N_ELEMENTS(results) == POSTERN_VIRUS_NO_SIGNATURES + 1);
 
-/* In the order of PosternVirusKind. inside: why is ours to know. */
+/* In the order of PosternVirusKind. advice: what its sender can do. inside: why is ours to know. */
 typedef struct {
     const char *name;
     PosternVirusResult result;
-    const char *text;
+    const char *text, *advice;
     gboolean inside;
 } Kind;
 
 static const Kind kinds[POSTERN_VIRUS_KINDS] = {
     [POSTERN_VIRUS_SCAN_ERROR] = {"scan_error", POSTERN_VIRUS_ERROR,
-                                  "Message could not be scanned for viruses", TRUE},
+                                  "Message could not be scanned for viruses", NULL, TRUE},
     [POSTERN_VIRUS_AMBIGUOUS] = {"ambiguous", POSTERN_VIRUS_UNSCANNABLE,
-                                 "Message refused: it can be read in several ways, or not as a whole"},
+                                 "Message refused: mail programs would read it in different ways, so that a "
+                                 "virus could hide in it",
+                                 "write it anew instead of forwarding it, or use another mail program"},
     [POSTERN_VIRUS_ENCRYPTED] = {"encrypted", POSTERN_VIRUS_UNSCANNABLE,
-                                 "Message refused: it holds what is encrypted, which cannot be scanned for "
-                                 "viruses"},
+                                 "Message refused: it holds an encrypted file, which cannot be scanned for "
+                                 "viruses",
+                                 "send the file without a password, or hand it over in another way"},
     [POSTERN_VIRUS_TOO_LARGE] = {"too_large", POSTERN_VIRUS_UNSCANNABLE,
                                  "Message refused: too large, or too deeply packed, to be scanned for "
-                                 "viruses"},
-    [POSTERN_VIRUS_UNKNOWN_CONTAINER] = {"unknown_container", POSTERN_VIRUS_UNSCANNABLE,
-                                         "Message refused: it holds an archive that cannot be scanned for "
-                                         "viruses"},
+                                 "viruses",
+                                 "send less at once, or archives that hold no other archives"},
+    [POSTERN_VIRUS_UNKNOWN_CONTAINER] =
+        {"unknown_container", POSTERN_VIRUS_UNSCANNABLE,
+         "Message refused: it holds an archive that cannot be opened here and "
+         "scanned for viruses",
+         "send the files as an ordinary zip archive"},
     [POSTERN_VIRUS_SUSPICIOUS] = {"heuristic", POSTERN_VIRUS_HEURISTIC,
-                                  "Message refused: it looks like one that does harm"},
+                                  "Message refused: it looks like mail that does harm",
+                                  "if it does none, leave out the links or files that make it look so"},
     [POSTERN_VIRUS_UNARMED] = {"no_signatures", POSTERN_VIRUS_NO_SIGNATURES,
-                               "Message could not be scanned for viruses", TRUE},
+                               "Message could not be scanned for viruses", NULL, TRUE},
 };
 
 const char *postern_virus_kind_name(PosternVirusKind kind)
@@ -153,6 +160,8 @@ static void describe_kind(const PosternRule *rule, const PosternFacts *facts, gb
 {
     const Kind *kind = rule->data;
     g_string_append(text, kind->text);
+    if (!inside && kind->advice != NULL)
+        g_string_append_printf(text, "; %s", kind->advice);
     if (inside || !kind->inside)
         postern_rule_add_in_brackets(text, facts->findings->virus.kinds[kind - kinds]);
 }
@@ -309,6 +318,7 @@ const PosternCheck postern_description_virus = {
     .options = options,
     .is_wanted = is_wanted,
     .stages = 1 << POSTERN_STAGE_WHOLE,
+    .has_field = TRUE,
     .rules = rules,
     .fail = set_failed,
     .add_words = add_words,

@@ -58,6 +58,11 @@
 #define POSTERN_CONTENT_FIELD_MAX_OCTETS 16384     /* of a Content- field; the rest is not read */
 #define POSTERN_ATTACHMENTS_REPORTED_MAX 100
 #define POSTERN_ATTACHMENT_NAME_MAX_OCTETS 255
+#define POSTERN_CONTAINER_NAME_MAX_OCTETS 4096 /* of a longer one the end is kept */
+#define POSTERN_CONTAINER_NAMES_MAX 16         /* of one member */
+/* What unpacks to more than so many times its size is a bomb, once it has unpacked to so much. */
+#define POSTERN_CONTAINER_RATIO_MAX 250
+#define POSTERN_CONTAINER_RATIO_FREE_OCTETS (8 * 1024 * 1024)
 
 /* DNS questions and answers. */
 /* Room for all that one message may rightly ask: what SPF raises (10 look-ups and 10 names of each MX, RFC

@@ -4,7 +4,6 @@
  */
 #include "checks/check.h"
 
-#include "checks/virus/container.h"
 #include "checks/virus/multipart.h"
 #include "checks/virus/uuencode.h"
 #include "unit/virus_fixture.h"
@@ -148,72 +147,16 @@ static void test_uuencode(VirusFixture *fixture, gconstpointer data)
     }
 }
 
-#define OCTETS(text) text, sizeof text - 1
-/* A member of one octet less its octet, and an end record: how many members, and where their directory is. */
-#define ZIP_MEMBER "PK\3\4\x14\0\0\0\x08\0____crc.\1\0\0\0\1\0\0\0\1\0\0\0a"
-#define ZIP_END(count, place) "PK\5\6\0\0\0\0" count "\0" count "\0\4\0\0\0" place "\0\0"
-
-static void test_containers(VirusFixture *fixture, gconstpointer data)
-{
-    static const struct {
-        const char *octets;
-        gsize length;
-        int kind; /* -1: nothing is said */
-    } files[] = {
-        {OCTETS(""), -1},
-        {OCTETS("\x1f\x9d\x90"), POSTERN_VIRUS_UNKNOWN_CONTAINER},
-        {OCTETS("\x1f\x8b\x08"), -1},
-        {OCTETS("LZIP\1"), POSTERN_VIRUS_UNKNOWN_CONTAINER},
-        {OCTETS("\x28\xb5\x2f\xfd\x04"), POSTERN_VIRUS_UNKNOWN_CONTAINER},
-        {OCTETS("!<arch>\ndebian-binary"), POSTERN_VIRUS_UNKNOWN_CONTAINER},
-        {OCTETS("\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0\1"), POSTERN_VIRUS_UNKNOWN_CONTAINER},
-        {OCTETS("BZh91AY&SY...BZh91AY&SY..."), POSTERN_VIRUS_UNKNOWN_CONTAINER},
-        {OCTETS("BZh91AY&SY...1AY&SY..."), -1},
-        {OCTETS("BZh"), -1},
-        {OCTETS("PK\3\4\x2d\0\0\0\x08\0____crc.\xff\xff\xff\xff\xff\xff\xff\xff\1\0\0\0aPK\1\2"),
-         POSTERN_VIRUS_UNKNOWN_CONTAINER},
-        {OCTETS(ZIP_MEMBER "PK\1\2" ZIP_END("\1", "\x1f\0\0\0")), -1},
-        {OCTETS(ZIP_MEMBER "PK\1\2" ZIP_END("\1", "\x1f\0\0\0") "a comment"), -1},
-        {OCTETS(ZIP_MEMBER "PK\1\2" ZIP_END("\1", "\xff\xff\xff\0")), POSTERN_VIRUS_UNKNOWN_CONTAINER},
-        {OCTETS(ZIP_MEMBER "PK\1\2" ZIP_END("\1", "\x20\0\0\0")), POSTERN_VIRUS_UNKNOWN_CONTAINER},
-        {OCTETS(ZIP_MEMBER "PK\1\2" ZIP_END("\0", "\x1f\0\0\0")), POSTERN_VIRUS_UNKNOWN_CONTAINER},
-        {OCTETS(ZIP_MEMBER "PK\1\2"), POSTERN_VIRUS_UNKNOWN_CONTAINER},
-        {OCTETS(ZIP_MEMBER), POSTERN_VIRUS_UNKNOWN_CONTAINER},
-        {OCTETS("] is what a line of text may begin with"), -1},
-        {OCTETS("\x60\xea\x1e\0\x1e\1\1\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
-         POSTERN_VIRUS_ENCRYPTED},
-        {OCTETS("\x60\xea\xff\xff\x1e\1\1\0\1\0\0\0"), -1},
-    };
-    for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
-        g_autofree char *copy = g_memdup2(files[i].octets, MAX(files[i].length, 1));
-        PosternVirusKind kind;
-        const char *problem = postern_virus_container_problem(copy, files[i].length, &kind);
-        if ((problem != NULL) != (files[i].kind >= 0) || (problem != NULL && (int)kind != files[i].kind))
-            g_error("file %" G_GSIZE_FORMAT ": %s", i, problem);
-    }
-    g_autofree char *document = g_malloc0(2048);
-    PosternVirusKind kind;
-    memcpy(document, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 8);
-    g_assert_null(postern_virus_container_problem(document, 2048, &kind));
-    memcpy(document + 1024, "E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e\0", 32);
-    g_assert_nonnull(postern_virus_container_problem(document, 2048, &kind));
-    memset(document + 1024, 0, 32);
-    memcpy(document + 512, "\x09\x08\x10\x00\x00\x06\x05\x00", 8);
-    g_assert_null(postern_virus_container_problem(document, 2048, &kind));
-    document[532] = 0x2f;
-    g_assert_nonnull(postern_virus_container_problem(document, 2048, &kind));
-    g_assert_cmpint(kind, ==, POSTERN_VIRUS_ENCRYPTED);
-}
-
 int main(int argc, char **argv)
 {
     static const struct {
         const char *path;
         void (*run)(VirusFixture *fixture, gconstpointer data);
     } tests[] = {
-        {"/virus-work/lines", test_lines},           {"/virus-work/shapes", test_shapes},
-        {"/virus-work/nested", test_nested},         {"/virus-work/uuencode", test_uuencode},
-        {"/virus-work/containers", test_containers},
+        {"/virus-work/lines", test_lines},
+        {"/virus-work/shapes", test_shapes},
+        {"/virus-work/nested", test_nested},
+        {"/virus-work/uuencode", test_uuencode},
     };
     g_test_init(&argc, &argv, NULL);
     for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)

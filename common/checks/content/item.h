@@ -51,9 +51,10 @@ typedef struct {
 PosternItemBudget postern_item_budget(gsize length);
 
 /*
- * Walks the message: each item by every reading that readers of mail are known to have. What the budget does
- * not allow is noted as TOO_LARGE, what cannot be read as AMBIGUOUS, want of memory as SCAN_ERROR. octets
- * must stay as they are while a reference to an item's octets is held.
+ * Walks the message: each item by every reading that readers of mail are known to have, and what is in it if
+ * it is a container (checks/container/container.h). What the budget does not allow is noted as TOO_LARGE,
+ * what cannot be read as AMBIGUOUS, want of memory as SCAN_ERROR. octets must stay as they are while a
+ * reference to an item's octets is held.
  */
 void postern_items_walk(PosternContentEngine *engine, const char *octets, gsize length,
                         PosternItemBudget *budget, const PosternItemVisitor *visitor);
@@ -64,3 +65,7 @@ void postern_items_walk(PosternContentEngine *engine, const char *octets, gsize 
  */
 void postern_items_walk_in(PosternContentEngine *engine, GBytes *message, const PosternItem *parent,
                            PosternItemBudget *budget, const PosternItemVisitor *visitor);
+
+/* Opens a file that turned out to be a container: its members, and what is in them, are the items. As above
+ * otherwise. */
+void postern_items_open(GBytes *file, PosternItemBudget *budget, const PosternItemVisitor *visitor);

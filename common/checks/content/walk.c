@@ -1,6 +1,7 @@
 #include "checks/content/item.h"
 
 #include "base/limits.h"
+#include "checks/container/container.h"
 #include "checks/content/decode.h"
 #include "checks/content/leaves.h"
 
@@ -35,6 +36,30 @@ static gboolean allow(Items *items, gsize length)
 
 static void walk(Items *items, const char *octets, gsize length, const PosternItem *parent);
 
+static gboolean take_member(const PosternItem *item, gpointer data);
+
+static void note_container(PosternVirusKind kind, const char *text, gpointer data)
+{
+    note(data, kind, text);
+}
+
+/* (A message that stands as it is is walked, and its parts are looked at.) */
+static void open_container(Items *items, const PosternItem *item)
+{
+    const PosternItemVisitor visitor = {take_member, note_container, items};
+    if (!items->ended && (item->kind != POSTERN_ITEM_MESSAGE || !item->verbatim))
+        (void)postern_container_open(item, items->budget, &visitor);
+}
+
+/* The budget has been charged for it. */
+static gboolean take_member(const PosternItem *item, gpointer data)
+{
+    Items *items = data;
+    items->ended = items->ended || !items->visitor->take(item, items->visitor->data);
+    open_container(items, item);
+    return !items->ended;
+}
+
 static void take_item(Items *items, const PosternItem *item)
 {
     gsize length = 0;
@@ -44,6 +69,7 @@ static void take_item(Items *items, const PosternItem *item)
     items->ended = !items->visitor->take(item, items->visitor->data);
     if (item->kind == POSTERN_ITEM_MESSAGE && !item->verbatim && !items->ended)
         walk(items, octets, length, item);
+    open_container(items, item);
 }
 
 static void take_leaf(Items *items, const PosternContentLeaf *leaf, const char *octets,
@@ -114,4 +140,12 @@ void postern_items_walk_in(PosternContentEngine *engine, GBytes *message, const 
     gsize length = 0;
     const char *octets = g_bytes_get_data(message, &length);
     walk(&items, octets, length, parent);
+}
+
+void postern_items_open(GBytes *file, PosternItemBudget *budget, const PosternItemVisitor *visitor)
+{
+    static const char *const none[] = {NULL}, *const types[] = {"application/octet-stream", NULL};
+    Items items = {.budget = budget, .visitor = visitor};
+    const PosternItem item = {.kind = POSTERN_ITEM_FILE, .names = none, .types = types, .octets = file};
+    open_container(&items, &item);
 }

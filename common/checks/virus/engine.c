@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <glib/gstdio.h>
-#include <link.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -103,11 +102,6 @@ static gboolean load_database(struct cl_engine *library, const char *database, g
     return FALSE;
 }
 
-static int is_unrar(struct dl_phdr_info *info, size_t size, void *data)
-{
-    return info->dlpi_name != NULL && strstr(info->dlpi_name, "libclamunrar") != NULL;
-}
-
 PosternVirusEngine *postern_virus_engine_new(const PosternVirusOptions *options, guint *ret_signatures,
                                              char **ret_warning, GError **error)
 {
@@ -126,7 +120,6 @@ PosternVirusEngine *postern_virus_engine_new(const PosternVirusOptions *options,
     engine->scan_octets = options->scan_octets;
     engine->scan_timeout_ms = options->scan_timeout_ms;
     engine->workers = MAX(options->workers, 1);
-    engine->unrar = dl_iterate_phdr(is_unrar, NULL) != 0;
     if (engine->library == NULL || !set_limits(engine->library, options, error) ||
         !load_eicar(engine->library, options->temporary_directory, &count, error) ||
         !load_database(engine->library, options->database, &count, &warning, error))

@@ -16,6 +16,5 @@ struct PosternVirusEngine {
     guint workers;
     guint signatures;      /* beside EICAR */
     gint64 built;          /* the newest of them: Unix time, 0: not known */
-    gboolean unrar;        /* the plugin that opens RAR archives is there */
     PosternVirusWork work; /* of the last message */
 };

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "checks/container/container.h"
 #include "checks/content/item.h"
-#include "checks/virus/container.h"
 #include "checks/virus/multipart.h"
 #include "checks/virus/names.h"
 #include "checks/virus/uuencode.h"
@@ -41,6 +41,7 @@ PosternVirusScan *postern_virus_scan_new(const PosternVirusEngine *engine, const
     scan->walked = g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, NULL);
     scan->queued = g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, NULL);
     scan->seen = g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, NULL);
+    scan->taken = g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, NULL);
     g_autoptr(GBytes) message = g_bytes_new_static(octets, length);
     scan_message(scan, message);
     return scan;
@@ -53,6 +54,7 @@ void postern_virus_scan_free(PosternVirusScan *scan)
     g_hash_table_unref(scan->walked);
     g_hash_table_unref(scan->queued);
     g_hash_table_unref(scan->seen);
+    g_hash_table_unref(scan->taken);
     g_free(scan);
 }
 
@@ -166,8 +168,11 @@ static void scan_file(PosternVirusScan *scan, GBytes *file)
 {
     gsize length = 0;
     const char *octets = g_bytes_get_data(file, &length);
-    if (length >= FILE_MIN_OCTETS && !is_over(scan) && add_digest(scan->seen, octets, length) &&
-        allow(scan, length))
+    GBytes *digest = length >= FILE_MIN_OCTETS && !is_over(scan) ? digest_of(octets, length) : NULL;
+    if (digest == NULL)
+        return;
+    g_hash_table_add(scan->taken, g_bytes_ref(digest));
+    if (g_hash_table_add(scan->seen, digest) && allow(scan, length))
         scan_octets(scan, octets, length, FALSE);
 }
 
@@ -228,11 +233,30 @@ void postern_virus_scan_note(PosternVirusKind kind, const char *text, gpointer d
     note(data, kind, text);
 }
 
+static gboolean is_container(GBytes *file)
+{
+    gsize length = 0;
+    const guint8 *octets = g_bytes_get_data(file, &length);
+    return postern_container_is(octets, length);
+}
+
+/* One in a file that only libclamav unpacks; others the walk has opened. */
+static void open_container(PosternVirusScan *scan, GBytes *file, const PosternItemVisitor *visitor)
+{
+    g_autoptr(GBytes) digest = digest_of(g_bytes_get_data(file, NULL), g_bytes_get_size(file));
+    if (digest != NULL && !g_hash_table_contains(scan->taken, digest))
+        postern_items_open(file, &scan->budget, visitor);
+}
+
 void postern_virus_scan_finish(PosternVirusScan *scan)
 {
     const PosternItemVisitor visitor = {postern_virus_scan_take, postern_virus_scan_note, scan};
     while (!g_queue_is_empty(&scan->queue) && !is_over(scan)) {
         g_autoptr(GBytes) message = g_queue_pop_head(&scan->queue);
+        if (is_container(message)) {
+            open_container(scan, message, &visitor);
+            continue;
+        }
         scan_message(scan, message);
         postern_items_walk_in(scan->engine->content, message, NULL, &scan->budget, &visitor);
     }
@@ -305,16 +329,12 @@ void postern_virus_scan_name(int descriptor, const char *name, void *context)
         postern_virus_finding_infected(scan->finding, name);
 }
 
-static void note_what_is_not_seen(PosternVirusScan *scan, const char *octets, gsize size)
+static void note_what_is_not_seen(PosternVirusScan *scan, gsize size)
 {
     /* A file that unpacks to more than the limit is cut there, and the part is scanned as if it were the
      * whole. */
     if (size + CUT_SLACK_OCTETS >= scan->file_octets)
         note(scan, POSTERN_VIRUS_TOO_LARGE, "a file in the message is larger than what is scanned");
-    PosternVirusKind kind = POSTERN_VIRUS_UNKNOWN_CONTAINER;
-    const char *problem = octets != NULL ? postern_virus_container_problem(octets, size, &kind) : NULL;
-    if (problem != NULL)
-        note(scan, kind, problem);
 }
 
 /* Mail that libclamav does not take for mail, or not for all that it is. */
@@ -353,15 +373,14 @@ cl_error_t postern_virus_scan_layer(int descriptor, const char *type, const char
     }
     if (problem != NULL)
         note(scan, POSTERN_VIRUS_SCAN_ERROR, problem);
-    if (!scan->engine->unrar && g_str_has_prefix(kind, "CL_TYPE_RAR"))
-        note(scan, POSTERN_VIRUS_UNKNOWN_CONTAINER, "a RAR archive, and libclamunrar is not installed");
-    note_what_is_not_seen(scan, octets, size);
+    note_what_is_not_seen(scan, size);
     if (octets == NULL && size > 0)
         note(scan, POSTERN_VIRUS_SCAN_ERROR, "libclamav could not read a file in the message");
     if (octets == NULL || (attributes & LAYER_ATTRIBUTES_NORMALIZED) != 0)
         return CL_CLEAN;
     (void)add_digest(scan->seen, octets, size);
-    if (is_seen_in_part(scan, kind, octets, size) && scan->queue.length < POSTERN_ITEMS_MAX &&
+    gboolean container = depth > 0 && postern_container_is((const guint8 *)octets, size);
+    if ((container || is_seen_in_part(scan, kind, octets, size)) && scan->queue.length < POSTERN_ITEMS_MAX &&
         add_digest(scan->walked, octets, size))
         queue_copy(scan, octets, size);
     return CL_CLEAN;

@@ -23,11 +23,12 @@ typedef struct {
     PosternVirusFinding *finding;
     guint64 file_octets;      /* libclamav's limit for one file */
     gint64 end;               /* monotonic: no scan begins after it; 0: never */
-    GQueue queue;             /* of GBytes *: messages in files, to be scanned and walked */
+    GQueue queue;             /* of GBytes *: messages and containers in files, to be scanned and walked */
     GHashTable *walked;       /* digests of all that were ever in it */
     GHashTable *queued;       /* digests of the messages scanned */
     PosternItemBudget budget; /* of the walks of the queue */
     GHashTable *seen;         /* digests of what libclamav has looked into */
+    GHashTable *taken;        /* digests of the files that were taken, and so are opened by the walk */
     gboolean text_in_part;    /* so it did in one of the messages */
     PosternVirusWork work;
     /* Of the scan at hand: */
@@ -53,7 +54,7 @@ void postern_virus_scan_free(PosternVirusScan *scan);
 gboolean postern_virus_scan_take(const PosternItem *item, gpointer scan);
 /* Notes what the walk did not look into. */
 void postern_virus_scan_note(PosternVirusKind kind, const char *text, gpointer scan);
-/* Scans the messages that were found in files. */
+/* Scans the messages that were found in files, and opens the containers. */
 void postern_virus_scan_finish(PosternVirusScan *scan);
 
 /* libclamav calls these; context is a PosternVirusScan, or NULL outside of a scan. */

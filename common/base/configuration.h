@@ -167,6 +167,7 @@ typedef struct {
         guint self_check_ms; /* 0: never */
         guint warn_days;     /* 0: never */
         guint reminder_ms;
+        guint reload; /* PosternSignaturesReload */
     } virus;
     struct {
         char **own_networks;
@@ -213,6 +214,13 @@ typedef enum {
     POSTERN_SPF_ENGINE_POSTERN,
     POSTERN_SPF_ENGINE_LIBSPF2,
 } PosternSpfEngine;
+
+/* How signatures are loaded while others are in use. */
+typedef enum {
+    POSTERN_SIGNATURES_BESIDE, /* twice the memory, for a while */
+    POSTERN_SIGNATURES_IF_MEMORY_ALLOWS,
+    POSTERN_SIGNATURES_STOP_FIRST, /* no more memory, and messages wait */
+} PosternSignaturesReload;
 
 typedef enum {
     POSTERN_VIRUS_STATUS_NO,

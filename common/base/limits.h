@@ -159,7 +159,10 @@
 #define POSTERN_VIRUS_SCAN_DESCRIPTORS 64                   /* 17 levels of archive hold at most 3 each */
 #define POSTERN_VIRUS_SCAN_MEMORY_OCTETS (64 * 1024 * 1024) /* beside what is unpacked */
 
-#define POSTERN_SIGNATURES_SETTLE_MS 2000 /* new files are loaded once they have not changed for so long */
+#define POSTERN_SIGNATURES_HELD_MAX 64     /* files that are held open, to load them again */
+#define POSTERN_SIGNATURES_STOP_MS 1000    /* a scan that takes longer is begun anew with the new ones */
+#define POSTERN_SIGNATURES_MEMORY_MS 60000 /* until it is seen again whether there is memory for them */
+#define POSTERN_SIGNATURES_SETTLE_MS 2000  /* new files are loaded once they have not changed for so long */
 
 /* The inspector. */
 #define POSTERN_INSPECTOR_WORKERS_MAX 64

@@ -112,8 +112,7 @@ static int compare_paths(gconstpointer a, gconstpointer b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The paths of the files that count, or that of what should hold them and is no folder. */
-static GPtrArray *list_files(const char *database)
+GPtrArray *postern_signature_files_list(const char *database)
 {
     const char *path = database != NULL && database[0] != '\0' ? database : POSTERN_SIGNATURES_DEFAULT;
     GPtrArray *files = g_ptr_array_new_with_free_func(g_free);
@@ -142,7 +141,7 @@ static void add_to_print(GChecksum *sum, const char *path)
 
 char *postern_signature_files_print(const char *database)
 {
-    g_autoptr(GPtrArray) files = list_files(database);
+    g_autoptr(GPtrArray) files = postern_signature_files_list(database);
     g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
     for (guint i = 0; i < files->len; i++)
         add_to_print(sum, g_ptr_array_index(files, i));
@@ -151,7 +150,7 @@ char *postern_signature_files_print(const char *database)
 
 gint64 postern_signature_files_newest(const char *database)
 {
-    g_autoptr(GPtrArray) files = list_files(database);
+    g_autoptr(GPtrArray) files = postern_signature_files_list(database);
     gint64 newest = 0;
     for (guint i = 0; i < files->len; i++) {
         struct stat status;

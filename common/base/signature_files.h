@@ -25,6 +25,9 @@ PosternSignatureFiles postern_signature_files_look(const char *database, char **
 /* For --check-config: FALSE and error (POSTERN_ERROR_CONFIGURATION) if they are UNUSABLE. */
 gboolean postern_signature_files_check(const char *database, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* The paths of the files that count (char *), in order, or that of what should hold them and is no folder. */
+GPtrArray *postern_signature_files_list(const char *database);
+
 /*
  * A text that changes when the files do: their names, sizes, times and inodes, or that there are none. A new
  * string.

@@ -141,6 +141,7 @@ typedef struct PosternVirusEngine PosternVirusEngine;
 
 typedef struct {
     const char *database; /* absolute path of a directory of signatures, or of a file of them; NULL: none */
+    const char *loaded_from;       /* a directory with the same files, which is loaded instead; or NULL */
     PosternContentEngine *content; /* which must outlive it; NULL: libclamav's own reading of MIME is all */
     guint64 scan_octets;   /* largest message looked into; a file in it may unpack to twice, all to four times
                               as much */

@@ -42,7 +42,8 @@ typedef struct {
     int lifeline_descriptor;
     int log_descriptor;
     gint64 at_least;
-    gboolean quiet, check, check_keys, dump, print_keys, version, template, keep, background;
+    gint held;
+    gboolean quiet, check, check_keys, dump, print_keys, version, template, keep, background, only_held;
     char *role;
     char *worker_user;
 } Options;
@@ -93,6 +94,8 @@ static gboolean parse_options(Options *options, int *argc, char ***argv, GError 
         {"role", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &options->role, NULL, NULL},
         {"directory", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &options->directory, NULL, NULL},
         {"at-least", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT64, &options->at_least, NULL, NULL},
+        {"held", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT, &options->held, NULL, NULL},
+        {"only-held", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &options->only_held, NULL, NULL},
         {"background", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &options->background, NULL, NULL},
         {NULL},
     };
@@ -133,7 +136,9 @@ static int run_template(const Options *options)
                                              .control = TEMPLATE_CONTROL,
                                              .directory = options->directory,
                                              .at_least = (guint64)MAX(options->at_least, 0),
-                                             .background = options->background};
+                                             .background = options->background,
+                                             .held = (guint)MAX(options->held, 0),
+                                             .only_held = options->only_held};
     postern_template_run(&template);
 }
 

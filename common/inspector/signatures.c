@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "inspector/held_files.h"
 
 #define SECONDS_A_DAY (24 * 3600)
 #define IOPRIO_WHO_PROCESS 1
@@ -15,6 +16,8 @@
 typedef struct {
     PosternSignatures *signatures;
     PosternEngines *engines;
+    const char *database;
+    const char *loaded_from; /* or NULL */
     GError *error;
 } Load;
 
@@ -38,47 +41,85 @@ static gboolean are_enough(const PosternSignatures *signatures, GError **error)
     return FALSE;
 }
 
-static gboolean load(PosternSignatures *signatures, PosternEngines *engines, GError **error)
+static gboolean load(Load *this)
 {
+    PosternSignatures *signatures = this->signatures;
+    PosternEngines *engines = this->engines;
     const PosternSignaturesOptions *options = signatures->options;
     const PosternConfiguration *configuration = options->configuration;
     guint workers = configuration->inspector.workers;
-    const PosternVirusOptions virus = {.database = configuration->virus.database,
+    const PosternVirusOptions virus = {.database = this->database,
+                                       .loaded_from = this->loaded_from,
                                        .content = engines->content,
                                        .scan_octets = configuration->virus.scan_octets,
                                        .scan_timeout_ms = configuration->inspector.scan_timeout_ms,
                                        /* as many spare ones */
                                        .workers = 2 * (workers != 0 ? workers : g_get_num_processors()),
                                        .temporary_directory = options->directory};
-    engines->virus = postern_virus_engine_new(&virus, &signatures->count, &signatures->warning, error);
+    engines->virus = postern_virus_engine_new(&virus, &signatures->count, &signatures->warning, &this->error);
     if (engines->virus == NULL)
         return FALSE;
     signatures->built = postern_virus_engine_built(engines->virus);
-    return are_enough(signatures, error) &&
-           postern_virus_engine_self_test(engines->virus, options->directory, error);
+    return are_enough(signatures, &this->error) &&
+           postern_virus_engine_self_test(engines->virus, options->directory, &this->error);
 }
 
 static gpointer load_behind_all_others(gpointer data)
 {
     static const struct sched_param none = {0};
-    Load *this = data;
     (void)setpriority(PRIO_PROCESS, 0, 19); /* of this thread, as sched_setscheduler() and ioprio_set() */
     (void)sched_setscheduler(0, SCHED_IDLE, &none);
     (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE);
-    return GINT_TO_POINTER(load(this->signatures, this->engines, &this->error));
+    return GINT_TO_POINTER(load(data));
 }
 
 /*
  * Who may not raise priorities cannot take back that he is behind all others: a thread is, and ends, for the
  * workers are forked from the first one. It has no heap of its own.
  */
-static gboolean load_in_background(PosternSignatures *signatures, PosternEngines *engines, GError **error)
+static gboolean load_in_turn(Load *this)
 {
-    Load this = {.signatures = signatures, .engines = engines};
-    GThread *thread = g_thread_new("signatures", load_behind_all_others, &this);
-    gboolean loaded = GPOINTER_TO_INT(g_thread_join(thread));
+    if (!this->signatures->options->background)
+        return load(this);
+    GThread *thread = g_thread_new("signatures", load_behind_all_others, this);
+    return GPOINTER_TO_INT(g_thread_join(thread));
+}
+
+/* Those that are held, if the others cannot be. */
+static gboolean load_held(Load *this)
+{
+    PosternSignatures *signatures = this->signatures;
+    g_autofree char *path = g_build_filename(signatures->options->directory, "held", NULL);
+    if (!postern_held_files_link(signatures->options->held, path, NULL))
+        return FALSE;
+    signatures->fallback = g_strdup(this->error->message);
+    g_clear_error(&this->error);
+    g_clear_pointer(&signatures->warning, g_free);
+    g_clear_pointer(&this->engines->virus, postern_virus_engine_free);
+    this->database = path;
+    this->loaded_from = NULL;
+    gboolean loaded = load(this);
     if (!loaded)
-        g_propagate_error(error, this.error);
+        g_clear_pointer(&signatures->fallback, g_free);
+    return loaded;
+}
+
+/* What is held is what is loaded, whatever becomes of the folder in the meantime. */
+static gboolean load_new(Load *this)
+{
+    PosternSignatures *signatures = this->signatures;
+    g_autofree char *path = g_build_filename(signatures->options->directory, "new", NULL);
+    if (signatures->options->only_held) {
+        g_set_error_literal(&this->error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE,
+                            "the process that loaded them has ended");
+        return FALSE;
+    }
+    if (signatures->options->configuration->virus.reload == POSTERN_SIGNATURES_STOP_FIRST)
+        postern_held_files_open(signatures->files, this->database);
+    if (signatures->files->len > 0 && postern_held_files_link(signatures->files, path, NULL))
+        this->loaded_from = path;
+    gboolean loaded = load_in_turn(this);
+    this->loaded_from = NULL;
     return loaded;
 }
 
@@ -103,6 +144,11 @@ static void tell_what_is_wrong(PosternSignatures *signatures)
             signatures->problem);
         tell(signatures, POSTERN_LOG_ERROR, text);
     }
+    if (signatures->fallback != NULL) {
+        g_autofree char *text = g_strdup_printf(
+            "the new signatures cannot serve, those before were loaded again: %s", signatures->fallback);
+        tell(signatures, POSTERN_LOG_ERROR, text);
+    }
     if (signatures->warning != NULL)
         tell(signatures, POSTERN_LOG_WARNING, signatures->warning);
     tell_age(signatures);
@@ -110,13 +156,16 @@ static void tell_what_is_wrong(PosternSignatures *signatures)
 
 gboolean postern_signatures_load(PosternSignatures *signatures, PosternEngines *engines, GError **error)
 {
-    g_autoptr(GError) problem = NULL;
-    signatures->watch = postern_signature_watch_new(signatures->options->configuration);
+    const PosternSignaturesOptions *options = signatures->options;
+    Load this = {
+        .signatures = signatures, .engines = engines, .database = options->configuration->virus.database};
+    signatures->watch = postern_signature_watch_new(options->configuration);
+    signatures->files = postern_held_files_new();
     (void)mallopt(M_ARENA_MAX, 1);
-    gboolean loaded = signatures->options->background ? load_in_background(signatures, engines, &problem)
-                                                      : load(signatures, engines, &problem);
+    gboolean loaded = load_new(&this) || (options->held->len > 0 && load_held(&this));
     (void)malloc_trim(0);
-    if (!loaded && (engines->virus != NULL || signatures->options->at_least > 0)) {
+    g_autoptr(GError) problem = this.error;
+    if (!loaded && (engines->virus != NULL || (options->at_least > 0 && options->held->len == 0))) {
         g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
@@ -127,6 +176,12 @@ gboolean postern_signatures_load(PosternSignatures *signatures, PosternEngines *
     signatures->problem = engines->virus_problem;
     tell_what_is_wrong(signatures);
     return TRUE;
+}
+
+gboolean postern_signatures_hand_over(const PosternSignatures *signatures, int socket)
+{
+    gboolean held = signatures->fallback != NULL;
+    return postern_held_files_send(held ? signatures->options->held : signatures->files, socket);
 }
 
 gint64 postern_signatures_due(const PosternSignatures *signatures)

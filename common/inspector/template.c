@@ -1,9 +1,11 @@
 #include "inspector/template.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -16,10 +18,14 @@
 #include "base/log.h"
 #include "daemon/directory.h"
 #include "daemon/execute.h"
+#include "inspector/held_files.h"
 #include "inspector/preload.h"
 #include "inspector/signatures.h"
 #include "inspector/worker.h"
 #include "inspector_client/packet.h"
+
+#define OOM_SCORE_FIRST "1000"
+#define OOM_SCORE_OCTETS 16
 
 typedef struct {
     PosternRole role;
@@ -101,7 +107,8 @@ static gboolean load_scan(Template *template, GError **error)
         return FALSE;
     postern_preload();
     if (template->configuration->virus.scan &&
-        !postern_signatures_load(&template->signatures, &template->engines, error))
+        (!postern_signatures_load(&template->signatures, &template->engines, error) ||
+         !postern_signatures_hand_over(&template->signatures, template->control)))
         return FALSE;
     tell(template->control, POSTERN_PACKET_READY, 0, template->signatures.count, NULL);
     return TRUE;
@@ -283,6 +290,35 @@ static gboolean load(Template *template, GError **error)
     return loads[template->role](template, error);
 }
 
+/* What loads beside others, and not they, is to end if memory runs out. *ret_before: its score until then. To
+ * be called while /proc/self is ours. The descriptor by which it is set, or -1: it may not be. */
+static int offer_to_oom_killer(char ret_before[OOM_SCORE_OCTETS])
+{
+    int descriptor = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+    if (descriptor >= 0 && read(descriptor, ret_before, OOM_SCORE_OCTETS - 1) > 0)
+        (void)!pwrite(descriptor, OOM_SCORE_FIRST, strlen(OOM_SCORE_FIRST), 0);
+    return descriptor;
+}
+
+static void take_back_from_oom_killer(int descriptor, const char *before)
+{
+    if (descriptor >= 0) {
+        (void)!pwrite(descriptor, before, strlen(before), 0);
+        close(descriptor);
+    }
+}
+
+static GPtrArray *receive_held(int control, guint count)
+{
+    GPtrArray *files = postern_held_files_new();
+    for (guint i = 0; i < count; i++) {
+        g_auto(PosternPacket) packet = {0};
+        if (postern_packet_receive(control, &packet, NULL) == 1 && packet.kind == POSTERN_PACKET_FILE)
+            postern_held_files_take(files, &packet);
+    }
+    return files;
+}
+
 void postern_template_run(const PosternTemplateOptions *options)
 {
     Template template = {.role = options->role,
@@ -291,21 +327,27 @@ void postern_template_run(const PosternTemplateOptions *options)
                          .control = options->control,
                          .signals = -1,
                          .directory = options->directory};
+    g_autoptr(GPtrArray) held = receive_held(options->control, options->held);
     const PosternSignaturesOptions signatures = {.configuration = options->configuration,
                                                  .directory = options->directory,
                                                  .at_least = options->at_least,
                                                  .background = options->background,
+                                                 .held = held,
+                                                 .only_held = options->only_held,
                                                  .log = log_of_signatures,
                                                  .log_data = &template};
     g_autoptr(GError) error = NULL;
     int status = 0;
+    char score[OOM_SCORE_OCTETS] = "";
+    int oom = options->background ? offer_to_oom_killer(score) : -1;
     template.signatures.options = &signatures;
     template.workers = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
     if (take_signals(&template, &error) && load(&template, &error)) {
+        take_back_from_oom_killer(oom, score);
         while (serve(&template)) {
         }
     } else {
-        tell(options->control, POSTERN_PACKET_FAILURE, 0, 0, error->message);
+        tell(options->control, POSTERN_PACKET_FAILURE, 0, 0, error != NULL ? error->message : NULL);
         status = 1;
     }
     end_workers(&template);

@@ -17,6 +17,8 @@ typedef struct {
     /* Role SCAN: see inspector/signatures.h. */
     guint64 at_least;
     gboolean background;
+    guint held; /* files that the pool sends first of all */
+    gboolean only_held;
 } PosternTemplateOptions;
 
 /* Serves the pool on control until that is closed, or if nothing can be loaded not at all. Then ends its

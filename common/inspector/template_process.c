@@ -14,6 +14,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "daemon/execute.h"
+#include "inspector/held_files.h"
 #include "inspector_client/packet.h"
 
 static void close_descriptor(int *descriptor)
@@ -43,6 +44,8 @@ static void take_packet(PosternTemplateProcess *process, PosternPacket *packet)
                                postern_packet_take_descriptor(packet), process->user_data);
     } else if (packet->kind == POSTERN_PACKET_LOG && packet->value <= POSTERN_LOG_DEBUG) {
         postern_log((PosternLogLevel)packet->value, "%s", packet->text);
+    } else if (packet->kind == POSTERN_PACKET_FILE) {
+        postern_held_files_take(process->files, packet);
     } else if (packet->kind == POSTERN_PACKET_CHANGED) {
         process->calls->changed(process, process->user_data);
     } else if (packet->kind == POSTERN_PACKET_READY) {
@@ -136,13 +139,17 @@ static gboolean start(PosternTemplateProcess *process, const PosternTemplateProc
     g_autofree char *role = g_strconcat("--role=", postern_role_name(process->role), NULL);
     g_autofree char *at_least = g_strdup_printf("--at-least=%" G_GUINT64_FORMAT, options->at_least);
     g_autoptr(GPtrArray) arguments = g_ptr_array_new();
-    char name[] = "postern-inspector", template[] = "--template", background[] = "--background";
+    char name[] = "postern-inspector", template[] = "--template", background[] = "--background",
+         only_held[] = "--only-held";
+    g_autofree char *held = g_strdup_printf("--held=%u", options->held->len);
     g_autofree char *user = g_strconcat("--worker-user=", options->worker_user, NULL);
-    char *const all[] = {name, template, directory, role, at_least};
+    char *const all[] = {name, template, directory, role, at_least, held};
     for (gsize i = 0; i < G_N_ELEMENTS(all); i++)
         g_ptr_array_add(arguments, all[i]);
     if (options->background)
         g_ptr_array_add(arguments, background);
+    if (options->only_held)
+        g_ptr_array_add(arguments, only_held);
     g_ptr_array_add(arguments, options->worker_user != NULL ? user : NULL);
     g_ptr_array_add(arguments, NULL);
     if (text < 0)
@@ -161,6 +168,7 @@ static gboolean start(PosternTemplateProcess *process, const PosternTemplateProc
     if (started <= 0)
         return FALSE;
     process->descriptor = pidfd_open(started, 0);
+    (void)postern_held_files_send(options->held, process->control); /* its end is seen elsewhere */
     return process->descriptor >= 0 ||
            postern_error_set_system(error, errno, "watching process %d", (int)started);
 }
@@ -173,6 +181,7 @@ PosternTemplateProcess *postern_template_process_new(const PosternTemplateProces
     process->role = options->role;
     process->number = options->number;
     process->control = process->descriptor = -1;
+    process->files = postern_held_files_new();
     process->calls = calls;
     process->user_data = user_data;
     process->directory =
@@ -223,6 +232,7 @@ void postern_template_process_free(PosternTemplateProcess *process)
     postern_directory_remove(process->directory, TRUE);
     close_descriptor(&process->descriptor);
     g_free(process->directory);
+    g_ptr_array_unref(process->files);
     g_free(process->last_words);
     g_free(process);
 }

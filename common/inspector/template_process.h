@@ -40,6 +40,7 @@ struct PosternTemplateProcess {
     int control;          /* -1: closed, so that it ends */
     int descriptor;
     char *directory;
+    GPtrArray *files; /* of signatures, to be held (inspector/held_files.h) */
     char *last_words; /* why it could not load, or NULL */
     struct event *readable;
     struct event *death;
@@ -60,6 +61,8 @@ typedef struct {
     /* See inspector/signatures.h. */
     guint64 at_least;
     gboolean background;
+    const GPtrArray *held; /* may be empty */
+    gboolean only_held;
 } PosternTemplateProcessOptions;
 
 /* Starts one. What it says for the log is logged. */

@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "daemon/notify.h"
+#include "inspector/held_files.h"
 #include "inspector/worker_pool_private.h"
 
 #define CRASH_WINDOW_US (POSTERN_INSPECTOR_CRASH_WINDOW_SECONDS * G_USEC_PER_SEC)
@@ -86,6 +87,8 @@ static void schedule(PosternWorkerGroup *group)
         next = group->not_before;
     if (group->failed_since != 0 && group->failed_since + UNAVAILABLE_US > now)
         next = MIN(next, group->failed_since + UNAVAILABLE_US);
+    if (group->stopping != 0)
+        next = MIN(next, group->stopping);
     if (group->retry_at != 0)
         next = MIN(next, group->retry_at);
     for (guint i = 0; i < group->workers->len; i++) {
@@ -153,6 +156,7 @@ static void give_up(PosternWorkerGroup *group, PosternTemplateProcess *process, 
         postern_worker_group_note_not_renewed(group, text);
     else if (process == group->current) {
         group->current = NULL;
+        group->only_held = !process->announced && group->held->len > 0;
         note_failure(group, text);
     }
     postern_worker_group_retire(group, process);
@@ -229,6 +233,7 @@ static void announce(PosternWorkerGroup *group, PosternTemplateProcess *process,
 {
     gboolean lacks_signatures = postern_worker_group_lacks_signatures(group, process);
     process->announced = TRUE;
+    postern_worker_group_hold(group, process);
     if (group->role == POSTERN_ROLE_SCAN)
         notify_manager(group->pool, lacks_signatures);
     if (group->role == POSTERN_ROLE_LIGHT)
@@ -353,7 +358,7 @@ const PosternTemplateCalls postern_worker_group_template_calls = {.ready = on_te
 
 gboolean postern_worker_group_start(PosternWorkerGroup *group, GError **error)
 {
-    return postern_worker_group_start_template(group, &group->current, FALSE, error);
+    return postern_worker_group_start_template(group, &group->current, error);
 }
 
 gboolean postern_worker_group_start_worker(PosternWorkerGroup *group, PosternTemplateProcess *process,
@@ -429,8 +434,8 @@ void postern_worker_group_maintain(PosternWorkerGroup *group)
     } else if (g_get_monotonic_time() >= group->not_before) {
         if (group->current == NULL)
             group->current = g_steal_pointer(&group->next);
-        if (group->current == NULL &&
-            !postern_worker_group_start_template(group, &group->current, FALSE, &error))
+        if (group->current == NULL && !postern_worker_group_is_stopping(group) &&
+            !postern_worker_group_start_template(group, &group->current, &error))
             note_failure(group, error->message);
         postern_worker_group_renew_if_due(group);
         start_workers(group, group->current);
@@ -456,6 +461,7 @@ PosternWorkerGroup *postern_worker_group_new(PosternWorkerPool *pool, PosternRol
     group->queue = postern_queue_new(waiting);
     group->templates = g_ptr_array_new_with_free_func((GDestroyNotify)postern_template_process_free);
     group->workers = g_ptr_array_new_with_free_func((GDestroyNotify)postern_worker_process_free);
+    group->held = postern_held_files_new();
     group->maintenance = evtimer_new(pool->loop, on_maintenance, group);
     return group;
 }
@@ -475,6 +481,7 @@ void postern_worker_group_free(PosternWorkerGroup *group)
     postern_worker_group_end(group);
     g_ptr_array_unref(group->workers);
     g_ptr_array_unref(group->templates);
+    g_ptr_array_unref(group->held);
     event_free(group->maintenance);
     g_free(group->failure_text);
     g_free(group);

@@ -23,6 +23,12 @@ typedef struct {
     char *failure_text;  /* of the last one */
     gint64 failed_since; /* monotonic; 0: there is a worker, or hope for one */
     gint64 not_before;   /* monotonic: the next attempt */
+    GPtrArray *held;     /* the files of the signatures that proved themselves last; may be empty */
+    guint64 in_use;      /* how many those are */
+    gboolean only_held;  /* others have ended their template */
+    gboolean ordered;    /* an administrator has them loaded, and may want fewer */
+    gint64 stopping;     /* monotonic: when the last workers of those in use are killed; 0: they go on */
+    gint64 told;         /* monotonic: when it was said that there is no memory for new ones */
     gboolean changed;    /* there are other signatures: they are loaded after those that are being loaded */
     gint64 retry_at;     /* monotonic: when to load what could not be loaded; 0: there is nothing */
     gboolean hurried;    /* what is being loaded is loaded at full speed, for it was starved before */
@@ -63,15 +69,20 @@ void postern_worker_group_retire(PosternWorkerGroup *group, PosternTemplateProce
 const char *postern_worker_group_stock(const PosternWorkerGroup *group);
 extern const PosternTemplateCalls postern_worker_group_template_calls;
 
-/* worker_renewal.c: ordered: by an administrator, who may want fewer signatures. */
+/* worker_renewal.c */
 
 /* Starts a template with the configuration of now, beside current. */
 gboolean postern_worker_group_start_template(PosternWorkerGroup *group, PosternTemplateProcess **ret_process,
-                                             gboolean ordered, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Loads anew beside what is in use; ends all if they are not wanted any more. */
+                                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Loads anew as [virus] reload says; ends all if they are not wanted any more. ordered: by an administrator.
+ */
 void postern_worker_group_renew(PosternWorkerGroup *group, gboolean ordered);
 /* Does so if signatures have changed, or what could not be loaded is to be tried again. */
 void postern_worker_group_renew_if_due(PosternWorkerGroup *group);
+/* process has proved itself: what is held of it takes the place of what was held before. */
+void postern_worker_group_hold(PosternWorkerGroup *group, PosternTemplateProcess *process);
+/* TRUE: those in use have been stopped, and the next are to be loaded once all of them have ended. */
+gboolean postern_worker_group_is_stopping(PosternWorkerGroup *group);
 /* next, or what should have become it, cannot serve: text says why. */
 void postern_worker_group_note_not_renewed(PosternWorkerGroup *group, const char *text);
 

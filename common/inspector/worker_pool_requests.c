@@ -127,7 +127,10 @@ static void on_job_timer(evutil_socket_t descriptor, short what, void *data)
         return;
     }
     postern_queue_remove(group->queue, job->user, job->account, job);
-    const char *why = group->failure_text != NULL ? group->failure_text : "no worker was free in time";
+    const char *why = group->failure_text;
+    if (why == NULL)
+        why = postern_worker_group_has_tested_worker(group) ? "no worker was free in time"
+                                                            : "signatures are being loaded";
     postern_worker_pool_job_fail(group->pool, job, POSTERN_FAILURE_TIMEOUT, why);
 }
 

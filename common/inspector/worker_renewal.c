@@ -1,12 +1,20 @@
+#include "base/limits.h"
 #include "base/log.h"
+#include "base/memory.h"
+#include "inspector/held_files.h"
 #include "inspector/worker_group.h"
 #include "inspector/worker_pool_private.h"
 
+#define MEBIBYTE (1024 * 1024)
+
 gboolean postern_worker_group_start_template(PosternWorkerGroup *group, PosternTemplateProcess **ret_process,
-                                             gboolean ordered, GError **error)
+                                             GError **error)
 {
     PosternWorkerPool *pool = group->pool;
-    guint64 in_use = group->current != NULL ? group->current->loaded_count : 0;
+    g_autoptr(GPtrArray) nothing = postern_held_files_new();
+    gboolean serves = group->current != NULL && group->current->loaded_count > 0;
+    const GPtrArray *held = group->current == NULL ? group->held : nothing;
+    guint64 in_use = serves || held->len > 0 ? group->in_use : 0;
     const PosternTemplateProcessOptions options = {
         .loop = pool->loop,
         .program = pool->program,
@@ -15,9 +23,11 @@ gboolean postern_worker_group_start_template(PosternWorkerGroup *group, PosternT
         .configuration = pool->configuration,
         .worker_user = pool->worker_user,
         .directory = pool->directory,
-        .at_least = in_use > 1 ? MAX(2, ordered ? 0 : in_use / 2) : in_use,
-        .background = in_use > 0 && group->role == POSTERN_ROLE_SCAN && !group->hurried};
-    group->changed = FALSE;
+        .at_least = in_use > 1 ? MAX(2, group->ordered ? 0 : in_use / 2) : in_use,
+        .background = serves && group->role == POSTERN_ROLE_SCAN && !group->hurried,
+        .held = held,
+        .only_held = group->only_held};
+    group->changed = group->ordered = group->only_held = FALSE;
     group->retry_at = 0;
     PosternTemplateProcess *process =
         postern_template_process_new(&options, &postern_worker_group_template_calls, group, error);
@@ -25,6 +35,14 @@ gboolean postern_worker_group_start_template(PosternWorkerGroup *group, PosternT
         g_ptr_array_add(group->templates, process);
     *ret_process = process;
     return process != NULL;
+}
+
+void postern_worker_group_hold(PosternWorkerGroup *group, PosternTemplateProcess *process)
+{
+    g_ptr_array_unref(group->held);
+    group->held = g_steal_pointer(&process->files);
+    process->files = postern_held_files_new();
+    group->in_use = process->loaded_count;
 }
 
 /* What is in use ends with its last request. */
@@ -55,17 +73,74 @@ void postern_worker_group_note_not_renewed(PosternWorkerGroup *group, const char
                 postern_worker_group_stock(group), text);
 }
 
+/* A template of the same size, and as much again for what its workers write, beside what runs now. */
+static gboolean memory_allows(PosternWorkerGroup *group)
+{
+    guint64 resident = postern_memory_resident(group->current->process);
+    guint64 needed = resident + resident / 10;
+    guint64 available = postern_memory_available("/proc", "/sys/fs/cgroup");
+    gint64 now = g_get_monotonic_time();
+    gint64 reminder = (gint64)group->pool->configuration->virus.reminder_ms * 1000;
+    if (available >= needed)
+        return TRUE;
+    if (group->told == 0 || now - group->told >= reminder) {
+        postern_log(POSTERN_LOG_ERROR,
+                    "there are %" G_GUINT64_FORMAT
+                    " MiB of memory for new signatures, which need about %" G_GUINT64_FORMAT
+                    ": those in use stay until there are more ([virus] reload)",
+                    available / MEBIBYTE, needed / MEBIBYTE);
+        group->told = now;
+    }
+    group->changed = FALSE;
+    group->retry_at = now + MIN(reminder, POSTERN_SIGNATURES_MEMORY_MS * 1000);
+    return FALSE;
+}
+
+/* Only if they can be loaded again: requests wait until either are there. */
+static void stop_first(PosternWorkerGroup *group)
+{
+    postern_log(POSTERN_LOG_NOTICE,
+                "the signatures in use are given up before the new ones are loaded: messages wait");
+    group->stopping = g_get_monotonic_time() + POSTERN_SIGNATURES_STOP_MS * 1000;
+    postern_worker_group_retire(group, g_steal_pointer(&group->current));
+}
+
+gboolean postern_worker_group_is_stopping(PosternWorkerGroup *group)
+{
+    if (group->stopping == 0 || group->templates->len == 0) {
+        group->stopping = 0;
+        return FALSE;
+    }
+    for (guint i = group->workers->len; i > 0 && g_get_monotonic_time() >= group->stopping; i--) {
+        PosternWorkerProcess *worker = g_ptr_array_index(group->workers, i - 1);
+        if (worker->job != NULL)
+            postern_worker_pool_job_lost(group->pool, worker->job, FALSE);
+        postern_worker_group_forget_worker(group, worker);
+    }
+    if (group->workers->len == 0)
+        group->stopping = G_MAXINT64;
+    return TRUE;
+}
+
 void postern_worker_group_renew(PosternWorkerGroup *group, gboolean ordered)
 {
     const char *reason = NULL;
     g_autoptr(GError) error = NULL;
+    guint how = group->pool->configuration->virus.reload;
+    gboolean serves =
+        group->role == POSTERN_ROLE_SCAN && group->current != NULL && group->current->loaded_count > 0;
     if (!postern_worker_group_is_wanted(group, &reason)) {
         stop(group);
         return;
     }
     if (group->next != NULL)
         postern_worker_group_retire(group, g_steal_pointer(&group->next));
-    if (!postern_worker_group_start_template(group, &group->next, ordered, &error))
+    group->ordered = ordered;
+    if (serves && how == POSTERN_SIGNATURES_IF_MEMORY_ALLOWS && !memory_allows(group))
+        return;
+    if (serves && how == POSTERN_SIGNATURES_STOP_FIRST && group->held->len > 0)
+        stop_first(group);
+    else if (!postern_worker_group_start_template(group, &group->next, &error))
         postern_worker_group_note_not_renewed(group, error->message);
 }
 
@@ -74,5 +149,5 @@ void postern_worker_group_renew_if_due(PosternWorkerGroup *group)
 {
     gboolean due = group->retry_at != 0 && g_get_monotonic_time() >= group->retry_at;
     if ((due || group->changed) && group->next == NULL && group->current != NULL && group->current->announced)
-        postern_worker_group_renew(group, FALSE);
+        postern_worker_group_renew(group, due && group->ordered);
 }

@@ -214,7 +214,8 @@ static gboolean take_descriptors(struct msghdr *message, PosternPacket *packet)
 /* What goes with it is what its kind has, so that nobody need look again. */
 static gboolean is_complete(const PosternPacket *packet)
 {
-    guint descriptors = packet->kind == POSTERN_PACKET_FORK || packet->kind == POSTERN_PACKET_FORKED;
+    guint descriptors = packet->kind == POSTERN_PACKET_FORK || packet->kind == POSTERN_PACKET_FORKED ||
+                        packet->kind == POSTERN_PACKET_FILE;
     gboolean request = packet->kind == POSTERN_PACKET_REQUEST;
     gsize room = 0;
     if (request || packet->kind == POSTERN_PACKET_RESPONSE) {
@@ -231,7 +232,7 @@ static gboolean is_valid(const PosternPacket *packet)
 {
     const char *end = memchr(packet->text, '\0', sizeof packet->text);
     if (packet->magic != PACKET_MAGIC || packet->kind < POSTERN_PACKET_REQUEST ||
-        packet->kind > POSTERN_PACKET_CHANGED || packet->role >= POSTERN_ROLES || end == NULL)
+        packet->kind > POSTERN_PACKET_FILE || packet->role >= POSTERN_ROLES || end == NULL)
         return FALSE;
     for (const char *octet = packet->text; octet < end; octet++)
         if (*octet < 0x20 || *octet > 0x7e)

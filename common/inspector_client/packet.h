@@ -23,6 +23,7 @@ typedef enum {
     POSTERN_PACKET_FORKED = 6,  /* template to pool, with a pidfd; id as in FORK */
     POSTERN_PACKET_LOG = 7,     /* template to pool: text for the log; value: its PosternLogLevel */
     POSTERN_PACKET_CHANGED = 8, /* template to pool: there are other signatures than those it has loaded */
+    POSTERN_PACKET_FILE = 9,    /* with a descriptor; text: its name; see inspector/held_files.h */
 } PosternPacketKind;
 
 typedef enum {

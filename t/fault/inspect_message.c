@@ -17,7 +17,7 @@
 typedef struct {
     char *socket, *configuration, *answers, *sender, *clients;
     gboolean spawn, hold, watch, no_spf, sign;
-    int repeat, parallel, deadline_ms, scan_octets;
+    int repeat, parallel, deadline_ms, scan_octets, every_ms;
     gint64 now;
 } Options;
 
@@ -29,6 +29,8 @@ typedef struct {
     char **files;
     char **clients;
     guint total, started, done;
+    struct event *next; /* --every: the next is due */
+    gboolean over;      /* and it is the last */
     int status;
 } Driver;
 
@@ -88,19 +90,41 @@ static void print_findings(const One *one, const PosternFindings *findings, cons
     fflush(stdout);
 }
 
+static void start_later(Driver *driver, gint64 began)
+{
+    gint64 pause = MAX(1, began + (gint64)driver->options->every_ms * 1000 - g_get_monotonic_time());
+    struct timeval time = {.tv_sec = pause / G_USEC_PER_SEC, .tv_usec = pause % G_USEC_PER_SEC};
+    evtimer_add(driver->next, &time);
+}
+
+static void on_next(evutil_socket_t descriptor, short what, void *data)
+{
+    (void)descriptor, (void)what;
+    start_next(data);
+}
+
+static void on_input_end(evutil_socket_t descriptor, short what, void *data)
+{
+    (void)descriptor, (void)what;
+    ((Driver *)data)->over = TRUE;
+}
+
 static void on_done(PosternFindings *findings, const GError *error, gpointer user_data)
 {
     One *one = user_data;
     Driver *driver = one->driver;
+    gint64 began = one->began;
     print_findings(one, findings, error);
     postern_findings_free(findings);
     postern_inspection_free(one->inspection);
     g_free(one);
     driver->done++;
-    if (driver->done == driver->total)
+    if (driver->done == driver->total || driver->over)
         event_base_loopbreak(driver->loop);
-    else
+    else if (driver->options->every_ms == 0)
         start_next(driver);
+    else
+        start_later(driver, began);
 }
 
 static PosternMessage *read_message(const char *file)
@@ -182,6 +206,12 @@ static int run(const Options *options, char **files, GError **error)
         printf("inspector process=%d path=%s\n", (int)postern_inspector_process_pid(process), path);
         fflush(stdout);
     }
+    driver.next = evtimer_new(driver.loop, on_next, &driver);
+    struct event *input = event_new(driver.loop, STDIN_FILENO, EV_READ, on_input_end, &driver);
+    if (options->every_ms > 0) {
+        driver.total = G_MAXUINT;
+        event_add(input, NULL);
+    }
     for (int i = 0; i < options->parallel; i++)
         start_next(&driver);
     static const struct timeval watch_pause = {.tv_usec = 50000};
@@ -190,13 +220,15 @@ static int run(const Options *options, char **files, GError **error)
         event_add(watch, &watch_pause);
     event_base_dispatch(driver.loop);
     event_free(watch);
+    event_free(input);
+    event_free(driver.next);
     while (options->hold && getchar() != EOF) {
     }
     postern_inspector_client_free(driver.client);
     postern_resolver_free(driver.resolver);
     event_base_free(driver.loop);
     g_strfreev(driver.clients);
-    return driver.done == driver.total ? 0 : 1;
+    return driver.done == driver.total || driver.over ? 0 : 1;
 }
 
 int main(int argc, char **argv)
@@ -219,6 +251,8 @@ int main(int argc, char **argv)
          NULL},
         {"repeat", 0, 0, G_OPTION_ARG_INT, &options.repeat, "Each file so often", "N"},
         {"parallel", 0, 0, G_OPTION_ARG_INT, &options.parallel, "So many at once", "N"},
+        {"every", 0, 0, G_OPTION_ARG_INT, &options.every_ms,
+         "One each so often, once the last is answered, until the end of standard input", "MS"},
         {"deadline", 0, 0, G_OPTION_ARG_INT, &options.deadline_ms, "For each", "MS"},
         {"scan-octets", 0, 0, G_OPTION_ARG_INT, &options.scan_octets, "Largest message scanned", "N"},
         {"now", 0, 0, G_OPTION_ARG_INT64, &options.now, "Clock", "SECONDS"},

@@ -4,6 +4,7 @@ is in use stays, and what freshclam fetches is loaded without a signal and witho
 """
 
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -333,6 +334,8 @@ class SignaturesTest(unittest.TestCase):
         self.assertEqual(inspector.log().count(READY), 1)
         os.kill(stopped[0], signal.SIGCONT)
         wait_until(lambda: inspector.log().count(READY) == 2, 60, "the new signatures")
+        score = pathlib.Path(f"/proc/{stopped[0]}/oom_score_adj").read_text()
+        self.assertEqual(score, pathlib.Path("/proc/self/oom_score_adj").read_text())
         self.assertEqual(inspector.ask(message(PATTERN), arguments=CONTENT)[0].virus, "infected")
 
 

@@ -54,6 +54,10 @@ static const char *const virus_status_choices[] = {[POSTERN_VIRUS_STATUS_NO] = "
                                                    [POSTERN_VIRUS_STATUS_YES] = "yes",
                                                    [POSTERN_VIRUS_STATUS_ALL] = "all",
                                                    NULL};
+static const char *const signature_reloads[] = {[POSTERN_SIGNATURES_BESIDE] = "beside",
+                                                [POSTERN_SIGNATURES_IF_MEMORY_ALLOWS] = "if_memory_allows",
+                                                [POSTERN_SIGNATURES_STOP_FIRST] = "stop_first",
+                                                NULL};
 static const char *const capsule_choices[] = {
     [POSTERN_CAPSULE_REFUSED] = "refused", [POSTERN_CAPSULE_ALL] = "all", NULL};
 
@@ -252,6 +256,8 @@ static const PosternOption before_checks[] = {
      "Warn if the newest signatures are older than this many days; 0: never."},
     {"virus", "reminder", DURATION(virus.reminder_ms, 1), "1h",
      "How often to log again what is wrong with signatures, and to try again to load them."},
+    {"virus", "reload", CHOICE(virus.reload, signature_reloads), "beside",
+     "Load new signatures beside those in use (twice the memory), so if_memory_allows, or stop_first."},
     {"virus", "scan_size", OCTETS(virus.scan_octets, KIBIBYTE, POSTERN_MESSAGE_MAX_OCTETS), "50M",
      "Most octets that are scanned of one message, unpacked; a larger one counts as unscannable."},
 

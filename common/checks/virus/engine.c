@@ -74,12 +74,12 @@ static gboolean load_eicar(struct cl_engine *library, const char *directory, gui
 }
 
 /* All of them or an error: signatures that are missing in silence are viruses that pass in silence. */
-static gboolean load_database(struct cl_engine *library, const char *database, guint *count,
+static gboolean load_database(struct cl_engine *library, const PosternVirusOptions *options, guint *count,
                               char **ret_warning, GError **error)
 {
     g_autofree char *path = NULL, *problem = NULL;
     guint before = *count;
-    switch (postern_signature_files_look(database, &path, &problem)) {
+    switch (postern_signature_files_look(options->database, &path, &problem)) {
     case POSTERN_SIGNATURES_THERE:
         break;
     case POSTERN_SIGNATURES_NONE:
@@ -92,7 +92,8 @@ static gboolean load_database(struct cl_engine *library, const char *database, g
         g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE, "[virus] database: %s", problem);
         return FALSE;
     }
-    cl_error_t status = cl_load(path, library, count, CL_DB_STDOPT);
+    const char *loaded = options->loaded_from != NULL ? options->loaded_from : path;
+    cl_error_t status = cl_load(loaded, library, count, CL_DB_STDOPT);
     if (status == CL_SUCCESS && *count > before)
         return TRUE;
     g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE,
@@ -122,7 +123,7 @@ PosternVirusEngine *postern_virus_engine_new(const PosternVirusOptions *options,
     engine->workers = MAX(options->workers, 1);
     if (engine->library == NULL || !set_limits(engine->library, options, error) ||
         !load_eicar(engine->library, options->temporary_directory, &count, error) ||
-        !load_database(engine->library, options->database, &count, &warning, error))
+        !load_database(engine->library, options, &count, &warning, error))
         return NULL;
     status = cl_engine_compile(engine->library);
     if (status != CL_SUCCESS) {

@@ -1,0 +1,16 @@
+/*
+ * How much memory may still be taken, as the kernel tells it.
+ */
+#pragma once
+
+#include <glib.h>
+
+/*
+ * Octets that this process may take without being killed for it, or making others wait: what the machine has
+ * available and, of each control group (v2) that it is in, what that has left; the least of them.
+ * G_MAXUINT64: not known. proc and cgroups: "/proc" and "/sys/fs/cgroup", or what a test puts in their place.
+ */
+guint64 postern_memory_available(const char *proc, const char *cgroups);
+
+/* Octets of process that are in memory, shared ones too; 0: not known. */
+guint64 postern_memory_resident(GPid process);

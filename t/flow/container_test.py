@@ -105,6 +105,7 @@ def liars():
     local_only = zip_file[:directory] + other[:other.index(b"PK\1\2")]
     shifted = changed(zip_file[directory:], end - directory + 16, struct.pack("<I", len(local_only)))
     gz = archives.KINDS["one.gz"](None, harmless())
+    four, five = (archives.KINDS[name](None, harmless()) for name in ("four.rar", "five.rar"))
     return {
         "method.zip": changed(zip_file, directory + 10, b"\0\0"),
         "name.zip": changed(zip_file, directory + 46, b"M"),
@@ -125,7 +126,9 @@ def liars():
         "behind.gz": gz + b"junk",
         "behind.xz": archives.KINDS["one.xz"](None, harmless()) + b"junk",
         "behind.bz2": archives.KINDS["one.bz2"](None, harmless()) + b"junk",
-        "behind.rar": archives.KINDS["five.rar"](None, harmless()) + b"junk",
+        "behind.rar": five + b"junk",
+        "checksum4.rar": changed(four, len(four) // 2, b"\0\0\0"),
+        "checksum5.rar": changed(five, len(five) // 2, b"\0\0\0"),
         "polyglot.gif": b"GIF89a" + b"\0" * 500 + zip_file,
     }
 

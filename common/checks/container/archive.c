@@ -3,6 +3,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "base/limits.h"
 
@@ -71,9 +72,19 @@ static void add_names(PosternOpening *opening, struct archive_entry *entry, gboo
         postern_names_add(names, other, strlen(other));
 }
 
+/* (libarchive does not look at the checksums of RAR archives.) */
+static void check_sum(PosternOpening *opening, const PosternArchiveKind *kind, guint number, GBytes *octets)
+{
+    if (opening->over || kind->checksums == NULL || number >= kind->checksums->len)
+        return;
+    guint64 told = g_array_index(kind->checksums, guint64, number);
+    if (told <= G_MAXUINT32 && crc32_z(0, g_bytes_get_data(octets, NULL), g_bytes_get_size(octets)) != told)
+        postern_opening_note(opening, kind->failure, "a file is not what is said of it");
+}
+
 /* Of a link and a device the name is all. */
 static void take_entry(PosternOpening *opening, struct archive *archive, struct archive_entry *entry,
-                       const PosternArchiveKind *kind)
+                       const PosternArchiveKind *kind, guint number)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GBytes) octets = NULL;
@@ -85,6 +96,8 @@ static void take_entry(PosternOpening *opening, struct archive *archive, struct 
         octets = read_data(opening, archive,
                            archive_entry_size_is_set(entry) ? (guint64)archive_entry_size(entry) : 0,
                            kind->failure);
+    if (octets != NULL)
+        check_sum(opening, kind, number, octets);
     postern_opening_member(opening, names, octets);
 }
 
@@ -106,8 +119,7 @@ static guint take_entries(PosternOpening *opening, struct archive *archive, cons
             break;
         if (status < ARCHIVE_WARN || opening->over || archive_entry_filetype(entry) == AE_IFDIR)
             continue;
-        files++;
-        take_entry(opening, archive, entry, kind);
+        take_entry(opening, archive, entry, kind, files++);
     }
     return files;
 }

@@ -13,7 +13,9 @@ typedef struct {
     int (*filter)(struct archive *archive); /* archive_read_support_filter_…; NULL: not packed */
     gboolean whole;                         /* it has an end, behind which nothing may stand */
     gboolean several;                       /* it has several directories; each is read */
-    PosternVirusKind failure;               /* what it is if libarchive cannot read it */
+    const GArray
+        *checksums; /* of guint64: the CRC-32 that each file should have, larger: not told; or NULL */
+    PosternVirusKind failure; /* what it is if libarchive cannot read it */
 } PosternArchiveKind;
 
 /*

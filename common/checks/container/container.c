@@ -139,10 +139,7 @@ static void open_7z(PosternOpening *opening)
 static const Kind kinds[] = {
     {"a gzip file", 0, "\x1f\x8b\x08", 3, .open = postern_gzip_open},
     {"a bzip2 file", .is = is_bzip2, .archive = PACKED(bzip2)},
-    {"an xz file", 0,
-     "\xfd"
-     "7zXZ",
-     6, .archive = PACKED(xz)},
+    {"an xz file", 0, "\3757zXZ", 6, .archive = PACKED(xz)},
     {"an lzma file", .is = is_lzma, .archive = PACKED(lzma)},
     {"an lzip file", 0, "LZIP", 4, .archive = PACKED(lzip)},
     {"a zstd file", 0, "\x28\xb5\x2f\xfd", 4, .archive = PACKED(zstd)},
@@ -226,10 +223,7 @@ static const struct {
 
 static gboolean is_program(const guint8 *octets, gsize length)
 {
-    return length > 64 && (memcmp(octets, "MZ", 2) == 0 || memcmp(octets,
-                                                                  "\x7f"
-                                                                  "ELF",
-                                                                  4) == 0);
+    return length > 64 && (memcmp(octets, "MZ", 2) == 0 || memcmp(octets, "\177ELF", 4) == 0);
 }
 
 static gboolean open_behind_program(PosternOpening *opening)

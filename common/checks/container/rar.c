@@ -3,16 +3,19 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "base/limits.h"
 #include "checks/container/archive.h"
 
 static const guint8 mark_4[] = {'R', 'a', 'r', '!', 0x1a, 7, 0};
 static const guint8 mark_5[] = {'R', 'a', 'r', '!', 0x1a, 7, 1, 0};
 
+#define NO_CHECKSUM G_MAXUINT64
+
 /* What the blocks say. */
 typedef struct {
     gboolean encrypted, volume;
-    gboolean whole; /* they end as they should, and where the octets do */
-    guint files;
+    gboolean whole;    /* they end as they should, and where the octets do */
+    GArray *checksums; /* of guint64: of each file that is no folder; NO_CHECKSUM: none is told */
 } Blocks;
 
 static gboolean begins(const guint8 *octets, gsize length, const guint8 *mark, gsize size)
@@ -43,6 +46,12 @@ gboolean postern_rar_begins_whole(const guint8 *octets, gsize length)
            crc32_z(0, header + 4, size) == postern_octets_32(header);
 }
 
+static void add_file(Blocks *blocks, guint64 checksum)
+{
+    if (blocks->checksums->len <= POSTERN_ITEMS_MAX)
+        g_array_append_val(blocks->checksums, checksum);
+}
+
 /* Version 4 and before: technote.txt of RAR 4. */
 static void look_at_4(const guint8 *octets, gsize length, Blocks *blocks)
 {
@@ -61,7 +70,8 @@ static void look_at_4(const guint8 *octets, gsize length, Blocks *blocks)
         blocks->volume = blocks->volume || (kind == 0x73 && (flags & 1) != 0) || (file && (flags & 3) != 0);
         blocks->encrypted =
             blocks->encrypted || (kind == 0x73 && (flags & 0x80) != 0) || (file && (flags & 4) != 0);
-        blocks->files += file && (flags & 0xe0) != 0xe0;
+        if (file && (flags & 0xe0) != 0xe0)
+            add_file(blocks, size >= 20 ? postern_octets_32(block + 16) : NO_CHECKSUM);
         at += size;
         if (data > length - at || (kind == 0x73 && (flags & 0x80) != 0))
             return;
@@ -107,6 +117,16 @@ static gboolean has_encryption(const guint8 *octets, gsize length)
     return FALSE;
 }
 
+/* The checksum of a file, whose flags have been read. */
+static guint64 checksum_5(Reader *header, guint64 flags)
+{
+    (void)read_number(header); /* size */
+    (void)read_number(header); /* attributes */
+    gsize at = header->at + ((flags & 2) != 0 ? 4 : 0);
+    return (flags & 4) != 0 && at + 4 <= header->length ? postern_octets_32(header->octets + at)
+                                                        : NO_CHECKSUM;
+}
+
 /* The header of a block of version 5, without its size; FALSE: it was the last that can be read. */
 static gboolean take_header_5(Reader *header, Blocks *blocks, guint64 *ret_data)
 {
@@ -118,7 +138,8 @@ static gboolean take_header_5(Reader *header, Blocks *blocks, guint64 *ret_data)
     blocks->encrypted = blocks->encrypted || kind == 4 ||
                         (kind == 2 && extra > 0 && extra <= header->length &&
                          has_encryption(header->octets + header->length - extra, (gsize)extra));
-    blocks->files += kind == 2 && (more & 1) == 0;
+    if (kind == 2 && (more & 1) == 0)
+        add_file(blocks, checksum_5(header, more));
     blocks->whole = kind == 5;
     return !header->failed && kind != 4 && kind != 5;
 }
@@ -146,14 +167,15 @@ static void look_at_5(const guint8 *octets, gsize length, Blocks *blocks)
 
 void postern_rar_open(PosternOpening *opening, gsize start)
 {
-    static const PosternArchiveKind kind_4 = {.format = archive_read_support_format_rar,
-                                              .failure = POSTERN_VIRUS_UNKNOWN_CONTAINER};
-    static const PosternArchiveKind kind_5 = {.format = archive_read_support_format_rar5,
-                                              .failure = POSTERN_VIRUS_UNKNOWN_CONTAINER};
+    g_autoptr(GArray) checksums = g_array_new(FALSE, FALSE, sizeof(guint64));
     const guint8 *octets = opening->octets + start;
     gsize length = opening->length - start;
     gboolean old = begins(octets, length, mark_4, sizeof mark_4);
-    Blocks blocks = {FALSE};
+    const PosternArchiveKind kind = {.format = old ? archive_read_support_format_rar
+                                                   : archive_read_support_format_rar5,
+                                     .checksums = checksums,
+                                     .failure = POSTERN_VIRUS_UNKNOWN_CONTAINER};
+    Blocks blocks = {.checksums = checksums};
     if (old)
         look_at_4(octets, length, &blocks);
     else
@@ -162,7 +184,7 @@ void postern_rar_open(PosternOpening *opening, gsize start)
         postern_opening_note(opening, POSTERN_VIRUS_ENCRYPTED, NULL);
     if (blocks.volume)
         postern_opening_note(opening, POSTERN_VIRUS_UNKNOWN_CONTAINER, "one of several volumes");
-    guint files = postern_archive_open(opening, old ? &kind_4 : &kind_5, start);
-    if (!opening->problem && (!blocks.whole || files != blocks.files))
+    guint files = postern_archive_open(opening, &kind, start);
+    if (!opening->problem && (!blocks.whole || files != checksums->len))
         postern_opening_note(opening, POSTERN_VIRUS_UNKNOWN_CONTAINER, "it cannot be read as a whole");
 }

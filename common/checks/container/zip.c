@@ -363,10 +363,7 @@ static int compare_places(gconstpointer a, gconstpointer b)
 /* A program in front of the archive unpacks it. */
 static gboolean is_stub(const Zip *zip, gsize end)
 {
-    static const char *const stubs[] = {"MZ",
-                                        "\x7f"
-                                        "ELF",
-                                        "#!"};
+    static const char *const stubs[] = {"MZ", "\177ELF", "#!"};
     const guint32 first = end >= 4 ? postern_octets_32(zip->octets) : 0;
     for (gsize i = 0; i < G_N_ELEMENTS(stubs); i++)
         if (end > strlen(stubs[i]) && memcmp(zip->octets, stubs[i], strlen(stubs[i])) == 0)

@@ -16,6 +16,13 @@ typedef struct {
 } Fuzzed;
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
+const char *__asan_default_options(void);
+
+/* What asks for more memory than there is gets none, as in a worker. */
+const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1:max_allocation_size_mb=512";
+}
 
 static gboolean take(const PosternItem *item, gpointer data)
 {

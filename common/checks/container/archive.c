@@ -38,9 +38,9 @@ static void note_failure(PosternOpening *opening, struct archive *archive, Poste
                              whole);
 }
 
-/* The data of the entry at hand, as far as they can be had. */
+/* The data of the entry at hand, as far as they can be had. *ret_broken: nothing more may be read. */
 static GBytes *read_data(PosternOpening *opening, struct archive *archive, guint64 expected,
-                         PosternVirusKind kind)
+                         PosternVirusKind kind, gboolean *ret_broken)
 {
     g_auto(PosternUnpacked) unpacked = {NULL};
     gsize room = 0;
@@ -55,6 +55,7 @@ static GBytes *read_data(PosternOpening *opening, struct archive *archive, guint
     }
     if (count < 0)
         note_failure(opening, archive, kind);
+    *ret_broken = count < ARCHIVE_WARN;
     return postern_unpacked_steal(&unpacked);
 }
 
@@ -82,29 +83,36 @@ static void check_sum(PosternOpening *opening, const PosternArchiveKind *kind, g
         postern_opening_note(opening, kind->failure, "a file is not what is said of it");
 }
 
-/* Of a link and a device the name is all. */
-static void take_entry(PosternOpening *opening, struct archive *archive, struct archive_entry *entry,
-                       const PosternArchiveKind *kind, guint number)
+/* Of a link and a device the name is all. FALSE: it is the last that may be read. */
+static gboolean take_entry(PosternOpening *opening, struct archive *archive, struct archive_entry *entry,
+                           const PosternArchiveKind *kind, guint number)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GBytes) octets = NULL;
     guint type = archive_entry_filetype(entry);
+    gboolean broken = FALSE;
     add_names(opening, entry, kind->format == NULL, names);
     if (archive_entry_is_encrypted(entry) != 0)
         postern_opening_note(opening, POSTERN_VIRUS_ENCRYPTED, NULL);
     else if (type == AE_IFREG || type == 0)
         octets = read_data(opening, archive,
                            archive_entry_size_is_set(entry) ? (guint64)archive_entry_size(entry) : 0,
-                           kind->failure);
+                           kind->failure, &broken);
     if (octets != NULL)
         check_sum(opening, kind, number, octets);
     postern_opening_member(opening, names, octets);
+    return !broken;
 }
 
+/*
+ * What has failed is not read on: of a broken stream libarchive would ask libbz2 for more when it passes over
+ * the rest of a file, and libbz2 then writes beyond an array of its own.
+ */
 static guint take_entries(PosternOpening *opening, struct archive *archive, const PosternArchiveKind *kind)
 {
     guint files = 0;
-    for (guint headers = 0; !opening->over; headers++) {
+    gboolean going_on = TRUE;
+    for (guint headers = 0; going_on && !opening->over; headers++) {
         struct archive_entry *entry = NULL;
         int status = archive_read_next_header(archive, &entry);
         if (status == ARCHIVE_EOF)
@@ -115,11 +123,9 @@ static guint take_entries(PosternOpening *opening, struct archive *archive, cons
         if (status != ARCHIVE_OK &&
             (status != ARCHIVE_WARN || text == NULL || strstr(text, about_names) == NULL))
             note_failure(opening, archive, kind->failure);
-        if (status == ARCHIVE_FATAL)
-            break;
-        if (status < ARCHIVE_WARN || opening->over || archive_entry_filetype(entry) == AE_IFDIR)
-            continue;
-        take_entry(opening, archive, entry, kind, files++);
+        going_on = status >= ARCHIVE_WARN;
+        if (going_on && !opening->over && archive_entry_filetype(entry) != AE_IFDIR)
+            going_on = take_entry(opening, archive, entry, kind, files++);
     }
     return files;
 }
@@ -218,6 +224,7 @@ GBytes *postern_archive_zip_member(PosternOpening *opening, const PosternZipEntr
     struct archive *archive = archive_read_new();
     struct archive_entry *header = NULL;
     GBytes *octets = NULL;
+    gboolean broken = FALSE;
     write_header(&alone, entry);
     if (entry->packed >= G_MAXUINT32 || entry->size >= G_MAXUINT32)
         postern_opening_stop(opening, "unpacked it is larger than what is scanned");
@@ -227,7 +234,7 @@ GBytes *postern_archive_zip_member(PosternOpening *opening, const PosternZipEntr
              archive_read_next_header(archive, &header) != ARCHIVE_OK)
         note_failure(opening, archive, POSTERN_VIRUS_AMBIGUOUS);
     else
-        octets = read_data(opening, archive, entry->size, POSTERN_VIRUS_AMBIGUOUS);
+        octets = read_data(opening, archive, entry->size, POSTERN_VIRUS_AMBIGUOUS, &broken);
     archive_read_free(archive);
     return octets;
 }

@@ -130,7 +130,7 @@ static const int sanitizer_calls[] = {
     SCMP_SYS(mmap),         SCMP_SYS(mprotect),  SCMP_SYS(sched_yield),     SCMP_SYS(sigaltstack),
     SCMP_SYS(rt_sigaction), SCMP_SYS(readlink),  SCMP_SYS(tgkill),          SCMP_SYS(getuid),
     SCMP_SYS(uname),        SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep), SCMP_SYS(prctl),
-    SCMP_SYS(ioctl),
+    SCMP_SYS(ioctl),        SCMP_SYS(madvise),
 };
 #endif
 

@@ -162,6 +162,7 @@ typedef struct {
     } inspector;
     struct {
         gboolean scan;
+        char *clamd;    /* empty: libclamav */
         char *database; /* "": base/signature_files.h */
         guint64 scan_octets;
         guint self_check_ms; /* 0: never */

@@ -155,6 +155,9 @@
 /* The virus scan. */
 #define POSTERN_VIRUS_UNPACKED_FACTOR 4 /* so many times the largest message is unpacked in all */
 #define POSTERN_VIRUS_SCANS_MAX 20000   /* files and enclosed messages of one that are scanned apart */
+#define POSTERN_CLAMD_REPLY_MAX_OCTETS 1024
+#define POSTERN_CLAMD_COMMANDS_MAX 8   /* that it has not answered yet, in one session */
+#define POSTERN_CLAMD_PROOF_SECONDS 10 /* how long a worker believes that clamd finds viruses */
 #define POSTERN_VIRUS_SCAN_MIN_OCTETS (1024 * 1024)
 #define POSTERN_VIRUS_SCAN_DESCRIPTORS 64                   /* 17 levels of archive hold at most 3 each */
 #define POSTERN_VIRUS_SCAN_MEMORY_OCTETS (64 * 1024 * 1024) /* beside what is unpacked */

@@ -161,6 +161,20 @@ void postern_virus_engine_free(PosternVirusEngine *engine);
 gint64 postern_virus_engine_built(const PosternVirusEngine *engine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternVirusEngine, postern_virus_engine_free)
 
+/* A connection to clamd, of one message. */
+typedef struct {
+    int descriptor;
+    gboolean begun; /* its session (IDSESSION) was begun */
+} PosternScanner;
+
+/* clamd, at a socket, in the place of signatures; place is for people. options as above, without database. */
+PosternVirusEngine *postern_virus_engine_new_clamd(const PosternVirusOptions *options, const char *place);
+
+/* Whether clamd is there, and finds the EICAR test file: *ret_version, what it calls itself, a new string.
+ * FALSE and error: why not. The engine is of use all the same: each message is tried. */
+gboolean postern_virus_engine_ask_clamd(PosternVirusEngine *engine, const PosternScanner *scanner,
+                                        char **ret_version, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /*
  * Scans the message of length octets, one at a time in a process. Temporary files go to temporary_directory,
  * best a tmpfs: with less room there than four times scan_octets, twice, for each worker, less is unpacked
@@ -207,6 +221,7 @@ typedef struct {
 typedef struct {
     const PosternEngines *engines;
     const char *temporary_directory; /* for the virus engine */
+    const PosternScanner *scanner;   /* likewise: a connection to clamd; NULL: there is none */
     const PosternEnvelope *envelope;
     PosternAnswers *answers;
     const char *receiver;

@@ -27,7 +27,8 @@ static void on_readable(evutil_socket_t descriptor, short what, void *data)
     PosternConnection *connection = data;
     g_auto(PosternPacket) packet = {0};
     int received = postern_packet_receive(descriptor, &packet, NULL);
-    if (received > 0 && packet.kind == POSTERN_PACKET_REQUEST)
+    /* Who asks does not say who scans. */
+    if (received > 0 && packet.kind == POSTERN_PACKET_REQUEST && packet.scanner == POSTERN_SCANNER_NONE)
         connection->calls->request(connection, &packet, connection->user_data);
     else if (received != 0)
         connection->calls->closed(connection, connection->user_data);

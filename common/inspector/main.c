@@ -437,7 +437,8 @@ static int show(const Options *options, const PosternConfiguration *configuratio
         g_printerr(PROGRAM ": %s\n", error->message);
         return EX_CONFIG;
     }
-    if (options->check && configuration->virus.scan && !check_signatures(configuration, &error)) {
+    if (options->check && configuration->virus.scan && configuration->virus.clamd[0] == '\0' &&
+        !check_signatures(configuration, &error)) {
         g_printerr(PROGRAM ": %s\n", error->message);
         return EX_CONFIG;
     }

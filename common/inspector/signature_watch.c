@@ -36,7 +36,8 @@ PosternSignatureWatch *postern_signature_watch_new(const PosternConfiguration *c
     const char *database = configuration->virus.database;
     watch->events = -1;
     watch->due = G_MAXINT64;
-    if (!configuration->virus.scan || configuration->virus.self_check_ms == 0)
+    if (!configuration->virus.scan || configuration->virus.clamd[0] != '\0' ||
+        configuration->virus.self_check_ms == 0)
         return watch;
     watch->database = g_strdup(database[0] != '\0' ? database : POSTERN_SIGNATURES_DEFAULT);
     watch->interval = (gint64)configuration->virus.self_check_ms * 1000;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "inspector/clamd_socket.h"
 #include "inspector/held_files.h"
 
 #define SECONDS_A_DAY (24 * 3600)
@@ -154,6 +155,28 @@ static void tell_what_is_wrong(PosternSignatures *signatures)
     tell_age(signatures);
 }
 
+/* They are clamd's, which may come and go: each message is tried, whatever it says now. */
+static gboolean load_clamd(PosternSignatures *signatures, PosternEngines *engines)
+{
+    const PosternConfiguration *configuration = signatures->options->configuration;
+    const PosternVirusOptions options = {.content = engines->content,
+                                         .scan_octets = configuration->virus.scan_octets,
+                                         .scan_timeout_ms = configuration->inspector.scan_timeout_ms};
+    g_autofree char *version = NULL;
+    g_autoptr(GError) error = NULL;
+    engines->virus = postern_virus_engine_new_clamd(&options, configuration->virus.clamd);
+    gboolean there = postern_clamd_socket_ask(configuration->virus.clamd, engines->virus, &version, &error);
+    g_autofree char *text = g_strdup_printf("clamd at %s: %s", configuration->virus.clamd, version);
+    if (there)
+        tell(signatures, POSTERN_LOG_NOTICE, text);
+    else
+        engines->virus_problem = g_strdup(error->message);
+    signatures->problem = engines->virus_problem;
+    signatures->count = there ? 1 : 0;
+    tell_what_is_wrong(signatures);
+    return TRUE;
+}
+
 gboolean postern_signatures_load(PosternSignatures *signatures, PosternEngines *engines, GError **error)
 {
     const PosternSignaturesOptions *options = signatures->options;
@@ -161,6 +184,8 @@ gboolean postern_signatures_load(PosternSignatures *signatures, PosternEngines *
         .signatures = signatures, .engines = engines, .database = options->configuration->virus.database};
     signatures->watch = postern_signature_watch_new(options->configuration);
     signatures->files = postern_held_files_new();
+    if (options->configuration->virus.clamd[0] != '\0')
+        return load_clamd(signatures, engines);
     (void)mallopt(M_ARENA_MAX, 1);
     gboolean loaded = load_new(&this) || (options->held->len > 0 && load_held(&this));
     (void)malloc_trim(0);

@@ -49,6 +49,7 @@ PosternResponse *postern_stage_run(const PosternStageResources *resources, const
     response->findings->explain = request->explain;
     PosternCheckRun run = {.engines = resources->engines,
                            .temporary_directory = resources->temporary_directory,
+                           .scanner = resources->scanner,
                            .envelope = request->envelope,
                            .answers = request->answers,
                            .receiver = request->receiver,

@@ -11,6 +11,7 @@ typedef struct {
     PosternRole role; /* a request of the other role is refused */
     const PosternEngines *engines;
     const char *temporary_directory; /* for the virus engine */
+    const PosternScanner *scanner;   /* likewise, or NULL */
 } PosternStageResources;
 
 /* message may be NULL in the envelope stage only. NULL and error if the request breaks a rule. */

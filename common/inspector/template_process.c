@@ -184,6 +184,8 @@ PosternTemplateProcess *postern_template_process_new(const PosternTemplateProces
     process->files = postern_held_files_new();
     process->calls = calls;
     process->user_data = user_data;
+    gboolean scans = options->role == POSTERN_ROLE_SCAN && options->configuration->virus.scan;
+    process->clamd = g_strdup(scans ? options->configuration->virus.clamd : "");
     process->directory =
         g_strdup_printf("%s/template-%" G_GUINT64_FORMAT, options->directory->path, options->number);
     if (mkdir(process->directory, 0700) != 0 ||
@@ -232,6 +234,7 @@ void postern_template_process_free(PosternTemplateProcess *process)
     postern_directory_remove(process->directory, TRUE);
     close_descriptor(&process->descriptor);
     g_free(process->directory);
+    g_free(process->clamd);
     g_ptr_array_unref(process->files);
     g_free(process->last_words);
     g_free(process);

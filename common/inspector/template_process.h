@@ -41,6 +41,7 @@ struct PosternTemplateProcess {
     int descriptor;
     char *directory;
     GPtrArray *files; /* of signatures, to be held (inspector/held_files.h) */
+    char *clamd;      /* that its workers scan with; "": they do it themselves, or do not scan */
     char *last_words; /* why it could not load, or NULL */
     struct event *readable;
     struct event *death;

@@ -90,7 +90,8 @@ static gboolean send_response(guint64 id, const PosternResponse *response, gbool
     return send_packet(&packet);
 }
 
-static PosternResponse *inspect(const PosternStageResources *resources, PosternPacket *packet,
+/* packet keeps the connection to clamd, which goes with it. */
+static PosternResponse *inspect(PosternStageResources *resources, PosternPacket *packet,
                                 gboolean *ret_scanned, GError **error)
 {
     g_autoptr(PosternMessage) message = NULL;
@@ -98,6 +99,8 @@ static PosternResponse *inspect(const PosternStageResources *resources, PosternP
     g_autoptr(GBytes) octets = postern_packet_content(packet, POSTERN_INSPECTOR_REQUEST_MAX_OCTETS, error);
     if (octets == NULL || !postern_packet_message(packet, &message, error))
         return NULL;
+    const PosternScanner scanner = {packet->descriptors[0], packet->scanner == POSTERN_SCANNER_BEGUN};
+    resources->scanner = packet->scanner != POSTERN_SCANNER_NONE ? &scanner : NULL;
     request = postern_request_parse(octets, error);
     *ret_scanned = request != NULL && (request->checks & SCANS) != 0;
     return request != NULL ? postern_stage_run(resources, request, message, error) : NULL;
@@ -133,7 +136,7 @@ static gboolean allow_processor_time(const PosternWorkerOptions *options, gint64
 
 static gboolean serve_one(const PosternWorkerOptions *options, gint64 *allowed_at)
 {
-    const PosternStageResources resources = {
+    PosternStageResources resources = {
         .role = options->role, .engines = options->engines, .temporary_directory = options->directory};
     gboolean scanned = FALSE;
     g_auto(PosternPacket) packet = {0};

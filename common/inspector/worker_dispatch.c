@@ -1,7 +1,9 @@
 #include <signal.h>
+#include <unistd.h>
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "inspector/clamd_socket.h"
 #include "inspector/worker_pool_private.h"
 #include "mail/envelope.h"
 
@@ -61,13 +63,26 @@ static void tell_if_heavy(PosternAccount *account, gint64 now)
         POSTERN_INSPECTOR_BUDGET_WINDOW_SECONDS);
 }
 
+/* With a connection to clamd, if its template is for one; a worker has no right to make any. */
+static gboolean give(PosternWorkerGroup *group, PosternWorkerProcess *worker, const PosternJob *job)
+{
+    const PosternTemplateProcess *maker = worker->template_process;
+    gboolean begun = FALSE;
+    int scanner = maker->clamd[0] != '\0' ? postern_clamd_socket_new(maker->clamd, &begun, NULL) : -1;
+    gboolean given = postern_worker_process_send(worker, ++group->pool->last_number, &job->packet, scanner,
+                                                 begun ? POSTERN_SCANNER_BEGUN : POSTERN_SCANNER_CONNECTING);
+    if (scanner >= 0)
+        close(scanner);
+    return given;
+}
+
 static gboolean assign(PosternWorkerGroup *group, PosternWorkerProcess *worker, PosternJob *job)
 {
     PosternWorkerPool *pool = group->pool;
     gboolean scans = group->role == POSTERN_ROLE_SCAN;
     guint maximum_ms = group->role == POSTERN_ROLE_LIGHT ? POSTERN_INSPECTOR_LIGHT_TIMEOUT_MS
                                                          : pool->configuration->inspector.scan_timeout_ms;
-    if (!postern_worker_process_send(worker, ++pool->last_number, &job->packet))
+    if (!give(group, worker, job))
         return FALSE;
     if (worker->spare && !worker->yielding && is_heavy(job->account, g_get_monotonic_time()))
         postern_worker_process_yield(worker);

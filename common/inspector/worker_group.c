@@ -236,7 +236,11 @@ static void announce(PosternWorkerGroup *group, PosternTemplateProcess *process,
     postern_worker_group_hold(group, process);
     if (group->role == POSTERN_ROLE_SCAN)
         notify_manager(group->pool, lacks_signatures);
-    if (group->role == POSTERN_ROLE_LIGHT)
+    if (process->clamd[0] != '\0')
+        postern_log(POSTERN_LOG_NOTICE, "%s%s: scanned by clamd, %u workers", roles[group->role].ready,
+                    lacks_signatures ? ", but not to scan for viruses" : "",
+                    postern_worker_group_workers(group));
+    else if (group->role == POSTERN_ROLE_LIGHT)
         postern_log(POSTERN_LOG_NOTICE, "%s: %u workers", roles[group->role].ready,
                     postern_worker_group_workers(group));
     else

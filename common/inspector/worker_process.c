@@ -100,10 +100,14 @@ void postern_worker_process_yield(PosternWorkerProcess *worker)
 }
 
 gboolean postern_worker_process_send(PosternWorkerProcess *worker, guint64 request,
-                                     const PosternPacket *packet)
+                                     const PosternPacket *packet, int scanner, PosternScannerState state)
 {
     PosternPacket renumbered = *packet;
     renumbered.id = request;
+    if (scanner >= 0) {
+        renumbered.descriptors[renumbered.descriptor_count++] = scanner;
+        renumbered.scanner = state;
+    }
     if (postern_packet_send(worker->socket, &renumbered, NULL) != 1)
         return FALSE;
     worker->state = POSTERN_WORKER_BUSY;

@@ -63,6 +63,7 @@ gint64 postern_worker_process_used(PosternWorkerProcess *worker);
 /* From now on it runs behind all others, for good. */
 void postern_worker_process_yield(PosternWorkerProcess *worker);
 
-/* Gives it what goes with packet, which stays the caller's, as request. FALSE: it is gone. */
+/* Gives it what goes with packet as request, and scanner, a connection to clamd (-1: none), which is in
+ * state. Both stay the caller's. FALSE: it is gone. */
 gboolean postern_worker_process_send(PosternWorkerProcess *worker, guint64 request,
-                                     const PosternPacket *packet);
+                                     const PosternPacket *packet, int scanner, PosternScannerState state);

@@ -14,7 +14,7 @@
 #include "base/limits.h"
 
 /* Changes with every change of PosternPacket or of what its descriptors hold. */
-#define PACKET_MAGIC 0x50537405u
+#define PACKET_MAGIC 0x50537406u
 #define CONTENT_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 typedef union {
@@ -221,9 +221,11 @@ static gboolean is_complete(const PosternPacket *packet)
     if (request || packet->kind == POSTERN_PACKET_RESPONSE) {
         descriptors += packet->content_octets == 0;
         descriptors += packet->has_message != 0 && !message_is_inside(packet);
+        descriptors += packet->scanner != POSTERN_SCANNER_NONE;
         room = message_is_inside(packet) ? POSTERN_PACKET_OCTETS_MAX : packet->content_octets;
     }
     return packet->descriptor_count == descriptors && (packet->has_message == 0 || request) &&
+           (packet->scanner == POSTERN_SCANNER_NONE || request) && packet->scanner <= POSTERN_SCANNER_BEGUN &&
            packet->content_octets <= POSTERN_PACKET_CONTENT_MAX_OCTETS &&
            octets_with(packet) >= packet->content_octets && octets_with(packet) <= room;
 }

@@ -50,8 +50,15 @@ const char *postern_role_name(PosternRole role);
 /* From such a name; FALSE: it is none, or NULL. */
 gboolean postern_role_parse(PosternRole *ret_role, const char *name);
 
-#define POSTERN_PACKET_TEXT_OCTETS 404
-#define POSTERN_PACKET_DESCRIPTORS_MAX 2
+#define POSTERN_PACKET_TEXT_OCTETS 400
+#define POSTERN_PACKET_DESCRIPTORS_MAX 3
+
+/* What goes with a request from the pool to a worker: a connection to clamd. */
+typedef enum {
+    POSTERN_SCANNER_NONE,
+    POSTERN_SCANNER_CONNECTING,
+    POSTERN_SCANNER_BEGUN, /* its session was begun */
+} PosternScannerState;
 
 typedef struct {
     guint32 magic; /* set and checked by the functions below */
@@ -66,6 +73,7 @@ typedef struct {
     guint32 role;           /* REQUEST: a PosternRole, for the pool reads no request */
     guint32 content_octets; /* of the octets below, those of the content; 0: it is in the first descriptor */
     guint32 has_message;    /* REQUEST: the rest of the octets, or of the descriptors, is a message */
+    guint32 scanner; /* REQUEST to a worker: PosternScannerState; the last descriptor, if there is one */
     char text[POSTERN_PACKET_TEXT_OCTETS]; /* printable ASCII, NUL-terminated */
 
     /* What goes with it: */

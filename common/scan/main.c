@@ -140,7 +140,7 @@ static int run(const PosternScanOptions *options)
         g_autofree char *text = postern_configuration_dump(configuration);
         g_print("%s", text);
     }
-    if (options->check_configuration && configuration->virus.scan &&
+    if (options->check_configuration && configuration->virus.scan && configuration->virus.clamd[0] == '\0' &&
         !postern_signature_files_check(configuration->virus.database, &error)) {
         g_printerr("postern-scan: %s\n", error->message);
         return POSTERN_SCAN_USAGE;

@@ -147,6 +147,8 @@ static const struct {
     {"milter", "socket", "inet:8891", "names no address"},
     {"milter", "socket", "inet:0@127.0.0.1", "no valid port"},
     {"milter", "socket", "inet:8891@localhost", "names are not looked up"},
+    {"virus", "clamd", "clamd.ctl", "no socket of a clamd"},
+    {"virus", "clamd", "localhost:3310", "no socket of a clamd"},
     {"milter", "socket", "inet:8891@::1", "no address of its kind"},
     {"milter", "socket", "unix:postern.sock", "no absolute path"},
     {"milter", "socket_mode", "0670", "no mode of a socket"},

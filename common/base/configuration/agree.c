@@ -43,6 +43,7 @@ static const struct {
     {"dns", "answers", NEEDS_FILE, NULL},
     {"dns", "trust_anchor_file", NEEDS_FILE, NULL},
     {"inspector", "socket", MAKES_SOCKET, NULL},
+    {"virus", "clamd", MAKES_SOCKET, NULL},
     {"inspector", "user", NEEDS_USER, NULL},
     {"inspector", "temporary_directory", NEEDS_FOLDER, NULL},
     {"clients", "recipients", NEEDS_FILE, NULL},
@@ -161,8 +162,9 @@ static void check_row(PosternDiagnostics *diagnostics, gsize row, const char *va
 static void check_signatures(PosternDiagnostics *diagnostics, const PosternConfiguration *configuration)
 {
     g_autofree char *path = NULL, *problem = NULL;
-    if (configuration->virus.scan && postern_signature_files_look(configuration->virus.database, &path,
-                                                                  &problem) == POSTERN_SIGNATURES_UNUSABLE)
+    if (configuration->virus.scan && configuration->virus.clamd[0] == '\0' &&
+        postern_signature_files_look(configuration->virus.database, &path, &problem) ==
+            POSTERN_SIGNATURES_UNUSABLE)
         postern_diagnostics_add(diagnostics, "virus", "database", "%s", problem);
 }
 

@@ -89,6 +89,13 @@ gboolean postern_configuration_check_path(const char *value, GError **error)
                    "is not an absolute path: it has to begin with '/'");
 }
 
+gboolean postern_configuration_check_clamd(const char *value, GError **error)
+{
+    g_autoptr(GInetSocketAddress) endpoint = postern_endpoint_parse(value, NULL);
+    return require(endpoint != NULL || g_path_is_absolute(value), error, value,
+                   "is no socket of a clamd: write its LocalSocket (an absolute path), or ADDRESS:PORT");
+}
+
 gboolean postern_configuration_check_milter_socket(const char *value, GError **error)
 {
     g_autoptr(PosternMilterSocket) place = postern_milter_socket_parse(value, error);

@@ -23,6 +23,9 @@ gboolean postern_configuration_check_user(const char *value, GError **error) G_G
 /* An absolute path; whether something is there is seen when it is used. */
 gboolean postern_configuration_check_path(const char *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* The absolute path of a socket, or "ADDRESS:PORT" (base/endpoint.h). */
+gboolean postern_configuration_check_clamd(const char *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* "inet:PORT@ADDRESS", "inet6:PORT@ADDRESS" or "unix:PATH" (base/milter_socket.h). */
 gboolean postern_configuration_check_milter_socket(const char *value,
                                                    GError **error) G_GNUC_WARN_UNUSED_RESULT;

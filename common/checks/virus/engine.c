@@ -153,5 +153,6 @@ void postern_virus_engine_free(PosternVirusEngine *engine)
         return;
     if (engine->library != NULL)
         cl_engine_free(engine->library);
+    g_free(engine->clamd);
     g_free(engine);
 }

@@ -8,6 +8,9 @@
 #include "checks/check.h"
 
 struct PosternVirusEngine {
+    char *clamd;     /* where it is; NULL: the library scans */
+    gboolean passes; /* clamd takes descriptors, as far as is known */
+    gint64 proved;   /* monotonic: when it last found the EICAR test file; 0: never */
     struct cl_engine *library;
     PosternContentEngine *content; /* not owned; NULL: leaves are not decoded here */
     struct cl_scan_options scan;

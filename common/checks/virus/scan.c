@@ -29,12 +29,14 @@ static void note(PosternVirusScan *scan, PosternVirusKind kind, const char *text
 static void scan_message(PosternVirusScan *scan, GBytes *message);
 
 PosternVirusScan *postern_virus_scan_new(const PosternVirusEngine *engine, const PosternVirusScanLimits *room,
-                                         const char *octets, gsize length, PosternVirusFinding *finding)
+                                         PosternClamd *clamd, const char *octets, gsize length,
+                                         PosternVirusFinding *finding)
 {
     gint64 now = g_get_monotonic_time();
     PosternVirusScan *scan = g_new0(PosternVirusScan, 1);
     *scan = (PosternVirusScan){.engine = engine, .room = *room, .finding = finding, .queue = G_QUEUE_INIT};
     /* (libclamav breaks long lines: a message may grow.) */
+    scan->clamd = clamd;
     scan->file_octets = MIN(engine->scan_octets * 2, room->scan_octets);
     scan->end = engine->scan_timeout_ms != 0 ? now + (gint64)engine->scan_timeout_ms * 1000 : 0;
     scan->budget = postern_item_budget(length);
@@ -50,6 +52,7 @@ PosternVirusScan *postern_virus_scan_new(const PosternVirusEngine *engine, const
 void postern_virus_scan_free(PosternVirusScan *scan)
 {
     postern_virus_scan_limits_close(&scan->room);
+    postern_clamd_free(scan->clamd);
     g_queue_clear_full(&scan->queue, (GDestroyNotify)g_bytes_unref);
     g_hash_table_unref(scan->walked);
     g_hash_table_unref(scan->queued);
@@ -148,6 +151,11 @@ static void scan_octets(PosternVirusScan *scan, const char *octets, gsize length
     unsigned long scanned = 0;
     const char *name = NULL;
     struct cl_scan_options options = scan->engine->scan;
+    if (scan->clamd != NULL) {
+        scan->work.layers++;
+        (void)postern_clamd_scan(scan->clamd, octets, length, scan->name);
+        return;
+    }
     cl_fmap_t *map = cl_fmap_open_memory(octets, length);
     if (map == NULL) {
         note(scan, POSTERN_VIRUS_SCAN_ERROR, "libclamav cannot map the message");
@@ -211,6 +219,7 @@ static void scan_message(PosternVirusScan *scan, GBytes *message)
 gboolean postern_virus_scan_take(const PosternItem *item, gpointer data)
 {
     PosternVirusScan *scan = data;
+    scan->name = item->names[0];
     if (item->kind == POSTERN_ITEM_PIECE)
         note(scan, POSTERN_VIRUS_AMBIGUOUS,
              "a piece of a message, whose rest is elsewhere (message/partial)");
@@ -260,6 +269,8 @@ void postern_virus_scan_finish(PosternVirusScan *scan)
         scan_message(scan, message);
         postern_items_walk_in(scan->engine->content, message, NULL, &scan->budget, &visitor);
     }
+    if (scan->clamd != NULL)
+        (void)postern_clamd_wait(scan->clamd);
 }
 
 static gboolean begins_with(const char *line, gsize length, const char *prefix)

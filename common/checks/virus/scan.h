@@ -14,11 +14,14 @@
 #pragma once
 
 #include "checks/content/item.h"
+#include "checks/virus/clamd.h"
 #include "checks/virus/engine.h"
 #include "checks/virus/scan_limits.h"
 
 typedef struct {
     const PosternVirusEngine *engine;
+    PosternClamd *clamd; /* scans in the place of libclamav; or NULL */
+    const char *name;    /* of the file at hand, or NULL */
     PosternVirusScanLimits room;
     PosternVirusFinding *finding;
     guint64 file_octets;      /* libclamav's limit for one file */
@@ -41,10 +44,11 @@ typedef struct {
 
 /*
  * Scans the whole message, with the line in front. engine, octets and finding must outlive the scan; room
- * becomes its own.
+ * and clamd (NULL: libclamav scans) become its own.
  */
 PosternVirusScan *postern_virus_scan_new(const PosternVirusEngine *engine, const PosternVirusScanLimits *room,
-                                         const char *octets, gsize length, PosternVirusFinding *finding);
+                                         PosternClamd *clamd, const char *octets, gsize length,
+                                         PosternVirusFinding *finding);
 void postern_virus_scan_free(PosternVirusScan *scan);
 
 /*

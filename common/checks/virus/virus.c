@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "checks/content/item.h"
+#include "checks/virus/clamd_engine.h"
 #include "checks/virus/sample.h"
 #include "checks/virus/scan.h"
 #include "mail/header.h"
@@ -44,15 +45,28 @@ static gboolean set_room(PosternVirusEngine *engine, const char *directory,
            cl_engine_set_num(engine->library, CL_ENGINE_MAX_FILESIZE, (long long)file_octets) == CL_SUCCESS;
 }
 
+/* Files are made by clamd, where and how it likes. */
+static PosternVirusScan *begin_with_clamd(PosternVirusEngine *engine, const char *octets, gsize length,
+                                          const PosternScanner *scanner, PosternVirusFinding *finding)
+{
+    const PosternVirusScanLimits room = {.directory = -1,
+                                         .scan_octets = engine->scan_octets * POSTERN_VIRUS_UNPACKED_FACTOR};
+    PosternClamd *clamd = postern_virus_engine_begin_clamd(engine, scanner, finding);
+    return clamd != NULL ? postern_virus_scan_new(engine, &room, clamd, octets, length, finding) : NULL;
+}
+
 /* NULL: nothing is scanned, which is noted. */
 static PosternVirusScan *begin_scan(PosternVirusEngine *engine, const char *octets, gsize length,
-                                    const char *temporary_directory, PosternVirusFinding *finding)
+                                    const char *temporary_directory, const PosternScanner *scanner,
+                                    PosternVirusFinding *finding)
 {
     g_autoptr(GError) error = NULL;
     PosternVirusScanLimits room = {.directory = -1};
     if (length > engine->scan_octets)
         postern_virus_finding_note(finding, POSTERN_VIRUS_TOO_LARGE,
                                    "the message is larger than what is scanned");
+    else if (engine->clamd != NULL)
+        return begin_with_clamd(engine, octets, length, scanner, finding);
     else if (!postern_virus_scan_limits_open(&room, temporary_directory,
                                              engine->scan_octets * POSTERN_VIRUS_UNPACKED_FACTOR,
                                              engine->workers, &error))
@@ -60,7 +74,7 @@ static PosternVirusScan *begin_scan(PosternVirusEngine *engine, const char *octe
     else if (!set_room(engine, temporary_directory, &room))
         postern_virus_finding_note(finding, POSTERN_VIRUS_SCAN_ERROR, "libclamav refuses its limits");
     else
-        return postern_virus_scan_new(engine, &room, octets, length, finding);
+        return postern_virus_scan_new(engine, &room, NULL, octets, length, finding);
     postern_virus_scan_limits_close(&room);
     return NULL;
 }
@@ -80,7 +94,7 @@ static void end_scan(PosternVirusEngine *engine, const char *octets, gsize lengt
 void postern_check_virus(PosternVirusEngine *engine, const char *octets, gsize length,
                          const char *temporary_directory, PosternVirusFinding *finding)
 {
-    PosternVirusScan *scan = begin_scan(engine, octets, length, temporary_directory, finding);
+    PosternVirusScan *scan = begin_scan(engine, octets, length, temporary_directory, NULL, finding);
     PosternItemBudget budget = postern_item_budget(length);
     const PosternItemVisitor visitor = {postern_virus_scan_take, postern_virus_scan_note, scan};
     if (scan == NULL)
@@ -120,7 +134,7 @@ static void explain(const PosternCheckRun *run)
         PosternVirusWork work = postern_virus_engine_work(run->engines->virus);
         postern_findings_step(findings, POSTERN_CHECK_VIRUS,
                               "%" G_GSIZE_FORMAT
-                              " octets were given to libclamav, of at most %" G_GUINT64_FORMAT
+                              " octets were given to the scanner, of at most %" G_GUINT64_FORMAT
                               " ([virus] scan_size); in all %u scans of %u files",
                               run->length, run->scan_octets, work.scans, work.layers);
     }
@@ -147,7 +161,8 @@ static gpointer begin(const PosternCheckRun *run)
                             run->length, run->scan_octets);
         postern_virus_finding_note(finding, POSTERN_VIRUS_TOO_LARGE, text);
     } else {
-        scan = begin_scan(run->engines->virus, run->octets, run->length, run->temporary_directory, finding);
+        scan = begin_scan(run->engines->virus, run->octets, run->length, run->temporary_directory,
+                          run->scanner, finding);
     }
     if (scan == NULL)
         explain(run);
@@ -162,7 +177,7 @@ static void end(const PosternCheckRun *run, gpointer data)
 
 static gboolean self_test(const PosternEngines *engines, const char *temporary_directory, GError **error)
 {
-    return engines->virus == NULL ||
+    return engines->virus == NULL || engines->virus->clamd != NULL ||
            postern_virus_engine_self_test(engines->virus, temporary_directory, error);
 }
 

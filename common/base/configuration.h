@@ -17,7 +17,7 @@
 
 /*
  * One policy: group [policy], and each [policy NAME], which has the values of [policy] if it does not say
- * otherwise. [policy submission] always exists, and begins with checks = virus, sign = yes
+ * otherwise. [policy submission] always exists, and begins with checks = virus; rules, sign = yes
  * if [sign] table names keys, authentication_results = no, and accept for all that SPF, DKIM and DMARC find;
  * the rest as in [policy].
  */
@@ -170,6 +170,10 @@ typedef struct {
         guint reminder_ms;
         guint reload; /* PosternSignaturesReload */
     } virus;
+    struct {
+        char *rules; /* path of a table, or "" */
+        gboolean default_rules;
+    } content;
     struct {
         char **own_networks;
         char **trusted_relays;

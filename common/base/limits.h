@@ -162,6 +162,27 @@
 #define POSTERN_VIRUS_SCAN_DESCRIPTORS 64                   /* 17 levels of archive hold at most 3 each */
 #define POSTERN_VIRUS_SCAN_MEMORY_OCTETS (64 * 1024 * 1024) /* beside what is unpacked */
 
+/* Content rules. */
+#define POSTERN_RULES_MAX 10000 /* of both files together */
+#define POSTERN_RULES_FILE_MAX_OCTETS (4 * 1024 * 1024)
+#define POSTERN_RULE_NAME_MAX_OCTETS 64
+#define POSTERN_RULE_REPLY_MAX_OCTETS 200
+#define POSTERN_RULE_VALUES_MAX 10000        /* of one condition */
+#define POSTERN_RULE_VALUE_MAX_OCTETS 2048   /* one pattern or phrase */
+#define POSTERN_RULE_DIAGNOSTICS_MAX 20      /* mistakes of one file that are told */
+#define POSTERN_RULE_EXEMPT_MAX 20           /* policies that one rule is not for */
+#define POSTERN_RULE_MATCHES_MAX 100         /* rules that hold for one message and are told */
+#define POSTERN_RULES_CPU_MS 500             /* of processor time for one message */
+#define POSTERN_RULES_SNIFFED_OCTETS 65536   /* of a file that libmagic is given */
+#define POSTERN_RULES_HTML_CHUNK_OCTETS 4096 /* that libxml2 is given before the time is looked at */
+#define POSTERN_RULES_LINKS_MAX 10000        /* of one message that are judged */
+/* A pattern: where it may begin, and how far it may reach from there, in one go; backtracking from one
+ * beginning, and the memory for it */
+#define POSTERN_PATTERN_WINDOW_OCTETS 1024
+#define POSTERN_PATTERN_REACH_OCTETS 8192
+#define POSTERN_PATTERN_STEPS_MAX 30000
+#define POSTERN_PATTERN_HEAP_MAX_KIBIBYTES 1024
+
 #define POSTERN_SIGNATURES_HELD_MAX 64     /* files that are held open, to load them again */
 #define POSTERN_SIGNATURES_STOP_MS 1000    /* a scan that takes longer is begun anew with the new ones */
 #define POSTERN_SIGNATURES_MEMORY_MS 60000 /* until it is seen again whether there is memory for them */

@@ -207,6 +207,15 @@ PosternVirusWork postern_virus_engine_work(const PosternVirusEngine *engine);
 gboolean postern_virus_engine_self_test(PosternVirusEngine *engine, const char *temporary_directory,
                                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/*
+ * Content rules, postern-rules(5): parsed and compiled once in a process. checks/rules/engine.h has what they
+ * are made from. count: how many there are.
+ */
+typedef struct PosternRulesEngine PosternRulesEngine;
+void postern_rules_engine_free(PosternRulesEngine *engine);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternRulesEngine, postern_rules_engine_free)
+guint postern_rules_engine_count(const PosternRulesEngine *engine);
+
 /* Loaded once, in the template; each worker inherits them. */
 typedef struct {
     PosternLibspf2Engine *libspf2; /* NULL: SPF is evaluated by our own code */
@@ -214,7 +223,9 @@ typedef struct {
     PosternContentEngine *content;
     PosternVirusEngine *virus; /* NULL: this inspector does not scan; the finding is then ERROR */
     char *virus_problem;       /* why there is none although it should, or NULL */
-    PosternSignEngine *sign;   /* role SIGN alone; it has no other engine but dkim, for its own proof */
+    PosternRulesEngine *rules; /* NULL: there are none, or rules_problem says why they are not known */
+    char *rules_problem;
+    PosternSignEngine *sign; /* role SIGN alone; it has no other engine but dkim, for its own proof */
 } PosternEngines;
 
 /* One run of one check; nothing is owned. */

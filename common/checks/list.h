@@ -18,4 +18,5 @@
     CHECK(CONTENT, content, PosternContentFinding)                                                           \
     CHECK(SIGN, sign, PosternSignFinding)                                                                    \
     CHECK(HOPS, hops, PosternHopsFinding)                                                                    \
+    CHECK(RULES, rules, PosternRulesFinding)                                                                 \
     /* The next stands here. */

@@ -43,6 +43,7 @@ gboolean postern_confinement_enter(const PosternConfiguration *configuration, co
     g_autofree char *own = own_directory();
     g_autofree char *recipients = directory_of_table(configuration->clients.recipients);
     g_autofree char *keys = directory_of_table(starts ? configuration->sign.table : "");
+    g_autofree char *rules = directory_of_table(starts ? configuration->content.rules : "");
     g_autofree char *log = destination[0] == '/' ? g_path_get_dirname(destination) : NULL;
     const char *const readable[] = {
         "/etc",
@@ -58,6 +59,7 @@ gboolean postern_confinement_enter(const PosternConfiguration *configuration, co
         configuration->dns.trust_anchor_file,
         recipients,
         keys,
+        rules,
         starts || configuration->capsule.directory[0] != '\0' ? configuration->virus.database : NULL};
     const char *temporary = starts ? configuration->inspector.temporary_directory : NULL;
     gboolean chosen_later = temporary != NULL && *temporary == '\0'; /* by the inspector: either */

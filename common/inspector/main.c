@@ -17,7 +17,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/privileges.h"
-#include "checks/check.h"
+#include "checks/rules/engine.h"
 #include "daemon/daemon.h"
 #include "daemon/directory.h"
 #include "daemon/inspector_process.h"
@@ -208,6 +208,15 @@ static void on_end(evutil_socket_t number, short what, void *data)
     postern_worker_pool_drain(daemon->pool);
 }
 
+/* Parsed, and not made ready: nothing is kept. */
+static gboolean check_rules(const PosternConfiguration *configuration, GError **error)
+{
+    const PosternRulesOptions options = {.file = configuration->content.rules,
+                                         .defaults = configuration->content.default_rules};
+    g_autoptr(PosternRulesEngine) engine = postern_rules_engine_new(&options, error);
+    return engine != NULL;
+}
+
 static void on_hangup(evutil_socket_t number, short what, void *data)
 {
     (void)number, (void)what;
@@ -215,11 +224,13 @@ static void on_hangup(evutil_socket_t number, short what, void *data)
     g_autoptr(GError) error = NULL;
     PosternConfiguration *configuration =
         postern_daemon_load(&daemon->common, postern_worker_pool_configuration(daemon->pool), &error);
+    if (configuration != NULL && !check_rules(configuration, &error))
+        g_clear_pointer(&configuration, postern_configuration_free);
     postern_daemon_reloaded(&daemon->common, configuration, error);
     if (configuration == NULL)
         return;
     postern_worker_pool_reload(daemon->pool, configuration);
-    postern_log(POSTERN_LOG_NOTICE, "reloading configuration, signatures and keys");
+    postern_log(POSTERN_LOG_NOTICE, "reloading configuration, signatures, content rules and keys");
 }
 
 static void on_reopen(evutil_socket_t number, short what, void *data)
@@ -384,6 +395,8 @@ static gboolean check_surroundings(const Options *options, const PosternConfigur
     const char *path = options->configuration_path;
     if (!postern_configuration_check_surroundings(configuration, PROGRAM,
                                                   path != NULL ? path : POSTERN_CONFIGURATION_FILE, error))
+        return FALSE;
+    if (!check_rules(configuration, error))
         return FALSE;
     if (configuration->sign.table[0] == '\0')
         return TRUE;

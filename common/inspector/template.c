@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "checks/rules/engine.h"
 #include "daemon/directory.h"
 #include "daemon/execute.h"
 #include "inspector/held_files.h"
@@ -99,6 +100,27 @@ static void log_of_signatures(PosternLogLevel level, const char *text, gpointer 
     tell(template->control, POSTERN_PACKET_LOG, 0, level, text);
 }
 
+/* The same of the content rules: what a template has already stays in use if its successor cannot have it. */
+static gboolean load_rules(Template *template, GError **error)
+{
+    const PosternConfiguration *configuration = template->configuration;
+    const PosternRulesOptions options = {.file = configuration->content.rules,
+                                         .defaults = configuration->content.default_rules,
+                                         .content = template->engines.content};
+    g_autoptr(GError) problem = NULL;
+    template->engines.rules = postern_rules_engine_new(&options, &problem);
+    if (template->engines.rules == NULL && !template->signatures.options->background) {
+        g_autofree char *text = g_strdup_printf(
+            "NO MESSAGE IS CHECKED BY CONTENT RULES, and [policy] rules_undecided holds for each: %s",
+            problem->message);
+        tell(template->control, POSTERN_PACKET_LOG, 0, POSTERN_LOG_ERROR, text);
+        template->engines.rules_problem = g_strdup("the content rules could not be loaded");
+    } else if (template->engines.rules == NULL) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+    }
+    return template->engines.rules != NULL || template->engines.rules_problem != NULL;
+}
+
 static gboolean load_scan(Template *template, GError **error)
 {
     load_spf(template);
@@ -106,6 +128,8 @@ static gboolean load_scan(Template *template, GError **error)
     if (!load_dkim(template, error))
         return FALSE;
     postern_preload();
+    if (!load_rules(template, error))
+        return FALSE;
     if (template->configuration->virus.scan &&
         (!postern_signatures_load(&template->signatures, &template->engines, error) ||
          !postern_signatures_hand_over(&template->signatures, template->control)))

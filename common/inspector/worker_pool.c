@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/privileges.h"
+#include "checks/rules/table.h"
 #include "inspector/worker_pool_private.h"
 
 #define DIRECTORY_PREFIX "postern-inspector-"
@@ -52,6 +53,25 @@ static gboolean start_groups(PosternWorkerPool *pool, GError **error)
     return TRUE;
 }
 
+/* Templates read a copy of the rules: what an administrator does to the file counts from the next reload on,
+ * whenever a template starts. Of a file that is wrong there is none: a template says what is wrong. */
+static void keep_rules(PosternWorkerPool *pool)
+{
+    PosternConfiguration *configuration = pool->configuration;
+    const char *path = configuration->content.rules;
+    g_autofree char *copy = g_build_filename(pool->directory->path, "rules", NULL);
+    g_autofree char *text = NULL;
+    gsize length = 0;
+    if (path[0] == '\0' || !g_file_get_contents(path, &text, &length, NULL))
+        return;
+    g_autoptr(GPtrArray) rules = postern_rules_parse(text, length, path, NULL);
+    if (rules == NULL || !g_file_set_contents_full(copy, text, (gssize)length, G_FILE_SET_CONTENTS_CONSISTENT,
+                                                   S_IRUSR | S_IWUSR, NULL))
+        return;
+    g_free(configuration->content.rules);
+    configuration->content.rules = g_steal_pointer(&copy);
+}
+
 PosternWorkerPool *postern_worker_pool_new(const PosternWorkerPoolOptions *options, GError **error)
 {
     PosternWorkerPool *pool = g_new0(PosternWorkerPool, 1);
@@ -75,6 +95,8 @@ PosternWorkerPool *postern_worker_pool_new(const PosternWorkerPoolOptions *optio
     /* Workers of another user have their own directories below it. */
     if (pool->directory != NULL && pool->worker_user != NULL)
         (void)chmod(pool->directory->path, 0711);
+    if (pool->directory != NULL)
+        keep_rules(pool);
     if (pool->directory == NULL || !start_groups(pool, error)) {
         postern_worker_pool_free(pool);
         return NULL;
@@ -115,6 +137,7 @@ void postern_worker_pool_reload(PosternWorkerPool *pool, PosternConfiguration *c
 {
     postern_configuration_free(pool->configuration);
     pool->configuration = configuration;
+    keep_rules(pool);
     for (guint i = 0; i < POSTERN_ROLES; i++) {
         postern_worker_group_renew(pool->groups[i], TRUE);
         postern_worker_group_maintain(pool->groups[i]);

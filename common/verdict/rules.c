@@ -51,8 +51,8 @@ static void describe_ambiguous(const PosternRule *rule, const PosternFacts *fact
 }
 
 static const PosternRule header_rules[] = {
-    {"header", 0, header_is_unsafe, POSTERN_RULE_ALWAYS_REJECT, FALSE, NULL, "552 5.3.4", "451 4.3.4",
-     describe_unsafe},
+    {"header", 0, header_is_unsafe, POSTERN_RULE_ALWAYS(POSTERN_ACTION_REJECT), FALSE, NULL, "552 5.3.4",
+     "451 4.3.4", describe_unsafe},
     {"header_ambiguous", POSTERN_CHECK_DKIM | POSTERN_CHECK_DMARC | POSTERN_CHECK_ARC, header_is_ambiguous,
      POSTERN_RULE_POLICY(header_ambiguous), TRUE, NULL, "550 5.6.0", "451 4.6.0", describe_ambiguous},
     {NULL},
@@ -78,8 +78,8 @@ static void describe_missed(const PosternRule *rule, const PosternFacts *facts, 
 
 /* Our own trouble, which passes: 451 4.3.0, RFC 3463 3.4. */
 static const PosternRule inspection_rules[] = {
-    {"inspection", POSTERN_CHECKS_VERDICT, check_is_missed, POSTERN_RULE_ALWAYS_TEMPFAIL, TRUE,
-     postern_rule_always, "451 4.3.0", "451 4.3.0", describe_missed},
+    {"inspection", POSTERN_CHECKS_VERDICT, check_is_missed, POSTERN_RULE_ALWAYS(POSTERN_ACTION_TEMPFAIL),
+     TRUE, postern_rule_always, "451 4.3.0", "451 4.3.0", describe_missed},
     {NULL},
 };
 
@@ -118,10 +118,8 @@ static void visit_rules(PosternChecks of, const PosternFacts *facts, Visit visit
 
 static PosternAction configured_action(const PosternRule *rule, const PosternFacts *facts)
 {
-    if (rule->action_offset == POSTERN_RULE_ALWAYS_REJECT)
-        return POSTERN_ACTION_REJECT;
-    if (rule->action_offset == POSTERN_RULE_ALWAYS_TEMPFAIL)
-        return POSTERN_ACTION_TEMPFAIL;
+    if (rule->action_offset < 0)
+        return (PosternAction)(-1 - rule->action_offset);
     return *(const PosternAction *)(gconstpointer)((const char *)facts->policy + rule->action_offset);
 }
 

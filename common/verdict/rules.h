@@ -22,7 +22,7 @@ struct PosternRule {
     const char *name; /* NULL: the end of a table */
     guint checks;     /* PosternChecks: it applies only if policy has one of them; 0: always */
     gboolean (*applies)(const PosternRule *rule, const PosternFacts *facts);
-    gssize action_offset; /* in PosternPolicy, or POSTERN_RULE_ALWAYS_… */
+    gssize action_offset; /* in PosternPolicy, or POSTERN_RULE_ALWAYS(action) */
     gboolean suspendable; /* not for allowed clients and exempt recipients */
     /* TRUE: at most TEMPFAIL; NULL: no */
     gboolean (*is_temporary)(const PosternRule *rule, const PosternFacts *facts);
@@ -35,8 +35,7 @@ struct PosternRule {
 };
 
 /* For tables of rules. */
-#define POSTERN_RULE_ALWAYS_REJECT (-1)
-#define POSTERN_RULE_ALWAYS_TEMPFAIL (-2)
+#define POSTERN_RULE_ALWAYS(action) (-1 - (gssize)(action))
 #define POSTERN_RULE_POLICY(member) ((gssize)G_STRUCT_OFFSET(PosternPolicy, member))
 /* The same of the structure type that the options of check NAME have of their own. */
 #define POSTERN_RULE_OPTION(NAME, type, member)                                                              \

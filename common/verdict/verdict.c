@@ -15,10 +15,11 @@
 #define RECEIVED_SPF_FIELD "Received-SPF"
 #define SIGNATURE_FIELD "DKIM-Signature"
 #define VIRUS_STATUS_FIELD "X-Virus-Status"
+#define RULES_FIELD "X-Content-Rules"
 /* Of one kind, in X-Virus-Status */
 #define STATUS_TEXT_MAX_OCTETS 200
 /* The fields above, and Subject. */
-#define INSERTED_MAX (6 + POSTERN_SIGN_FIELDS_MAX)
+#define INSERTED_MAX (7 + POSTERN_SIGN_FIELDS_MAX)
 
 /* If we add results, or our signature, forged ones of our name must not stand beside them. */
 static gboolean claims_authentication(const PosternFacts *facts)
@@ -38,6 +39,11 @@ static gboolean tells_virus_status(const PosternFacts *facts)
 {
     return claims_virus_status(facts) && (facts->findings->virus.result != POSTERN_VIRUS_CLEAN ||
                                           facts->policy->virus_status == POSTERN_VIRUS_STATUS_ALL);
+}
+
+static gboolean claims_rules(const PosternFacts *facts)
+{
+    return claims_authentication(facts) && (facts->policy->checks & POSTERN_CHECK_RULES) != 0;
 }
 
 static gboolean always(const char *value, gsize length, const PosternPolicy *policy)
@@ -68,6 +74,7 @@ static const struct {
     {QUARANTINE_FIELD, claims_authentication, always},
     {MARK_FIELD, claims_authentication, always},
     {VIRUS_STATUS_FIELD, claims_virus_status, always},
+    {RULES_FIELD, claims_rules, always},
 };
 
 /* TRUE if line, however it is written, is a forged field to somebody. */
@@ -187,6 +194,12 @@ static void change(PosternEdits *edits, const PosternFacts *facts, const Postern
         postern_subject_tag(edits, header, facts->policy->subject_tag);
     if (tells_virus_status(facts))
         insert_virus_status(edits, facts);
+    if (claims_rules(facts)) {
+        g_autofree char *value = postern_rules_finding_field(&facts->findings->rules, facts->policy->name);
+
+        if (value)
+            postern_edits_insert(edits, RULES_FIELD, value);
+    }
     g_autofree char *marks = claims_authentication(facts) ? postern_rules_marking(facts) : NULL;
     if (marks)
         postern_edits_insert(edits, MARK_FIELD, marks);

@@ -31,6 +31,7 @@ NEEDS = {  # what goes with a new value
     "servers": {"dns": {"answers": None}},
     "sign": {"sign": {"table": "/other/place"}},
 }
+FILES = {"recipients", "rules"}  # that are read at the reload
 TEXTS = ["192.0.2.7", "other.example", "127.0.0.1:7", "/other/place", "inet:1@127.0.0.1", "other"]
 TIMES, SIZES = ["7s", "11s"], ["2M", "3M", "600M", "700K"]
 
@@ -93,7 +94,7 @@ class Walk:
             taken, tried = None, []
             own = daemon.groups.get(group, {}).get(key, value)
             for candidate in candidates(key, kind, str(own)):
-                value = daemon.folder / "recipients" if key == "recipients" else candidate
+                value = daemon.folder / "recipients" if key in FILES else candidate
                 taken = self.reload(daemon, group, key, value)
                 tried.append(value)
                 if taken is not None:

@@ -194,7 +194,7 @@ static void test_dump_names_policies(void)
     g_assert_true(policy != NULL && strict > policy && submission > strict && sign > submission);
     g_assert_nonnull(g_strstr_len(strict, submission - strict, "\nspf_fail = reject\n"));
     g_assert_nonnull(g_strstr_len(policy, strict - policy, "\nspf_fail = mark\n"));
-    g_assert_nonnull(g_strstr_len(submission, sign - submission, "\nchecks = virus\n"));
+    g_assert_nonnull(g_strstr_len(submission, sign - submission, "\nchecks = virus; rules\n"));
 }
 
 static void test_dump_names_every_row(void)
@@ -233,7 +233,7 @@ static void test_document(void)
         items += g_str_has_prefix(*line, ".It ");
     }
     g_assert_cmpuint(begun, ==, ended);
-    g_assert_cmpuint(begun, ==, 10);
+    g_assert_cmpuint(begun, ==, 11);
     g_assert_cmpuint(items, ==, length + 1);
     g_assert_nonnull(strstr(manual, "\n.It Op policy Ar NAME\n"));
 }

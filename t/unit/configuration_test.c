@@ -64,7 +64,7 @@ static const struct {
     {"[proxi]\nlisten=1", "test.conf: [proxi]: there is no such group (did you mean 'proxy'?)"},
     {"[other]\n",
      "test.conf: [other]: there is no such group; there are log, proxy, milter, dns, inspector, virus, "
-     "clients, policy, sign, capsule, and policies of your own, [policy NAME]"},
+     "content, clients, policy, sign, capsule, and policies of your own, [policy NAME]"},
     {"[polcy strict]\nspf_fail=1",
      "test.conf: [polcy strict]: there is no such group (did you mean 'policy strict'?)"},
     {"[policy:strict]\n",
@@ -275,7 +275,7 @@ static void test_built_in_policy(void)
 
         g_assert_cmpuint(g_hash_table_size(both[i]->policies), ==, 1);
         g_assert_cmpstr(policy->checks[0], ==, "virus");
-        g_assert_null(policy->checks[1]);
+        g_assert_null(policy->checks[2]);
         g_assert_false(policy->sign);
         g_assert_false(policy->authentication_results);
         for (gsize j = 0; j < G_N_ELEMENTS(actions); j++)

@@ -69,7 +69,8 @@ static void answer_endlessly(FakeInspector *fake, const PosternPacket *packet, P
     g_autoptr(PosternResponse) response = postern_response_new();
     g_autofree char *name = g_strdup_printf("n%u.example.com", fake->requests);
     g_ptr_array_add(response->questions, postern_question_new(name, POSTERN_DNS_A));
-    response->complete = request->checks & (POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT);
+    response->complete =
+        request->checks & (POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT | POSTERN_CHECK_RULES);
     response->findings->virus.result = POSTERN_VIRUS_CLEAN;
     fake_respond(fake, packet->id, response);
 }

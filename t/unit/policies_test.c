@@ -268,8 +268,9 @@ static void test_largest_table(Folder *folder, gconstpointer data)
 static void test_checks(Folder *folder, gconstpointer data)
 {
     static const guint content = POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT;
+    const guint own = content | POSTERN_CHECK_RULES;
     const guint verdict =
-        content | POSTERN_CHECK_SPF | POSTERN_CHECK_DKIM | POSTERN_CHECK_DMARC | POSTERN_CHECK_ARC;
+        own | POSTERN_CHECK_SPF | POSTERN_CHECK_DKIM | POSTERN_CHECK_DMARC | POSTERN_CHECK_ARC;
     g_autoptr(PosternPolicies) without_keys = policies_of("");
     g_autoptr(PosternPolicies) with_keys = policies_of("[sign]\ntable=/keys\n");
     g_autoptr(PosternPolicies) unscanned = policies_of("[virus]\nscan=no\n");
@@ -279,13 +280,13 @@ static void test_checks(Folder *folder, gconstpointer data)
         "a@example.org a\n", &error);
 
     g_assert_no_error(error);
-    g_assert_cmpuint(postern_policies_checks(without_keys, POSTERN_CLIENT_AUTHENTICATED), ==, content);
+    g_assert_cmpuint(postern_policies_checks(without_keys, POSTERN_CLIENT_AUTHENTICATED), ==, own);
     g_assert_cmpuint(postern_policies_checks(without_keys, POSTERN_CLIENT_OTHER), ==, verdict);
     g_assert_cmpuint(postern_policies_checks(with_keys, POSTERN_CLIENT_AUTHENTICATED), ==,
-                     content | POSTERN_CHECK_SIGN);
+                     own | POSTERN_CHECK_SIGN);
     g_assert_cmpuint(postern_policies_checks(with_keys, POSTERN_CLIENT_OTHER), ==, verdict);
     g_assert_cmpuint(postern_policies_checks(unscanned, POSTERN_CLIENT_AUTHENTICATED), ==,
-                     POSTERN_CHECK_CONTENT);
+                     POSTERN_CHECK_CONTENT | POSTERN_CHECK_RULES);
     g_assert_cmpuint(postern_policies_checks(of_recipients, POSTERN_CLIENT_OTHER), ==,
                      POSTERN_CHECK_SPF | content);
 }

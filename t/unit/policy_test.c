@@ -53,14 +53,17 @@ static void test_defaults(void)
 static void test_checks(void)
 {
     static const guint content = POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT;
-    static const guint all =
-        POSTERN_CHECK_SPF | POSTERN_CHECK_DKIM | POSTERN_CHECK_DMARC | POSTERN_CHECK_ARC | content;
+    static const guint all = POSTERN_CHECK_SPF | POSTERN_CHECK_DKIM | POSTERN_CHECK_DMARC |
+                             POSTERN_CHECK_ARC | content | POSTERN_CHECK_RULES;
     static const struct {
         const char *text;
         guint checks;
     } cases[] = {
         {"", all},
         {"[virus]\nscan=no", all & ~(guint)POSTERN_CHECK_VIRUS},
+        {"[content]\ndefault_rules=no", all & ~(guint)POSTERN_CHECK_RULES},
+        {"[content]\ndefault_rules=no\nrules=/rules", all},
+        {"[policy]\nchecks=rules", POSTERN_CHECK_RULES},
         {"[policy]\nchecks=", 0},
         {"[policy]\nchecks=SPF", POSTERN_CHECK_SPF},
         {"[policy]\nchecks=virus;dkim", content | POSTERN_CHECK_DKIM},
@@ -99,7 +102,8 @@ static void test_groups(void)
     g_assert_cmpuint(strict->checks, ==, POSTERN_CHECK_SPF | POSTERN_CHECK_SIGN);
     g_assert_cmpstr(strict->subject_tag, ==, "[S]");
     g_assert_cmpstr(users->name, ==, "submission");
-    g_assert_cmpuint(users->checks, ==, POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT | POSTERN_CHECK_SIGN);
+    g_assert_cmpuint(users->checks, ==,
+                     POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT | POSTERN_CHECK_RULES | POSTERN_CHECK_SIGN);
     g_assert_cmpint(users->spf_fail, ==, POSTERN_ACTION_ACCEPT);
     g_assert_false(users->authentication_results);
     g_assert_true(users->sign);

@@ -7,7 +7,7 @@
 #include "unit/verdict_sample.h"
 
 /* Results, Received-SPF, quarantine, Subject, and signatures. */
-#define INSERTED_MAX (6 + POSTERN_SIGN_FIELDS_MAX)
+#define INSERTED_MAX (7 + POSTERN_SIGN_FIELDS_MAX)
 
 static void test_authentication_results(void)
 {

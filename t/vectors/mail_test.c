@@ -1,6 +1,6 @@
 /*
  * All checks over published mail: wanted messages are never a virus, never unscannable, and never have an
- * ambiguous header; the EICAR messages are found, and nothing crashes.
+ * ambiguous header, and no default content rule holds; the EICAR messages are found, and nothing crashes.
  */
 #include "checks/check.h"
 
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "support/content.h"
+#include "support/rules.h"
 #include "unit/virus_fixture.h"
 #include "vectors/shared_data.h"
 
@@ -18,12 +19,14 @@ typedef struct {
     PosternVirusEngine *virus;
     PosternDkimEngine *dkim;
     PosternContentEngine *content;
+    PosternRulesEngine *rules;
     char *temporary;
     char *signatures_file;
     guint results[POSTERN_VIRUS_NO_SIGNATURES + 1]; /* by PosternVirusResult */
     guint messages;
     guint signatures;
     guint attachments;
+    guint rule_matches;
 } Checks;
 
 static Checks set_up(void)
@@ -42,6 +45,7 @@ static Checks set_up(void)
     checks.virus = postern_virus_engine_new(&options, &count, &warning, &error);
     g_assert_no_error(error);
     checks.dkim = postern_dkim_engine_new(FALSE);
+    checks.rules = rules_engine_of(NULL, checks.content);
     checks.temporary = g_dir_make_tmp("postern-test-XXXXXX", &error);
     g_assert_no_error(error);
     return checks;
@@ -51,6 +55,7 @@ static void tear_down(Checks *checks)
 {
     postern_virus_engine_free(checks->virus);
     postern_dkim_engine_free(checks->dkim);
+    postern_rules_engine_free(checks->rules);
     postern_content_engine_free(checks->content);
     g_assert_cmpint(g_rmdir(checks->temporary), ==, 0);
     g_assert_cmpint(g_unlink(checks->signatures_file), ==, 0);
@@ -98,6 +103,9 @@ static PosternVirusResult check_file(Checks *checks, const char *path)
     content_check(checks->content, message->str, message->len, findings);
     check_signatures(checks, message, findings);
     check_header(path, message);
+    g_autoptr(PosternFindings) ruled =
+        rules_check(checks->rules, checks->content, message->str, message->len);
+    checks->rule_matches += ruled->rules.matches->len + (ruled->rules.undecided != NULL);
     if (findings->virus.result > POSTERN_VIRUS_CLEAN)
         g_test_message("%s: %s %s %s", path, postern_virus_result_name(findings->virus.result),
                        findings->virus.name, findings->virus.reason);
@@ -135,6 +143,7 @@ static void test_wanted(void)
         checks.results[POSTERN_VIRUS_ERROR]);
     g_assert_cmpuint(checks.messages, >=, 350);
     g_assert_cmpuint(checks.results[POSTERN_VIRUS_CLEAN], ==, checks.messages);
+    g_assert_cmpuint(checks.rule_matches, ==, 0);
     tear_down(&checks);
 }
 

@@ -48,6 +48,7 @@ static const struct {
     {"inspector", "temporary_directory", NEEDS_FOLDER, NULL},
     {"clients", "recipients", NEEDS_FILE, NULL},
     {"sign", "table", NEEDS_FILE, NULL},
+    {"content", "rules", NEEDS_FILE, NULL},
     {"capsule", "directory", MAKES_FOLDER, NULL},
 };
 

@@ -199,10 +199,10 @@ gboolean postern_configuration_check_kind_action(const char *value, GError **err
 
 gboolean postern_configuration_check_check(const char *value, GError **error)
 {
-    static const char *const checks[] = {"spf", "dkim", "dmarc", "arc", "virus", NULL};
+    static const char *const checks[] = {"spf", "dkim", "dmarc", "arc", "virus", "rules", NULL};
     g_autofree char *name = g_ascii_strdown(value, -1);
     return require(g_strv_contains(checks, name), error, value,
-                   "is no check: there are spf, dkim, dmarc, arc and virus");
+                   "is no check: there are spf, dkim, dmarc, arc, virus and rules");
 }
 
 gboolean postern_configuration_check_subject_tag(const char *value, GError **error)

@@ -11,18 +11,12 @@
 static const struct {
     const char *key, *value;
 } built_in_rows[] = {
-    {"checks", "virus"},
-    {"sign", "yes"},
-    {"authentication_results", "no"},
-    {"spf_fail", "accept"},
-    {"spf_softfail", "accept"},
-    {"spf_error", "accept"},
-    {"spf_helo", "accept"},
-    {"dkim_fail", "accept"},
-    {"dkim_error", "accept"},
-    {"dmarc_reject", "accept"},
-    {"dmarc_quarantine", "accept"},
-    {"dmarc_error", "accept"},
+    {"checks", "virus; rules"},       {"sign", "yes"},
+    {"authentication_results", "no"}, {"spf_fail", "accept"},
+    {"spf_softfail", "accept"},       {"spf_error", "accept"},
+    {"spf_helo", "accept"},           {"dkim_fail", "accept"},
+    {"dkim_error", "accept"},         {"dmarc_reject", "accept"},
+    {"dmarc_quarantine", "accept"},   {"dmarc_error", "accept"},
 };
 
 static gboolean is_name(const char *text)

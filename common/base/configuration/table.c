@@ -264,6 +264,12 @@ static const PosternOption before_checks[] = {
     {"virus", "scan_size", OCTETS(virus.scan_octets, KIBIBYTE, POSTERN_MESSAGE_MAX_OCTETS), "50M",
      "Most octets that are scanned of one message, unpacked; a larger one counts as unscannable."},
 
+    {"content", "rules", STRING(content.rules, 0, TEXT), "",
+     "Content rules: a file (absolute path) as postern-rules(5) describes it; empty: none of your own.",
+     postern_configuration_check_path},
+    {"content", "default_rules", BOOLEAN(content.default_rules), "yes",
+     "Go by the default content rules, too: they reject files that Windows runs if they are opened."},
+
     {"clients", "own_networks", LIST(clients.own_networks, 0, ITEMS), "",
      "Networks of your own, ADDRESS or ADDRESS/BITS, whose mail goes by own_networks_policy.",
      postern_configuration_check_network, FALSE,
@@ -279,8 +285,8 @@ static const PosternOption before_checks[] = {
      "File with lines ADDRESS NAME or DOMAIN NAME: whose mail goes by [policy NAME] (absolute path).",
      postern_configuration_check_path},
 
-    {"policy", "checks", LIST(policy.checks, 0, ITEMS), "spf; dkim; dmarc; arc; virus",
-     "Which of spf, dkim, dmarc, arc and virus to check; virus only if [virus] scan = yes.",
+    {"policy", "checks", LIST(policy.checks, 0, ITEMS), "spf; dkim; dmarc; arc; virus; rules",
+     "Which of spf, dkim, dmarc, arc, virus and rules to check; virus only if [virus] scan = yes.",
      postern_configuration_check_check, TRUE},
 };
 

@@ -1,9 +1,12 @@
 #include "checks/content/engine.h"
 
+#include <errno.h>
 #include <gmime/gmime.h>
 #include <string.h>
 
 #include "base/limits.h"
+
+#define CONVERTED_OCTETS 4096 /* in one go */
 
 /* Those of mail, by the names that GMime asks iconv for. US-ASCII and UTF-8 need no module. */
 static const char *const charsets[] = {
@@ -145,6 +148,8 @@ static void read_type(PosternContentEngine *engine, const char *value, PosternCo
     header->type = take_text(lower);
     if (g_mime_content_type_is_type(type, "multipart", "*"))
         header->boundary = g_strdup(g_mime_content_type_get_parameter(type, "boundary"));
+    g_autofree char *charset = take_text(g_mime_content_type_get_parameter(type, "charset"));
+    header->charset = charset != NULL ? g_ascii_strdown(charset, -1) : NULL;
     if (header->name == NULL)
         header->name = take_text(g_mime_content_type_get_parameter(type, "name"));
     g_object_unref(type);
@@ -166,5 +171,56 @@ void postern_content_header_clear(PosternContentHeader *header)
 {
     g_clear_pointer(&header->type, g_free);
     g_clear_pointer(&header->boundary, g_free);
+    g_clear_pointer(&header->charset, g_free);
     g_clear_pointer(&header->name, g_free);
+}
+
+static char *convert(iconv_t converter, const char *octets, gsize length, gsize *ret_length)
+{
+    GString *text = g_string_sized_new(length + 1);
+    char piece[CONVERTED_OCTETS];
+    char *in = (char *)(guintptr)octets;
+    while (length > 0) {
+        char *out = piece;
+        gsize room = sizeof piece;
+        gsize result = iconv(converter, &in, &length, &out, &room);
+        g_string_append_len(text, piece, (gssize)(sizeof piece - room));
+        if (result != (gsize)-1 || errno == E2BIG)
+            continue;
+        g_string_append(text, "\357\277\275");
+        if (errno == EINVAL) /* a character that the end cuts */
+            break;
+        in++;
+        length--;
+    }
+    *ret_length = text->len;
+    return g_string_free(text, FALSE);
+}
+
+char *postern_content_engine_to_utf8(PosternContentEngine *engine, const char *charset, const char *octets,
+                                     gsize length, gsize *ret_length)
+{
+    if (length >= 2 && (memcmp(octets, "\377\376", 2) == 0 || memcmp(octets, "\376\377", 2) == 0))
+        charset = "utf-16";
+    gboolean named = charset != NULL && g_hash_table_contains(engine->known, charset) &&
+                     !g_str_equal(charset, "utf-8") && !g_str_equal(charset, "us-ascii");
+    if (!named && g_utf8_validate_len(octets, length, NULL)) {
+        *ret_length = length;
+        return g_strndup(octets, length);
+    }
+    iconv_t converter = g_mime_iconv_open("UTF-8", named ? charset : "windows-1252");
+    if (converter == (iconv_t)-1) {
+        char *valid = g_utf8_make_valid(octets, (gssize)length);
+        *ret_length = strlen(valid);
+        return valid;
+    }
+    char *text = convert(converter, octets, length, ret_length);
+    g_mime_iconv_close(converter);
+    return text;
+}
+
+char *postern_content_engine_decode_words(PosternContentEngine *engine, const char *value)
+{
+    g_autofree char *known = keep_to_known_charsets(engine, value);
+    return g_mime_utils_header_decode_text(engine->options, known);
 }

@@ -10,6 +10,7 @@
 typedef struct {
     char *type;          /* "text/plain"; never NULL, lower case */
     char *boundary;      /* of a multipart, or NULL */
+    char *charset;       /* of its text, lower case, or NULL */
     char *name;          /* filename= or name=, or NULL */
     gboolean attachment; /* Content-Disposition says so */
 } PosternContentHeader;
@@ -19,3 +20,14 @@ typedef struct {
 void postern_content_engine_read(PosternContentEngine *engine, const char *type, const char *disposition,
                                  const char *default_type, PosternContentHeader *header);
 void postern_content_header_clear(PosternContentHeader *header);
+
+/*
+ * Text as UTF-8, a new string of *ret_length octets: from charset (lower case; NULL, or one that is not
+ * loaded: UTF-8 if it is that, else windows-1252), or as its mark of the byte order says. What is no
+ * character becomes U+FFFD.
+ */
+char *postern_content_engine_to_utf8(PosternContentEngine *engine, const char *charset, const char *octets,
+                                     gsize length, gsize *ret_length);
+
+/* The value of a header field with its encoded words decoded (RFC 2047), a new string. */
+char *postern_content_engine_decode_words(PosternContentEngine *engine, const char *value);

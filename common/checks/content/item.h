@@ -24,6 +24,7 @@ struct PosternItem {
     const char *const *types; /* each declared media type, lower case, likewise; the first is the default type
                                  if none is declared */
     gboolean verbatim;        /* its octets stand as they are in those of its parent, or of the message */
+    const char *charset;      /* that text is said to be in, lower case, or NULL */
     GBytes *octets;           /* decoded, by one reading */
     guint reading;            /* of that part: 0 is the first; each has other octets */
 };

@@ -168,6 +168,7 @@ static void end_header(Walk *walk, gsize next)
     } else {
         walk->leaf.name = g_steal_pointer(&header.name);
         walk->leaf.type = g_steal_pointer(&header.type);
+        walk->leaf.charset = g_steal_pointer(&header.charset);
         Level level = {.default_type = "text/plain", .leaf = walk->leaves->len, .start = walk->leaf.start};
         if (message && push(walk, level)) {
             g_array_append_val(walk->leaves, walk->leaf);
@@ -252,4 +253,5 @@ void postern_content_leaf_clear(gpointer data)
     PosternContentLeaf *leaf = data;
     g_clear_pointer(&leaf->name, g_free);
     g_clear_pointer(&leaf->type, g_free);
+    g_clear_pointer(&leaf->charset, g_free);
 }

@@ -12,6 +12,7 @@ typedef struct {
     gsize start, length; /* its encoded octets, in those of the message */
     char *name;          /* or NULL */
     char *type;
+    char *charset; /* or NULL */
     gboolean attachment;
 } PosternContentLeaf;
 

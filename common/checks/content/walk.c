@@ -84,7 +84,8 @@ static void take_leaf(Items *items, const PosternContentLeaf *leaf, const char *
                         .attachment = leaf->attachment,
                         .verbatim = leaf->encoding == POSTERN_CONTENT_IDENTITY,
                         .names = names,
-                        .types = types};
+                        .types = types,
+                        .charset = leaf->charset};
     if (leaf->kind == POSTERN_ITEM_MESSAGE && leaf->encoding == POSTERN_CONTENT_IDENTITY)
         readings[count++] = g_bytes_new_static(octets + leaf->start, leaf->length);
     else if (!postern_content_decode(leaf->encoding, octets + leaf->start, leaf->length, readings, &count))

@@ -1,59 +1,11 @@
-#include "inspector_client/inspection.h"
+#include "inspector_client/inspection_private.h"
 
 #include <string.h>
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "inspector_client/header_prefetch.h"
 #include "inspector_client/spf_prefetch.h"
-
-/*
- * Several things go on side by side, so that none waits for the other's DNS: SPF; what the header alone
- * raises questions for; the body, scanned once; and our own signature. At the dot the body takes over what
- * needs it: what the header is enough for (DMARC) does not, nor anything but the scan of a small message, and
- * what does not never stands behind scans.
- */
-typedef enum {
-    TRACK_SPF,
-    TRACK_HEADER,
-    TRACK_EARLY, /* what the header is enough for; after the dot, while TRACK_HEADER waits for keys */
-    TRACK_BODY,
-    TRACK_SIGN,
-    TRACKS,
-} TrackKind;
-
-typedef struct {
-    PosternInspection *inspection;
-    PosternStage stage;
-    PosternChecks checks; /* still to be found out here; 0: at rest */
-    guint rounds;
-    PosternInspectorCall *call;
-    PosternResolverAsk *ask;
-} Track;
-
-struct PosternInspection {
-    PosternInspectionOptions options;
-    char *receiver;
-    PosternEnvelope *envelope;
-    PosternAnswers *answers;
-    PosternMessage *header;
-    PosternMessage *message;
-    PosternFindings *findings;
-    PosternChecks missing; /* of options.checks, not in findings yet */
-    PosternChecks failed;  /* of them, those that never came */
-    Track tracks[TRACKS];
-    struct event *timer;       /* after finish: the deadline, then done */
-    struct event *early;       /* the envelope stage has ended */
-    gboolean spf_rests;        /* it has no more questions: it is evaluated when its result is wanted */
-    struct event *header_turn; /* the header is looked at, if the message does not come in the same turn */
-    gboolean header_due;
-    gboolean gathering; /* few_requests, after the dot: the answers that the header and SPF need first */
-    PosternInspectionEnvelope envelope_done;
-    gpointer envelope_data;
-    gboolean finished;
-    GError *error;
-    PosternInspectionDone done;
-    gpointer user_data;
-};
 
 static void round_begin(Track *track);
 static void end_gathering(PosternInspection *inspection);
@@ -85,6 +37,7 @@ static void on_timer(evutil_socket_t descriptor, short what, void *data)
             of_dns |= inspection->tracks[i].checks;
         track_stop(&inspection->tracks[i]);
     }
+    of_dns &= POSTERN_CHECKS_ASKING;
     if (inspection->missing != 0) {
         if (inspection->error == NULL) {
             g_set_error(&inspection->error, POSTERN_ERROR, POSTERN_ERROR_TIMEOUT,
@@ -314,10 +267,39 @@ static void start_spf(PosternInspection *inspection)
         on_spf_records(track);
 }
 
-static void start_header(PosternInspection *inspection, PosternChecks checks)
+/* All that the header is likely to ask has been answered. */
+static void on_header_records(gpointer user_data)
 {
+    Track *track = user_data;
+    PosternInspection *inspection = track->inspection;
+    if (inspection->finished) {
+        on_resolved(track);
+        return;
+    }
+    track->ask = NULL;
+    track->checks = 0;
+    inspection->header_due = TRUE;
+}
+
+/* The first questions of the header's track need no inspector; if these are likely to be all, and the message
+ * is not there, it rests then. */
+static void look_at_header(PosternInspection *inspection, PosternStage stage, PosternChecks checks)
+{
+    Track *track = &inspection->tracks[TRACK_HEADER];
+    PosternMessage *header = stage == POSTERN_STAGE_HEADER ? inspection->header : inspection->message;
+    gboolean all = FALSE;
     inspection->header_due = FALSE;
-    track_start(inspection, TRACK_HEADER, POSTERN_STAGE_HEADER, checks);
+    track_set(track, stage, checks);
+    if (checks == 0)
+        return;
+    g_autoptr(GPtrArray) questions =
+        postern_header_prefetch_questions(header, checks, inspection->answers, &all);
+    if (questions->len > 0)
+        ask(track, questions, on_header_records);
+    else if (all)
+        on_header_records(track);
+    else
+        round_begin(track);
 }
 
 static void on_header_turn(evutil_socket_t descriptor, short what, void *data)
@@ -325,7 +307,8 @@ static void on_header_turn(evutil_socket_t descriptor, short what, void *data)
     (void)descriptor, (void)what;
     PosternInspection *inspection = data;
     if (!inspection->finished)
-        start_header(inspection, inspection->missing & postern_checks_of_stage(POSTERN_STAGE_HEADER));
+        look_at_header(inspection, POSTERN_STAGE_HEADER,
+                       inspection->missing & postern_checks_of_stage(POSTERN_STAGE_HEADER));
 }
 
 PosternInspection *postern_inspection_new(const PosternInspectionOptions *options,
@@ -438,13 +421,14 @@ static void split_header(PosternInspection *inspection)
             header->checks = checks;
         } else {
             track_stop(header);
-            track_start(inspection, TRACK_HEADER, POSTERN_STAGE_AUTHENTICATION, checks);
+            look_at_header(inspection, POSTERN_STAGE_AUTHENTICATION, checks);
         }
         return;
     }
     wake_spf(inspection);
     if (inspection->header_due)
-        start_header(inspection, inspection->missing & postern_checks_of_header());
+        track_start(inspection, TRACK_HEADER, POSTERN_STAGE_HEADER,
+                    inspection->missing & postern_checks_of_header());
     PosternChecks early = header->checks & inspection->missing & postern_checks_of_header();
     if (header->ask != NULL && header->checks != early) {
         header->checks &= ~early;
@@ -467,14 +451,17 @@ void postern_inspection_finish(PosternInspection *inspection, PosternMessage *me
     inspection->done = done;
     inspection->user_data = user_data;
     evtimer_add(inspection->timer, &deadline);
-    inspection->gathering = inspection->options.few_requests;
-    if (!inspection->gathering)
-        split_header(inspection);
-    else if (inspection->header != NULL)
-        start_header(inspection, inspection->missing & postern_checks_of_stage(POSTERN_STAGE_HEADER));
     track_start(inspection, TRACK_SIGN, POSTERN_STAGE_SIGN, inspection->missing & POSTERN_CHECK_SIGN);
-    if (!inspection->gathering)
+    inspection->gathering = inspection->options.few_requests;
+    if (!inspection->options.few_requests) {
+        split_header(inspection);
         start_body(inspection);
+    } else {
+        if (inspection->header != NULL)
+            look_at_header(inspection, POSTERN_STAGE_HEADER,
+                           inspection->missing & postern_checks_of_stage(POSTERN_STAGE_HEADER));
+        end_gathering(inspection);
+    }
     finish_if_over(inspection);
 }
 

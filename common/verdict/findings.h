@@ -27,6 +27,9 @@ typedef enum {
 #define POSTERN_CHECKS_VERDICT (POSTERN_CHECKS_ALL & ~POSTERN_CHECK_SIGN)
 /* Not run if the client is not known. */
 #define POSTERN_CHECKS_CLIENT (POSTERN_CHECK_SPF | POSTERN_CHECK_SPF_HELO)
+/* Those with questions to the DNS. */
+#define POSTERN_CHECKS_ASKING                                                                                \
+    (POSTERN_CHECKS_CLIENT | POSTERN_CHECK_DKIM | POSTERN_CHECK_DMARC | POSTERN_CHECK_ARC)
 /* The check's member of PosternFindings: "spf", "spf_helo" …; NULL for another number. */
 const char *postern_check_name(PosternChecks check);
 

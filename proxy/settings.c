@@ -100,6 +100,11 @@ PosternProxySettings *postern_proxy_settings_new(PosternConfiguration *configura
         running != NULL ? running->generation + !postern_proxy_settings_same_backend(running, settings) : 0;
     if (!check_actions(configuration, error))
         return NULL;
+    if (configuration->proxy.tls != POSTERN_TLS_OFF) {
+        settings->tls = postern_tls_context_new(configuration, error);
+        if (settings->tls == NULL)
+            return NULL;
+    }
     settings->servers = parse_servers(configuration, error);
     if (settings->servers == NULL)
         return NULL;
@@ -187,6 +192,7 @@ void postern_proxy_settings_unref(PosternProxySettings *settings)
     g_clear_pointer(&settings->servers, g_ptr_array_unref);
     g_clear_pointer(&settings->budget, postern_budget_unref);
     g_clear_pointer(&settings->dump, g_free);
+    g_clear_pointer(&settings->tls, postern_tls_context_unref);
     g_clear_pointer(&settings->counters, postern_counters_unref);
     g_clear_pointer(&settings->recipient_domains, g_hash_table_unref);
     g_free(settings);

@@ -11,6 +11,7 @@
 #include "base/counters.h"
 #include "capsule/store.h"
 #include "proxy/servers/server.h"
+#include "proxy/tls/context.h"
 #include "verdict/policies.h"
 
 typedef struct {
@@ -25,6 +26,7 @@ typedef struct {
     guint threads;
     PosternCapsuleStore *capsules; /* of the program, which outlives the settings; NULL: none are kept */
     char *dump;                    /* of configuration, for capsules, or NULL */
+    PosternTlsContext *tls;        /* for clients, or NULL: off */
     PosternCounters *counters;     /* of the program, or NULL: nothing is counted */
 } PosternProxySettings;
 

@@ -116,6 +116,7 @@ typedef struct {
         gboolean relay_probe;
         char *relay_probe_client;    /* an address, or "" */
         char *relay_probe_recipient; /* a mailbox, or "" */
+        guint tls;                   /* PosternTls */
         guint bare_newline;          /* PosternBareNewline */
         gboolean refuse_nul;
         gboolean refuse_long_lines;
@@ -126,6 +127,12 @@ typedef struct {
         guint filter_timeout_ms;
         gboolean hostname_of_machine; /* hostname is the name of the machine: the file says none */
     } proxy;
+    struct {
+        char **certificates;
+        char **keys;
+        guint min_version; /* PosternTlsVersion */
+        char *ciphers;
+    } tls;
     struct {
         char *socket;
         char *socket_mode; /* octal */
@@ -204,6 +211,17 @@ typedef enum {
     POSTERN_MODE_ENFORCE,
     POSTERN_MODE_OBSERVE,
 } PosternMode;
+
+typedef enum {
+    POSTERN_TLS_OFF,
+    POSTERN_TLS_MAY,
+    POSTERN_TLS_ENCRYPT,
+} PosternTls;
+
+typedef enum {
+    POSTERN_TLS_1_2,
+    POSTERN_TLS_1_3,
+} PosternTlsVersion;
 
 typedef enum {
     POSTERN_BARE_NEWLINE_REJECT,

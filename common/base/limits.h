@@ -237,6 +237,7 @@
 #define POSTERN_MILTER_COMMAND_MAX_OCTETS (2 * 1024 * 1024) /* one header field may be all of the header */
 #define POSTERN_MILTER_NEGOTIATIONS_MAX 65536               /* connections whose negotiation is remembered */
 #define POSTERN_LISTENERS_MAX 32
+#define POSTERN_TLS_CERTIFICATES_MAX 1000
 #define POSTERN_BACKENDS_MAX 64
 
 /* so long a borrowed back-end connection may wait for its client, or for the verdict, in all, before it is

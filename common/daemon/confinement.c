@@ -1,5 +1,7 @@
 #include "daemon/confinement.h"
 
+#include <stdlib.h>
+
 #include "base/build.h"
 #include "base/privileges.h"
 #include "daemon/directory.h"
@@ -23,14 +25,24 @@ static char *own_directory(void)
     return programs != NULL ? g_path_get_dirname(programs) : NULL;
 }
 
-/* paths without those that are NULL or empty, NULL-terminated. */
+/* Of each file, and of what it stands for if it is a link: certbot changes links. */
+static void add_directories(GPtrArray *directories, char **files)
+{
+    for (char **file = files; *file != NULL; file++) {
+        g_autofree char *target = realpath(*file, NULL);
+        g_ptr_array_add(directories, g_path_get_dirname(*file));
+        if (target != NULL)
+            g_ptr_array_add(directories, g_path_get_dirname(target));
+    }
+}
+
+/* paths without those that are NULL or empty. */
 static GPtrArray *list(const char *const *paths, gsize length)
 {
     GPtrArray *found = g_ptr_array_new();
     for (gsize i = 0; i < length; i++)
         if (paths[i] != NULL && paths[i][0] != '\0')
             g_ptr_array_add(found, (gpointer)(gsize)paths[i]);
-    g_ptr_array_add(found, NULL);
     return found;
 }
 
@@ -44,6 +56,9 @@ gboolean postern_confinement_enter(const PosternConfiguration *configuration, co
     g_autofree char *recipients = directory_of_table(configuration->clients.recipients);
     g_autofree char *keys = directory_of_table(starts ? configuration->sign.table : "");
     g_autofree char *rules = directory_of_table(starts ? configuration->content.rules : "");
+    g_autoptr(GPtrArray) certificates = g_ptr_array_new_with_free_func(g_free);
+    add_directories(certificates, configuration->tls.certificates);
+    add_directories(certificates, configuration->tls.keys);
     g_autofree char *log = destination[0] == '/' ? g_path_get_dirname(destination) : NULL;
     const char *const readable[] = {
         "/etc",
@@ -74,6 +89,10 @@ gboolean postern_confinement_enter(const PosternConfiguration *configuration, co
     g_autoptr(GPtrArray) read_only = list(readable, G_N_ELEMENTS(readable));
     g_autoptr(GPtrArray) read_write = list(writable, G_N_ELEMENTS(writable));
     g_autoptr(GPtrArray) programs = list(executable, starts ? G_N_ELEMENTS(executable) : 0);
+    g_ptr_array_extend(read_only, certificates, NULL, NULL);
+    g_ptr_array_add(read_only, NULL);
+    g_ptr_array_add(read_write, NULL);
+    g_ptr_array_add(programs, NULL);
     PosternPrivilegesPaths paths = {.read_only = (const char *const *)read_only->pdata,
                                     .read_write = (const char *const *)read_write->pdata,
                                     .executable = (const char *const *)programs->pdata};

@@ -20,6 +20,7 @@ static const Row rows[] = {
     {POSTERN_CAPABILITY_DSN, "DSN"},
     {POSTERN_CAPABILITY_XCLIENT, "XCLIENT"},
     {POSTERN_CAPABILITY_XFORWARD, "XFORWARD"},
+    {POSTERN_CAPABILITY_STARTTLS, "STARTTLS"},
 };
 
 /* 0 if text is no number, or one that no message can reach. */

@@ -16,6 +16,7 @@ typedef enum {
     POSTERN_CAPABILITY_DSN = 1 << 5,                 /* RFC 3461 */
     POSTERN_CAPABILITY_XCLIENT = 1 << 6,             /* Postfix XCLIENT_README */
     POSTERN_CAPABILITY_XFORWARD = 1 << 7,            /* Postfix XFORWARD_README */
+    POSTERN_CAPABILITY_STARTTLS = 1 << 8,            /* RFC 3207 */
 } PosternCapability;
 
 typedef struct {

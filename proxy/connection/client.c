@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "proxy/connection/stream.h"
 #include "proxy/connection/thread_private.h"
+#include "proxy/tls/transport.h"
 
 /* A client that has sent a message often sends another at once, and is not parked in between. */
 #define PARK_AFTER_MESSAGE_MS 1000
@@ -19,6 +20,12 @@ typedef enum {
     CLIENT_CLOSED,       /* it is to be freed */
 } ClientState;
 
+typedef enum {
+    TLS_AS_IT_IS,
+    TLS_ASKED,    /* STARTTLS is to be answered */
+    TLS_ANSWERED, /* it begins when the 220 has left */
+} TlsStep;
+
 struct PosternClientConnection {
     PosternClient *client;
     PosternProxyThread *thread;
@@ -33,6 +40,8 @@ struct PosternClientConnection {
     gint64 waiting_since;
     gint64 parks_at; /* not before that */
     ClientState state;
+    TlsStep tls;
+    gboolean tls_told; /* the session knows what was agreed upon */
 };
 
 /* The one place where the state changes. */
@@ -124,6 +133,16 @@ void postern_client_connection_free(PosternClientConnection *client)
     g_free(client);
 }
 
+static void log_tls_problem(const PosternClientConnection *client)
+{
+    const char *problem = postern_tls_transport_problem(postern_stream_transport(client->stream));
+    if (problem == NULL)
+        return;
+    g_autofree char *address = postern_address_to_string(&client->client->address);
+    postern_log(POSTERN_LOG_INFO, "session %s: TLS with client %s failed: %s",
+                postern_session_identifier(client->session)->text, address, problem);
+}
+
 static void on_stream(PosternStream *stream, PosternStreamEvent event, gpointer user_data)
 {
     PosternClientConnection *client = user_data;
@@ -138,6 +157,7 @@ static void on_stream(PosternStream *stream, PosternStreamEvent event, gpointer 
             set_state(client, CLIENT_SAYS_NO_MORE);
         break;
     case POSTERN_STREAM_FAILED:
+        log_tls_problem(client);
         lose(client);
         break;
     case POSTERN_STREAM_DEADLINE:
@@ -249,6 +269,9 @@ static void act(PosternClientConnection *client, PosternSessionAction *action, g
     case POSTERN_SESSION_LOG:
         world->functions->log(world, g_steal_pointer(&action->line));
         break;
+    case POSTERN_SESSION_START_TLS:
+        client->tls = TLS_ASKED;
+        break;
     case POSTERN_SESSION_CLOSE:
         set_state(client, client->state == CLIENT_GONE ? CLIENT_CLOSED : CLIENT_CLOSING);
         break;
@@ -326,6 +349,38 @@ static gboolean feed(PosternClientConnection *client, gint64 now)
     return any;
 }
 
+/* Who has spoken behind STARTTLS is found out before the 220 leaves: after it TLS may come at once. */
+static void answer_starttls(PosternClientConnection *client, gint64 now)
+{
+    gboolean early = postern_stream_has_more(client->stream);
+    client->tls = early ? TLS_AS_IT_IS : TLS_ANSWERED;
+    postern_session_answer_starttls(client->session, early, now);
+    run_actions(client, now);
+}
+
+static void begin_tls(PosternClientConnection *client, gint64 now)
+{
+    client->tls = TLS_AS_IT_IS;
+    PosternTransport *transport =
+        postern_tls_transport_accept(client->settings->tls, postern_stream_transport(client->stream));
+    if (transport == NULL) {
+        lose(client);
+        return;
+    }
+    postern_stream_replace_transport(client->stream, transport);
+    postern_session_tls_begins(client->session, now);
+}
+
+static void tell_of_tls(PosternClientConnection *client)
+{
+    PosternTlsFacts facts;
+    if (client->tls_told || client->settings->tls == NULL ||
+        !postern_tls_transport_facts(postern_stream_transport(client->stream), &facts))
+        return;
+    client->tls_told = TRUE;
+    postern_session_set_tls(client->session, facts.version, facts.cipher);
+}
+
 /* TRUE if its session was parked, and client is freed. */
 static gboolean park(PosternClientConnection *client)
 {
@@ -353,9 +408,14 @@ void postern_client_connection_run(PosternClientConnection *client)
     gint64 now = postern_thread_now(client->thread);
     if (client->state == CLIENT_GONE)
         postern_session_client_closed(client->session, now);
+    tell_of_tls(client);
     run_actions(client, now);
     gboolean has_spoken = feed(client, now);
+    if (client->tls == TLS_ASKED)
+        answer_starttls(client, now);
     flush_output(client);
+    if (client->tls == TLS_ANSWERED && !is_closing(client) && postern_stream_unsent(client->stream) == 0)
+        begin_tls(client, now);
     if (!is_closing(client) && !charge(client)) {
         postern_session_end(client->session, "No room for what you have sent ahead", now);
         run_actions(client, now);

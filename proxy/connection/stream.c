@@ -156,15 +156,25 @@ PosternStream *postern_stream_new(PosternWorld *world, PosternTransport *transpo
 {
     PosternStream *stream = g_new0(PosternStream, 1);
     stream->world = world;
-    stream->transport = transport;
     stream->connecting = stream->blocked = connecting;
     stream->callback = callback;
     stream->user_data = user_data;
     stream->timer = world->functions->timer_new(world, on_deadline, stream);
+    postern_stream_replace_transport(stream, transport);
+    return stream;
+}
+
+PosternTransport *postern_stream_transport(const PosternStream *stream)
+{
+    return stream->transport;
+}
+
+void postern_stream_replace_transport(PosternStream *stream, PosternTransport *transport)
+{
+    stream->transport = transport;
     transport->ready = on_ready;
     transport->user_data = stream;
     want(stream);
-    return stream;
 }
 
 gboolean postern_stream_is_idle(const PosternStream *stream)

@@ -27,6 +27,9 @@ PosternStream *postern_stream_new(PosternWorld *world, PosternTransport *transpo
 gboolean postern_stream_is_idle(const PosternStream *stream);
 /* Frees the stream, which is idle, and returns its transport as it is: the caller's. */
 PosternTransport *postern_stream_release(PosternStream *stream);
+/* What carries it, borrowed; and another that was made around it, in its place, when nothing waits here. */
+PosternTransport *postern_stream_transport(const PosternStream *stream);
+void postern_stream_replace_transport(PosternStream *stream, PosternTransport *transport);
 /* Closes the transport. */
 void postern_stream_free(PosternStream *stream);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternStream, postern_stream_free)

@@ -38,6 +38,8 @@ static void handle_hello(PosternSession *session, const PosternCommand *command,
                         (session->core.announced.capabilities & of_backend),
         .size = postern_session_size_limit(session),
     };
+    if (session->settings->tls != NULL && !session->core.tls)
+        ours.capabilities |= POSTERN_CAPABILITY_STARTTLS;
     postern_session_offer_client_commands(session, &ours);
     g_autofree char *reply = postern_ehlo_format(configuration->proxy.hostname, &ours);
     g_string_append(session->output, reply);
@@ -116,9 +118,53 @@ static void handle_unknown(PosternSession *session, const PosternCommand *comman
     postern_session_error(session, now, 500, "5.5.2", text);
 }
 
+static void handle_starttls(PosternSession *session, const PosternCommand *command, gint64 now)
+{
+    if (session->settings->tls == NULL) {
+        handle_not_offered(session, command, now);
+    } else if (session->core.tls) {
+        postern_session_error(session, now, 503, "5.5.1", "TLS has begun already");
+    } else if (command->argument[0] != '\0') {
+        postern_session_error(session, now, 501, "5.5.4", "STARTTLS takes no argument");
+    } else {
+        postern_session_end_transaction(session, now);
+        postern_session_set_state(session, POSTERN_SESSION_STARTING_TLS, now);
+        postern_session_act(session, POSTERN_SESSION_START_TLS);
+    }
+}
+
+void postern_session_answer_starttls(PosternSession *session, gboolean early, gint64 now)
+{
+    if (session->state != POSTERN_SESSION_STARTING_TLS)
+        return;
+    if (!early) {
+        postern_session_reply(session, 220, "2.0.0", "Ready to start TLS");
+        return;
+    }
+    postern_session_reply(session, 554, "5.5.1", "Nothing may follow STARTTLS before its reply");
+    postern_session_finish(session, "early-tls", now);
+}
+
+void postern_session_tls_begins(PosternSession *session, gint64 now)
+{
+    session->core.tls = TRUE;
+    g_clear_pointer(&session->core.own.helo, g_free);
+    session->core.own.esmtp = FALSE;
+    postern_session_show_client(session);
+    if (session->state == POSTERN_SESSION_STARTING_TLS)
+        postern_session_set_state(session, POSTERN_SESSION_COMMAND, now);
+}
+
+void postern_session_set_tls(PosternSession *session, const char *version, const char *cipher)
+{
+    g_free(session->tls);
+    session->tls = g_strconcat(version, " ", cipher, NULL);
+}
+
 /* IDLE_TALK: brings no message nearer, and a client may say only so much of it. */
 #define NEEDS_HELLO (1U << 0)
 #define IDLE_TALK (1U << 1)
+#define NEEDS_TLS (1U << 2) /* if [proxy] tls = encrypt: all that mail is made of (RFC 3207 4) */
 
 static const struct {
     Handler handler;
@@ -127,27 +173,42 @@ static const struct {
     [POSTERN_COMMAND_UNKNOWN] = {handle_unknown, IDLE_TALK},
     [POSTERN_COMMAND_HELO] = {handle_hello, IDLE_TALK},
     [POSTERN_COMMAND_EHLO] = {handle_hello, IDLE_TALK},
-    [POSTERN_COMMAND_MAIL] = {handle_mail, NEEDS_HELLO},
-    [POSTERN_COMMAND_RCPT] = {NULL, NEEDS_HELLO},
-    [POSTERN_COMMAND_DATA] = {handle_data, NEEDS_HELLO},
+    [POSTERN_COMMAND_MAIL] = {handle_mail, NEEDS_HELLO | NEEDS_TLS},
+    [POSTERN_COMMAND_RCPT] = {NULL, NEEDS_HELLO | NEEDS_TLS},
+    [POSTERN_COMMAND_DATA] = {handle_data, NEEDS_HELLO | NEEDS_TLS},
     [POSTERN_COMMAND_BDAT] = {handle_bdat, 0},
     [POSTERN_COMMAND_RSET] = {handle_rset, IDLE_TALK},
     [POSTERN_COMMAND_NOOP] = {handle_noop, IDLE_TALK},
     [POSTERN_COMMAND_QUIT] = {handle_quit, 0},
-    [POSTERN_COMMAND_VRFY] = {handle_vrfy, IDLE_TALK},
+    [POSTERN_COMMAND_VRFY] = {handle_vrfy, IDLE_TALK | NEEDS_TLS},
     [POSTERN_COMMAND_EXPN] = {handle_not_offered, IDLE_TALK},
     [POSTERN_COMMAND_HELP] = {handle_help, IDLE_TALK},
-    [POSTERN_COMMAND_STARTTLS] = {handle_not_offered, IDLE_TALK},
+    [POSTERN_COMMAND_STARTTLS] = {handle_starttls, IDLE_TALK},
     [POSTERN_COMMAND_AUTH] = {handle_not_offered, IDLE_TALK},
     [POSTERN_COMMAND_XCLIENT] = {postern_session_xclient, IDLE_TALK},
     [POSTERN_COMMAND_XFORWARD] = {postern_session_xforward, IDLE_TALK},
 };
+
+/* RFC 3207 4. TRUE: refused. */
+static gboolean refuse_clear_text(PosternSession *session, gint64 now)
+{
+    if (session->core.tls || session->settings->configuration->proxy.tls != POSTERN_TLS_ENCRYPT)
+        return FALSE;
+    if (postern_session_observes(session)) {
+        postern_session_would_refuse(session, "530 5.7.0 Send STARTTLS first");
+        return FALSE;
+    }
+    postern_session_error(session, now, 530, "5.7.0", "Send STARTTLS first");
+    return TRUE;
+}
 
 /* FALSE: it must wait for answers to those before it. */
 static gboolean dispatch(PosternSession *session, const PosternCommand *command, gint64 now)
 {
     if (command->verb != POSTERN_COMMAND_RCPT && postern_session_awaits_answers(session))
         return FALSE;
+    if ((commands[command->verb].flags & NEEDS_TLS) != 0 && refuse_clear_text(session, now))
+        return TRUE;
     if ((commands[command->verb].flags & NEEDS_HELLO) != 0 && session->core.own.helo == NULL) {
         postern_session_error(session, now, 503, "5.5.1", "Send EHLO or HELO first");
         return TRUE;

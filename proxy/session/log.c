@@ -75,6 +75,7 @@ static PosternRecordClient who_is(const PosternSession *session)
         .message = transaction != NULL ? transaction->identifier.text : NULL,
         .envelope = relayed ? mail_case->origin : session->envelope,
         .relay = relayed ? session->envelope : NULL,
+        .tls = session->tls,
         .peer = is_same_host(&session->envelope->client, &session->core.peer) ? NULL : &session->core.peer,
     };
 }

@@ -116,7 +116,7 @@ static void walk_identity(Walk *walk, PosternClientIdentity *identity, const Pos
 
 static void walk_core(Walk *walk, PosternSessionCore *core)
 {
-    gboolean flags[] = {core->trusted, core->submission, core->slow};
+    gboolean flags[] = {core->trusted, core->submission, core->slow, core->tls};
     guint *counters[] = {&core->announced.capabilities,
                          &core->announced.xclient_attributes,
                          &core->announced.xforward_attributes,
@@ -134,6 +134,7 @@ static void walk_core(Walk *walk, PosternSessionCore *core)
     core->trusted = flags[0];
     core->submission = flags[1];
     core->slow = flags[2];
+    core->tls = flags[3];
     walk_address(walk, &core->peer);
     walk_identity(walk, &core->own, &core->peer);
     core->started = (gint64)walk_number(walk, (guint64)core->started);

@@ -49,6 +49,7 @@ typedef struct {
     PosternIdentifier identifier;
     guint8 trusted : 1;        /* it may say XCLIENT, and before_queue_filter XFORWARD */
     guint8 submission : 1;     /* its mail is that of users who have logged in */
+    guint8 tls : 1;            /* STARTTLS is done, or has come */
     guint8 slow : 1;           /* it had to give a back-end back, and no message was accepted since */
     PosternAddress peer;       /* who has connected */
     PosternClientIdentity own; /* the peer, or whom it has named by XCLIENT */
@@ -185,6 +186,7 @@ struct PosternSession {
     const char *leaving;             /* static: why the client is let go after its message, or NULL */
     const char *ended; /* why, for the closing line; static. Before CLOSING: nobody hears what is said. */
     PosternTurn our_turn;
+    char *tls; /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or NULL */
 };
 
 /* session.c */

@@ -9,8 +9,11 @@
 static const char *state_name(PosternSessionState state)
 {
     static const char *const names[] = {
-        [POSTERN_SESSION_COMMAND] = "command",       [POSTERN_SESSION_DATA] = "data",
-        [POSTERN_SESSION_INSPECTING] = "inspecting", [POSTERN_SESSION_DELIVERING] = "delivering",
+        [POSTERN_SESSION_COMMAND] = "command",
+        [POSTERN_SESSION_STARTING_TLS] = "starting TLS",
+        [POSTERN_SESSION_DATA] = "data",
+        [POSTERN_SESSION_INSPECTING] = "inspecting",
+        [POSTERN_SESSION_DELIVERING] = "delivering",
         [POSTERN_SESSION_CLOSING] = "closing",
     };
     return names[state];
@@ -99,6 +102,7 @@ void postern_session_free(PosternSession *session)
     postern_budget_unref(session->budget);
     postern_envelope_free(session->envelope);
     g_string_free(session->output, TRUE);
+    g_free(session->tls);
     postern_proxy_settings_unref(session->settings);
     g_free(session);
 }
@@ -108,6 +112,7 @@ static gint64 client_wait_ms(const PosternSession *session)
     const PosternConfiguration *configuration = session->settings->configuration;
     switch (session->state) {
     case POSTERN_SESSION_COMMAND:
+    case POSTERN_SESSION_STARTING_TLS:
         return configuration->proxy.client_timeout_ms;
     case POSTERN_SESSION_DATA:
         return configuration->proxy.client_data_timeout_ms;

@@ -27,11 +27,12 @@
 #include "verdict/verdict.h"
 
 typedef enum {
-    POSTERN_SESSION_COMMAND,    /* waits for commands, or for the back-end's answers to RCPT */
-    POSTERN_SESSION_DATA,       /* the message comes in */
-    POSTERN_SESSION_INSPECTING, /* the verdict is awaited */
-    POSTERN_SESSION_DELIVERING, /* the back-end gets the message */
-    POSTERN_SESSION_CLOSING,    /* the last reply is on its way; nothing more is read or done */
+    POSTERN_SESSION_COMMAND,      /* waits for commands, or for the back-end's answers to RCPT */
+    POSTERN_SESSION_STARTING_TLS, /* STARTTLS has come: nothing is read until TLS has begun */
+    POSTERN_SESSION_DATA,         /* the message comes in */
+    POSTERN_SESSION_INSPECTING,   /* the verdict is awaited */
+    POSTERN_SESSION_DELIVERING,   /* the back-end gets the message */
+    POSTERN_SESSION_CLOSING,      /* the last reply is on its way; nothing more is read or done */
 } PosternSessionState;
 
 typedef enum {
@@ -50,6 +51,7 @@ typedef enum {
     POSTERN_SESSION_INSPECT_MESSAGE, /* message is whole: inspected() answers; checks that are still wanted */
     POSTERN_SESSION_INSPECT_CANCEL,  /* the inspection is of no more interest; none runs after it */
     POSTERN_SESSION_KEEP,            /* capsule lacks what the inspection went by; then it is to be kept */
+    POSTERN_SESSION_START_TLS,       /* answer_starttls(), and with its 220 tls_begins() */
     POSTERN_SESSION_LOG,             /* write line */
     POSTERN_SESSION_CLOSE,           /* send what is to be sent, then close */
 } PosternSessionActionKind;
@@ -118,6 +120,17 @@ void postern_session_our_turn_ends(PosternSession *session, gboolean early);
  * is to be sent at once, for only until settle() it need not be kept. */
 gboolean postern_session_is_streaming(const PosternSession *session);
 void postern_session_settle(PosternSession *session, gint64 now);
+
+/*
+ * After START_TLS: the reply to STARTTLS (RFC 3207 4) is in the output. early: octets of the client have come
+ * behind the command, which nobody knows who said (CVE-2011-0411): they are thrown away, and the session
+ * ends.
+ */
+void postern_session_answer_starttls(PosternSession *session, gboolean early, gint64 now);
+/* All that the client says is protected from now on, and nothing that it said before holds. */
+void postern_session_tls_begins(PosternSession *session, gint64 now);
+/* For the closing lines, once the handshake is done. */
+void postern_session_set_tls(PosternSession *session, const char *version, const char *cipher);
 
 /* FALSE while octets of the client would not be taken: there is no use in reading any. */
 gboolean postern_session_wants_input(const PosternSession *session);

@@ -9,6 +9,7 @@ import re
 import signal
 import unittest
 
+from support.certificates import Certificate
 from support.milter import MilterTestCase
 from support.process import Program, wait_until
 from support.proxy import Proxy, ProxyTestCase, run_program
@@ -65,11 +66,11 @@ class Walk:
 
     TAKEN = ["the configuration was read again", "reloading configuration,"]
 
-    def reload(self, daemon, group, key, value):
+    def reload(self, daemon, group, key, value, needs):
         """What the log says of it: True, it is taken; False, it is named; None, the value is wrong."""
         before = len(daemon.log_now())
         groups = copy.deepcopy(daemon.groups)
-        for name, options in NEEDS.get(key, {}).items():
+        for name, options in needs.get(key, {}).items():
             daemon.configure(**{name: options})
         daemon.configure(**{group: {key: value}})
         daemon.program.send_signal(signal.SIGHUP)
@@ -88,6 +89,8 @@ class Walk:
     def walk(self, daemon, restarts):
         """restarts: the groups whose options that need a restart are this daemon's."""
         (daemon.folder / "recipients").write_text("")
+        certificate = Certificate(daemon.folder, "mx.example.org").both
+        needs = {**NEEDS, "tls": {"tls": {"certificates": certificate}}}
         count = 0
         for group, key, kind, value, reload in rows():
             count += 1
@@ -95,7 +98,7 @@ class Walk:
             own = daemon.groups.get(group, {}).get(key, value)
             for candidate in candidates(key, kind, str(own)):
                 value = daemon.folder / "recipients" if key in FILES else candidate
-                taken = self.reload(daemon, group, key, value)
+                taken = self.reload(daemon, group, key, value, needs)
                 tried.append(value)
                 if taken is not None:
                     break

@@ -8,7 +8,6 @@ from support.process import PATIENCE
 
 # Below those that the kernel gives to clients, which could take a port before its server does.
 FIRST, LAST = 10000, 32000
-_reservations = []
 
 
 def _reserve(port):
@@ -19,7 +18,7 @@ def _reserve(port):
     except OSError:
         reservation.close()
         return False
-    _reservations.append(reservation)
+    reservation.detach()  # the kernel closes it when this process ends
     return True
 
 

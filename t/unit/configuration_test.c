@@ -63,7 +63,7 @@ static const struct {
 } mistaken[] = {
     {"[proxi]\nlisten=1", "test.conf: [proxi]: there is no such group (did you mean 'proxy'?)"},
     {"[other]\n",
-     "test.conf: [other]: there is no such group; there are log, proxy, milter, dns, inspector, virus, "
+     "test.conf: [other]: there is no such group; there are log, proxy, tls, milter, dns, inspector, virus, "
      "content, clients, policy, sign, capsule, and policies of your own, [policy NAME]"},
     {"[polcy strict]\nspf_fail=1",
      "test.conf: [polcy strict]: there is no such group (did you mean 'policy strict'?)"},

@@ -34,6 +34,10 @@ static const char *const client_addresses[] = {[POSTERN_CLIENT_ADDRESS_XCLIENT] 
                                                NULL};
 static const char *const modes[] = {
     [POSTERN_MODE_ENFORCE] = "enforce", [POSTERN_MODE_OBSERVE] = "observe", NULL};
+static const char *const tls_levels[] = {
+    [POSTERN_TLS_OFF] = "off", [POSTERN_TLS_MAY] = "may", [POSTERN_TLS_ENCRYPT] = "encrypt", NULL};
+static const char *const tls_versions[] = {
+    [POSTERN_TLS_1_2] = "TLSv1.2", [POSTERN_TLS_1_3] = "TLSv1.3", NULL};
 static const char *const bare_newlines[] = {
     [POSTERN_BARE_NEWLINE_REJECT] = "reject", [POSTERN_BARE_NEWLINE_REPAIR] = "repair", NULL};
 
@@ -156,6 +160,8 @@ static const PosternOption before_checks[] = {
      "What to do about a bare CR or LF: reject the message, or repair it to CRLF."},
     {"proxy", "strict_envelopes", BOOLEAN(proxy.strict_envelopes), "no",
      "Accept only the address syntax of RFC 5321; no: also the forms that mail servers accept."},
+    {"proxy", "tls", CHOICE(proxy.tls, tls_levels), "off",
+     "TLS with clients: may: offered by STARTTLS; encrypt: no mail without. Needs [tls] certificates."},
     {"proxy", "refuse_nul", BOOLEAN(proxy.refuse_nul), "no",
      "Refuse a message that contains a NUL octet; no: it passes, and the log says so."},
     {"proxy", "refuse_long_lines", BOOLEAN(proxy.refuse_long_lines), "no",
@@ -172,6 +178,17 @@ static const PosternOption before_checks[] = {
      postern_configuration_check_endpoint, .reload = THE_PROXY},
     {"proxy", "filter_timeout", DURATION(proxy.filter_timeout_ms, 1000), "90s",
      "As before_queue_filter: time limit for the reply to a message; Postfix gives up after 100 s."},
+
+    {"tls", "certificates", LIST(tls.certificates, 0, POSTERN_TLS_CERTIFICATES_MAX), "",
+     "PEM files, each a certificate with its chain; the client's server name (SNI) chooses among them.",
+     postern_configuration_check_path},
+    {"tls", "keys", LIST(tls.keys, 0, POSTERN_TLS_CERTIFICATES_MAX), "",
+     "PEM files with their private keys, in the same order; empty: they are in the same files.",
+     postern_configuration_check_path},
+    {"tls", "min_version", CHOICE(tls.min_version, tls_versions), "TLSv1.2",
+     "The oldest version of TLS that is spoken (RFC 9325)."},
+    {"tls", "ciphers", STRING(tls.ciphers, 1, TEXT), "ECDHE+AESGCM:ECDHE+CHACHA20",
+     "Ciphers of TLSv1.2, as openssl-ciphers(1) writes them; those of TLSv1.3 are all good."},
 
     {"milter", "socket", STRING(milter.socket, 1, TEXT), "inet:8891@127.0.0.1",
      "Where the milter listens: inet:PORT@ADDRESS, inet6:PORT@ADDRESS or unix:PATH.",

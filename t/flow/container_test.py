@@ -126,6 +126,8 @@ def liars():
         "behind.gz": gz + b"junk",
         "behind.xz": archives.KINDS["one.xz"](None, harmless()) + b"junk",
         "behind.bz2": archives.KINDS["one.bz2"](None, harmless()) + b"junk",
+        "behind.cab": archives.KINDS["one.cab"](None, harmless()) + b"junk",
+        "behind.lzh": archives.KINDS["one.lzh"](None, harmless()) + b"junk",
         "behind.rar": five + b"junk",
         "checksum4.rar": changed(four, len(four) // 2, b"\0\0\0"),
         "checksum5.rar": changed(five, len(five) // 2, b"\0\0\0"),

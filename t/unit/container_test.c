@@ -86,6 +86,7 @@ static void test_marks(void)
         {OCTETS("MSWIM\0\0\0\xd0"), "!unknown_container;"},
         {OCTETS("1234567**ACE**\x14"), "!unknown_container;"},
         {OCTETS("vhdxfile\x4d"), "!unknown_container;"},
+        {OCTETS("\xff\6\0\0sNaPpY."), "!unknown_container;"},
         {OCTETS("\x1f\x8b\x08\0\0\0\0\0\0\3"), "!ambiguous;=;"},
         {OCTETS("7z\xbc\xaf\x27\x1c\0\4"), "!ambiguous;!ambiguous;"},
         {OCTETS("Rar!\x1a\7\0\x0c"), "!unknown_container;"},

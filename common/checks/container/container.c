@@ -83,6 +83,22 @@ static gboolean is_lha(const guint8 *octets, gsize length)
            g_ascii_isalnum(octets[5]) && octets[6] == '-' && octets[20] <= 3;
 }
 
+/* UDF is told by one of the descriptors behind the first sixteen sectors (ECMA-167 part 2, 9.1). */
+static gboolean is_udf(const guint8 *octets, gsize length)
+{
+    for (gsize sector = 16; sector < 32 && (sector + 1) * 2048 <= length; sector++)
+        if (memcmp(octets + sector * 2048 + 1, "NSR0", 4) == 0)
+            return TRUE;
+    return FALSE;
+}
+
+/* One of fixed size has its mark at its end. */
+static gboolean is_virtual_disk(const guint8 *octets, gsize length)
+{
+    return length > 512 &&
+           (memcmp(octets, "conectix", 8) == 0 || memcmp(octets + length - 512, "conectix", 8) == 0);
+}
+
 /* A frame that is passed over, which may come before one of zstd or LZ4. */
 static gboolean is_skippable(const guint8 *octets, gsize length)
 {
@@ -136,6 +152,21 @@ static void open_7z(PosternOpening *opening)
     open_7z_at(opening, 0);
 }
 
+/* Its header says how long it is; behind that a signature may stand, which its reserved area tells of. */
+static void open_cabinet(PosternOpening *opening)
+{
+    static const PosternArchiveKind kind = ARCHIVE(cab);
+    const guint8 *octets = opening->octets;
+    gsize length = opening->length;
+    guint32 told = length >= 36 ? postern_octets_32(octets + 8) : 0;
+    gboolean reserved = length >= 36 && (postern_octets_16(octets + 30) & 4) != 0;
+    if (told > length)
+        postern_opening_note(opening, POSTERN_VIRUS_AMBIGUOUS, "it is cut or damaged");
+    else if (!reserved && !postern_octets_are_blank(octets + told, length - told))
+        postern_opening_note(opening, POSTERN_VIRUS_AMBIGUOUS, "octets stand behind its end");
+    (void)postern_archive_open(opening, &kind, 0);
+}
+
 static const Kind kinds[] = {
     {"a gzip file", 0, "\x1f\x8b\x08", 3, .open = postern_gzip_open},
     {"a bzip2 file", .is = is_bzip2, .archive = PACKED(bzip2)},
@@ -158,8 +189,9 @@ static const Kind kinds[] = {
     {"a xar archive", 0, "xar!", 4, .archive = ARCHIVE(xar)},
     {"an ISO 9660 image", 32769, "CD001", 5,
      .archive = {.format = archive_read_support_format_iso9660, .several = TRUE, TROUBLE}},
-    {"a cabinet", 0, "MSCF\0\0\0", 8, .archive = ARCHIVE(cab)},
-    {"an LHA archive", .is = is_lha, .archive = ARCHIVE(lha)},
+    {"a cabinet", 0, "MSCF\0\0\0", 8, .open = open_cabinet},
+    {"an LHA archive", .is = is_lha,
+     .archive = {.format = archive_read_support_format_lha, .whole = TRUE, TROUBLE}},
     {"a RAR archive", .is = postern_rar_begins, .open = open_rar},
     {"an office document", 0, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 8, .open = postern_ole2_open},
     {"an ARJ archive", .is = is_arj, .open = postern_arj_open},
@@ -171,7 +203,8 @@ static const Kind kinds[] = {
     {"a file of Microsoft compress", 0, "KWAJ\x88\xf0\x27\xd1", 8},
     {"a Windows image", 0, "MSWIM\0\0\0", 8},
     {"a virtual disk", 0, "vhdxfile", 8},
-    {"a virtual disk", 0, "conectix", 8},
+    {"a virtual disk", .is = is_virtual_disk},
+    {"a UDF image", .is = is_udf},
     {"a virtual disk", 0, "KDMV", 4},
     {"a virtual disk", 0, "QFI\xfb", 4},
     {"a file system", 0, "hsqs", 4},
@@ -179,6 +212,10 @@ static const Kind kinds[] = {
     {"an archive of zpaq", 0, "7kSt\xa0\x31\x83\xd3\x8c\xb2\x28\xb0\xd3", 13},
     {"an archive of StuffIt", 0, "SIT!", 4},
     {"an archive of StuffIt", 0, "StuffIt (c)", 11},
+    {"an archive of StuffIt", 0, "StuffIt!", 8},
+    {"a file of Snappy", 0, "\xff\6\0\0sNaPpY", 10},
+    {"a file of LZFSE", 0, "bvx2", 4},
+    {"a package of Apple", 0, "pbzx", 4},
     {"an archive of FreeArc", 0, "ArC\1", 4},
     {"an ACE archive", 7, "**ACE**", 7},
     {"a ZOO archive", 20, "\xdc\xa7\xc4\xfd", 4},

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -376,6 +377,9 @@ void postern_template_run(const PosternTemplateOptions *options)
     }
     end_workers(&template);
     postern_directory_remove(options->directory, TRUE);
-    /* What was loaded goes with the process: to free a million signatures one by one takes seconds. */
+    /* What was loaded goes with the process: to free a million signatures one by one takes seconds. Only who
+     * loads after us waits for that. */
+    if (options->configuration->virus.reload != POSTERN_SIGNATURES_STOP_FIRST)
+        (void)setpriority(PRIO_PROCESS, 0, 19);
     _exit(status);
 }

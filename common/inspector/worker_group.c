@@ -145,8 +145,10 @@ void postern_worker_group_retire(PosternWorkerGroup *group, PosternTemplateProce
         if (worker->template_process != process)
             continue;
         worker->leaving = TRUE;
-        if (worker->state != POSTERN_WORKER_BUSY)
-            postern_worker_group_forget_worker(group, worker);
+        if (worker->state == POSTERN_WORKER_BUSY)
+            continue;
+        postern_worker_process_yield(worker); /* so that its end, which frees much, holds up nobody */
+        postern_worker_group_forget_worker(group, worker);
     }
 }
 
@@ -256,10 +258,8 @@ static void on_worker_ready(PosternWorkerProcess *worker, gboolean confined, gpo
     PosternWorkerGroup *group = user_data;
     PosternTemplateProcess *process = worker->template_process;
     process->start_failures = 0;
-    if (process == group->next) {
-        if (group->current != NULL &&
-            count_workers(group, process, TRUE) < postern_worker_group_workers(group))
-            return;
+    gboolean all = count_workers(group, process, TRUE) >= postern_worker_group_workers(group);
+    if (process == group->next && (all || group->current == NULL)) {
         if (group->current != NULL)
             postern_worker_group_retire(group, group->current);
         group->current = process;
@@ -272,7 +272,7 @@ static void on_worker_ready(PosternWorkerProcess *worker, gboolean confined, gpo
         group->not_before = 0;
         g_clear_pointer(&group->failure_text, g_free);
     }
-    if (!process->announced)
+    if (process == group->current && !process->announced)
         announce(group, process, confined);
     postern_worker_group_maintain(group);
     postern_worker_pool_dispatch(group);
@@ -388,9 +388,16 @@ gboolean postern_worker_group_start_worker(PosternWorkerGroup *group, PosternTem
     return asked;
 }
 
+/* The proof of a new worker is work: beside those that serve it is done one after the other. */
+static gboolean is_one_starting(const PosternWorkerGroup *group, const PosternTemplateProcess *process)
+{
+    return process == group->next && group->current != NULL &&
+           count_workers(group, process, TRUE) < count_workers(group, process, FALSE);
+}
+
 static void start_workers(PosternWorkerGroup *group, PosternTemplateProcess *process)
 {
-    while (process != NULL && process->loaded && !process->retired &&
+    while (process != NULL && process->loaded && !process->retired && !is_one_starting(group, process) &&
            count_workers(group, process, FALSE) < postern_worker_group_workers(group))
         if (!postern_worker_group_start_worker(group, process, FALSE))
             return;

@@ -43,7 +43,7 @@ static void on_timer(evutil_socket_t descriptor, short what, void *data)
             g_set_error(&inspection->error, POSTERN_ERROR, POSTERN_ERROR_TIMEOUT,
                         "the inspection took longer than %u ms%s", inspection->options.deadline_ms,
                         postern_inspector_client_is_loading(inspection->options.client)
-                            ? ": signatures are still being loaded"
+                            ? ": signatures are being loaded"
                             : "");
         }
         fill_missing(inspection, inspection->error->message, of_dns);

@@ -268,6 +268,26 @@ class SignaturesTest(unittest.TestCase):
         wait_until(lambda: inspector.log().count(READY) == 2, 60, "the signatures of the other folder")
         self.assertEqual(inspector.ask(message(PATTERN), arguments=CONTENT)[0].virus, "infected")
 
+    def test_no_memory(self):
+        """Those in use stay until there is memory for two, here as a file in place of /proc/meminfo says."""
+        if os.geteuid() != 0:
+            self.skipTest("needs root, for a mount of its own")
+        inspector = self.inspector()
+        inspector.virus.update(reload="if_memory_allows", reminder="1s")
+        inspector.configure()
+        told = inspector.folder / "meminfo"
+        told.write_text("MemAvailable: 1024 kB\n")
+        mount = f"mount --make-rprivate / && mount --bind {told} /proc/meminfo && exec \"$@\""
+        inspector.wrap = ["/usr/bin/unshare", "--mount", "/bin/sh", "-c", mount, "sh"]
+        inspector.start()
+        self.put(inspector, "test.ndb", SIGNATURE)
+        said = "there are 1 MiB of memory for new signatures"
+        wait_until(lambda: inspector.log().count(said) >= 2, 60, "that it is told again")
+        self.assertEqual(inspector.ask(message(PATTERN), arguments=CONTENT)[0].virus, "clean")
+        told.write_text("MemAvailable: 8388608 kB\n")
+        wait_until(lambda: inspector.log().count(READY) == 2, 60, "the new signatures")
+        self.assertEqual(inspector.ask(message(PATTERN), arguments=CONTENT)[0].virus, "infected")
+
     def test_while_the_first_are_loaded(self):
         """Nobody is told that there is nothing, or that it is clean: who cannot wait is told why."""
         inspector = self.inspector()
@@ -284,7 +304,7 @@ class SignaturesTest(unittest.TestCase):
             os.kill(template, signal.SIGSTOP)
         result, = inspector.ask(with_attachment(EICAR), arguments=[*CONTENT, "--deadline", "1000"])
         self.assertNotIn(result.virus, ("clean", "no_signatures"), result)
-        self.assertIn("signatures are still being loaded", result.reason + (result.error or ""))
+        self.assertIn("signatures are being loaded", result.reason + (result.error or ""))
         manager.setblocking(False)
         self.assertRaises(BlockingIOError, manager.recv, 100)
         manager.settimeout(60)

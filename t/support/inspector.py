@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-from support.process import Program, build_folder, wait_until
+from support.process import Program, build_folder, program_path, wait_until
 
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 READY = "notice: ready: "
@@ -128,6 +128,7 @@ class Inspector:
         os.chmod(self.database / "own.ndb", 0o644)
         self.virus = {"database": self.database}
         self.environment = {}
+        self.wrap = []  # a command that it is started by
         self.configure()
         self.program = None
 
@@ -143,8 +144,9 @@ class Inspector:
     def start(self, ready=True):
         """Starts it and waits until it serves."""
         before = 0 if self.program is None else self.log().count(READY)
-        self.program = Program("postern-inspector", "--config", self.configuration, "--socket", self.socket,
-                               folder=self.folder, environment=self.environment)
+        command = [*self.wrap, program_path("postern-inspector"), "--config", self.configuration, "--socket",
+                   self.socket]
+        self.program = Program(*command, folder=self.folder, environment=self.environment)
         if ready:
             wait_until(lambda: self.log().count(READY) > before or not self.program.is_running(), 60,
                        f"readiness of {self.folder}")

@@ -66,6 +66,7 @@ static void begin(PosternMilterTicket *ticket)
         .checks = ticket->checks,
         .scan_octets = configuration->virus.scan_octets,
         .deadline_ms = configuration->milter.inspection_timeout_ms,
+        .remember = TRUE,
     };
     ticket->inspection = postern_inspection_new(&options, ticket->envelope);
 }

@@ -206,6 +206,17 @@
 #define POSTERN_INSPECTOR_CRASHES_MAX 3 /* in the window below: the template is exec'd anew */
 #define POSTERN_INSPECTOR_CRASH_WINDOW_SECONDS 600
 #define POSTERN_INSPECTOR_REQUEST_DEATHS_MAX 2 /* workers that one request may kill */
+#define POSTERN_INSPECTOR_PROCESSOR_SHARE 2 /* one in so many of [inspector] scan_timeout: processor time */
+/* Messages remembered, and what was found in them: those that took longer than the first, and those that cost
+ * two workers. */
+#define POSTERN_INSPECTOR_REMEMBER_MS 100
+#define POSTERN_INSPECTOR_REMEMBERED_MAX 4096
+#define POSTERN_INSPECTOR_REMEMBERED_MAX_OCTETS (16 * 1024 * 1024)
+#define POSTERN_INSPECTOR_KILLERS_MAX 4096
+#define POSTERN_INSPECTOR_KILLER_SECONDS 86400
+/* Trace that a message may have on top and still be known for another (mail/fingerprint.h). */
+#define POSTERN_TRACE_FIELDS_MAX 16
+#define POSTERN_TRACE_MAX_OCTETS 8192
 /* What is counted against the client whose mail it is */
 #define POSTERN_INSPECTOR_ACCOUNTS_MAX 16384    /* clients remembered */
 #define POSTERN_INSPECTOR_CLIENT_CRASHES_MAX 20 /* workers lost to it in that window: then it must pause */

@@ -1,6 +1,9 @@
 #include "inspector/job.h"
 
+#include "base/limits.h"
+
 #define SHORT_US (5 * 1000)
+#define LOOK_US (100 * 1000) /* at its processor time, no more often */
 
 PosternJob *postern_job_new(PosternConnection *connection, PosternAccount *account, PosternPacket *request,
                             guint default_ms, guint64 *total)
@@ -53,7 +56,10 @@ void postern_job_run(PosternJob *job, PosternWorkerProcess *worker, guint maximu
     job->worker = worker;
     worker->job = job;
     job->started = now;
-    job->limit = MIN(job->deadline, now + (gint64)maximum_ms * 1000);
+    job->limit = now + (gint64)maximum_ms * 1000;
+    job->processor_limit = (gint64)maximum_ms * 1000 / POSTERN_INSPECTOR_PROCESSOR_SHARE;
+    if (!job->goes_on)
+        job->limit = MIN(job->deadline, job->limit);
     postern_account_begin(job->account, now);
     set_timer(job, notice_ms != 0 ? MIN(job->limit, now + (gint64)notice_ms * 1000) : job->limit);
 }
@@ -63,7 +69,26 @@ void postern_job_note_slow(PosternJob *job)
     if (!job->slow)
         job->account->slow++;
     job->slow = TRUE;
-    set_timer(job, job->limit);
+    job->slow_clock = postern_worker_process_clock(job->worker);
+}
+
+/* Processor time that it may still use; what it used before it was slow is taken to be all that there was. */
+static gint64 processor_time_left(const PosternJob *job)
+{
+    gint64 clock = job->slow ? postern_worker_process_clock(job->worker) : -1;
+    gint64 before = (gint64)POSTERN_INSPECTOR_SLOW_MS * 1000;
+    return clock < 0 ? G_MAXINT64 : job->processor_limit - before - (clock - job->slow_clock);
+}
+
+gboolean postern_job_is_over(PosternJob *job)
+{
+    gint64 now = g_get_monotonic_time();
+    gint64 left = processor_time_left(job);
+    gint64 next = left < job->limit - now ? now + MAX(left, LOOK_US) : job->limit;
+    if (now >= job->limit || left <= 0)
+        return TRUE;
+    set_timer(job, job->connection != NULL ? MIN(next, job->deadline) : next);
+    return FALSE;
 }
 
 /* Of what was short, and of a worker that is dead, the time that it had is taken for what it used. */

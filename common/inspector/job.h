@@ -26,12 +26,15 @@ typedef struct {
     guint64 octets;               /* that came in it, counted in total */
     guint64 *total;               /* of all jobs */
     gint64 deadline;              /* monotonic microseconds, of the client */
+    gboolean goes_on;             /* in its worker, when its client has given up: it will be remembered */
     guint deaths;                 /* workers that died of it */
     PosternJobPlace place;        /* set by the functions below alone */
     PosternWorkerProcess *worker; /* RUNS: where */
     gint64 started;               /* monotonic, in that worker */
-    gint64 limit;                 /* monotonic, there; at or before deadline */
+    gint64 limit;                 /* monotonic, there */
+    gint64 processor_limit;       /* microseconds that it may use there */
     gboolean slow;                /* it has been there for long */
+    gint64 slow_clock;            /* of the worker, when that was noticed */
     struct event *timer;
 } PosternJob;
 
@@ -42,12 +45,14 @@ PosternJob *postern_job_new(PosternConnection *connection, PosternAccount *accou
 /* Takes it from its worker, out of its account, and frees all that it has. */
 void postern_job_free(PosternJob *job);
 
-/* Where it is: in the queue; or in worker, for at most maximum_ms and, once it is slow, after notice_ms (0:
- * none) a first call of its timer. What it has used of a worker is counted when it leaves it. */
+/* Where it is: in the queue; or in worker, for at most maximum_ms. notice_ms: after these its timer is called
+ * to note that it is slow (0: never). What it has used of a worker is counted when it leaves it. */
 void postern_job_wait(PosternJob *job);
 void postern_job_run(PosternJob *job, PosternWorkerProcess *worker, guint maximum_ms, guint notice_ms);
-/* It has not been long enough in its worker for its limit: its timer goes on to that. */
 void postern_job_note_slow(PosternJob *job);
+/* TRUE: it is over its limit, in time or processor time. Else its timer goes on to the next moment at which
+ * it may be, or at which its client gives up. */
+gboolean postern_job_is_over(PosternJob *job);
 /* It leaves the queue, or its worker. */
 void postern_job_leave(PosternJob *job);
 

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/signature_files.h"
 #include "checks/rules/engine.h"
 #include "daemon/directory.h"
 #include "daemon/execute.h"
@@ -38,8 +39,20 @@ typedef struct {
     const char *directory;
     PosternEngines engines;
     PosternSignatures signatures;
-    GHashTable *workers; /* process id -> char *, its directory, or "": it has none */
+    GHashTable *workers; /* process id -> Forked *, owned */
 } Template;
+
+typedef struct {
+    guint64 number;
+    char *directory; /* "": it has none */
+} Forked;
+
+static void forked_free(gpointer data)
+{
+    Forked *forked = data;
+    g_free(forked->directory);
+    g_free(forked);
+}
 
 static void tell(int control, PosternPacketKind kind, guint64 id, guint64 value, const char *text)
 {
@@ -122,8 +135,23 @@ static gboolean load_rules(Template *template, GError **error)
     return template->engines.rules != NULL || template->engines.rules_problem != NULL;
 }
 
+/* A text that changes when options or files do, as they were before they were loaded. */
+static char *version_of(const PosternConfiguration *configuration)
+{
+    const char *database = configuration->virus.database;
+    g_autofree char *files =
+        postern_signature_files_print(database[0] != '\0' ? database : POSTERN_SIGNATURES_DEFAULT);
+    g_autofree char *options = postern_configuration_dump(configuration);
+    g_autofree char *rules = NULL;
+    if (configuration->content.rules[0] != '\0')
+        (void)g_file_get_contents(configuration->content.rules, &rules, NULL, NULL);
+    g_autofree char *all = g_strconcat(files, options, rules, NULL);
+    return g_compute_checksum_for_string(G_CHECKSUM_SHA256, all, -1);
+}
+
 static gboolean load_scan(Template *template, GError **error)
 {
+    g_autofree char *version = version_of(template->configuration);
     load_spf(template);
     template->engines.content = postern_content_engine_new();
     if (!load_dkim(template, error))
@@ -135,7 +163,7 @@ static gboolean load_scan(Template *template, GError **error)
         (!postern_signatures_load(&template->signatures, &template->engines, error) ||
          !postern_signatures_hand_over(&template->signatures, template->control)))
         return FALSE;
-    tell(template->control, POSTERN_PACKET_READY, 0, template->signatures.count, NULL);
+    tell(template->control, POSTERN_PACKET_READY, 0, template->signatures.count, version);
     return TRUE;
 }
 
@@ -197,7 +225,9 @@ static gboolean fork_worker(Template *template, guint64 id, int socket, GError *
             rmdir(directory);
         return postern_error_set_system(error, number, "forking a worker");
     }
-    g_hash_table_insert(template->workers, GINT_TO_POINTER(process), g_steal_pointer(&directory));
+    Forked *forked = g_new(Forked, 1);
+    *forked = (Forked){id, g_steal_pointer(&directory)};
+    g_hash_table_insert(template->workers, GINT_TO_POINTER(process), forked);
     if (!send_forked(template, id, process, error)) {
         kill(process, SIGKILL);
         return FALSE;
@@ -232,9 +262,13 @@ static void reap(Template *template)
 {
     int status = 0;
     for (GPid process = waitpid(-1, &status, WNOHANG); process > 0; process = waitpid(-1, &status, WNOHANG)) {
-        const char *directory = g_hash_table_lookup(template->workers, GINT_TO_POINTER(process));
+        const Forked *forked = g_hash_table_lookup(template->workers, GINT_TO_POINTER(process));
         tell_end(template, process, status);
-        if (directory != NULL && directory[0] != '\0' && !postern_directory_remove(directory, TRUE)) {
+        if (forked == NULL)
+            continue;
+        tell(template->control, POSTERN_PACKET_ENDED, forked->number,
+             WIFSIGNALED(status) ? (guint64)WTERMSIG(status) : 0, NULL);
+        if (forked->directory[0] != '\0' && !postern_directory_remove(forked->directory, TRUE)) {
             tell(template->control, POSTERN_PACKET_LOG, 0, POSTERN_LOG_WARNING,
                  "a worker's temporary directory could not be removed");
         }
@@ -366,7 +400,7 @@ void postern_template_run(const PosternTemplateOptions *options)
     char score[OOM_SCORE_OCTETS] = "";
     int oom = options->background ? offer_to_oom_killer(score) : -1;
     template.signatures.options = &signatures;
-    template.workers = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
+    template.workers = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, forked_free);
     if (take_signals(&template, &error) && load(&template, &error)) {
         take_back_from_oom_killer(oom, score);
         while (serve(&template)) {

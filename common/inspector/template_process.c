@@ -42,6 +42,9 @@ static void take_packet(PosternTemplateProcess *process, PosternPacket *packet)
     if (packet->kind == POSTERN_PACKET_FORKED) {
         process->calls->forked(process, packet->id, (GPid)packet->value,
                                postern_packet_take_descriptor(packet), process->user_data);
+    } else if (packet->kind == POSTERN_PACKET_ENDED) {
+        process->calls->worker_ended(process, packet->id, (int)MIN(packet->value, G_MAXINT),
+                                     process->user_data);
     } else if (packet->kind == POSTERN_PACKET_LOG && packet->value <= POSTERN_LOG_DEBUG) {
         postern_log((PosternLogLevel)packet->value, "%s", packet->text);
     } else if (packet->kind == POSTERN_PACKET_FILE) {
@@ -51,6 +54,8 @@ static void take_packet(PosternTemplateProcess *process, PosternPacket *packet)
     } else if (packet->kind == POSTERN_PACKET_READY) {
         process->loaded = TRUE;
         process->loaded_count = packet->value;
+        g_free(process->version);
+        process->version = g_strdup(packet->text);
         if (process->control >= 0)
             evtimer_del(process->deadline);
         process->calls->ready(process, process->user_data);
@@ -237,6 +242,7 @@ void postern_template_process_free(PosternTemplateProcess *process)
     g_free(process->clamd);
     g_ptr_array_unref(process->files);
     g_free(process->last_words);
+    g_free(process->version);
     g_free(process);
 }
 

@@ -21,6 +21,8 @@ typedef struct {
     /* A worker was forked, as asked for by number; descriptor of its process is the callee's. */
     void (*forked)(PosternTemplateProcess *process, guint64 number, GPid worker, int descriptor,
                    gpointer user_data);
+    /* A worker has ended, by signal, or 0. */
+    void (*worker_ended)(PosternTemplateProcess *process, guint64 number, int signal, gpointer user_data);
     /* A worker could not be forked. */
     void (*failed)(PosternTemplateProcess *process, guint64 number, const char *text, gpointer user_data);
     /* The process has ended; text says how and why. The callee frees it. */
@@ -33,6 +35,7 @@ struct PosternTemplateProcess {
     GPid process;
     gboolean loaded;
     gboolean announced;   /* the pool has logged that it serves */
+    char *version;        /* once it has loaded: of signatures and options; another, other findings */
     gboolean retired;     /* to end with its last worker */
     gboolean timed_out;   /* it did not load in time */
     guint start_failures; /* of workers, one after the other */

@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/privileges.h"
 #include "daemon/directory.h"
+#include "inspector/recall.h"
 #include "inspector/sandbox.h"
 #include "inspector/stages.h"
 #include "inspector_client/packet.h"
@@ -78,21 +79,21 @@ static gboolean send_failure(guint64 id, PosternFailure failure, const char *tex
     return send_packet(&packet);
 }
 
-static gboolean send_response(guint64 id, const PosternResponse *response, gboolean scanned)
+static gboolean send_response(guint64 id, const PosternResponse *response, guint answer)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GBytes) octets = postern_response_serialise(response);
     if (g_bytes_get_size(octets) > POSTERN_INSPECTOR_RESPONSE_MAX_OCTETS)
         return send_failure(id, POSTERN_FAILURE_INVALID, "the findings are too large");
-    g_auto(PosternPacket) packet = {.kind = POSTERN_PACKET_RESPONSE, .id = id, .value = scanned};
+    g_auto(PosternPacket) packet = {.kind = POSTERN_PACKET_RESPONSE, .id = id, .value = answer};
     if (!postern_packet_set_content(&packet, octets, NULL, &error))
         return send_failure(id, POSTERN_FAILURE_UNAVAILABLE, error->message);
     return send_packet(&packet);
 }
 
 /* packet keeps the connection to clamd, which goes with it. */
-static PosternResponse *inspect(PosternStageResources *resources, PosternPacket *packet,
-                                gboolean *ret_scanned, GError **error)
+static PosternResponse *inspect(PosternStageResources *resources, PosternPacket *packet, GBytes *kept,
+                                guint *ret_answer, GError **error)
 {
     g_autoptr(PosternMessage) message = NULL;
     g_autoptr(PosternRequest) request = NULL;
@@ -102,8 +103,13 @@ static PosternResponse *inspect(PosternStageResources *resources, PosternPacket 
     const PosternScanner scanner = {packet->descriptors[0], packet->scanner == POSTERN_SCANNER_BEGUN};
     resources->scanner = packet->scanner != POSTERN_SCANNER_NONE ? &scanner : NULL;
     request = postern_request_parse(octets, error);
-    *ret_scanned = request != NULL && (request->checks & SCANS) != 0;
-    return request != NULL ? postern_stage_run(resources, request, message, error) : NULL;
+    if (request == NULL)
+        return NULL;
+    gboolean keep = FALSE;
+    PosternResponse *response = postern_recall_run(resources, request, message, packet, kept, &keep, error);
+    *ret_answer =
+        ((request->checks & SCANS) != 0 ? POSTERN_ANSWER_SCANNED : 0) | (keep ? POSTERN_ANSWER_KEEP : 0);
+    return response;
 }
 
 /*
@@ -138,15 +144,22 @@ static gboolean serve_one(const PosternWorkerOptions *options, gint64 *allowed_a
 {
     PosternStageResources resources = {
         .role = options->role, .engines = options->engines, .temporary_directory = options->directory};
-    gboolean scanned = FALSE;
+    guint answer = 0;
     g_auto(PosternPacket) packet = {0};
+    g_autoptr(GBytes) kept = NULL;
     g_autoptr(GError) error = NULL;
     if (postern_packet_receive(SOCKET, &packet, NULL) != 1)
         return FALSE;
+    if (packet.kind == POSTERN_PACKET_RECALL) {
+        kept = postern_packet_content(&packet, POSTERN_PACKET_CONTENT_MAX_OCTETS, NULL);
+        postern_packet_clear(&packet);
+        if (postern_packet_receive(SOCKET, &packet, NULL) != 1)
+            return FALSE;
+    }
     if (packet.kind != POSTERN_PACKET_REQUEST || !allow_processor_time(options, allowed_at))
         return FALSE;
-    g_autoptr(PosternResponse) response = inspect(&resources, &packet, &scanned, &error);
-    gboolean sent = response != NULL ? send_response(packet.id, response, scanned)
+    g_autoptr(PosternResponse) response = inspect(&resources, &packet, kept, &answer, &error);
+    gboolean sent = response != NULL ? send_response(packet.id, response, answer)
                                      : send_failure(packet.id, POSTERN_FAILURE_INVALID, error->message);
     return tidy(options) && sent;
 }

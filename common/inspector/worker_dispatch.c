@@ -64,13 +64,15 @@ static void tell_if_heavy(PosternAccount *account, gint64 now)
 }
 
 /* With a connection to clamd, if its template is for one; a worker has no right to make any. */
-static gboolean give(PosternWorkerGroup *group, PosternWorkerProcess *worker, const PosternJob *job)
+static gboolean give(PosternWorkerGroup *group, PosternWorkerProcess *worker, const PosternJob *job,
+                     GBytes *kept)
 {
     const PosternTemplateProcess *maker = worker->template_process;
     gboolean begun = FALSE;
     int scanner = maker->clamd[0] != '\0' ? postern_clamd_socket_new(maker->clamd, &begun, NULL) : -1;
-    gboolean given = postern_worker_process_send(worker, ++group->pool->last_number, &job->packet, scanner,
-                                                 begun ? POSTERN_SCANNER_BEGUN : POSTERN_SCANNER_CONNECTING);
+    gboolean given =
+        postern_worker_process_send(worker, ++group->pool->last_number, &job->packet, kept, scanner,
+                                    begun ? POSTERN_SCANNER_BEGUN : POSTERN_SCANNER_CONNECTING);
     if (scanner >= 0)
         close(scanner);
     return given;
@@ -82,12 +84,14 @@ static gboolean assign(PosternWorkerGroup *group, PosternWorkerProcess *worker, 
     gboolean scans = group->role == POSTERN_ROLE_SCAN;
     guint maximum_ms = group->role == POSTERN_ROLE_LIGHT ? POSTERN_INSPECTOR_LIGHT_TIMEOUT_MS
                                                          : pool->configuration->inspector.scan_timeout_ms;
-    if (!give(group, worker, job))
+    GBytes *kept = postern_worker_pool_kept(pool, job, worker);
+    if (!give(group, worker, job, kept))
         return FALSE;
     if (worker->spare && !worker->yielding && is_heavy(job->account, g_get_monotonic_time()))
         postern_worker_process_yield(worker);
     postern_job_run(job, worker, maximum_ms, scans ? POSTERN_INSPECTOR_SLOW_MS : 0);
-    postern_log(POSTERN_LOG_DEBUG, "worker %d has a request of user %u", (int)worker->process, job->user);
+    postern_log(POSTERN_LOG_DEBUG, "worker %d has a request of user %u%s", (int)worker->process, job->user,
+                kept != NULL ? ", of a message that is remembered" : "");
     if (scans)
         tell_if_heavy(job->account, job->started);
     return TRUE;
@@ -117,9 +121,9 @@ static void dispatch_to(PosternWorkerGroup *group, gboolean spare, PosternQueueW
         if (job == NULL)
             return;
         if (!assign(group, worker, job)) {
-            /* Its end will be told by its socket, and brings another. */
-            worker->leaving = TRUE;
             postern_queue_push_back(group->queue, job);
+            postern_worker_group_drop_worker(group, worker);
+            i--;
         } else if (last && postern_job_is_large(job)) {
             postern_worker_group_replace(group, worker);
         }
@@ -143,15 +147,25 @@ void postern_worker_pool_job_timer(PosternWorkerPool *pool, PosternJob *job)
 {
     PosternWorkerGroup *group = job->group;
     PosternWorkerProcess *worker = job->worker;
-    if (g_get_monotonic_time() < job->limit) {
+    gint64 now = g_get_monotonic_time();
+    gboolean scans = group->role == POSTERN_ROLE_SCAN;
+    if (scans && !job->slow && now - job->started >= POSTERN_INSPECTOR_SLOW_MS * 1000) {
         postern_job_note_slow(job);
         postern_worker_group_replace(group, worker);
+    }
+    if (job->connection != NULL && now >= job->deadline) {
+        postern_job_fail(job, POSTERN_FAILURE_TIMEOUT, "the inspection took too long");
+        job->connection = NULL;
+    }
+    if (!postern_job_is_over(job)) {
+        postern_worker_pool_check_drained(pool);
         return;
     }
     postern_log(POSTERN_LOG_WARNING, "worker %d was killed: its request was over its time",
                 (int)worker->process);
     postern_job_leave(job);
     postern_worker_pool_count_loss(job);
+    postern_worker_pool_note_death(pool, job->user, job->packet.fingerprint);
     postern_worker_pool_job_fail(pool, job, POSTERN_FAILURE_TIMEOUT, "the inspection took too long");
     postern_worker_group_drop_worker(group, worker);
     postern_worker_pool_dispatch(group);

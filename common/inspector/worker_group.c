@@ -200,6 +200,8 @@ static void lose_worker(PosternWorkerGroup *group, PosternWorkerProcess *worker,
     if (job != NULL) {
         postern_log(POSTERN_LOG_WARNING, "worker %d died while it %s a message for user %u",
                     (int)worker->process, roles[group->role].work, job->user);
+        if (!with_template)
+            postern_worker_group_mourn(group, worker, job);
         postern_worker_pool_job_lost(group->pool, job, !with_template);
     } else if (!starting && !expected) {
         postern_log(POSTERN_LOG_WARNING, "worker %d died while it had nothing to do", (int)worker->process);
@@ -357,6 +359,8 @@ static void on_template_ended(PosternTemplateProcess *process, const char *text,
 const PosternTemplateCalls postern_worker_group_template_calls = {.ready = on_template_ready,
                                                                   .changed = on_template_changed,
                                                                   .forked = on_template_forked,
+                                                                  .worker_ended =
+                                                                      postern_worker_group_note_end,
                                                                   .failed = on_template_failed,
                                                                   .ended = on_template_ended};
 
@@ -473,6 +477,7 @@ PosternWorkerGroup *postern_worker_group_new(PosternWorkerPool *pool, PosternRol
     group->templates = g_ptr_array_new_with_free_func((GDestroyNotify)postern_template_process_free);
     group->workers = g_ptr_array_new_with_free_func((GDestroyNotify)postern_worker_process_free);
     group->held = postern_held_files_new();
+    group->mourned = g_array_new(FALSE, FALSE, sizeof(PosternDeath));
     group->maintenance = evtimer_new(pool->loop, on_maintenance, group);
     return group;
 }
@@ -493,6 +498,7 @@ void postern_worker_group_free(PosternWorkerGroup *group)
     g_ptr_array_unref(group->workers);
     g_ptr_array_unref(group->templates);
     g_ptr_array_unref(group->held);
+    g_array_unref(group->mourned);
     event_free(group->maintenance);
     g_free(group->failure_text);
     g_free(group);

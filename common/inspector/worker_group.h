@@ -10,6 +10,13 @@
 #include "inspector/template_process.h"
 #include "inspector/worker_pool.h"
 
+/* A worker that died of a message. */
+typedef struct {
+    guint64 worker; /* its number */
+    guint user;
+    guint8 fingerprint[POSTERN_FINGERPRINT_OCTETS];
+} PosternDeath;
+
 typedef struct {
     PosternWorkerPool *pool;
     PosternRole role;
@@ -19,6 +26,7 @@ typedef struct {
     PosternTemplateProcess *current; /* of templates, or NULL */
     PosternTemplateProcess *next;    /* being loaded beside it, or NULL */
     PosternCrashes crashes;
+    GArray *mourned;     /* of PosternDeath, the newest last: how these ended is not known yet */
     guint failures;      /* to bring up a worker, one after the other */
     char *failure_text;  /* of the last one */
     gint64 failed_since; /* monotonic; 0: there is a worker, or hope for one */
@@ -85,6 +93,15 @@ void postern_worker_group_hold(PosternWorkerGroup *group, PosternTemplateProcess
 gboolean postern_worker_group_is_stopping(PosternWorkerGroup *group);
 /* next, or what should have become it, cannot serve: text says why. */
 void postern_worker_group_note_not_renewed(PosternWorkerGroup *group, const char *text);
+
+/* worker_deaths.c: what a worker died of, which its template tells before or after its socket does. */
+
+/* worker has died with job. */
+void postern_worker_group_mourn(PosternWorkerGroup *group, const PosternWorkerProcess *worker,
+                                const PosternJob *job);
+/* PosternTemplateCalls.worker_ended, of a group. */
+void postern_worker_group_note_end(PosternTemplateProcess *process, guint64 number, int signal,
+                                   gpointer group);
 
 /* worker_spares.c: spare workers, what they are for stands in worker_dispatch.c. */
 

@@ -86,6 +86,7 @@ PosternWorkerPool *postern_worker_pool_new(const PosternWorkerPoolOptions *optio
         g_hash_table_new_full(g_direct_hash, g_direct_equal, (GDestroyNotify)postern_connection_free, NULL);
     pool->users = g_hash_table_new(g_direct_hash, g_direct_equal);
     pool->accounts = postern_accounts_new(POSTERN_INSPECTOR_ACCOUNTS_MAX);
+    pool->memory = postern_memory_new();
     pool->jobs = g_hash_table_new_full(g_direct_hash, g_direct_equal, (GDestroyNotify)postern_job_free, NULL);
     pool->drained_event = evtimer_new(pool->loop, on_drained, pool);
     pool->directory =
@@ -114,6 +115,7 @@ void postern_worker_pool_free(PosternWorkerPool *pool)
     g_hash_table_unref(pool->connections);
     g_hash_table_unref(pool->users);
     postern_accounts_free(pool->accounts);
+    postern_memory_free(pool->memory);
     for (guint i = 0; i < POSTERN_ROLES; i++)
         if (pool->groups[i] != NULL)
             postern_worker_group_end(pool->groups[i]);
@@ -138,6 +140,7 @@ void postern_worker_pool_reload(PosternWorkerPool *pool, PosternConfiguration *c
     postern_configuration_free(pool->configuration);
     pool->configuration = configuration;
     keep_rules(pool);
+    postern_memory_forgive(pool->memory);
     for (guint i = 0; i < POSTERN_ROLES; i++) {
         postern_worker_group_renew(pool->groups[i], TRUE);
         postern_worker_group_maintain(pool->groups[i]);
@@ -151,8 +154,20 @@ void postern_worker_pool_drain(PosternWorkerPool *pool)
     postern_worker_pool_check_drained(pool);
 }
 
+/* Nobody waits for those whose clients are gone. */
+static gboolean somebody_waits(const PosternWorkerPool *pool)
+{
+    GHashTableIter iterator;
+    gpointer key = NULL;
+    g_hash_table_iter_init(&iterator, pool->jobs);
+    while (g_hash_table_iter_next(&iterator, &key, NULL))
+        if (((const PosternJob *)key)->connection != NULL)
+            return TRUE;
+    return FALSE;
+}
+
 void postern_worker_pool_check_drained(PosternWorkerPool *pool)
 {
-    if (pool->draining && g_hash_table_size(pool->jobs) == 0)
+    if (pool->draining && !somebody_waits(pool))
         event_active(pool->drained_event, EV_TIMEOUT, 1);
 }

@@ -6,6 +6,7 @@
 
 #include "inspector/accounts.h"
 #include "inspector/job.h"
+#include "inspector/memory.h"
 #include "inspector/worker_group.h"
 #include "inspector/worker_pool.h"
 
@@ -33,6 +34,7 @@ struct PosternWorkerPool {
     char *not_ready;   /* as they were told: why it cannot, or NULL: it starts */
     GHashTable *users; /* user -> GUINT_TO_POINTER(connections) */
     PosternAccounts *accounts;
+    PosternMemory *memory;
     GHashTable *jobs; /* set of PosternJob * */
     guint64 octets;   /* that they brought along */
 };
@@ -56,6 +58,11 @@ void postern_worker_pool_job_fail(PosternWorkerPool *pool, PosternJob *job, Post
                                   const char *text);
 /* A worker was lost to job. */
 void postern_worker_pool_count_loss(PosternJob *job);
+/* A worker died of a message of user's, or was killed for it: the second time that is remembered. */
+void postern_worker_pool_note_death(PosternWorkerPool *pool, guint user, const guint8 *fingerprint);
+/* What is remembered of job's message that worker may use, or NULL. */
+GBytes *postern_worker_pool_kept(PosternWorkerPool *pool, const PosternJob *job,
+                                 const PosternWorkerProcess *worker);
 /* All that waits in the group fails with text. */
 void postern_worker_pool_fail_waiting(PosternWorkerGroup *group, PosternFailure failure, const char *text);
 /* Tells the program if it drains, and nothing waits any more. */

@@ -1,11 +1,13 @@
 #include "inspector/worker_pool_private.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "inspector_client/request.h"
 #include "mail/envelope.h"
 
 static void on_job_timer(evutil_socket_t descriptor, short what, void *data);
@@ -35,6 +37,20 @@ static void refuse(PosternConnection *connection, const PosternPacket *request, 
     PosternPacket packet = {.kind = POSTERN_PACKET_FAILURE, .id = request->id, .failure = failure};
     postern_packet_set_text(&packet, text);
     postern_connection_send(connection, &packet);
+}
+
+/* It would only cost one more worker. What else is asked about it is asked again, without this. */
+static void answer_unscannable(PosternConnection *connection, const PosternPacket *request)
+{
+    static const char text[] = "it has cost two workers, which crashed or were over their time";
+    g_autoptr(PosternResponse) response = postern_response_new();
+    g_auto(PosternPacket) packet = {.kind = POSTERN_PACKET_RESPONSE, .id = request->id};
+    response->complete = POSTERN_CHECKS_KEPT;
+    postern_virus_finding_note(&response->findings->virus, POSTERN_VIRUS_TOO_LARGE, text);
+    postern_findings_replace(&response->findings->content.problem, text);
+    g_autoptr(GBytes) octets = postern_response_serialise(response);
+    if (postern_packet_set_content(&packet, octets, NULL, NULL))
+        postern_connection_send(connection, &packet);
 }
 
 static guint connections_of(const PosternWorkerPool *pool, guint user)
@@ -73,6 +89,11 @@ static void on_request(PosternConnection *connection, PosternPacket *packet, gpo
                "too many requests for this client crashed a worker; it must pause");
         return;
     }
+    if (group->role == POSTERN_ROLE_SCAN && postern_packet_has_fingerprint(packet) &&
+        postern_memory_kills(pool->memory, user, packet->fingerprint, now)) {
+        answer_unscannable(connection, packet);
+        return;
+    }
     guint timeout_ms = pool->configuration->inspector.scan_timeout_ms;
     PosternJob *job = postern_job_new(connection, account, packet, timeout_ms, &pool->octets);
     gboolean heavy = group->role == POSTERN_ROLE_SCAN && postern_account_is_heavy(account, now);
@@ -87,6 +108,7 @@ static void on_request(PosternConnection *connection, PosternPacket *packet, gpo
         return;
     }
     job->group = group;
+    job->goes_on = group->role == POSTERN_ROLE_SCAN && postern_packet_has_fingerprint(&job->packet);
     job->timer = evtimer_new(pool->loop, on_job_timer, job);
     postern_job_wait(job);
     g_hash_table_add(pool->jobs, job);
@@ -134,9 +156,35 @@ static void on_job_timer(evutil_socket_t descriptor, short what, void *data)
     postern_worker_pool_job_fail(group->pool, job, POSTERN_FAILURE_TIMEOUT, why);
 }
 
+static const char *version_of(const PosternWorkerProcess *worker)
+{
+    const PosternTemplateProcess *process = worker->template_process;
+    return process->version;
+}
+
+GBytes *postern_worker_pool_kept(PosternWorkerPool *pool, const PosternJob *job,
+                                 const PosternWorkerProcess *worker)
+{
+    return job->goes_on ? postern_memory_find(pool->memory, job->packet.fingerprint, version_of(worker))
+                        : NULL;
+}
+
+void postern_worker_pool_note_death(PosternWorkerPool *pool, guint user, const guint8 *fingerprint)
+{
+    static const guint8 none[POSTERN_FINGERPRINT_OCTETS];
+    if (memcmp(fingerprint, none, sizeof none) != 0 &&
+        postern_memory_note_death(pool->memory, user, fingerprint, g_get_monotonic_time()))
+        postern_log(POSTERN_LOG_NOTICE,
+                    "a message for user %u has cost two workers: from now on it is unscannable", user);
+}
+
 void postern_worker_pool_answer(PosternWorkerPool *pool, PosternJob *job, PosternPacket *packet)
 {
     packet->id = job->packet.id;
+    if ((packet->value & POSTERN_ANSWER_KEEP) != 0 && job->goes_on && packet->content_octets > 0) {
+        postern_memory_keep(pool->memory, job->packet.fingerprint, version_of(job->worker), packet->octets);
+        postern_log(POSTERN_LOG_DEBUG, "worker %d: its message is remembered", (int)job->worker->process);
+    }
     postern_job_leave(job);
     if (job->connection != NULL)
         postern_connection_send(job->connection, packet);

@@ -27,11 +27,13 @@ static void on_readable(evutil_socket_t socket, short what, void *data)
     PosternWorkerProcess *worker = data;
     g_auto(PosternPacket) packet = {0};
     int received = postern_packet_receive(socket, &packet, NULL);
-    if (received == 0)
+    if (received == 0 && worker->end < 0)
         return;
+    if (worker->end >= 0)
+        event_active(worker->readable, EV_READ, 1);
     if (received > 0 && is_answer(worker, &packet)) {
         set_idle(worker);
-        worker->scans += packet.value != 0;
+        worker->scans += (packet.value & POSTERN_ANSWER_SCANNED) != 0;
         worker->calls->answered(worker, &packet, worker->user_data);
         return;
     }
@@ -51,7 +53,7 @@ PosternWorkerProcess *postern_worker_process_new(struct event_base *loop, guint6
     worker->number = number;
     worker->socket = socket;
     worker->started = g_get_monotonic_time();
-    worker->descriptor = -1;
+    worker->descriptor = worker->end = -1;
     worker->calls = calls;
     worker->user_data = user_data;
     worker->readable = event_new(loop, socket, EV_READ | EV_PERSIST, on_readable, worker);
@@ -80,16 +82,29 @@ void postern_worker_process_adopt(PosternWorkerProcess *worker, GPid process, in
         postern_worker_process_yield(worker);
 }
 
-gint64 postern_worker_process_used(PosternWorkerProcess *worker)
+void postern_worker_process_note_end(PosternWorkerProcess *worker, int signal)
+{
+    worker->end = signal;
+    event_active(worker->readable, EV_READ, 1);
+}
+
+gint64 postern_worker_process_clock(const PosternWorkerProcess *worker)
 {
     clockid_t clock;
     struct timespec time;
     if (worker->process == 0 || clock_getcpuclockid(worker->process, &clock) != 0 ||
         clock_gettime(clock, &time) != 0)
+        return -1;
+    return (gint64)time.tv_sec * G_USEC_PER_SEC + time.tv_nsec / 1000;
+}
+
+gint64 postern_worker_process_used(PosternWorkerProcess *worker)
+{
+    gint64 before = worker->used, used = postern_worker_process_clock(worker);
+    if (used < 0)
         return G_MAXINT64;
-    gint64 before = worker->used;
-    worker->used = (gint64)time.tv_sec * G_USEC_PER_SEC + time.tv_nsec / 1000;
-    return worker->used - before;
+    worker->used = used;
+    return used - before;
 }
 
 void postern_worker_process_yield(PosternWorkerProcess *worker)
@@ -100,10 +115,19 @@ void postern_worker_process_yield(PosternWorkerProcess *worker)
 }
 
 gboolean postern_worker_process_send(PosternWorkerProcess *worker, guint64 request,
-                                     const PosternPacket *packet, int scanner, PosternScannerState state)
+                                     const PosternPacket *packet, GBytes *kept, int scanner,
+                                     PosternScannerState state)
 {
     PosternPacket renumbered = *packet;
     renumbered.id = request;
+    if (kept != NULL) {
+        const PosternPacket recall = {.kind = POSTERN_PACKET_RECALL,
+                                      .id = request,
+                                      .octets = kept,
+                                      .content_octets = (guint32)g_bytes_get_size(kept)};
+        if (postern_packet_send(worker->socket, &recall, NULL) != 1)
+            return FALSE;
+    }
     if (scanner >= 0) {
         renumbered.descriptors[renumbered.descriptor_count++] = scanner;
         renumbered.scanner = state;

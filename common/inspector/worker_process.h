@@ -41,6 +41,7 @@ struct PosternWorkerProcess {
     guint scans;       /* of them, those that were scans or signatures, as it tells */
     gint64 started;    /* monotonic */
     gint64 idle_since; /* monotonic; IDLE */
+    int end;           /* the signal that ended it, or 0, as its template told; -1: it has not */
     int socket;
     int descriptor; /* of the process; -1: not known yet */
     struct event *readable;
@@ -57,13 +58,21 @@ void postern_worker_process_free(PosternWorkerProcess *worker);
 /* The template has told of it; descriptor is taken. */
 void postern_worker_process_adopt(PosternWorkerProcess *worker, GPid process, int descriptor);
 
+/* It was ended by signal (0: it has exited), so its template says: what its socket still holds is read, and
+ * then ended is called, whoever else may hold the other end of the socket. */
+void postern_worker_process_note_end(PosternWorkerProcess *worker, int signal);
+
+/* The processor time that it has used in all, in microseconds; -1: not known. */
+gint64 postern_worker_process_clock(const PosternWorkerProcess *worker);
 /* The processor time that it has used since this was last asked, in microseconds; G_MAXINT64: not known. */
 gint64 postern_worker_process_used(PosternWorkerProcess *worker);
 
 /* From now on it runs behind all others, for good. */
 void postern_worker_process_yield(PosternWorkerProcess *worker);
 
-/* Gives it what goes with packet as request, and scanner, a connection to clamd (-1: none), which is in
- * state. Both stay the caller's. FALSE: it is gone. */
+/* Gives it what goes with packet as request, scanner, a connection to clamd (-1: none), which is in state,
+ * and kept, what is remembered of the request's message (NULL: nothing). All stay the caller's. FALSE: it is
+ * gone. */
 gboolean postern_worker_process_send(PosternWorkerProcess *worker, guint64 request,
-                                     const PosternPacket *packet, int scanner, PosternScannerState state);
+                                     const PosternPacket *packet, GBytes *kept, int scanner,
+                                     PosternScannerState state);

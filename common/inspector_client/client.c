@@ -418,6 +418,8 @@ PosternInspectorCall *postern_inspector_client_send(PosternInspectorClient *clie
                                    .id = call->id,
                                    .value = postern_address_client_number(&request->envelope->client),
                                    .role = postern_stage_role(request->stage)};
+    if (request->fingerprint != NULL)
+        memcpy(call->packet.fingerprint, request->fingerprint, POSTERN_FINGERPRINT_OCTETS);
     call->done = done;
     call->user_data = user_data;
     call->timer = evtimer_new(client->loop, on_call_timer, call);

@@ -187,6 +187,8 @@ static void on_response(PosternResponse *received, const GError *error, gpointer
     track->checks &= ~complete;
     if (track->checks == 0)
         finish_if_over(inspection);
+    else if (complete != 0 && response->questions->len == 0)
+        round_begin(track);
     else
         ask_questions(track, response);
 }
@@ -214,6 +216,9 @@ static void round_begin(Track *track)
                               .receiver = inspection->receiver,
                               .scan_octets = inspection->options.scan_octets,
                               .explain = inspection->options.explain};
+    guint8 fingerprint[POSTERN_FINGERPRINT_OCTETS];
+    if (inspection->options.remember && postern_request_fingerprint(&request, message, fingerprint))
+        request.fingerprint = fingerprint;
     track->call = postern_inspector_client_send(inspection->options.client, &request, message,
                                                 inspection->options.deadline_ms, on_response, track);
 }

@@ -23,6 +23,7 @@ typedef struct {
     gboolean explain;        /* findings->steps are wanted */
     gboolean few_requests;   /* after the dot all is done by as few requests as can be, one after the other:
                                 nobody waits for this message, and many are to be inspected */
+    gboolean remember;       /* the inspector may know the message if it comes again */
     PosternAnswers *answers; /* what is known already, to be added to (a reference is taken); NULL: nothing */
 } PosternInspectionOptions;
 

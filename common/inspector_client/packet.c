@@ -57,6 +57,12 @@ void postern_packet_clear(PosternPacket *packet)
     packet->descriptor_count = 0;
 }
 
+gboolean postern_packet_has_fingerprint(const PosternPacket *packet)
+{
+    static const guint8 none[POSTERN_FINGERPRINT_OCTETS];
+    return memcmp(packet->fingerprint, none, sizeof none) != 0;
+}
+
 PosternPacket postern_packet_steal(PosternPacket *packet)
 {
     PosternPacket taken = *packet;
@@ -218,7 +224,7 @@ static gboolean is_complete(const PosternPacket *packet)
                         packet->kind == POSTERN_PACKET_FILE;
     gboolean request = packet->kind == POSTERN_PACKET_REQUEST;
     gsize room = 0;
-    if (request || packet->kind == POSTERN_PACKET_RESPONSE) {
+    if (request || packet->kind == POSTERN_PACKET_RESPONSE || packet->kind == POSTERN_PACKET_RECALL) {
         descriptors += packet->content_octets == 0;
         descriptors += packet->has_message != 0 && !message_is_inside(packet);
         descriptors += packet->scanner != POSTERN_SCANNER_NONE;
@@ -234,7 +240,7 @@ static gboolean is_valid(const PosternPacket *packet)
 {
     const char *end = memchr(packet->text, '\0', sizeof packet->text);
     if (packet->magic != PACKET_MAGIC || packet->kind < POSTERN_PACKET_REQUEST ||
-        packet->kind > POSTERN_PACKET_FILE || packet->role >= POSTERN_ROLES || end == NULL)
+        packet->kind > POSTERN_PACKET_RECALL || packet->role >= POSTERN_ROLES || end == NULL)
         return FALSE;
     for (const char *octet = packet->text; octet < end; octet++)
         if (*octet < 0x20 || *octet > 0x7e)

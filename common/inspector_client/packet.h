@@ -10,7 +10,7 @@
 #include <glib.h>
 #include <stddef.h>
 
-#include "mail/message.h"
+#include "mail/fingerprint.h"
 
 typedef enum {
     POSTERN_PACKET_REQUEST = 1,
@@ -24,7 +24,14 @@ typedef enum {
     POSTERN_PACKET_LOG = 7,     /* template to pool: text for the log; value: its PosternLogLevel */
     POSTERN_PACKET_CHANGED = 8, /* template to pool: there are other signatures than those it has loaded */
     POSTERN_PACKET_FILE = 9,    /* with a descriptor; text: its name; see inspector/held_files.h */
+    POSTERN_PACKET_ENDED = 10,  /* template to pool: a worker has; id as in FORK, value: the signal, or 0 */
+    POSTERN_PACKET_RECALL = 11, /* pool to worker, before a REQUEST: its content is a response that was kept
+                                   for the fingerprint of that */
 } PosternPacketKind;
+
+/* Bits of the value of a worker's RESPONSE. */
+#define POSTERN_ANSWER_SCANNED 1 /* it was a scan or a signature */
+#define POSTERN_ANSWER_KEEP 2    /* it may be kept for the fingerprint of its request */
 
 typedef enum {
     POSTERN_FAILURE_CRASHED = 1, /* two workers died of it */
@@ -67,13 +74,15 @@ typedef struct {
     guint32 failure;
     guint32 deadline_ms;    /* REQUEST: how long the client will wait; 0: the inspector's own deadline */
     guint64 value;          /* REQUEST: whose mail it is, for the account of its work (mail/envelope.h,
-                               postern_address_client_number()); RESPONSE of a worker: 1 if it was a scan or a
-                               signature; FORKED: the worker's process id; READY of the template: its
-                               signatures, or keys */
+                               postern_address_client_number()); RESPONSE of a worker: see above; FORKED:
+                               the worker's process id; READY of the template: its signatures, or keys, and
+                               text that changes with signatures and options */
     guint32 role;           /* REQUEST: a PosternRole, for the pool reads no request */
     guint32 content_octets; /* of the octets below, those of the content; 0: it is in the first descriptor */
     guint32 has_message;    /* REQUEST: the rest of the octets, or of the descriptors, is a message */
     guint32 scanner; /* REQUEST to a worker: PosternScannerState; the last descriptor, if there is one */
+    /* REQUEST: that of its message (inspector_client/request.h); zeros: nothing is remembered of it */
+    guint8 fingerprint[POSTERN_FINGERPRINT_OCTETS];
     char text[POSTERN_PACKET_TEXT_OCTETS]; /* printable ASCII, NUL-terminated */
 
     /* What goes with it: */
@@ -88,6 +97,9 @@ typedef struct {
 /* Frees and closes what goes with packet. */
 void postern_packet_clear(PosternPacket *packet);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PosternPacket, postern_packet_clear)
+
+/* TRUE: its message may be remembered. */
+gboolean postern_packet_has_fingerprint(const PosternPacket *packet);
 
 /* packet with all that goes with it, which packet no longer has. */
 PosternPacket postern_packet_steal(PosternPacket *packet);

@@ -41,6 +41,15 @@ void postern_request_free(PosternRequest *request)
     g_free(request);
 }
 
+gboolean postern_request_fingerprint(const PosternRequest *request, PosternMessage *message,
+                                     guint8 ret_fingerprint[POSTERN_FINGERPRINT_OCTETS])
+{
+    guint kept = (guint)request->checks & POSTERN_CHECKS_KEPT;
+    guint64 question = request->scan_octets << POSTERN_CHECKS_COUNT | kept;
+    return request->stage == POSTERN_STAGE_WHOLE && kept != 0 && !request->explain &&
+           postern_fingerprint(message, question, ret_fingerprint);
+}
+
 PosternResponse *postern_response_new(void)
 {
     PosternResponse *response = g_new0(PosternResponse, 1);

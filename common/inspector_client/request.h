@@ -23,7 +23,16 @@ typedef struct {
     guint64 scan_octets;       /* largest message that is scanned, at most POSTERN_MESSAGE_MAX_OCTETS; over it
                                 * virus is UNSCANNABLE */
     gboolean explain;          /* findings->steps are wanted */
+    /* Beside the content (inspector_client/packet.h), from postern_request_fingerprint(); or NULL. */
+    const guint8 *fingerprint;
 } PosternRequest;
+
+/* The checks whose findings depend on octets and options alone, and may be kept for when they come again. */
+#define POSTERN_CHECKS_KEPT (POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT)
+
+/* What message is known by, asked about in request. FALSE: nothing is to be remembered of it. */
+gboolean postern_request_fingerprint(const PosternRequest *request, PosternMessage *message,
+                                     guint8 ret_fingerprint[POSTERN_FINGERPRINT_OCTETS]);
 
 PosternRequest *postern_request_new(PosternStage stage, PosternChecks checks);
 void postern_request_free(PosternRequest *request);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/evp.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -34,6 +35,7 @@ struct PosternMessage {
     gboolean too_big;
     Place place;
     guint64 header_octets; /* with the empty line, once place is PLACE_AFTER_HEADER */
+    EVP_MD_CTX *body;      /* SHA-256 of what has come of the body, if that goes to a memfd; or NULL */
     pthread_mutex_t mapping_lock;
     char *mapping;
 };
@@ -70,7 +72,6 @@ static PosternMessage *message_new(guint64 maximum)
 
 PosternMessage *postern_message_new(guint64 maximum, PosternBudget *budget, GError **error)
 {
-    (void)error;
     PosternMessage *message = message_new(MIN(maximum, (guint64)G_MAXINT64));
     message->few = g_byte_array_new();
     if (budget != NULL)
@@ -106,6 +107,7 @@ void postern_message_unref(PosternMessage *message)
         close(message->descriptor);
     g_clear_pointer(&message->few, g_byte_array_unref);
     g_clear_pointer(&message->borrowed, g_bytes_unref);
+    EVP_MD_CTX_free(message->body);
     if (message->budget != NULL) {
         postern_budget_release(message->budget, message->charged);
         postern_budget_unref(message->budget);
@@ -161,6 +163,12 @@ static gboolean move_to_memfd(PosternMessage *message, GError **error)
         message->descriptor = -1;
         return FALSE;
     }
+    if (message->place == PLACE_AFTER_HEADER) {
+        message->body = EVP_MD_CTX_new();
+        (void)(EVP_DigestInit_ex(message->body, EVP_sha256(), NULL) == 1 &&
+               EVP_DigestUpdate(message->body, message->few->data + message->header_octets,
+                                message->few->len - message->header_octets));
+    }
     g_clear_pointer(&message->few, g_byte_array_unref);
     return TRUE;
 }
@@ -196,6 +204,8 @@ gboolean postern_message_append(PosternMessage *message, const void *octets, gsi
         return FALSE;
     if (!store(message, octets, length, error))
         return FALSE;
+    if (message->body != NULL)
+        EVP_DigestUpdate(message->body, octets, length);
     follow_header(message, octets, length);
     message->size += length;
     return TRUE;
@@ -240,14 +250,14 @@ static const char *held(const PosternMessage *message)
     return message->few != NULL ? (const char *)message->few->data : NULL;
 }
 
-static const char *map(PosternMessage *message, GError **error)
+static const char *map(PosternMessage *message, guint64 size, GError **error)
 {
     pthread_mutex_lock(&message->mapping_lock);
     if (message->mapping == NULL) {
-        void *mapping = mmap(NULL, message->size, PROT_READ, MAP_PRIVATE, message->descriptor, 0);
+        void *mapping = mmap(NULL, size, PROT_READ, MAP_PRIVATE, message->descriptor, 0);
         if (mapping == MAP_FAILED)
             postern_error_set_system(error, errno, "cannot map a message of %" G_GUINT64_FORMAT " octets",
-                                     message->size);
+                                     size);
         else
             message->mapping = mapping;
     }
@@ -268,7 +278,7 @@ const char *postern_message_octets(PosternMessage *message, gsize *ret_length, G
         return "";
     const char *octets = held(message);
     if (octets == NULL)
-        octets = map(message, error);
+        octets = map(message, message->size, error);
     if (octets != NULL)
         *ret_length = (gsize)message->size;
     return octets;
@@ -320,22 +330,31 @@ gboolean postern_message_header_complete(const PosternMessage *message, guint64 
     return complete;
 }
 
+gboolean postern_message_body_digest(PosternMessage *message, guint64 *ret_header_octets,
+                                     guint8 ret_digest[POSTERN_MESSAGE_DIGEST_OCTETS])
+{
+    gsize length = 0;
+    *ret_header_octets = message->place == PLACE_AFTER_HEADER ? message->header_octets : message->size;
+    if (message->body != NULL) {
+        EVP_MD_CTX *all = EVP_MD_CTX_new();
+        gboolean done =
+            EVP_MD_CTX_copy_ex(all, message->body) == 1 && EVP_DigestFinal_ex(all, ret_digest, NULL) == 1;
+        EVP_MD_CTX_free(all);
+        return done;
+    }
+    const char *octets = postern_message_octets(message, &length, NULL);
+    return octets != NULL && EVP_Digest(octets + *ret_header_octets, length - *ret_header_octets, ret_digest,
+                                        NULL, EVP_sha256(), NULL) == 1;
+}
+
 /* Takes size and place in the header from what the descriptor holds. */
 static gboolean adopt(PosternMessage *message, guint64 size, GError **error)
 {
-    g_autofree char *buffer = g_malloc(POSTERN_MESSAGE_CHUNK_OCTETS);
-    while (message->place != PLACE_AFTER_HEADER && message->size < size) {
-        gssize length =
-            read_at(message->descriptor, buffer, POSTERN_MESSAGE_CHUNK_OCTETS, message->size, error);
-        if (length < 0)
-            return FALSE;
-        if (length == 0)
-            break;
-        follow_header(message, buffer, (gsize)length);
-        message->size += (guint64)length;
-    }
+    const char *octets = size > 0 ? map(message, size, error) : "";
+    if (octets != NULL)
+        follow_header(message, octets, size);
     message->size = size;
-    return TRUE;
+    return octets != NULL;
 }
 
 PosternMessage *postern_message_from_descriptor(int descriptor, guint64 maximum, GError **error)
@@ -352,11 +371,6 @@ PosternMessage *postern_message_from_descriptor(int descriptor, guint64 maximum,
     }
     if (fstat(descriptor, &status) < 0 || fcntl(descriptor, F_SETFD, FD_CLOEXEC) < 0) {
         postern_error_set_system(error, errno, "cannot examine the descriptor of a message");
-        return NULL;
-    }
-    if (!S_ISREG(status.st_mode) || status.st_size < 0) {
-        g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL,
-                            "the descriptor of a message is no file");
         return NULL;
     }
     if ((guint64)status.st_size > maximum) {

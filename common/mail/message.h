@@ -70,5 +70,13 @@ const char *postern_message_octets(PosternMessage *message, gsize *ret_length,
 PosternMessage *postern_message_copy_header(const PosternMessage *message,
                                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+#define POSTERN_MESSAGE_DIGEST_OCTETS 32
+
+/* SHA-256 of what follows the empty line of a sealed message, and octets of what stands before that, with it.
+ * What came in pieces was digested as it came. FALSE: it cannot be read. */
+gboolean
+postern_message_body_digest(PosternMessage *message, guint64 *ret_header_octets,
+                            guint8 ret_digest[POSTERN_MESSAGE_DIGEST_OCTETS]) G_GNUC_WARN_UNUSED_RESULT;
+
 /* TRUE once the empty line after the header has been appended; *ret_octets: octets of header with it. */
 gboolean postern_message_header_complete(const PosternMessage *message, guint64 *ret_octets);

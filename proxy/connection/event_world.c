@@ -114,6 +114,7 @@ static Inspection *inspection_new(PosternEventWorld *world, const PosternProxySe
         .checks = checks,
         .scan_octets = configuration->virus.scan_octets,
         .deadline_ms = configuration->proxy.inspection_timeout_ms,
+        .remember = TRUE,
     };
     Inspection *self = g_new0(Inspection, 1);
     self->inspection = postern_inspection_new(&options, envelope);

@@ -16,7 +16,7 @@
 
 typedef struct {
     char *socket, *configuration, *answers, *sender, *clients;
-    gboolean spawn, hold, watch, no_spf, sign;
+    gboolean spawn, hold, watch, no_spf, sign, remember;
     int repeat, parallel, deadline_ms, scan_octets, every_ms;
     gint64 now;
 } Options;
@@ -155,6 +155,7 @@ static void start_next(Driver *driver)
                                                  .checks = checks_of(options),
                                                  .scan_octets = (guint64)options->scan_octets,
                                                  .now = options->now,
+                                                 .remember = options->remember,
                                                  .deadline_ms = (guint)options->deadline_ms};
     one->driver = driver;
     one->file = driver->files[driver->started % g_strv_length(driver->files)];
@@ -245,6 +246,7 @@ int main(int argc, char **argv)
          "Clients' addresses, one for each message in turn", "ADDRESS,…"},
         {"content-only", 0, 0, G_OPTION_ARG_NONE, &options.no_spf, "Virus and content checks alone", NULL},
         {"sign", 0, 0, G_OPTION_ARG_NONE, &options.sign, "Ask for signatures alone", NULL},
+        {"remember", 0, 0, G_OPTION_ARG_NONE, &options.remember, "As proxy and milter ask", NULL},
         {"hold", 0, 0, G_OPTION_ARG_NONE, &options.hold, "At the end, wait for the end of standard input",
          NULL},
         {"watch", 0, 0, G_OPTION_ARG_NONE, &options.watch, "Start the spawned inspector again when it ends",

@@ -233,7 +233,7 @@ static void test_document(void)
         items += g_str_has_prefix(*line, ".It ");
     }
     g_assert_cmpuint(begun, ==, ended);
-    g_assert_cmpuint(begun, ==, 11);
+    g_assert_cmpuint(begun, ==, 12);
     g_assert_cmpuint(items, ==, length + 1);
     g_assert_nonnull(strstr(manual, "\n.It Op policy Ar NAME\n"));
 }

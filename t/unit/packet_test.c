@@ -145,7 +145,7 @@ static const BadPacket bad_packets[] = {
     {"long", HEAD + 1, POSTERN_PACKET_READY, 0, 0},
     {"magic", HEAD, POSTERN_PACKET_READY, 0, 1},
     {"kind 0", HEAD, 0, 0, 0},
-    {"kind over the last", HEAD, POSTERN_PACKET_FILE + 1, 0, 0},
+    {"kind over the last", HEAD, POSTERN_PACKET_RECALL + 1, 0, 0},
     {"role over the last", HEAD, POSTERN_PACKET_READY, 0, 0, POSTERN_ROLES},
     {"text without an end", HEAD, POSTERN_PACKET_READY, 'x', 0},
     {"text with a control octet", HEAD, POSTERN_PACKET_READY, '\n', 0},

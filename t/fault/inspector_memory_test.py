@@ -1,0 +1,143 @@
+"""
+What the inspector remembers of a message: what was found after its client had given up, and that it costs
+workers. It is known again from another client, with other Received fields on top, and nothing else is taken
+for it.
+"""
+
+import os
+import signal
+import unittest
+
+from support.inspector import EICAR, Inspector, is_alive, parse_results, slow_message
+from support.process import wait_until
+
+SIGNED = b"no one writes this."  # own.ndb of support/inspector.py has a signature of it
+REMEMBERED = "its message is remembered"
+RECALLED = "of a message that is remembered"
+
+
+def received(text):
+    """A field that a server puts on top."""
+    return b"Received: from a.example (a.example [192.0.2.1])\r\n\tby mx.example; " + text + b"\r\n"
+
+
+class MemoryTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.slow = slow_message()
+
+    def start(self, **options):
+        inspector = Inspector(workers=1, **options)
+        self.addCleanup(inspector.__exit__)
+        return inspector.start()
+
+    def ask(self, inspector, octets, *arguments):
+        """The result of octets, asked about as proxy and milter do."""
+        result, = inspector.ask(octets, arguments=["--content-only", "--remember", *arguments])
+        return result
+
+    def ask_too_late(self, inspector, octets):
+        """The client gives up at once; what is found is remembered."""
+        before = inspector.log().count(REMEMBERED)
+        result = self.ask(inspector, octets, "--deadline", 300)
+        self.assertEqual(result.virus, "error", "the message is not slow enough for this test")
+        wait_until(lambda: inspector.log().count(REMEMBERED) > before, 60, "the end of the scan")
+
+    def recalled(self, inspector):
+        return inspector.log().count(RECALLED)
+
+    def test_late_findings(self):
+        inspector = self.start()
+        for octets, virus in ((self.slow, "clean"), (slow_message(SIGNED), "infected")):
+            with self.subTest(virus):
+                self.ask_too_late(inspector, received(b"Mon, 1 Jan 2024") + octets)
+                before = self.recalled(inspector)
+                for again in (received(b"Mon, 1 Jan 2024"), received(b"Tue, 2 Jan 2024"), b""):
+                    result = self.ask(inspector, again + octets, "--client", "203.0.113.9")
+                    self.assertEqual(result.virus, virus, result)
+                self.assertEqual(self.recalled(inspector), before + 3)
+
+    def test_other_octets_are_another_message(self):
+        inspector = self.start()
+        self.ask_too_late(inspector, received(b"Mon") + self.slow)
+        for octets in (self.slow + b"\r\n", b"X-Field: x\r\n" + self.slow,
+                       received(b"Mon\r\nX: y") + self.slow):
+            self.assertEqual(self.ask(inspector, octets).virus, "clean")
+        self.assertEqual(self.recalled(inspector), 0)
+        result = self.ask(inspector, self.slow, "--scan-octets", 1000)
+        self.assertEqual(result.virus, "unscannable", result)
+        self.assertEqual(self.recalled(inspector), 0)
+
+    def test_nothing_hides_in_what_is_not_compared(self):
+        """What stands in a Received field is scanned each time, and what was found there is of no other."""
+        inspector = self.start()
+        self.ask_too_late(inspector, received(b"Mon") + self.slow)
+        result = self.ask(inspector, received(SIGNED) + self.slow)
+        self.assertEqual((result.virus, self.recalled(inspector)), ("infected", 1))
+        inspector = self.start()
+        result = self.ask(inspector, received(SIGNED) + self.slow)
+        self.assertEqual(result.virus, "infected", result)
+        result = self.ask(inspector, received(b"Mon") + self.slow)
+        self.assertEqual((result.virus, self.recalled(inspector)), ("clean", 0))
+
+    def test_new_signatures_look_anew(self):
+        inspector = self.start()
+        self.ask_too_late(inspector, self.slow)
+        path = inspector.database / "test.ndb"
+        path.write_text(f"Test.Words:0:*:{b'A particular text'.hex()}\n")
+        os.chmod(path, 0o644)
+        inspector.program.send_signal(signal.SIGHUP)
+        wait_until(lambda: inspector.log().count("notice: ready: ") > 1, 30, "the new signatures")
+        self.assertEqual(self.ask(inspector, self.slow).virus, "clean")
+        self.assertEqual(self.recalled(inspector), 0)
+
+    def kill_busy(self, inspector, client, number):
+        worker = inspector.wait_for_busy_worker()
+        self.assertIsNone(client.poll(), "the message is not slow enough for this test")
+        os.kill(worker, number)
+        wait_until(lambda: not is_alive(worker), 5)
+
+    def kill_twice(self, inspector, octets, number):
+        """Its result, once two workers have died of it."""
+        client = inspector.ask_later(inspector.save(octets), arguments=["--content-only", "--remember"])
+        self.kill_busy(inspector, client, number)
+        self.kill_busy(inspector, client, number)
+        result, = parse_results(client.communicate(timeout=100)[0])
+        self.assertEqual(result.virus, "error", result)
+
+    def test_a_message_that_kills(self):
+        inspector = self.start()
+        self.kill_twice(inspector, received(b"Mon") + self.slow + EICAR, signal.SIGABRT)
+        inspector.wait_for_log("a message for user [0-9]+ has cost two workers")
+        workers = inspector.workers()
+        for client in ("192.0.2.1", "203.0.113.9"):
+            result = self.ask(inspector, received(b"Tue") + self.slow + EICAR, "--client", client)
+            self.assertEqual(result.virus, "unscannable", result)
+            self.assertIn("cost two workers", result.reason)
+        self.assertEqual(inspector.workers(), workers)
+        self.assertEqual(self.ask(inspector, self.slow).virus, "clean")
+        # What else is asked about it is found out, without a scan.
+        result, = inspector.ask(received(b"Tue") + self.slow + EICAR, arguments=["--remember"])
+        self.assertEqual((result.virus, result.spf, result.error), ("unscannable", "none", None), result)
+
+    def test_the_kernel_kills_for_other_reasons(self):
+        """Want of memory on the machine, and a person's kill -9, are no message's fault."""
+        inspector = self.start()
+        self.kill_twice(inspector, self.slow, signal.SIGKILL)
+        self.assertEqual(self.ask(inspector, self.slow).virus, "clean")
+        self.assertNotIn("has cost two workers", inspector.log())
+
+    def test_a_message_that_takes_too_long(self):
+        inspector = self.start(scan_timeout="1s")
+        results = [self.ask(inspector, self.slow + EICAR) for _ in range(2)]
+        self.assertEqual({result.virus for result in results}, {"error"}, results)
+        result = self.ask(inspector, received(b"Mon") + self.slow + EICAR, "--client", "203.0.113.9")
+        self.assertEqual(result.virus, "unscannable", result)
+        inspector.program.send_signal(signal.SIGHUP)
+        wait_until(lambda: inspector.log().count("notice: ready: ") > 1, 30, "the end of the reload")
+        result = self.ask(inspector, self.slow + EICAR)
+        self.assertEqual(result.virus, "error", "a reload gives another chance")
+
+
+if __name__ == "__main__":
+    unittest.main()

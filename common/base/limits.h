@@ -195,6 +195,7 @@
 #define POSTERN_INSPECTOR_QUEUE_MAX 4096                      /* requests that wait for a worker */
 #define POSTERN_INSPECTOR_QUEUE_MAX_OCTETS (64 * 1024 * 1024) /* in all that wait or run */
 #define POSTERN_INSPECTOR_CLIENTS_MAX 1024
+#define POSTERN_INSPECTOR_CLIENT_READS_SECONDS 20 /* who reads no answer for so long is gone */
 #define POSTERN_INSPECTOR_REQUEST_MAX_OCTETS (4 * 1024 * 1024)
 #define POSTERN_INSPECTOR_RESPONSE_MAX_OCTETS (1024 * 1024)
 /* In a packet of the inspector's socket; what is more goes beside it in a memfd. The first is for the content

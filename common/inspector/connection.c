@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/limits.h"
+
 struct PosternConnection {
     int socket;
     guint user;
@@ -46,11 +48,12 @@ static int flush(PosternConnection *connection)
     return 1;
 }
 
+/* A client that reads nothing for a while is gone: what waits for it keeps memory and descriptors. */
 static void on_writable(evutil_socket_t descriptor, short what, void *data)
 {
-    (void)descriptor, (void)what;
+    (void)descriptor;
     PosternConnection *connection = data;
-    int state = flush(connection);
+    int state = (what & EV_TIMEOUT) != 0 ? -1 : flush(connection);
     if (state == 0)
         return;
     event_del(connection->writable);
@@ -102,8 +105,9 @@ void postern_connection_send(PosternConnection *connection, PosternPacket *packe
     if (g_queue_is_empty(&connection->outgoing)) {
         if (postern_packet_send(connection->socket, packet, NULL) == 1)
             return;
+        static const struct timeval patience = {.tv_sec = POSTERN_INSPECTOR_CLIENT_READS_SECONDS};
         event_del(connection->readable);
-        event_add(connection->writable, NULL);
+        event_add(connection->writable, &patience);
     }
     PosternPacket *outgoing = g_new(PosternPacket, 1);
     *outgoing = postern_packet_steal(packet);

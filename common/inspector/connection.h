@@ -26,7 +26,7 @@ void postern_connection_free(PosternConnection *connection);
 guint postern_connection_user(const PosternConnection *connection);
 
 /* Sends packet, and takes what goes with it if that must wait for a client that does not read: then it is not
- * read either. */
+ * read either, and after POSTERN_INSPECTOR_CLIENT_READS_SECONDS of that it is gone: closed is called. */
 void postern_connection_send(PosternConnection *connection, PosternPacket *packet);
 
 /* Requests are left unread from now on. */

@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "daemon/notify.h"
 #include "inspector/held_files.h"
 #include "inspector/worker_pool_private.h"
 
@@ -223,23 +222,13 @@ static void on_worker_ended(PosternWorkerProcess *worker, const char *text, gpoi
     postern_worker_pool_dispatch(group);
 }
 
-/* What it starts after us may rely on signatures: without them we serve, and are not ready. */
-static void notify_manager(PosternWorkerPool *pool, gboolean lacks_signatures)
-{
-    if (lacks_signatures)
-        postern_notify("STATUS=No message can be scanned for viruses: see the log.");
-    else if (!pool->notified)
-        postern_notify("READY=1");
-    pool->notified |= !lacks_signatures;
-}
-
 static void announce(PosternWorkerGroup *group, PosternTemplateProcess *process, gboolean confined)
 {
     gboolean lacks_signatures = postern_worker_group_lacks_signatures(group, process);
     process->announced = TRUE;
     postern_worker_group_hold(group, process);
     if (group->role == POSTERN_ROLE_SCAN)
-        notify_manager(group->pool, lacks_signatures);
+        postern_worker_group_notify_manager(group->pool, lacks_signatures);
     if (process->clamd[0] != '\0')
         postern_log(POSTERN_LOG_NOTICE, "%s%s: scanned by clamd, %u workers", roles[group->role].ready,
                     lacks_signatures ? ", but not to scan for viruses" : "",
@@ -463,7 +452,6 @@ void postern_worker_group_maintain(PosternWorkerGroup *group)
 
 static void on_maintenance(evutil_socket_t descriptor, short what, void *data)
 {
-    (void)descriptor, (void)what;
     postern_worker_group_maintain(data);
     postern_worker_pool_dispatch(data);
 }

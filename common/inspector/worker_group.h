@@ -121,5 +121,8 @@ void postern_worker_group_drop_idle_spares(PosternWorkerGroup *group);
 /* TRUE: process should have signatures, and could load none. */
 gboolean postern_worker_group_lacks_signatures(const PosternWorkerGroup *group,
                                                const PosternTemplateProcess *process);
+/* Tells the service manager: what it starts after us may rely on signatures, so that without them we serve,
+ * and are not ready. */
+void postern_worker_group_notify_manager(PosternWorkerPool *pool, gboolean lacks_signatures);
 /* Its workers may read files, for this kernel has no Landlock: says so. */
 void postern_worker_group_warn_unconfined(const PosternWorkerGroup *group);

@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "daemon/notify.h"
 #include "inspector/worker_group.h"
 #include "inspector/worker_pool_private.h"
 
@@ -9,6 +10,15 @@ gboolean postern_worker_group_lacks_signatures(const PosternWorkerGroup *group,
 {
     return group->role == POSTERN_ROLE_SCAN && process->loaded_count == 0 &&
            group->pool->configuration->virus.scan;
+}
+
+void postern_worker_group_notify_manager(PosternWorkerPool *pool, gboolean lacks_signatures)
+{
+    if (lacks_signatures)
+        postern_notify("STATUS=No message can be scanned for viruses: see the log.");
+    else if (!pool->notified)
+        postern_notify("READY=1");
+    pool->notified |= !lacks_signatures;
 }
 
 void postern_worker_group_warn_unconfined(const PosternWorkerGroup *group)

@@ -78,11 +78,11 @@ def role_of(pid):
     return next((word.split("=", 1)[1] for word in words if word.startswith("--role=")), "")
 
 
-def slow_message(end=b""):
-    """A message that takes a worker some seconds; its attachment ends so."""
+def slow_message(end=b"", count=5_000_000):
+    """A message that takes a worker some seconds; its attachment, so many words, ends so."""
     generator = random.Random(5)
     words = [bytes(generator.choices(range(97, 123), k=6)) for _ in range(5000)]
-    return with_attachment(b" ".join(generator.choices(words, k=5_000_000)) + end, "words.txt")
+    return with_attachment(b" ".join(generator.choices(words, k=count)) + end, "words.txt")
 
 
 def bomb_message():

@@ -38,6 +38,7 @@
 #define POSTERN_MESSAGE_DEFAULT_OCTETS (50 * 1024 * 1024)
 #define POSTERN_MESSAGE_MAX_OCTETS (1024 * 1024 * 1024)
 #define POSTERN_MESSAGE_CHUNK_OCTETS 65536 /* what is read, stored or sent in one go */
+#define POSTERN_READ_MAX_OCTETS (4 * POSTERN_MESSAGE_CHUNK_OCTETS) /* of a message in one go */
 /* of the memory for messages, that a client has whatever is left for others */
 #define POSTERN_BUDGET_ASSURED_OCTETS 65536
 #define POSTERN_MESSAGE_HEAP_MAX_OCTETS (48 * 1024) /* over it a message is in a memfd */

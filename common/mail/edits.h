@@ -41,6 +41,10 @@ gboolean postern_edits_remove(PosternEdits *edits, const char *name, guint occur
 gboolean postern_edits_remove_odd_line(PosternEdits *edits, guint occurrence);
 gboolean postern_edits_change(PosternEdits *edits, const char *name, guint occurrence, const char *value);
 
+/* The text to be put before a message that begins with octets, if that is all that edits do to it: a new
+ * string; NULL: they do more, or its first line must stay the first. */
+GString *postern_edits_on_top(const PosternEdits *edits, const char *octets, gsize length);
+
 /*
  * Reads message (sealed; a reference is taken) with edits applied (copied; NULL: none). A field that is both
  * removed and changed is removed; of several changes of one field the last counts.

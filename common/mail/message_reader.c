@@ -115,8 +115,12 @@ static GString *inserted_fields(const PosternEdits *edits)
     for (guint i = edits ? edits->list->len : 0; i > 0; i--) {
         const PosternEdit *edit = g_ptr_array_index(edits->list, i - 1);
 
-        if (edit->kind == POSTERN_EDIT_INSERT)
-            g_string_append_printf(text, "%s: %s\r\n", edit->name, edit->value);
+        if (edit->kind == POSTERN_EDIT_INSERT) {
+            g_string_append(text, edit->name);
+            g_string_append(text, ": ");
+            g_string_append(text, edit->value);
+            g_string_append(text, "\r\n");
+        }
     }
     return text;
 }
@@ -139,6 +143,14 @@ static gboolean stays_first(const char *octets, gsize length)
 {
     return (length > 0 && is_white(*octets)) || (length >= 5 && memcmp(octets, "From ", 5) == 0) ||
            (length >= 6 && memcmp(octets, ">From ", 6) == 0);
+}
+
+GString *postern_edits_on_top(const PosternEdits *edits, const char *octets, gsize length)
+{
+    for (guint i = 0; i < edits->list->len; i++)
+        if (((const PosternEdit *)g_ptr_array_index(edits->list, i))->kind != POSTERN_EDIT_INSERT)
+            return NULL;
+    return stays_first(octets, length) ? NULL : inserted_fields(edits);
 }
 
 /* Where inserted fields go: to the very start, or behind what must stay there. */

@@ -289,6 +289,14 @@ void postern_case_fail(PosternCase *mail_case, const char *reply)
     mail_case->reply = g_strdup(reply);
 }
 
+PosternEdits *postern_case_take_edits(PosternCase *mail_case)
+{
+    const PosternEdits *edits = postern_case_edits(mail_case);
+    if (edits == NULL || edits == mail_case->edits)
+        return g_steal_pointer(&mail_case->edits);
+    return postern_edits_copy(edits);
+}
+
 const PosternEdits *postern_case_edits(const PosternCase *mail_case)
 {
     if (mail_case->edits != NULL)

@@ -141,6 +141,8 @@ void postern_case_fail(PosternCase *mail_case, const char *reply);
 void postern_case_add_received(PosternCase *mail_case, const char *hostname);
 /* What is changed in the message that is passed on; owned by the case. NULL: nothing. */
 const PosternEdits *postern_case_edits(const PosternCase *mail_case);
+/* The same, the caller's, for the last time. */
+PosternEdits *postern_case_take_edits(PosternCase *mail_case);
 
 /* Fills in what the case knows; the rest stays. Lives as long as the case. */
 void postern_case_record(const PosternCase *mail_case, PosternRecord *record);

@@ -1,4 +1,5 @@
 #include <string.h>
+#include <time.h>
 
 #include "base/limits.h"
 #include "verdict/case.h"
@@ -14,16 +15,16 @@ static char *safe(const char *text)
 }
 
 /* RFC 5322 3.3, whatever the locale. */
-static char *format_date(void)
+static void format_date(char *text, gsize size)
 {
-    static const char *const days[] = {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"};
+    static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    g_autoptr(GDateTime) now = g_date_time_new_now_utc();
-    return g_strdup_printf("%s, %d %s %d %02d:%02d:%02d +0000", days[g_date_time_get_day_of_week(now) - 1],
-                           g_date_time_get_day_of_month(now), months[g_date_time_get_month(now) - 1],
-                           g_date_time_get_year(now), g_date_time_get_hour(now), g_date_time_get_minute(now),
-                           g_date_time_get_second(now));
+    const time_t now = time(NULL);
+    struct tm utc = {0};
+    (void)gmtime_r(&now, &utc);
+    g_snprintf(text, size, "%s, %d %s %d %02d:%02d:%02d +0000", days[utc.tm_wday], utc.tm_mday,
+               months[utc.tm_mon], 1900 + utc.tm_year, utc.tm_hour, utc.tm_min, utc.tm_sec);
 }
 
 void postern_case_add_received(PosternCase *mail_case, const char *hostname)
@@ -32,7 +33,8 @@ void postern_case_add_received(PosternCase *mail_case, const char *hostname)
     g_autofree char *helo = safe(envelope->helo != NULL ? envelope->helo : "unknown");
     g_autofree char *name = safe(envelope->client_name != NULL ? envelope->client_name : "unknown");
     g_autofree char *address = postern_address_to_string(&envelope->client);
-    g_autofree char *date = format_date();
+    char date[64];
+    format_date(date, sizeof date);
     /* FROM with the TCP-info of the client, BY, VIA nothing, WITH (RFC 3848), ID. */
     g_autofree char *value =
         g_strdup_printf("from %s (%s [%s%s])\r\n\tby %s (Postern) with %s id %s;\r\n\t%s", helo, name,

@@ -106,22 +106,30 @@ static gsize text_run(const char *data, gsize length)
  */
 #define BLOCK_OCTETS 512
 
-/* TRUE if the octets of a block, with the one before it, are text and CRLF, and no dot begins a line. It has
- * no branches, for the compiler to take many octets in one instruction. */
-static gboolean is_plain(const char *block)
+/* A processor that takes more octets in one instruction is made use of; sanitizers cannot follow. */
+#if defined __x86_64__ && defined __GNUC__ && !defined __clang__ && !defined POSTERN_SANITIZED
+#define FOR_WIDE_PROCESSORS __attribute__((target_clones("avx2", "default")))
+#else
+#define FOR_WIDE_PROCESSORS
+#endif
+
+/* TRUE if the octets of a block, with the one before it, are text without NUL and CRLF, and no dot begins a
+ * line. It has no branches, for the compiler to take many octets in one instruction. */
+static inline gboolean is_plain(const char *block)
 {
     const char *before = block - 1;
     guint8 odd = 0;
     for (gsize i = 0; i < BLOCK_OCTETS; i++) {
         odd |= (guint8)((block[i] == '\n') ^ (before[i] == '\r'));
         odd |= (guint8)((block[i] == '.') & (before[i] == '\n'));
+        odd |= (guint8)(block[i] == '\0');
     }
     return odd == 0;
 }
 
 /* The octets of the plain blocks at the front of data, which at least one octet stands before; a CR at their
  * end is left out. */
-static gsize plain_run(const char *data, gsize length)
+FOR_WIDE_PROCESSORS static gsize plain_run(const char *data, gsize length)
 {
     gsize at = 0;
     while (length - at >= BLOCK_OCTETS && is_plain(data + at))
@@ -222,13 +230,13 @@ gsize postern_data_decoder_pass(PosternDataDecoder *decoder, const char *data, g
         gboolean ends = is_crlf(data + at + run, length - at - run);
         if (run == 0 && !ends)
             break;
+        decoder->nul = decoder->nul || memchr(data + at, '\0', run) != NULL;
         at += run + (ends ? 2 : 0);
         decoder->line_octets += run + (ends ? 2 : 0);
         decoder->state = ends ? STATE_LINE_START : STATE_TEXT;
         if (ends)
             count_line(decoder);
     }
-    decoder->nul = decoder->nul || memchr(data, '\0', at) != NULL;
     return at;
 }
 

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define LINE_OCTETS 64 /* that most are shorter than */
+
 void postern_line_reader_init(PosternLineReader *reader, gsize maximum)
 {
     *reader = (PosternLineReader){.maximum = maximum};
@@ -82,12 +84,16 @@ int postern_line_reader_next(PosternLineReader *reader, const char *data, gsize 
                              const char **ret_line, gsize *ret_length, PosternLineStatus *ret_status)
 {
     *ret_consumed = 0;
-    if (reader->ended)
+    if (reader->ended && length == 0)
         postern_line_reader_clear(reader);
     if (length == 0)
         return 0;
+    if (reader->ended) {
+        g_string_truncate(reader->partial, 0);
+        reader->carriage = reader->too_long = reader->bare = reader->ended = FALSE;
+    }
     if (reader->partial == NULL)
-        reader->partial = g_string_new(NULL);
+        reader->partial = g_string_sized_new(LINE_OCTETS);
     if (!take(reader, data, length, ret_consumed))
         return 0;
 

@@ -18,7 +18,7 @@ typedef struct {
     gboolean carriage; /* the last octet consumed was CR */
     gboolean too_long; /* of the line not ended yet: told before its end, for who will not wait for that */
     gboolean bare;
-    gboolean ended; /* partial was given out: the next call lets go of it */
+    gboolean ended; /* partial was given out: the next call puts its own line there */
 } PosternLineReader;
 
 void postern_line_reader_init(PosternLineReader *reader, gsize maximum);

@@ -37,30 +37,45 @@ guint postern_reply_class(const PosternReply *reply)
     return reply->code / 100;
 }
 
+static void append_code(GString *out, guint code)
+{
+    const char digits[] = {(char)('0' + code / 100 % 10), (char)('0' + code / 10 % 10),
+                           (char)('0' + code % 10)};
+
+    g_string_append_len(out, digits, CODE_DIGITS);
+}
+
+static void append_safe(GString *out, const char *text)
+{
+    gsize start = out->len;
+
+    g_string_append(out, text);
+    postern_escape_for_reply(out->str + start);
+}
+
 char *postern_reply_to_wire(const PosternReply *reply)
 {
-    g_autoptr(GString) wire = g_string_new(NULL);
+    GString *wire = g_string_sized_new(128);
 
     for (guint i = 0; i < reply->lines->len; i++) {
-        g_autofree char *text = postern_escape_for_reply(g_strdup(g_ptr_array_index(reply->lines, i)));
-
-        g_string_append_printf(wire, "%03u%c%s\r\n", reply->code, i + 1 < reply->lines->len ? '-' : ' ',
-                               text);
+        append_code(wire, reply->code);
+        g_string_append_c(wire, i + 1 < reply->lines->len ? '-' : ' ');
+        append_safe(wire, g_ptr_array_index(reply->lines, i));
+        g_string_append(wire, "\r\n");
     }
-    return g_string_free(g_steal_pointer(&wire), FALSE);
+    return g_string_free(wire, FALSE);
 }
 
 char *postern_reply_to_text(const PosternReply *reply)
 {
-    g_autoptr(GString) line = g_string_new(NULL);
+    GString *line = g_string_sized_new(128);
 
-    g_string_append_printf(line, "%03u", reply->code);
+    append_code(line, reply->code);
     for (guint i = 0; i < reply->lines->len; i++) {
-        g_autofree char *text = postern_escape_for_reply(g_strdup(g_ptr_array_index(reply->lines, i)));
-
-        g_string_append_printf(line, " %s", text);
+        g_string_append_c(line, ' ');
+        append_safe(line, g_ptr_array_index(reply->lines, i));
     }
-    return g_string_free(g_steal_pointer(&line), FALSE);
+    return g_string_free(line, FALSE);
 }
 
 void postern_reply_parser_init(PosternReplyParser *parser)
@@ -148,7 +163,6 @@ int postern_reply_parser_next(PosternReplyParser *parser, const char *data, gsiz
     if (result == 1) {
         *ret_reply = g_steal_pointer(&parser->partial);
         parser->octets = parser->kept = 0;
-        postern_line_reader_clear(&parser->line);
     }
     return result;
 }

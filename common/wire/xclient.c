@@ -115,46 +115,51 @@ char *postern_xtext_decode(const char *text)
     return g_string_free(g_steal_pointer(&out), FALSE);
 }
 
-/* " NAME=value" that goes into one command of verb. */
-static char *format_value(const char *verb, const char *name, const char *value)
+/* Appends " NAME=value", which goes into one command of verb. */
+static void append_value(GString *out, const char *verb, const char *name, const char *value)
 {
-    g_autoptr(GString) out = g_string_new(NULL);
+    gsize start = out->len;
 
-    g_string_append_printf(out, " %s=", name);
+    g_string_append_c(out, ' ');
+    g_string_append(out, name);
+    g_string_append_c(out, '=');
     if (value == NULL || value[0] == '\0')
         g_string_append(out, "[UNAVAILABLE]");
     else
         append_xtext(out, value, VALUE_MAX_OCTETS,
-                     COMMAND_MAX_OCTETS - strlen(verb) - out->len - strlen("\r\n"));
-    return g_string_free(g_steal_pointer(&out), FALSE);
+                     COMMAND_MAX_OCTETS - strlen(verb) - (out->len - start) - strlen("\r\n"));
 }
 
-static void end_command(GPtrArray *commands, GString *command)
+/* The first length octets of command are one; the rest is of the next. */
+static void end_command(GPtrArray *commands, GString *command, gsize length)
 {
-    g_string_append(command, "\r\n");
-    g_ptr_array_add(commands, g_strdup(command->str));
+    char *line = g_malloc(length + sizeof "\r\n");
+
+    memcpy(line, command->str, length);
+    memcpy(line + length, "\r\n", sizeof "\r\n");
+    g_ptr_array_add(commands, line);
 }
 
 GPtrArray *postern_client_attributes_format(const char *verb, guint supported,
                                             const PosternClientAttributeValue *values, gsize count)
 {
     GPtrArray *commands = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GString) command = g_string_new(verb);
+    g_autoptr(GString) command = g_string_sized_new(COMMAND_MAX_OCTETS);
 
+    g_string_append(command, verb);
     for (gsize i = 0; i < count; i++) {
         const char *name = attribute_name(values[i].attribute);
-        g_autofree char *text = NULL;
+        gsize before = command->len;
 
         if (name == NULL || !(supported & values[i].attribute))
             continue;
-        text = format_value(verb, name, values[i].value);
-        if (command->len + strlen(text) + strlen("\r\n") > COMMAND_MAX_OCTETS) {
-            end_command(commands, command);
-            g_string_assign(command, verb);
+        append_value(command, verb, name, values[i].value);
+        if (command->len + strlen("\r\n") > COMMAND_MAX_OCTETS) {
+            end_command(commands, command, before);
+            g_string_erase(command, (gssize)strlen(verb), (gssize)(before - strlen(verb)));
         }
-        g_string_append(command, text);
     }
     if (command->len > strlen(verb))
-        end_command(commands, command);
+        end_command(commands, command, command->len);
     return commands;
 }

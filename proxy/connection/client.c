@@ -431,6 +431,7 @@ void postern_client_connection_run(PosternClientConnection *client)
     if (now >= client->parks_at && park(client))
         return;
     gboolean reads = postern_session_wants_input(client->session) && is_heard(client);
+    postern_stream_set_bulk(client->stream, postern_session_is_in_message(client->session));
     postern_stream_set_reading(client->stream, reads && client->state != CLIENT_GONE);
     postern_stream_set_deadline(client->stream, deadline_of(client, now));
 }

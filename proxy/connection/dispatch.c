@@ -183,6 +183,7 @@ void postern_thread_run(PosternProxyThread *thread)
 {
     if (thread->running)
         return;
+    thread->now = postern_thread_now(thread);
     thread->running = TRUE;
     while (run_one(thread))
         ;

@@ -202,11 +202,22 @@ static gboolean make_resolver(PosternProxyLoop *loop, const PosternProxyLoopOpti
     return resolver != NULL;
 }
 
+/* One thread alone calls it, and changes of what it waits for go to the system once a turn. */
+static struct event_base *new_event_base(void)
+{
+    struct event_config *config = event_config_new();
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+    event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+    struct event_base *base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
 PosternProxyLoop *postern_proxy_loop_new(const PosternProxyLoopOptions *options, GError **error)
 {
     PosternProxyLoop *loop = g_new0(PosternProxyLoop, 1);
     loop->world.world.functions = &postern_event_world_functions;
-    loop->world.loop = event_base_new();
+    loop->world.loop = new_event_base();
     loop->wake[0] = loop->wake[1] = -1;
     loop->commands = g_async_queue_new_full(g_free);
     loop->listeners = g_ptr_array_new_with_free_func(listener_free);

@@ -31,9 +31,10 @@ PosternMessageSender *postern_message_sender_new(PosternMessage *message, const 
     return sender;
 }
 
-/* All of message, edited. */
-static GString *edited(PosternMessage *message, const PosternEdits *edits)
+static GString *edited(const char *header, gsize header_length, const PosternEdits *edits)
 {
+    g_autoptr(GBytes) bytes = g_bytes_new_static(header, header_length);
+    g_autoptr(PosternMessage) message = postern_message_from_octets(bytes);
     g_autoptr(PosternMessageReader) reader = postern_message_reader_new(message, edits, NULL);
     GString *text = g_string_new(NULL);
     const char *octets;
@@ -50,10 +51,11 @@ PosternMessageSender *postern_message_sender_new_transit(PosternTransit *transit
     if (edits != NULL) {
         gsize length;
         const char *header = postern_transit_header(transit, &length);
-        g_autoptr(GBytes) octets = g_bytes_new_static(header, length);
-        g_autoptr(PosternMessage) message = postern_message_from_octets(octets);
-        sender->front = edited(message, edits);
-        postern_transit_take(transit, length);
+        sender->front = postern_edits_on_top(edits, header, length);
+        if (sender->front == NULL) {
+            sender->front = edited(header, length, edits);
+            postern_transit_take(transit, length);
+        }
     }
     postern_transit_start(transit);
     return sender;
@@ -135,7 +137,7 @@ static int write_transit(PosternMessageSender *sender, PosternStream *stream, gs
         if (ends)
             pieces[count++] =
                 postern_transport_piece(end + sender->end_written, strlen(end) - sender->end_written);
-        gsize taken = postern_stream_send_some(stream, pieces, count);
+        gsize taken = postern_stream_send_some(stream, pieces, count, !ends);
         gsize message = MIN(taken, wanted);
         postern_transit_take(sender->transit, drop_front(sender, message));
         sender->end_written += taken - message;
@@ -164,8 +166,8 @@ int postern_message_sender_write(PosternMessageSender *sender, PosternStream *st
             return 1;
         if (sender->first == sender->count && !encode(sender))
             return -1;
-        gsize taken =
-            postern_stream_send_some(stream, sender->pieces + sender->first, sender->count - sender->first);
+        gsize taken = postern_stream_send_some(stream, sender->pieces + sender->first,
+                                               sender->count - sender->first, FALSE);
         drop(sender, taken);
         *ret_octets += taken;
         if (sender->first < sender->count)

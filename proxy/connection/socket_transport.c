@@ -39,12 +39,12 @@ static gssize read_socket(PosternTransport *transport, void *octets, gsize maxim
     return length;
 }
 
-static gssize write_socket(PosternTransport *transport, const struct iovec *pieces, int count)
+static gssize write_socket(PosternTransport *transport, const struct iovec *pieces, int count, gboolean more)
 {
     const struct msghdr message = {.msg_iov = (struct iovec *)(guintptr)pieces, .msg_iovlen = (gsize)count};
     gssize length;
     do {
-        length = sendmsg(of(transport)->socket, &message, MSG_NOSIGNAL);
+        length = sendmsg(of(transport)->socket, &message, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
     } while (length < 0 && errno == EINTR);
     return length;
 }

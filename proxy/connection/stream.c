@@ -5,6 +5,8 @@
 
 #include "base/limits.h"
 
+#define DIALOGUE_OCTETS 2048
+
 struct PosternStream {
     PosternTransport *transport;
     PosternWorld *world;
@@ -17,6 +19,8 @@ struct PosternStream {
     struct evbuffer *input;  /* NULL while there is none */
     struct evbuffer *output; /* likewise */
     int error;
+    gboolean bulk;  /* much may be read at a time */
+    gboolean flows; /* and came the last time */
     gboolean connecting;
     gboolean reading;
     gboolean ended;   /* the peer's end was seen */
@@ -79,10 +83,10 @@ static void hand_over(PosternStream *stream, char *octets, gsize length)
     stream->freed = NULL;
 }
 
-static void on_readable(PosternStream *stream)
+static void read_into(PosternStream *stream, char *octets, gsize maximum)
 {
-    char octets[POSTERN_MESSAGE_CHUNK_OCTETS];
-    gssize length = stream->transport->functions->read(stream->transport, octets, sizeof octets);
+    gssize length = stream->transport->functions->read(stream->transport, octets, maximum);
+    stream->flows = length >= DIALOGUE_OCTETS;
     if (length > 0) {
         hand_over(stream, octets, (gsize)length);
     } else if (length == 0) {
@@ -92,6 +96,22 @@ static void on_readable(PosternStream *stream)
     } else if (errno != EAGAIN) {
         fail(stream, errno);
     }
+}
+
+G_GNUC_NO_INLINE static void read_much(PosternStream *stream)
+{
+    char octets[POSTERN_READ_MAX_OCTETS];
+    read_into(stream, octets, sizeof octets);
+}
+
+/* A dialogue comes in few octets: most of a large buffer would be touched for nothing. */
+static void on_readable(PosternStream *stream)
+{
+    char octets[DIALOGUE_OCTETS];
+    if (stream->flows && stream->bulk)
+        read_much(stream);
+    else
+        read_into(stream, octets, sizeof octets);
 }
 
 static void apply_shutdown(PosternStream *stream)
@@ -107,7 +127,7 @@ static int flush(PosternStream *stream)
         struct evbuffer_iovec pieces[POSTERN_WRITE_PIECES_MAX];
         int count = evbuffer_peek(stream->output, -1, NULL, pieces, G_N_ELEMENTS(pieces));
         gssize written = stream->transport->functions->write(stream->transport, pieces,
-                                                             MIN(count, (int)G_N_ELEMENTS(pieces)));
+                                                             MIN(count, (int)G_N_ELEMENTS(pieces)), FALSE);
         if (written < 0)
             return errno == EAGAIN ? 0 : errno;
         drain(&stream->output, (gsize)written);
@@ -204,6 +224,11 @@ void postern_stream_free(PosternStream *stream)
     transport->functions->close(transport, reset);
 }
 
+void postern_stream_set_bulk(PosternStream *stream, gboolean bulk)
+{
+    stream->bulk = bulk;
+}
+
 void postern_stream_set_reading(PosternStream *stream, gboolean reading)
 {
     if (stream->reading == reading || stream->ended || stream->error != 0)
@@ -243,7 +268,7 @@ gboolean postern_stream_has_more(const PosternStream *stream)
     return postern_stream_unread(stream) > 0 || stream->transport->functions->has_input(stream->transport);
 }
 
-gsize postern_stream_send_some(PosternStream *stream, const struct iovec *pieces, int count)
+gsize postern_stream_send_some(PosternStream *stream, const struct iovec *pieces, int count, gboolean more)
 {
     if (stream->error != 0 || stream->blocked)
         return 0;
@@ -252,7 +277,7 @@ gsize postern_stream_send_some(PosternStream *stream, const struct iovec *pieces
         wanted += pieces[i].iov_len;
     if (wanted == 0)
         return 0;
-    gssize written = stream->transport->functions->write(stream->transport, pieces, count);
+    gssize written = stream->transport->functions->write(stream->transport, pieces, count, more);
     gsize taken = written > 0 ? (gsize)written : 0;
     if (written < 0 && errno != EAGAIN)
         stream->error = errno; /* told by the loop: it waits to write */
@@ -266,7 +291,7 @@ gsize postern_stream_send_some(PosternStream *stream, const struct iovec *pieces
 void postern_stream_send(PosternStream *stream, const void *octets, gsize length)
 {
     const struct iovec piece = postern_transport_piece(octets, length);
-    gsize taken = postern_stream_send_some(stream, &piece, 1);
+    gsize taken = postern_stream_send_some(stream, &piece, 1, FALSE);
     if (stream->error != 0)
         return;
     if (postern_stream_unsent(stream) + length - taken > POSTERN_STREAM_UNSENT_MAX_OCTETS) {

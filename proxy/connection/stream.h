@@ -36,6 +36,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternStream, postern_stream_free)
 
 /* Whether INPUT and CLOSED are wanted. */
 void postern_stream_set_reading(PosternStream *stream, gboolean reading);
+/* Whether up to POSTERN_READ_MAX_OCTETS may be read in one go; else few, as of a dialogue. */
+void postern_stream_set_bulk(PosternStream *stream, gboolean bulk);
 
 /* What came and was not consumed, or the first of it: *ret_length octets, valid until the next call. */
 const char *postern_stream_input(PosternStream *stream, gsize *ret_length);
@@ -52,8 +54,8 @@ gboolean postern_stream_has_more(const PosternStream *stream);
  */
 void postern_stream_send(PosternStream *stream, const void *octets, gsize length);
 /* Writes what is taken at once of the pieces, in their order, and keeps nothing: the number of octets;
- * DRAINED follows if that is not all. */
-gsize postern_stream_send_some(PosternStream *stream, const struct iovec *pieces, int count);
+ * DRAINED follows if that is not all. more: as the transport is told. */
+gsize postern_stream_send_some(PosternStream *stream, const struct iovec *pieces, int count, gboolean more);
 /* Octets that wait to be sent. */
 gsize postern_stream_unsent(const PosternStream *stream);
 

@@ -9,7 +9,7 @@ static void refuse_client(PosternTransport *transport, const PosternConfiguratio
     g_autofree char *reply = g_strdup_printf("421 4.7.0 %s Too many connections, try again later\r\n",
                                              configuration->proxy.hostname);
     const struct iovec piece = postern_transport_piece(reply, strlen(reply));
-    (void)transport->functions->write(transport, &piece, 1);
+    (void)transport->functions->write(transport, &piece, 1, FALSE);
     transport->functions->close(transport, FALSE);
 }
 

@@ -54,6 +54,7 @@ struct PosternProxyThread {
     gboolean draining;
     gboolean drained;         /* the world was told */
     gboolean running;         /* inside postern_thread_run() */
+    gint64 now;               /* when that began */
     PosternSlab *clients;     /* of PosternClient */
     PosternDeadlines *parked; /* of those that are parked */
     GHashTable *backends;     /* number -> PosternBackendConnection */
@@ -62,10 +63,10 @@ struct PosternProxyThread {
     PosternMarks marked_backends;
 };
 
-/* The clock of its world: monotonic milliseconds. */
+/* The clock of its world: monotonic milliseconds; for what happens at one event it does not go on. */
 static inline gint64 postern_thread_now(const PosternProxyThread *thread)
 {
-    return thread->world->functions->now(thread->world);
+    return thread->running ? thread->now : thread->world->functions->now(thread->world);
 }
 
 /* dispatch.c */

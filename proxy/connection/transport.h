@@ -23,8 +23,9 @@ typedef struct {
      * there is nothing now; never EINTR). */
     gssize (*read)(PosternTransport *transport, void *octets, gsize maximum);
     /* Takes octets of the pieces in their order (writev(2)): their number, maybe fewer than there are; -1 and
-     * errno (EAGAIN: none now; never EINTR). */
-    gssize (*write)(PosternTransport *transport, const struct iovec *pieces, int count);
+     * errno (EAGAIN: none now; never EINTR). more: others follow, and nobody waits for these alone, so that
+     * they need not leave at once. */
+    gssize (*write)(PosternTransport *transport, const struct iovec *pieces, int count, gboolean more);
     /* The events (mask) that ready is called for from now on, as long as they last. */
     void (*want)(PosternTransport *transport, guint events);
     /* After the first WRITE of a connection that was being made: 0: it is there; else why not, an errno. */

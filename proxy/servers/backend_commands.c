@@ -1,5 +1,7 @@
 #include "proxy/servers/backend.h"
 
+#include <arpa/inet.h>
+
 #include "proxy/servers/backend_private.h"
 #include "wire/command.h"
 #include "wire/xclient.h"
@@ -12,18 +14,24 @@ static gboolean is_over(const PosternBackend *backend)
 
 /* XCLIENT_README, XFORWARD_README: an IPv6 address is written with the RFC 5321 4.1.3 tag. NULL: not known.
  */
-static char *address_value(const PosternAddress *address)
+static const char *address_value(const PosternAddress *address,
+                                 char (*buffer)[sizeof "IPV6:" + INET6_ADDRSTRLEN])
 {
     if (address->family == AF_UNSPEC)
         return NULL;
-    g_autofree char *plain = postern_address_to_string(address);
-    return g_strconcat(address->family == AF_INET6 ? "IPV6:" : "", plain, NULL);
+    char *at = *buffer;
+    if (address->family == AF_INET6)
+        at = g_stpcpy(at, "IPV6:");
+    const void *octets = address->family == AF_INET6 ? (const void *)&address->ipv6 : &address->ipv4;
+    return inet_ntop(address->family, octets, at, INET6_ADDRSTRLEN) != NULL ? *buffer : NULL;
 }
 
-static char *port_value(const PosternAddress *address)
+static const char *port_value(const PosternAddress *address, char (*buffer)[sizeof "65535"])
 {
-    gboolean known = address->family != AF_UNSPEC && address->port != 0;
-    return known ? g_strdup_printf("%u", address->port) : NULL;
+    if (address->family == AF_UNSPEC || address->port == 0)
+        return NULL;
+    g_snprintf(*buffer, sizeof *buffer, "%u", address->port);
+    return *buffer;
 }
 
 /* What is told of a name: itself, or that there is none, or none now. */
@@ -45,21 +53,19 @@ static GPtrArray *format_attributes(const char *verb, guint supported, const Pos
 {
     const PosternEnvelope *envelope = client->envelope;
     gboolean words = telling != TOLD_WITHOUT_WORDS;
-    g_autofree char *address = address_value(&envelope->client);
-    g_autofree char *port = port_value(&envelope->client);
-    g_autofree char *server = address_value(&client->server);
-    g_autofree char *server_port = port_value(&client->server);
+    char addresses[2][sizeof "IPV6:" + INET6_ADDRSTRLEN];
+    char ports[2][sizeof "65535"];
     const char *name = name_value(envelope->client_name, client->name_temporary);
     const char *reverse = name_value(client->reverse_name, client->reverse_temporary);
     const PosternClientAttributeValue values[] = {
-        {POSTERN_CLIENT_ADDR, address},
-        {POSTERN_CLIENT_PORT, port},
+        {POSTERN_CLIENT_ADDR, address_value(&envelope->client, &addresses[0])},
+        {POSTERN_CLIENT_PORT, port_value(&envelope->client, &ports[0])},
         {POSTERN_CLIENT_PROTO, envelope->esmtp ? "ESMTP" : "SMTP"},
         {POSTERN_CLIENT_NAME, words ? name : NULL},
         {POSTERN_CLIENT_REVERSE_NAME, words ? reverse : NULL},
         {POSTERN_CLIENT_LOGIN, words ? envelope->login : NULL},
-        {POSTERN_CLIENT_DESTADDR, server},
-        {POSTERN_CLIENT_DESTPORT, server_port},
+        {POSTERN_CLIENT_DESTADDR, address_value(&client->server, &addresses[1])},
+        {POSTERN_CLIENT_DESTPORT, port_value(&client->server, &ports[1])},
         {POSTERN_CLIENT_IDENT, client->identifier != NULL ? client->identifier : envelope->session},
         /* Without it Postfix takes the mail for that of the machine that we run on, and mends its header. */
         {POSTERN_CLIENT_SOURCE, client->local ? "LOCAL" : "REMOTE"},
@@ -109,8 +115,8 @@ static void tell_xforward(PosternBackend *backend, const PosternBackendClient *c
     g_autoptr(GPtrArray) lines =
         format_attributes("XFORWARD", backend->ehlo.xforward_attributes, client, TOLD_FULLY);
     for (guint i = 0; i < lines->len; i++)
-        postern_backend_enqueue(backend, POSTERN_EXPECT_XFORWARD, g_strdup(g_ptr_array_index(lines, i)),
-                                i + 1 == lines->len);
+        postern_backend_enqueue(backend, POSTERN_EXPECT_XFORWARD,
+                                g_steal_pointer(&g_ptr_array_index(lines, i)), i + 1 == lines->len);
     if ((backend->ehlo.capabilities & POSTERN_CAPABILITY_PIPELINING) != 0)
         set_identified(backend);
 }
@@ -120,7 +126,6 @@ static void set_client_hello(PosternBackend *backend, const PosternBackendClient
 {
     const char *helo = client->envelope->helo;
     gboolean usable = helo != NULL && postern_helo_name_is_acceptable(helo);
-    backend->client_esmtp = client->envelope->esmtp || client->extensions;
     g_free(backend->client_hello);
     backend->client_hello = g_strdup_printf("%s %s\r\n", backend->client_esmtp ? "EHLO" : "HELO",
                                             usable ? helo : backend->options.hostname);
@@ -132,10 +137,11 @@ void postern_backend_identify(PosternBackend *backend, const PosternBackendClien
         return;
     g_return_if_fail(backend->state == POSTERN_BACKEND_IDLE);
     postern_backend_set_state(backend, POSTERN_BACKEND_IDENTIFYING);
-    set_client_hello(backend, client);
+    backend->client_esmtp = client->envelope->esmtp || client->extensions;
     backend->logged_in = client->envelope->login != NULL;
     switch (backend->options.client_address) {
     case POSTERN_CLIENT_ADDRESS_XCLIENT:
+        set_client_hello(backend, client);
         tell_xclient(backend, client);
         break;
     case POSTERN_CLIENT_ADDRESS_XFORWARD:
@@ -155,7 +161,7 @@ void postern_backend_mail(PosternBackend *backend, const char *sender, const cha
     g_return_if_fail(backend->state == POSTERN_BACKEND_IDLE);
     postern_backend_set_state(backend, POSTERN_BACKEND_ENVELOPE);
     postern_backend_enqueue(backend, POSTERN_EXPECT_MAIL,
-                            g_strdup_printf("MAIL FROM:<%s>%s\r\n", sender, parameters), TRUE);
+                            g_strconcat("MAIL FROM:<", sender, ">", parameters, "\r\n", NULL), TRUE);
     postern_backend_flush(backend, now);
 }
 
@@ -166,7 +172,7 @@ void postern_backend_recipient(PosternBackend *backend, const char *recipient, c
         return;
     g_return_if_fail(backend->state == POSTERN_BACKEND_ENVELOPE);
     postern_backend_enqueue(backend, POSTERN_EXPECT_RCPT,
-                            g_strdup_printf("RCPT TO:<%s>%s\r\n", recipient, parameters), TRUE);
+                            g_strconcat("RCPT TO:<", recipient, ">", parameters, "\r\n", NULL), TRUE);
     postern_backend_flush(backend, now);
 }
 

@@ -273,13 +273,13 @@ static void handle_data_reply(PosternSession *session, const PosternReply *reply
 {
     if (reply->code == 354) {
         add_received(session);
-        const PosternEdits *edits = postern_case_edits(session->transaction->mail_case);
+        PosternCase *mail_case = session->transaction->mail_case;
         PosternSessionAction *action = postern_session_act(session, POSTERN_SESSION_SEND_MESSAGE);
         if (session->transaction->transit != NULL)
             action->transit = postern_transit_ref(session->transaction->transit);
         else
             action->message = postern_message_ref(session->transaction->message);
-        action->edits = edits != NULL ? postern_edits_copy(edits) : NULL;
+        action->edits = postern_case_take_edits(mail_case);
         return;
     }
     g_autofree char *text = reply_for_client(reply);

@@ -190,9 +190,11 @@ static void store(PosternSession *session, const void *octets, gsize length, gbo
         discard(session, POSTERN_DISCARD_NO_ROOM, now);
 }
 
-/* The case looks at the header of a message that is not inspected. */
+/* The case looks at the header of a message that is not inspected, for its line in the log. */
 static void read_transit_header(PosternSession *session)
 {
+    if (!postern_log_enabled(POSTERN_LOG_INFO))
+        return;
     gsize length = 0;
     const char *octets = postern_transit_header(session->transaction->transit, &length);
     postern_session_read_header(session, octets, length);
@@ -387,7 +389,7 @@ static int decode(PosternSession *session, const char *octets, gsize length, gsi
 gsize postern_session_receive_data(PosternSession *session, const char *octets, gsize length, gint64 now)
 {
     gsize consumed = 0;
-    int result = decode(session, octets, MIN(length, POSTERN_MESSAGE_CHUNK_OCTETS), &consumed, now);
+    int result = decode(session, octets, MIN(length, POSTERN_READ_MAX_OCTETS), &consumed, now);
     session->transaction->rate.octets += consumed;
     session->transaction->rate.minute_octets += consumed;
     if (session->transaction->discard != POSTERN_DISCARD_NOT)

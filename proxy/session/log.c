@@ -23,26 +23,35 @@ void postern_session_would_refuse(PosternSession *session, const char *reply)
         session->core.would_reply = g_strdup(reply);
 }
 
+/* Makes a reply of ours, with CRLF, of what out holds from start on. */
+static void finish_reply(PosternSession *session, GString *out, gsize start)
+{
+    postern_escape_for_reply(out->str + start);
+    if (out->str[start] >= '4') {
+        session->core.refusals++;
+        if (session->transaction != NULL)
+            session->transaction->announced = TRUE;
+        g_string_append_printf(out, " [%s]", postern_session_id(session));
+    }
+    g_string_append(out, "\r\n");
+}
+
 char *postern_session_finish_reply(PosternSession *session, const char *reply)
 {
-    g_autofree char *safe = postern_escape_for_reply(g_strdup(reply));
-    if (safe[0] < '4')
-        return g_strconcat(safe, "\r\n", NULL);
-    session->core.refusals++;
-    if (session->transaction != NULL)
-        session->transaction->announced = TRUE;
-    return g_strdup_printf("%s [%s]\r\n", safe, postern_session_id(session));
+    GString *text = g_string_new(reply);
+    finish_reply(session, text, 0);
+    return g_string_free(text, FALSE);
 }
 
 void postern_session_reply(PosternSession *session, guint code, const char *enhanced, const char *format, ...)
 {
+    gsize start = session->output->len;
     va_list arguments;
     va_start(arguments, format);
-    g_autofree char *text = g_strdup_vprintf(format, arguments);
+    g_string_append_printf(session->output, "%u %s ", code, enhanced);
+    g_string_append_vprintf(session->output, format, arguments);
     va_end(arguments);
-    g_autofree char *words = g_strdup_printf("%u %s %s", code, enhanced, text);
-    g_autofree char *reply = postern_session_finish_reply(session, words);
-    g_string_append(session->output, reply);
+    finish_reply(session, session->output, start);
 }
 
 void postern_session_error(PosternSession *session, gint64 now, guint code, const char *enhanced,
@@ -128,12 +137,13 @@ void postern_session_log_message(PosternSession *session, const char *reply, gin
     if (transaction == NULL || transaction->logged)
         return;
     transaction->logged = TRUE;
-    g_autoptr(GPtrArray) to = recipients_of(transaction);
-    g_autofree char *text = reply != NULL ? g_strchomp(g_strdup(reply)) : NULL;
+    const gboolean written = postern_log_enabled(POSTERN_LOG_INFO);
+    g_autoptr(GPtrArray) to = written ? recipients_of(transaction) : NULL;
+    g_autofree char *text = reply != NULL && written ? g_strchomp(g_strdup(reply)) : NULL;
     PosternRecord record = {
         .who = who_is(session),
         .queue = session->forwarded != NULL ? session->forwarded->queue : NULL,
-        .to = to->len > 0 ? to : NULL,
+        .to = to != NULL && to->len > 0 ? to : NULL,
         .recipients = transaction->recipients->len,
         .recipients_accepted = transaction->accepted,
         .size = size_of(transaction),

@@ -278,6 +278,11 @@ gboolean postern_session_wants_input(const PosternSession *session)
            (session->state == POSTERN_SESSION_DATA && !postern_session_is_held_up(session));
 }
 
+gboolean postern_session_is_in_message(const PosternSession *session)
+{
+    return session->state == POSTERN_SESSION_DATA;
+}
+
 /* Octets that trickle in keep the client's time running on, but not a back-end that others wait for. */
 static gsize receive_data(PosternSession *session, const char *octets, gsize length, gint64 now)
 {

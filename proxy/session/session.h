@@ -132,6 +132,9 @@ void postern_session_tls_begins(PosternSession *session, gint64 now);
 /* For the closing lines, once the handshake is done. */
 void postern_session_set_tls(PosternSession *session, const char *version, const char *cipher);
 
+/* TRUE while a message comes in. */
+gboolean postern_session_is_in_message(const PosternSession *session);
+
 /* FALSE while octets of the client would not be taken: there is no use in reading any. */
 gboolean postern_session_wants_input(const PosternSession *session);
 

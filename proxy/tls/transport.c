@@ -42,7 +42,7 @@ static int write_inner(BIO *bio, const char *octets, int length)
     PosternTransport *inner = BIO_get_data(bio);
     const struct iovec piece = postern_transport_piece(octets, (gsize)length);
     BIO_clear_retry_flags(bio);
-    gssize written = inner->functions->write(inner, &piece, 1);
+    gssize written = inner->functions->write(inner, &piece, 1, FALSE);
     if (written < 0 && errno == EAGAIN)
         BIO_set_retry_write(bio);
     return (int)written;
@@ -140,15 +140,15 @@ static gssize read_tls(PosternTransport *transport, void *octets, gsize maximum)
 
 /* One record: what is refused in its middle must be said again as it was (SSL_write(3)), and is, for whoever
  * writes keeps what was not taken. */
-static gssize write_tls(PosternTransport *transport, const struct iovec *pieces, int count)
+static gssize write_tls(PosternTransport *transport, const struct iovec *pieces, int count, gboolean more)
 {
     TlsTransport *self = of(transport);
     char gathered[RECORD_MAX_OCTETS];
     gsize length = 0;
     for (int i = 0; i < count && length < sizeof gathered; i++) {
-        gsize more = MIN(pieces[i].iov_len, sizeof gathered - length);
-        memcpy(gathered + length, pieces[i].iov_base, more);
-        length += more;
+        gsize part = MIN(pieces[i].iov_len, sizeof gathered - length);
+        memcpy(gathered + length, pieces[i].iov_base, part);
+        length += part;
     }
     ERR_clear_error();
     errno = 0;

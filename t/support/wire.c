@@ -95,7 +95,7 @@ static gssize wire_read(PosternTransport *transport, void *octets, gsize maximum
     return -1;
 }
 
-static gssize wire_write(PosternTransport *transport, const struct iovec *pieces, int count)
+static gssize wire_write(PosternTransport *transport, const struct iovec *pieces, int count, gboolean more)
 {
     Wire *wire = wire_of(transport);
     gsize length = 0;

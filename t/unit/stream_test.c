@@ -30,7 +30,7 @@ static gssize fake_read(PosternTransport *transport, void *octets, gsize maximum
     return (gssize)length;
 }
 
-static gssize fake_write(PosternTransport *transport, const struct iovec *pieces, int count)
+static gssize fake_write(PosternTransport *transport, const struct iovec *pieces, int count, gboolean more)
 {
     Fake *fake = (Fake *)transport;
     gsize taken = 0;

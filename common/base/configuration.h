@@ -172,6 +172,7 @@ typedef struct {
         char *clamd;    /* empty: libclamav */
         char *database; /* "": base/signature_files.h */
         guint64 scan_octets;
+        gboolean phishing;
         guint self_check_ms; /* 0: never */
         guint warn_days;     /* 0: never */
         guint reminder_ms;

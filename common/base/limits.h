@@ -51,12 +51,19 @@
 #define POSTERN_HEADER_EDIT_MAX_OCTETS 65536
 #define POSTERN_MIME_DEPTH_MAX 100
 #define POSTERN_MIME_PARTS_MAX 10000
+#define POSTERN_MIME_PARTS_MIN 1000  /* of the smallest message, and one more for each so many octets: */
+#define POSTERN_MIME_PART_OCTETS 128 /* a scan of a part costs what this much text does, and more */
 #define POSTERN_ITEMS_MAX 20000      /* parts of a message, and what is in them, by all readings */
 #define POSTERN_ITEM_LEVELS_MAX 100  /* of enclosed messages and containers in one another */
 #define POSTERN_ITEM_READINGS_MAX 16 /* of one part */
 #define POSTERN_ITEM_OCTETS_MIN (64 * 1024 * 1024) /* decoded and unpacked; so much more: */
 #define POSTERN_ITEM_OCTETS_FACTOR 16              /* times the message */
-#define POSTERN_CONTENT_FIELD_MAX_OCTETS 16384     /* of a Content- field; the rest is not read */
+#define POSTERN_MIME_DECODED_MIN (4 * 1024 * 1024) /* octets given to decoders, by all readings, and */
+#define POSTERN_MIME_DECODED_FACTOR 8              /* so many times those of the message */
+#define POSTERN_MIME_LOOKS_MIN 100000 /* lines compared with a boundary, and so many times the octets: */
+#define POSTERN_MIME_LOOKS_FACTOR 40
+#define POSTERN_BINHEX_MAX_OCTETS (64 * 1024 * 1024)
+#define POSTERN_CONTENT_FIELD_MAX_OCTETS 16384 /* of a Content- field; the rest is not read */
 #define POSTERN_ATTACHMENTS_REPORTED_MAX 100
 #define POSTERN_ATTACHMENT_NAME_MAX_OCTETS 255
 #define POSTERN_CONTAINER_NAME_MAX_OCTETS 4096 /* of a longer one the end is kept */

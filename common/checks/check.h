@@ -142,9 +142,11 @@ typedef struct PosternVirusEngine PosternVirusEngine;
 typedef struct {
     const char *database; /* absolute path of a directory of signatures, or of a file of them; NULL: none */
     const char *loaded_from;       /* a directory with the same files, which is loaded instead; or NULL */
-    PosternContentEngine *content; /* which must outlive it; NULL: libclamav's own reading of MIME is all */
+    PosternContentEngine *content; /* which must outlive it: it takes mail apart */
     guint64 scan_octets;   /* largest message looked into; a file in it may unpack to twice, all to four times
                               as much */
+    gboolean phishing;     /* whole messages are given to libclamav's own reader of mail too, for
+                              Heuristics.Phishing     alone: what else that reader says is not heard */
     guint scan_timeout_ms; /* the library's own bound; the pool's deadline stands behind it */
     guint workers;         /* processes that scan at once and share one temporary directory; 0: one */
     const char *temporary_directory; /* for the load alone; NULL: the system's */
@@ -194,7 +196,6 @@ typedef struct {
     guint layers;            /* that libclamav looked into, in all of them */
     guint64 octets;          /* given to it */
     guint64 unpacked_octets; /* that it scanned, by its own count */
-    guint64 line_octets;     /* looked at for lines */
 } PosternVirusWork;
 
 /* Of the last message. */

@@ -53,6 +53,7 @@ static gboolean load(Load *this)
                                        .loaded_from = this->loaded_from,
                                        .content = engines->content,
                                        .scan_octets = configuration->virus.scan_octets,
+                                       .phishing = configuration->virus.phishing,
                                        .scan_timeout_ms = configuration->inspector.scan_timeout_ms,
                                        /* as many spare ones */
                                        .workers = 2 * (workers != 0 ? workers : g_get_num_processors()),

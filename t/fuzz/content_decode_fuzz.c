@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
     if (size < 2)
         return 0;
     g_autofree char *copy = g_memdup2(data + 1, size - 1);
-    if (!postern_content_decode((PosternContentEncoding)(data[0] % 3), copy, size - 1, readings, &count) ||
+    if (!postern_content_decode((PosternContentEncoding)(data[0] % 3), copy, size - 1, (data[0] & 4) == 0,
+                                readings, &count) ||
         count == 0)
         abort();
     for (guint i = 0; i < count; i++) {

@@ -1,13 +1,12 @@
 /*
- * The content check: any octets.
+ * The walk over a message: any octets. Items keep their contract, and all work is bounded by the octets.
  */
-#include "checks/check.h"
+#include "checks/content/item.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/limits.h"
-#include "support/content.h"
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
 
@@ -19,23 +18,35 @@ static PosternContentEngine *engine(void)
     return once;
 }
 
-static void hold(const PosternAttachment *attachment, gsize size)
+static gboolean take(const PosternItem *item, gpointer data)
 {
-    if (attachment->type == NULL || attachment->size > size)
+    guint *items = data;
+    ++*items;
+    if (item->octets == NULL || item->types[0] == NULL ||
+        (item->decoding == NULL) != (item->kind == POSTERN_ITEM_MEMBER) ||
+        item->depth != (item->parent != NULL ? item->parent->depth + 1 : 0))
         abort();
-    if (attachment->name != NULL && (strlen(attachment->name) > POSTERN_ATTACHMENT_NAME_MAX_OCTETS ||
-                                     !g_utf8_validate(attachment->name, -1, NULL)))
+    for (guint i = 0; item->names[i] != NULL; i++)
+        if (strlen(item->names[i]) > POSTERN_ATTACHMENT_NAME_MAX_OCTETS ||
+            !g_utf8_validate(item->names[i], -1, NULL))
+            abort();
+    return TRUE;
+}
+
+static void note(PosternVirusKind kind, const char *text, gpointer data)
+{
+    if (text == NULL)
         abort();
 }
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
 {
-    g_autoptr(PosternFindings) findings = postern_findings_new();
     g_autofree char *copy = g_memdup2(size > 0 ? data : (const guint8 *)"", MAX(size, 1));
-    content_check(engine(), copy, size, findings);
-    if (findings->content.attachments->len != MIN(findings->content.count, POSTERN_ATTACHMENTS_REPORTED_MAX))
+    guint items = 0;
+    const PosternItemVisitor visitor = {take, note, &items};
+    PosternItemBudget budget = postern_item_budget(size);
+    postern_items_walk(engine(), copy, size, &budget, &visitor);
+    if (items > POSTERN_ITEMS_MAX)
         abort();
-    for (guint i = 0; i < findings->content.attachments->len; i++)
-        hold(g_ptr_array_index(findings->content.attachments, i), size);
     return 0;
 }

@@ -64,7 +64,8 @@ static void test_loads(Fixture *fixture, gconstpointer data)
     for (gsize i = 0; i < G_N_ELEMENTS(databases); i++) {
         g_autofree char *warning = NULL;
         guint count = 0;
-        g_autoptr(PosternVirusEngine) engine = virus_engine(databases[i], NULL, &count, &warning);
+        g_autoptr(PosternContentEngine) content = postern_content_engine_new();
+        g_autoptr(PosternVirusEngine) engine = virus_engine(databases[i], content, &count, &warning);
         g_assert_cmpuint(count, ==, 2);
         g_assert_null(warning);
         g_assert_cmpint(scan_mark(fixture, engine), ==, POSTERN_VIRUS_INFECTED);
@@ -83,7 +84,8 @@ static void test_empty_folder(Fixture *fixture, gconstpointer data)
         g_autofree char *zip = virus_zip_message();
         g_auto(PosternVirusFinding) finding = {POSTERN_VIRUS_NOT_CHECKED};
         guint count = 0;
-        g_autoptr(PosternVirusEngine) engine = virus_engine(fixture->folder, NULL, &count, &warning);
+        g_autoptr(PosternContentEngine) content = postern_content_engine_new();
+        g_autoptr(PosternVirusEngine) engine = virus_engine(fixture->folder, content, &count, &warning);
         g_assert_cmpuint(count, ==, 1);
         g_assert_nonnull(strstr(warning, fixture->folder));
         g_assert_nonnull(strstr(warning, "freshclam"));

@@ -280,6 +280,8 @@ static const PosternOption before_checks[] = {
      "Load new signatures beside those in use (twice the memory), so if_memory_allows, or stop_first."},
     {"virus", "scan_size", OCTETS(virus.scan_octets, KIBIBYTE, POSTERN_MESSAGE_MAX_OCTETS), "50M",
      "Most octets that are scanned of one message, unpacked; a larger one counts as unscannable."},
+    {"virus", "phishing", BOOLEAN(virus.phishing), "no",
+     "Let ClamAV take mail apart once more for its own heuristics on links; they need its reader of mail."},
 
     {"content", "rules", STRING(content.rules, 0, TEXT), "",
      "Content rules: a file (absolute path) as postern-rules(5) describes it; empty: none of your own.",

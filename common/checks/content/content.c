@@ -15,11 +15,19 @@ static gboolean is_attachment(const PosternItem *item)
            !g_str_has_prefix(item->types[0], "multipart/");
 }
 
+/* In what is a message only by its content, or in a container. */
+static gboolean is_inside_file(const PosternItem *item)
+{
+    while (item->parent != NULL && item->parent->kind == POSTERN_ITEM_MESSAGE)
+        item = item->parent;
+    return item->parent != NULL;
+}
+
 static gboolean take(const PosternItem *item, gpointer data)
 {
     Content *content = data;
     PosternContentFinding *finding = &content->findings->content;
-    if (item->reading != 0 || item->kind == POSTERN_ITEM_MEMBER)
+    if (item->reading != 0 || is_inside_file(item))
         return TRUE;
     content->parts++;
     if (!is_attachment(item) || ++finding->count > POSTERN_ATTACHMENTS_REPORTED_MAX)

@@ -25,11 +25,21 @@ static char *room(Readings *readings, gsize length)
     return octets;
 }
 
+/* What is made of padding. */
 typedef enum {
-    AT_PADDING_BEGIN_ANEW,
-    AT_PADDING_GO_ON,
-    AT_PADDING_STOP,
-    AT_FOREIGN_STOP, /* at what is neither a letter, padding nor white space */
+    BEGIN_ANEW,   /* the next letter is the first of a group */
+    GO_ON,        /* it is passed over */
+    STOP,         /* it is the end */
+    STOP_FULL,    /* it is the end if it fills up a group of two letters or more, else it is passed over */
+    GROUPED,      /* it is a letter, and a group that has it is short; such a group is the end */
+    GROUPS_GO_ON, /* likewise, and another group follows */
+    ZERO,         /* it is a letter of the value 0; at the end the group is short */
+} Padding;
+
+typedef struct {
+    Padding padding;
+    gboolean foreign_stops; /* what is neither a letter, padding nor white space is the end */
+    gboolean by_line;       /* each line begins anew */
 } Base64;
 
 /* One more than the value of a letter (RFC 2045 6.8); 0: it is none. */
@@ -72,65 +82,138 @@ static gboolean is_blank(char octet)
     return octet == ' ' || octet == '\t' || octet == '\r' || octet == '\n';
 }
 
-static gboolean stops(Base64 way, char octet)
+typedef struct {
+    Base64 way;
+    char *out;
+    gsize used;
+    guint32 bits;
+    guint count; /* letters of the group at hand */
+    guint pads;  /* of them, or behind them */
+} Decoder;
+
+/* A group is full, or nothing more of it comes: 4 letters are 3 octets, 3 are 2, 2 are 1. */
+static void end_group(Decoder *decoder, guint letters_in_it)
 {
-    return octet == '=' ? way == AT_PADDING_STOP : way == AT_FOREIGN_STOP && !is_blank(octet);
+    guint32 bits = decoder->bits << (6 * (4 - MIN(decoder->count, 4)));
+    for (guint i = 0; i + 1 < letters_in_it; i++)
+        decoder->out[decoder->used++] = (char)(bits >> (16 - 8 * i));
+    decoder->bits = 0;
+    decoder->count = 0;
+    decoder->pads = 0;
+}
+
+static void take_letter(Decoder *decoder, int value)
+{
+    decoder->bits = decoder->bits << 6 | (guint32)value;
+    decoder->count++;
+    if (decoder->count == 4)
+        end_group(decoder, 4 - decoder->pads);
+}
+
+/* FALSE: it ends here. */
+static gboolean take_padding(Decoder *decoder)
+{
+    guint count = decoder->count, pads = ++decoder->pads;
+    switch (decoder->way.padding) {
+    case BEGIN_ANEW:
+        end_group(decoder, count);
+        return TRUE;
+    case STOP:
+        return FALSE;
+    case STOP_FULL:
+        decoder->pads = count < 2 ? 0 : pads;
+        return count < 2 || count + pads < 4;
+    case GROUPED:
+    case GROUPS_GO_ON:
+        if (decoder->way.padding == GROUPED && count < 2) {
+            decoder->count = 0;
+            return FALSE;
+        }
+        take_letter(decoder, 0);
+        return decoder->way.padding == GROUPS_GO_ON || count < 3;
+    case ZERO:
+        decoder->pads = 0;
+        take_letter(decoder, 0);
+        return TRUE;
+    default:
+        decoder->pads = 0;
+        return TRUE;
+    }
+}
+
+/* FALSE: it ends here. */
+static gboolean take_octet(Decoder *decoder, char octet)
+{
+    int value = value_of(octet);
+    gboolean grouped = decoder->way.padding == GROUPED || decoder->way.padding == GROUPS_GO_ON;
+    if (octet == '=')
+        return take_padding(decoder);
+    if (value >= 0) {
+        decoder->pads = grouped ? decoder->pads : 0;
+        take_letter(decoder, value);
+    } else if (octet == '\n' && decoder->way.by_line) {
+        end_group(decoder, decoder->count);
+    } else if (decoder->way.foreign_stops && !is_blank(octet)) {
+        return FALSE;
+    }
+    return TRUE;
 }
 
 static void decode_base64(Readings *readings, const char *octets, gsize length, Base64 way)
 {
-    char *out = room(readings, length);
-    gsize used = 0;
-    guint32 bits = 0;
-    guint count = 0; /* of bits that wait */
-    for (gsize i = 0; i < length && out != NULL; i++) {
-        if (count == 0)
-            used += decode_groups(octets, length, &i, out + used);
-        if (i == length)
+    Decoder decoder = {.way = way, .out = room(readings, length + 3)};
+    if (decoder.out == NULL)
+        return;
+    for (gsize i = 0; i < length; i++) {
+        if (decoder.count == 0)
+            decoder.used += decode_groups(octets, length, &i, decoder.out + decoder.used);
+        if (i == length || !take_octet(&decoder, octets[i]))
             break;
-        int value = value_of(octets[i]);
-        if (value < 0 && stops(way, octets[i]))
-            break;
-        if (octets[i] == '=' && way != AT_PADDING_GO_ON)
-            count = 0;
-        if (value < 0)
-            continue;
-        bits = bits << 6 | (guint32)value;
-        count += 6;
-        if (count >= 8) {
-            count -= 8;
-            out[used++] = (char)(bits >> count);
-        }
     }
-    if (out != NULL)
-        add(readings, out, used);
+    gboolean short_group = decoder.count > 0;
+    end_group(&decoder, decoder.count - MIN(decoder.count, way.padding == GROUPED ? decoder.pads : 0));
+    for (gsize i = length; way.padding == ZERO && !short_group && i > 0 && decoder.used > 0 &&
+                           (octets[i - 1] == '=' || is_blank(octets[i - 1]));
+         i--)
+        decoder.used -= octets[i - 1] == '=' ? 1 : 0;
+    add(readings, decoder.out, decoder.used);
 }
 
 static void read_base64(Readings *readings, const char *octets, gsize length)
 {
-    gboolean padded = FALSE, behind_padding = FALSE, foreign = FALSE;
-    for (gsize i = 0; i < length; i++)
-        if (letters[(guchar)octets[i]] != 0)
+    static const Base64 at_padding[] = {{GO_ON}, {STOP}, {STOP_FULL}, {GROUPED}, {GROUPS_GO_ON}, {ZERO}};
+    gboolean padded = FALSE, behind_padding = FALSE, foreign = FALSE, odd_lines = FALSE;
+    gsize letters_in_line = 0;
+    for (gsize i = 0; i < length; i++) {
+        if (letters[(guchar)octets[i]] != 0) {
             behind_padding = behind_padding || padded;
-        else if (octets[i] == '=')
+            odd_lines = odd_lines ||
+                        (letters_in_line > 0 && letters_in_line % 4 != 0 && i > 0 && octets[i - 1] == '\n');
+            letters_in_line = i > 0 && octets[i - 1] == '\n' ? 1 : letters_in_line + 1;
+        } else if (octets[i] == '=') {
             padded = TRUE;
-        else
+        } else {
             foreign = foreign || !is_blank(octets[i]);
-    decode_base64(readings, octets, length, AT_PADDING_BEGIN_ANEW);
-    if (behind_padding) {
-        decode_base64(readings, octets, length, AT_PADDING_GO_ON);
-        decode_base64(readings, octets, length, AT_PADDING_STOP);
+        }
     }
+    decode_base64(readings, octets, length, (Base64){BEGIN_ANEW});
+    for (gsize i = 0; i < G_N_ELEMENTS(at_padding) && behind_padding; i++)
+        decode_base64(readings, octets, length, at_padding[i]);
     if (foreign)
-        decode_base64(readings, octets, length, AT_FOREIGN_STOP);
+        decode_base64(readings, octets, length, (Base64){.padding = BEGIN_ANEW, .foreign_stops = TRUE});
+    if (odd_lines)
+        decode_base64(readings, octets, length, (Base64){.padding = BEGIN_ANEW, .by_line = TRUE});
 }
 
+typedef struct {
+    gboolean delete_blanks, bare_line_ends, doubled_is_one;
+} QuotedPrintable;
+
 /* One line without its end; *ret_soft: its end is a soft line break. Returns octets put to out. */
-static gsize decode_line(const char *line, gsize length, gboolean delete_blanks, char *out,
-                         gboolean *ret_soft)
+static gsize decode_line(const char *line, gsize length, QuotedPrintable way, char *out, gboolean *ret_soft)
 {
     gsize used = 0;
-    if (delete_blanks)
+    if (way.delete_blanks)
         while (length > 0 && ((guchar)line[length - 1] <= ' ' || line[length - 1] == 0x7f))
             length--;
     *ret_soft = length > 0 && line[length - 1] == '=';
@@ -142,13 +225,13 @@ static gsize decode_line(const char *line, gsize length, gboolean delete_blanks,
             i += 2;
         } else {
             out[used++] = line[i];
+            i += way.doubled_is_one && line[i] == '=' && length - i > 1 && line[i + 1] == '=' ? 1 : 0;
         }
     }
     return used;
 }
 
-static void decode_quoted_printable(Readings *readings, const char *octets, gsize length,
-                                    gboolean delete_blanks, gboolean bare_line_ends)
+static void decode_quoted_printable(Readings *readings, const char *octets, gsize length, QuotedPrintable way)
 {
     char *out = room(readings, length);
     gsize used = 0;
@@ -161,8 +244,8 @@ static void decode_quoted_printable(Readings *readings, const char *octets, gsiz
             line--;
             end = 2;
         }
-        used += decode_line(octets + at, line, delete_blanks, out + used, &soft);
-        if (!soft && end == 2 && !bare_line_ends)
+        used += decode_line(octets + at, line, way, out + used, &soft);
+        if (!soft && end == 2 && !way.bare_line_ends)
             out[used++] = '\r';
         if (!soft && end > 0)
             out[used++] = '\n';
@@ -170,6 +253,15 @@ static void decode_quoted_printable(Readings *readings, const char *octets, gsiz
     }
     if (out != NULL)
         add(readings, out, used);
+}
+
+static void read_quoted_printable(Readings *readings, const char *octets, gsize length, gboolean line_ends)
+{
+    for (guint i = 0; i < (line_ends ? 4U : 2U); i++)
+        decode_quoted_printable(readings, octets, length,
+                                (QuotedPrintable){.delete_blanks = i % 2 == 0, .bare_line_ends = i / 2 == 1});
+    if (memmem(octets, length, "==", 2) != NULL)
+        decode_quoted_printable(readings, octets, length, (QuotedPrintable){.doubled_is_one = TRUE});
 }
 
 static void decode_identity(Readings *readings, const char *octets, gsize length, gboolean bare_line_ends)
@@ -184,20 +276,18 @@ static void decode_identity(Readings *readings, const char *octets, gsize length
 }
 
 gboolean postern_content_decode(PosternContentEncoding encoding, const char *octets, gsize length,
-                                GBytes *readings[POSTERN_CONTENT_READINGS_MAX], guint *ret_count)
+                                gboolean line_ends, GBytes *readings[POSTERN_CONTENT_READINGS_MAX],
+                                guint *ret_count)
 {
     Readings found = {.readings = readings};
-    if (encoding == POSTERN_CONTENT_BASE64) {
+    if (encoding == POSTERN_CONTENT_BASE64)
         read_base64(&found, octets, length);
-    } else if (encoding == POSTERN_CONTENT_QUOTED_PRINTABLE) {
-        decode_quoted_printable(&found, octets, length, TRUE, FALSE);
-        decode_quoted_printable(&found, octets, length, FALSE, FALSE);
-        decode_quoted_printable(&found, octets, length, TRUE, TRUE);
-        decode_quoted_printable(&found, octets, length, FALSE, TRUE);
-    } else {
+    else if (encoding == POSTERN_CONTENT_QUOTED_PRINTABLE)
+        read_quoted_printable(&found, octets, length, line_ends);
+    else
         decode_identity(&found, octets, length, FALSE);
+    if (encoding == POSTERN_CONTENT_IDENTITY && line_ends && memchr(octets, '\r', length) != NULL)
         decode_identity(&found, octets, length, TRUE);
-    }
     *ret_count = found.count;
     return !found.short_of_memory;
 }

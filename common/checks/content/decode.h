@@ -4,18 +4,26 @@
  */
 #pragma once
 
-#include "checks/content/part.h"
+#include <glib.h>
 
-#define POSTERN_CONTENT_READINGS_MAX 4
+typedef enum {
+    POSTERN_CONTENT_IDENTITY,
+    POSTERN_CONTENT_BASE64,
+    POSTERN_CONTENT_QUOTED_PRINTABLE,
+} PosternContentEncoding;
+
+#define POSTERN_CONTENT_READINGS_MAX 9
 
 /*
  * Base64: letters behind padding belong to another piece, or go on as if there was none, or nothing follows
- * it; what is no letter of base64 is passed over, or ends it. Quoted-printable: white space behind a soft
- * line break, and at the end of a line, is deleted, or stays. If line ends of such text, or of what is not
- * encoded, are CR LF, they may become LF too.
+ * it; padding may be letters of the value 0; what is no letter is passed over, or ends it; each line may
+ * begin anew. Quoted-printable: white space behind a soft line break, and at the end of a line, is deleted,
+ * or stays; a doubled equals sign is one, or two. If line ends of such text, or of what is not encoded, are
+ * CR LF, they may become LF too.
  *
- * New octets, each reading unlike the ones before it; together at most POSTERN_CONTENT_READINGS_MAX times
- * length. FALSE: no memory.
+ * New octets, each reading unlike the ones before it, of at most length octets. line_ends: those of text may
+ * become LF. FALSE: no memory.
  */
 gboolean postern_content_decode(PosternContentEncoding encoding, const char *octets, gsize length,
-                                GBytes *readings[POSTERN_CONTENT_READINGS_MAX], guint *ret_count);
+                                gboolean line_ends, GBytes *readings[POSTERN_CONTENT_READINGS_MAX],
+                                guint *ret_count);

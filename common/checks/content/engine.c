@@ -167,6 +167,15 @@ void postern_content_engine_read(PosternContentEngine *engine, const char *type,
         header->type = g_strdup(default_type);
 }
 
+char *postern_content_engine_text(PosternContentEngine *engine, const char *text)
+{
+    if (strstr(text, "=?") == NULL)
+        return take_text(text);
+    g_autofree char *known = keep_to_known_charsets(engine, text);
+    g_autofree char *decoded = g_mime_utils_header_decode_text(engine->options, known);
+    return take_text(decoded);
+}
+
 void postern_content_header_clear(PosternContentHeader *header)
 {
     g_clear_pointer(&header->type, g_free);

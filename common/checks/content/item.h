@@ -26,6 +26,7 @@ struct PosternItem {
     gboolean verbatim;        /* its octets stand as they are in those of its parent, or of the message */
     const char *charset;      /* that text is said to be in, lower case, or NULL */
     GBytes *octets;           /* decoded, by one reading */
+    const char *decoding;     /* for people: "base64", "uuencode", "as it stands"; NULL: a member */
     guint reading;            /* of that part: 0 is the first; each has other octets */
 };
 
@@ -69,4 +70,5 @@ void postern_items_walk_in(PosternContentEngine *engine, GBytes *message, const 
 
 /* Opens a file that turned out to be a container: its members, and what is in them, are the items. As above
  * otherwise. */
-void postern_items_open(GBytes *file, PosternItemBudget *budget, const PosternItemVisitor *visitor);
+void postern_items_open(PosternContentEngine *engine, GBytes *file, PosternItemBudget *budget,
+                        const PosternItemVisitor *visitor);

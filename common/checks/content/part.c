@@ -2,118 +2,168 @@
 
 #include <string.h>
 
-#include "base/limits.h"
-
-static gboolean begins_with_name(const char *line, gsize length, const char *name, gsize *ret_value)
+static void add_name(GPtrArray *names, char *name)
 {
-    gsize place = strlen(name);
-    if (length <= place || g_ascii_strncasecmp(line, name, place) != 0)
-        return FALSE;
-    while (place < length && (line[place] == ' ' || line[place] == '\t'))
-        place++;
-    *ret_value = place + 1;
-    return place < length && line[place] == ':';
-}
-
-static void append(GString *out, const char *text, gsize length)
-{
-    gsize room = POSTERN_CONTENT_FIELD_MAX_OCTETS - MIN(out->len, POSTERN_CONTENT_FIELD_MAX_OCTETS);
-    for (gsize i = 0; i < MIN(length, room); i++)
-        g_string_append_c(out, text[i] != '\0' ? text[i] : '?');
-}
-
-void postern_content_part_header_line(PosternContentPart *part, const char *line, gsize length)
-{
-    if (length > 0 && (line[0] == ' ' || line[0] == '\t')) {
-        if (part->current != NULL)
-            append(part->current, line, length);
-        return;
-    }
-    const struct {
-        const char *name;
-        GString **value;
-    } fields[] = {
-        {"Content-Type", &part->type},
-        {"Content-Disposition", &part->disposition},
-        {"Content-Transfer-Encoding", &part->encoding},
-    };
-    part->current = NULL;
-    for (gsize i = 0; i < G_N_ELEMENTS(fields); i++) {
-        gsize value;
-        if (*fields[i].value != NULL || !begins_with_name(line, length, fields[i].name, &value))
-            continue;
-        part->current = *fields[i].value = g_string_new(NULL);
-        append(part->current, line + value, length - value);
-    }
-}
-
-void postern_content_part_header_end(PosternContentPart *part)
-{
-    part->current = NULL;
-    part->decoding = POSTERN_CONTENT_IDENTITY;
-    if (part->encoding == NULL)
-        return;
-    g_autofree char *encoding = g_strstrip(g_strdup(part->encoding->str));
-    if (g_ascii_strncasecmp(encoding, "base64", strlen("base64")) == 0)
-        part->decoding = POSTERN_CONTENT_BASE64;
-    else if (g_ascii_strncasecmp(encoding, "quoted-printable", strlen("quoted-printable")) == 0)
-        part->decoding = POSTERN_CONTENT_QUOTED_PRINTABLE;
-}
-
-static guint64 count_base64(const char *line, gsize length)
-{
-    guint64 count = 0;
-    for (gsize i = 0; i < length; i++)
-        count += g_ascii_isalnum(line[i]) || line[i] == '+' || line[i] == '/';
-    return count;
-}
-
-/* RFC 2045 6.7. A soft line break takes the line end with it: *end_length becomes 0. */
-static guint64 count_quoted_printable(const char *line, gsize length, guint *end_length)
-{
-    guint64 count = 0;
-    while (length > 0 && ((guchar)line[length - 1] <= ' ' || line[length - 1] == 0x7f))
-        length--;
-    for (gsize i = 0; i < length; i++) {
-        if (line[i] == '=' && i + 1 == length) {
-            *end_length = 0;
-            break;
-        }
-        if (line[i] == '=' && i + 2 < length && g_ascii_isxdigit(line[i + 1]) &&
-            g_ascii_isxdigit(line[i + 2]))
-            i += 2;
-        count++;
-    }
-    return count;
-}
-
-void postern_content_part_body_line(PosternContentPart *part, const char *line, gsize length,
-                                    guint end_length)
-{
-    if (part->decoding == POSTERN_CONTENT_BASE64) {
-        part->characters += count_base64(line, length);
-        return;
-    }
-    part->octets += part->pending;
-    if (part->decoding == POSTERN_CONTENT_QUOTED_PRINTABLE)
-        part->octets += count_quoted_printable(line, length, &end_length);
+    if (name != NULL && names->len < POSTERN_PART_NAMES_MAX &&
+        !g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL))
+        g_ptr_array_add(names, name);
     else
-        part->octets += length;
-    part->pending = end_length;
+        g_free(name);
 }
 
-guint64 postern_content_part_size(const PosternContentPart *part, gboolean bounded)
+/* A parameter's values as they stand, beside what GMime makes of them. */
+static void add_parameter_names(PosternContentEngine *engine, const GString *value, const char *parameter,
+                                PosternPart *part)
 {
-    if (part->decoding == POSTERN_CONTENT_BASE64)
-        return part->characters * 3 / 4;
-    return part->octets + (bounded ? 0 : part->pending);
+    g_autoptr(GPtrArray) values = g_ptr_array_new_with_free_func(g_free);
+    part->cut = !postern_part_parameter(value, parameter, values) || part->cut;
+    for (guint i = 0; i < values->len; i++)
+        add_name(part->names, postern_content_engine_text(engine, g_ptr_array_index(values, i)));
 }
 
-void postern_content_part_clear(PosternContentPart *part)
+/* The last piece of the path of a URL, if it has one. */
+static const char *location_name(const char *location)
 {
-    GString *held[] = {part->type, part->disposition, part->encoding};
-    for (gsize i = 0; i < G_N_ELEMENTS(held); i++)
-        if (held[i] != NULL)
-            g_string_free(held[i], TRUE);
-    *part = (PosternContentPart){NULL};
+    const char *scheme = strstr(location, "://");
+    const char *slash = strrchr(scheme != NULL ? scheme + 3 : location, '/');
+    return scheme != NULL && slash == NULL ? "" : slash != NULL ? slash + 1 : location;
+}
+
+/* Fields that some readers take a name from if there is no other. */
+static void add_other_names(PosternContentEngine *engine, const PosternPartHeader *header, PosternPart *part)
+{
+    static const PosternPartField fields[] = {POSTERN_PART_DESCRIPTION, POSTERN_PART_LOCATION};
+    for (gsize i = 0; i < G_N_ELEMENTS(fields); i++) {
+        for (guint k = 0; k < header->counts[fields[i]]; k++) {
+            g_autofree char *value = g_strstrip(g_strdup(header->values[fields[i]][k]->str));
+            const char *name = fields[i] == POSTERN_PART_LOCATION ? location_name(value) : value;
+            if (strchr(name, '.') != NULL)
+                add_name(part->names, postern_content_engine_text(engine, name));
+        }
+    }
+}
+
+static gboolean holds(const char *type, gsize length, const char *word)
+{
+    for (gsize i = 0; i + strlen(word) <= length; i++)
+        if (g_ascii_strncasecmp(type + i, word, strlen(word)) == 0)
+            return TRUE;
+    return FALSE;
+}
+
+/* What a type is, from all that stands before its parameters. */
+static void judge_type(const char *value, PosternPart *part)
+{
+    gsize length = strcspn(value, ";");
+    gboolean multipart = holds(value, length, "multipart");
+    gboolean message = holds(value, length, "message/rfc822") || holds(value, length, "message/global") ||
+                       holds(value, length, "message/news");
+    /* "message/rfc822-headers" and "message/global-delivery-status" are text. */
+    message = message && !holds(value, length, "rfc822-") && !holds(value, length, "global-");
+    part->multipart = part->multipart || multipart;
+    part->digest = part->digest || holds(value, length, "digest");
+    part->message = part->message || message;
+    part->piece = part->piece || holds(value, length, "message/partial");
+    part->text = part->text || holds(value, length, "text/plain");
+    part->leaf = part->leaf || !(multipart || message);
+}
+
+static void read_types(PosternContentEngine *engine, const PosternPartHeader *header, PosternPart *part)
+{
+    for (guint i = 0; i < header->counts[POSTERN_PART_TYPE]; i++) {
+        const GString *value = header->values[POSTERN_PART_TYPE][i];
+        PosternContentHeader read;
+        postern_content_engine_read(engine, value->str, NULL, "text/plain", &read);
+        judge_type(value->str, part);
+        /* A type that GMime reads otherwise than it stands. */
+        if (holds(read.type, strlen(read.type), "multipart/"))
+            part->multipart = TRUE;
+        else
+            part->leaf = part->leaf || !part->message;
+        part->text = part->text || strcmp(read.type, "text/plain") == 0;
+        if (read.boundary != NULL && *read.boundary != '\0')
+            g_ptr_array_add(part->boundaries, g_steal_pointer(&read.boundary));
+        add_name(part->names, g_steal_pointer(&read.name));
+        add_name(part->types, g_steal_pointer(&read.type));
+        if (part->charset == NULL)
+            part->charset = g_steal_pointer(&read.charset);
+        postern_content_header_clear(&read);
+    }
+}
+
+static void read_dispositions(PosternContentEngine *engine, const PosternPartHeader *header,
+                              PosternPart *part)
+{
+    for (guint i = 0; i < header->counts[POSTERN_PART_DISPOSITION]; i++) {
+        const GString *value = header->values[POSTERN_PART_DISPOSITION][i];
+        PosternContentHeader read;
+        postern_content_engine_read(engine, NULL, value->str, "", &read);
+        part->attachment = part->attachment || read.attachment;
+        add_name(part->names, g_steal_pointer(&read.name));
+        postern_content_header_clear(&read);
+    }
+}
+
+/* What is no token of RFC 2045 6.1, one reader takes for a token with rubbish, and another for none. */
+static guint encodings_of(const char *field)
+{
+    static const struct {
+        const char *name;
+        PosternContentEncoding encoding;
+    } known[] = {
+        {"base64", POSTERN_CONTENT_BASE64},   {"quoted-printable", POSTERN_CONTENT_QUOTED_PRINTABLE},
+        {"7bit", POSTERN_CONTENT_IDENTITY},   {"8bit", POSTERN_CONTENT_IDENTITY},
+        {"binary", POSTERN_CONTENT_IDENTITY},
+    };
+    g_autofree char *value = g_strstrip(g_strdup(field));
+    guint mask = 1 << POSTERN_CONTENT_IDENTITY;
+    for (gsize i = 0; i < G_N_ELEMENTS(known); i++) {
+        if (g_ascii_strcasecmp(value, known[i].name) == 0)
+            return 1U << known[i].encoding;
+        if (holds(value, strlen(value), known[i].name))
+            mask |= 1U << known[i].encoding;
+    }
+    return mask;
+}
+
+void postern_part_read(PosternContentEngine *engine, const PosternPartHeader *header,
+                       gboolean default_message, PosternPart *part)
+{
+    *part = (PosternPart){.types = g_ptr_array_new_with_free_func(g_free),
+                          .names = g_ptr_array_new_with_free_func(g_free),
+                          .boundaries = g_ptr_array_new_with_free_func(g_free),
+                          .cut = header->cut};
+    read_dispositions(engine, header, part);
+    read_types(engine, header, part);
+    for (guint i = 0; i < header->counts[POSTERN_PART_DISPOSITION]; i++) {
+        const GString *value = header->values[POSTERN_PART_DISPOSITION][i];
+        add_parameter_names(engine, value, "filename", part);
+        part->cut = !postern_part_parameter(value, "boundary", part->boundaries) || part->cut;
+    }
+    for (guint i = 0; i < header->counts[POSTERN_PART_TYPE]; i++) {
+        const GString *value = header->values[POSTERN_PART_TYPE][i];
+        add_parameter_names(engine, value, "name", part);
+        part->cut = !postern_part_parameter(value, "boundary", part->boundaries) || part->cut;
+    }
+    for (guint i = 0; i < header->counts[POSTERN_PART_ENCODING]; i++)
+        part->encodings |= encodings_of(header->values[POSTERN_PART_ENCODING][i]->str);
+    if (part->encodings == 0)
+        part->encodings = 1U << POSTERN_CONTENT_IDENTITY;
+    if (part->types->len == 0) {
+        add_name(part->types, g_strdup(default_message ? "message/rfc822" : "text/plain"));
+        part->message = default_message;
+        part->text = part->leaf = !default_message;
+    }
+    part->text = part->text && !part->attachment && part->names->len == 0 && part->types->len == 1;
+    add_other_names(engine, header, part);
+    g_ptr_array_add(part->types, NULL);
+    g_ptr_array_add(part->names, NULL);
+}
+
+void postern_part_clear(PosternPart *part)
+{
+    g_ptr_array_unref(part->types);
+    g_ptr_array_unref(part->names);
+    g_ptr_array_unref(part->boundaries);
+    g_free(part->charset);
 }

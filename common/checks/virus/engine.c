@@ -19,7 +19,7 @@ static gboolean set_library_error(GError **error, cl_error_t status, const char 
 
 static const struct cl_scan_options scan_options = {
     .general = CL_SCAN_GENERAL_HEURISTICS | CL_SCAN_GENERAL_ALLMATCHES, /* all names are wanted */
-    .parse = G_MAXUINT32, /* every parser, those of later versions too */
+    .parse = G_MAXUINT32 & ~CL_SCAN_PARSE_MAIL, /* every other parser, those of later versions too */
     .heuristic =
         CL_SCAN_HEURISTIC_EXCEEDS_MAX | CL_SCAN_HEURISTIC_ENCRYPTED_ARCHIVE | CL_SCAN_HEURISTIC_ENCRYPTED_DOC,
 };
@@ -119,6 +119,7 @@ PosternVirusEngine *postern_virus_engine_new(const PosternVirusOptions *options,
     engine->scan = scan_options;
     engine->content = options->content;
     engine->scan_octets = options->scan_octets;
+    engine->phishing = options->phishing;
     engine->scan_timeout_ms = options->scan_timeout_ms;
     engine->workers = MAX(options->workers, 1);
     if (engine->library == NULL || !set_limits(engine->library, options, error) ||

@@ -15,6 +15,7 @@ struct PosternVirusEngine {
     PosternContentEngine *content; /* not owned; NULL: leaves are not decoded here */
     struct cl_scan_options scan;
     guint64 scan_octets;
+    gboolean phishing;
     guint scan_timeout_ms;
     guint workers;
     guint signatures;      /* beside EICAR */

@@ -1,15 +1,10 @@
 /*
  * The scans of one message by libclamav, and all that was noticed beside their results.
  *
- * libclamav takes a file for mail by its first octets, and no header has to begin with any that it knows;
- * only what it takes for mail it looks into for attachments. So the message, and every file in it that looks
- * like one and was not taken for one, is scanned with a line in front that is known, and with the kinds of
- * multiparts renamed that it would pass over (multipart.h).
- *
- * What it makes of the parts of a message is one reading of several. So every leaf that readers of mail would
- * see (content/leaves.h) is decoded here too, by each of their readings (content/decode.h), and what
- * libclamav has not looked into as it stands is scanned as a file of its own. No octets are scanned twice as
- * the same thing.
+ * libclamav does not take mail apart (CL_SCAN_PARSE_MAIL is off): what readers of mail would see comes as
+ * items (content/item.h), and each is scanned as a file of its own. The message as it stands, and each that
+ * is enclosed and encoded, is scanned once for signatures of mail. No octets are scanned twice as the same
+ * thing.
  */
 #pragma once
 
@@ -24,26 +19,24 @@ typedef struct {
     const char *name;    /* of the file at hand, or NULL */
     PosternVirusScanLimits room;
     PosternVirusFinding *finding;
-    guint64 file_octets;      /* libclamav's limit for one file */
-    gint64 end;               /* monotonic: no scan begins after it; 0: never */
-    GQueue queue;             /* of GBytes *: messages and containers in files, to be scanned and walked */
-    GHashTable *walked;       /* digests of all that were ever in it */
-    GHashTable *queued;       /* digests of the messages scanned */
-    PosternItemBudget budget; /* of the walks of the queue */
-    GHashTable *seen;         /* digests of what libclamav has looked into */
-    GHashTable *taken;        /* digests of the files that were taken, and so are opened by the walk */
-    gboolean text_in_part;    /* so it did in one of the messages */
+    PosternFindings *findings; /* for steps of an explanation; NULL: none are wanted */
+    guint64 file_octets;       /* libclamav's limit for one file */
+    gint64 end;                /* monotonic: no scan begins after it; 0: never */
+    GQueue queue;              /* of GBytes *: messages and containers in files, to be scanned and walked */
+    GHashTable *walked;        /* digests of all that were ever in it */
+    GHashTable *messages;      /* digests of the messages scanned */
+    PosternItemBudget budget;  /* of the walks of the queue */
+    GHashTable *seen;          /* digests of what libclamav has looked into */
+    GHashTable *taken;         /* digests of the files that were taken, and so are opened by the walk */
     PosternVirusWork work;
     /* Of the scan at hand: */
-    gsize since_look;       /* octets of layers since it was last seen whether there is room */
-    guint layers;           /* looked into: the file itself, and those in it */
-    guint depth;            /* of the deepest of them */
-    gboolean whole_message; /* it is of a message, as mail */
-    gboolean mail_in_part;  /* libclamav did not go into all parts of the mail */
+    gsize since_look;  /* octets of layers since it was last seen whether there is room */
+    gboolean phishing; /* it is for heuristics on phishing alone */
+    guint layers;      /* looked into: the file itself, and those in it */
 } PosternVirusScan;
 
 /*
- * Scans the whole message, with the line in front. engine, octets and finding must outlive the scan; room
+ * Scans the whole message for signatures of mail. engine, octets and finding must outlive the scan; room
  * and clamd (NULL: libclamav scans) become its own.
  */
 PosternVirusScan *postern_virus_scan_new(const PosternVirusEngine *engine, const PosternVirusScanLimits *room,
@@ -52,13 +45,13 @@ PosternVirusScan *postern_virus_scan_new(const PosternVirusEngine *engine, const
 void postern_virus_scan_free(PosternVirusScan *scan);
 
 /*
- * Scans an item that libclamav has not looked into. FALSE: no more is to be scanned: a virus was found, or
+ * Scans an item, unless the same octets have been. FALSE: no more is to be scanned: a virus was found, or
  * the time or what may be unpacked is used up, which is noted.
  */
 gboolean postern_virus_scan_take(const PosternItem *item, gpointer scan);
 /* Notes what the walk did not look into. */
 void postern_virus_scan_note(PosternVirusKind kind, const char *text, gpointer scan);
-/* Scans the messages that were found in files, and opens the containers. */
+/* Scans and walks the messages that libclamav found in files, and opens the containers. */
 void postern_virus_scan_finish(PosternVirusScan *scan);
 
 /* libclamav calls these; context is a PosternVirusScan, or NULL outside of a scan. */

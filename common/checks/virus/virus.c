@@ -4,25 +4,17 @@
 
 #include "base/error.h"
 #include "base/limits.h"
-#include "checks/content/item.h"
+#include "checks/content/part_header.h"
 #include "checks/virus/clamd_engine.h"
 #include "checks/virus/sample.h"
 #include "checks/virus/scan.h"
 #include "mail/header.h"
 
-/* Octets of the line of a mailbox: with it above the header that is body, of no kind, or read as without. */
-static gsize mailbox_line_octets(const char *octets, gsize length)
-{
-    const char *name = length > 0 && *octets == '>' ? ">From " : "From ";
-    const char *newline = length > strlen(name) ? memchr(octets, '\n', length) : NULL;
-    gboolean present = newline != NULL && memcmp(octets, name, strlen(name)) == 0;
-    return present ? (gsize)(newline + 1 - octets) : 0;
-}
-
 /* Whoever reads the header otherwise decodes another body than was scanned. */
 static void judge_header(const char *octets, gsize length, PosternVirusFinding *finding)
 {
-    gsize skipped = mailbox_line_octets(octets, length);
+    gsize skipped = 0;
+    postern_part_skip_mailbox(octets, length, &skipped);
     g_autoptr(PosternHeader) header = postern_header_parse(octets + skipped, length - skipped);
     g_autofree char *problem = postern_header_misleads(header) ? postern_header_problem(header) : NULL;
     if (problem == NULL)
@@ -164,6 +156,8 @@ static gpointer begin(const PosternCheckRun *run)
         scan = begin_scan(run->engines->virus, run->octets, run->length, run->temporary_directory,
                           run->scanner, finding);
     }
+    if (scan != NULL && run->findings->explain)
+        scan->findings = run->findings;
     if (scan == NULL)
         explain(run);
     return scan;

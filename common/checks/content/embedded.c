@@ -1,0 +1,242 @@
+#include "checks/content/embedded.h"
+
+#include <string.h>
+
+#include "base/limits.h"
+#include "checks/content/decode.h"
+
+/* Octets by line. */
+typedef struct {
+    const char *octets;
+    gsize length, at;
+    const char *line;
+    gsize line_length;
+} Lines;
+
+static gboolean next_line(Lines *lines)
+{
+    if (lines->at >= lines->length)
+        return FALSE;
+    lines->line = lines->octets + lines->at;
+    gsize rest = lines->length - lines->at;
+    const char *newline = memchr(lines->line, '\n', rest);
+    lines->line_length = newline != NULL ? (gsize)(newline - lines->line) : rest;
+    lines->at += lines->line_length + (newline != NULL ? 1 : 0);
+    while (lines->line_length > 0 && lines->line[lines->line_length - 1] == '\r')
+        lines->line_length--;
+    return TRUE;
+}
+
+static gboolean begins(const Lines *lines, const char *prefix)
+{
+    gsize length = strlen(prefix);
+    return lines->line_length >= length && g_ascii_strncasecmp(lines->line, prefix, length) == 0;
+}
+
+static guint sixbit(char octet)
+{
+    return ((guint)(guchar)octet - ' ') & 0x3f;
+}
+
+/* One line of uuencode; what is short of it is blanks that were cut off. FALSE: it is none. */
+static gboolean decode_uu_line(const Lines *lines, GByteArray *out)
+{
+    guint count = lines->line_length > 0 ? sixbit(lines->line[0]) : 0;
+    if (count == 0 || (guchar)lines->line[0] < ' ' || (guchar)lines->line[0] > '`')
+        return FALSE;
+    for (gsize i = 1; count > 0; i += 4) {
+        guint32 bits = 0;
+        for (gsize k = 0; k < 4; k++)
+            bits = bits << 6 | (i + k < lines->line_length ? sixbit(lines->line[i + k]) : 0);
+        guint8 octets[] = {(guint8)(bits >> 16), (guint8)(bits >> 8), (guint8)bits};
+        guint take = MIN(count, 3);
+        g_byte_array_append(out, octets, take);
+        count -= take;
+    }
+    return TRUE;
+}
+
+/* The line that begins a file: what stands behind the mode. */
+static char *uu_name(const Lines *lines, gsize prefix)
+{
+    g_autofree char *text = g_strndup(lines->line + prefix, MIN(lines->line_length - prefix, 1024));
+    g_strstrip(text);
+    gsize mode = strspn(text, "01234567");
+    if (mode == 0 || text[mode] != ' ')
+        return NULL;
+    return g_strdup(g_strchug(text + mode));
+}
+
+static GByteArray *decode_uu(Lines *lines)
+{
+    GByteArray *out = g_byte_array_new();
+    gsize before = lines->at;
+    while (next_line(lines)) {
+        if (begins(lines, "begin ") || begins(lines, "end") || !decode_uu_line(lines, out)) {
+            /* A line that is none may be rubbish between others, or their end; it may begin another file. */
+            if (lines->line_length == 0 || begins(lines, "`"))
+                continue;
+            lines->at = begins(lines, "end") ? lines->at : before;
+            break;
+        }
+        before = lines->at;
+    }
+    return out;
+}
+
+static GByteArray *decode_yenc(Lines *lines)
+{
+    GByteArray *out = g_byte_array_new();
+    while (next_line(lines)) {
+        if (begins(lines, "=ypart "))
+            continue;
+        if (begins(lines, "=yend"))
+            break;
+        for (gsize i = 0; i < lines->line_length; i++) {
+            guint8 octet = (guint8)lines->line[i];
+            if (octet == '=' && i + 1 < lines->line_length)
+                octet = (guint8)(lines->line[++i] - 64);
+            octet = (guint8)(octet - 42);
+            g_byte_array_append(out, &octet, 1);
+        }
+    }
+    return out;
+}
+
+static char *yenc_name(const Lines *lines)
+{
+    g_autofree char *text = g_strndup(lines->line, MIN(lines->line_length, 1024));
+    const char *name = strstr(text, " name=");
+    return name != NULL ? g_strdup(name + strlen(" name=")) : NULL;
+}
+
+/* RFC 1741: letters of six bits between colons, then runs of an octet as OCTET 90 COUNT. */
+static GByteArray *unpack_binhex(Lines *lines, const char **ret_problem)
+{
+    static const char letters[] = "!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUVXYZ[`abcdefhijklmpqr";
+    GByteArray *out = g_byte_array_new();
+    gboolean inside = FALSE, repeat = FALSE;
+    guint32 bits = 0;
+    guint count = 0;
+    guint8 last = 0;
+    for (; lines->at < lines->length; lines->at++) {
+        char octet = lines->octets[lines->at];
+        if (octet == ':' && inside)
+            break;
+        if (out->len > POSTERN_BINHEX_MAX_OCTETS) {
+            *ret_problem = "a file of BinHex unpacks to more than is looked into";
+            break;
+        }
+        inside = inside || octet == ':';
+        const char *letter = inside && octet != '\0' ? strchr(letters, octet) : NULL;
+        if (letter == NULL)
+            continue;
+        bits = bits << 6 | (guint32)(letter - letters);
+        count += 6;
+        if (count < 8)
+            continue;
+        count -= 8;
+        guint8 value = (guint8)(bits >> count);
+        if (!repeat && value == 0x90) {
+            repeat = TRUE;
+            continue;
+        }
+        last = repeat && value != 0 ? last : repeat ? 0x90 : value;
+        guint times = repeat && value != 0 ? value - 1U : 1;
+        repeat = FALSE;
+        for (guint i = 0; i < times; i++)
+            g_byte_array_append(out, &last, 1);
+    }
+    return out;
+}
+
+static guint32 number(const guint8 *octets)
+{
+    return (guint32)octets[0] << 24 | (guint32)octets[1] << 16 | (guint32)octets[2] << 8 | octets[3];
+}
+
+/* Name, type and length of the data fork, then that. */
+static GByteArray *decode_binhex(Lines *lines, char **ret_name, const char **ret_problem)
+{
+    g_autoptr(GByteArray) all = unpack_binhex(lines, ret_problem);
+    guint name = all->len > 0 ? all->data[0] : 0;
+    guint start = 1 + name + 1 + 4 + 4 + 2 + 4 + 4 + 2;
+    GByteArray *out = g_byte_array_new();
+    if (all->len <= start)
+        return out;
+    *ret_name = g_strndup((const char *)all->data + 1, name);
+    g_byte_array_append(out, all->data + start, MIN(number(all->data + start - 10), all->len - start));
+    return out;
+}
+
+static GByteArray *decode_base64_lines(Lines *lines, const char **ret_problem)
+{
+    gsize start = lines->at, end = start;
+    while (next_line(lines) && !begins(lines, "====") && !begins(lines, "begin"))
+        end = lines->at;
+    if (!begins(lines, "===="))
+        lines->at = end;
+    GBytes *readings[POSTERN_CONTENT_READINGS_MAX];
+    guint count = 0;
+    GByteArray *out = g_byte_array_new();
+    if (!postern_content_decode(POSTERN_CONTENT_BASE64, lines->octets + start, end - start, FALSE, readings,
+                                &count))
+        *ret_problem = "no memory for a file in text";
+    if (count > 0)
+        g_byte_array_append(out, g_bytes_get_data(readings[0], NULL), (guint)g_bytes_get_size(readings[0]));
+    for (guint i = 0; i < count; i++)
+        g_bytes_unref(readings[i]);
+    return out;
+}
+
+/* The file that the line at hand begins, or NULL. */
+static GByteArray *decode(Lines *lines, PosternEmbeddedFile *file, const char **ret_problem)
+{
+    static const char base64[] = "begin-base64 ", uu[] = "begin ";
+    if (begins(lines, uu) && (file->name = uu_name(lines, strlen(uu))) != NULL) {
+        file->decoding = "uuencode";
+        return decode_uu(lines);
+    }
+    if (begins(lines, base64) && (file->name = uu_name(lines, strlen(base64))) != NULL) {
+        file->decoding = "begin-base64";
+        return decode_base64_lines(lines, ret_problem);
+    }
+    if (begins(lines, "=ybegin ")) {
+        file->name = yenc_name(lines);
+        file->decoding = "yEnc";
+        return decode_yenc(lines);
+    }
+    if (begins(lines, "(This file must be converted with BinHex")) {
+        file->decoding = "BinHex";
+        return decode_binhex(lines, &file->name, ret_problem);
+    }
+    return NULL;
+}
+
+gboolean postern_embedded_next(const char *octets, gsize length, gsize *at, PosternEmbeddedFile *ret_file,
+                               const char **ret_problem)
+{
+    Lines lines = {.octets = octets, .length = length, .at = *at};
+    *ret_file = (PosternEmbeddedFile){NULL};
+    *ret_problem = NULL;
+    while (next_line(&lines)) {
+        if (lines.line_length == 0 || strchr("bB=(", lines.line[0]) == NULL)
+            continue;
+        GByteArray *file = decode(&lines, ret_file, ret_problem);
+        if (file == NULL)
+            continue;
+        *at = lines.at;
+        ret_file->octets = g_byte_array_free_to_bytes(file);
+        if (g_bytes_get_size(ret_file->octets) > 0)
+            return TRUE;
+        postern_embedded_clear(ret_file);
+    }
+    *at = length;
+    return FALSE;
+}
+
+void postern_embedded_clear(PosternEmbeddedFile *file)
+{
+    g_clear_pointer(&file->name, g_free);
+    g_clear_pointer(&file->octets, g_bytes_unref);
+}

@@ -274,6 +274,23 @@ static void test_many(Fixture *fixture, gconstpointer data)
 }
 
 /* What Windows runs, and what it does not. */
+/* A name of any length, and whatever stands where in a text. */
+static void test_lengths(Fixture *fixture, gconstpointer data)
+{
+    static const char rules[] = "a log name *.exe *.scr *.a\n"
+                                "b log text needle word\n"
+                                "c log name *.searchconnector-ms ?.b";
+    g_autoptr(PosternRulesEngine) engine = rules_engine_of(rules, fixture->content);
+    for (guint length = 1; length < 600; length++) {
+        g_autofree char *filling = g_strnfill(length, 'x');
+        g_autofree char *message =
+            g_strdup_printf(MIXED "--b\r\n" FILE_OF("%s.Scr") "1\r\n--b\r\n\r\n%s Needle.%s\r\n--b--\r\n",
+                            filling, filling, filling);
+        g_autoptr(PosternFindings) findings = rules_check(engine, fixture->content, message, strlen(message));
+        g_assert_cmpuint(findings->rules.matches->len, ==, 2);
+    }
+}
+
 static void test_defaults(Fixture *fixture, gconstpointer data)
 {
     static const struct {
@@ -307,6 +324,7 @@ int main(int argc, char **argv)
     ADD(time);
     ADD(matches_are_bounded);
     ADD(many);
+    ADD(lengths);
     ADD(defaults);
     return g_test_run();
 }

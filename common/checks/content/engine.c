@@ -126,6 +126,19 @@ static char *take_text(const char *text)
     return kept;
 }
 
+/* Likewise; of a longer one the end is kept, by which a file is opened. */
+static char *take_name(const char *text)
+{
+    if (text == NULL || *text == '\0')
+        return NULL;
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+    gsize length = strlen(valid);
+    const char *start = valid + length - MIN(length, POSTERN_ATTACHMENT_NAME_MAX_OCTETS);
+    while (((guchar)*start & 0xc0) == 0x80)
+        start++;
+    return g_strdup(start);
+}
+
 static void read_disposition(PosternContentEngine *engine, const char *value, PosternContentHeader *header)
 {
     g_autofree char *known = keep_to_known_charsets(engine, value);
@@ -133,7 +146,7 @@ static void read_disposition(PosternContentEngine *engine, const char *value, Po
     if (disposition == NULL)
         return;
     header->attachment = g_mime_content_disposition_is_attachment(disposition);
-    header->name = take_text(g_mime_content_disposition_get_parameter(disposition, "filename"));
+    header->name = take_name(g_mime_content_disposition_get_parameter(disposition, "filename"));
     g_object_unref(disposition);
 }
 
@@ -151,7 +164,7 @@ static void read_type(PosternContentEngine *engine, const char *value, PosternCo
     g_autofree char *charset = take_text(g_mime_content_type_get_parameter(type, "charset"));
     header->charset = charset != NULL ? g_ascii_strdown(charset, -1) : NULL;
     if (header->name == NULL)
-        header->name = take_text(g_mime_content_type_get_parameter(type, "name"));
+        header->name = take_name(g_mime_content_type_get_parameter(type, "name"));
     g_object_unref(type);
 }
 
@@ -170,10 +183,10 @@ void postern_content_engine_read(PosternContentEngine *engine, const char *type,
 char *postern_content_engine_text(PosternContentEngine *engine, const char *text)
 {
     if (strstr(text, "=?") == NULL)
-        return take_text(text);
+        return take_name(text);
     g_autofree char *known = keep_to_known_charsets(engine, text);
     g_autofree char *decoded = g_mime_utils_header_decode_text(engine->options, known);
-    return take_text(decoded);
+    return take_name(decoded);
 }
 
 void postern_content_header_clear(PosternContentHeader *header)

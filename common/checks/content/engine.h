@@ -19,7 +19,7 @@ typedef struct {
  * type. */
 void postern_content_engine_read(PosternContentEngine *engine, const char *type, const char *disposition,
                                  const char *default_type, PosternContentHeader *header);
-/* A name or text as it stands in a field: encoded words decoded (RFC 2047), UTF-8, cut to
+/* A name or text as it stands in a field: encoded words decoded (RFC 2047), UTF-8, its last
  * POSTERN_ATTACHMENT_NAME_MAX_OCTETS; a new string or NULL. */
 char *postern_content_engine_text(PosternContentEngine *engine, const char *text);
 void postern_content_header_clear(PosternContentHeader *header);

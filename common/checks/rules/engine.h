@@ -31,7 +31,7 @@ struct PosternRulesEngine {
 };
 
 /* Which rules there are; a rule of file takes the place of a default one of its name. content may be NULL:
- * they are only checked, and Vectorscan and libmagic are not made ready. */
+ * they are only checked, and the searches and libmagic are not made ready. */
 typedef struct {
     const char *file; /* "" or NULL: there is none */
     gboolean defaults;

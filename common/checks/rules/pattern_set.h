@@ -1,6 +1,6 @@
 /*
- * Many patterns, looked for in one subject at once. Their literals are found by Vectorscan in one pass, and
- * only the patterns whose literal is there, or that have none, are tried.
+ * Many patterns, looked for in one subject at once. Their literals are found in one pass, and only the
+ * patterns whose literal is there, or that have none, are tried.
  */
 #pragma once
 
@@ -16,7 +16,7 @@ void postern_pattern_set_free(PosternPatternSet *set);
 /* Before it is made ready. pattern must outlive the set; tag is told with it. */
 void postern_pattern_set_add(PosternPatternSet *set, const PosternPattern *pattern, guint tag);
 
-/* Once all are added. If Vectorscan cannot take them, or this processor, each pattern is tried by itself. */
+/* Once all are added. */
 void postern_pattern_set_make_ready(PosternPatternSet *set);
 
 /* Patterns in it. */

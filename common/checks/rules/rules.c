@@ -44,8 +44,7 @@ static void end(const PosternCheckRun *run, gpointer data)
     explain(run, evaluation);
 }
 
-/* Vectorscan, PCRE2, libxml2, libmagic and iconv, inside the sandbox: a call that it denies would end the
- * worker. */
+/* PCRE2, libxml2, libmagic and iconv, inside the sandbox: a call that it denies would end the worker. */
 static gboolean self_test(const PosternEngines *engines, const char *temporary_directory, GError **error)
 {
     static const char page[] =

@@ -219,6 +219,21 @@ static gboolean listen_everywhere(Server *server, GError **error)
     return server->submission_listeners != NULL;
 }
 
+/* They were read as root, perhaps; renewed ones will be read as what the proxy is now. */
+static void warn_of_certificates(const PosternProxySettings *settings)
+{
+    g_autoptr(GError) problem = NULL;
+    if (settings->tls == NULL)
+        return;
+    g_autoptr(PosternTlsContext) again = postern_tls_context_new(settings->configuration, &problem);
+    if (again == NULL)
+        postern_log(
+            POSTERN_LOG_WARNING,
+            "user '%s' cannot read the certificates and keys again, so that a reload will not take new "
+            "ones: %s",
+            settings->configuration->proxy.user, problem->message);
+}
+
 static gboolean prepare(Server *server, GError **error)
 {
     PosternDaemon *daemon = &server->daemon;
@@ -229,7 +244,10 @@ static gboolean prepare(Server *server, GError **error)
         (configuration->proxy.inspect && !postern_daemon_start_inspector(daemon, configuration, TRUE, error)))
         return FALSE;
     postern_proxy_settings_keep(server->settings, daemon->capsules, daemon->counters);
-    return postern_daemon_give_up_rights(daemon, configuration, error);
+    if (!postern_daemon_give_up_rights(daemon, configuration, error))
+        return FALSE;
+    warn_of_certificates(server->settings);
+    return TRUE;
 }
 
 static void server_clear(Server *server)

@@ -137,7 +137,9 @@ void postern_daemon_reloaded(PosternDaemon *daemon, const PosternConfiguration *
 {
     postern_notify("READY=1");
     if (error != NULL) {
-        postern_log(POSTERN_LOG_ERROR, "nothing was changed by the reload: %s", error->message);
+        g_auto(GStrv) mistakes = g_strsplit(error->message, "\n", -1);
+        for (char **mistake = mistakes; *mistake != NULL; mistake++)
+            postern_log(POSTERN_LOG_ERROR, "nothing was changed by the reload: %s", *mistake);
         return;
     }
     postern_log_set_level((PosternLogLevel)configuration->log.level);

@@ -212,7 +212,8 @@ static void on_end(evutil_socket_t number, short what, void *data)
 static gboolean check_rules(const PosternConfiguration *configuration, GError **error)
 {
     const PosternRulesOptions options = {.file = configuration->content.rules,
-                                         .defaults = configuration->content.default_rules};
+                                         .defaults = configuration->content.default_rules,
+                                         .policies = configuration->policies};
     g_autoptr(PosternRulesEngine) engine = postern_rules_engine_new(&options, error);
     return engine != NULL;
 }

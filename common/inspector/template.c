@@ -124,9 +124,10 @@ static gboolean load_rules(Template *template, GError **error)
     g_autoptr(GError) problem = NULL;
     template->engines.rules = postern_rules_engine_new(&options, &problem);
     if (template->engines.rules == NULL && !template->signatures.options->background) {
+        g_auto(GStrv) mistakes = g_strsplit(problem->message, "\n", 2);
         g_autofree char *text = g_strdup_printf(
-            "NO MESSAGE IS CHECKED BY CONTENT RULES, and [policy] rules_undecided holds for each: %s",
-            problem->message);
+            "NO MESSAGE IS CHECKED BY CONTENT RULES, and [policy] rules_undecided holds for each: %s%s",
+            mistakes[0], mistakes[1] != NULL ? "; --check-config tells the other mistakes" : "");
         tell(template->control, POSTERN_PACKET_LOG, 0, POSTERN_LOG_ERROR, text);
         template->engines.rules_problem = g_strdup("the content rules could not be loaded");
     } else if (template->engines.rules == NULL) {

@@ -7,9 +7,8 @@
 #include "base/error.h"
 
 struct PosternTlsContext {
-    gint references; /* atomic */
-    GPtrArray
-        *servers; /* of SSL_CTX *: one for each set of names; the first is for those that ask for none */
+    gint references;    /* atomic */
+    GPtrArray *servers; /* of SSL_CTX *, one for each set of names; clients that name none get the first */
 };
 
 char *postern_tls_problem(void)
@@ -33,8 +32,7 @@ static void free_server(gpointer server)
     SSL_CTX_free(server);
 }
 
-/* The name is the client's: as long as it likes, and not ended by a NUL where it seems. OpenSSL has checked.
- */
+/* The name is the client's; OpenSSL has checked that it is no longer than a host name, and holds no NUL. */
 static int on_server_name(SSL *ssl, int *alert, void *data)
 {
     const PosternTlsContext *context = data;
@@ -48,6 +46,13 @@ static int on_server_name(SSL *ssl, int *alert, void *data)
         }
     }
     return SSL_TLSEXT_ERR_NOACK;
+}
+
+/* OpenSSL would ask the terminal for the passphrase of a key, and wait. */
+static int no_passphrase(char *buffer, int size, int writing, void *data)
+{
+    (void)buffer, (void)size, (void)writing, (void)data;
+    return 0;
 }
 
 static SSL_CTX *new_server(PosternTlsContext *context, const PosternConfiguration *configuration,
@@ -69,6 +74,7 @@ static SSL_CTX *new_server(PosternTlsContext *context, const PosternConfiguratio
     SSL_CTX_set_session_cache_mode(server, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_session_id_context(server, session_context, sizeof session_context - 1);
     SSL_CTX_set_num_tickets(server, 1);
+    SSL_CTX_set_default_passwd_cb(server, no_passphrase);
     SSL_CTX_set_tlsext_servername_callback(server, on_server_name);
     SSL_CTX_set_tlsext_servername_arg(server, context);
     if (SSL_CTX_set_cipher_list(server, configuration->tls.ciphers) == 1)
@@ -108,7 +114,8 @@ static gboolean load(SSL_CTX *server, const char *path, const char *key, GError 
     if (SSL_CTX_use_certificate_chain_file(server, path) != 1)
         return fail(error, path, "no certificate in PEM form can be read from it");
     if (SSL_CTX_use_PrivateKey_file(server, key, SSL_FILETYPE_PEM) != 1)
-        return fail(error, key, "no private key can be read from it, or not that of the certificate");
+        return fail(error, key,
+                    "it holds no private key without a passphrase, or not that of the certificate");
     return TRUE;
 }
 

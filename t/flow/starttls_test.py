@@ -1,5 +1,6 @@
 """STARTTLS with clients (RFC 3207), from a real client's handshake to the message at the back-end."""
 
+import os
 import signal
 import socket
 import ssl
@@ -201,6 +202,14 @@ class StarttlsTest(ProxyTestCase):
         server.program.wait_for_log(r"current\.crt: no certificate in PEM form")
         self.assertTrue(self.is_trusted(server, new))
 
+    @unittest.skipUnless(os.geteuid() == 0, "what only root can read")
+    def test_a_key_that_a_reload_could_not_read(self):
+        """Root reads it at the start; the log tells at once, not when the certificate has expired."""
+        self.certificate.key.chmod(0o600)
+        server = self.front()
+        server.program.wait_for_log(r"cannot read the certificates and keys again.*-ecdsa\.key")
+        self.assertEqual(self.secured(server).command("NOOP").code, 250)
+
     def is_trusted(self, server, certificate):
         try:
             self.secured(server, certificate.context()).close()
@@ -210,9 +219,14 @@ class StarttlsTest(ProxyTestCase):
 
     def test_what_is_wrong_is_told(self):
         other = Certificate(self.folder, "other.example")
+        locked = self.folder / "locked.key"
+        subprocess.run(["openssl", "pkey", "-aes128", "-passout", "pass:secret", "-in", self.certificate.key,
+                        "-out", locked], check=True, capture_output=True)
+        locked.chmod(0o644)
         for group, words in (({"certificates": "", "keys": ""}, "a certificate is needed"),
                              ({"certificates": "/nonexistent.pem"}, "/nonexistent.pem"),
                              ({"keys": other.key}, "not that of the certificate"),
+                             ({"keys": locked}, "without a passphrase"),
                              ({"keys": f"{self.certificate.key}; {other.key}"}, "as many files"),
                              ({"ciphers": "NONSENSE"}, "openssl-ciphers")):
             with self.subTest(words):

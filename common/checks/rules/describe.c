@@ -6,7 +6,6 @@
 #include "checks/rules/finding.h"
 #include "verdict/check.h"
 
-#define POLICY_ITSELF "-" /* what a rule calls [policy] */
 #define SHOWN_FILE_OCTETS 120
 
 typedef struct {
@@ -68,8 +67,8 @@ static const PosternField fields[] = {
 
 static gboolean is_exempt(const PosternRuleMatch *match, const char *policy)
 {
-    return g_ptr_array_find_with_equal_func(match->exempt, policy[0] != '\0' ? policy : POLICY_ITSELF,
-                                            g_str_equal, NULL);
+    return g_ptr_array_find_with_equal_func(
+        match->exempt, policy[0] != '\0' ? policy : POSTERN_RULE_POLICY_ITSELF, g_str_equal, NULL);
 }
 
 char *postern_rules_finding_field(const PosternRulesFinding *finding, const char *policy)

@@ -6,18 +6,36 @@
 #include "base/limits.h"
 #include "checks/rules/contents.h"
 #include "checks/rules/default_rules.h" /* made of default.rules by CMake */
+#include "checks/rules/finding.h"
 #include "checks/rules/html.h"
 
 #define DEFAULT_NAME "the default rules"
 
+static gboolean check_exempt(const GPtrArray *rules, GHashTable *policies, const char *name, GError **error)
+{
+    for (guint i = 0; policies != NULL && i < rules->len; i++) {
+        const PosternContentRule *rule = g_ptr_array_index(rules, i);
+        for (guint j = 0; j < rule->exempt->len; j++) {
+            const char *policy = g_ptr_array_index(rule->exempt, j);
+            if (g_str_equal(policy, POSTERN_RULE_POLICY_ITSELF) || g_hash_table_contains(policies, policy))
+                continue;
+            g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
+                        "%s:%u: rule %s exempts '%s', and there is no group [policy %s]", name, rule->line,
+                        rule->name, policy, policy);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 static gboolean add_file(PosternRulesEngine *engine, const char *text, gsize length, const char *name,
-                         GError **error)
+                         GHashTable *policies, GError **error)
 {
     GPtrArray *rules = postern_rules_parse(text, length, name, error);
     if (rules == NULL)
         return FALSE;
     g_ptr_array_add(engine->files, rules);
-    return TRUE;
+    return check_exempt(rules, policies, name, error);
 }
 
 static gboolean add_defaults(PosternRulesEngine *engine, GError **error)
@@ -25,10 +43,10 @@ static gboolean add_defaults(PosternRulesEngine *engine, GError **error)
     g_autoptr(GString) text = g_string_new(NULL);
     for (gsize i = 0; i < G_N_ELEMENTS(default_rules); i++)
         g_string_append(text, default_rules[i]);
-    return add_file(engine, text->str, text->len, DEFAULT_NAME, error);
+    return add_file(engine, text->str, text->len, DEFAULT_NAME, NULL, error);
 }
 
-static gboolean read_file(PosternRulesEngine *engine, const char *path, GError **error)
+static gboolean read_file(PosternRulesEngine *engine, const char *path, GHashTable *policies, GError **error)
 {
     g_autofree char *text = NULL;
     gsize length = 0;
@@ -38,7 +56,7 @@ static gboolean read_file(PosternRulesEngine *engine, const char *path, GError *
                     problem->message);
         return FALSE;
     }
-    return add_file(engine, text, length, path, error);
+    return add_file(engine, text, length, path, policies, error);
 }
 
 /* Of the rules of one name the last counts, at the place of the first. */
@@ -130,7 +148,7 @@ PosternRulesEngine *postern_rules_engine_new(const PosternRulesOptions *options,
         engine->sets[i] = postern_pattern_set_new();
     gboolean has_file = options->file != NULL && options->file[0] != '\0';
     gboolean read = (!options->defaults || add_defaults(engine, error)) &&
-                    (!has_file || read_file(engine, options->file, error));
+                    (!has_file || read_file(engine, options->file, options->policies, error));
     if (read) {
         join_files(engine);
         number_conditions(engine);

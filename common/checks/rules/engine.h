@@ -31,10 +31,12 @@ struct PosternRulesEngine {
 };
 
 /* Which rules there are; a rule of file takes the place of a default one of its name. content may be NULL:
- * they are only checked, and the searches and libmagic are not made ready. */
+ * they are only checked, and the searches and libmagic are not made ready. policies may be NULL: 'exempt' may
+ * name any. */
 typedef struct {
     const char *file; /* "" or NULL: there is none */
     gboolean defaults;
+    GHashTable *policies;          /* whose keys are the names that 'exempt' may have, "-" aside; or NULL */
     PosternContentEngine *content; /* must outlive the engine */
 } PosternRulesOptions;
 

@@ -5,15 +5,17 @@
 
 #include <glib.h>
 
+/* What a rule calls [policy]. */
+#define POSTERN_RULE_POLICY_ITSELF "-"
+
 /* A rule that holds. It carries what the rule says, so that a verdict needs no table of rules. */
 typedef struct {
-    char *rule;   /* its name */
-    guint action; /* PosternAction: ACCEPT is only logged */
-    char *file;   /* which file, "a.zip/b.exe"; NULL: the rule is about the message */
-    char *reason; /* which of its conditions hold, and why */
-    char *reply;  /* what clients are told, or NULL */
-    GPtrArray
-        *exempt; /* of char *: names of policies that it is not for, "-" is that of [policy]; never NULL */
+    char *rule;        /* its name */
+    guint action;      /* PosternAction: ACCEPT is only logged */
+    char *file;        /* which file, "a.zip/b.exe"; NULL: the rule is about the message */
+    char *reason;      /* which of its conditions hold, and why */
+    char *reply;       /* what clients are told, or NULL */
+    GPtrArray *exempt; /* of char *: names of policies that it is not for; never NULL */
 } PosternRuleMatch;
 
 typedef struct {

@@ -145,6 +145,24 @@ static gboolean take_value(PosternRulesParser *parser, PosternRuleValue *value)
     return TRUE;
 }
 
+/* What would be part of a value by mistake. */
+static gboolean check_word(PosternRulesParser *parser, const PosternRuleValue *value)
+{
+    if (value->quoted || value->expression)
+        return TRUE;
+    if (value->text[0] == '#')
+        return postern_rules_refuse(
+            parser, value->place,
+            "a comment stands on a line of its own; a value that begins with '#' needs "
+            "quotes");
+    if (g_str_has_suffix(value->text, ","))
+        return postern_rules_refuse(
+            parser, value->place,
+            "separate values by blanks, without commas; a value that ends with a comma "
+            "needs quotes");
+    return TRUE;
+}
+
 static const char *const keywords[] = {"name",       "type",   "sniffed", "contents", "disguise",  "place",
                                        "size",       "header", "text",    "link",     "link-host", "files",
                                        "files-size", "reply",  "exempt",  NULL};
@@ -177,7 +195,7 @@ static gboolean take_exempt(PosternRulesParser *parser)
 {
     while (!at_end(parser)) {
         g_auto(PosternRuleValue) value = {NULL};
-        if (!take_value(parser, &value))
+        if (!take_value(parser, &value) || !check_word(parser, &value))
             return FALSE;
         if (strlen(value.text) > POSTERN_POLICY_NAME_MAX_OCTETS || value.expression)
             return postern_rules_refuse(parser, value.place,
@@ -202,7 +220,8 @@ static gboolean take_condition(PosternRulesParser *parser, PosternRuleSubject su
         if (count == POSTERN_RULE_VALUES_MAX)
             return postern_rules_refuse(parser, parser->place, "there are more than %d values",
                                         POSTERN_RULE_VALUES_MAX);
-        if (!take_value(parser, &value) || !postern_rules_take_value(parser, &value))
+        if (!take_value(parser, &value) || !check_word(parser, &value) ||
+            !postern_rules_take_value(parser, &value))
             return FALSE;
     }
     if (parser->condition->field != NULL && parser->condition->patterns == NULL)

@@ -136,14 +136,22 @@ static gboolean load_rules(Template *template, GError **error)
     return template->engines.rules != NULL || template->engines.rules_problem != NULL;
 }
 
-/* A text that changes when options or files do, as they were before they were loaded. */
-static char *version_of(const PosternConfiguration *configuration)
+static char *print_of_files(const PosternConfiguration *configuration)
 {
     const char *database = configuration->virus.database;
-    g_autofree char *files =
-        postern_signature_files_print(database[0] != '\0' ? database : POSTERN_SIGNATURES_DEFAULT);
+    return postern_signature_files_print(database[0] != '\0' ? database : POSTERN_SIGNATURES_DEFAULT);
+}
+
+/* A text that changes when options or files do. files: their print before they were loaded. If something else
+ * may have been loaded than they were then and are now, a text that no other template has. */
+static char *version_of(const Template *template, const char *files)
+{
+    const PosternConfiguration *configuration = template->configuration;
+    g_autofree char *files_now = print_of_files(configuration);
     g_autofree char *options = postern_configuration_dump(configuration);
     g_autofree char *rules = NULL;
+    if (template->signatures.fallback != NULL || !g_str_equal(files, files_now))
+        return g_uuid_string_random();
     if (configuration->content.rules[0] != '\0')
         (void)g_file_get_contents(configuration->content.rules, &rules, NULL, NULL);
     g_autofree char *all = g_strconcat(files, options, rules, NULL);
@@ -152,7 +160,7 @@ static char *version_of(const PosternConfiguration *configuration)
 
 static gboolean load_scan(Template *template, GError **error)
 {
-    g_autofree char *version = version_of(template->configuration);
+    g_autofree char *files = print_of_files(template->configuration);
     load_spf(template);
     template->engines.content = postern_content_engine_new();
     if (!load_dkim(template, error))
@@ -164,6 +172,7 @@ static gboolean load_scan(Template *template, GError **error)
         (!postern_signatures_load(&template->signatures, &template->engines, error) ||
          !postern_signatures_hand_over(&template->signatures, template->control)))
         return FALSE;
+    g_autofree char *version = version_of(template, files);
     tell(template->control, POSTERN_PACKET_READY, 0, template->signatures.count, version);
     return TRUE;
 }

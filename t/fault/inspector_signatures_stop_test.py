@@ -106,6 +106,23 @@ class StopFirstTest(unittest.TestCase):
         result, = self.inspector.ask(with_attachment(EICAR), arguments=CONTENT)
         self.assertEqual((result.virus, self.scan(PATTERN, OTHER)), ("infected", ["infected", "clean"]))
 
+    def test_what_was_found_meanwhile(self):
+        """By those that were loaded again, it is not taken for what the new ones find."""
+        stopped, watcher = self.next_template()
+        self.put("other.ndb", signature("Other", OTHER))
+        watcher.join()
+        os.kill(stopped[0], signal.SIGKILL)
+        self.wait_for_ready(2)
+        remember = [*CONTENT, "--remember"]
+        slow = slow_message(OTHER)
+        result, = self.inspector.ask(slow, arguments=remember)
+        self.assertEqual(result.virus, "clean", result)
+        self.inspector.wait_for_log("its message is remembered")
+        self.inspector.program.send_signal(signal.SIGHUP)
+        self.wait_for_ready(3)
+        result, = self.inspector.ask(slow, arguments=remember)
+        self.assertEqual(result.virus, "infected", result)
+
     def test_template_dies_later(self):
         """With its files gone, too."""
         shutil.rmtree(self.inspector.database)

@@ -8,7 +8,15 @@
 
 static const char no_trace[] = "Received: by localhost\r\n";
 
-/* What is found in a message of nothing but a header, as octets. */
+/* A scan that could not be done may be done the next time. */
+static gboolean may_be_kept(const PosternResponse *response)
+{
+    const PosternVirusFinding *virus = &response->findings->virus;
+    return virus->result != POSTERN_VIRUS_NOT_CHECKED && virus->kinds[POSTERN_VIRUS_SCAN_ERROR] == NULL &&
+           (response->complete & POSTERN_CHECKS_KEPT) != 0;
+}
+
+/* What is found in a message of nothing but a header, as octets; NULL: that could not be found out. */
 static GBytes *judge(const PosternStageResources *resources, const PosternRequest *request,
                      const char *header, gsize length)
 {
@@ -20,7 +28,7 @@ static GBytes *judge(const PosternStageResources *resources, const PosternReques
     PosternRequest alone = *request;
     alone.checks &= POSTERN_CHECKS_KEPT;
     g_autoptr(PosternResponse) response = postern_stage_run(resources, &alone, message, NULL);
-    return response != NULL ? postern_response_serialise(response) : NULL;
+    return response != NULL && may_be_kept(response) ? postern_response_serialise(response) : NULL;
 }
 
 static gboolean trace_is_nothing(const PosternStageResources *resources, const PosternRequest *request,
@@ -47,14 +55,6 @@ static gboolean is_known(const PosternStageResources *resources, const PosternRe
            postern_request_fingerprint(request, message, fingerprint) &&
            memcmp(fingerprint, packet->fingerprint, sizeof fingerprint) == 0 &&
            trace_is_nothing(resources, request, message);
-}
-
-/* A scan that could not be done may be done the next time. */
-static gboolean may_be_kept(const PosternResponse *response)
-{
-    const PosternVirusFinding *virus = &response->findings->virus;
-    return virus->result != POSTERN_VIRUS_NOT_CHECKED && virus->kinds[POSTERN_VIRUS_SCAN_ERROR] == NULL &&
-           (response->complete & POSTERN_CHECKS_KEPT) != 0;
 }
 
 PosternResponse *postern_recall_run(const PosternStageResources *resources, PosternRequest *request,

@@ -44,9 +44,9 @@ static gsize field_octets(const char *octets, gsize length)
 
 gsize postern_fingerprint_trace(const char *octets, gsize length)
 {
-    gsize end = 0, room = MIN(length, POSTERN_TRACE_MAX_OCTETS);
-    for (guint i = 0; i <= POSTERN_TRACE_FIELDS_MAX; i++) {
-        gsize field = field_octets(octets + end, room - end);
+    gsize end = 0;
+    for (guint i = 0; i <= POSTERN_TRACE_FIELDS_MAX && end <= POSTERN_TRACE_MAX_OCTETS; i++) {
+        gsize field = field_octets(octets + end, length - end);
         if (field == 0)
             return end;
         end += field;

@@ -63,6 +63,9 @@ static void test_trace_is_bounded(void)
     g_autofree char *over = g_strconcat("Received: y", x, "\r\nTo: a\r\n\r\n", NULL);
     g_assert_cmpuint(postern_fingerprint_trace(fits, strlen(fits)), ==, POSTERN_TRACE_MAX_OCTETS);
     g_assert_cmpuint(postern_fingerprint_trace(over, strlen(over)), ==, 0);
+    /* A field is not cut: its last line would be the first of another message. */
+    g_autofree char *folded = g_strconcat("Received: ", x, "\r\n y\r\nTo: a\r\n\r\n", NULL);
+    g_assert_cmpuint(postern_fingerprint_trace(folded, strlen(folded)), ==, 0);
 }
 
 typedef struct {

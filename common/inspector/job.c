@@ -91,6 +91,11 @@ gboolean postern_job_is_over(PosternJob *job)
     return FALSE;
 }
 
+gboolean postern_job_is_spent(const PosternJob *job)
+{
+    return processor_time_left(job) <= 0;
+}
+
 /* Of what was short, and of a worker that is dead, the time that it had is taken for what it used. */
 static gint64 used(const PosternJob *job, gint64 now)
 {

@@ -53,6 +53,9 @@ void postern_job_note_slow(PosternJob *job);
 /* TRUE: it is over its limit, in time or processor time. Else its timer goes on to the next moment at which
  * it may be, or at which its client gives up. */
 gboolean postern_job_is_over(PosternJob *job);
+/* TRUE: its worker has used the processor time that it may. Else it was kept waiting: by clamd, by other
+ * processes, or because somebody stopped it. */
+gboolean postern_job_is_spent(const PosternJob *job);
 /* It leaves the queue, or its worker. */
 void postern_job_leave(PosternJob *job);
 

@@ -163,9 +163,10 @@ void postern_worker_pool_job_timer(PosternWorkerPool *pool, PosternJob *job)
     }
     postern_log(POSTERN_LOG_WARNING, "worker %d was killed: its request was over its time",
                 (int)worker->process);
+    if (postern_job_is_spent(job))
+        postern_worker_pool_note_death(pool, job->user, job->packet.fingerprint);
     postern_job_leave(job);
     postern_worker_pool_count_loss(job);
-    postern_worker_pool_note_death(pool, job->user, job->packet.fingerprint);
     postern_worker_pool_job_fail(pool, job, POSTERN_FAILURE_TIMEOUT, "the inspection took too long");
     postern_worker_group_drop_worker(group, worker);
     postern_worker_pool_dispatch(group);

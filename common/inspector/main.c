@@ -397,12 +397,13 @@ static gboolean check_surroundings(const Options *options, const PosternConfigur
     if (!postern_configuration_check_surroundings(configuration, PROGRAM,
                                                   path != NULL ? path : POSTERN_CONFIGURATION_FILE, error))
         return FALSE;
-    if (!check_rules(configuration, error))
+    const char *table = configuration->sign.table;
+    g_autoptr(PosternSignEngine) engine = table[0] != '\0' ? load_keys(table, error) : NULL;
+    if (table[0] != '\0' && engine == NULL)
         return FALSE;
-    if (configuration->sign.table[0] == '\0')
-        return TRUE;
-    g_autoptr(PosternSignEngine) engine = load_keys(configuration->sign.table, error);
-    return engine != NULL;
+    /* As the user who will read the rules. */
+    const char *user = postern_privileges_user("inspector", configuration->inspector.user);
+    return postern_privileges_drop(user, error) && check_rules(configuration, error);
 }
 
 static gboolean print_keys(const char *table, GError **error)

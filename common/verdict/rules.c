@@ -250,10 +250,13 @@ char *postern_rule_reply(const PosternRule *rule, const PosternFacts *facts, Pos
 
 char *postern_rule_quarantine(const PosternRule *rule, const PosternFacts *facts)
 {
+    static const char refused[] = "Message refused: "; /* it was not */
+    g_autoptr(GString) reason = g_string_new(NULL);
     GString *text = g_string_new(rule->name);
 
-    g_string_append(text, ": ");
-    rule->describe(rule, facts, TRUE, text);
+    rule->describe(rule, facts, TRUE, reason);
+    gboolean says_so = g_str_has_prefix(reason->str, refused);
+    g_string_append_printf(text, ": %s", reason->str + (says_so ? strlen(refused) : 0));
     g_string_truncate(text, MIN(text->len, (gsize)POSTERN_REFUSAL_MAX_OCTETS));
     return postern_escape_for_header(g_string_free(text, FALSE));
 }

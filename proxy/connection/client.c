@@ -406,9 +406,9 @@ static gint64 deadline_of(const PosternClientConnection *client, gint64 now)
 void postern_client_connection_run(PosternClientConnection *client)
 {
     gint64 now = postern_thread_now(client->thread);
+    tell_of_tls(client);
     if (client->state == CLIENT_GONE)
         postern_session_client_closed(client->session, now);
-    tell_of_tls(client);
     run_actions(client, now);
     gboolean has_spoken = feed(client, now);
     if (client->tls == TLS_ASKED)

@@ -211,6 +211,25 @@ class ContentRulesTest(MilterTestCase):
             self.assertIn(f"{self.rules}:2:17: in this expression: missing closing parenthesis",
                           result.stderr)
 
+    @unittest.skipUnless(os.geteuid() == 0, "what only root can read")
+    def test_rules_that_the_inspector_cannot_read(self):
+        self.rules.chmod(0o600)
+        configuration = self.folder / "bad.conf"
+        configuration.write_text(configuration_text(self.groups))
+        for program in ("postern-inspector", "postern-proxy"):
+            result = run_program(program, "--config", configuration, "--check-config")
+            self.assertEqual(result.returncode, 78, program)
+            self.assertIn(f"[content] rules: reading {self.rules}: Permission denied", result.stderr)
+
+    def test_rules_exempt_a_policy_that_there_is(self):
+        self.rules.write_text("a reject name *.x\n    exempt submision\n")
+        configuration = self.folder / "bad.conf"
+        configuration.write_text(configuration_text(self.groups))
+        result = run_program("postern-inspector", "--config", configuration, "--check-config")
+        self.assertEqual(result.returncode, 78)
+        self.assertIn(f"{self.rules}:1: rule a exempts 'submision', and there is no group [policy submision]",
+                      result.stderr)
+
     def test_default_rules_can_be_switched_off(self):
         self.groups["content"] = {"default_rules": "no"}
         self.start_proxy()

@@ -57,6 +57,14 @@ class StarttlsTest(ProxyTestCase):
         self.assertIn(cipher, ("TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"))
         self.assertEqual(server.wait_for_closing_lines("session", 1)[0]["tls"], lines[0]["tls"])
 
+    def test_a_client_that_leaves_while_it_is_parked(self):
+        server = self.front(log={"level": "debug"})
+        client = self.secured(server)
+        client.ehlo()
+        server.program.wait_for_log("command -> parked")
+        client.close()
+        self.assertRegex(server.wait_for_closing_lines("session", 1)[0]["tls"], r"TLSv1\.3 TLS_")
+
     def test_pipelined_commands_and_octets_one_by_one(self):
         client = self.secured(self.front())
         replies = client.pipeline("EHLO client.example", f"MAIL FROM:<{SENDER}>", f"RCPT TO:<{RECIPIENT}>",

@@ -1,6 +1,8 @@
 #include "checks/rules/engine.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/limits.h"
@@ -51,6 +53,8 @@ static gboolean read_file(PosternRulesEngine *engine, const char *path, GHashTab
     g_autofree char *text = NULL;
     gsize length = 0;
     g_autoptr(GError) problem = NULL;
+    if (access(path, R_OK) != 0)
+        return postern_error_set_system(error, errno, "[content] rules: reading %s", path);
     if (!g_file_get_contents(path, &text, &length, &problem)) {
         g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, "[content] rules: %s",
                     problem->message);

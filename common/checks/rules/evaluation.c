@@ -348,7 +348,7 @@ gboolean postern_rules_take_item(const PosternItem *item, gpointer data)
     }
     evaluation->items++;
     memset(evaluation->item.holds, 0, evaluation->engine->conditions->len);
-    memset(evaluation->item.why, 0, evaluation->engine->conditions->len * sizeof *evaluation->item.why);
+    memset(evaluation->item.why, 0, evaluation->engine->conditions->len * sizeof(gconstpointer));
     search_names(evaluation);
     judge_files(evaluation);
     postern_rules_take_text(evaluation);

@@ -5,7 +5,8 @@
 #include <openssl/err.h>
 #include <string.h>
 
-#define RECORD_MAX_OCTETS 16384 /* of plain text; RFC 8446 5.1 */
+#define RECORD_MAX_OCTETS 16384         /* of plain text; RFC 8446 5.1 */
+#define RECORD_EXPANSION_MAX_OCTETS 512 /* head, padding and tag of a record, and more; RFC 5246 6.2.3 */
 
 typedef struct {
     PosternTransport transport;
@@ -16,7 +17,10 @@ typedef struct {
     guint read_waits;   /* what of the inner transport reading waits for: READ, but in a handshake */
     guint write_waits;  /* and writing: WRITE, but in a handshake */
     guint inner_wanted; /* what it is told that we wait for */
-    gboolean *freed;    /* during ready: told if it is closed */
+    gsize allowance;    /* octets that may be read of the inner transport before others have their turn */
+    gboolean inner_ended;
+    gboolean untold; /* reading has met an end or an error behind what it gave */
+    gboolean *freed; /* during ready: told if it is closed */
     char *problem;
 } TlsTransport;
 
@@ -29,17 +33,22 @@ static TlsTransport *of(PosternTransport *transport)
 
 static int read_inner(BIO *bio, char *octets, int maximum)
 {
-    PosternTransport *inner = BIO_get_data(bio);
+    TlsTransport *self = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    gssize length = inner->functions->read(inner, octets, (gsize)maximum);
+    gsize allowed = MIN((gsize)maximum, self->allowance);
+    errno = EAGAIN;
+    gssize length = allowed > 0 ? self->inner->functions->read(self->inner, octets, allowed) : -1;
     if (length < 0 && errno == EAGAIN)
         BIO_set_retry_read(bio);
+    if (length > 0)
+        self->allowance -= (gsize)length;
+    self->inner_ended = length == 0;
     return (int)length;
 }
 
 static int write_inner(BIO *bio, const char *octets, int length)
 {
-    PosternTransport *inner = BIO_get_data(bio);
+    PosternTransport *inner = ((const TlsTransport *)BIO_get_data(bio))->inner;
     const struct iovec piece = postern_transport_piece(octets, (gsize)length);
     BIO_clear_retry_flags(bio);
     gssize written = inner->functions->write(inner, &piece, 1, FALSE);
@@ -89,27 +98,30 @@ static gssize conclude(TlsTransport *self, int result, guint *waits)
     case SSL_ERROR_ZERO_RETURN:
         return 0;
     case SSL_ERROR_SYSCALL:
-        errno = number != 0 ? number : ECONNRESET;
+        if (self->inner_ended && SSL_is_init_finished(self->ssl))
+            return 0;
+        errno = number != 0 && !self->inner_ended ? number : ECONNRESET;
         return -1;
     default:
-        if (ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING &&
-            SSL_is_init_finished(self->ssl)) {
-            ERR_clear_error();
-            return 0;
-        }
         fail(self);
         errno = EPROTO;
         return -1;
     }
 }
 
-/* What the inner transport must tell of, for all that is waited for. Plain text that is decoded and was not
- * read makes no event: then one comes with the next chance to write, which is soon. */
+/* Reading has more to give, of which the inner transport cannot tell. */
+static gboolean has_more(const TlsTransport *self)
+{
+    return SSL_pending(self->ssl) > 0 || self->untold;
+}
+
+/* What the inner transport must tell of, for all that is waited for. What we have more makes no event: then
+ * one comes with the next chance to write, which is soon. */
 static void want_of_inner(TlsTransport *self)
 {
     guint events = 0;
     if ((self->wanted & POSTERN_TRANSPORT_READ) != 0)
-        events |= self->read_waits | (SSL_pending(self->ssl) > 0 ? POSTERN_TRANSPORT_WRITE : 0);
+        events |= self->read_waits | (has_more(self) ? POSTERN_TRANSPORT_WRITE : 0);
     if ((self->wanted & POSTERN_TRANSPORT_WRITE) != 0)
         events |= self->write_waits;
     if (events == self->inner_wanted)
@@ -126,6 +138,7 @@ static gssize read_tls(PosternTransport *transport, void *octets, gsize maximum)
     int result;
     ERR_clear_error();
     self->read_waits = POSTERN_TRANSPORT_READ;
+    self->allowance = maximum + RECORD_MAX_OCTETS + RECORD_EXPANSION_MAX_OCTETS;
     do {
         errno = 0;
         result = SSL_read(self->ssl, (char *)octets + length, (int)MIN(maximum - length, G_MAXINT));
@@ -133,6 +146,7 @@ static gssize read_tls(PosternTransport *transport, void *octets, gsize maximum)
     } while (result > 0 && maximum - length >= RECORD_MAX_OCTETS);
     gssize other = result > 0 ? (gssize)length : conclude(self, result, &self->read_waits);
     int number = errno;
+    self->untold = length > 0 && (other == 0 || (other < 0 && number != EAGAIN));
     want_of_inner(self);
     errno = number;
     return length > 0 ? (gssize)length : other;
@@ -152,6 +166,7 @@ static gssize write_tls(PosternTransport *transport, const struct iovec *pieces,
     }
     ERR_clear_error();
     errno = 0;
+    self->allowance = RECORD_MAX_OCTETS + RECORD_EXPANSION_MAX_OCTETS;
     int result = SSL_write(self->ssl, gathered, (int)length);
     self->write_waits = POSTERN_TRANSPORT_WRITE;
     if (result > 0)
@@ -174,8 +189,8 @@ static void on_inner(PosternTransportEvent event, gpointer user_data)
 {
     TlsTransport *self = user_data;
     gboolean freed = FALSE;
-    gboolean reads = (self->wanted & POSTERN_TRANSPORT_READ) != 0 &&
-                     (event == self->read_waits || SSL_pending(self->ssl) > 0);
+    gboolean reads =
+        (self->wanted & POSTERN_TRANSPORT_READ) != 0 && (event == self->read_waits || has_more(self));
     gboolean writes = (self->wanted & POSTERN_TRANSPORT_WRITE) != 0 && event == self->write_waits;
     if (reads) {
         self->freed = &freed;
@@ -261,7 +276,7 @@ PosternTransport *postern_tls_transport_accept(PosternTlsContext *context, Poste
     self->ssl = ssl;
     self->read_waits = POSTERN_TRANSPORT_READ;
     self->write_waits = POSTERN_TRANSPORT_WRITE;
-    BIO_set_data(bio, inner);
+    BIO_set_data(bio, self);
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl, bio, bio);
     inner->ready = on_inner;

@@ -16,7 +16,7 @@ from support.smtp import crlf
 
 MARKER = b"A whole file that a signature knows, and knows by its digest alone.\r\n" * 3 + bytes(range(256))
 # No reader can tell that these are cut: they have no end, or what is cut off is a filling.
-ENDLESS = {"one.Z", "one.iso", "one.lzh", "program.exe"}
+ENDLESS = {"one.Z", "one.iso", "one.lzh", "program.exe", "two.mbox"}
 
 
 def harmless():

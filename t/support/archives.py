@@ -4,6 +4,7 @@ octet by octet where no packer is free. A kind is a function of (folder, octets 
 KINDS.
 """
 
+import base64
 import bz2
 import functools
 import gzip
@@ -248,6 +249,38 @@ def arj(*options):
     return make
 
 
+def tnef(folder, octets):
+    """As Outlook sends it, winmail.dat (MS-OXTNEF)."""
+    def attribute(identifier, data):
+        return struct.pack("<BII", 2, identifier, len(data)) + data + struct.pack("<H", sum(data) & 0xffff)
+    return (struct.pack("<IH", 0x223e9f78, 1) + attribute(0x00069002, bytes(14))
+            + attribute(0x00018010, NAME.encode() + b"\0") + attribute(0x0006800f, octets))
+
+
+def element(tag, *contents):
+    """Of ASN.1, in DER."""
+    content = b"".join(contents)
+    size = len(content)
+    length = bytes([size]) if size < 128 else b"\x84" + struct.pack(">I", size)
+    return bytes([tag]) + length + content
+
+
+def signed(folder, octets):
+    """Signed data that nobody signed, with the octets in them (RFC 5652 5.1)."""
+    data, signed_data = (bytes.fromhex(f"06092a864886f70d0107{last}") for last in ("01", "02"))
+    content = element(0x30, data, element(0xa0, element(0x04, octets)))
+    body = element(0x30, element(0x02, b"\1"), element(0x31), content, element(0x31))
+    return element(0x30, signed_data, element(0xa0, body))
+
+
+def mailbox(folder, octets):
+    """A message without files, and one with the file."""
+    line = "From a@pass.example Mon Nov 30 10:00:00 2026\n"
+    return (f"{line}From: a@pass.example\nSubject: one\n\nHello.\n\n{line}From: a@pass.example\n"
+            "MIME-Version: 1.0\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n"
+            f"{base64.encodebytes(octets).decode()}\n").encode()
+
+
 def behind_program(make):
     """As a program that unpacks itself has it."""
     return lambda folder, octets: b"MZ" + b"\x90" * 600 + make(folder, octets)
@@ -294,6 +327,7 @@ KINDS = {
     "table.xlsx": document("[Content_Types].xml", "_rels/.rels", "xl/workbook.xml"),
     "text.odt": document("mimetype", "content.xml", "META-INF/manifest.xml"),
     "classes.jar": document("META-INF/MANIFEST.MF"),
+    "winmail.dat": tnef, "smime.p7m": signed, "two.mbox": mailbox,
     "book.epub": document("mimetype", "META-INF/container.xml"),
 }
 

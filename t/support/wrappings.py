@@ -121,6 +121,7 @@ def boundary_forms(part):
         yield f"type {value!r}", multipart(value + b"; boundary=Q", b"Q", parts)
     yield "boundary as long as a line", multipart(b"multipart/mixed; boundary=" + b"q" * 900, b"q" * 900,
                                                   parts)
+    yield "empty boundary", multipart(b'multipart/mixed; boundary=""', b"", parts)
     yield "blank in quotes", multipart(b'multipart/mixed; boundary="Q "', b"Q ", parts)
     yield "blanks in quotes", multipart(b'multipart/mixed; boundary="Q  R"', b"Q  R", parts)
 

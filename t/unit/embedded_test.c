@@ -30,6 +30,7 @@ static const struct {
     {"Text.\r\nbegin 644 a b.txt\r\n#86)C\r\n#86)C\r\n`\r\nend\r\nmore", "uuencode a b.txt abcabc"},
     {"begin 644 x\n#86)C\nbegin 755 y\n#86)C\n", "uuencode x abc|uuencode y abc"},
     {"begin 644 x\n#86)C\n\n#86)C\nend\n", "uuencode x abcabc"},
+    {"begin 644\tx\n#86)C\nend\n", "uuencode x abc"},
     {"begin 644 x\n\"86(\nend\n", "uuencode x ab"},
     {"begin 644 x\nend\n", ""},
     {"begin 644 \n#86)C\nend\n", ""},

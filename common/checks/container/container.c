@@ -4,6 +4,7 @@
 
 #include "checks/container/archive.h"
 #include "checks/container/brotli.h"
+#include "checks/container/enclosed.h"
 #include "checks/container/encrypted.h"
 #include "checks/container/inflate.h"
 #include "checks/container/rar.h"
@@ -195,6 +196,8 @@ static const Kind kinds[] = {
     {"a RAR archive", .is = postern_rar_begins, .open = open_rar},
     {"an office document", 0, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 8, .open = postern_ole2_open},
     {"an ARJ archive", .is = is_arj, .open = postern_arj_open},
+    {"a file of TNEF", 0, "\x78\x9f\x3e\x22", 4, .open = postern_tnef_open},
+    {"signed data", .is = postern_signed_is, .open = postern_signed_open},
     {"a file of compress, LZH", 0, "\x1f\xa0", 2},
     {"a file of pack", 0, "\x1f\x1e", 2},
     {"a file of lzop", 0, "\x89LZO\0\r\n\x1a\n", 9},

@@ -161,7 +161,7 @@ static const struct {
     {".tgz", ".tar"}, {".taz", ".tar"},  {".tbz", ".tar"},  {".tbz2", ".tar"}, {".txz", ".tar"},
     {".tlz", ".tar"}, {".tzst", ".tar"}, {".svgz", ".svg"}, {".gz", ""},       {".bz2", ""},
     {".xz", ""},      {".lzma", ""},     {".lz", ""},       {".zst", ""},      {".lz4", ""},
-    {".z", ""},       {".br", ""},       {".rpm", ".cpio"},
+    {".z", ""},       {".br", ""},       {".rpm", ".cpio"}, {".p7m", ""},
 };
 
 void postern_opening_names_inside(const PosternOpening *opening, GPtrArray *names)

@@ -62,7 +62,7 @@ static char *uu_name(const Lines *lines, gsize prefix)
     g_autofree char *text = g_strndup(lines->line + prefix, MIN(lines->line_length - prefix, 1024));
     g_strstrip(text);
     gsize mode = strspn(text, "01234567");
-    if (mode == 0 || text[mode] != ' ')
+    if (mode == 0 || (text[mode] != ' ' && text[mode] != '\t'))
         return NULL;
     return g_strdup(g_strchug(text + mode));
 }

@@ -81,7 +81,7 @@ static void read_types(PosternContentEngine *engine, const PosternPartHeader *he
         else
             part->leaf = part->leaf || !part->message;
         part->text = part->text || strcmp(read.type, "text/plain") == 0;
-        if (read.boundary != NULL && *read.boundary != '\0')
+        if (read.boundary != NULL)
             g_ptr_array_add(part->boundaries, g_steal_pointer(&read.boundary));
         add_name(part->names, g_steal_pointer(&read.name));
         add_name(part->types, g_steal_pointer(&read.type));

@@ -75,6 +75,30 @@ static void note_container(PosternVirusKind kind, const char *text, gpointer dat
     postern_walk_note(((Members *)data)->walk, kind, text);
 }
 
+/* The messages of a mailbox (mbox, RFC 4155) behind the first, which is walked as any message is. */
+static void walk_mailbox(PosternWalk *walk, GBytes *bytes, Inside inside)
+{
+    static const char separator[] = "\nFrom ";
+    gsize length = 0, start = 0, first;
+    const char *octets = g_bytes_get_data(bytes, &length);
+    postern_part_skip_mailbox(octets, length, &start);
+    if (start == 0)
+        return;
+    const char *end = octets + length;
+    const char *at = memmem(octets, length, separator, strlen(separator));
+    while (at != NULL && !walk->ended) {
+        const char *begin = at + 1;
+        do
+            at = memmem(at + 1, (gsize)(end - at - 1), separator, strlen(separator));
+        while (at != NULL && !postern_part_is_message(octets, (gsize)(at + 1 - octets), length, &first));
+        if (!postern_part_is_message(octets, (gsize)(begin - octets), length, &first))
+            continue;
+        g_autoptr(GBytes) message = g_bytes_new_from_bytes(bytes, (gsize)(begin - octets),
+                                                           (gsize)((at != NULL ? at + 1 : end) - begin));
+        walk_bytes(walk, message, inside);
+    }
+}
+
 /* The budget has been charged for it. */
 static gboolean take_member(const PosternItem *item, gpointer data)
 {
@@ -86,6 +110,7 @@ static gboolean take_member(const PosternItem *item, gpointer data)
     walk->ended = walk->ended || !walk->visitor->take(item, walk->visitor->data);
     if (!walk->ended && postern_part_is_message(octets, 0, length, &first))
         walk_bytes(walk, item->octets, deeper);
+    walk_mailbox(walk, item->octets, deeper);
     open_container(walk, item, deeper);
     return !walk->ended;
 }
@@ -112,6 +137,7 @@ static void take_leaf(PosternWalk *walk, const PosternItem *item, Text *text, gs
         else
             walk_bytes(walk, item->octets, deeper);
     }
+    walk_mailbox(walk, item->octets, deeper);
     take_embedded(walk, item, inside);
     open_container(walk, item, inside);
 }

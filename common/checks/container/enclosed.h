@@ -1,0 +1,19 @@
+/*
+ * Wrappings that programs for mail put files and messages in, beside MIME.
+ */
+#pragma once
+
+#include "checks/container/opening.h"
+
+/*
+ * winmail.dat of Outlook (MS-OXTNEF): the member of each attachment has its short and its long name. The
+ * message text is none. What is cut is noted as AMBIGUOUS.
+ */
+void postern_tnef_open(PosternOpening *opening);
+
+/*
+ * Signed data with their content in them (RFC 5652 5; RFC 8551 3.5.2, smime.p7m): the content is the one
+ * member. A signature alone has none; what OpenSSL cannot read is noted as AMBIGUOUS.
+ */
+gboolean postern_signed_is(const guint8 *octets, gsize length);
+void postern_signed_open(PosternOpening *opening);

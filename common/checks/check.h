@@ -210,12 +210,11 @@ gboolean postern_virus_engine_self_test(PosternVirusEngine *engine, const char *
 
 /*
  * Content rules, postern-rules(5): parsed and compiled once in a process. checks/rules/engine.h has what they
- * are made from. count: how many there are.
+ * are made from.
  */
 typedef struct PosternRulesEngine PosternRulesEngine;
 void postern_rules_engine_free(PosternRulesEngine *engine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternRulesEngine, postern_rules_engine_free)
-guint postern_rules_engine_count(const PosternRulesEngine *engine);
 
 /* Loaded once, in the template; each worker inherits them. */
 typedef struct {

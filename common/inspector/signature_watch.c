@@ -47,18 +47,6 @@ PosternSignatureWatch *postern_signature_watch_new(const PosternConfiguration *c
     return watch;
 }
 
-void postern_signature_watch_free(PosternSignatureWatch *watch)
-{
-    if (watch == NULL)
-        return;
-    if (watch->events >= 0)
-        close(watch->events);
-    g_free(watch->database);
-    g_free(watch->known);
-    g_free(watch->newest);
-    g_free(watch);
-}
-
 int postern_signature_watch_descriptor(const PosternSignatureWatch *watch)
 {
     return watch->events;

@@ -11,9 +11,8 @@
 typedef struct PosternSignatureWatch PosternSignatureWatch;
 
 /* The files are about to be loaded as they are now (base/signature_files.h). Nothing is watched if
- * configuration says so: [virus] self_check, or no scan. */
+ * configuration says so: [virus] self_check, or no scan. It is there as long as the process. */
 PosternSignatureWatch *postern_signature_watch_new(const PosternConfiguration *configuration);
-void postern_signature_watch_free(PosternSignatureWatch *watch);
 
 /* Becomes readable when something has changed there, or in the folder above; -1: the kernel does not tell. */
 int postern_signature_watch_descriptor(const PosternSignatureWatch *watch);

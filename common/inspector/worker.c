@@ -100,13 +100,14 @@ static PosternResponse *inspect(PosternStageResources *resources, PosternPacket 
     g_autoptr(GBytes) octets = postern_packet_content(packet, POSTERN_INSPECTOR_REQUEST_MAX_OCTETS, error);
     if (octets == NULL || !postern_packet_message(packet, &message, error))
         return NULL;
-    const PosternScanner scanner = {packet->descriptors[0], packet->scanner == POSTERN_SCANNER_BEGUN};
-    resources->scanner = packet->scanner != POSTERN_SCANNER_NONE ? &scanner : NULL;
     request = postern_request_parse(octets, error);
     if (request == NULL)
         return NULL;
     gboolean keep = FALSE;
+    const PosternScanner scanner = {packet->descriptors[0], packet->scanner == POSTERN_SCANNER_BEGUN};
+    resources->scanner = packet->scanner != POSTERN_SCANNER_NONE ? &scanner : NULL;
     PosternResponse *response = postern_recall_run(resources, request, message, packet, kept, &keep, error);
+    resources->scanner = NULL;
     *ret_answer =
         ((request->checks & SCANS) != 0 ? POSTERN_ANSWER_SCANNED : 0) | (keep ? POSTERN_ANSWER_KEEP : 0);
     return response;

@@ -17,15 +17,15 @@ typedef struct {
 /* TRUE if text has only what names of servers have. */
 static gboolean is_plain(const char *text)
 {
-    for (; text != NULL && *text != '\0'; text++)
+    for (; *text != '\0'; text++)
         if (!g_ascii_isalnum(*text) && *text != '-' && *text != '_' && *text != '.')
             return FALSE;
-    return text != NULL;
+    return TRUE;
 }
 
 static gboolean is_domain(const char *text)
 {
-    return is_plain(text) && strchr(text, '.') != NULL;
+    return text != NULL && is_plain(text) && strchr(text, '.') != NULL;
 }
 
 static void add(Guess *guess, const char *label, const char *domain)
@@ -45,7 +45,7 @@ static void add_key(Guess *guess, const PosternHeaderField *field)
                                          : NULL;
     const char *domain = tags != NULL ? postern_tag_list_get(tags, "d") : NULL;
     const char *selector = tags != NULL ? postern_tag_list_get(tags, "s") : NULL;
-    if (!is_domain(domain) || !is_plain(selector)) {
+    if (!is_domain(domain) || selector == NULL || !is_plain(selector)) {
         guess->all = FALSE;
         return;
     }

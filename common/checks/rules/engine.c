@@ -178,8 +178,3 @@ void postern_rules_engine_free(PosternRulesEngine *engine)
     g_ptr_array_unref(engine->files);
     g_free(engine);
 }
-
-guint postern_rules_engine_count(const PosternRulesEngine *engine)
-{
-    return engine->rules->len;
-}

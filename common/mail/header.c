@@ -223,3 +223,26 @@ char *postern_header_text(const PosternHeader *header, const char *name)
     start.value_length = MIN(start.value_length, (gsize)POSTERN_LOG_VALUE_MAX_OCTETS);
     return postern_header_field_unfold(&start);
 }
+
+gboolean postern_header_find_end(PosternHeaderPlace *place, const char *octets, gsize length,
+                                 gsize *ret_octets)
+{
+    const char *end = octets + length;
+    for (const char *at = octets; at < end && *place != POSTERN_HEADER_ENDED; at++) {
+        if (*place == POSTERN_HEADER_IN_LINE) {
+            at = memchr(at, '\n', (gsize)(end - at));
+            if (at == NULL)
+                return FALSE;
+            *place = POSTERN_HEADER_LINE_START;
+        } else if (*at == '\n') {
+            *place = POSTERN_HEADER_ENDED;
+            *ret_octets = (gsize)(at - octets) + 1;
+            return TRUE;
+        } else if (*at == '\r' && *place == POSTERN_HEADER_LINE_START) {
+            *place = POSTERN_HEADER_CR_AT_LINE_START;
+        } else {
+            *place = POSTERN_HEADER_IN_LINE;
+        }
+    }
+    return FALSE;
+}

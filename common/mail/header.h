@@ -48,6 +48,21 @@ typedef struct {
     gsize ambiguous_offset;           /* octets before that line */
 } PosternHeader;
 
+/* Where in a header the octets that have come so far end. */
+typedef enum {
+    POSTERN_HEADER_LINE_START,
+    POSTERN_HEADER_CR_AT_LINE_START,
+    POSTERN_HEADER_IN_LINE,
+    POSTERN_HEADER_ENDED,
+} PosternHeaderPlace;
+
+/*
+ * Goes on over the next length octets of a message, as they come. TRUE: the empty line after the header ends
+ * among them, and is the last of *ret_octets of them. FALSE: it does not, or did before.
+ */
+gboolean postern_header_find_end(PosternHeaderPlace *place, const char *octets, gsize length,
+                                 gsize *ret_octets) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Indexes octets, which must outlive the result. Never fails. */
 PosternHeader *postern_header_parse(const char *octets, gsize length);
 void postern_header_free(PosternHeader *header);

@@ -11,16 +11,9 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "mail/header.h"
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
-
-/* Where in the header the octets appended last leave us. */
-typedef enum {
-    PLACE_LINE_START,
-    PLACE_CR_AT_LINE_START,
-    PLACE_IN_LINE,
-    PLACE_AFTER_HEADER,
-} Place;
 
 struct PosternMessage {
     gint references;  /* atomic */
@@ -33,8 +26,8 @@ struct PosternMessage {
     PosternBudget *budget;
     gboolean sealed;
     gboolean too_big;
-    Place place;
-    guint64 header_octets; /* with the empty line, once place is PLACE_AFTER_HEADER */
+    PosternHeaderPlace place;
+    guint64 header_octets; /* with the empty line, once place is POSTERN_HEADER_ENDED */
     EVP_MD_CTX *body;      /* SHA-256 of what has come of the body, if that goes to a memfd; or NULL */
     pthread_mutex_t mapping_lock;
     char *mapping;
@@ -42,22 +35,9 @@ struct PosternMessage {
 
 static void follow_header(PosternMessage *message, const char *octets, gsize length)
 {
-    const char *end = octets + length;
-    for (const char *at = octets; at < end && message->place != PLACE_AFTER_HEADER; at++) {
-        if (message->place == PLACE_IN_LINE) {
-            at = memchr(at, '\n', (gsize)(end - at));
-            if (at == NULL)
-                return;
-            message->place = PLACE_LINE_START;
-        } else if (*at == '\n') {
-            message->place = PLACE_AFTER_HEADER;
-            message->header_octets = message->size + (guint64)(at - octets) + 1;
-        } else if (*at == '\r' && message->place == PLACE_LINE_START) {
-            message->place = PLACE_CR_AT_LINE_START;
-        } else {
-            message->place = PLACE_IN_LINE;
-        }
-    }
+    gsize last = 0;
+    if (postern_header_find_end(&message->place, octets, length, &last))
+        message->header_octets = message->size + last;
 }
 
 static PosternMessage *message_new(guint64 maximum)
@@ -163,7 +143,7 @@ static gboolean move_to_memfd(PosternMessage *message, GError **error)
         message->descriptor = -1;
         return FALSE;
     }
-    if (message->place == PLACE_AFTER_HEADER) {
+    if (message->place == POSTERN_HEADER_ENDED) {
         message->body = EVP_MD_CTX_new();
         (void)(EVP_DigestInit_ex(message->body, EVP_sha256(), NULL) == 1 &&
                EVP_DigestUpdate(message->body, message->few->data + message->header_octets,
@@ -314,7 +294,7 @@ static gboolean copy_from_memfd(const PosternMessage *message, PosternMessage *c
 
 PosternMessage *postern_message_copy_header(const PosternMessage *message, GError **error)
 {
-    guint64 octets = message->place == PLACE_AFTER_HEADER ? message->header_octets : message->size;
+    guint64 octets = message->place == POSTERN_HEADER_ENDED ? message->header_octets : message->size;
     g_autoptr(PosternMessage) copy = postern_message_new(octets, message->budget, error);
     const char *start = held(message);
     gboolean copied = start != NULL ? postern_message_append(copy, start, (gsize)octets, error)
@@ -324,7 +304,7 @@ PosternMessage *postern_message_copy_header(const PosternMessage *message, GErro
 
 gboolean postern_message_header_complete(const PosternMessage *message, guint64 *ret_octets)
 {
-    gboolean complete = message->place == PLACE_AFTER_HEADER;
+    gboolean complete = message->place == POSTERN_HEADER_ENDED;
     if (ret_octets != NULL)
         *ret_octets = complete ? message->header_octets : 0;
     return complete;
@@ -334,7 +314,7 @@ gboolean postern_message_body_digest(PosternMessage *message, guint64 *ret_heade
                                      guint8 ret_digest[POSTERN_MESSAGE_DIGEST_OCTETS])
 {
     gsize length = 0;
-    *ret_header_octets = message->place == PLACE_AFTER_HEADER ? message->header_octets : message->size;
+    *ret_header_octets = message->place == POSTERN_HEADER_ENDED ? message->header_octets : message->size;
     if (message->body != NULL) {
         EVP_MD_CTX *all = EVP_MD_CTX_new();
         gboolean done =

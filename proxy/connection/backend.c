@@ -217,7 +217,7 @@ void postern_backend_connection_send_message(PosternBackendConnection *connectio
     connection->sender = action->transit != NULL
                              ? postern_message_sender_new_transit(action->transit, action->edits)
                              : postern_message_sender_new(action->message, action->edits, &error);
-    if (connection->sender == NULL)
+    if (error != NULL)
         postern_backend_closed(connection->backend, error->message, postern_thread_now(connection->thread));
     postern_thread_mark_backend(connection->thread, connection->number);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "mail/header.h"
 
 #define FIRST_BLOCK_OCTETS 4096
 #define LENT_MAX 8
@@ -14,14 +15,6 @@ struct Block {
     gsize start, end, size; /* of octets: the first that waits, the end of those that do, their room */
     char octets[];
 };
-
-/* Where in the header the octets added last leave us. */
-typedef enum {
-    PLACE_LINE_START,
-    PLACE_CR_AT_LINE_START,
-    PLACE_IN_LINE,
-    PLACE_AFTER_HEADER,
-} Place;
 
 struct PosternTransit {
     guint references;
@@ -37,8 +30,8 @@ struct PosternTransit {
     guint64 lent_octets;
     char small[SMALL_MAX_OCTETS]; /* what lent pieces point to that does not last itself */
     gsize small_used;
-    Place place;
-    gsize header_octets;  /* with the empty line, once place is PLACE_AFTER_HEADER */
+    PosternHeaderPlace place;
+    gsize header_octets;  /* with the empty line, once place is POSTERN_HEADER_ENDED */
     gboolean within_line; /* the last octet was no line end */
     gboolean started;
     gboolean ended;
@@ -88,29 +81,16 @@ static gboolean charge(PosternTransit *transit, guint64 octets)
 
 static void follow_header(PosternTransit *transit, const char *octets, gsize length)
 {
-    const char *end = octets + length;
-    for (const char *at = octets; at < end && transit->place != PLACE_AFTER_HEADER; at++) {
-        if (transit->place == PLACE_IN_LINE) {
-            at = memchr(at, '\n', (gsize)(end - at));
-            if (at == NULL)
-                return;
-            transit->place = PLACE_LINE_START;
-        } else if (*at == '\n') {
-            transit->place = PLACE_AFTER_HEADER;
-            transit->header_octets = transit->stored + (gsize)(at - octets) + 1;
-        } else if (*at == '\r' && transit->place == PLACE_LINE_START) {
-            transit->place = PLACE_CR_AT_LINE_START;
-        } else {
-            transit->place = PLACE_IN_LINE;
-        }
-    }
+    gsize last = 0;
+    if (postern_header_find_end(&transit->place, octets, length, &last))
+        transit->header_octets = transit->stored + last;
 }
 
 /* The last block, with room for an octet at least; NULL: no memory. One more, but the header stays in one. */
 static Block *block_with_room(PosternTransit *transit, gsize wanted)
 {
     Block *last = transit->tail;
-    gboolean grows = last != NULL && last == transit->head && transit->place != PLACE_AFTER_HEADER;
+    gboolean grows = last != NULL && last == transit->head && transit->place != POSTERN_HEADER_ENDED;
     if (last != NULL && last->end < last->size)
         return last;
     gsize size = POSTERN_MESSAGE_CHUNK_OCTETS;
@@ -230,7 +210,7 @@ guint64 postern_transit_waiting(const PosternTransit *transit)
 
 gboolean postern_transit_header_complete(const PosternTransit *transit)
 {
-    return transit->place == PLACE_AFTER_HEADER;
+    return transit->place == POSTERN_HEADER_ENDED;
 }
 
 const char *postern_transit_header(const PosternTransit *transit, gsize *ret_length)
@@ -238,7 +218,7 @@ const char *postern_transit_header(const PosternTransit *transit, gsize *ret_len
     *ret_length = 0;
     if (transit->head == NULL)
         return "";
-    *ret_length = transit->place == PLACE_AFTER_HEADER ? transit->header_octets : transit->head->end;
+    *ret_length = transit->place == POSTERN_HEADER_ENDED ? transit->header_octets : transit->head->end;
     return transit->head->octets;
 }
 

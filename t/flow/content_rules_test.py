@@ -190,7 +190,7 @@ class ContentRulesTest(MilterTestCase):
         octets = MAILS["own rule"][0]
         self.assertEqual(self.ask_proxy(octets).code, 550)
         self.rules.write_text("other reject name *.pdf\n    nmae x\n")
-        self.reload(f"{self.rules}:2:5: 'nmae' is no condition; did you mean name?")
+        self.reload(f"{self.rules}:2:5: unknown condition 'nmae'; did you mean name?")
         self.assertIn("rule invoice", self.ask_proxy(octets).text)
         # A template that starts meanwhile has the rules that are in service.
         for pid in self.scan_templates():

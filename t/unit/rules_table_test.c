@@ -69,15 +69,15 @@ static void test_mistakes(void)
     static const struct {
         const char *text, *wanted;
     } cases[] = {
-        {"a\n", "rules:1:2: behind the name of a rule its action must stand"},
+        {"a\n", "rules:1:2: after the name of a rule its action is missing"},
         {"a reject\n", "rules:1:1: rule a has no condition"},
         {"a!b reject name x\n", "rules:1:1: a rule begins with its name"},
         {"a tempfail name x\n", "rules:1:3: what a message holds is the same at every retry"},
-        {"a rejct name x\n", "rules:1:3: 'rejct' is no action; did you mean reject?"},
-        {"a reject nmae x\n", "rules:1:10: 'nmae' is no condition; did you mean name?"},
+        {"a rejct name x\n", "rules:1:3: unknown action 'rejct'; did you mean reject?"},
+        {"a reject nmae x\n", "rules:1:10: unknown condition 'nmae'; did you mean name?"},
         {"a reject bicycle x\n", "there are: name, type, sniffed"},
         {"a reject name\n", "rules:1:14: 'name' must be followed by something"},
-        {"a reject name x\na mark name y\n", "rules:2:1: there is a rule a already"},
+        {"a reject name x\na mark name y\n", "rules:2:1: there is already a rule a"},
         {"  name x\n",
          "rules:1:3: a line that begins with white space goes on with a rule, and there is none"},
         {"a reject name /x\n", "rules:1:15: there is no second '/'"},
@@ -89,7 +89,7 @@ static void test_mistakes(void)
         {"a reject name /x/g\n", "rules:1:18: behind the second '/'"},
         {"a reject name /a(b/\n", "rules:1:19: in this expression: missing closing parenthesis"},
         {"a reject name //\n", "rules:1:15: there is nothing in it"},
-        {"a reject contents macros\n", "rules:1:19: 'macros' is no kind of contents; did you mean macro?"},
+        {"a reject contents macros\n", "rules:1:19: unknown kind of contents 'macros'; did you mean macro?"},
         {"a reject disguise x\n", "there are: double-extension"},
         {"a reject size 10\n", "rules:1:15: write '>' or '<' and a number"},
         {"a reject size >\n", "write '>' or '<'"},

@@ -93,7 +93,7 @@ gboolean postern_configuration_check_clamd(const char *value, GError **error)
 {
     g_autoptr(GInetSocketAddress) endpoint = postern_endpoint_parse(value, NULL);
     return require(endpoint != NULL || g_path_is_absolute(value), error, value,
-                   "is no socket of a clamd: write its LocalSocket (an absolute path), or ADDRESS:PORT");
+                   "is not the socket of a clamd: write its LocalSocket (an absolute path), or ADDRESS:PORT");
 }
 
 gboolean postern_configuration_check_milter_socket(const char *value, GError **error)

@@ -63,10 +63,11 @@ void postern_rules_note_undecided(PosternRulesEvaluation *evaluation, guint numb
     const PosternContentRule *rule = g_ptr_array_index(evaluation->engine->rules, numbered->rule);
     if (evaluation->undecided != NULL)
         return;
-    evaluation->undecided = g_strdup_printf(
-        "%s for rule %s, condition %s",
-        evaluation->time.spent ? "all rules took too much processor time, there was none" : "too much to try",
-        rule->name, postern_rule_subject_name(numbered->condition->subject));
+    evaluation->undecided =
+        g_strdup_printf("%s rule %s, condition %s",
+                        evaluation->time.spent ? "the rules used up their processor time before"
+                                               : "too many ways to match for",
+                        rule->name, postern_rule_subject_name(numbered->condition->subject));
 }
 
 void postern_rules_each(PosternRulesEvaluation *evaluation, PosternRuleSubject subject,

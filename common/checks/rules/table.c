@@ -39,9 +39,9 @@ gboolean postern_rules_refuse_word(PosternRulesParser *parser, const char *place
     g_autofree char *list = g_strjoinv(", ", (char **)(guintptr)words);
     const char *suggestion = postern_suggestion_for_name(word, words);
     if (suggestion != NULL)
-        return postern_rules_refuse(parser, place, "'%s' is no %s; did you mean %s?", escaped, what,
+        return postern_rules_refuse(parser, place, "unknown %s '%s'; did you mean %s?", what, escaped,
                                     suggestion);
-    return postern_rules_refuse(parser, place, "'%s' is no %s; there are: %s", escaped, what, list);
+    return postern_rules_refuse(parser, place, "unknown %s '%s'; there are: %s", what, escaped, list);
 }
 
 void postern_rules_value_clear(PosternRuleValue *value)
@@ -199,7 +199,7 @@ static gboolean take_exempt(PosternRulesParser *parser)
             return FALSE;
         if (strlen(value.text) > POSTERN_POLICY_NAME_MAX_OCTETS || value.expression)
             return postern_rules_refuse(parser, value.place,
-                                        "this is no name of a policy; '-' is [policy] itself");
+                                        "this is not the name of a policy; '-' is [policy] itself");
         if (parser->rule->exempt->len >= POSTERN_RULE_EXEMPT_MAX)
             return postern_rules_refuse(parser, value.place, "a rule has at most %d such policies",
                                         POSTERN_RULE_EXEMPT_MAX);
@@ -271,7 +271,7 @@ static gboolean take_name(PosternRulesParser *parser, const PosternRuleValue *na
             parser, name->place, "a rule begins with its name: at most %d letters, digits, '-', '_' and '.'",
             POSTERN_RULE_NAME_MAX_OCTETS);
     if (g_hash_table_contains(parser->names, name->text))
-        return postern_rules_refuse(parser, name->place, "there is a rule %s already in this file",
+        return postern_rules_refuse(parser, name->place, "there is already a rule %s in this file",
                                     name->text);
     if (parser->rules->len >= POSTERN_RULES_MAX)
         return postern_rules_refuse(parser, name->place, "there are more than %d rules", POSTERN_RULES_MAX);
@@ -304,7 +304,7 @@ static gboolean begin_rule(PosternRulesParser *parser)
         return FALSE;
     if (at_end(parser))
         return postern_rules_refuse(parser, parser->place,
-                                    "behind the name of a rule its action must stand: reject, quarantine, "
+                                    "after the name of a rule its action is missing: reject, quarantine, "
                                     "discard, mark or log");
     if (!take_value(parser, &action) || !take_action(parser, &action, &taken))
         return FALSE;

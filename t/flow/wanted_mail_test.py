@@ -21,6 +21,7 @@ from support.smtp import crlf
 
 DOCUMENTS = pathlib.Path("/usr/share/doc")
 OF_A_KIND, DOCUMENT_MAX_OCTETS = 40, 2_000_000
+PROGRAMS = (".js", ".bat", ".cmd", ".vbs", ".ps1")  # which Windows runs: the default rules are to refuse them
 HEAD = "From: Ada <a@pass.example>\nTo: b@example.org\nSubject: {name}\nMIME-Version: 1.0\n"
 
 
@@ -171,7 +172,7 @@ def documents():
         for name in sorted(names):
             path = pathlib.Path(folder, name)
             kind = "".join(path.suffixes[-2:]) if name.endswith(".gz") else path.suffix
-            wanted = len(kinds[kind]) < OF_A_KIND and path.is_file()
+            wanted = len(kinds[kind]) < OF_A_KIND and path.suffix not in PROGRAMS and path.is_file()
             if wanted and 0 < path.stat().st_size <= DOCUMENT_MAX_OCTETS:
                 kinds[kind].append(path)
     common = sorted(kinds, key=lambda kind: -len(kinds[kind]))[:30]

@@ -311,7 +311,7 @@ class SignaturesTest(unittest.TestCase):
         for template in inspector.templates():
             os.kill(template, signal.SIGCONT)
         self.assertEqual(manager.recv(100), b"READY=1")
-        self.assertIn(READY, inspector.log())
+        inspector.wait_for_log(READY)
 
     def test_noticed_after_a_start_without(self):
         inspector = self.inspector()

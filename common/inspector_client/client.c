@@ -92,9 +92,10 @@ static void on_call_timer(evutil_socket_t descriptor, short what, void *data)
     PosternInspectorCall *call = data;
     GError *error = g_steal_pointer(&call->error);
     if (error == NULL) {
+        const char *why = postern_inspector_client_is_loading(call->client) ? "signatures are being loaded"
+                                                                            : call->client->down_text;
         g_set_error(&error, POSTERN_ERROR, POSTERN_ERROR_TIMEOUT, "the inspector did not answer in time%s%s",
-                    call->client->down_text != NULL ? ": " : "",
-                    call->client->down_text != NULL ? call->client->down_text : "");
+                    why != NULL ? ": " : "", why != NULL ? why : "");
     }
     call_finish(call, NULL, error);
 }

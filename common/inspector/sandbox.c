@@ -108,6 +108,9 @@ static const struct {
     {SCMP_SYS(madvise), 2, EVERY_BIT, MADV_FREE},
     {SCMP_SYS(madvise), 2, EVERY_BIT, MADV_HUGEPAGE},
     {SCMP_SYS(madvise), 2, EVERY_BIT, MADV_NOHUGEPAGE},
+#ifdef POSTERN_SANITIZED
+    {SCMP_SYS(madvise), 2, EVERY_BIT, MADV_DONTDUMP}, /* of large allocations, such as those of libbz2 */
+#endif
     /* nothing that can be executed */
     {SCMP_SYS(mmap), 2, PROTECTION_BITS, 0},
     {SCMP_SYS(mprotect), 2, PROTECTION_BITS, 0},
@@ -130,7 +133,7 @@ static const int sanitizer_calls[] = {
     SCMP_SYS(mmap),         SCMP_SYS(mprotect),  SCMP_SYS(sched_yield),     SCMP_SYS(sigaltstack),
     SCMP_SYS(rt_sigaction), SCMP_SYS(readlink),  SCMP_SYS(tgkill),          SCMP_SYS(getuid),
     SCMP_SYS(uname),        SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep), SCMP_SYS(prctl),
-    SCMP_SYS(ioctl),        SCMP_SYS(madvise),
+    SCMP_SYS(ioctl),
 };
 #endif
 

@@ -30,7 +30,8 @@ COMMANDS = {
               + [FUTEX_PRIVATE | FUTEX_REALTIME | 9, 512],
               {command | flag for command in (0, 1, 9, 10) for flag in (0, FUTEX_PRIVATE)}
               | {FUTEX_PRIVATE | FUTEX_REALTIME | 9}),
-    "madvise": ([*range(0, 26), 100, 101], {0, 1, 2, 3, 4, 8, 14, 15}),
+    "madvise": ([*range(0, 26), 100, 101],
+                {0, 1, 2, 3, 4, 8, 14, 15} | ({16} if SANITIZED else set())),
     "seccomp": (range(0, 4), set()),
     "clone": ([0x11, 0x10000000, 0x10f00], set()),
     "memfd_create": ([0, 1, 2, 3, 4, 7, 8, 16], {1, 3}),

@@ -38,10 +38,10 @@ MUTANTS = [
         recipient->state = POSTERN_RECIPIENT_ACCEPTED;"""),
     ("250 before the back-end's", "proxy/session/backend.c",
      """        add_received(session);
-        const PosternEdits""",
+        PosternCase *mail_case""",
      """        add_received(session);
         g_string_append(session->output, "250 2.0.0 Ok\\r\\n");
-        const PosternEdits"""),
+        PosternCase *mail_case"""),
     ("the back-end's refusal of a message is 250", "proxy/session/backend.c",
      """    gboolean accepted = postern_reply_class(reply) == 2;
     session->transaction->delivery""",
@@ -108,8 +108,19 @@ MUTANTS = [
      "    if (client->state == CLIENT_CLOSING && postern_stream_unsent(client->stream) == 0)",
      "    if (client->state == CLIENT_CLOSING)"),
     ("no deadline for a client", "proxy/connection/client.c",
-     """                                                    : postern_session_deadline(client->session));""",
-     """                                                    : G_MAXINT64);"""),
+     """    gint64 deadline = postern_session_deadline(client->session);
+    return now""",
+     """    gint64 deadline = G_MAXINT64;
+    return now"""),
+    ("what the back-end has not taken of a stream is lost", "proxy/session/transit.c",
+     "        if (!store(transit, transit->lent[i].iov_base, transit->lent[i].iov_len))",
+     "        if (i > 0 && !store(transit, transit->lent[i].iov_base, transit->lent[i].iov_len))"),
+    ("a back-end keeps a stream that was given up", "proxy/session/data.c",
+     """        transaction->delivery = POSTERN_DELIVERY_FAILED;
+        postern_session_release_backend(session, now);
+    }""",
+     """        transaction->delivery = POSTERN_DELIVERY_FAILED;
+    }"""),
     ("no descriptor, and nobody is told", "proxy/connection/backend.c",
      """    else
         postern_backend_closed(connection->backend, error->message, now);

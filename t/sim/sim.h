@@ -31,6 +31,7 @@ typedef struct {
     guint reply;       /* the code that the client heard after it, 0: none */
     gboolean streamed; /* an MTA got some of it before the client had sent the dot */
     guint dots;        /* MTAs that got it whole */
+    gboolean early;    /* an MTA has said 250 before the dot had come to it */
     guint stored;      /* MTAs that took it, whether their 2xx arrived or not */
     guint logged;      /* closing lines */
     char *delivery;    /* what the closing line says */

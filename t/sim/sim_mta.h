@@ -339,6 +339,7 @@ static inline void mta_gets_a_part(Sim *sim, Mta *mta)
         return;
     sim->counts->disturbed += message->streamed;
     mta->takes_early = percent(sim, 25);
+    message->early |= mta->takes_early;
     if (mta->takes_early) /* it is no lie if the message comes after all */
         mta_say(sim, mta, "250 2.0.0 early\r\n", FALSE);
     else

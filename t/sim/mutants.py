@@ -115,12 +115,6 @@ MUTANTS = [
     ("what the back-end has not taken of a stream is lost", "proxy/session/transit.c",
      "        if (!store(transit, transit->lent[i].iov_base, transit->lent[i].iov_len))",
      "        if (i > 0 && !store(transit, transit->lent[i].iov_base, transit->lent[i].iov_len))"),
-    ("a back-end keeps a stream that was given up", "proxy/session/data.c",
-     """        transaction->delivery = POSTERN_DELIVERY_FAILED;
-        postern_session_release_backend(session, now);
-    }""",
-     """        transaction->delivery = POSTERN_DELIVERY_FAILED;
-    }"""),
     ("no descriptor, and nobody is told", "proxy/connection/backend.c",
      """    else
         postern_backend_closed(connection->backend, error->message, now);

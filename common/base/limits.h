@@ -51,7 +51,7 @@
 #define POSTERN_HEADER_EDIT_MAX_OCTETS 65536
 #define POSTERN_MIME_DEPTH_MAX 100
 #define POSTERN_MIME_PARTS_MAX 10000
-#define POSTERN_MIME_PARTS_MIN 1000  /* of the smallest message, and one more for each so many octets: */
+#define POSTERN_MIME_PARTS_MIN 5000  /* of the smallest message, and one more for each so many octets: */
 #define POSTERN_MIME_PART_OCTETS 128 /* a scan of a part costs what this much text does, and more */
 #define POSTERN_ITEMS_MAX 20000      /* parts of a message, and what is in them, by all readings */
 #define POSTERN_ITEM_LEVELS_MAX 100  /* of enclosed messages and containers in one another */

@@ -305,6 +305,8 @@ KINDS = {
     "bzip2.zip": zipped(zipfile.ZIP_BZIP2), "lzma.zip": zipped(zipfile.ZIP_LZMA), "pipe.zip": zip_to_pipe,
     "xz.zip": seven("-mm=xz", ending="zip"), "ppmd.zip": seven("-mm=PPMd", ending="zip"),
     "program.exe": behind_program(zipped(zipfile.ZIP_DEFLATED)), "program7.exe": behind_program(seven()),
+    "picture.rar": lambda folder, octets: b"\xff\xd8\xff\xe0picture" + rar4(folder, octets),
+    "picture.7z": lambda folder, octets: b"\xff\xd8\xff\xe0picture" + seven("-m0=Deflate")(folder, octets),
     "copy.7z": seven("-m0=Copy"), "lzma.7z": seven("-m0=LZMA"), "lzma2.7z": seven("-m0=LZMA2"),
     "bzip2.7z": seven("-m0=BZip2"), "deflate.7z": seven("-m0=Deflate"), "ppmd.7z": seven("-m0=PPMd"),
     "delta.7z": seven("-m0=Delta:4", "-m1=LZMA2"), "x86.7z": seven("-m0=BCJ", "-m1=LZMA2"),

@@ -250,7 +250,8 @@ static gboolean is_7z_header(const guint8 *octets, gsize length)
     return length >= 32 && crc32_z(0, octets + 12, 20) == postern_octets_32(octets + 8);
 }
 
-/* A program that unpacks itself has its archive behind it; it knows the mark of one, too. */
+/* A program that unpacks itself has its archive behind it; it knows the mark of one, too. Programs for
+ * archives look for that mark in the first of any file. */
 static const struct {
     const char *mark;
     const char *what;
@@ -266,7 +267,9 @@ static gboolean is_program(const guint8 *octets, gsize length)
     return length > 64 && (memcmp(octets, "MZ", 2) == 0 || memcmp(octets, "\177ELF", 4) == 0);
 }
 
-static gboolean open_behind_program(PosternOpening *opening)
+#define MARK_PLACE_MAX (1024 * 1024) /* in what is no program */
+
+static gboolean open_behind_program(PosternOpening *opening, gsize last_place)
 {
     const guint8 *octets = opening->octets;
     gsize length = opening->length, mark = strlen("Rar!\x1a\x07");
@@ -277,7 +280,7 @@ static gboolean open_behind_program(PosternOpening *opening)
                    NULL &&
                !behind_programs[i].is(place, length - (gsize)(place - octets)))
             place++;
-        if (place == NULL)
+        if (place == NULL || (gsize)(place - octets) > last_place)
             continue;
         opening->what = behind_programs[i].what;
         behind_programs[i].open(opening, (gsize)(place - octets));
@@ -334,8 +337,9 @@ static gboolean open_all(PosternOpening *opening)
         accounted = accounted || kinds[i].archive.whole || kinds[i].open == postern_gzip_open;
         any = TRUE;
     }
-    if (is_program(opening->octets, opening->length) && !opening->over)
-        any = open_behind_program(opening) || any;
+    gboolean program = is_program(opening->octets, opening->length);
+    if ((program || !any) && !opening->over)
+        any = open_behind_program(opening, program ? opening->length : MARK_PLACE_MAX) || any;
     if (!opening->over && (postern_zip_begins(opening->octets, opening->length) ||
                            (!accounted && postern_zip_ends(opening->octets, opening->length)))) {
         opening->what = "a zip archive";

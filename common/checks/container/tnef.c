@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/limits.h"
+
 #define FILE_HEADER_OCTETS 6 /* mark and key */
 #define HEADER_OCTETS 9      /* of an attribute: level, identifier, length */
 #define CHECKSUM_OCTETS 2
@@ -61,6 +63,11 @@ static void add_content(Attachment *attachment, const guint8 *octets, gsize leng
 
 static void add_wide_name(Attachment *attachment, const guint8 *octets, gsize length)
 {
+    gsize kept = MIN(length, POSTERN_CONTAINER_NAME_MAX_OCTETS);
+    if (attachment->names->len == POSTERN_CONTAINER_NAMES_MAX)
+        return;
+    octets += length - kept;
+    length = kept;
     g_autofree char *name =
         g_convert((const char *)octets, (gssize)length, "UTF-8", "UTF-16LE", NULL, NULL, NULL);
     if (name != NULL)

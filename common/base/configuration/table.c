@@ -161,8 +161,7 @@ static const PosternOption before_checks[] = {
     {"proxy", "strict_envelopes", BOOLEAN(proxy.strict_envelopes), "no",
      "Accept only the address syntax of RFC 5321; no: also the forms that mail servers accept."},
     {"proxy", "tls", CHOICE(proxy.tls, tls_levels), "off",
-     "STARTTLS for clients: off; may: offered; encrypt: no mail without it. Needs [tls] certificates; each "
-     "client takes 15 KiB of memory, up to 46 KiB in its handshake."},
+     "STARTTLS for clients: off; may: offered; encrypt: no mail without it. Needs [tls] certificates."},
     {"proxy", "refuse_nul", BOOLEAN(proxy.refuse_nul), "no",
      "Refuse a message that contains a NUL octet; no: it passes, and the log says so."},
     {"proxy", "refuse_long_lines", BOOLEAN(proxy.refuse_long_lines), "no",

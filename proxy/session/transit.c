@@ -106,7 +106,7 @@ static Block *block_with_room(PosternTransit *transit, gsize wanted)
     if (!grows)
         *block = (Block){.next = NULL};
     block->size = size;
-    if (transit->head == NULL || grows)
+    if (last == NULL || grows)
         transit->head = block;
     else
         last->next = block;

@@ -131,6 +131,12 @@ def ordinary():
             f"Content-Type: application/pdf\nContent-Disposition: attachment{segments}", "%PDF-1.4\n"))),
         "a digest": mail("x", *multipart("digest", *(part("", HEAD.format(name=number) + "\nHello.")[1:]
                                                      for number in range(3000)))),
+        "a description": mail("x", *multipart("mixed", TEXT, part(
+            "Content-Type: message/rfc822\nContent-Description: Forwarded message - News from example.com",
+            enclosed), part("Content-Type: message/rfc822; name=\"News from example.com\"", enclosed), part(
+                "Content-Type: text/html\nContent-Description: News from example.com", "<p>Hello.</p>"), part(
+                    "Content-Type: image/png; name=logo.png\nContent-Description: Logo of example.com\n"
+                    "Content-Location: https://example.com/logo.png?for=example.com", "x"))),
         "a DMARC report": with_file(feedback, "example.org!pass.example!1!2.xml.gz", "application/gzip"),
         "no body": mail("x", "", ""),
         "patches": mail("[PATCH 1/2] x", "Content-Type: text/plain\n",

@@ -21,18 +21,29 @@ static void add_parameter_names(PosternContentEngine *engine, const GString *val
         add_name(part->names, postern_content_engine_text(engine, g_ptr_array_index(values, i)));
 }
 
-/* The last piece of the path of a URL, if it has one. */
-static const char *location_name(const char *location)
+/* The last piece of the path of a URL, if it has one, without what is asked for; it is cut there. */
+static const char *location_name(char *location)
 {
+    location[strcspn(location, "?#")] = '\0';
     const char *scheme = strstr(location, "://");
     const char *slash = strrchr(scheme != NULL ? scheme + 3 : location, '/');
     return scheme != NULL && slash == NULL ? "" : slash != NULL ? slash + 1 : location;
 }
 
-/* Fields that some readers take a name from if there is no other. */
+static gboolean is_shown(const PosternPart *part)
+{
+    const char *type = g_ptr_array_index(part->types, 0);
+    return part->types->len == 1 && !part->attachment &&
+           (strcmp(type, "text/plain") == 0 || strcmp(type, "text/html") == 0);
+}
+
+/* Fields that some readers take a name from if there is no other. Of text and of messages, which are shown,
+ * they say what it is about. */
 static void add_other_names(PosternContentEngine *engine, const PosternPartHeader *header, PosternPart *part)
 {
     static const PosternPartField fields[] = {POSTERN_PART_DESCRIPTION, POSTERN_PART_LOCATION};
+    if (part->names->len > 0 || part->message || is_shown(part))
+        return;
     for (gsize i = 0; i < G_N_ELEMENTS(fields); i++) {
         for (guint k = 0; k < header->counts[fields[i]]; k++) {
             g_autofree char *value = g_strstrip(g_strdup(header->values[fields[i]][k]->str));

@@ -13,7 +13,7 @@ import statistics
 import sys
 import tempfile
 
-from support import filters, peers, ports
+from support import filters, peers, ports, signatures
 from support.demo_messages import eicar, eicar_signature
 from support.dkim_signer import Signer
 from support.milter import Milter
@@ -97,21 +97,10 @@ def records(signer):
 
 
 def write_signatures(folder):
-    """Nine of ten are digests of whole files, one is a text of 24 to 64 octets; and EICAR."""
+    """A million, or as many as wanted, and EICAR."""
     folder.mkdir()
-    chance = random.Random(42)
-    with open(folder / "bench.hdb", "w") as md5, open(folder / "bench.hsb", "w") as sha256:
-        for number in range(SIGNATURES * 9 // 10):
-            size = chance.randrange(500, 3_000_000)
-            if number % 10 < 7:
-                md5.write(f"{chance.getrandbits(128):032x}:{size}:Bench.MD5-{number}\n")
-            else:
-                sha256.write(f"{chance.getrandbits(256):064x}:{size}:Bench.SHA256-{number}\n")
-    with open(folder / "bench.ndb", "w") as bodies:
-        for number in range(SIGNATURES // 10):
-            octets = chance.randbytes(chance.randrange(24, 64))
-            bodies.write(f"Bench.Body-{number}:0:*:{octets.hex()}\n")
-        bodies.write(eicar_signature())
+    signatures.make(folder, SIGNATURES, shares=signatures.PLAIN)
+    (folder / "eicar.ndb").write_text(eicar_signature())
     return folder
 
 

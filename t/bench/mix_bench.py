@@ -14,7 +14,7 @@ import statistics
 import sys
 import unittest
 
-from support import peers
+from support import peers, signatures
 from support import proxy as proxies
 from support.demo_messages import eicar, eicar_signature
 from support.dkim_signer import Signer
@@ -30,18 +30,6 @@ START_SECONDS = 300
 CLIENT = "192.0.2.7"
 WORDS = ("the quick report about your invoice for this month contains several items we would like to discuss"
          " before friday please find attached details regards team").split()
-
-
-def write_signatures(folder, count):
-    """So many of the kinds that ClamAV's own have, nearly as often, and that of EICAR."""
-    chance = random.Random(42)
-    parts = (("hdb", 0.75, lambda n: f"{chance.getrandbits(128):032x}:{500 + n}:Bench.Hash-{n}"),
-             ("hsb", 0.15, lambda n: f"{chance.getrandbits(256):064x}:{500 + n}:Bench.Sha-{n}"),
-             ("ndb", 0.10, lambda n: f"Bench.Pattern-{n}:0:*:{chance.getrandbits(256):064x}"))
-    for ending, share, line in parts:
-        with open(folder / f"bench.{ending}", "w", encoding="ascii") as out:
-            out.writelines(line(number) + "\n" for number in range(int(count * share)))
-    (folder / "test.ndb").write_text(eicar_signature())
 
 
 def text(chance, octets):
@@ -94,7 +82,8 @@ class MixBench(proxies.ProxyTestCase):
                         '_dmarc.origin.example TXT "v=DMARC1; p=none"\n')
         self.database = self.subfolder("database")
         self.database.chmod(0o755)
-        write_signatures(self.database, SIGNATURES)
+        signatures.make(self.database, SIGNATURES, shares=signatures.PLAIN)
+        (self.database / "eicar.ndb").write_text(eicar_signature())
         folder = self.subfolder("mail")
         for number in range(MESSAGES):
             kind, body = body_of(number, random.Random(number))

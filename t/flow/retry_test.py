@@ -1,5 +1,5 @@
 """
-A message whose scan takes longer than the program waits is refused for now, and the retry of its sender, a
+A message whose scan takes longer than the program waits is refused with 451, and the retry of its sender, a
 real Postfix with a queue, is answered by what the inspector has found in the meantime.
 """
 

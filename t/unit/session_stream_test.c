@@ -263,7 +263,7 @@ static void test_slow_alone(gsize piece)
     harness_finish(&harness);
 }
 
-/* Else the others have it soon; the message is refused for now, and the next of that client gathered. */
+/* Else the others have it soon; the message is refused with 451, and the next of that client gathered. */
 static void test_slow_while_others_wait(gsize piece)
 {
     Harness harness;

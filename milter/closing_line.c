@@ -28,21 +28,27 @@ void postern_milter_message_log(const PosternMilterSession *session, const Poste
         .milliseconds = (g_get_monotonic_time() - session->message_started) / 1000,
     };
     postern_case_record(session->mail_case, &record);
+    if (!settings->configuration->log.subject)
+        record.subject = NULL;
     postern_log_line_write(postern_record_close(&record, settings->counters), POSTERN_LOG_INFO);
+    postern_tally_note_message(settings->tally, &record);
 }
 
-void postern_milter_refusal_log(const PosternMilterSession *session, const char *recipient, const char *reply)
+void postern_milter_refusal_log(const PosternMilterSession *session, const PosternMilterSettings *settings,
+                                const char *recipient, const char *reply)
 {
     const PosternRecordClient who = who_is(session);
     g_autofree char *to = g_strdup_printf("<%s>", recipient);
-    postern_log_line_write(postern_recipient_line(&who, session->envelope->sender, to, "milter", reply),
-                           POSTERN_LOG_INFO);
+    postern_log_line_write(
+        postern_recipient_line(&who, settings->counters, session->envelope->sender, to, "milter", reply),
+        POSTERN_LOG_INFO);
 }
 
 void postern_milter_session_log(const PosternMilterSession *session, const PosternMilterSettings *settings)
 {
     const PosternSessionRecord record = {
         .who = who_is(session),
+        .ended = session->refused,
         .server = session->server,
         .daemon = session->daemon,
         .messages = session->messages,

@@ -28,6 +28,7 @@ typedef struct {
 struct PosternMilterBridge {
     PosternInspectorClient *client;
     PosternResolver *resolver;
+    PosternGreylistPort *greylist;
     PosternMilterWakeUp *wake_up;
     pthread_mutex_t lock; /* pthread's, not GLib's: ThreadSanitizer knows these */
     GQueue jobs;          /* of Job *, behind lock */
@@ -67,6 +68,8 @@ static void begin(PosternMilterTicket *ticket)
         .scan_octets = configuration->virus.scan_octets,
         .deadline_ms = configuration->milter.inspection_timeout_ms,
         .remember = TRUE,
+        .client_rules = ticket->settings->client_rules,
+        .greylist = ticket->bridge->greylist,
     };
     ticket->inspection = postern_inspection_new(&options, ticket->envelope);
 }
@@ -182,6 +185,11 @@ PosternMilterBridge *postern_milter_bridge_new(struct event_base *loop, PosternI
     return bridge;
 }
 
+void postern_milter_bridge_set_greylist(PosternMilterBridge *bridge, PosternGreylistPort *greylist)
+{
+    bridge->greylist = greylist;
+}
+
 static Job *job_new(PosternMilterTicket *ticket, JobKind kind, PosternMessage *message)
 {
     Job *job = g_new0(Job, 1);
@@ -195,9 +203,11 @@ static void push(Job *job)
 {
     PosternMilterBridge *bridge = job->ticket->bridge;
     pthread_mutex_lock(&bridge->lock);
+    gboolean awake = !g_queue_is_empty(&bridge->jobs); /* the loop has not come to the end of them */
     g_queue_push_tail(&bridge->jobs, job);
     pthread_mutex_unlock(&bridge->lock);
-    (void)eventfd_write(bridge->wake, 1);
+    if (!awake)
+        (void)eventfd_write(bridge->wake, 1);
 }
 
 static void init_locks(PosternMilterTicket *ticket)

@@ -14,12 +14,14 @@
 typedef struct PosternMilterBridge PosternMilterBridge;
 
 /*
- * On loop, of which client and resolver are too; all three must outlive it. It never is freed: it ends with
- * the process. NULL and error if the system refuses.
+ * On loop, of which client and resolver are too; all must outlive it. It never is freed:
+ * it ends with the process. NULL and error if the system refuses.
  */
 PosternMilterBridge *postern_milter_bridge_new(struct event_base *loop, PosternInspectorClient *client,
                                                PosternResolver *resolver, PosternMilterWakeUp *wake_up,
                                                GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* From its loop, which greylist is of too; it outlives the bridge. Before that nobody is greylisted. */
+void postern_milter_bridge_set_greylist(PosternMilterBridge *bridge, PosternGreylistPort *greylist);
 
 /* The inspection of one message, as a thread of libmilter holds it. One thread at a time. */
 typedef struct PosternMilterTicket PosternMilterTicket;

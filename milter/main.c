@@ -1,5 +1,6 @@
 #include "daemon/daemon.h"
 #include "daemon/program.h"
+#include "milter/import/import.h"
 #include "milter/settings.h"
 #include "milter/supervisor.h"
 
@@ -16,6 +17,8 @@ int main(int argc, char **argv)
         .summary = "- milter for Postfix and Sendmail that refuses inside the session",
         .check = check,
         .run = postern_milter_supervisor_run,
+        .import = postern_import,
+        .document_import = postern_import_document,
     };
     return postern_program_main(&program, argc, argv);
 }

@@ -50,18 +50,18 @@ void postern_milter_runtime_set_settings(PosternMilterRuntime *filter, PosternMi
 
 PosternMilterWait postern_milter_runtime_wait_of(PosternClientClass client_class)
 {
-    gboolean ours =
+    gboolean local =
         client_class == POSTERN_CLIENT_AUTHENTICATED || client_class == POSTERN_CLIENT_OWN_NETWORK;
-    return ours ? POSTERN_MILTER_WAIT_OF_OUR_OWN : POSTERN_MILTER_WAIT_OF_A_STRANGER;
+    return local ? POSTERN_MILTER_WAIT_LOCAL : POSTERN_MILTER_WAIT_EXTERNAL;
 }
 
 static guint room_for(const PosternMilterSettings *settings, PosternMilterWait wait)
 {
     guint maximum = settings->configuration->milter.max_waiting;
     switch (wait) {
-    case POSTERN_MILTER_WAIT_OF_OUR_OWN:
+    case POSTERN_MILTER_WAIT_LOCAL:
         return maximum;
-    case POSTERN_MILTER_WAIT_OF_A_STRANGER:
+    case POSTERN_MILTER_WAIT_EXTERNAL:
         return maximum - maximum / 4;
     case POSTERN_MILTER_WAIT_AT_MAIL:
         return maximum - maximum / 2;

@@ -30,8 +30,8 @@ void postern_milter_runtime_set_settings(PosternMilterRuntime *filter, PosternMi
  * until the end, half to those at the end.
  */
 typedef enum {
-    POSTERN_MILTER_WAIT_OF_OUR_OWN,
-    POSTERN_MILTER_WAIT_OF_A_STRANGER,
+    POSTERN_MILTER_WAIT_LOCAL,
+    POSTERN_MILTER_WAIT_EXTERNAL,
     POSTERN_MILTER_WAIT_AT_MAIL,
 } PosternMilterWait;
 

@@ -16,13 +16,19 @@
 #include "milter/runtime.h"
 
 #define TICK_MS 100
+#define BEAT_MS 250
 
 typedef struct {
     const PosternMilterServerOptions *options;
     PosternDaemon *daemon;
     struct event_base *loop;
     PosternMilterSettings *settings;
+    PosternMilterBridge *bridge;
+    PosternMilterListener listener;
+    PosternMilterWakeUp *wake_up;
+    PosternGreylistPort *greylist; /* or NULL: it was never asked for */
     struct event *orders;
+    struct event *beat;
     struct event *tick; /* while draining */
     gint64 drain_until; /* monotonic, microseconds */
     guint idle_ticks;
@@ -35,6 +41,20 @@ static void end(int status)
     _exit(status);
 }
 
+/* The first time that it is asked for; it ends with the process. */
+static gboolean start_greylist(Server *server, const PosternMilterSettings *settings, GError **error)
+{
+    if (server->greylist == NULL && postern_policies_greylist(settings->policies)) {
+        g_autoptr(PosternGreylist) greylist = postern_greylist_new(settings->configuration);
+        server->greylist = postern_greylist_port_new(server->loop, greylist, error);
+        if (server->greylist == NULL)
+            return FALSE;
+        (void)g_steal_pointer(&greylist);
+        postern_milter_bridge_set_greylist(server->bridge, server->greylist);
+    }
+    return TRUE;
+}
+
 static void reload(Server *server)
 {
     g_autoptr(GError) error = NULL;
@@ -43,10 +63,13 @@ static void reload(Server *server)
     PosternMilterSettings *settings =
         configuration != NULL ? postern_milter_settings_new(configuration, server->settings->budget, &error)
                               : NULL;
+    if (settings != NULL && !start_greylist(server, settings, &error))
+        g_clear_pointer(&settings, postern_milter_settings_unref);
     postern_daemon_reloaded(server->daemon, configuration, error);
     if (settings == NULL)
         return;
     postern_milter_settings_keep(settings, server->daemon->capsules, server->daemon->counters);
+    settings->tally = server->daemon->tally;
     postern_milter_settings_unref(server->settings);
     server->settings = postern_milter_settings_ref(settings);
     postern_milter_runtime_set_settings(postern_milter_runtime(), settings);
@@ -61,8 +84,10 @@ static void on_tick(evutil_socket_t descriptor, short what, void *data)
         postern_milter_runtime_under_way(postern_milter_runtime()) == 0 ? server->idle_ticks + 1 : 0;
     if (server->idle_ticks < 2 && g_get_monotonic_time() < server->drain_until)
         return;
-    if (server->idle_ticks >= 2) /* else sessions that are cut off still use it */
+    if (server->idle_ticks >= 2) { /* else sessions that are cut off still use them */
         postern_capsule_store_free(server->daemon->capsules);
+        postern_tally_free(server->daemon->tally);
+    }
     postern_log(POSTERN_LOG_NOTICE, "ended");
     end(0);
 }
@@ -75,6 +100,10 @@ static void drain(Server *server)
         return;
     postern_milter_runtime_drain(postern_milter_runtime());
     postern_notify("STOPPING=1");
+    PosternMilterSocket *place =
+        postern_notify_is_heard() ? postern_milter_listener_leave(&server->listener) : NULL;
+    if (place != NULL) /* who connects waits for the next process */
+        postern_milter_wake_up_move(server->wake_up, place);
     server->drain_until = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
     postern_log(POSTERN_LOG_NOTICE, "draining: %u messages have %u s to get their verdict",
                 postern_milter_runtime_under_way(postern_milter_runtime()), timeout_ms / 1000);
@@ -135,8 +164,40 @@ static void announce(Server *server)
     postern_daemon_announce(server->daemon, server->loop, where);
 }
 
+static void tell(PosternStatus *status, gpointer user_data)
+{
+    const Server *server = user_data;
+    PosternMilterRuntime *filter = postern_milter_runtime();
+    PosternBudget *budget = server->settings->budget;
+    status->has_messages = TRUE;
+    status->observes = server->settings->observe;
+    const PosternGauge gauges[] = {
+        {"messages_under_way", "Messages from MAIL to their end.", "messages under way",
+         .value = postern_milter_runtime_under_way(filter)},
+        {"memory_used_octets", "Octets of messages in memory.", "of messages in memory", POSTERN_UNIT_OCTETS,
+         .value = (double)postern_budget_used(budget)},
+        {"memory_limit_octets", "Octets of messages that may be in memory.", NULL, POSTERN_UNIT_OCTETS,
+         .value = (double)server->settings->configuration->milter.message_memory},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(gauges); i++)
+        postern_status_add(status, &gauges[i]);
+    postern_daemon_add_status(server->daemon, status);
+}
+
+/* That the loop comes around, for a watchdog; what is done, for people. */
+static void on_beat(evutil_socket_t descriptor, short what, void *data)
+{
+    Server *server = data;
+    PosternMilterRuntime *runtime = postern_milter_runtime();
+    g_autofree char *status = g_strdup_printf(
+        "%s%u messages under way", postern_milter_runtime_is_draining(runtime) ? "draining: " : "serving: ",
+        postern_milter_runtime_under_way(runtime));
+    postern_daemon_tell(server->daemon, status, TRUE);
+}
+
 static gboolean start(Server *server, GError **error)
 {
+    const struct timeval beat = {.tv_usec = BEAT_MS * 1000};
     server->loop = event_base_new();
     postern_log_start();
     PosternResolver *resolver = make_resolver(server, error);
@@ -144,31 +205,58 @@ static gboolean start(Server *server, GError **error)
         return FALSE;
     PosternInspectorClient *client =
         postern_inspector_client_new(server->loop, server->daemon->inspector_path);
-    PosternMilterWakeUp *wake_up =
+    server->wake_up =
         postern_milter_wake_up_new(server->loop, server->settings->configuration->milter.socket);
-    PosternMilterBridge *bridge = postern_milter_bridge_new(server->loop, client, resolver, wake_up, error);
-    if (bridge == NULL)
+    server->bridge = postern_milter_bridge_new(server->loop, client, resolver, server->wake_up, error);
+    if (server->bridge == NULL || !start_greylist(server, server->settings, error))
         return FALSE;
-    postern_milter_runtime_start(bridge, postern_milter_settings_ref(server->settings));
+    server->settings->tally = server->daemon->tally = postern_tally_start(server->settings->configuration);
+    postern_milter_runtime_start(server->bridge, postern_milter_settings_ref(server->settings));
     server->orders =
         event_new(server->loop, server->options->orders, EV_READ | EV_PERSIST, on_orders, server);
     event_add(server->orders, NULL);
+    server->beat = event_new(server->loop, -1, EV_PERSIST, on_beat, server);
+    event_add(server->beat, &beat);
     announce(server);
+    postern_http_serve(server->daemon->http, server->loop, "postern-milter", tell, server);
     g_thread_unref(postern_thread_new("loop", run_loop, server));
     postern_capsule_store_start(server->daemon->capsules);
     return TRUE;
+}
+
+/* What is at no address of ours any more is given up. */
+static gboolean open_listener(Server *server, GError **error)
+{
+    GArray *passed = server->options->passed;
+    gboolean open = postern_milter_listener_open(server->settings->configuration, server->daemon->user,
+                                                 passed, &server->listener, error);
+    for (guint i = 0; i < passed->len; i++)
+        close(g_array_index(passed, int, i));
+    g_array_set_size(passed, 0);
+    return open;
 }
 
 static gboolean prepare(Server *server, GError **error)
 {
     PosternDaemon *daemon = server->daemon;
     const PosternConfiguration *configuration = server->settings->configuration;
-    if (!postern_milter_listener_open(configuration, daemon->user, error) ||
-        !postern_daemon_open_files(daemon, configuration, error))
+    if (!open_listener(server, error) || !postern_daemon_open_files(daemon, configuration, error))
         return FALSE;
-    daemon->counters = postern_counters_new();
     postern_milter_settings_keep(server->settings, daemon->capsules, daemon->counters);
-    return postern_daemon_give_up_rights(daemon, configuration, error);
+    return postern_http_open(configuration, configuration->http.milter_listen, daemon->user, daemon->counters,
+                             &daemon->http, error) &&
+           postern_daemon_give_up_rights(daemon, configuration, error);
+}
+
+/* With the service manager, and with the supervisor, for the next process. */
+static void keep_listener(const Server *server)
+{
+    g_autoptr(GArray) sockets = g_array_new(FALSE, FALSE, sizeof(int));
+    gboolean kept = postern_notify_is_heard() && server->listener.descriptor >= 0;
+    g_array_append_val(sockets, server->listener.descriptor);
+    if (kept && !server->options->of_unit)
+        postern_notify_keep(sockets);
+    (void)postern_descriptor_send(server->options->ready, '\0', kept ? server->listener.descriptor : -1);
 }
 
 gboolean postern_milter_server_run(const PosternMilterServerOptions *options, GError **error)
@@ -179,7 +267,7 @@ gboolean postern_milter_server_run(const PosternMilterServerOptions *options, GE
     server.settings = postern_milter_settings_new(options->configuration, NULL, error);
     if (server.settings == NULL || !prepare(&server, error) || !start(&server, error))
         return FALSE;
-    (void)!write(options->ready, "", 1);
+    keep_listener(&server);
     postern_milter_serve();
     g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_SYSTEM,
                         "libmilter has ended; the system log (facility mail) tells why");

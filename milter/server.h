@@ -18,7 +18,9 @@ typedef struct {
     PosternConfiguration *configuration;
     PosternDaemon *daemon; /* without the private inspector, which is the supervisor's */
     int orders;            /* the socket's end to read from */
-    int ready;             /* an octet is written there once mail is served */
+    int ready;      /* an octet is sent there once mail is served, with the listening socket if it is kept */
+    GArray *passed; /* of int: listening sockets that there are already */
+    gboolean of_unit; /* they are of a socket unit, which keeps them */
 } PosternMilterServerOptions;
 
 /*

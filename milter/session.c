@@ -38,6 +38,7 @@ void postern_milter_session_free(PosternMilterSession *session)
         return;
     postern_milter_session_reset(session);
     postern_envelope_free(session->envelope);
+    g_clear_pointer(&session->client_findings, postern_findings_free);
     g_free(session->server);
     g_free(session->daemon);
     g_free(session->tls);
@@ -143,8 +144,10 @@ void postern_milter_session_decide(PosternMilterSession *session, PosternFinding
         postern_case_reduce(mail_case, taken, POSTERN_CASE_NOT_IN_TIME);
     else if (session->transaction->extent == POSTERN_MILTER_TOO_BIG)
         postern_case_reduce(mail_case, taken, POSTERN_CASE_BEGINNING);
-    if (postern_case_decide(mail_case, session->transaction->message, taken, problem))
+    if (postern_case_decide(mail_case, session->transaction->message, taken, problem)) {
+        postern_tally_note_verdict(session->transaction->settings->tally, mail_case, taken);
         keep(session, taken);
+    }
 }
 
 void postern_milter_session_reset(PosternMilterSession *session)

@@ -27,6 +27,8 @@ typedef struct {
     PosternCase *mail_case;                /* from MAIL to the end of the message, else NULL */
     PosternMilterTransaction *transaction; /* the same; NULL too if the message is not taken */
     PosternMilterTicket *ticket;           /* the same */
+    PosternFindings *client_findings;      /* what is known of the client, or NULL: it was not asked for */
+    const char *refused;                   /* why the client was, before MAIL; or NULL */
     char *queue;                           /* the server's queue id of the message, or NULL */
     char *server;                          /* its own name for itself, and for where it listens, or NULL */
     char *daemon;
@@ -87,8 +89,8 @@ void postern_milter_message_log(const PosternMilterSession *session, const Poste
                                 const char *failure);
 
 /* Writes the line of a recipient that is refused with reply. */
-void postern_milter_refusal_log(const PosternMilterSession *session, const char *recipient,
-                                const char *reply);
+void postern_milter_refusal_log(const PosternMilterSession *session, const PosternMilterSettings *settings,
+                                const char *recipient, const char *reply);
 
 /* Counts session, which is over, and writes its closing line. */
 void postern_milter_session_log(const PosternMilterSession *session, const PosternMilterSettings *settings);

@@ -15,6 +15,9 @@ PosternMilterSettings *postern_milter_settings_new(PosternConfiguration *configu
         postern_policies_new(configuration, hostname[0] != '\0' ? hostname : NULL, settings->observe, error);
     if (settings->policies == NULL)
         return NULL;
+    settings->client_rules = postern_client_rules_new(configuration, error);
+    if (settings->client_rules == NULL)
+        return NULL;
     settings->receiver = postern_policies_of(settings->policies, POSTERN_CLIENT_OTHER, NULL)->authserv_id;
     settings->receiver_is_server = hostname[0] == '\0' && configuration->proxy.hostname_of_machine;
     settings->budget = budget != NULL ? postern_budget_ref(budget)
@@ -48,6 +51,7 @@ void postern_milter_settings_unref(PosternMilterSettings *settings)
 {
     if (settings == NULL || !g_atomic_int_dec_and_test(&settings->references))
         return;
+    g_clear_pointer(&settings->client_rules, postern_client_rules_free);
     g_clear_pointer(&settings->configuration, postern_configuration_free);
     g_clear_pointer(&settings->policies, postern_policies_unref);
     g_clear_pointer(&settings->budget, postern_budget_unref);

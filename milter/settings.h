@@ -10,12 +10,15 @@
 #include "base/configuration.h"
 #include "base/counters.h"
 #include "capsule/store.h"
+#include "checks/client/client.h"
+#include "tally/tally.h"
 #include "verdict/policies.h"
 
 typedef struct {
     gint references; /* atomic */
     PosternConfiguration *configuration;
     PosternPolicies *policies;
+    PosternClientRules *client_rules;
     PosternBudget *budget;         /* of messages in memory; the same object over reloads */
     const char *receiver;          /* our name, in Authentication-Results and for SPF; owned by policies */
     gboolean receiver_is_server;   /* no hostname is configured: the mail server's own name is ours */
@@ -24,6 +27,7 @@ typedef struct {
     PosternCapsuleStore *capsules; /* of the process; NULL: none are kept */
     char *dump;                    /* of configuration, for capsules, or NULL */
     PosternCounters *counters;     /* of the program, or NULL: nothing is counted */
+    PosternTally *tally;           /* likewise, for postern-report */
 } PosternMilterSettings;
 
 /*

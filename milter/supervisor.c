@@ -12,7 +12,9 @@
 #include "base/descriptor.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/option.h"
 #include "daemon/execute.h"
+#include "daemon/notify.h"
 #include "daemon/restart.h"
 #include "milter/libmilter/libmilter.h"
 #include "milter/server.h"
@@ -23,9 +25,11 @@
 typedef struct {
     PosternDaemon daemon;
     PosternConfiguration *configuration;
-    GPid process;    /* the serving process; 0: down */
-    int orders;      /* to it; -1: down */
-    int ready;       /* from it: an octet, then nothing more */
+    GPid process;   /* the serving process; 0: down */
+    int orders;     /* to it; -1: down */
+    int ready;      /* from it: an octet, with its listening socket if that is kept, then nothing more */
+    GArray *passed; /* of int: listening sockets for it */
+    gboolean of_unit;
     gboolean served; /* the process that runs, or ran last, got as far as serving */
     gboolean ever_served;
     gboolean ending;
@@ -52,6 +56,8 @@ static void become_server(Supervisor *supervisor, int orders, int ready)
         .daemon = &daemon,
         .orders = orders,
         .ready = ready,
+        .passed = supervisor->passed,
+        .of_unit = supervisor->of_unit,
     };
     daemon.inspector = NULL;
     /* The keys of a terminal are for the supervisor, and so is who looks for the program by its name. */
@@ -72,10 +78,10 @@ static gboolean start_server(Supervisor *supervisor, GError **error)
     postern_restart_note_start(&supervisor->restart, g_get_monotonic_time());
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, orders) != 0)
         return postern_error_set_system(error, errno, "cannot make a pair of sockets");
-    if (pipe2(ready, O_CLOEXEC | O_NONBLOCK) != 0) {
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ready) != 0) {
         close(orders[0]);
         close(orders[1]);
-        return postern_error_set_system(error, errno, "cannot make a pipe");
+        return postern_error_set_system(error, errno, "cannot make a pair of sockets");
     }
     GPid process = fork();
     if (process == 0) {
@@ -98,11 +104,23 @@ static gboolean start_server(Supervisor *supervisor, GError **error)
     return TRUE;
 }
 
+static void close_passed(Supervisor *supervisor)
+{
+    for (guint i = 0; i < supervisor->passed->len; i++)
+        close(g_array_index(supervisor->passed, int, i));
+    g_array_set_size(supervisor->passed, 0);
+}
+
 static void note_ready(Supervisor *supervisor)
 {
     char octet;
-    if (supervisor->process == 0 || supervisor->served || read(supervisor->ready, &octet, 1) != 1)
+    int listening = -1;
+    if (supervisor->process == 0 || supervisor->served ||
+        postern_descriptor_receive(supervisor->ready, &octet, &listening) <= 0)
         return;
+    close_passed(supervisor);
+    if (listening >= 0)
+        g_array_append_val(supervisor->passed, listening);
     supervisor->served = supervisor->ever_served = TRUE;
 }
 
@@ -195,6 +213,9 @@ static gboolean supervise(Supervisor *supervisor, const sigset_t *signals)
             return supervisor->ending;
         if (supervisor->ending)
             continue;
+        if (supervisor->process == 0) /* else that process tells */
+            postern_daemon_tell(&supervisor->daemon, "the serving process has ended and is started again",
+                                TRUE);
         start_again(supervisor);
         postern_daemon_check_inspector(&supervisor->daemon);
     }
@@ -205,14 +226,19 @@ gboolean postern_milter_supervisor_run(PosternConfiguration *configuration, cons
     Supervisor supervisor = {.configuration = configuration, .orders = -1, .ready = -1};
     PosternDaemon *daemon = &supervisor.daemon;
     sigset_t signals;
+    gboolean kept = FALSE;
     postern_daemon_init(daemon, "postern-milter", path, POSTERN_RELOAD_RESTARTS_MILTER);
     daemon->user = g_strdup(postern_daemon_user("milter", configuration->milter.user));
     take_signals(&signals);
+    supervisor.passed = postern_notify_take_sockets(&kept);
+    supervisor.of_unit = supervisor.passed->len > 0 && !kept;
     postern_log_start();
     gboolean ended = postern_log_give(daemon->user, error) &&
                      postern_daemon_start_inspector(daemon, configuration, FALSE, error) &&
                      start_server(&supervisor, error) && supervise(&supervisor, &signals);
-    if (supervisor.ever_served)
+    close_passed(&supervisor);
+    g_array_unref(supervisor.passed);
+    if (supervisor.ever_served && !postern_notify_is_heard()) /* else the manager keeps what listens there */
         postern_milter_listener_remove(supervisor.configuration);
     postern_daemon_clear(daemon);
     g_clear_pointer(&supervisor.configuration, postern_configuration_free);

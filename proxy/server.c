@@ -10,11 +10,18 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/option.h"
 #include "base/privileges.h"
 #include "daemon/daemon.h"
 #include "daemon/notify.h"
 #include "proxy/connection/listener.h"
 #include "proxy/connection/loop.h"
+#include "proxy/control.h"
+#include "proxy/drain.h"
+#include "proxy/screen/report.h"
+#include "proxy/settings_groups.h"
+#include "proxy/status.h"
+#include "proxy/tls/watch.h"
 
 #define TICK_MS 250
 #define AT_ONCE_MS 1000 /* for the closing lines of what is cut off */
@@ -24,10 +31,12 @@ typedef struct {
     struct event_base *loop;
     PosternProxySettings *settings;
     PosternClientTable *clients;
-    PosternServerGroup *servers;
-    GPtrArray *threads;   /* of PosternProxyLoop * */
-    GPtrArray *listeners; /* [thread], until it has them */
-    GPtrArray *submission_listeners;
+    PosternGreylist *greylist;                    /* or NULL: nobody is greylisted */
+    GPtrArray *threads;                           /* of PosternProxyLoop * */
+    GPtrArray *listeners[POSTERN_LISTENER_KINDS]; /* [thread], until it has them */
+    PosternTlsWatch *certificates;
+    PosternDrain *drain;
+    PosternControl *control; /* or NULL */
     gboolean draining;
     gint64 at_once_until; /* monotonic, microseconds: told twice to end; 0: not so */
     gboolean at_once;     /* threads still run */
@@ -38,29 +47,33 @@ static void open_listeners_close(gpointer sockets)
     g_array_unref(sockets);
 }
 
-/* [thread] -> its listening sockets for addresses. NULL and error if one cannot be had. */
-static GPtrArray *open_listeners(char **addresses, guint threads, GError **error)
+/* [thread] -> its listening sockets for addresses, which are in all too. NULL and error if one cannot be had.
+ */
+static GPtrArray *open_listeners(char **addresses, guint threads, GArray *passed, GArray *all, GError **error)
 {
     g_autoptr(GPtrArray) of_threads = g_ptr_array_new_with_free_func(open_listeners_close);
-    for (guint i = 0; i < threads; i++)
+    for (guint i = 0; i < MAX(threads, 1); i++)
         g_ptr_array_add(of_threads, g_array_new(FALSE, FALSE, sizeof(int)));
     for (char **address = addresses; *address != NULL; address++) {
         g_autoptr(GArray) sockets = g_array_new(FALSE, FALSE, sizeof(int));
-        gboolean ok = postern_listener_open(*address, threads, sockets, error);
+        gboolean ok = postern_listener_open(*address, threads, passed, sockets, error);
         for (guint i = 0; i < sockets->len; i++)
-            g_array_append_val((GArray *)g_ptr_array_index(of_threads, i), g_array_index(sockets, int, i));
+            g_array_append_val((GArray *)g_ptr_array_index(of_threads, i % of_threads->len),
+                               g_array_index(sockets, int, i));
+        g_array_append_vals(all, sockets->data, sockets->len);
         if (!ok)
             return NULL; /* the program ends: the kernel closes what was opened */
     }
     return g_steal_pointer(&of_threads);
 }
 
-static void check_descriptors(const PosternConfiguration *configuration)
+static void check_descriptors(const PosternProxySettings *settings)
 {
+    const PosternConfiguration *configuration = settings->configuration;
     guint64 available = postern_privileges_raise_descriptors();
     /* A client, its message and its back-end are three; some more are ours. */
-    guint64 wanted = (guint64)configuration->proxy.max_connections +
-                     2 * (guint64)configuration->proxy.backend_connections + 64;
+    guint64 wanted =
+        (guint64)configuration->proxy.max_connections + 2 * postern_proxy_groups_limit(settings) + 64;
     if (wanted > available)
         postern_log(POSTERN_LOG_WARNING,
                     "[proxy] max_connections = %u needs about %" G_GUINT64_FORMAT
@@ -69,19 +82,28 @@ static void check_descriptors(const PosternConfiguration *configuration)
                     configuration->proxy.max_connections, wanted, available);
 }
 
+/* The first time that it is asked for. */
+static void start_greylist(Server *server, const PosternProxySettings *settings)
+{
+    if (server->greylist == NULL && postern_policies_greylist(settings->policies))
+        server->greylist = postern_greylist_new(settings->configuration);
+}
+
 static gboolean start_threads(Server *server, GError **error)
 {
+    start_greylist(server, server->settings);
+    server->settings->tally = server->daemon.tally = postern_tally_start(server->settings->configuration);
     for (guint i = 0; i < server->settings->threads; i++) {
         PosternProxyLoopOptions options = {
             .settings = server->settings,
             .clients = server->clients,
-            .servers = server->servers,
             .health = server->daemon.health,
             .inspector_path = server->daemon.inspector_path,
             .answers = server->daemon.answers,
-            .listeners = g_ptr_array_index(server->listeners, i),
-            .submission_listeners = g_ptr_array_index(server->submission_listeners, i),
+            .greylist = server->greylist,
         };
+        for (guint kind = 0; kind < POSTERN_LISTENER_KINDS; kind++)
+            options.listeners[kind] = g_ptr_array_index(server->listeners[kind], i);
         PosternProxyLoop *thread = postern_proxy_loop_new(&options, error);
         if (thread == NULL)
             return FALSE;
@@ -94,7 +116,7 @@ static gboolean start_threads(Server *server, GError **error)
  * What the running sockets and processes cannot follow. listen is among them for a reason: whether
  * recipient_domains may be empty hangs on it, and must not be judged by addresses that nobody listens on.
  */
-static PosternProxySettings *load(const Server *server, GError **error)
+static PosternProxySettings *load(Server *server, GError **error)
 {
     PosternConfiguration *configuration =
         postern_daemon_load(&server->daemon, server->settings->configuration, error);
@@ -108,6 +130,8 @@ static PosternProxySettings *load(const Server *server, GError **error)
                     "a new [proxy] inspect needs a restart: there is no inspector to ask");
         return NULL;
     }
+    if (settings != NULL)
+        start_greylist(server, settings);
     return g_steal_pointer(&settings);
 }
 
@@ -121,10 +145,14 @@ static void on_reload(evutil_socket_t number, short what, void *data)
         return;
     gboolean ends_sessions = !postern_proxy_settings_same_relaying(server->settings, settings);
     postern_proxy_settings_keep(settings, server->daemon.capsules, server->daemon.counters);
+    settings->tally = server->daemon.tally;
+    postern_proxy_settings_count_in(settings, server->clients);
     for (guint i = 0; i < server->threads->len; i++)
-        postern_proxy_loop_reload(g_ptr_array_index(server->threads, i), settings);
+        postern_proxy_loop_reload(g_ptr_array_index(server->threads, i), settings, server->greylist);
     postern_proxy_settings_unref(server->settings);
     server->settings = settings;
+    postern_tls_watch_reset(server->certificates, settings);
+    postern_drain_reset(server->drain, settings);
     postern_log(POSTERN_LOG_NOTICE, "the configuration was read again; new sessions go by it%s",
                 ends_sessions ? ", those of before end after their message" : "");
 }
@@ -165,11 +193,24 @@ static void on_reopen(evutil_socket_t number, short what, void *data)
     (void)postern_daemon_reopen_log(&server->daemon);
 }
 
+static void tell(Server *server)
+{
+    gboolean alive = server->daemon.watchdog_us > 0;
+    g_autofree char *status = g_strdup_printf("%s%u clients", server->draining ? "draining: " : "serving ",
+                                              postern_client_table_total(server->clients));
+    for (guint i = 0; i < server->threads->len && alive; i++)
+        alive = postern_proxy_loop_is_alive(g_ptr_array_index(server->threads, i));
+    postern_daemon_tell(&server->daemon, status, alive);
+}
+
 static void on_tick(evutil_socket_t number, short what, void *data)
 {
     Server *server = data;
+    tell(server);
     if (!server->draining) {
         postern_daemon_check_inspector(&server->daemon);
+        postern_tls_watch_look(server->certificates, server->settings);
+        postern_drain_look(server->drain, server->settings);
         return;
     }
     server->at_once = server->at_once_until != 0 && g_get_monotonic_time() >= server->at_once_until;
@@ -183,12 +224,42 @@ static void announce(Server *server)
 {
     const PosternConfiguration *configuration = server->settings->configuration;
     g_autofree char *listen = g_strjoinv(" ", configuration->proxy.listen);
+    g_autofree char *backend = g_strjoinv("; ", configuration->proxy.backend);
     g_autofree char *where = g_strdup_printf(
-        "%s for back-end %s, %u threads%s%s", listen, configuration->proxy.backend, server->settings->threads,
+        "%s for back-end %s, %u threads%s%s", listen, backend, server->settings->threads,
         configuration->proxy.inspect ? "" : ", inspecting nothing",
         configuration->proxy.mode == POSTERN_MODE_OBSERVE ? ", observing only: nothing is refused by policy"
                                                           : "");
     postern_daemon_announce(&server->daemon, server->loop, where);
+}
+
+static gboolean on_request(const char *request, GString *out, gpointer user_data)
+{
+    const Server *server = user_data;
+    guint serial = postern_client_table_order_serial(server->clients);
+    int drained = postern_drain_request(server->drain, server->settings, request, out);
+    if (drained != 0)
+        return drained > 0;
+    if (!postern_report(server->clients, server->settings->screen, request, g_get_monotonic_time() / 1000,
+                        out))
+        return FALSE;
+    for (guint i = 0; i < server->settings->groups->len && g_str_equal(request, "status"); i++) {
+        const PosternProxyGroup *group = g_ptr_array_index(server->settings->groups, i);
+        postern_server_group_describe(group->servers, group->name, out);
+    }
+    if (serial == postern_client_table_order_serial(server->clients))
+        return TRUE;
+    postern_log(POSTERN_LOG_NOTICE, "control: %s", request);
+    for (guint i = 0; i < server->threads->len; i++)
+        postern_proxy_loop_wake(g_ptr_array_index(server->threads, i));
+    return TRUE;
+}
+
+static void add_status(PosternStatus *status, gpointer user_data)
+{
+    const Server *server = user_data;
+    postern_proxy_tell(server->settings, server->clients, status);
+    postern_daemon_add_status(&server->daemon, status);
 }
 
 static void serve(Server *server)
@@ -203,6 +274,9 @@ static void serve(Server *server)
     };
     for (guint i = 0; i < G_N_ELEMENTS(events); i++)
         event_add(events[i], i + 1 == G_N_ELEMENTS(events) ? &tick : NULL);
+    if (server->control != NULL)
+        postern_control_serve(server->control, server->loop, on_request, server);
+    postern_http_serve(server->daemon.http, server->loop, "postern-proxy", add_status, server);
     announce(server);
     event_base_dispatch(server->loop);
     for (guint i = 0; i < G_N_ELEMENTS(events); i++)
@@ -213,10 +287,30 @@ static gboolean listen_everywhere(Server *server, GError **error)
 {
     const PosternConfiguration *configuration = server->settings->configuration;
     guint threads = server->settings->threads;
-    server->listeners = open_listeners(configuration->proxy.listen, threads, error);
-    if (server->listeners != NULL)
-        server->submission_listeners = open_listeners(configuration->proxy.submission_listen, threads, error);
-    return server->submission_listeners != NULL;
+    char **const addresses[] = {
+        [POSTERN_LISTENER_MAIL] = configuration->proxy.listen,
+        [POSTERN_LISTENER_SUBMISSION] = configuration->proxy.submission_listen,
+        [POSTERN_LISTENER_TLS] = configuration->proxy.tls_listen,
+        [POSTERN_LISTENER_SUBMISSION_TLS] = configuration->proxy.submission_tls_listen,
+    };
+    gboolean kept = FALSE;
+    g_autoptr(GArray) passed = postern_notify_take_sockets(&kept);
+    g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(int));
+    const gboolean of_unit = passed->len > 0 && !kept;
+    for (guint kind = 0; kind < POSTERN_LISTENER_KINDS; kind++) {
+        server->listeners[kind] = open_listeners(addresses[kind], threads, passed, all, error);
+        if (server->listeners[kind] == NULL)
+            return FALSE;
+    }
+    if (of_unit && passed->len > 0)
+        postern_log(POSTERN_LOG_WARNING,
+                    "the socket unit has %u sockets that are at no address of [proxy] listen: not served",
+                    passed->len);
+    for (guint i = 0; i < passed->len; i++)
+        close(g_array_index(passed, int, i));
+    if (!of_unit)
+        postern_notify_keep(all);
+    return TRUE;
 }
 
 /* They were read as root, perhaps; renewed ones will be read as what the proxy is now. */
@@ -225,7 +319,7 @@ static void warn_of_certificates(const PosternProxySettings *settings)
     g_autoptr(GError) problem = NULL;
     if (settings->tls == NULL)
         return;
-    g_autoptr(PosternTlsContext) again = postern_tls_context_new(settings->configuration, &problem);
+    g_autoptr(PosternTlsContext) again = postern_tls_context_new(settings->configuration, NULL, &problem);
     if (again == NULL)
         postern_log(
             POSTERN_LOG_WARNING,
@@ -238,13 +332,21 @@ static gboolean prepare(Server *server, GError **error)
 {
     PosternDaemon *daemon = &server->daemon;
     const PosternConfiguration *configuration = server->settings->configuration;
-    check_descriptors(configuration);
+    check_descriptors(server->settings);
     daemon->user = g_strdup(postern_daemon_user("proxy", configuration->proxy.user));
     if (!listen_everywhere(server, error) || !postern_daemon_open_files(daemon, configuration, error) ||
         (configuration->proxy.inspect && !postern_daemon_start_inspector(daemon, configuration, TRUE, error)))
         return FALSE;
     postern_proxy_settings_keep(server->settings, daemon->capsules, daemon->counters);
-    if (!postern_daemon_give_up_rights(daemon, configuration, error))
+    postern_proxy_settings_count_in(server->settings, server->clients);
+    if (configuration->screen.control[0] != '\0') {
+        server->control = postern_control_open(configuration->screen.control, daemon->user, error);
+        if (server->control == NULL)
+            return FALSE;
+    }
+    if (!postern_http_open(configuration, configuration->http.listen, daemon->user, daemon->counters,
+                           &daemon->http, error) ||
+        !postern_daemon_give_up_rights(daemon, configuration, error))
         return FALSE;
     warn_of_certificates(server->settings);
     return TRUE;
@@ -253,29 +355,33 @@ static gboolean prepare(Server *server, GError **error)
 static void server_clear(Server *server)
 {
     g_ptr_array_unref(server->threads);
-    g_clear_pointer(&server->listeners, g_ptr_array_unref);
-    g_clear_pointer(&server->submission_listeners, g_ptr_array_unref);
+    for (guint kind = 0; kind < POSTERN_LISTENER_KINDS; kind++)
+        g_clear_pointer(&server->listeners[kind], g_ptr_array_unref);
+    g_clear_pointer(&server->certificates, postern_tls_watch_free);
+    postern_drain_free(server->drain);
     g_clear_pointer(&server->clients, postern_client_table_free);
-    g_clear_pointer(&server->servers, postern_server_group_unref);
+    g_clear_pointer(&server->greylist, postern_greylist_free);
     g_clear_pointer(&server->settings, postern_proxy_settings_unref);
+    postern_control_free(server->control);
     postern_daemon_clear(&server->daemon);
     g_clear_pointer(&server->loop, event_base_free);
 }
 
 gboolean postern_server_run(PosternConfiguration *configuration, const char *path, GError **error)
 {
-    Server server = {.threads = g_ptr_array_new(), .clients = postern_client_table_new()};
+    Server server = {.threads = g_ptr_array_new(), .clients = postern_client_table_new(configuration)};
     evthread_use_pthreads();
     (void)mallopt(M_TRIM_THRESHOLD, POSTERN_HEAP_SPARE_OCTETS);
     postern_daemon_init(&server.daemon, "postern-proxy", path, POSTERN_RELOAD_RESTARTS_PROXY);
-    server.daemon.counters = postern_counters_new();
     server.settings = postern_proxy_settings_new(configuration, NULL, error);
     if (server.settings == NULL || !prepare(&server, error)) {
         server_clear(&server);
         return FALSE;
     }
-    server.servers = postern_server_group_new(server.settings->servers);
     server.loop = event_base_new();
+    server.certificates = postern_tls_watch_new(server.settings);
+    server.drain = postern_drain_new();
+    postern_drain_reset(server.drain, server.settings);
     postern_log_start();
     postern_capsule_store_start(server.daemon.capsules);
     gboolean started = start_threads(&server, error);

@@ -5,26 +5,12 @@
 #include "base/configuration.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/option.h"
+#include "proxy/session/session.h"
+#include "proxy/settings_groups.h"
+#include "wire/ehlo.h"
 
 #define DEFAULT_SHARES 4 /* so many clients can take all memory for messages */
-
-static void free_server(gpointer server)
-{
-    postern_server_settings_free(server);
-}
-
-static GPtrArray *parse_servers(const PosternConfiguration *configuration, GError **error)
-{
-    g_autoptr(GPtrArray) servers = g_ptr_array_new_with_free_func(free_server);
-    PosternServerSettings *server = postern_server_settings_new(
-        configuration->proxy.backend, 1, configuration->proxy.backend_connections, error);
-    if (server == NULL) {
-        g_prefix_error(error, "[proxy] backend: ");
-        return NULL;
-    }
-    g_ptr_array_add(servers, server);
-    return g_steal_pointer(&servers);
-}
 
 /* A 250 for what no back-end took would be a lie: only a milter can discard. name: NULL for [policy] itself.
  */
@@ -65,11 +51,11 @@ static gboolean check_actions(const PosternConfiguration *configuration, GError 
 
 static void add_domain(GHashTable *domains, const char *domain)
 {
-    g_autofree char *lower = g_ascii_strdown(domain, -1);
-    gsize length = strlen(lower);
-    if (length > 0 && lower[length - 1] == '.')
-        lower[length - 1] = '\0';
-    g_hash_table_add(domains, g_steal_pointer(&lower));
+    g_autofree char *path = g_strconcat("@", domain, NULL);
+    g_autofree char *local_part = NULL;
+    char *normal = NULL;
+    postern_path_mailbox(path, &local_part, &normal);
+    g_hash_table_add(domains, normal);
 }
 
 static guint thread_count(const PosternConfiguration *configuration)
@@ -82,6 +68,41 @@ static guint thread_count(const PosternConfiguration *configuration)
     return MAX(1, MIN(threads, configuration->proxy.backend_connections));
 }
 
+static gboolean parse_keywords(PosternProxySettings *settings, GError **error)
+{
+    for (char **keyword = settings->configuration->proxy.discard_ehlo_keywords; *keyword != NULL; keyword++) {
+        guint capability = postern_ehlo_capability(*keyword);
+        if (capability == 0) {
+            g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
+                        "[proxy] discard_ehlo_keywords: '%s' is nothing that the proxy offers", *keyword);
+            return FALSE;
+        }
+        settings->discarded_capabilities |= capability;
+    }
+    return TRUE;
+}
+
+/* From any client. */
+static gboolean takes_tls(const PosternConfiguration *configuration)
+{
+    return configuration->proxy.tls != POSTERN_TLS_OFF ||
+           configuration->tls.submission > POSTERN_TLS_OFF + 1 ||
+           configuration->tls.required_networks[0] != NULL || configuration->proxy.tls_listen[0] != NULL ||
+           configuration->proxy.submission_tls_listen[0] != NULL;
+}
+
+PosternTls postern_proxy_settings_tls_level(const PosternProxySettings *settings,
+                                            const PosternAddress *address, gboolean submission)
+{
+    const PosternConfiguration *configuration = settings->configuration;
+    if (postern_networks_contain(settings->tls_required, address))
+        return POSTERN_TLS_ENCRYPT;
+    if (postern_networks_contain(settings->tls_excluded, address))
+        return POSTERN_TLS_OFF;
+    return submission && configuration->tls.submission > 0 ? configuration->tls.submission - 1
+                                                           : configuration->proxy.tls;
+}
+
 PosternProxySettings *postern_proxy_settings_new(PosternConfiguration *configuration,
                                                  const PosternProxySettings *running, GError **error)
 {
@@ -90,27 +111,40 @@ PosternProxySettings *postern_proxy_settings_new(PosternConfiguration *configura
     settings->configuration = configuration;
     settings->budget = running != NULL ? postern_budget_ref(running->budget)
                                        : postern_budget_new(configuration->proxy.message_memory);
+    settings->transfers =
+        running != NULL ? postern_transfers_ref(running->transfers) : postern_transfers_new(settings->budget);
     settings->recipient_domains = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (char **domain = configuration->proxy.recipient_domains; *domain != NULL; domain++)
         add_domain(settings->recipient_domains, *domain);
     settings->trusted_clients = g_array_new(FALSE, FALSE, sizeof(PosternNetwork));
     postern_networks_add(settings->trusted_clients, configuration->proxy.trusted_clients);
+    settings->screen = postern_screen_rules_new(configuration);
+    settings->balancers = g_array_new(FALSE, FALSE, sizeof(PosternNetwork));
+    postern_networks_add(settings->balancers, configuration->proxy.proxy_protocol);
+    settings->late_balancers = g_array_new(FALSE, FALSE, sizeof(PosternNetwork));
+    postern_networks_add(settings->late_balancers, configuration->proxy.proxy_protocol_late);
+    settings->tls_required = g_array_new(FALSE, FALSE, sizeof(PosternNetwork));
+    postern_networks_add(settings->tls_required, configuration->tls.required_networks);
+    settings->tls_excluded = g_array_new(FALSE, FALSE, sizeof(PosternNetwork));
+    postern_networks_add(settings->tls_excluded, configuration->tls.excluded_networks);
     settings->threads = running != NULL ? running->threads : thread_count(configuration);
-    settings->generation =
-        running != NULL ? running->generation + !postern_proxy_settings_same_backend(running, settings) : 0;
-    if (!check_actions(configuration, error))
+    settings->serial = running != NULL ? running->serial + 1 : 0;
+    if (!check_actions(configuration, error) || !parse_keywords(settings, error))
         return NULL;
-    if (configuration->proxy.tls != POSTERN_TLS_OFF) {
-        settings->tls = postern_tls_context_new(configuration, error);
+    if (takes_tls(configuration)) {
+        settings->tls = postern_tls_context_new(configuration, running != NULL ? running->tls : NULL, error);
         if (settings->tls == NULL)
             return NULL;
     }
-    settings->servers = parse_servers(configuration, error);
-    if (settings->servers == NULL)
+    settings->groups = postern_proxy_groups_new(settings, running, error);
+    if (settings->groups == NULL || !postern_proxy_groups_read_routes(settings, error))
         return NULL;
     settings->policies = postern_policies_new(configuration, configuration->proxy.hostname,
                                               configuration->proxy.mode == POSTERN_MODE_OBSERVE, error);
     if (settings->policies == NULL)
+        return NULL;
+    settings->client_rules = postern_client_rules_new(configuration, error);
+    if (settings->client_rules == NULL)
         return NULL;
     return g_steal_pointer(&settings);
 }
@@ -156,24 +190,24 @@ void postern_proxy_settings_keep(PosternProxySettings *settings, PosternCapsuleS
                                  PosternCounters *counters)
 {
     settings->counters = postern_counters_ref(counters);
+    for (guint i = 0; i < POSTERN_STATES_COUNTED; i++)
+        settings->state_places[i] =
+            postern_counters_place(counters, "session_states", postern_session_state_name(i));
     settings->capsules = capsules;
     if (capsules != NULL && settings->dump == NULL)
         settings->dump = postern_configuration_dump(settings->configuration);
 }
 
-static gboolean is_same(const PosternProxySettings *a, const PosternProxySettings *b, guint reload)
+void postern_proxy_settings_count_in(PosternProxySettings *settings, PosternClientTable *clients)
 {
-    return a == b || !postern_configuration_differs(a->configuration, b->configuration, reload);
-}
-
-gboolean postern_proxy_settings_same_backend(const PosternProxySettings *a, const PosternProxySettings *b)
-{
-    return is_same(a, b, POSTERN_RELOAD_TRIES_BACKEND);
+    postern_screen_rules_set_table(settings->screen, clients);
 }
 
 gboolean postern_proxy_settings_same_relaying(const PosternProxySettings *a, const PosternProxySettings *b)
 {
-    return is_same(a, b, POSTERN_RELOAD_ENDS_SESSIONS);
+    return a == b || (!postern_configuration_differs(a->configuration, b->configuration,
+                                                     POSTERN_RELOAD_ENDS_SESSIONS) &&
+                      postern_proxy_groups_tell_the_same(a->groups, b->groups));
 }
 
 PosternProxySettings *postern_proxy_settings_ref(PosternProxySettings *settings)
@@ -186,12 +220,21 @@ void postern_proxy_settings_unref(PosternProxySettings *settings)
 {
     if (settings == NULL || !g_atomic_int_dec_and_test(&settings->references))
         return;
+    g_clear_pointer(&settings->screen, postern_screen_rules_free);
+    g_clear_pointer(&settings->client_rules, postern_client_rules_free);
     g_clear_pointer(&settings->configuration, postern_configuration_free);
     g_clear_pointer(&settings->policies, postern_policies_unref);
     g_clear_pointer(&settings->trusted_clients, g_array_unref);
-    g_clear_pointer(&settings->servers, g_ptr_array_unref);
+    g_clear_pointer(&settings->balancers, g_array_unref);
+    g_clear_pointer(&settings->late_balancers, g_array_unref);
+    g_clear_pointer(&settings->groups, g_ptr_array_unref);
+    g_clear_pointer(&settings->former_groups, g_ptr_array_unref);
+    g_clear_pointer(&settings->routes, postern_routes_free);
+    g_clear_pointer(&settings->transfers, postern_transfers_unref);
     g_clear_pointer(&settings->budget, postern_budget_unref);
     g_clear_pointer(&settings->dump, g_free);
+    g_clear_pointer(&settings->tls_required, g_array_unref);
+    g_clear_pointer(&settings->tls_excluded, g_array_unref);
     g_clear_pointer(&settings->tls, postern_tls_context_unref);
     g_clear_pointer(&settings->counters, postern_counters_unref);
     g_clear_pointer(&settings->recipient_domains, g_hash_table_unref);

@@ -2,11 +2,14 @@
 
 #include <stdatomic.h>
 
+#define PROMISED_PART 4 /* at most so much of it may be promised, unless one alone is more */
+
 struct PosternBudget {
     guint64 maximum;
     guint64 assured;
     _Atomic guint64 used;
-    PosternBudget *parent; /* or NULL */
+    _Atomic guint64 promised; /* of used, what is given back very soon */
+    PosternBudget *parent;    /* or NULL */
 };
 
 PosternBudget *postern_budget_new(guint64 maximum)
@@ -14,6 +17,7 @@ PosternBudget *postern_budget_new(guint64 maximum)
     PosternBudget *budget = g_atomic_rc_box_new0(PosternBudget);
     budget->maximum = maximum;
     atomic_init(&budget->used, 0);
+    atomic_init(&budget->promised, 0);
     return budget;
 }
 
@@ -42,11 +46,18 @@ void postern_budget_unref(PosternBudget *budget)
         g_atomic_rc_box_release_full(budget, clear);
 }
 
+/* If so many are used. */
+static guint64 left(PosternBudget *budget, guint64 used)
+{
+    guint64 most = budget->maximum + atomic_load(&budget->promised);
+    return most > used ? most - used : 0;
+}
+
 static gboolean take(PosternBudget *budget, guint64 octets)
 {
     guint64 used = atomic_load(&budget->used);
     do {
-        if (octets > budget->maximum - used)
+        if (octets > left(budget, used))
             return FALSE;
     } while (!atomic_compare_exchange_weak(&budget->used, &used, used + octets));
     return TRUE;
@@ -65,7 +76,7 @@ static void give_back(PosternBudget *budget, guint64 octets)
 static gboolean is_greedy(PosternBudget *budget)
 {
     guint64 used = atomic_load(&budget->used);
-    return used > budget->assured && used > budget->parent->maximum - atomic_load(&budget->parent->used);
+    return used > budget->assured && used > left(budget->parent, atomic_load(&budget->parent->used));
 }
 
 gboolean postern_budget_reserve(PosternBudget *budget, guint64 octets)
@@ -83,19 +94,42 @@ gboolean postern_budget_reserve(PosternBudget *budget, guint64 octets)
     return FALSE;
 }
 
-gboolean postern_budget_has_room(PosternBudget *budget, guint64 octets)
+guint postern_budget_patience(PosternBudget *budget, guint most)
 {
-    if (!postern_budget_reserve(budget, octets))
-        return FALSE;
-    postern_budget_release(budget, octets);
+    if (budget->parent != NULL)
+        return postern_budget_patience(budget->parent, most);
+    guint64 half = budget->maximum - budget->maximum / 2;
+    guint64 free_octets = left(budget, atomic_load(&budget->used));
+    return free_octets >= half ? G_MAXUINT : (guint)((double)free_octets / (double)half * most);
+}
+
+gboolean postern_budget_may_hold(PosternBudget *budget, guint64 octets)
+{
+    if (budget->parent == NULL)
+        return octets <= budget->maximum;
+    return octets <= left(budget, atomic_load(&budget->used)) &&
+           postern_budget_may_hold(budget->parent, octets);
+}
+
+gboolean postern_budget_promise(PosternBudget *budget, guint64 octets)
+{
+    if (budget->parent != NULL)
+        return postern_budget_promise(budget->parent, octets);
+    guint64 promised = atomic_load(&budget->promised);
+    do {
+        if (promised > 0 &&
+            octets > budget->maximum / PROMISED_PART - MIN(promised, budget->maximum / PROMISED_PART))
+            return FALSE;
+    } while (!atomic_compare_exchange_weak(&budget->promised, &promised, promised + octets));
     return TRUE;
 }
 
-gboolean postern_budget_is_crowded(PosternBudget *budget)
+void postern_budget_keep_promise(PosternBudget *budget, guint64 octets)
 {
     if (budget->parent != NULL)
-        return postern_budget_is_crowded(budget->parent);
-    return atomic_load(&budget->used) > budget->maximum / 2;
+        postern_budget_keep_promise(budget->parent, octets);
+    else
+        atomic_fetch_sub(&budget->promised, octets);
 }
 
 void postern_budget_release(PosternBudget *budget, guint64 octets)

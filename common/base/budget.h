@@ -23,11 +23,22 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternBudget, postern_budget_unref)
 /* Takes octets out of the budget; FALSE, and nothing taken, if they are not there. Any thread. */
 gboolean postern_budget_reserve(PosternBudget *budget, guint64 octets) G_GNUC_WARN_UNUSED_RESULT;
 
-/* TRUE if so much could be reserved now. Any thread. */
-gboolean postern_budget_has_room(PosternBudget *budget, guint64 octets);
+/*
+ * How long what is in the way may stay there: G_MAXUINT while half of all is free (of the parent, for a
+ * share), most where just less is, and in proportion to what is free below that. Any thread.
+ */
+guint postern_budget_patience(PosternBudget *budget, guint most);
 
-/* TRUE while more than half of all is in use: of the parent, for a share. Any thread. */
-gboolean postern_budget_is_crowded(PosternBudget *budget);
+/* TRUE if octets would fit were all others gone: those of a share, below its maximum. Any thread. */
+gboolean postern_budget_may_hold(PosternBudget *budget, guint64 octets);
+
+/*
+ * Octets in use will be given back very soon, and may be taken before they are: of the parent, for a share.
+ * FALSE: a quarter of the budget is promised already. What was promised is to be kept just before it is
+ * given back, or once it is known that it will not be soon. Any thread.
+ */
+gboolean postern_budget_promise(PosternBudget *budget, guint64 octets) G_GNUC_WARN_UNUSED_RESULT;
+void postern_budget_keep_promise(PosternBudget *budget, guint64 octets);
 
 /* Gives back what postern_budget_reserve took. Any thread. */
 void postern_budget_release(PosternBudget *budget, guint64 octets);

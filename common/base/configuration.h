@@ -1,12 +1,13 @@
 /*
  * The configuration of all programs: one file (GKeyFile), one table. Every option is one row: where it
- * stands, its type, unit, range, default and one line of text. The parser, --dump-config, --check-config, the
- * example file and the manual are made from the rows, so they cannot disagree.
+ * stands, its type, unit, range, default and one line of text (base/option.h). The parser, --dump-config,
+ * --check-config, the example file and the manual are made from the rows, so they cannot disagree.
  */
 #pragma once
 
 #include <glib.h>
 
+#include "base/configuration/servers.h"
 #include "base/limits.h"
 
 /*
@@ -15,12 +16,6 @@
  * PosternAction (verdict/policy.h).
  */
 
-/*
- * One policy: group [policy], and each [policy NAME], which has the values of [policy] if it does not say
- * otherwise. [policy submission] always exists, and begins with checks = virus; rules, sign = yes
- * if [sign] table names keys, authentication_results = no, and accept for all that SPF, DKIM and DMARC find;
- * the rest as in [policy].
- */
 /* An action of [policy] that is what unscannable says; behind the last of PosternAction. */
 #define POSTERN_CONFIGURATION_AS_UNSCANNABLE 6
 
@@ -43,6 +38,11 @@ typedef union {
     guint64 alignment;
 } PosternCheckOptions;
 
+/*
+ * One policy: group [policy], and each [policy NAME], which has the values of [policy] if it does not say
+ * otherwise. [policy submission] always exists, and begins with checks = virus; rules, sign = yes if [sign]
+ * table names keys, authentication_results = no, and accept for all that SPF, DKIM and DMARC find.
+ */
 typedef struct {
     char **checks; /* names of checks that are wanted */
     guint virus;
@@ -78,15 +78,65 @@ typedef struct {
     PosternCheckOptions of_checks[POSTERN_CHECKS_MAX]; /* by the place of the check in checks/list.h */
 } PosternPolicyOptions;
 
+/* What is counted of a client, in a sliding window ([screen] rate_window). */
+typedef enum {
+    POSTERN_COUNT_CONNECTIONS,
+    POSTERN_COUNT_MESSAGES,   /* MAIL */
+    POSTERN_COUNT_RECIPIENTS, /* RCPT */
+    POSTERN_COUNT_REFUSED_RECIPIENTS,
+    POSTERN_COUNT_ERRORS, /* mistakes in commands */
+    POSTERN_COUNT_AUTH_FAILURES,
+    POSTERN_COUNT_UNSCANNABLE,
+    POSTERN_COUNT_TIMEOUTS,
+    POSTERN_COUNT_KIBIBYTES,
+    POSTERN_COUNTS,
+} PosternClientCount;
+
+/* A class of clients: group [class], and each [class NAME], which has the values of [class] if it does not
+ * say otherwise. [class] is that of all whom none of the others describes. */
+typedef struct {
+    char **networks;
+    char **names; /* domains */
+    gboolean screen;
+    guint over_limit;             /* PosternOverLimit */
+    guint connections;            /* at once; 0: [proxy] max_connections_per_client */
+    guint rates[POSTERN_COUNTS];  /* in the window; 0: any. KIBIBYTES is in octet_rate. */
+    guint64 octet_rate;           /* likewise */
+    guint network_factor;         /* 0: a network is not limited */
+    guint64 connection_data_rate; /* octets of messages a second, of one connection; 0: any */
+    guint64 client_data_rate;     /* likewise, of one client */
+    guint64 class_data_rate;      /* likewise, of all clients of the class */
+} PosternClassOptions;
+
+/* A DNS list of addresses (RFC 5782): group [list NAME]; [list] is what all of them begin with. */
+typedef struct {
+    char *zone; /* "": it is none */
+    char **codes;
+    guint weight;
+    gboolean allow;
+    gboolean tell_zone;
+} PosternListOptions;
+
 typedef struct {
     struct {
         char *destination;
-        guint level; /* PosternLogLevel */
+        guint level;  /* PosternLogLevel */
+        guint format; /* PosternLogFormat */
+        gboolean subject;
+        gboolean recipients;
     } log;
+    struct {
+        char *listen; /* ADDRESS:PORT, unix:PATH or "" */
+        char *milter_listen;
+        char *inspector_listen;
+        char *password_file; /* a path, or "" */
+    } http;
     struct {
         char **listen; /* ADDRESS:PORT */
         char *hostname;
-        char *backend;
+        char *routes;         /* path of a table, or "" */
+        char *drain_file;     /* path of servers, one a line, or "" */
+        char **backend;       /* as [servers] address: the default group */
         guint client_address; /* PosternClientAddress */
         char **recipient_domains;
         gboolean inspect;
@@ -112,18 +162,26 @@ typedef struct {
         guint64 burst_size;
         guint64 min_data_rate; /* octets a second; 0: any */
         guint max_recipients;
+        guint lmtp_recipients;
         guint max_refused_recipients; /* 0: any */
         gboolean relay_probe;
         char *relay_probe_client;    /* an address, or "" */
         char *relay_probe_recipient; /* a mailbox, or "" */
         guint tls;                   /* PosternTls */
+        guint auth;                  /* PosternAuth */
+        guint max_failed_logins;     /* 0: any */
         guint bare_newline;          /* PosternBareNewline */
         gboolean refuse_nul;
         gboolean refuse_long_lines;
         gboolean strict_envelopes;
+        char **discard_ehlo_keywords;
         guint role; /* PosternProxyRole */
         char **submission_listen;
+        char **tls_listen;
+        char **submission_tls_listen;
         char **trusted_clients;
+        char **proxy_protocol;
+        char **proxy_protocol_late;
         guint filter_timeout_ms;
         gboolean hostname_of_machine; /* hostname is the name of the machine: the file says none */
     } proxy;
@@ -132,6 +190,16 @@ typedef struct {
         char **keys;
         guint min_version; /* PosternTlsVersion */
         char *ciphers;
+        guint submission; /* 0: as [proxy] tls, else 1 + PosternTls */
+        char **required_networks;
+        char **excluded_networks;
+        char *client_authorities; /* a path, or "" */
+        guint servers;            /* PosternTls */
+        char *server_name;        /* "": the address */
+        char *server_authorities; /* a path; "": the system's */
+        char **server_pins;       /* 64 hexadecimal digits each, colons between them or not */
+        char *server_certificate; /* a path, or "" */
+        char *server_key;         /* a path; "": it is in the same file */
     } tls;
     struct {
         char *socket;
@@ -188,6 +256,8 @@ typedef struct {
         char *authenticated_policy;
         char *own_networks_policy;
         char *recipients; /* path of a table, or "" */
+        char *networks;   /* likewise */
+        guint refuse_at;  /* PosternRefuseAt */
     } clients;
     PosternPolicyOptions policy;
     GHashTable *policies; /* NAME (char *) to PosternPolicyOptions *: groups [policy NAME]; never NULL */
@@ -200,24 +270,107 @@ typedef struct {
         guint64 octets;
         guint age_ms;
     } capsule;
+    struct {
+        guint pause; /* PosternPause */
+        guint greeting_pause_ms;
+        guint slow_from;   /* points of suspicion */
+        guint refuse_from; /* 0: never */
+        char **points;
+        guint trickle_ms;
+        guint reply_ms;
+        guint64 data_rate; /* octets a second; 0: any */
+        guint64 total_data_rate;
+        guint64 receive_window; /* octets; 0: as the system says */
+        guint forget_ms;
+        guint good_days;
+        guint rate_window_ms;
+        guint max_clients;
+        char *control;     /* path of a socket, or "" */
+        guint ipv4_prefix; /* bits; what counts as one client, and as one network */
+        guint ipv6_prefix;
+        guint ipv4_network;
+        guint ipv6_network;
+    } screen;
+    PosternServersOptions servers;
+    GHashTable *groups; /* NAME (char *) to PosternServersOptions *: groups [servers NAME]; never NULL */
+    struct {
+        char *file; /* path, or "": in memory */
+        guint delay_ms;
+        guint retry_hours;
+        guint lifetime_days;
+        guint entries;
+        guint64 octets;
+        guint ipv4_prefix;
+        guint ipv6_prefix;
+    } greylist;
+    struct {
+        char *store; /* path, or "": nothing is kept */
+        gboolean dmarc;
+        char *organization;
+        char *email;
+        char *contact;
+        char *envelope_sender;
+        char *daily; /* an address, or "" */
+        char *server;
+        guint keep_days;
+        guint max_rows;
+        guint interval_ms;
+    } report;
+    PosternClassOptions class;
+    PosternListOptions list;
+    GHashTable *lists;   /* NAME (char *) to PosternListOptions *: groups [list NAME]; never NULL */
+    GHashTable *classes; /* NAME (char *) to PosternClassOptions *: groups [class NAME]; never NULL */
 } PosternConfiguration;
 
 typedef enum {
-    POSTERN_CLIENT_ADDRESS_XCLIENT,
-    POSTERN_CLIENT_ADDRESS_XFORWARD,
-    POSTERN_CLIENT_ADDRESS_NONE,
-} PosternClientAddress;
+    POSTERN_LOG_FORMAT_TEXT,
+    POSTERN_LOG_FORMAT_JSON,
+} PosternLogFormat;
 
 typedef enum {
     POSTERN_MODE_ENFORCE,
     POSTERN_MODE_OBSERVE,
 } PosternMode;
 
+/* When rules about clients (check client) refuse; what is left over is decided at the end of the message. */
+typedef enum {
+    POSTERN_REFUSE_AT_CONNECT,
+    POSTERN_REFUSE_AT_HELO,
+    POSTERN_REFUSE_AT_MAIL,
+    POSTERN_REFUSE_AT_RCPT,
+    POSTERN_REFUSE_AT_END,
+} PosternRefuseAt;
+
+/* What a client meets that is over a limit of its class. */
+typedef enum {
+    POSTERN_OVER_LIMIT_SLOW,     /* it goes on, as a suspect does */
+    POSTERN_OVER_LIMIT_TEMPFAIL, /* 450 for what is too much; a connection gets 421 */
+    POSTERN_OVER_LIMIT_CLOSE,    /* 421, and it has to go */
+} PosternOverLimit;
+
+/* Who has to wait for the greeting. */
+typedef enum {
+    POSTERN_PAUSE_NOBODY,
+    POSTERN_PAUSE_SUSPECTS,
+    POSTERN_PAUSE_UNKNOWN, /* those too of whom nothing good is remembered */
+} PosternPause;
+
 typedef enum {
     POSTERN_TLS_OFF,
     POSTERN_TLS_MAY,
     POSTERN_TLS_ENCRYPT,
+    /* Of servers alone. */
+    POSTERN_TLS_VERIFY,
+    POSTERN_TLS_DANE,      /* RFC 7672: VERIFY if there are TLSA records, else MAY */
+    POSTERN_TLS_DANE_ONLY, /* likewise, else nothing */
 } PosternTls;
+
+/* When clients may log in (RFC 4954). */
+typedef enum {
+    POSTERN_AUTH_OFF,
+    POSTERN_AUTH_PROTECTED, /* if nobody can read along: TLS, submission_listen, own networks */
+    POSTERN_AUTH_ALWAYS,
+} PosternAuth;
 
 typedef enum {
     POSTERN_TLS_1_2,
@@ -257,80 +410,6 @@ typedef enum {
     POSTERN_CAPSULE_ALL,
 } PosternCapsuleWhich;
 
-typedef enum {
-    POSTERN_OPTION_BOOLEAN,  /* yes, no */
-    POSTERN_OPTION_NUMBER,   /* guint */
-    POSTERN_OPTION_OCTETS,   /* guint64; "50M": K, M, G are powers of 1024 */
-    POSTERN_OPTION_DURATION, /* guint, milliseconds; "500ms", "30s", "5m", "1h"; a number alone is seconds */
-    POSTERN_OPTION_STRING,
-    POSTERN_OPTION_LIST,   /* items apart by ';' or ',' */
-    POSTERN_OPTION_CHOICE, /* one of choices */
-} PosternOptionType;
-
-/* What a reload (SIGHUP) makes of a new value. 0: what begins from then on, a session, a message or a scan,
- * goes by it. */
-typedef enum {
-    POSTERN_RELOAD_RESTARTS_PROXY = 1 << 0, /* this program takes it at a restart only */
-    POSTERN_RELOAD_RESTARTS_MILTER = 1 << 1,
-    POSTERN_RELOAD_RESTARTS_INSPECTOR = 1 << 2,
-    /* Who may send where hangs on it: the proxy lets clients of before go after their message. */
-    POSTERN_RELOAD_ENDS_SESSIONS = 1 << 3,
-    /* What was found out of the back-end hangs on it: the proxy connects to it, and tries it, anew. */
-    POSTERN_RELOAD_TRIES_BACKEND = 1 << 4,
-} PosternReload;
-
-typedef struct {
-    const char *group;
-    const char *key;
-    PosternOptionType type;
-    gsize offset;               /* in PosternConfiguration */
-    guint64 minimum, maximum;   /* NUMBER, OCTETS, DURATION (ms); STRING, LIST: octets, items */
-    const char *const *choices; /* CHOICE: NULL-terminated */
-    const char *initial;        /* the default, as a file would say it */
-    const char *text;           /* one line for people */
-    /*
-     * What the type cannot tell, or NULL. STRING: not called for an empty one; LIST: called for each item;
-     * CHOICE: called for the word, so that a row can do without some of its choices.
-     */
-    gboolean (*check)(const char *value, GError **error);
-    gboolean lower_case; /* LIST: items are folded to lower case (ASCII) */
-    /*
-     * LIST of networks whose clients are trusted: what an external client among them could do, for people.
-     * Such a list may not hold everybody (base/configuration/agree.c). NULL: it is no such list.
-     */
-    const char *trust;
-    gboolean trust_of_peers; /* only who connects to the proxy can be among them */
-    guint reload;            /* mask of PosternReload */
-} PosternOption;
-
-/*
- * The beginning of a row of [policy] whose value is an action: key, the member of PosternPolicyOptions of the
- * same name; the default.
- */
-#define POSTERN_OPTION_ACTION(key, initial)                                                                  \
-    "policy", #key, POSTERN_OPTION_CHOICE, G_STRUCT_OFFSET(PosternConfiguration, policy.key), 0, 0,          \
-        postern_actions, initial
-/* The offset of member of the structure type that the options of check number index have of their own. */
-#define POSTERN_OPTION_OF_CHECK(index, type, member)                                                         \
-    (G_STRUCT_OFFSET(PosternConfiguration, policy.of_checks[index]) + G_STRUCT_OFFSET(type, member))
-
-/* The rows of [policy] that check number index (in the order of the table) adds, ended by one without a key;
- * NULL: there are no more checks. It is the layer of the checks that has it (verdict/check.c). */
-const PosternOption *postern_check_options(guint index);
-
-/* The table, and its length in *ret_length. */
-const PosternOption *postern_configuration_options(gsize *ret_length);
-
-/*
- * Where the value of option stands in configuration. policy: NULL, or the NAME of a group [policy NAME] that
- * there is; it matters for the rows of group policy alone.
- */
-gconstpointer postern_configuration_place(const PosternConfiguration *configuration, const char *policy,
-                                          const PosternOption *option);
-
-/* The names of the groups [policy NAME], sorted; free the container with g_ptr_array_unref. */
-GPtrArray *postern_configuration_policy_names(const PosternConfiguration *configuration);
-
 /* The group [policy NAME], [policy] if name is NULL or empty, or NULL if there is no such group. */
 const PosternPolicyOptions *postern_configuration_policy(const PosternConfiguration *configuration,
                                                          const char *name);
@@ -361,18 +440,17 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternConfiguration, postern_configuration_free)
 /* The file that says what configuration says, with each row's text as a comment; a new string. */
 char *postern_configuration_dump(const PosternConfiguration *configuration);
 
+/* The shortest file that says the same: options that differ from their defaults, without comments, and every
+ * [GROUP NAME]; "" if all are defaults. A new string. */
+char *postern_configuration_dump_changed(const PosternConfiguration *configuration);
+
 /* All options in mdoc form, for the manual; a new string. */
 char *postern_configuration_document(void);
 
 /*
- * What a reload can take over, by the column of the option table that says so (PosternReload): one rule for
- * all daemons.
- */
-
-/*
  * FALSE, and error: wanted differs from running in options that one of programs (a mask of
- * POSTERN_RELOAD_RESTARTS_*) takes at a restart only; error names all of them. Then nothing of wanted is
- * taken.
+ * POSTERN_RELOAD_RESTARTS_*, by the rows' column of PosternReload) takes at a restart only; error names all
+ * of them. Then nothing of wanted is taken.
  */
 gboolean postern_configuration_can_reload(const PosternConfiguration *running,
                                           const PosternConfiguration *wanted, guint programs,
@@ -381,9 +459,6 @@ gboolean postern_configuration_can_reload(const PosternConfiguration *running,
 /* TRUE if a and b differ in an option of which reload, a mask of PosternReload, is said. */
 gboolean postern_configuration_differs(const PosternConfiguration *a, const PosternConfiguration *b,
                                        guint reload);
-
-/* What option's row says of a reload, for people: "needs a restart". Static. */
-const char *postern_option_reload_text(const PosternOption *option);
 
 /*
  * What a configuration names on this machine, for --check-config: files, folders, users and groups. Values

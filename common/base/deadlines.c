@@ -78,11 +78,7 @@ gint64 postern_deadlines_next(const PosternDeadlines *deadlines)
     return deadlines->heap->len > 0 ? at_place(deadlines, 1)->at : G_MAXINT64;
 }
 
-PosternDeadline *postern_deadlines_pop(PosternDeadlines *deadlines, gint64 now)
+PosternDeadline *postern_deadlines_passed(const PosternDeadlines *deadlines, gint64 now)
 {
-    if (postern_deadlines_next(deadlines) > now || deadlines->heap->len == 0)
-        return NULL;
-    PosternDeadline *first = at_place(deadlines, 1);
-    take_out(deadlines, first);
-    return first;
+    return deadlines->heap->len > 0 && at_place(deadlines, 1)->at <= now ? at_place(deadlines, 1) : NULL;
 }

@@ -23,5 +23,5 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternDeadlines, postern_deadlines_free)
 void postern_deadlines_set(PosternDeadlines *deadlines, PosternDeadline *deadline, gint64 at);
 /* When the next one passes; G_MAXINT64: none is set. */
 gint64 postern_deadlines_next(const PosternDeadlines *deadlines);
-/* The first one that has passed by now, which is not set any more then; NULL: there is none. */
-PosternDeadline *postern_deadlines_pop(PosternDeadlines *deadlines, gint64 now);
+/* The first one that has passed by now, which stays set; NULL: there is none. */
+PosternDeadline *postern_deadlines_passed(const PosternDeadlines *deadlines, gint64 now);

@@ -1,6 +1,6 @@
 /*
  * Peer text made safe to log, to print and to put into a reply: printable ASCII stays, everything else
- * becomes \xHH, so no line break, control octet or terminal sequence of a stranger gets through.
+ * becomes \xHH, so no line break, control octet or terminal sequence of others gets through.
  */
 #pragma once
 

@@ -1,10 +1,12 @@
 #include "base/fair_queue.h"
 
-enum { RANKS = 2 }; /* the first lines, and those of POSTERN_FAIR_TURN_LATER */
+#include <string.h>
+
+enum { RANKS = 3 }; /* the lines of POSTERN_FAIR_TURN_SOONER, the others, and those of LATER */
 
 struct PosternFairClient {
     guint64 number;
-    guint rank; /* a client with places in both has one of these for each */
+    guint rank; /* a client with places in several has one of these for each */
     guint admitted;
     guint waiting;
 };
@@ -19,7 +21,7 @@ struct PosternFairLine {
 
 typedef struct {
     GQueue ready[RANKS]; /* of PosternFairLine *, in the order of their turns */
-    guint turns;         /* of first lines, since one of the second lines had its turn */
+    guint turns[RANKS];  /* of its lines, since one of a later rank had its turn */
     guint admitted;
     guint passed; /* places of other sections were admitted since one of its own was, while one waited */
 } Section;
@@ -115,11 +117,16 @@ static guint need_of(const PosternFairClient *client)
     return client->waiting > 0 && (client->admitted == 0 || client->number == POSTERN_FAIR_QUEUE_NOBODY);
 }
 
+static guint rank_of(PosternFairTurn turn)
+{
+    return turn == POSTERN_FAIR_TURN_SOONER ? 0 : turn == POSTERN_FAIR_TURN_LATER ? 2 : 1;
+}
+
 void postern_fair_queue_wait(PosternFairQueue *queue, PosternFairPlace *place, guint64 number,
                              PosternFairTurn turn)
 {
     g_return_if_fail(place->state == POSTERN_FAIR_PLACE_NONE);
-    PosternFairClient *client = client_of(queue, number, turn == POSTERN_FAIR_TURN_LATER);
+    PosternFairClient *client = client_of(queue, number, rank_of(turn));
     queue->needy -= need_of(client);
     place->client = client;
     place->line = line_of(queue, client, place->section);
@@ -192,7 +199,10 @@ PosternFairPlace *postern_fair_queue_admit_needy(PosternFairQueue *queue, guint 
 
 static gboolean has_somebody(const Section *section)
 {
-    return section->ready[0].length + section->ready[1].length > 0;
+    guint lines = 0;
+    for (guint rank = 0; rank < RANKS; rank++)
+        lines += section->ready[rank].length;
+    return lines > 0;
 }
 
 /* Whether one of section would be admitted if it were its turn. */
@@ -231,17 +241,32 @@ static void note_admission(PosternFairQueue *queue, const Section *section)
     }
 }
 
+/* The first that has somebody and has not had its turns before those behind it, or the last that has. */
+static guint rank_in_turn(const Section *section)
+{
+    guint rank = 0;
+    for (guint at = 0; at < RANKS; at++) {
+        if (section->ready[at].length == 0)
+            continue;
+        rank = at;
+        if (section->turns[at] + 1 < POSTERN_FAIR_QUEUE_TURNS)
+            break;
+    }
+    return rank;
+}
+
 PosternFairPlace *postern_fair_queue_admit_in(PosternFairQueue *queue, guint number)
 {
     Section *section = section_of(queue, number);
     if (!has_somebody(section) || is_after_another(queue, section))
         return NULL;
-    guint rank = section->turns + 1 >= POSTERN_FAIR_QUEUE_TURNS;
-    for (guint tried = 0; tried < RANKS; tried++, rank = !rank) {
+    guint rank = rank_in_turn(section);
+    for (guint tried = 0; tried < RANKS; tried++, rank = (rank + 1) % RANKS) {
         PosternFairPlace *place = admit_from(queue, &section->ready[rank]);
         if (place == NULL)
             continue;
-        section->turns = rank == 0 ? section->turns + 1 : 0;
+        memset(section->turns, 0, rank * sizeof section->turns[0]);
+        section->turns[rank]++;
         note_admission(queue, section);
         return place;
     }

@@ -26,10 +26,11 @@ typedef enum {
 } PosternFairPlaceState;
 
 typedef enum {
-    POSTERN_FAIR_TURN_LAST,  /* behind the others of its client */
-    POSTERN_FAIR_TURN_FIRST, /* before them */
-    POSTERN_FAIR_TURN_LATER, /* in a second line of its client: if first lines have somebody too, only one of
-                              * POSTERN_FAIR_QUEUE_TURNS turns is for the second lines */
+    POSTERN_FAIR_TURN_LAST,   /* behind the others of its client */
+    POSTERN_FAIR_TURN_FIRST,  /* before them */
+    POSTERN_FAIR_TURN_SOONER, /* in a line of its client's before these: one of POSTERN_FAIR_QUEUE_TURNS turns
+                               * is for those behind, if there are any */
+    POSTERN_FAIR_TURN_LATER,  /* in one behind these, likewise */
 } PosternFairTurn;
 
 #define POSTERN_FAIR_QUEUE_TURNS 4

@@ -6,17 +6,18 @@
 #pragma once
 
 /* SMTP, what a client sends. Octets include CRLF. */
-#define POSTERN_COMMAND_LINE_MAX_OCTETS 2048 /* RFC 5321 4.5.3.1.4 asks for 512 and extensions add */
-#define POSTERN_AUTH_LINE_MAX_OCTETS 12288   /* RFC 4954 4 */
-#define POSTERN_PATH_MAX_OCTETS 1024         /* RFC 5321 4.5.3.1.3 asks for 256; RFC 6531 adds */
-#define POSTERN_HELO_NAME_MAX_OCTETS 512     /* RFC 5321 4.5.3.1.2 asks for 255; address literals add */
-#define POSTERN_PARAMETERS_MAX 32            /* ESMTP parameters of one MAIL or RCPT */
-#define POSTERN_RECIPIENTS_MAX 1000          /* RFC 5321 4.5.3.1.8 asks for at least 100 */
-#define POSTERN_COMMANDS_WITHOUT_MAIL_MAX 20
+#define POSTERN_COMMAND_LINE_MAX_OCTETS 2048  /* RFC 5321 4.5.3.1.4 asks for 512 and extensions add */
+#define POSTERN_AUTH_LINE_MAX_OCTETS 12288    /* RFC 4954 4 */
+#define POSTERN_PATH_MAX_OCTETS 1024          /* RFC 5321 4.5.3.1.3 asks for 256; RFC 6531 adds */
+#define POSTERN_HELO_NAME_MAX_OCTETS 512      /* RFC 5321 4.5.3.1.2 asks for 255; address literals add */
+#define POSTERN_PARAMETERS_MAX 32             /* ESMTP parameters of one MAIL or RCPT */
+#define POSTERN_RECIPIENTS_MAX 1000           /* RFC 5321 4.5.3.1.8 asks for at least 100 */
+#define POSTERN_COMMANDS_WITHOUT_MAIL_MAX 100 /* as Postfix, smtpd_junk_command_limit */
 #define POSTERN_REFUSALS_MAX 1000 /* 4xx and 5xx of ours in one session, mistakes of the client or not */
-#define POSTERN_REFUSED_RECIPIENTS_MAX 100000    /* that [proxy] max_refused_recipients may be */
-#define POSTERN_ERRORS_MAX 10                    /* 5xx replies before a client is let go with 421 */
-#define POSTERN_PIPELINE_MAX_OCTETS 65536        /* unread input of a client that we are not ready for */
+#define POSTERN_REFUSED_RECIPIENTS_MAX 100000 /* that [proxy] max_refused_recipients may be */
+#define POSTERN_FAILED_LOGINS_MAX 1000        /* that [proxy] max_failed_logins may be */
+#define POSTERN_ERRORS_MAX 20                 /* 5xx replies until 421; as Postfix, smtpd_hard_error_limit */
+#define POSTERN_PIPELINE_MAX_OCTETS 65536     /* unread input of a client that we are not ready for */
 #define POSTERN_STREAM_UNSENT_MAX_OCTETS 1048576 /* kept for a peer that does not read */
 #define POSTERN_WRITE_PIECES_MAX 16              /* of one writev(2) */
 
@@ -44,22 +45,25 @@
 #define POSTERN_MESSAGE_HEAP_MAX_OCTETS (48 * 1024) /* over it a message is in a memfd */
 /* of memory that is free, kept by each arena of malloc(3) for messages to come */
 #define POSTERN_HEAP_SPARE_OCTETS (16 * 1024 * 1024)
-#define POSTERN_MESSAGE_PAGE_OCTETS 4096    /* what a small message is charged in */
-#define POSTERN_RECIPIENT_CHARGE_OCTETS 256 /* what a recipient is charged, beside its text */
-#define POSTERN_RECEIVED_FIELDS_MAX 100     /* RFC 5321 6.3 counts as many a loop */
+#define POSTERN_RESERVED_MAX_OCTETS (1024 * 1024) /* of a message, before its first octet */
+#define POSTERN_MESSAGE_PAGE_OCTETS 4096          /* what a small message is charged in */
+#define POSTERN_RECIPIENT_CHARGE_OCTETS 256       /* what a recipient is charged, beside its text */
+#define POSTERN_RECEIVED_FIELDS_MAX 100           /* RFC 5321 6.3 counts as many a loop */
 #define POSTERN_HEADER_EDITS_MAX 64
 #define POSTERN_HEADER_EDIT_MAX_OCTETS 65536
-#define POSTERN_MIME_DEPTH_MAX 100
 #define POSTERN_MIME_PARTS_MAX 10000
-#define POSTERN_MIME_PARTS_MIN 5000  /* of the smallest message, and one more for each so many octets: */
-#define POSTERN_MIME_PART_OCTETS 128 /* a scan of a part costs what this much text does, and more */
-#define POSTERN_ITEMS_MAX 20000      /* parts of a message, and what is in them, by all readings */
-#define POSTERN_ITEM_LEVELS_MAX 100  /* of enclosed messages and containers in one another */
-#define POSTERN_ITEM_READINGS_MAX 16 /* of one part */
+#define POSTERN_MIME_PARTS_MIN 5000       /* of the smallest message, and one more for each so many octets: */
+#define POSTERN_MIME_PART_OCTETS 128      /* a scan of a part costs what this much text does, and more */
+#define POSTERN_TEXT_FILES_MAX 5000       /* taken for files, in text, that look like one, */
+#define POSTERN_TEXT_FILES_OTHER_MAX 1000 /* and that do not; what is beyond is scanned together */
+#define POSTERN_ITEMS_MAX 20000           /* parts of a message, and what is in them, by all readings */
+#define POSTERN_ITEM_LEVELS_MAX 100       /* of enclosed messages and containers in one another */
+#define POSTERN_ITEM_READINGS_MAX 16      /* of one part */
 #define POSTERN_ITEM_OCTETS_MIN (64 * 1024 * 1024) /* decoded and unpacked; so much more: */
 #define POSTERN_ITEM_OCTETS_FACTOR 16              /* times the message */
 #define POSTERN_MIME_DECODED_MIN (4 * 1024 * 1024) /* octets given to decoders, by all readings, and */
 #define POSTERN_MIME_DECODED_FACTOR 8              /* so many times those of the message */
+#define POSTERN_MIME_DECODED_UNPACKED_FACTOR 4     /* and of what is unpacked */
 #define POSTERN_MIME_LOOKS_MIN 100000 /* lines compared with a boundary, and so many times the octets: */
 #define POSTERN_MIME_LOOKS_FACTOR 40
 #define POSTERN_BINHEX_MAX_OCTETS (64 * 1024 * 1024)
@@ -147,7 +151,7 @@
 #define POSTERN_SIGN_WARNINGS_MAX 20 /* about the files of keys that one load logs */
 
 #define POSTERN_CHECKS_MAX 31               /* in checks/list.h: bits of a mask */
-#define POSTERN_CHECK_OPTIONS_MAX_OCTETS 16 /* of a structure of one check's own */
+#define POSTERN_CHECK_OPTIONS_MAX_OCTETS 48 /* of a structure of one check's own */
 
 /* Explanations. */
 #define POSTERN_STEPS_MAX 1000
@@ -215,7 +219,7 @@
 #define POSTERN_INSPECTOR_CRASHES_MAX 3 /* in the window below: the template is exec'd anew */
 #define POSTERN_INSPECTOR_CRASH_WINDOW_SECONDS 600
 #define POSTERN_INSPECTOR_REQUEST_DEATHS_MAX 2 /* workers that one request may kill */
-#define POSTERN_INSPECTOR_PROCESSOR_SHARE 2 /* one in so many of [inspector] scan_timeout: processor time */
+#define POSTERN_INSPECTOR_PROCESSOR_SHARE 4 /* one in so many of [inspector] scan_timeout: processor time */
 /* Messages remembered, and what was found in them: those that took longer than the first, and those that cost
  * two workers. */
 #define POSTERN_INSPECTOR_REMEMBER_MS 100
@@ -230,12 +234,24 @@
 #define POSTERN_INSPECTOR_ACCOUNTS_MAX 16384    /* clients remembered */
 #define POSTERN_INSPECTOR_CLIENT_CRASHES_MAX 20 /* workers lost to it in that window: then it must pause */
 #define POSTERN_INSPECTOR_CLIENT_PAUSE_SECONDS 30
+#define POSTERN_INSPECTOR_GROWTH_SHARE                                                                       \
+    2 /* who takes one in so many of [inspector] worker_memory has cost one */
 #define POSTERN_INSPECTOR_BUDGET_WINDOW_SECONDS 60
 #define POSTERN_INSPECTOR_BUDGET_MS 6000 /* of processor time in that window; over it a client is heavy: */
 #define POSTERN_INSPECTOR_HEAVY_NICE 10  /* its scans run behind others */
-#define POSTERN_INSPECTOR_HEAVY_WAITING_MAX 16  /* and so many of its requests may wait, for each worker */
-#define POSTERN_INSPECTOR_SLOW_MS 500           /* a scan that takes longer makes room for others */
-#define POSTERN_INSPECTOR_SPARE_IDLE_SECONDS 10 /* then a worker that took over from a slow one ends */
+#define POSTERN_INSPECTOR_HEAVY_WAITING_MAX 16 /* and so many of its requests may wait, for each worker */
+/* A scan that takes longer than the first, of processor time, holds up no others; longer than the second, it
+ * runs behind them; of those that have been there for the third, a client has not all workers at once. */
+#define POSTERN_INSPECTOR_QUICK_MS 10
+#define POSTERN_INSPECTOR_BEHIND_MS 100
+#define POSTERN_INSPECTOR_SLOW_MS 500
+/* What was put off has so much of a spare worker, if others wait that had less; so often it may be put off.
+ */
+#define POSTERN_INSPECTOR_SLICE_MS 1000
+#define POSTERN_INSPECTOR_PUT_OFF_TIMES_MAX 3
+#define POSTERN_INSPECTOR_PUT_OFF_MAX 256           /* scans of a user that wait until they may take long, */
+#define POSTERN_INSPECTOR_PUT_OFF_OF_CLIENT_MAX 128 /* and of one client: no fewer than it sends at once */
+#define POSTERN_INSPECTOR_SPARE_IDLE_SECONDS 10     /* then a worker that took over from a slow one ends */
 /* Then a fresh worker takes its place */
 #define POSTERN_INSPECTOR_WORKER_SCANS_MAX 1000
 #define POSTERN_INSPECTOR_WORKER_REQUESTS_MAX 100000
@@ -250,15 +266,47 @@
 
 /* Connections. */
 #define POSTERN_THREADS_MAX 64
+#define POSTERN_CLIENTS_REMEMBERED_MAX 10000000 /* addresses and networks */
+#define POSTERN_RATE_MAX 8000000                /* of what is counted of a client */
+#define POSTERN_POINTS_MAX 1000                 /* of suspicion */
+/* recipients of a client that the back-end may refuse, between messages that pass, without suspicion */
+#define POSTERN_REFUSED_RECIPIENTS_FREE 2
+#define POSTERN_GOOD_DAYS_MAX 365
+#define POSTERN_ORDERS_MAX 1000                /* of an administrator, for clients, that hold at once */
+#define POSTERN_CONTROL_REQUEST_MAX_OCTETS 512 /* what an administrator asks, names with it */
+#define POSTERN_LISTS_MAX 30                   /* DNS lists that one client is looked up in */
+#define POSTERN_GREYLIST_WAIT_MS 5000          /* for the store; then nobody is greylisted */
+#define POSTERN_TALLY_WAITING_MAX 50000        /* different rows that wait for the store of [report] */
+#define POSTERN_TALLY_ROW_MAX_OCTETS 4096      /* of one, as text */
+#define POSTERN_REPORT_ADDRESSES_MAX 5         /* of rua=, that one report goes to */
+#define POSTERN_REPORT_ROWS_MAX 100000         /* of one report */
+#define POSTERN_REPORT_TRIES_MAX 8             /* to send one */
+#define POSTERN_REPORT_DAYS_MAX 3              /* days that reports are still sent for */
+#define POSTERN_REPORT_SERVER_SECONDS 60       /* for each reply of the mail server that takes reports */
+#define POSTERN_NETWORK_ENTRIES_MAX 200000     /* in the table of [clients] networks */
+#define POSTERN_NETWORKS_FILE_MAX_OCTETS (16 * 1024 * 1024)
+#define POSTERN_LIST_FAILURES_MAX 5  /* of one list in a row: then it is not asked for a while */
+#define POSTERN_LIST_RETRY_MS 60000  /* until it is tested again */
+#define POSTERN_LIST_TEST_MS 3600000 /* the same of one that has passed its test */
 #define POSTERN_CONNECTIONS_MAX 1000000
+#define POSTERN_SERVERS_MAX 1000       /* of one group */
+#define POSTERN_SERVER_GROUPS_MAX 1000 /* groups [servers NAME] */
+#define POSTERN_SERVER_WEIGHT_MAX 256
+#define POSTERN_DRAIN_FILE_MAX_OCTETS (1024 * 1024)
+#define POSTERN_ROUTES_MAX 2000000 /* lines of [proxy] routes */
+#define POSTERN_ROUTES_FILE_MAX_OCTETS (256 * 1024 * 1024)
 /* what is remembered of a client that is parked, without more allocations: names of some 50 octets in all */
 #define POSTERN_PARKED_SESSION_OCTETS 120
-#define POSTERN_MILTER_WAITING_MAX 4096 /* threads of the milter that wait for a verdict */
+#define POSTERN_PARKED_PACE_MAX_OCTETS 512 /* that one who is parked is still to hear */
+#define POSTERN_MILTER_WAITING_MAX 4096    /* threads of the milter that wait for a verdict */
 #define POSTERN_MILTER_COMMAND_MAX_OCTETS (2 * 1024 * 1024) /* one header field may be all of the header */
 #define POSTERN_MILTER_NEGOTIATIONS_MAX 65536               /* connections whose negotiation is remembered */
 #define POSTERN_LISTENERS_MAX 32
+#define POSTERN_PROXY_HEADER_MAX_OCTETS 4096 /* what a balancer says of its client */
+#define POSTERN_PROXY_HEADER_TIMEOUT_MS 10000
 #define POSTERN_TLS_CERTIFICATES_MAX 1000
-#define POSTERN_BACKENDS_MAX 64
+#define POSTERN_TLS_PINS_MAX 100
+#define POSTERN_TLS_RETRY_MS 600000 /* that a server with which TLS fails is served without, if it may */
 
 /* so long a borrowed back-end connection may wait for its client, or for the verdict, in all, before it is
  * offered to others; and so much more each time that it was given back */
@@ -275,19 +323,31 @@
 /* while memory for messages is crowded: in that time so much must come that what a message holds would come
  * in POSTERN_DATA_RATE_SECONDS */
 #define POSTERN_DATA_CROWDED_SECONDS 5
+/* once another finds no room: in that time what a message holds would have to come, or nothing for so long */
+#define POSTERN_DATA_FULL_SECONDS 12
+#define POSTERN_DATA_STALLED_MS 2000
 /* while there are as many connections as there may be: who is silent so long in the middle of a message may
  * be let go for another; and so many are looked at to find one */
 #define POSTERN_CROWDED_SILENCE_MS 10000
 #define POSTERN_CROWDED_SEARCH_MAX 256
 #define POSTERN_BORROW_PACE_OCTETS 1024 /* of a message in that time: who sends fewer counts as silent */
-#define POSTERN_BACKEND_RETRY_MS 1000   /* after a connection that could not be opened */
+#define POSTERN_LOGIN_ANSWER_MS 60000   /* for a client's next line of AUTH: a program says it, no person */
+/* so long a client that has logged in may be idle before its back-end connection is offered to others */
+#define POSTERN_LOGIN_PATIENCE_MS 10000
+#define POSTERN_SERVER_REST_MS 30000  /* of one that greets with 421 (RFC 5321 3.8), while others serve */
+#define POSTERN_BACKEND_RETRY_MS 1000 /* after a connection that could not be opened */
 #define POSTERN_BACKEND_QUIT_TIMEOUT_MS 5000
 
 /* Log and configuration. */
 #define POSTERN_LOG_LINE_MAX_OCTETS 4096
 #define POSTERN_LOG_PREFIX_MAX_OCTETS 160              /* of it: time stamp, program, process, level */
 #define POSTERN_REFUSED_RECIPIENTS_LOGGED_MAX 100      /* of one message, a line each; the rest is counted */
-#define POSTERN_COUNTERS_MAX 256                       /* of different names and labels */
+#define POSTERN_COUNTERS_MAX 512                       /* of different names and labels */
+#define POSTERN_EVENTS_REMEMBERED_MAX 40               /* refusals on the status page */
+#define POSTERN_HTTP_CONNECTIONS_MAX 32                /* of those who read metrics, at the same time */
+#define POSTERN_HTTP_CONNECTION_SECONDS 10             /* that each has, for all of it */
+#define POSTERN_HTTP_HEADER_MAX_OCTETS 8192            /* of a request; it has no body */
+#define POSTERN_HTTP_PASSWORDS_PER_SECOND_MAX 2        /* wrong or new ones that are looked at */
 #define POSTERN_LOG_VALUE_MAX_OCTETS 512               /* one peer-supplied value, before escapes */
 #define POSTERN_LOG_QUEUE_MAX_OCTETS (4 * 1024 * 1024) /* lines that wait for a slow reader of the log */
 #define POSTERN_LOG_FINISH_MS 2000                     /* that they have to get out when the program ends */
@@ -305,6 +365,7 @@
 #define POSTERN_LIST_ITEMS_MAX 1000
 #define POSTERN_TRUST_PUBLIC_PARTS 4 /* a list of trust holds less than one in so many public addresses */
 #define POSTERN_POLICIES_MAX 100     /* groups [policy NAME] */
-#define POSTERN_POLICY_NAME_MAX_OCTETS 32     /* NAME of [policy NAME] */
+#define POSTERN_CLASSES_MAX 100      /* groups [class NAME] */
+#define POSTERN_POLICY_NAME_MAX_OCTETS 32     /* NAME of [policy NAME] and of the others */
 #define POSTERN_RECIPIENT_POLICIES_MAX 100000 /* lines of [clients] recipients with a policy */
 #define POSTERN_RECIPIENTS_FILE_MAX_OCTETS (32 * 1024 * 1024)

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,23 +17,21 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/log_file.h"
+#include "base/log_form.h"
 #include "base/log_repeat.h"
 #include "base/log_writer.h"
 #include "base/privileges.h"
 
 #define ROOM_MS 1000
-
-typedef enum {
-    FORM_STAMPED, /* time stamp first: stderr of a terminal, or a file */
-    FORM_JOURNAL, /* <N> first: sd-daemon(3) */
-    FORM_SYSLOG,
-} Form;
+#define NATIVE 0x100 /* beside a level: the line is a text, for journald itself */
 
 /* A log is the process's, as its descriptors are. What is not atomic is set before threads exist. */
 typedef struct {
     const char *program;
     char *path; /* a file's, else NULL */
-    Form form;
+    PosternLogForm form;
+    gboolean native; /* the journal is told by its own protocol */
+    gboolean json;
     int descriptor;
     gint level;               /* atomic */
     gint torn;                /* atomic: the last line could not be written to its end */
@@ -40,21 +39,15 @@ typedef struct {
     PosternLogRepeats *repeats;
     pthread_mutex_t repeats_lock;
     gboolean watches_forks;
+    struct sigaction before[NSIG]; /* of the signals of a crash */
 } Log;
-
-static const struct {
-    const char *name;
-    int priority;
-} levels[] = {
-    [POSTERN_LOG_ERROR] = {"error", LOG_ERR},      [POSTERN_LOG_WARNING] = {"warning", LOG_WARNING},
-    [POSTERN_LOG_NOTICE] = {"notice", LOG_NOTICE}, [POSTERN_LOG_INFO] = {"info", LOG_INFO},
-    [POSTERN_LOG_DEBUG] = {"debug", LOG_DEBUG},
-};
 
 static Log *the_log(void)
 {
-    static Log log = {
-        .program = "postern", .form = FORM_STAMPED, .descriptor = STDERR_FILENO, .level = POSTERN_LOG_NOTICE};
+    static Log log = {.program = "postern",
+                      .form = POSTERN_LOG_FORM_STAMPED,
+                      .descriptor = STDERR_FILENO,
+                      .level = POSTERN_LOG_NOTICE};
     return &log;
 }
 
@@ -74,21 +67,22 @@ static void close_destination(Log *log)
 {
     if (log->path != NULL)
         close(log->descriptor);
-    if (log->form == FORM_SYSLOG)
+    if (log->form == POSTERN_LOG_FORM_SYSLOG)
         closelog();
     g_clear_pointer(&log->path, g_free);
 }
 
 /* path (taken) and descriptor: a file's, or what stands for one, else NULL and standard error. */
-static void take_destination(const char *program, Form form, int descriptor, char *path)
+static void take_destination(const char *program, PosternLogForm form, int descriptor, char *path)
 {
     Log *log = the_log();
     close_destination(log);
     log->program = program;
     log->form = form;
+    log->native = form == POSTERN_LOG_FORM_JOURNAL && !log->json && postern_log_journal_is_there();
     log->descriptor = descriptor;
     log->path = path;
-    if (form == FORM_SYSLOG)
+    if (form == POSTERN_LOG_FORM_SYSLOG)
         openlog(program, LOG_PID | LOG_NDELAY, LOG_MAIL);
     /* The time zone is a file; it may be out of reach once privileges are given up. */
     tzset();
@@ -97,7 +91,7 @@ static void take_destination(const char *program, Form form, int descriptor, cha
 gboolean postern_log_open(const char *program, const char *destination, PosternLogLevel level, GError **error)
 {
     int descriptor = STDERR_FILENO;
-    Form form = FORM_STAMPED;
+    PosternLogForm form = POSTERN_LOG_FORM_STAMPED;
     gboolean is_file = g_path_is_absolute(destination);
 
     if (is_file) {
@@ -105,9 +99,9 @@ gboolean postern_log_open(const char *program, const char *destination, PosternL
         if (descriptor < 0)
             return FALSE;
     } else if (strcmp(destination, "syslog") == 0) {
-        form = FORM_SYSLOG;
+        form = POSTERN_LOG_FORM_SYSLOG;
     } else if (strcmp(destination, "stderr") == 0) {
-        form = is_journal(STDERR_FILENO) ? FORM_JOURNAL : FORM_STAMPED;
+        form = is_journal(STDERR_FILENO) ? POSTERN_LOG_FORM_JOURNAL : POSTERN_LOG_FORM_STAMPED;
     } else {
         g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_USAGE,
                     "'%s' is no log destination: use stderr, syslog or the absolute path of a file",
@@ -125,7 +119,7 @@ gboolean postern_log_open_descriptor(const char *program, int descriptor, Poster
     struct stat status;
     if (fstat(descriptor, &status) != 0 || fcntl(descriptor, F_SETFD, FD_CLOEXEC) != 0)
         return postern_error_set_system(error, errno, "no log can be written to descriptor %d", descriptor);
-    Form form = is_journal(descriptor) ? FORM_JOURNAL : FORM_STAMPED;
+    PosternLogForm form = is_journal(descriptor) ? POSTERN_LOG_FORM_JOURNAL : POSTERN_LOG_FORM_STAMPED;
     take_destination(program, form, descriptor, NULL);
     postern_log_set_level(level);
     return TRUE;
@@ -134,7 +128,7 @@ gboolean postern_log_open_descriptor(const char *program, int descriptor, Poster
 int postern_log_descriptor(void)
 {
     const Log *log = the_log();
-    return log->form != FORM_SYSLOG ? log->descriptor : -1;
+    return log->form != POSTERN_LOG_FORM_SYSLOG ? log->descriptor : -1;
 }
 
 gboolean postern_log_give(const char *user, GError **error)
@@ -171,6 +165,11 @@ gboolean postern_log_reopen(GError **error)
     return descriptor >= 0 && postern_log_adopt(descriptor, error);
 }
 
+void postern_log_set_json(gboolean json)
+{
+    the_log()->json = json;
+}
+
 void postern_log_set_level(PosternLogLevel level)
 {
     g_atomic_int_set(&the_log()->level, (gint)MIN(level, POSTERN_LOG_DEBUG));
@@ -179,62 +178,6 @@ void postern_log_set_level(PosternLogLevel level)
 gboolean postern_log_enabled(PosternLogLevel level)
 {
     return (gint)level <= g_atomic_int_get(&the_log()->level);
-}
-
-static gsize format_stamp(char *out, gsize room)
-{
-    struct timespec now;
-    struct tm local;
-    char date[32], offset[8];
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    if (localtime_r(&now.tv_sec, &local) == NULL ||
-        strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &local) == 0 ||
-        strftime(offset, sizeof offset, "%z", &local) != 5)
-        return 0;
-    /* %z is +hhmm; RFC 3339 has a colon in it. */
-    return (gsize)g_snprintf(out, room, "%s.%03ld%.3s:%s ", date, now.tv_nsec / 1000000, offset, offset + 3);
-}
-
-static gsize format_prefix(const Log *log, PosternLogLevel level, char *out, gsize room)
-{
-    gsize length = 0;
-    if (log->form == FORM_SYSLOG)
-        return 0;
-    if (log->form == FORM_JOURNAL)
-        length = (gsize)g_snprintf(out, room, "<%d>%.64s: ", levels[level].priority, log->program);
-    else {
-        length = format_stamp(out, room);
-        length += (gsize)g_snprintf(out + length, room - length, "%.64s[%d]: %s: ", log->program,
-                                    (int)getpid(), levels[level].name);
-    }
-    return MIN(length, room - 1);
-}
-
-/* Nothing but printable ASCII leaves: the last guard, for callers who forgot to escape. */
-static gsize append_safely(char *out, gsize used, gsize room, const char *text)
-{
-    static const char more[] = "...";
-
-    gsize last = room - (sizeof more - 1);
-    for (; *text != '\0'; text++) {
-        guchar octet = (guchar)*text;
-        gboolean printable = octet >= 0x20 && octet <= 0x7e;
-        gsize need = printable ? 1 : 4;
-        if (used + need > last) {
-            memcpy(out + used, more, sizeof more - 1);
-            return used + sizeof more - 1;
-        }
-        if (printable)
-            out[used] = (char)octet;
-        else {
-            char hexadecimal[5];
-            g_snprintf(hexadecimal, sizeof hexadecimal, "\\x%02x", octet);
-            memcpy(out + used, hexadecimal, 4);
-        }
-        used += need;
-    }
-    return used;
 }
 
 /* A descriptor that somebody else has made non-blocking is waited for, by the writer without end. */
@@ -264,9 +207,17 @@ static gboolean write_finished(int level, const char *line)
 {
     Log *log = the_log();
     char octets[POSTERN_LOG_LINE_MAX_OCTETS + 2];
-    if (log->form == FORM_SYSLOG) {
-        syslog(levels[level].priority, "%s", line);
+    if (log->form == POSTERN_LOG_FORM_SYSLOG) {
+        syslog(postern_log_priority((PosternLogLevel)level), "%s", line);
         return TRUE;
+    }
+    if ((level & NATIVE) != 0) {
+        level -= NATIVE;
+        if (postern_log_journal_send(log->program, (PosternLogLevel)level, line))
+            return TRUE;
+        char formed[POSTERN_LOG_LINE_MAX_OCTETS];
+        postern_log_form_line(formed, log->form, FALSE, log->program, (PosternLogLevel)level, line);
+        return write_finished(level, formed);
     }
     /* All in one write, and it fits into PIPE_BUF: lines of threads and processes never mix in a pipe. */
     gsize used = 0;
@@ -281,9 +232,8 @@ static gboolean write_finished(int level, const char *line)
 
 static void finish_line(char line[POSTERN_LOG_LINE_MAX_OCTETS], PosternLogLevel level, const char *text)
 {
-    gsize used = format_prefix(the_log(), level, line, POSTERN_LOG_LINE_MAX_OCTETS);
-    used = append_safely(line, used, POSTERN_LOG_LINE_MAX_OCTETS - 1, text);
-    line[used] = '\0';
+    const Log *log = the_log();
+    postern_log_form_line(line, log->form, log->json, log->program, level, text);
 }
 
 static void write_line(PosternLogLevel level, const char *text)
@@ -292,6 +242,12 @@ static void write_line(PosternLogLevel level, const char *text)
     PosternLogWriter *writer = g_atomic_pointer_get(&log->writer);
     char line[POSTERN_LOG_LINE_MAX_OCTETS];
     int number = errno;
+    if (writer != NULL && log->native) {
+        postern_log_form_line(line, POSTERN_LOG_FORM_SYSLOG, FALSE, NULL, level, text);
+        (void)postern_log_writer_put(writer, (int)level | NATIVE, line);
+        errno = number;
+        return;
+    }
     finish_line(line, level, text);
     if (writer != NULL)
         (void)postern_log_writer_put(writer, (int)level, line);
@@ -396,6 +352,32 @@ static void forget_writer(void)
     log->repeats = NULL;
 }
 
+#ifndef POSTERN_SANITIZED /* whose report is worth more */
+/* A thread crashes: what waits gets out, by the log's own thread, before the process ends. Nothing here may
+ * lock or allocate: the crash may have happened inside either. */
+static void on_crash(int number)
+{
+    Log *log = the_log();
+    const struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
+    PosternLogWriter *writer = g_atomic_pointer_get(&log->writer);
+    for (guint waited = 0;
+         writer != NULL && waited < POSTERN_LOG_FINISH_MS && postern_log_writer_is_behind(writer);
+         waited += 5)
+        nanosleep(&pause, NULL);
+    sigaction(number, &log->before[number], NULL);
+    raise(number); /* on return from here */
+}
+
+static void watch_crashes(Log *log)
+{
+    static const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    struct sigaction action = {.sa_handler = on_crash};
+    sigemptyset(&action.sa_mask);
+    for (gsize i = 0; i < G_N_ELEMENTS(numbers); i++)
+        sigaction(numbers[i], &action, &log->before[numbers[i]]);
+}
+#endif
+
 void postern_log_start(void)
 {
     static const PosternLogWriterCalls calls = {
@@ -409,6 +391,10 @@ void postern_log_start(void)
         pthread_mutex_init(&log->repeats_lock, NULL);
         log->repeats = postern_log_repeats_new();
     }
+#ifndef POSTERN_SANITIZED
+    if (!log->watches_forks)
+        watch_crashes(log);
+#endif
     if (!log->watches_forks)
         log->watches_forks = pthread_atfork(hold_writer, release_writer, forget_writer) == 0;
     if (log->writer == NULL)

@@ -20,8 +20,10 @@ typedef enum {
 /*
  * Opens the log of this process. destination: "stderr", "syslog" (facility mail), or the absolute path of a
  * file that is appended to. program is the name in each line and must outlive the log. Before this call,
- * lines go to stderr at NOTICE and above. On stderr under systemd each line carries its <N> priority; else
- * a local time stamp with the offset from UTC stands first.
+ * lines go to stderr at NOTICE and above. If stderr is the journal's, journald is told by its own protocol,
+ * with the fields of a closing line as its fields (POSTERN_SESSION=…), once postern_log_start() was called;
+ * before, or if its socket cannot be reached, each line carries its <N> priority. Elsewhere a local time
+ * stamp with the offset from UTC stands first.
  */
 gboolean postern_log_open(const char *program, const char *destination, PosternLogLevel level,
                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -36,7 +38,8 @@ gboolean postern_log_open_descriptor(const char *program, int descriptor, Poster
 /*
  * From now on a thread of its own writes (base/log_writer.h): nobody waits for a slow reader, and errors,
  * warnings and lines with postern_log_line_repeats() that say the same again and again are counted instead
- * (base/log_repeat.h). Call it when the rights of the process are what they will be; again after a fork.
+ * (base/log_repeat.h). A crash of another thread loses no line: the signal waits for the thread, at most
+ * POSTERN_LOG_FINISH_MS. Call it when the rights of the process are what they will be; again after a fork.
  */
 void postern_log_start(void);
 
@@ -57,6 +60,10 @@ gboolean postern_log_reopen(GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Writes to descriptor from now on, which is taken over, in the place of a file or a descriptor. */
 gboolean postern_log_adopt(int descriptor, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Lines are JSON objects: time, program, pid, level, and kind with its fields, or text. Before it is opened.
+ */
+void postern_log_set_json(gboolean json);
 
 /* Changes the level. Any thread. */
 void postern_log_set_level(PosternLogLevel level);
@@ -83,7 +90,7 @@ PosternLogLine *postern_log_line_new(const char *kind);
 void postern_log_line_free(PosternLogLine *line);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternLogLine, postern_log_line_free)
 
-/* Adds key=value; NULL value adds nothing. key is ours (lower case, '_'), value may be a stranger's. */
+/* Adds key=value; NULL value adds nothing. key is ours (lower case, '_'), value may be untrusted. */
 void postern_log_line_add(PosternLogLine *line, const char *key, const char *value);
 void postern_log_line_add_number(PosternLogLine *line, const char *key, gint64 value);
 

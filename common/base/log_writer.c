@@ -12,11 +12,13 @@ typedef struct {
 
 struct PosternLogWriter {
     const PosternLogWriterCalls *calls;
+    pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     GQueue lines; /* of Line * */
     gsize octets; /* in lines */
     guint64 dropped;
+    gint behind;      /* atomic: lines that were put and have not been written */
     gboolean busy;    /* the thread begins, writes lines that have left the queue, or is in the tick */
     gboolean holding; /* nothing of that begins */
     gboolean ended;
@@ -51,6 +53,7 @@ static void write_lines(PosternLogWriter *writer, GQueue *lines)
             tell_dropped(writer);
         else
             drop(writer, 1);
+        g_atomic_int_add(&writer->behind, -1);
         g_free(line);
     }
 }
@@ -58,6 +61,7 @@ static void write_lines(PosternLogWriter *writer, GQueue *lines)
 static gpointer run(gpointer data)
 {
     PosternLogWriter *writer = data;
+    writer->thread = pthread_self();
     gint64 tick = g_get_monotonic_time();
     pthread_mutex_lock(&writer->lock);
     for (;;) {
@@ -107,6 +111,7 @@ gboolean postern_log_writer_put(PosternLogWriter *writer, int priority, const ch
     gboolean fits = !writer->ended && writer->octets + length <= POSTERN_LOG_QUEUE_MAX_OCTETS;
     if (fits) {
         g_queue_push_tail(&writer->lines, line);
+        g_atomic_int_inc(&writer->behind);
         writer->octets += length;
         pthread_cond_broadcast(&writer->changed);
     } else {
@@ -116,6 +121,11 @@ gboolean postern_log_writer_put(PosternLogWriter *writer, int priority, const ch
     if (!fits)
         g_free(line);
     return fits;
+}
+
+gboolean postern_log_writer_is_behind(PosternLogWriter *writer)
+{
+    return g_atomic_int_get(&writer->behind) > 0 && !pthread_equal(pthread_self(), writer->thread);
 }
 
 gboolean postern_log_writer_finish(PosternLogWriter *writer, guint timeout_ms)

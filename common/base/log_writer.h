@@ -28,6 +28,9 @@ PosternLogWriter *postern_log_writer_new(const PosternLogWriterCalls *calls);
 /* Hands a line over; copied. FALSE: the queue (POSTERN_LOG_QUEUE_MAX_OCTETS) is full, or it has ended. */
 gboolean postern_log_writer_put(PosternLogWriter *writer, int priority, const char *line);
 
+/* TRUE if lines have not been written yet, unless the thread itself asks. In a signal handler, too. */
+gboolean postern_log_writer_is_behind(PosternLogWriter *writer);
+
 /* Waits until all is written, at most timeout_ms, and lets nothing more in. TRUE: all is out. */
 gboolean postern_log_writer_finish(PosternLogWriter *writer, guint timeout_ms);
 

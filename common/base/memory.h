@@ -1,9 +1,14 @@
 /*
- * How much memory may still be taken, as the kernel tells it.
+ * Memory that is made again and again; and how much may still be taken, as the kernel tells it.
  */
 #pragma once
 
 #include <glib.h>
+#include <string.h>
+
+/* As g_new0(Type, 1), for what is made at each message: glibc's calloc() does not look into what its thread
+ * has freed, and takes three times as long. */
+#define postern_new_zeroed(Type) ((Type *)memset(g_malloc(sizeof(Type)), 0, sizeof(Type)))
 
 /*
  * Octets that this process may take without being killed for it, or making others wait: what the machine has

@@ -12,7 +12,7 @@ void postern_octets_add_number(GByteArray *out, guint64 number, guint octets);
 void postern_octets_add_text(GByteArray *out, gconstpointer text, gsize length);
 
 /*
- * Octets of a stranger, read from the front. Whoever reads asks at the end whether it was good: what is cut
+ * Untrusted octets, read from the front. Whoever reads asks at the end whether it was good: what is cut
  * off reads as 0 and as no text, and makes it bad.
  */
 typedef struct {

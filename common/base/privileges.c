@@ -9,6 +9,7 @@
 
 #include "base/configuration.h"
 #include "base/error.h"
+#include "base/option.h"
 
 #define PASSWORD_ENTRY_MAX_OCTETS 65536
 

@@ -6,8 +6,8 @@
 #include <glib.h>
 
 /*
- * The one of candidates (NULL-terminated) that is fewest edits (insert, delete, replace, swap of neighbours)
- * away from name, whatever the case of letters, or NULL if that is more than a third of name's length. The
- * first of several. Names over POSTERN_CONFIGURATION_NAME_MAX_OCTETS are like nothing.
+ * The one of candidates (NULL-terminated) that is fewest edits (insert, delete, replace, swap of two in a
+ * row) away from name, whatever the case of letters, or NULL if that is more than a third of name's length.
+ * The first of several. Names over POSTERN_CONFIGURATION_NAME_MAX_OCTETS are like nothing.
  */
 const char *postern_suggestion_for_name(const char *name, const char *const *candidates);

@@ -1,7 +1,7 @@
 /*
  * The checks, each a pure function of message, envelope and answers: they wait for nothing and ask nobody.
  * Each returns 1: its finding is complete; 0: it has noted questions in answers and must be run again.
- * Linked by postern-inspector only: this code reads strangers' mail.
+ * Linked by postern-inspector only: this code reads untrusted mail.
  */
 #pragma once
 
@@ -27,7 +27,7 @@ void postern_libspf2_engine_free(PosternLibspf2Engine *engine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternLibspf2Engine, postern_libspf2_engine_free)
 
 /*
- * SPF by libspf2: its look-up hook reads answers, and its get_exp hook never lets it compile a stranger's
+ * SPF by libspf2: its look-up hook reads answers, and its get_exp hook never lets it compile an untrusted
  * explanation, so there is none. Its result if it has one; an error of the DNS is TEMPERROR, any other
  * PERMERROR, and so is asking the DNS more than POSTERN_SPF_LIBSPF2_LOOKUPS_MAX times. It lets each loopback
  * address pass. It takes %{t} from the clock, not from now. May abort the process: for the sandbox alone.
@@ -92,7 +92,7 @@ int postern_check_arc(PosternDkimEngine *engine, const char *octets, gsize lengt
                       const PosternHeader *header, PosternAnswers *answers, PosternFindings *findings);
 
 /*
- * The keys that we sign with (RFC 6376), loaded once, by a process that parses no stranger's mail. table: the
+ * The keys that we sign with (RFC 6376), loaded once, by a process that parses no untrusted mail. table: the
  * file of [sign] table, one key a line: "DOMAIN SELECTOR FILE", FILE the absolute path of a private key in
  * PEM form, RSA of at least POSTERN_DKIM_RSA_MIN_BITS or Ed25519; '#' begins a comment. warnings (of char *,
  * or NULL) get what an administrator must be told: files that others can read or change, short keys. NULL and
@@ -214,6 +214,8 @@ gboolean postern_virus_engine_self_test(PosternVirusEngine *engine, const char *
  */
 typedef struct PosternRulesEngine PosternRulesEngine;
 void postern_rules_engine_free(PosternRulesEngine *engine);
+/* TRUE: what is found hangs on fields of trace (mail/fingerprint.h), too. */
+gboolean postern_rules_engine_reads_trace(const PosternRulesEngine *engine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternRulesEngine, postern_rules_engine_free)
 
 /* Loaded once, in the template; each worker inherits them. */
@@ -223,7 +225,8 @@ typedef struct {
     PosternContentEngine *content;
     PosternVirusEngine *virus; /* NULL: this inspector does not scan; the finding is then ERROR */
     char *virus_problem;       /* why there is none although it should, or NULL */
-    PosternRulesEngine *rules; /* NULL: there are none, or rules_problem says why they are not known */
+    PosternRulesEngine
+        *rules; /* NULL: there are none; rules_problem: why those are not known that there should be */
     char *rules_problem;
     PosternSignEngine *sign; /* role SIGN alone; it has no other engine but dkim, for its own proof */
 } PosternEngines;

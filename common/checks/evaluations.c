@@ -2,6 +2,11 @@
 
 #include "verdict/check.h"
 
+/* Whoever has the client evaluates it (checks/client/client.h). */
+const PosternEvaluation postern_evaluation_client = {.self_test = NULL};
+/* The daemon asks its store, once all else is known (greylist/greylist.h). */
+const PosternEvaluation postern_evaluation_greylist = {.self_test = NULL};
+
 const PosternEvaluation *const postern_evaluations[] = {
 #define ENTRY(NAME, member, Type) &postern_evaluation_##member,
     POSTERN_CHECKS_LIST(ENTRY)

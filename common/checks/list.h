@@ -19,4 +19,6 @@
     CHECK(SIGN, sign, PosternSignFinding)                                                                    \
     CHECK(HOPS, hops, PosternHopsFinding)                                                                    \
     CHECK(RULES, rules, PosternRulesFinding)                                                                 \
+    CHECK(CLIENT, client, PosternClientFinding)                                                              \
+    CHECK(GREYLIST, greylist, PosternGreylistFinding)                                                        \
     /* The next stands here. */

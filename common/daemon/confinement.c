@@ -29,11 +29,24 @@ static char *own_directory(void)
 static void add_directories(GPtrArray *directories, char **files)
 {
     for (char **file = files; *file != NULL; file++) {
+        if ((*file)[0] == '\0')
+            continue;
         g_autofree char *target = realpath(*file, NULL);
         g_ptr_array_add(directories, g_path_get_dirname(*file));
         if (target != NULL)
             g_ptr_array_add(directories, g_path_get_dirname(target));
     }
+}
+
+/* The directories of files that SQLite writes: it makes others beside them. */
+static GPtrArray *list_stores(const PosternConfiguration *configuration)
+{
+    char *files[] = {configuration->greylist.file, configuration->report.store};
+    GPtrArray *directories = g_ptr_array_new_with_free_func(g_free);
+    for (gsize i = 0; i < G_N_ELEMENTS(files); i++)
+        if (files[i][0] != '\0')
+            g_ptr_array_add(directories, g_path_get_dirname(files[i]));
+    return directories;
 }
 
 /* paths without those that are NULL or empty. */
@@ -46,6 +59,27 @@ static GPtrArray *list(const char *const *paths, gsize length)
     return found;
 }
 
+/* And where the files of TLS with groups of servers are. These are few: what is interned stays. */
+static GPtrArray *list_with_servers(const char *const *paths, gsize length,
+                                    const PosternConfiguration *configuration)
+{
+    GPtrArray *found = list(paths, length);
+    g_autoptr(GPtrArray) directories = g_ptr_array_new_with_free_func(g_free);
+    char *own[] = {configuration->tls.server_certificate, configuration->tls.server_key, NULL};
+    GHashTableIter iterator;
+    gpointer value;
+    add_directories(directories, own);
+    g_hash_table_iter_init(&iterator, configuration->groups);
+    while (g_hash_table_iter_next(&iterator, NULL, &value)) {
+        const PosternServersOptions *group = value;
+        char *files[] = {group->tls_authorities, group->tls_certificate, group->tls_key, NULL};
+        add_directories(directories, files);
+    }
+    for (guint i = 0; i < directories->len; i++)
+        g_ptr_array_add(found, (gpointer)(gsize)g_intern_string(g_ptr_array_index(directories, i)));
+    return found;
+}
+
 gboolean postern_confinement_enter(const PosternConfiguration *configuration, const char *path,
                                    const char *inspector_directory, gboolean *ret_confined, GError **error)
 {
@@ -54,11 +88,16 @@ gboolean postern_confinement_enter(const PosternConfiguration *configuration, co
     g_autofree char *configuration_directory = directory_of(path);
     g_autofree char *own = own_directory();
     g_autofree char *recipients = directory_of_table(configuration->clients.recipients);
+    g_autofree char *networks = directory_of_table(configuration->clients.networks);
+    g_autoptr(GPtrArray) stores = list_stores(configuration);
     g_autofree char *keys = directory_of_table(starts ? configuration->sign.table : "");
     g_autofree char *rules = directory_of_table(starts ? configuration->content.rules : "");
-    g_autoptr(GPtrArray) certificates = g_ptr_array_new_with_free_func(g_free);
-    add_directories(certificates, configuration->tls.certificates);
-    add_directories(certificates, configuration->tls.keys);
+    g_autoptr(GPtrArray) directories = g_ptr_array_new_with_free_func(g_free);
+    add_directories(directories, configuration->tls.certificates);
+    add_directories(directories, configuration->tls.keys);
+    add_directories(directories,
+                    (char *[]){configuration->tls.server_authorities, configuration->tls.client_authorities,
+                               configuration->proxy.drain_file, configuration->proxy.routes, NULL});
     g_autofree char *log = destination[0] == '/' ? g_path_get_dirname(destination) : NULL;
     const char *const readable[] = {
         "/etc",
@@ -73,6 +112,7 @@ gboolean postern_confinement_enter(const PosternConfiguration *configuration, co
         own,
         configuration->dns.trust_anchor_file,
         recipients,
+        networks,
         keys,
         rules,
         starts || configuration->capsule.directory[0] != '\0' ? configuration->virus.database : NULL};
@@ -86,10 +126,11 @@ gboolean postern_confinement_enter(const PosternConfiguration *configuration, co
                                     chosen_later ? POSTERN_DIRECTORY_MEMORY : NULL,
                                     chosen_later ? POSTERN_DIRECTORY_DISK : NULL};
     const char *const executable[] = {"/usr", "/lib", "/lib64", own};
-    g_autoptr(GPtrArray) read_only = list(readable, G_N_ELEMENTS(readable));
+    g_autoptr(GPtrArray) read_only = list_with_servers(readable, G_N_ELEMENTS(readable), configuration);
     g_autoptr(GPtrArray) read_write = list(writable, G_N_ELEMENTS(writable));
     g_autoptr(GPtrArray) programs = list(executable, starts ? G_N_ELEMENTS(executable) : 0);
-    g_ptr_array_extend(read_only, certificates, NULL, NULL);
+    g_ptr_array_extend(read_only, directories, NULL, NULL);
+    g_ptr_array_extend(read_write, stores, NULL, NULL);
     g_ptr_array_add(read_only, NULL);
     g_ptr_array_add(read_write, NULL);
     g_ptr_array_add(programs, NULL);

@@ -1,19 +1,27 @@
 #include "daemon/daemon.h"
 
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/build.h"
 #include "base/configuration.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/option.h"
 #include "base/privileges.h"
 #include "daemon/confinement.h"
 #include "daemon/notify.h"
 
+#define STATUS_PAUSE_US (5 * G_USEC_PER_SEC)
+
 void postern_daemon_init(PosternDaemon *daemon, const char *program, const char *path, guint restarts)
 {
-    *daemon = (PosternDaemon){.program = program, .path = path, .restarts = restarts};
+    *daemon = (PosternDaemon){.program = program,
+                              .path = path,
+                              .restarts = restarts,
+                              .counters = postern_counters_new(),
+                              .watchdog_us = postern_notify_watchdog_time()};
     signal(SIGPIPE, SIG_IGN);
 }
 
@@ -22,11 +30,14 @@ void postern_daemon_clear(PosternDaemon *daemon)
     g_clear_pointer(&daemon->monitor, postern_inspector_monitor_free);
     g_clear_pointer(&daemon->inspector, postern_inspector_process_free);
     g_clear_pointer(&daemon->capsules, postern_capsule_store_free);
+    g_clear_pointer(&daemon->http, postern_http_free);
+    g_clear_pointer(&daemon->tally, postern_tally_free);
     g_clear_pointer(&daemon->counters, postern_counters_unref);
     g_clear_pointer(&daemon->answers, postern_answers_file_unref);
     g_clear_pointer(&daemon->health, postern_resolver_health_free);
     g_clear_pointer(&daemon->inspector_path, g_free);
     g_clear_pointer(&daemon->user, g_free);
+    g_clear_pointer(&daemon->status, g_free);
 }
 
 const char *postern_daemon_user(const char *group, const char *user)
@@ -59,8 +70,10 @@ gboolean postern_daemon_start_inspector(PosternDaemon *daemon, const PosternConf
 void postern_daemon_check_inspector(PosternDaemon *daemon)
 {
     g_autofree char *text = NULL;
-    if (daemon->inspector != NULL && postern_inspector_process_check(daemon->inspector, &text) &&
-        text != NULL)
+    if (daemon->inspector == NULL || !postern_inspector_process_check(daemon->inspector, &text))
+        return;
+    postern_counters_add(daemon->counters, "inspector_restarts", NULL, 1);
+    if (text != NULL)
         postern_log(POSTERN_LOG_ERROR, "postern-inspector has ended (%s) and is started again", text);
 }
 
@@ -79,6 +92,7 @@ gboolean postern_daemon_open_files(PosternDaemon *daemon, const PosternConfigura
 {
     const char *answers = configuration->dns.answers;
     daemon->health = postern_resolver_health_new(report_dns, NULL);
+    postern_resolver_health_count_in(daemon->health, daemon->counters);
     if (answers[0] != '\0') {
         daemon->answers = postern_answers_file_load(answers, error);
         if (daemon->answers == NULL) {
@@ -117,6 +131,22 @@ void postern_daemon_announce(PosternDaemon *daemon, struct event_base *loop, con
     postern_log(POSTERN_LOG_NOTICE, "%s " POSTERN_VERSION " listens on %s; it is ready once its inspector is",
                 daemon->program, where);
     daemon->monitor = postern_inspector_monitor_new(loop, daemon->inspector_path, ready);
+}
+
+void postern_daemon_tell(PosternDaemon *daemon, const char *status, gboolean alive)
+{
+    gint64 now = g_get_monotonic_time();
+    if (daemon->watchdog_us > 0 && alive && now >= daemon->beats_at) {
+        daemon->beats_at = now + daemon->watchdog_us / 4;
+        postern_notify("WATCHDOG=1");
+    }
+    if (now < daemon->status_at || g_strcmp0(status, daemon->status) == 0)
+        return;
+    daemon->status_at = now + STATUS_PAUSE_US;
+    g_free(daemon->status);
+    daemon->status = g_strdup(status);
+    g_autofree char *state = g_strdup_printf("STATUS=%s", status);
+    postern_notify(state);
 }
 
 PosternConfiguration *postern_daemon_load(const PosternDaemon *daemon, const PosternConfiguration *running,
@@ -167,10 +197,29 @@ void postern_daemon_adopt_log(int descriptor)
         postern_log(POSTERN_LOG_ERROR, "%s", error->message);
 }
 
+/* proc(5), statm: pages, the second number those in memory. */
+static double resident_octets(void)
+{
+    g_autofree char *text = NULL;
+    if (!g_file_get_contents("/proc/self/statm", &text, NULL, NULL))
+        return 0;
+    const char *space = strchr(text, ' ');
+    return space != NULL ? (double)g_ascii_strtoull(space, NULL, 10) * (double)sysconf(_SC_PAGESIZE) : 0;
+}
+
+void postern_daemon_add_status(const PosternDaemon *daemon, PosternStatus *status)
+{
+    postern_status_add(status, &(PosternGauge){"resident_memory_octets", "Memory of the program.",
+                                               "of memory", POSTERN_UNIT_OCTETS, .value = resident_octets()});
+}
+
 gboolean postern_daemon_check_configuration(const PosternConfiguration *configuration, const char *path,
                                             gboolean inspects, GError **error)
 {
     gboolean starts = inspects && configuration->inspector.socket[0] == '\0';
-    return postern_resolver_check_configuration(configuration, error) &&
+    return postern_http_check(configuration, configuration->http.listen, error) &&
+           postern_http_check(configuration, configuration->http.milter_listen, error) &&
+           postern_http_check(configuration, configuration->http.inspector_listen, error) &&
+           postern_resolver_check_configuration(configuration, error) &&
            (!starts || postern_inspector_process_check_configuration(path, error));
 }

@@ -14,6 +14,8 @@
 #include "daemon/monitor.h"
 #include "dns/answers_file.h"
 #include "dns/resolver.h"
+#include "http/server.h"
+#include "tally/tally.h"
 
 /* Filled by the functions below; members that are not named stay NULL. */
 typedef struct {
@@ -27,10 +29,17 @@ typedef struct {
     PosternAnswersFile *answers;
     PosternResolverHealth *health;
     PosternCapsuleStore *capsules;
-    PosternCounters *counters; /* its owner makes them */
+    PosternCounters *counters;
+    PosternTally *tally; /* or NULL: [report] store is not set; its owner starts it */
+    PosternHttp *http;   /* or NULL; its owner opens it */
+    char *status;        /* what the service manager was told last */
+    gint64 watchdog_us;  /* how often it wants to hear that all goes on; 0: it does not */
+    gint64 beats_at;     /* when it hears that next, and what happens; monotonic microseconds */
+    gint64 status_at;
 } PosternDaemon;
 
-/* Ignores SIGPIPE. program and path (or NULL) outlive daemon; restarts is that of the program alone. */
+/* Ignores SIGPIPE, makes counters. program and path (or NULL) outlive daemon; restarts is that of the program
+ * alone. */
 void postern_daemon_init(PosternDaemon *daemon, const char *program, const char *path, guint restarts);
 
 /* Ends what it has: the inspector, its monitor, the capsules. */
@@ -73,6 +82,10 @@ gboolean postern_daemon_give_up_rights(PosternDaemon *daemon, const PosternConfi
  */
 void postern_daemon_announce(PosternDaemon *daemon, struct event_base *loop, const char *where);
 
+/* A few times a second: tells a service manager now and then what happens, if that is new, and, if it wants
+ * to know, that all goes on (alive). */
+void postern_daemon_tell(PosternDaemon *daemon, const char *status, gboolean alive);
+
 /*
  * The configuration read again, the caller's; or NULL, and error, if it is wrong or differs from running in
  * what daemon takes at a restart only.
@@ -92,6 +105,9 @@ gboolean postern_daemon_reopen_log(PosternDaemon *daemon);
 /* Logs to descriptor (taken; -1: nothing changes), which a process with more rights has opened and passed on.
  */
 void postern_daemon_adopt_log(int descriptor);
+
+/* Adds what any daemon says of itself. */
+void postern_daemon_add_status(const PosternDaemon *daemon, PosternStatus *status);
 
 /* What --check-config sees beyond the file: the resolver, and the keys if a private inspector is started. */
 gboolean postern_daemon_check_configuration(const PosternConfiguration *configuration, const char *path,

@@ -1,6 +1,6 @@
 /*
  * What the programs that run as daemons share on the command line: --config, --check-config, --dump-config,
- * --version, and, for the build alone, --document-config.
+ * --version, and, for the build alone, --document-config and --document-import.
  */
 #pragma once
 
@@ -9,6 +9,10 @@
 typedef struct {
     const char *name;    /* "postern-proxy" */
     const char *summary; /* what --help says behind the usage */
+
+    /* For an option of its own, --dump-NAME: what it prints, a new string; or NULL: it has none. */
+    const char *dump_name, *dump_summary;
+    char *(*dump)(void);
 
     /* Whether the program can go by configuration, which it takes over; path as for run; else error. */
     gboolean (*check)(PosternConfiguration *configuration, const char *path, GError **error);
@@ -19,6 +23,15 @@ typedef struct {
      * that is in the log already.
      */
     gboolean (*run)(PosternConfiguration *configuration, const char *path, GError **error);
+
+    /* For --import: lines for postern.conf from the files of other programs, a new string; or NULL: it has no
+     * such option. */
+    char *(*import)(const char *const *paths, GError **error);
+    char *(*document_import)(void); /* for the build alone, which writes postern-migrate(7) with it */
+
+    /* What the running daemon of configuration answers, a new string; NULL and error: it does not. NULL: it
+     * cannot be asked. --status, --explain-client, --drain-server and so on. */
+    char *(*ask)(const PosternConfiguration *configuration, const char *request, GError **error);
 } PosternProgram;
 
 /* The whole of main(): the exit status (sysexits.h). */

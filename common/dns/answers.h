@@ -29,13 +29,18 @@ typedef enum {
 /*
  * One record. A, AAAA: 4 or 16 octets. MX: preference (2 octets, network order), then the name. PTR, CNAME:
  * the name. TXT: the octets of all its strings joined (RFC 7208 3.3, RFC 6376 3.6.2.2). Names are lower case
- * text without a final dot, not NUL-terminated; the root is the empty name (RFC 7505 3). A record whose name
- * no question can carry (dns/question.h) is left out. The data of an empty record is not NULL.
+ * text without a final dot, not NUL-terminated; the root is the empty name (RFC 7505 3). TLSA: as it travels
+ * (RFC 6698 2.1), at least 4 octets. SRV (RFC 2782): priority, weight and port (2 octets each, network
+ * order), then the name. A record whose name no question can carry (dns/question.h) is left out. The data of
+ * an empty record is not NULL.
  */
 typedef struct {
     PosternAnswerStatus status;
     GPtrArray *records; /* of GBytes *, in order; empty unless RECORDS; never NULL */
-    /* For people; does not travel. */
+    /* What follows does not travel. */
+    gboolean secure; /* DNSSEC vouches for it, also for what is not there (RFC 4035 4.3) */
+    guint ttl;       /* RECORDS of NETWORK: seconds that it holds, the least of its records and aliases */
+    /* For people. */
     PosternAnswerSource source;
     guint milliseconds; /* NETWORK: from question to answer */
 } PosternAnswer;
@@ -95,7 +100,7 @@ guint postern_answers_count(const PosternAnswers *answers);
 
 /*
  * The answers (not the noted questions) as octets, sorted by question so that equal tables give equal octets;
- * and back, from a stranger, into answers that has none: limits and forms are checked.
+ * and back, from an untrusted peer, into answers that has none: limits and forms are checked.
  */
 void postern_answers_encode(const PosternAnswers *answers, GByteArray *out);
 gboolean postern_answers_decode(PosternAnswers *answers, PosternOctets *in,

@@ -149,6 +149,9 @@ static gboolean parse_record(GByteArray *record, PosternDnsType type, Rest *rest
     case POSTERN_DNS_PTR:
     case POSTERN_DNS_CNAME:
         return parse_name(record, rest, error);
+    case POSTERN_DNS_SRV:
+    case POSTERN_DNS_TLSA:
+        break;
     }
     return fail(error, "type * needs !NXDOMAIN, !NODATA, !SERVFAIL or !TIMEOUT", rest->at,
                 (gsize)(rest->end - rest->at));

@@ -67,6 +67,9 @@ static gboolean is_record_of_type(PosternDnsType type, const char *octets, gsize
         return is_name_of_record(octets, length);
     case POSTERN_DNS_TXT:
         return TRUE;
+    case POSTERN_DNS_SRV:
+    case POSTERN_DNS_TLSA:
+        break;
     }
     return FALSE;
 }

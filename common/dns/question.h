@@ -12,6 +12,9 @@ typedef enum {
     POSTERN_DNS_MX = 15,
     POSTERN_DNS_TXT = 16,
     POSTERN_DNS_AAAA = 28,
+    /* Asked by the proxy alone, about its servers: without a name, in no file and no capsule. */
+    POSTERN_DNS_SRV = 33,
+    POSTERN_DNS_TLSA = 52,
 } PosternDnsType;
 
 typedef struct {

@@ -76,6 +76,18 @@ static void flight_free(Flight *flight)
     g_free(flight);
 }
 
+static void count_answer(const Flight *flight, const PosternAnswer *answer)
+{
+    static const char *const results[] = {
+        [POSTERN_ANSWER_RECORDS] = "answered", [POSTERN_ANSWER_NXDOMAIN] = "nxdomain",
+        [POSTERN_ANSWER_NODATA] = "nodata",    [POSTERN_ANSWER_SERVFAIL] = "servfail",
+        [POSTERN_ANSWER_TIMEOUT] = "timeout",
+    };
+    gboolean cached = flight == flight->resolver->departing;
+    postern_resolver_health_count(flight->resolver->health, cached ? "cached" : results[answer->status],
+                                  cached ? -1 : (gint64)answer->milliseconds);
+}
+
 /* Takes answer over. */
 static void flight_end(Flight *flight, PosternAnswer *answer)
 {
@@ -86,6 +98,8 @@ static void flight_end(Flight *flight, PosternAnswer *answer)
     event_active(flight->resolver->turn, EV_TIMEOUT, 0);
     answer->source = POSTERN_ANSWER_SOURCE_NETWORK;
     answer->milliseconds = (guint)((g_get_monotonic_time() - flight->started) / 1000);
+    if (ask != NULL)
+        count_answer(flight, answer);
     if (ask != NULL)
         postern_answers_add(ask->answers, flight->question, answer);
     else
@@ -99,7 +113,7 @@ static void flight_answered(void *user_data, int rcode, void *packet, int length
                             char *why_bogus, int was_ratelimited)
 {
     Flight *flight = user_data;
-    const int bogus = 1;
+    const int bogus = 1, secure = 2;
     PosternAnswer *answer;
     if (flight->ask == NULL || security == bogus || (rcode == ns_r_noerror && (packet == NULL || length < 0)))
         answer = postern_answer_new(POSTERN_ANSWER_SERVFAIL);
@@ -108,6 +122,7 @@ static void flight_answered(void *user_data, int rcode, void *packet, int length
             postern_answer_new(rcode == ns_r_nxdomain ? POSTERN_ANSWER_NXDOMAIN : POSTERN_ANSWER_SERVFAIL);
     else
         answer = postern_resolver_parse_packet(packet, (gsize)length, flight->question);
+    answer->secure = security == secure;
     flight_end(flight, answer);
 }
 
@@ -181,6 +196,7 @@ static void ask_end(evutil_socket_t fd, short what, void *user_data)
         PosternAnswer *answer = postern_answer_new(POSTERN_ANSWER_TIMEOUT);
         answer->source = POSTERN_ANSWER_SOURCE_NETWORK;
         answer->milliseconds = ask->resolver->timeout_ms;
+        postern_resolver_health_count(ask->resolver->health, "timeout", (gint64)answer->milliseconds);
         postern_answers_add(ask->answers, flight->question, answer);
     }
     PosternResolverDone done = ask->done;

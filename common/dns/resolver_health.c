@@ -1,11 +1,14 @@
 #include "dns/resolver_health.h"
 
+#include <pthread.h>
+
 #include "base/limits.h"
 
 struct PosternResolverHealth {
     PosternResolverReport report;
     gpointer user_data;
-    GMutex lock;
+    PosternCounters *counters; /* or NULL */
+    pthread_mutex_t lock;
     guint domains[POSTERN_RESOLVER_DEAD_QUESTIONS]; /* hashes of those that failed */
     guint distinct;                                 /* of domains in use */
     guint failures;
@@ -18,15 +21,28 @@ PosternResolverHealth *postern_resolver_health_new(PosternResolverReport report,
     PosternResolverHealth *health = g_new0(PosternResolverHealth, 1);
     health->report = report;
     health->user_data = user_data;
-    g_mutex_init(&health->lock);
+    pthread_mutex_init(&health->lock, NULL);
     return health;
+}
+
+void postern_resolver_health_count_in(PosternResolverHealth *health, PosternCounters *counters)
+{
+    health->counters = counters;
+}
+
+void postern_resolver_health_count(PosternResolverHealth *health, const char *result, gint64 milliseconds)
+{
+    if (health == NULL || health->counters == NULL)
+        return;
+    postern_counters_add(health->counters, "dns_answers", result, 1);
+    postern_counters_time(health->counters, POSTERN_LATENCY_DNS, milliseconds);
 }
 
 void postern_resolver_health_free(PosternResolverHealth *health)
 {
     if (health == NULL)
         return;
-    g_mutex_clear(&health->lock);
+    pthread_mutex_destroy(&health->lock);
     g_free(health);
 }
 
@@ -62,12 +78,12 @@ void postern_resolver_health_note(PosternResolverHealth *health, const char *dom
 {
     if (health == NULL)
         return;
-    g_mutex_lock(&health->lock);
+    pthread_mutex_lock(&health->lock);
     gboolean changed = take(health, domain, answered, now);
     gboolean dead = health->dead;
     guint failures = health->failures;
     guint seconds = (guint)((now - health->first) / G_USEC_PER_SEC);
-    g_mutex_unlock(&health->lock);
+    pthread_mutex_unlock(&health->lock);
     if (!changed)
         return;
     g_autofree char *text =

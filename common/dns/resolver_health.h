@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include <glib.h>
+#include "base/counters.h"
 
 typedef struct PosternResolverHealth PosternResolverHealth;
 
@@ -12,6 +12,11 @@ typedef struct PosternResolverHealth PosternResolverHealth;
 typedef void (*PosternResolverReport)(gboolean answers, const char *text, gpointer user_data);
 
 PosternResolverHealth *postern_resolver_health_new(PosternResolverReport report, gpointer user_data);
+/* Counts answers from now on, before other threads use health; counters outlive it. */
+void postern_resolver_health_count_in(PosternResolverHealth *health, PosternCounters *counters);
+/* A question had result ("answered", "cached", "timeout" …) after milliseconds (-1: it did not go out). Any
+ * thread; health may be NULL. */
+void postern_resolver_health_count(PosternResolverHealth *health, const char *result, gint64 milliseconds);
 void postern_resolver_health_free(PosternResolverHealth *health);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternResolverHealth, postern_resolver_health_free)
 

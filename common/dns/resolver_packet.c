@@ -96,8 +96,18 @@ static RecordOutcome append_record(GByteArray *record, const ns_msg *message, co
             return RECORD_MALFORMED;
         g_byte_array_append(record, octets, NS_INT16SZ);
         return append_name(record, message, octets + NS_INT16SZ, limit);
+    case POSTERN_DNS_SRV:
+        if (ns_rr_rdlen(*rr) < 3 * NS_INT16SZ)
+            return RECORD_MALFORMED;
+        g_byte_array_append(record, octets, 3 * NS_INT16SZ);
+        return append_name(record, message, octets + 3 * NS_INT16SZ, limit);
     case POSTERN_DNS_TXT:
         return append_strings(record, octets, limit);
+    case POSTERN_DNS_TLSA:
+        if (ns_rr_rdlen(*rr) < 4)
+            return RECORD_MALFORMED;
+        g_byte_array_append(record, octets, ns_rr_rdlen(*rr));
+        return RECORD_TAKEN;
     case POSTERN_DNS_PTR:
     case POSTERN_DNS_CNAME:
         return append_name(record, message, octets, limit);
@@ -127,6 +137,7 @@ static gboolean take_records(PosternAnswer *answer, gboolean *ret_found, ns_msg 
             g_ascii_strcasecmp(ns_rr_name(rr), name) != 0)
             continue;
         *ret_found = TRUE;
+        answer->ttl = MIN(answer->ttl, ns_rr_ttl(rr));
         g_autoptr(GByteArray) record = g_byte_array_new();
         RecordOutcome outcome = append_record(record, message, &rr, type);
         if (outcome == RECORD_MALFORMED ||
@@ -137,7 +148,8 @@ static gboolean take_records(PosternAnswer *answer, gboolean *ret_found, ns_msg 
 }
 
 /* Replaces name by what it is an alias of, if the packet says so. FALSE: the record is malformed. */
-static gboolean follow_alias(char name[NS_MAXDNAME], gboolean *ret_followed, ns_msg *message)
+static gboolean follow_alias(PosternAnswer *answer, char name[NS_MAXDNAME], gboolean *ret_followed,
+                             ns_msg *message)
 {
     *ret_followed = FALSE;
     for (int i = 0; i < ns_msg_count(*message, ns_s_an); i++) {
@@ -148,6 +160,7 @@ static gboolean follow_alias(char name[NS_MAXDNAME], gboolean *ret_followed, ns_
             g_ascii_strcasecmp(ns_rr_name(rr), name) != 0)
             continue;
         *ret_followed = TRUE;
+        answer->ttl = MIN(answer->ttl, ns_rr_ttl(rr));
         return ns_name_uncompress(ns_msg_base(*message), ns_msg_end(*message), ns_rr_rdata(rr), name,
                                   NS_MAXDNAME) == ns_rr_rdlen(rr);
     }
@@ -171,13 +184,14 @@ PosternAnswer *postern_resolver_parse_packet(const guint8 *packet, gsize length,
         return postern_answer_new(POSTERN_ANSWER_SERVFAIL);
 
     g_autoptr(PosternAnswer) answer = postern_answer_new(POSTERN_ANSWER_NODATA);
+    answer->ttl = G_MAXUINT;
     for (guint links = 0; links <= POSTERN_CNAME_CHAIN_MAX; links++) {
         gboolean found = FALSE, followed = FALSE;
         if (!take_records(answer, &found, &message, name, question->type))
             break;
         if (found)
             return g_steal_pointer(&answer);
-        if (!follow_alias(name, &followed, &message))
+        if (!follow_alias(answer, name, &followed, &message))
             break;
         if (!followed)
             return g_steal_pointer(&answer);

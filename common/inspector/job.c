@@ -3,7 +3,9 @@
 #include "base/limits.h"
 
 #define SHORT_US (5 * 1000)
-#define LOOK_US (100 * 1000) /* at its processor time, no more often */
+#define QUICK_US (POSTERN_INSPECTOR_QUICK_MS * 1000)
+#define SLOW_US (POSTERN_INSPECTOR_SLOW_MS * 1000)
+#define LOOK_US (100 * 1000) /* at one that is long, no more often */
 
 PosternJob *postern_job_new(PosternConnection *connection, PosternAccount *account, PosternPacket *request,
                             guint default_ms, guint64 *total)
@@ -48,7 +50,14 @@ void postern_job_wait(PosternJob *job)
     set_timer(job, job->deadline);
 }
 
-void postern_job_run(PosternJob *job, PosternWorkerProcess *worker, guint maximum_ms, guint notice_ms)
+gint64 postern_job_used(const PosternJob *job)
+{
+    gint64 elapsed = g_get_monotonic_time() - job->started;
+    gint64 clock = elapsed >= SHORT_US ? postern_worker_process_clock(job->worker) : -1;
+    return clock >= 0 ? MIN(clock - job->clock, elapsed) : elapsed;
+}
+
+void postern_job_run(PosternJob *job, PosternWorkerProcess *worker, guint maximum_ms, gboolean watched)
 {
     gint64 now = g_get_monotonic_time();
     postern_job_leave(job);
@@ -56,52 +65,36 @@ void postern_job_run(PosternJob *job, PosternWorkerProcess *worker, guint maximu
     job->worker = worker;
     worker->job = job;
     job->started = now;
+    job->clock = MAX(0, postern_worker_process_clock(worker));
+    job->watched = watched;
     job->limit = now + (gint64)maximum_ms * 1000;
     job->processor_limit = (gint64)maximum_ms * 1000 / POSTERN_INSPECTOR_PROCESSOR_SHARE;
     if (!job->goes_on)
         job->limit = MIN(job->deadline, job->limit);
     postern_account_begin(job->account, now);
-    set_timer(job, notice_ms != 0 ? MIN(job->limit, now + (gint64)notice_ms * 1000) : job->limit);
+    set_timer(job, watched ? MIN(job->limit, now + QUICK_US) : job->limit);
 }
 
-void postern_job_note_slow(PosternJob *job)
+static void note_slow(PosternJob *job)
 {
-    if (!job->slow)
-        job->account->slow++;
+    job->account->slow += job->slow ? 0 : 1;
     job->slow = TRUE;
-    job->slow_clock = postern_worker_process_clock(job->worker);
 }
 
-/* Processor time that it may still use; what it used before it was slow is taken to be all that there was. */
-static gint64 processor_time_left(const PosternJob *job)
-{
-    gint64 clock = job->slow ? postern_worker_process_clock(job->worker) : -1;
-    gint64 before = (gint64)POSTERN_INSPECTOR_SLOW_MS * 1000;
-    return clock < 0 ? G_MAXINT64 : job->processor_limit - before - (clock - job->slow_clock);
-}
-
-gboolean postern_job_is_over(PosternJob *job)
+/* A timer may run early, by as long as the round of the loop in which it was set has lasted: so it is always
+ * set anew. */
+PosternJobState postern_job_look(PosternJob *job)
 {
     gint64 now = g_get_monotonic_time();
-    gint64 left = processor_time_left(job);
-    gint64 next = left < job->limit - now ? now + MAX(left, LOOK_US) : job->limit;
-    if (now >= job->limit || left <= 0)
-        return TRUE;
+    gint64 spent = job->watched ? postern_job_used(job) : 0, next = job->limit;
+    if (now >= job->limit || spent >= job->processor_limit)
+        return POSTERN_JOB_OVER;
+    if (job->watched && now - job->started >= SLOW_US)
+        note_slow(job);
+    if (job->watched)
+        next = MIN(next, now + (spent < QUICK_US ? QUICK_US - spent : LOOK_US));
     set_timer(job, job->connection != NULL ? MIN(next, job->deadline) : next);
-    return FALSE;
-}
-
-gboolean postern_job_is_spent(const PosternJob *job)
-{
-    return processor_time_left(job) <= 0;
-}
-
-/* Of what was short, and of a worker that is dead, the time that it had is taken for what it used. */
-static gint64 used(const PosternJob *job, gint64 now)
-{
-    gint64 elapsed = now - job->started;
-    gint64 used_of_worker = elapsed < SHORT_US ? elapsed : postern_worker_process_used(job->worker);
-    return MIN(elapsed, used_of_worker);
+    return job->slow || spent >= QUICK_US ? POSTERN_JOB_HOLDS_UP : POSTERN_JOB_GOES_ON;
 }
 
 void postern_job_leave(PosternJob *job)
@@ -114,7 +107,7 @@ void postern_job_leave(PosternJob *job)
     } else if (place == POSTERN_JOB_RUNS) {
         job->account->slow -= job->slow ? 1 : 0;
         job->slow = FALSE;
-        postern_account_end(job->account, job->started, used(job, now), now);
+        postern_account_end(job->account, job->started, postern_job_used(job), now);
         job->worker->job = NULL;
         job->worker = NULL;
     }

@@ -17,6 +17,12 @@ typedef enum {
     POSTERN_JOB_RUNS,
 } PosternJobPlace;
 
+typedef enum {
+    POSTERN_JOB_GOES_ON,
+    POSTERN_JOB_HOLDS_UP, /* longer than POSTERN_INSPECTOR_QUICK_MS of processor time, or slow */
+    POSTERN_JOB_OVER,     /* its limit, in time or processor time */
+} PosternJobState;
+
 typedef struct {
     gpointer group;                /* of workers, that it is for */
     PosternConnection *connection; /* NULL: its client is gone */
@@ -33,8 +39,10 @@ typedef struct {
     gint64 started;               /* monotonic, in that worker */
     gint64 limit;                 /* monotonic, there */
     gint64 processor_limit;       /* microseconds that it may use there */
-    gboolean slow;                /* it has been there for long */
-    gint64 slow_clock;            /* of the worker, when that was noticed */
+    gint64 clock;                 /* of that worker, when it began */
+    gboolean watched;             /* there */
+    gboolean slow;                /* it has been there for POSTERN_INSPECTOR_SLOW_MS; counted in account */
+    guint put_off;                /* how often it was taken from a worker, to begin anew in a spare one */
     struct event *timer;
 } PosternJob;
 
@@ -45,17 +53,16 @@ PosternJob *postern_job_new(PosternConnection *connection, PosternAccount *accou
 /* Takes it from its worker, out of its account, and frees all that it has. */
 void postern_job_free(PosternJob *job);
 
-/* Where it is: in the queue; or in worker, for at most maximum_ms. notice_ms: after these its timer is called
- * to note that it is slow (0: never). What it has used of a worker is counted when it leaves it. */
+/* Where it is: in the queue; or in worker, for at most maximum_ms. watched: its timer is to look at it all
+ * the time, not only at its end. What it has used of a worker is counted when it leaves it. */
 void postern_job_wait(PosternJob *job);
-void postern_job_run(PosternJob *job, PosternWorkerProcess *worker, guint maximum_ms, guint notice_ms);
-void postern_job_note_slow(PosternJob *job);
-/* TRUE: it is over its limit, in time or processor time. Else its timer goes on to the next moment at which
- * it may be, or at which its client gives up. */
-gboolean postern_job_is_over(PosternJob *job);
-/* TRUE: its worker has used the processor time that it may. Else it was kept waiting: by clamd, by other
- * processes, or because somebody stopped it. */
-gboolean postern_job_is_spent(const PosternJob *job);
+void postern_job_run(PosternJob *job, PosternWorkerProcess *worker, guint maximum_ms, gboolean watched);
+/* For its timer, when it is in a worker: what is the matter with it. Unless it is over, the timer goes on to
+ * the next moment at which that may change, or at which its client gives up. */
+PosternJobState postern_job_look(PosternJob *job);
+/* RUNS: microseconds of processor time that it has used of its worker. If that was short, or its worker is
+ * dead, the time that it had is taken for it. */
+gint64 postern_job_used(const PosternJob *job);
 /* It leaves the queue, or its worker. */
 void postern_job_leave(PosternJob *job);
 

@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/option.h"
 #include "base/privileges.h"
 #include "checks/rules/engine.h"
 #include "daemon/daemon.h"
@@ -24,33 +25,22 @@
 #include "daemon/notify.h"
 #include "inspector/keeper.h"
 #include "inspector/listener.h"
+#include "inspector/offline.h"
+#include "inspector/options.h"
 #include "inspector/template.h"
 #include "inspector/worker_pool.h"
 #include "inspector_client/packet.h"
 
 #define PROGRAM "postern-inspector"
+#define BEAT_MS 250
 
 /* Where a template finds what the pool hands it (template_process.c). */
 #define TEMPLATE_CONTROL 3
 #define TEMPLATE_CONFIGURATION 4
 
 typedef struct {
-    char *configuration_path;
-    char *socket;
-    char *directory;
-    int listen_descriptor;
-    int lifeline_descriptor;
-    int log_descriptor;
-    gint64 at_least;
-    gint held;
-    gboolean quiet, check, check_keys, dump, print_keys, version, template, keep, background, only_held;
-    char *role;
-    char *worker_user;
-} Options;
-
-typedef struct {
     PosternDaemon common;
-    const Options *options;
+    const PosternInspectorOptions *options;
     struct event_base *loop;
     PosternListener *listener;
     PosternWorkerPool *pool;
@@ -59,62 +49,8 @@ typedef struct {
     gboolean draining;
 } Daemon;
 
-static void options_clear(Options *options)
-{
-    g_free(options->configuration_path);
-    g_free(options->socket);
-    g_free(options->directory);
-    g_free(options->role);
-    g_free(options->worker_user);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
-
-static gboolean parse_options(Options *options, int *argc, char ***argv, GError **error)
-{
-    const GOptionEntry entries[] = {
-        {"config", 'c', 0, G_OPTION_ARG_FILENAME, &options->configuration_path, "Configuration file", "FILE"},
-        {"socket", 0, 0, G_OPTION_ARG_FILENAME, &options->socket, "Socket to listen on", "PATH"},
-        {"listen-descriptor", 0, 0, G_OPTION_ARG_INT, &options->listen_descriptor,
-         "Inherited listening socket", "N"},
-        {"lifeline-descriptor", 0, 0, G_OPTION_ARG_INT, &options->lifeline_descriptor,
-         "Inherited socket: end when it is closed", "N"},
-        {"log-descriptor", 0, 0, G_OPTION_ARG_INT, &options->log_descriptor,
-         "Inherited descriptor to log to, whatever [log] destination says", "N"},
-        {"quiet", 0, 0, G_OPTION_ARG_NONE, &options->quiet, "Log warnings and errors only", NULL},
-        {"check-config", 0, 0, G_OPTION_ARG_NONE, &options->check, "Check the configuration, and end", NULL},
-        {"dump-config", 0, 0, G_OPTION_ARG_NONE, &options->dump,
-         "Print all options as they are in force, and end", NULL},
-        {"print-keys", 0, 0, G_OPTION_ARG_NONE, &options->print_keys,
-         "Print the DNS records of the keys that [sign] table names, and end", NULL},
-        {"version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version, and end", NULL},
-        {"check-keys", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &options->check_keys, NULL, NULL},
-        {"template", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &options->template, NULL, NULL},
-        {"keep", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &options->keep, NULL, NULL},
-        {"worker-user", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &options->worker_user, NULL, NULL},
-        {"role", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &options->role, NULL, NULL},
-        {"directory", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &options->directory, NULL, NULL},
-        {"at-least", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT64, &options->at_least, NULL, NULL},
-        {"held", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT, &options->held, NULL, NULL},
-        {"only-held", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &options->only_held, NULL, NULL},
-        {"background", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &options->background, NULL, NULL},
-        {NULL},
-    };
-    g_autoptr(GOptionContext) context = g_option_context_new(NULL);
-    g_option_context_set_summary(context,
-                                 "Inspects messages for postern-proxy, postern-milter and postern-scan.");
-    g_option_context_add_main_entries(context, entries, NULL);
-    if (!g_option_context_parse(context, argc, argv, error))
-        return FALSE;
-    if (*argc > 1) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_USAGE,
-                    "what is '%s'? There are options only; see --help", (*argv)[1]);
-        return FALSE;
-    }
-    return TRUE;
-}
-
 /* The pool's configuration, as it was when the pool started us. */
-static int run_template(const Options *options)
+static int run_template(const PosternInspectorOptions *options)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GBytes) text =
@@ -208,16 +144,6 @@ static void on_end(evutil_socket_t number, short what, void *data)
     postern_worker_pool_drain(daemon->pool);
 }
 
-/* Parsed, and not made ready: nothing is kept. */
-static gboolean check_rules(const PosternConfiguration *configuration, GError **error)
-{
-    const PosternRulesOptions options = {.file = configuration->content.rules,
-                                         .defaults = configuration->content.default_rules,
-                                         .policies = configuration->policies};
-    g_autoptr(PosternRulesEngine) engine = postern_rules_engine_new(&options, error);
-    return engine != NULL;
-}
-
 static void on_hangup(evutil_socket_t number, short what, void *data)
 {
     (void)number, (void)what;
@@ -225,7 +151,7 @@ static void on_hangup(evutil_socket_t number, short what, void *data)
     g_autoptr(GError) error = NULL;
     PosternConfiguration *configuration =
         postern_daemon_load(&daemon->common, postern_worker_pool_configuration(daemon->pool), &error);
-    if (configuration != NULL && !check_rules(configuration, &error))
+    if (configuration != NULL && !postern_offline_check_rules(configuration, &error))
         g_clear_pointer(&configuration, postern_configuration_free);
     postern_daemon_reloaded(&daemon->common, configuration, error);
     if (configuration == NULL)
@@ -278,12 +204,39 @@ static void add_events(Daemon *daemon, GPtrArray *events)
         event_add(g_ptr_array_index(events, i), NULL);
 }
 
+static void tell(PosternStatus *status, gpointer user_data)
+{
+    const Daemon *daemon = user_data;
+    postern_worker_pool_tell(daemon->pool, status);
+    postern_daemon_add_status(&daemon->common, status);
+}
+
+/* That nobody can read of it is no reason not to inspect. */
+static void open_http(Daemon *daemon, const PosternConfiguration *configuration)
+{
+    const char *user = postern_daemon_user("inspector", configuration->inspector.user);
+    g_autoptr(GError) error = NULL;
+    if (!postern_http_open(configuration, configuration->http.inspector_listen, user, daemon->common.counters,
+                           &daemon->common.http, &error))
+        postern_log(POSTERN_LOG_WARNING, "%s", error->message);
+}
+
+static void on_beat(evutil_socket_t descriptor, short what, void *data)
+{
+    (void)descriptor, (void)what;
+    Daemon *daemon = data;
+    g_autofree char *status = postern_worker_pool_describe(daemon->pool);
+    postern_daemon_tell(&daemon->common, status, TRUE);
+}
+
 static gboolean serve(Daemon *daemon, PosternConfiguration *configuration, GError **error)
 {
+    const struct timeval beat = {.tv_usec = BEAT_MS * 1000};
     g_autoptr(GPtrArray) events = g_ptr_array_new_with_free_func((GDestroyNotify)event_free);
     PosternWorkerPoolOptions options = {.loop = daemon->loop,
                                         .program = daemon->program,
                                         .worker_user = daemon->worker_user,
+                                        .counters = daemon->common.counters,
                                         .configuration = configuration,
                                         .listening = g_steal_fd(&daemon->listener->descriptor),
                                         .drained = end_loop,
@@ -292,22 +245,29 @@ static gboolean serve(Daemon *daemon, PosternConfiguration *configuration, GErro
     daemon->pool = postern_worker_pool_new(&options, error);
     if (daemon->pool == NULL)
         return FALSE;
+    g_ptr_array_add(events, event_new(daemon->loop, -1, EV_PERSIST, on_beat, daemon));
+    event_add(g_ptr_array_index(events, events->len - 1), &beat);
+    postern_http_serve(daemon->common.http, daemon->loop, PROGRAM, tell, daemon);
     event_base_dispatch(daemon->loop);
+    g_clear_pointer(&daemon->common.http, postern_http_free);
     g_clear_pointer(&daemon->pool, postern_worker_pool_free);
     return TRUE;
 }
 
 /* Who started us has a descriptor for us; what the configuration names, this user may be unable to open. */
-static gboolean open_log(const Options *options, const PosternConfiguration *configuration, GError **error)
+static gboolean open_log(const PosternInspectorOptions *options, const PosternConfiguration *configuration,
+                         GError **error)
 {
     PosternLogLevel level = (PosternLogLevel)configuration->log.level;
+    postern_log_set_json(configuration->log.format == POSTERN_LOG_FORMAT_JSON);
     if (options->log_descriptor >= 0)
         return postern_log_open_descriptor(PROGRAM, options->log_descriptor, level, error);
     return postern_log_open(PROGRAM, configuration->log.destination, level, error);
 }
 
 /* Takes configuration. */
-static gboolean run(const Options *options, PosternConfiguration *configuration, GError **error)
+static gboolean run(const PosternInspectorOptions *options, PosternConfiguration *configuration,
+                    GError **error)
 {
     if (options->quiet)
         configuration->log.level = MIN(configuration->log.level, POSTERN_LOG_WARNING);
@@ -321,6 +281,8 @@ static gboolean run(const Options *options, PosternConfiguration *configuration,
         g_unsetenv("NOTIFY_SOCKET"); /* it is for the program that started us */
     if (program != NULL && open_log(options, configuration, error))
         daemon.listener = listener = postern_listener_new(options->listen_descriptor, path, error);
+    if (listener != NULL)
+        open_http(&daemon, configuration);
     if (listener == NULL || !drop_privileges(&daemon, configuration, &daemon.worker_user, error)) {
         postern_configuration_free(configuration);
         postern_daemon_clear(&daemon.common);
@@ -344,8 +306,8 @@ static char **arguments_of_kept(char **argv)
     return g_strv_builder_end(builder);
 }
 
-static gboolean keep(const Options *options, const PosternConfiguration *configuration, char **arguments,
-                     GError **error)
+static gboolean keep(const PosternInspectorOptions *options, const PosternConfiguration *configuration,
+                     char **arguments, GError **error)
 {
     g_autofree char *program = g_file_read_link("/proc/self/exe", error);
     g_autoptr(PosternListener) listener = NULL;
@@ -363,8 +325,8 @@ static gboolean keep(const Options *options, const PosternConfiguration *configu
 }
 
 /* Takes configuration. */
-static gboolean run_or_keep(const Options *options, PosternConfiguration *configuration, char **arguments,
-                            GError **error)
+static gboolean run_or_keep(const PosternInspectorOptions *options, PosternConfiguration *configuration,
+                            char **arguments, GError **error)
 {
     if (!options->keep)
         return run(options, configuration, error);
@@ -379,81 +341,40 @@ static int fail(const GError *error, int status)
     return status;
 }
 
-/* What is only unwise goes to standard error. */
-static PosternSignEngine *load_keys(const char *table, GError **error)
-{
-    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
-    PosternSignEngine *engine = postern_sign_engine_new(table, warnings, error);
-    for (guint i = 0; i < warnings->len; i++)
-        g_printerr(PROGRAM ": %s\n", (const char *)g_ptr_array_index(warnings, i));
-    return engine;
-}
-
 /* Whether this machine has what configuration names. */
-static gboolean check_surroundings(const Options *options, const PosternConfiguration *configuration,
-                                   GError **error)
+static gboolean check_surroundings(const PosternInspectorOptions *options,
+                                   const PosternConfiguration *configuration, GError **error)
 {
     const char *path = options->configuration_path;
     if (!postern_configuration_check_surroundings(configuration, PROGRAM,
                                                   path != NULL ? path : POSTERN_CONFIGURATION_FILE, error))
         return FALSE;
     const char *table = configuration->sign.table;
-    g_autoptr(PosternSignEngine) engine = table[0] != '\0' ? load_keys(table, error) : NULL;
+    g_autoptr(PosternSignEngine) engine = table[0] != '\0' ? postern_offline_load_keys(table, error) : NULL;
     if (table[0] != '\0' && engine == NULL)
         return FALSE;
     /* As the user who will read the rules. */
     const char *user = postern_privileges_user("inspector", configuration->inspector.user);
-    return postern_privileges_drop(user, error) && check_rules(configuration, error);
+    return postern_privileges_drop(user, error) && postern_offline_check_rules(configuration, error);
 }
 
-static gboolean print_keys(const char *table, GError **error)
-{
-    if (table == NULL || table[0] == '\0') {
-        g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
-                            "[sign] table is empty: there are no keys");
-        return FALSE;
-    }
-    g_autoptr(PosternSignEngine) engine = load_keys(table, error);
-    if (engine == NULL)
-        return FALSE;
-    g_autofree char *records = postern_sign_engine_records(engine);
-    printf("%s", records);
-    return TRUE;
-}
-
-/* Loads them, as a template would: nothing less says that none is damaged. Started as root, as the user who
- * will load them. */
-static gboolean check_signatures(const PosternConfiguration *configuration, GError **error)
-{
-    const PosternVirusOptions options = {.database = configuration->virus.database,
-                                         .scan_octets = configuration->virus.scan_octets,
-                                         .temporary_directory = postern_directory_temporary(configuration)};
-    g_autofree char *warning = NULL;
-    guint signatures = 0;
-    const char *user = postern_privileges_user("inspector", configuration->inspector.user);
-    if (!postern_privileges_drop(user, error))
-        return FALSE;
-    g_autoptr(PosternVirusEngine) engine = postern_virus_engine_new(&options, &signatures, &warning, error);
-    if (warning != NULL)
-        printf("%s\n", warning);
-    return engine != NULL;
-}
-
-static int show(const Options *options, const PosternConfiguration *configuration)
+static int show(const PosternInspectorOptions *options, const PosternConfiguration *configuration)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *text = options->dump ? postern_configuration_dump(configuration) : g_strdup("");
+    g_autofree char *text = options->dump_changed ? postern_configuration_dump_changed(configuration)
+                            : options->dump       ? postern_configuration_dump(configuration)
+                                                  : g_strdup("");
     printf("%s", text);
     if ((options->check || options->check_keys) && !check_surroundings(options, configuration, &error)) {
         g_printerr(PROGRAM ": %s\n", error->message);
         return EX_CONFIG;
     }
-    if (options->print_keys && !print_keys(configuration->sign.table, &error)) {
+    if (options->print_keys && !postern_offline_print_keys(configuration->sign.table, &error)) {
         g_printerr(PROGRAM ": %s\n", error->message);
         return EX_CONFIG;
     }
     if (options->check && configuration->virus.scan && configuration->virus.clamd[0] == '\0' &&
-        !check_signatures(configuration, &error)) {
+        !postern_offline_check_signatures(configuration, &error)) {
         g_printerr(PROGRAM ": %s\n", error->message);
         return EX_CONFIG;
     }
@@ -466,15 +387,19 @@ static int show(const Options *options, const PosternConfiguration *configuratio
 
 int main(int argc, char **argv)
 {
-    g_auto(Options) options = {.listen_descriptor = -1, .lifeline_descriptor = -1, .log_descriptor = -1};
+    g_auto(PosternInspectorOptions)
+        options = {.listen_descriptor = -1, .lifeline_descriptor = -1, .log_descriptor = -1};
     g_autoptr(GError) error = NULL;
     setlocale(LC_ALL, "C.UTF-8");
     g_auto(GStrv) kept = arguments_of_kept(argv);
-    if (!parse_options(&options, &argc, &argv, &error)) {
+    gboolean done = FALSE;
+    if (!postern_inspector_options_parse(&options, &argc, &argv, &done, &error)) {
         g_printerr(PROGRAM ": %s%s\n", error->message,
                    strstr(error->message, "--help") != NULL ? "" : "; see --help");
         return EX_USAGE;
     }
+    if (done)
+        return 0;
     if (options.version) {
         printf(PROGRAM " " POSTERN_VERSION "\n");
         return 0;
@@ -486,7 +411,7 @@ int main(int argc, char **argv)
         g_printerr(PROGRAM ": %s\n", error->message);
         return EX_CONFIG;
     }
-    if (options.check || options.check_keys || options.dump || options.print_keys) {
+    if (options.check || options.check_keys || options.dump || options.dump_changed || options.print_keys) {
         int status = show(&options, configuration);
         postern_configuration_free(configuration);
         return status;

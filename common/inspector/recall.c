@@ -16,6 +16,17 @@ static gboolean may_be_kept(const PosternResponse *response)
            (response->complete & POSTERN_CHECKS_KEPT) != 0;
 }
 
+/* What of it need not be found out again. Rules may read the trace, and those that ran out of time may not
+ * the next time. */
+static PosternChecks checks_known(const PosternStageResources *resources, const PosternResponse *before)
+{
+    const PosternRulesEngine *rules = resources->engines->rules;
+    gboolean undecided = before->findings->rules.undecided != NULL;
+    PosternChecks left_out =
+        undecided || (rules != NULL && postern_rules_engine_reads_trace(rules)) ? POSTERN_CHECK_RULES : 0;
+    return before->complete & POSTERN_CHECKS_KEPT & ~left_out;
+}
+
 /* What is found in a message of nothing but a header, as octets; NULL: that could not be found out. */
 static GBytes *judge(const PosternStageResources *resources, const PosternRequest *request,
                      const char *header, gsize length)
@@ -65,7 +76,7 @@ PosternResponse *postern_recall_run(const PosternStageResources *resources, Post
     g_autoptr(PosternResponse) before = NULL;
     if (kept != NULL && is_known(resources, request, message, packet))
         before = postern_response_parse(kept, NULL);
-    PosternChecks known = before != NULL ? before->complete & request->checks & POSTERN_CHECKS_KEPT : 0;
+    PosternChecks known = before != NULL ? request->checks & checks_known(resources, before) : 0;
     PosternChecks wanted = request->checks;
     request->checks &= ~known;
     g_autoptr(PosternResponse) response = postern_stage_run(resources, request, message, error);

@@ -1,5 +1,5 @@
 /*
- * What a worker gives up before it reads a stranger's octet. Whatever it is denied later ends it: a system
+ * What a worker gives up before it reads an untrusted octet. Whatever it is denied later ends it: a system
  * call that is not on the list kills it, so does a file over its size. Only files outside its directory are
  * refused with an error (Landlock), for that is where nothing of a scan may be.
  */

@@ -4,7 +4,7 @@
 #include "base/limits.h"
 #include "verdict/check.h"
 
-/* The keys are where no stranger's mail is read, and nowhere else. */
+/* The keys are where no untrusted mail is read, and nowhere else. */
 static gboolean is_for(PosternRole role, PosternStage stage, GError **error)
 {
     static const char *const work[POSTERN_ROLES] = {"scans", "reads envelopes, headers and small messages",

@@ -114,26 +114,34 @@ static void log_of_signatures(PosternLogLevel level, const char *text, gpointer 
     tell(template->control, POSTERN_PACKET_LOG, 0, level, text);
 }
 
-/* The same of the content rules: what a template has already stays in use if its successor cannot have it. */
+/* The same of the content rules: what a template has already stays in use if its successor cannot have it. At
+ * the start the default rules are better than none. */
 static gboolean load_rules(Template *template, GError **error)
 {
     const PosternConfiguration *configuration = template->configuration;
-    const PosternRulesOptions options = {.file = configuration->content.rules,
-                                         .defaults = configuration->content.default_rules,
-                                         .content = template->engines.content};
+    PosternRulesOptions options = {.file = configuration->content.rules,
+                                   .defaults = configuration->content.default_rules,
+                                   .content = template->engines.content};
     g_autoptr(GError) problem = NULL;
     template->engines.rules = postern_rules_engine_new(&options, &problem);
-    if (template->engines.rules == NULL && !template->signatures.options->background) {
-        g_auto(GStrv) mistakes = g_strsplit(problem->message, "\n", 2);
-        g_autofree char *text = g_strdup_printf(
-            "NO MESSAGE IS CHECKED BY CONTENT RULES, and [policy] rules_undecided holds for each: %s%s",
-            mistakes[0], mistakes[1] != NULL ? "; --check-config tells the other mistakes" : "");
-        tell(template->control, POSTERN_PACKET_LOG, 0, POSTERN_LOG_ERROR, text);
-        template->engines.rules_problem = g_strdup("the content rules could not be loaded");
-    } else if (template->engines.rules == NULL) {
+    if (template->engines.rules != NULL)
+        return TRUE;
+    if (template->signatures.options->background) {
         g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
     }
-    return template->engines.rules != NULL || template->engines.rules_problem != NULL;
+    g_auto(GStrv) mistakes = g_strsplit(problem->message, "\n", 2);
+    options.file = NULL;
+    template->engines.rules = postern_rules_engine_new(&options, NULL);
+    gboolean some = template->engines.rules != NULL && options.defaults;
+    g_autofree char *text =
+        g_strdup_printf("%s, and [policy] rules_undecided holds for each: %s%s",
+                        some ? "MESSAGES ARE CHECKED BY THE DEFAULT CONTENT RULES ALONE"
+                             : "NO MESSAGE IS CHECKED BY CONTENT RULES",
+                        mistakes[0], mistakes[1] != NULL ? "; --check-config tells the other mistakes" : "");
+    tell(template->control, POSTERN_PACKET_LOG, 0, POSTERN_LOG_ERROR, text);
+    template->engines.rules_problem = g_strdup("the content rules could not be loaded");
+    return TRUE;
 }
 
 static char *print_of_files(const PosternConfiguration *configuration)

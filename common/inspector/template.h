@@ -1,6 +1,6 @@
 /*
  * The template: a process that has loaded the signatures, or else the keys that we sign with, and forks
- * workers that share them. Reads nothing of strangers. Lives as long as its control socket, and with it all
+ * workers that share them. Reads no untrusted data. Lives as long as its control socket, and with it all
  * of its workers.
  */
 #pragma once

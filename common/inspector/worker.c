@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -141,6 +142,13 @@ static gboolean allow_processor_time(const PosternWorkerOptions *options, gint64
     return postern_sandbox_allow_processor_time(options->scan_timeout_ms / 1000 + 2);
 }
 
+/* The most memory that this process has had, in octets. */
+static guint64 peak(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (guint64)usage.ru_maxrss * 1024 : 0;
+}
+
 static gboolean serve_one(const PosternWorkerOptions *options, gint64 *allowed_at)
 {
     PosternStageResources resources = {
@@ -159,7 +167,10 @@ static gboolean serve_one(const PosternWorkerOptions *options, gint64 *allowed_a
     }
     if (packet.kind != POSTERN_PACKET_REQUEST || !allow_processor_time(options, allowed_at))
         return FALSE;
+    guint64 before = peak();
     g_autoptr(PosternResponse) response = inspect(&resources, &packet, kept, &answer, &error);
+    if (peak() - before >= options->memory_octets / POSTERN_INSPECTOR_GROWTH_SHARE)
+        answer |= POSTERN_ANSWER_GREW;
     gboolean sent = response != NULL ? send_response(packet.id, response, answer)
                                      : send_failure(packet.id, POSTERN_FAILURE_INVALID, error->message);
     return tidy(options) && sent;

@@ -11,6 +11,8 @@
 static void blame(PosternWorkerGroup *group, const PosternDeath *death, int signal)
 {
     if (signal != SIGKILL)
+        postern_counters_add(group->pool->counters, "crashes", postern_role_name(group->role), 1);
+    if (signal != SIGKILL)
         postern_worker_pool_note_death(group->pool, death->user, death->fingerprint);
 }
 

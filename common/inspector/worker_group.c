@@ -272,8 +272,11 @@ static void on_worker_ready(PosternWorkerProcess *worker, gboolean confined, gpo
 static void on_worker_answered(PosternWorkerProcess *worker, PosternPacket *packet, gpointer user_data)
 {
     PosternWorkerGroup *group = user_data;
+    gboolean grew = (packet->value & POSTERN_ANSWER_GREW) != 0;
+    if (grew)
+        postern_log(POSTERN_LOG_NOTICE, "worker %d grew by its message, and ends", (int)worker->process);
     postern_worker_pool_answer(group->pool, worker->job, packet);
-    if (worker->leaving || worker->scans >= POSTERN_INSPECTOR_WORKER_SCANS_MAX ||
+    if (grew || worker->leaving || worker->scans >= POSTERN_INSPECTOR_WORKER_SCANS_MAX ||
         worker->requests >= POSTERN_INSPECTOR_WORKER_REQUESTS_MAX)
         postern_worker_group_drop_worker(group, worker);
     else if (worker->spare)
@@ -374,9 +377,10 @@ gboolean postern_worker_group_start_worker(PosternWorkerGroup *group, PosternTem
     g_ptr_array_add(group->workers, worker);
     gboolean asked = postern_template_process_fork(process, worker->number, sockets[1]);
     close(sockets[1]);
-    if (!asked) {
-        /* Its end is about to be told. */
+    if (!asked) { /* its end is about to be told, or the kernel has no room for the packet just now */
         postern_worker_group_forget_worker(group, worker);
+        group->not_before = MAX(group->not_before, g_get_monotonic_time() + PAUSE_FIRST_US);
+        schedule(group);
     }
     return asked;
 }
@@ -459,9 +463,11 @@ static void on_maintenance(evutil_socket_t descriptor, short what, void *data)
 PosternWorkerGroup *postern_worker_group_new(PosternWorkerPool *pool, PosternRole role, guint waiting)
 {
     PosternWorkerGroup *group = g_new0(PosternWorkerGroup, 1);
+    guint put_off = MIN(2 * POSTERN_INSPECTOR_PUT_OFF_MAX, waiting / 2); /* of which a user has half */
     group->pool = pool;
     group->role = role;
-    group->queue = postern_queue_new(waiting);
+    group->queue = postern_queue_new(role == POSTERN_ROLE_SCAN ? waiting - put_off : waiting);
+    group->put_off = postern_queue_new(put_off);
     group->templates = g_ptr_array_new_with_free_func((GDestroyNotify)postern_template_process_free);
     group->workers = g_ptr_array_new_with_free_func((GDestroyNotify)postern_worker_process_free);
     group->held = postern_held_files_new();
@@ -482,6 +488,7 @@ void postern_worker_group_free(PosternWorkerGroup *group)
     if (group == NULL)
         return;
     postern_queue_free(group->queue);
+    postern_queue_free(group->put_off);
     postern_worker_group_end(group);
     g_ptr_array_unref(group->workers);
     g_ptr_array_unref(group->templates);

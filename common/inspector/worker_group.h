@@ -21,6 +21,8 @@ typedef struct {
     PosternWorkerPool *pool;
     PosternRole role;
     PosternQueue *queue;             /* of PosternJob * */
+    PosternQueue *put_off;           /* of those that were put off */
+    gboolean others_turn;            /* the next spare worker takes none of those */
     GPtrArray *templates;            /* of PosternTemplateProcess *, owned */
     GPtrArray *workers;              /* of PosternWorkerProcess *, owned */
     PosternTemplateProcess *current; /* of templates, or NULL */
@@ -59,7 +61,7 @@ guint postern_worker_group_workers(const PosternWorkerGroup *group);
 gboolean postern_worker_group_start(PosternWorkerGroup *group, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Brings what is up to what is wanted. */
 void postern_worker_group_maintain(PosternWorkerGroup *group);
-/* Asks process for a worker. FALSE: it is gone. */
+/* Asks process for a worker. FALSE: it is gone, or cannot be asked now and is asked again soon. */
 gboolean postern_worker_group_start_worker(PosternWorkerGroup *group, PosternTemplateProcess *process,
                                            gboolean spare);
 /* Kills worker. */
@@ -107,12 +109,17 @@ void postern_worker_group_note_end(PosternTemplateProcess *process, guint64 numb
 
 #define POSTERN_WORKER_SPARE_IDLE_US (POSTERN_INSPECTOR_SPARE_IDLE_SECONDS * G_USEC_PER_SEC)
 
-/* A spare worker is needed: one is started, unless one is starting or there are enough. */
+/* TRUE: one more spare worker may be busy. */
+gboolean postern_worker_group_has_room(const PosternWorkerGroup *group);
+gboolean postern_worker_group_has_busy_spare(const PosternWorkerGroup *group);
+/* Starts a spare worker, unless there is one that waits for work, or that starts, and is not behind all
+ * others. One that must not be busy yet is there to take the place of a regular one at once. */
 void postern_worker_group_add_spare(PosternWorkerGroup *group);
-/* worker, a regular one, is or will be busy for long: it is a spare one from now on, if there is room for one
- * more that is busy, and another takes its place. */
-gboolean postern_worker_group_may_replace(const PosternWorkerGroup *group);
-void postern_worker_group_replace(PosternWorkerGroup *group, PosternWorkerProcess *worker);
+/* worker, a regular one, is or will be busy for long: it is a spare one from now on, and another, an idle
+ * spare one or a new one, takes its place. FALSE: there is no room. */
+gboolean postern_worker_group_replace(PosternWorkerGroup *group, PosternWorkerProcess *worker);
+/* Kills worker; another takes its place in the same way if it was a regular one. */
+void postern_worker_group_kill(PosternWorkerGroup *group, PosternWorkerProcess *worker);
 /* Kills those that have had nothing to do for a while. */
 void postern_worker_group_drop_idle_spares(PosternWorkerGroup *group);
 

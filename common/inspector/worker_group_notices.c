@@ -14,9 +14,7 @@ gboolean postern_worker_group_lacks_signatures(const PosternWorkerGroup *group,
 
 void postern_worker_group_notify_manager(PosternWorkerPool *pool, gboolean lacks_signatures)
 {
-    if (lacks_signatures)
-        postern_notify("STATUS=No message can be scanned for viruses: see the log.");
-    else if (!pool->notified)
+    if (!lacks_signatures && !pool->notified)
         postern_notify("READY=1");
     pool->notified |= !lacks_signatures;
 }

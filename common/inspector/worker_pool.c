@@ -25,8 +25,8 @@ static guint share_descriptors(PosternWorkerPool *pool)
     guint workers = MIN(configured > 0 ? configured : g_get_num_processors(), POSTERN_INSPECTOR_WORKERS_MAX);
     pool->clients_maximum = (guint)CLAMP(limit / SHARE, WAITING_MIN, POSTERN_INSPECTOR_CLIENTS_MAX);
     guint64 other = OWN_DESCRIPTORS + pool->clients_maximum +
-                    DESCRIPTORS_A_WORKER *
-                        (2 * workers + POSTERN_INSPECTOR_LIGHT_WORKERS_MAX + POSTERN_INSPECTOR_SIGNERS_MAX);
+                    DESCRIPTORS_A_WORKER * (2 * workers + 1 + POSTERN_INSPECTOR_LIGHT_WORKERS_MAX +
+                                            POSTERN_INSPECTOR_SIGNERS_MAX);
     guint64 room = limit > other ? (limit - other) / DESCRIPTORS_A_REQUEST : 0;
     return (guint)CLAMP(room, WAITING_MIN, POSTERN_INSPECTOR_QUEUE_MAX);
 }
@@ -78,6 +78,7 @@ PosternWorkerPool *postern_worker_pool_new(const PosternWorkerPoolOptions *optio
     pool->loop = options->loop;
     pool->program = g_strdup(options->program);
     pool->worker_user = g_strdup(options->worker_user);
+    pool->counters = options->counters;
     pool->configuration = options->configuration;
     pool->listening = options->listening;
     pool->drained = options->drained;

@@ -9,6 +9,8 @@
 #include <glib.h>
 
 #include "base/configuration.h"
+#include "base/counters.h"
+#include "http/status.h"
 
 typedef struct PosternWorkerPool PosternWorkerPool;
 
@@ -17,6 +19,7 @@ typedef struct {
     const char *program;                 /* postern-inspector itself, for templates; copied */
     const char *worker_user;             /* whom workers become, who cannot run program; copied; or NULL */
     PosternConfiguration *configuration; /* taken over */
+    PosternCounters *counters;           /* outlive it; or NULL */
     int listening;                       /* taken over; non-blocking, SOCK_SEQPACKET */
     /* From the loop, once: all that was asked before postern_worker_pool_drain() has been answered. */
     void (*drained)(gpointer user_data);
@@ -39,6 +42,12 @@ const PosternConfiguration *postern_worker_pool_configuration(const PosternWorke
  * ones have proved themselves; if these cannot, they stay.
  */
 void postern_worker_pool_reload(PosternWorkerPool *pool, PosternConfiguration *configuration);
+
+/* Adds to status what it has: workers, requests, signatures. */
+void postern_worker_pool_tell(const PosternWorkerPool *pool, PosternStatus *status);
+
+/* The same in a line for the service manager; or why nothing can be inspected. A new string. */
+char *postern_worker_pool_describe(const PosternWorkerPool *pool);
 
 /* Takes no more clients and requests. */
 void postern_worker_pool_drain(PosternWorkerPool *pool);

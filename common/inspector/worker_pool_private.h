@@ -15,6 +15,7 @@ struct PosternWorkerPool {
     char *program;
     char *worker_user; /* or NULL */
     PosternConfiguration *configuration;
+    PosternCounters *counters; /* or NULL */
     PosternDirectory *directory;
     guint64 last_number; /* of templates, workers and requests to workers */
     gboolean notified;   /* the service manager: that we are ready */

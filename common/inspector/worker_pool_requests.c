@@ -15,7 +15,7 @@ static void on_job_timer(evutil_socket_t descriptor, short what, void *data);
 static PosternQueue *queue_of(const PosternJob *job)
 {
     const PosternWorkerGroup *group = job->group;
-    return group->queue;
+    return job->put_off > 0 ? group->put_off : group->queue;
 }
 
 static void job_end(PosternWorkerPool *pool, PosternJob *job)
@@ -27,6 +27,7 @@ static void job_end(PosternWorkerPool *pool, PosternJob *job)
 void postern_worker_pool_job_fail(PosternWorkerPool *pool, PosternJob *job, PosternFailure failure,
                                   const char *text)
 {
+    postern_counters_add(pool->counters, "inspections", "failed", 1);
     postern_job_fail(job, failure, text);
     job_end(pool, job);
 }
@@ -39,7 +40,8 @@ static void refuse(PosternConnection *connection, const PosternPacket *request, 
     postern_connection_send(connection, &packet);
 }
 
-/* It would only cost one more worker. What else is asked about it is asked again, without this. */
+/* It would only cost one more worker. What is asked about it that does not hang on its body is asked again,
+ * without this. */
 static void answer_unscannable(PosternConnection *connection, const PosternPacket *request)
 {
     static const char text[] = "it has cost two workers, which crashed or were over their time";
@@ -48,6 +50,7 @@ static void answer_unscannable(PosternConnection *connection, const PosternPacke
     response->complete = POSTERN_CHECKS_KEPT;
     postern_virus_finding_note(&response->findings->virus, POSTERN_VIRUS_TOO_LARGE, text);
     postern_findings_replace(&response->findings->content.problem, text);
+    postern_findings_replace(&response->findings->rules.undecided, text);
     g_autoptr(GBytes) octets = postern_response_serialise(response);
     if (postern_packet_set_content(&packet, octets, NULL, NULL))
         postern_connection_send(connection, &packet);
@@ -148,7 +151,7 @@ static void on_job_timer(evutil_socket_t descriptor, short what, void *data)
         postern_worker_pool_job_timer(group->pool, job);
         return;
     }
-    postern_queue_remove(group->queue, job->user, job->account, job);
+    postern_queue_remove(queue_of(job), job->user, job->account, job);
     const char *why = group->failure_text;
     if (why == NULL)
         why = postern_worker_group_has_tested_worker(group) ? "no worker was free in time"
@@ -181,10 +184,13 @@ void postern_worker_pool_note_death(PosternWorkerPool *pool, guint user, const g
 void postern_worker_pool_answer(PosternWorkerPool *pool, PosternJob *job, PosternPacket *packet)
 {
     packet->id = job->packet.id;
+    postern_counters_add(pool->counters, "inspections", "answered", 1);
     if ((packet->value & POSTERN_ANSWER_KEEP) != 0 && job->goes_on && packet->content_octets > 0) {
         postern_memory_keep(pool->memory, job->packet.fingerprint, version_of(job->worker), packet->octets);
         postern_log(POSTERN_LOG_DEBUG, "worker %d: its message is remembered", (int)job->worker->process);
     }
+    if ((packet->value & POSTERN_ANSWER_GREW) != 0)
+        postern_worker_pool_count_loss(job);
     postern_job_leave(job);
     if (job->connection != NULL)
         postern_connection_send(job->connection, packet);
@@ -221,9 +227,11 @@ void postern_worker_pool_job_lost(PosternWorkerPool *pool, PosternJob *job, gboo
 
 void postern_worker_pool_fail_waiting(PosternWorkerGroup *group, PosternFailure failure, const char *text)
 {
-    for (PosternJob *job = postern_queue_pop(group->queue, NULL, NULL); job != NULL;
-         job = postern_queue_pop(group->queue, NULL, NULL))
-        postern_worker_pool_job_fail(group->pool, job, failure, text);
+    PosternQueue *const queues[] = {group->queue, group->put_off};
+    for (gsize i = 0; i < G_N_ELEMENTS(queues); i++)
+        for (PosternJob *job = postern_queue_pop(queues[i], NULL, NULL); job != NULL;
+             job = postern_queue_pop(queues[i], NULL, NULL))
+            postern_worker_pool_job_fail(group->pool, job, failure, text);
 }
 
 static void tell(const PosternWorkerPool *pool, PosternConnection *connection)

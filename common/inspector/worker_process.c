@@ -21,6 +21,15 @@ static void set_idle(PosternWorkerProcess *worker)
     worker->idle_since = g_get_monotonic_time();
 }
 
+/* Its own word may come before that of its template, without which it can be neither watched nor killed. */
+static void begin_if_known(PosternWorkerProcess *worker)
+{
+    if (!worker->proved || worker->process == 0)
+        return;
+    set_idle(worker);
+    worker->calls->ready(worker, worker->confined, worker->user_data);
+}
+
 static void on_readable(evutil_socket_t socket, short what, void *data)
 {
     (void)what;
@@ -38,9 +47,10 @@ static void on_readable(evutil_socket_t socket, short what, void *data)
         return;
     }
     gboolean starting = received > 0 && worker->state == POSTERN_WORKER_STARTING;
-    if (starting && packet.kind == POSTERN_PACKET_READY) {
-        set_idle(worker);
-        worker->calls->ready(worker, packet.value != 0, worker->user_data);
+    if (starting && !worker->proved && packet.kind == POSTERN_PACKET_READY) {
+        worker->proved = TRUE;
+        worker->confined = packet.value != 0;
+        begin_if_known(worker);
         return;
     }
     worker->calls->ended(worker, starting && packet.text[0] != '\0' ? packet.text : NULL, worker->user_data);
@@ -80,6 +90,7 @@ void postern_worker_process_adopt(PosternWorkerProcess *worker, GPid process, in
     worker->descriptor = descriptor;
     if (worker->yielding)
         postern_worker_process_yield(worker);
+    begin_if_known(worker);
 }
 
 void postern_worker_process_note_end(PosternWorkerProcess *worker, int signal)
@@ -96,15 +107,6 @@ gint64 postern_worker_process_clock(const PosternWorkerProcess *worker)
         clock_gettime(clock, &time) != 0)
         return -1;
     return (gint64)time.tv_sec * G_USEC_PER_SEC + time.tv_nsec / 1000;
-}
-
-gint64 postern_worker_process_used(PosternWorkerProcess *worker)
-{
-    gint64 before = worker->used, used = postern_worker_process_clock(worker);
-    if (used < 0)
-        return G_MAXINT64;
-    worker->used = used;
-    return used - before;
 }
 
 void postern_worker_process_yield(PosternWorkerProcess *worker)

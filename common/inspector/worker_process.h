@@ -18,7 +18,7 @@ typedef enum {
 typedef struct PosternWorkerProcess PosternWorkerProcess;
 
 typedef struct {
-    /* It has proved itself; confined: the kernel's Landlock keeps it from files. */
+    /* It has proved itself, and its process is known; confined: the kernel's Landlock keeps it from files. */
     void (*ready)(PosternWorkerProcess *worker, gboolean confined, gpointer user_data);
     /* The answer to the request under way, whose content the callee may take. It is IDLE now. */
     void (*answered)(PosternWorkerProcess *worker, PosternPacket *packet, gpointer user_data);
@@ -30,8 +30,9 @@ struct PosternWorkerProcess {
     guint64 number;            /* in FORK and FORKED */
     gpointer template_process; /* its maker, never followed here */
     GPid process;              /* 0: not known yet */
-    gint64 used;               /* processor time, when last asked */
     PosternWorkerState state;
+    gboolean proved;   /* STARTING: so it says; its template has not told of it yet */
+    gboolean confined; /* so it says */
     gboolean leaving;  /* gets no more requests */
     gboolean spare;    /* not for all requests (inspector/worker_dispatch.c) */
     gboolean yielding; /* it runs behind all others */
@@ -55,7 +56,7 @@ PosternWorkerProcess *postern_worker_process_new(struct event_base *loop, guint6
 /* Kills the process if it lives. */
 void postern_worker_process_free(PosternWorkerProcess *worker);
 
-/* The template has told of it; descriptor is taken. */
+/* The template has told of it; descriptor is taken. May call ready. */
 void postern_worker_process_adopt(PosternWorkerProcess *worker, GPid process, int descriptor);
 
 /* It was ended by signal (0: it has exited), so its template says: what its socket still holds is read, and
@@ -64,8 +65,6 @@ void postern_worker_process_note_end(PosternWorkerProcess *worker, int signal);
 
 /* The processor time that it has used in all, in microseconds; -1: not known. */
 gint64 postern_worker_process_clock(const PosternWorkerProcess *worker);
-/* The processor time that it has used since this was last asked, in microseconds; G_MAXINT64: not known. */
-gint64 postern_worker_process_used(PosternWorkerProcess *worker);
 
 /* From now on it runs behind all others, for good. */
 void postern_worker_process_yield(PosternWorkerProcess *worker);

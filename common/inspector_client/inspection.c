@@ -10,7 +10,7 @@
 static void round_begin(Track *track);
 static void end_gathering(PosternInspection *inspection);
 
-static void track_stop(Track *track)
+void postern_inspection_track_stop(Track *track)
 {
     if (track->call != NULL)
         postern_inspector_client_cancel(g_steal_pointer(&track->call));
@@ -19,40 +19,9 @@ static void track_stop(Track *track)
     track->checks = 0;
 }
 
-static void fill_missing(PosternInspection *inspection, const char *reason, PosternChecks of_dns)
+static gboolean is_envelope_over(const PosternInspection *inspection)
 {
-    inspection->failed = inspection->missing;
-    inspection->findings->not_run |= (guint)(inspection->missing & ~of_dns);
-    postern_findings_fail(inspection->findings, inspection->missing, reason);
-    inspection->missing = 0;
-}
-
-static void on_timer(evutil_socket_t descriptor, short what, void *data)
-{
-    (void)descriptor, (void)what;
-    PosternInspection *inspection = data;
-    PosternChecks of_dns = 0; /* not done, but for want of an answer and not of an inspector */
-    for (guint i = 0; i < TRACKS; i++) {
-        if (inspection->tracks[i].ask != NULL)
-            of_dns |= inspection->tracks[i].checks;
-        track_stop(&inspection->tracks[i]);
-    }
-    of_dns &= POSTERN_CHECKS_ASKING;
-    if (inspection->missing != 0) {
-        if (inspection->error == NULL) {
-            g_set_error(&inspection->error, POSTERN_ERROR, POSTERN_ERROR_TIMEOUT,
-                        "the inspection took longer than %u ms%s", inspection->options.deadline_ms,
-                        postern_inspector_client_is_loading(inspection->options.client)
-                            ? ": signatures are being loaded"
-                            : "");
-        }
-        fill_missing(inspection, inspection->error->message, of_dns);
-    }
-    postern_findings_conclude(inspection->findings);
-    evtimer_del(inspection->timer);
-    PosternFindings *findings = g_steal_pointer(&inspection->findings);
-    g_autoptr(GError) error = g_steal_pointer(&inspection->error);
-    inspection->done(findings, error, inspection->user_data);
+    return inspection->tracks[TRACK_SPF].checks == 0 && inspection->tracks[TRACK_CLIENT].checks == 0;
 }
 
 static void on_early(evutil_socket_t descriptor, short what, void *data)
@@ -60,17 +29,17 @@ static void on_early(evutil_socket_t descriptor, short what, void *data)
     (void)descriptor, (void)what;
     PosternInspection *inspection = data;
     PosternInspectionEnvelope done = inspection->envelope_done;
-    if (done == NULL || inspection->tracks[TRACK_SPF].checks != 0)
+    if (done == NULL || !is_envelope_over(inspection))
         return;
     inspection->envelope_done = NULL;
     done(inspection->findings, inspection->envelope_data);
 }
 
 /* done runs as soon as no track has anything left to do. */
-static void finish_if_over(PosternInspection *inspection)
+void postern_inspection_track_over(PosternInspection *inspection)
 {
     end_gathering(inspection);
-    if (inspection->envelope_done != NULL && inspection->tracks[TRACK_SPF].checks == 0)
+    if (inspection->envelope_done != NULL && is_envelope_over(inspection))
         event_active(inspection->early, EV_TIMEOUT, 1);
     if (!inspection->finished)
         return;
@@ -87,7 +56,7 @@ static void track_fail(Track *track, const GError *error)
     track->checks = 0;
     if (inspection->finished && !inspection->gathering && inspection->error == NULL)
         inspection->error = g_error_copy(error);
-    finish_if_over(inspection);
+    postern_inspection_track_over(inspection);
 }
 
 static void wake_spf(PosternInspection *inspection)
@@ -96,18 +65,46 @@ static void wake_spf(PosternInspection *inspection)
     if (!inspection->spf_rests)
         return;
     inspection->spf_rests = FALSE;
-    track->checks = inspection->missing & POSTERN_CHECKS_CLIENT;
+    track->checks = inspection->missing & POSTERN_CHECKS_SPF;
     if (track->checks != 0)
         round_begin(track);
+}
+
+static void ask(Track *track, const GPtrArray *questions, PosternResolverDone done)
+{
+    PosternInspection *inspection = track->inspection;
+    guint64 client = postern_address_client_number(&inspection->envelope->client);
+    track->ask = postern_resolver_ask_these(inspection->options.resolver, client, questions,
+                                            inspection->answers, done, track);
+}
+
+/* Those of questions that are not known are noted in our table; without room there, none is. */
+static GPtrArray *note_questions(PosternInspection *inspection, const GPtrArray *questions)
+{
+    GPtrArray *unknown = g_ptr_array_new();
+    for (guint i = 0; i < questions->len; i++) {
+        const PosternQuestion *question = questions->pdata[i];
+        if (postern_answers_look_up(inspection->answers, question->name, question->type) == NULL)
+            g_ptr_array_add(unknown, questions->pdata[i]);
+    }
+    return unknown;
 }
 
 static void on_spf_records(gpointer user_data)
 {
     Track *track = user_data;
     PosternInspection *inspection = track->inspection;
-    track->ask = NULL;
+    gboolean enough = FALSE;
     gboolean wanted = (inspection->finished && !inspection->gathering) || inspection->envelope_done != NULL;
-    if (wanted || !postern_spf_prefetch_is_enough(inspection->answers)) {
+    track->ask = NULL;
+    g_autoptr(GPtrArray) questions =
+        postern_spf_prefetch_follow(inspection->envelope, inspection->answers, &enough);
+    g_autoptr(GPtrArray) unknown = note_questions(inspection, questions);
+    if (unknown->len > 0) {
+        ask(track, unknown, on_spf_records);
+        return;
+    }
+    if (wanted || !enough) {
         round_begin(track);
     } else {
         track->checks = 0;
@@ -139,16 +136,6 @@ static void on_resolved(gpointer user_data)
     round_begin(track);
 }
 
-static void ask(Track *track, const GPtrArray *questions, PosternResolverDone done)
-{
-    PosternInspection *inspection = track->inspection;
-    guint64 client = postern_address_client_number(&inspection->envelope->client);
-    track->ask = postern_resolver_ask_these(inspection->options.resolver, client, questions,
-                                            inspection->answers, done, track);
-}
-
-/* The questions of a response are noted in our table and asked; those that it knows already are not, nor
- * those that another track waits for. */
 static void ask_questions(Track *track, const PosternResponse *response)
 {
     PosternInspection *inspection = track->inspection;
@@ -159,12 +146,7 @@ static void ask_questions(Track *track, const PosternResponse *response)
         track_fail(track, error);
         return;
     }
-    g_autoptr(GPtrArray) unknown = g_ptr_array_new();
-    for (guint i = 0; i < response->questions->len; i++) {
-        PosternQuestion *question = g_ptr_array_index(response->questions, i);
-        if (postern_answers_look_up(inspection->answers, question->name, question->type) == NULL)
-            g_ptr_array_add(unknown, question);
-    }
+    g_autoptr(GPtrArray) unknown = note_questions(inspection, response->questions);
     ask(track, unknown, on_resolved);
 }
 
@@ -186,7 +168,7 @@ static void on_response(PosternResponse *received, const GError *error, gpointer
     inspection->missing &= ~found;
     track->checks &= ~complete;
     if (track->checks == 0)
-        finish_if_over(inspection);
+        postern_inspection_track_over(inspection);
     else if (complete != 0 && response->questions->len == 0)
         round_begin(track);
     else
@@ -260,7 +242,7 @@ static void end_gathering(PosternInspection *inspection)
 static void start_spf(PosternInspection *inspection)
 {
     Track *track = &inspection->tracks[TRACK_SPF];
-    track_set(track, POSTERN_STAGE_ENVELOPE, inspection->missing & POSTERN_CHECKS_CLIENT);
+    track_set(track, POSTERN_STAGE_ENVELOPE, inspection->missing & POSTERN_CHECKS_SPF);
     if (track->checks == 0)
         return;
     gboolean helo_too = (track->checks & POSTERN_CHECK_SPF_HELO) != 0;
@@ -331,14 +313,21 @@ PosternInspection *postern_inspection_new(const PosternInspectionOptions *option
         options->answers != NULL ? postern_answers_ref(options->answers) : postern_answers_new();
     inspection->options.answers = inspection->answers;
     inspection->findings = postern_findings_new();
-    inspection->missing = options->checks & POSTERN_CHECKS_ALL;
-    inspection->timer = evtimer_new(postern_inspector_client_loop(options->client), on_timer, inspection);
+    inspection->findings->explain = options->explain;
+    if (options->client_rules == NULL)
+        inspection->options.checks &= ~POSTERN_CHECK_CLIENT;
+    if (options->greylist == NULL)
+        inspection->options.checks &= ~POSTERN_CHECK_GREYLIST;
+    inspection->missing = inspection->options.checks & (POSTERN_CHECKS_INSPECTED | POSTERN_CHECK_CLIENT);
+    inspection->timer =
+        evtimer_new(postern_inspector_client_loop(options->client), postern_inspection_on_timer, inspection);
     inspection->early = evtimer_new(postern_inspector_client_loop(options->client), on_early, inspection);
     inspection->header_turn =
         evtimer_new(postern_inspector_client_loop(options->client), on_header_turn, inspection);
     for (guint i = 0; i < TRACKS; i++)
         inspection->tracks[i].inspection = inspection;
     start_spf(inspection);
+    postern_inspection_look_at_client(inspection);
     return inspection;
 }
 
@@ -347,7 +336,8 @@ void postern_inspection_free(PosternInspection *inspection)
     if (inspection == NULL)
         return;
     for (guint i = 0; i < TRACKS; i++)
-        track_stop(&inspection->tracks[i]);
+        postern_inspection_track_stop(&inspection->tracks[i]);
+    postern_greylist_cancel(inspection->greylist_ask);
     g_clear_pointer(&inspection->timer, event_free);
     g_clear_pointer(&inspection->early, event_free);
     g_clear_pointer(&inspection->header_turn, event_free);
@@ -367,20 +357,22 @@ void postern_inspection_await_envelope(PosternInspection *inspection, PosternIns
     inspection->envelope_done = done;
     inspection->envelope_data = user_data;
     wake_spf(inspection);
-    finish_if_over(inspection);
+    postern_inspection_track_over(inspection);
 }
 
 void postern_inspection_set_envelope(PosternInspection *inspection, const PosternEnvelope *envelope)
 {
     g_return_if_fail(inspection->header == NULL && !inspection->finished);
-    track_stop(&inspection->tracks[TRACK_SPF]);
+    postern_inspection_track_stop(&inspection->tracks[TRACK_SPF]);
+    postern_inspection_track_stop(&inspection->tracks[TRACK_CLIENT]);
     inspection->spf_rests = FALSE;
     g_clear_pointer(&inspection->envelope, postern_envelope_free);
     inspection->envelope = postern_envelope_copy(envelope);
     g_autoptr(PosternFindings) nothing = postern_findings_new();
     postern_findings_take(inspection->findings, nothing, POSTERN_CHECKS_CLIENT);
-    inspection->missing |= inspection->options.checks & POSTERN_CHECKS_CLIENT;
+    inspection->missing |= inspection->options.checks & POSTERN_CHECKS_CLIENT & ~POSTERN_CHECK_GREYLIST;
     start_spf(inspection);
+    postern_inspection_look_at_client(inspection);
 }
 
 void postern_inspection_limit(PosternInspection *inspection, PosternChecks checks)
@@ -394,11 +386,11 @@ void postern_inspection_limit(PosternInspection *inspection, PosternChecks check
     for (guint i = 0; i < TRACKS; i++) {
         Track *track = &inspection->tracks[i];
         if (track->checks != 0 && (track->checks & checks) == 0)
-            track_stop(track);
+            postern_inspection_track_stop(track);
         else
             track->checks &= checks;
     }
-    finish_if_over(inspection);
+    postern_inspection_track_over(inspection);
 }
 
 void postern_inspection_header(PosternInspection *inspection, PosternMessage *header)
@@ -425,7 +417,7 @@ static void split_header(PosternInspection *inspection)
         if (header->ask != NULL) {
             header->checks = checks;
         } else {
-            track_stop(header);
+            postern_inspection_track_stop(header);
             look_at_header(inspection, POSTERN_STAGE_AUTHENTICATION, checks);
         }
         return;
@@ -441,7 +433,7 @@ static void split_header(PosternInspection *inspection)
     } else if (early != 0) {
         header->checks = early;
     } else {
-        track_stop(header);
+        postern_inspection_track_stop(header);
     }
 }
 
@@ -467,7 +459,7 @@ void postern_inspection_finish(PosternInspection *inspection, PosternMessage *me
                            inspection->missing & postern_checks_of_stage(POSTERN_STAGE_HEADER));
         end_gathering(inspection);
     }
-    finish_if_over(inspection);
+    postern_inspection_track_over(inspection);
 }
 
 const PosternInspectionOptions *postern_inspection_options(const PosternInspection *inspection)

@@ -9,7 +9,9 @@
  */
 #pragma once
 
+#include "checks/client/client.h"
 #include "dns/resolver.h"
+#include "greylist/greylist.h"
 #include "inspector_client/client.h"
 
 typedef struct {
@@ -18,12 +20,15 @@ typedef struct {
     const char *receiver; /* copied */
     PosternChecks checks; /* those wanted */
     guint64 scan_octets;
-    gint64 now;              /* seconds since 1970; 0: the clock */
-    guint deadline_ms;       /* from finish to done */
-    gboolean explain;        /* findings->steps are wanted */
-    gboolean few_requests;   /* after the dot all is done by as few requests as can be, one after the other:
-                                nobody waits for this message, and many are to be inspected */
-    gboolean remember;       /* the inspector may know the message if it comes again */
+    gint64 now;            /* seconds since 1970; 0: the clock */
+    guint deadline_ms;     /* from finish to done */
+    gboolean explain;      /* findings->steps are wanted */
+    gboolean few_requests; /* after the dot all is done by as few requests as can be, one after the other:
+                              nobody waits for this message, and many are to be inspected */
+    gboolean remember;     /* the inspector may know the message if it comes again */
+    PosternClientRules *client_rules; /* outlive it; NULL: without check CLIENT */
+    PosternClientHistory history;     /* of the client, for that */
+    PosternGreylistPort *greylist;    /* likewise; NULL: without check GREYLIST */
     PosternAnswers *answers; /* what is known already, to be added to (a reference is taken); NULL: nothing */
 } PosternInspectionOptions;
 

@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include <event2/event.h>
+
 #include "inspector_client/inspection.h"
 
 /*
@@ -17,6 +19,7 @@ typedef enum {
     TRACK_EARLY, /* what the header is enough for; after the dot, while TRACK_HEADER waits for keys */
     TRACK_BODY,
     TRACK_SIGN,
+    TRACK_CLIENT, /* what is known of the client without an inspector */
     TRACKS,
 } TrackKind;
 
@@ -40,6 +43,8 @@ struct PosternInspection {
     PosternChecks missing; /* of options.checks, not in findings yet */
     PosternChecks failed;  /* of them, those that never came */
     Track tracks[TRACKS];
+    PosternGreylistAsk *greylist_ask;
+    gboolean greylist_asked;
     struct event *timer;       /* after finish: the deadline, then done */
     struct event *early;       /* the envelope stage has ended */
     gboolean spf_rests;        /* it has no more questions: it is evaluated when its result is wanted */
@@ -53,3 +58,13 @@ struct PosternInspection {
     PosternInspectionDone done;
     gpointer user_data;
 };
+
+/* inspection.c: a track has come to its end; one has to, wherever it stands. */
+void postern_inspection_track_over(PosternInspection *inspection);
+void postern_inspection_track_stop(Track *track);
+
+/* inspection_end.c: for timer: all is found out, or the deadline has come. */
+void postern_inspection_on_timer(evutil_socket_t descriptor, short what, void *inspection);
+
+/* inspection_client.c: finds out about the client, if that is missing. */
+void postern_inspection_look_at_client(PosternInspection *inspection);

@@ -32,6 +32,7 @@ typedef enum {
 /* Bits of the value of a worker's RESPONSE. */
 #define POSTERN_ANSWER_SCANNED 1 /* it was a scan or a signature */
 #define POSTERN_ANSWER_KEEP 2    /* it may be kept for the fingerprint of its request */
+#define POSTERN_ANSWER_GREW 4    /* it took much of the memory that a worker may have */
 
 typedef enum {
     POSTERN_FAILURE_CRASHED = 1, /* two workers died of it */
@@ -113,12 +114,13 @@ void postern_packet_set_text(PosternPacket *packet, const char *text);
  * memfd can be had. */
 gboolean postern_packet_set_content(PosternPacket *packet, GBytes *content, PosternMessage *message,
                                     GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* The content of a packet from a stranger; NULL and error if there is none, or it is over maximum octets.
+/* The content of a packet of an untrusted peer; NULL and error if there is none, or it is over maximum
+ * octets.
  */
 GBytes *postern_packet_content(PosternPacket *packet, gsize maximum,
                                GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* After the content was taken: the message of a packet from a stranger into *ret_message, NULL: it has none.
- * FALSE and error: what there is is no message of at most POSTERN_MESSAGE_MAX_OCTETS. */
+/* After the content was taken: the message of a packet of an untrusted peer into *ret_message, NULL: it has
+ * none. FALSE and error: what there is is no message of at most POSTERN_MESSAGE_MAX_OCTETS. */
 gboolean postern_packet_message(PosternPacket *packet, PosternMessage **ret_message,
                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
@@ -139,6 +141,6 @@ int postern_packet_receive(int socket, PosternPacket *ret_packet, GError **error
 /* A sealed memfd that holds octets; -1 and error. */
 int postern_sealed_memfd_new(const char *name, GBytes *octets, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* The content of a sealed memfd from a stranger, mapped MAP_PRIVATE; descriptor is closed. NULL and error
- * if it is not sealed or over maximum octets. */
+/* The content of a sealed memfd of an untrusted peer, mapped MAP_PRIVATE; descriptor is closed. NULL and
+ * error if it is not sealed or over maximum octets. */
 GBytes *postern_sealed_memfd_read(int descriptor, gsize maximum, GError **error) G_GNUC_WARN_UNUSED_RESULT;

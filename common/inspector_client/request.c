@@ -45,7 +45,9 @@ gboolean postern_request_fingerprint(const PosternRequest *request, PosternMessa
                                      guint8 ret_fingerprint[POSTERN_FINGERPRINT_OCTETS])
 {
     guint kept = (guint)request->checks & POSTERN_CHECKS_KEPT;
-    guint64 question = request->scan_octets << POSTERN_CHECKS_COUNT | kept;
+    /* Rules find out what else they need: a message that kills does so with and without them. */
+    guint scanned = kept & ~(guint)POSTERN_CHECK_RULES;
+    guint64 question = request->scan_octets << POSTERN_CHECKS_COUNT | scanned;
     return request->stage == POSTERN_STAGE_WHOLE && kept != 0 && !request->explain &&
            postern_fingerprint(message, question, ret_fingerprint);
 }

@@ -28,7 +28,7 @@ typedef struct {
 } PosternRequest;
 
 /* The checks whose findings depend on octets and options alone, and may be kept for when they come again. */
-#define POSTERN_CHECKS_KEPT (POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT)
+#define POSTERN_CHECKS_KEPT (POSTERN_CHECK_VIRUS | POSTERN_CHECK_CONTENT | POSTERN_CHECK_RULES)
 
 /* What message is known by, asked about in request. FALSE: nothing is to be remembered of it. */
 gboolean postern_request_fingerprint(const PosternRequest *request, PosternMessage *message,
@@ -48,7 +48,7 @@ PosternResponse *postern_response_new(void);
 void postern_response_free(PosternResponse *response);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternResponse, postern_response_free)
 
-/* The content of a packet, and back: from a stranger, form and all bounds are checked. */
+/* The content of a packet, and back: from an untrusted peer, form and all bounds are checked. */
 GBytes *postern_request_serialise(const PosternRequest *request);
 PosternRequest *postern_request_parse(GBytes *octets, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 GBytes *postern_response_serialise(const PosternResponse *response);

@@ -3,10 +3,11 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/memory.h"
 
 static PosternEdit *edit_new(PosternEditKind kind, const char *name, const char *value, guint occurrence)
 {
-    PosternEdit *edit = g_new0(PosternEdit, 1);
+    PosternEdit *edit = postern_new_zeroed(PosternEdit);
 
     edit->kind = kind;
     edit->name = g_strdup(name);
@@ -26,7 +27,7 @@ static void edit_free(gpointer data)
 
 PosternEdits *postern_edits_new(void)
 {
-    PosternEdits *edits = g_new0(PosternEdits, 1);
+    PosternEdits *edits = postern_new_zeroed(PosternEdits);
 
     edits->list = g_ptr_array_new_with_free_func(edit_free);
     return edits;

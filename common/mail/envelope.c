@@ -1,5 +1,6 @@
 #include "mail/envelope.h"
 
+#include <idn2.h>
 #include <string.h>
 
 PosternEnvelope *postern_envelope_new(void)
@@ -62,4 +63,45 @@ char *postern_path_domain(const char *path)
     if (at[length] == '.')
         length--;
     return length > 0 ? g_ascii_strdown(at + 1, (gssize)length) : NULL;
+}
+
+static void unquote(char *local_part)
+{
+    gsize length = strlen(local_part);
+    gsize kept = 0;
+    if (length < 2 || local_part[0] != '"' || local_part[length - 1] != '"')
+        return;
+    for (gsize i = 1; i + 1 < length; i++) {
+        if (local_part[i] == '\\' && i + 2 < length)
+            i++;
+        local_part[kept++] = local_part[i];
+    }
+    local_part[kept] = '\0';
+}
+
+/* By IDNA2008, as mail servers read it: by IDNA2003 another's domain could be taken for one of ours. */
+static char *a_labels_of(const char *domain)
+{
+    char *converted = NULL;
+    if (g_str_is_ascii(domain) ||
+        idn2_to_ascii_8z(domain, &converted, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT) != IDN2_OK)
+        return g_strdup(domain);
+    char *labels = g_ascii_strdown(converted, -1);
+    idn2_free(converted);
+    return labels;
+}
+
+void postern_path_mailbox(const char *path, char **ret_local_part, char **ret_domain)
+{
+    char *local_part = g_ascii_strdown(path, -1);
+    char *at = strrchr(local_part, '@');
+    const char *domain = at != NULL ? at + 1 : "";
+    char *normal = a_labels_of(domain);
+    if (g_str_has_suffix(normal, "."))
+        normal[strlen(normal) - 1] = '\0';
+    if (at != NULL)
+        *at = '\0';
+    unquote(local_part);
+    *ret_local_part = local_part;
+    *ret_domain = normal;
 }

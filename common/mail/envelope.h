@@ -3,41 +3,8 @@
  */
 #pragma once
 
-#include <glib.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
+#include "base/address.h"
 #include "base/octets.h"
-
-/* An IPv4 or IPv6 address and a port. IPv4-mapped IPv6 addresses (::ffff:a.b.c.d) are kept as IPv4. */
-typedef struct {
-    sa_family_t family; /* AF_INET, AF_INET6, or AF_UNSPEC: not known */
-    guint16 port;       /* host order; 0: not known */
-    union {
-        struct in_addr ipv4;
-        struct in6_addr ipv6;
-    };
-} PosternAddress;
-
-/* From a sockaddr of AF_INET or AF_INET6; any other family gives AF_UNSPEC. */
-PosternAddress postern_address_from_sockaddr(const struct sockaddr *address);
-
-/* From text: "192.0.2.1", "2001:db8::1", "IPv6:2001:db8::1"; no port, no brackets. FALSE: none of these. */
-gboolean postern_address_parse(PosternAddress *ret_address, const char *text);
-
-/* The address as text without the port, "unknown" for AF_UNSPEC; a new string. */
-char *postern_address_to_string(const PosternAddress *address);
-
-/* TRUE if the first bits bits of both addresses are the same; FALSE for different families. */
-gboolean postern_address_in_network(const PosternAddress *address, const PosternAddress *network, guint bits);
-
-/* 127.0.0.0/8 and ::1. */
-gboolean postern_address_is_loopback(const PosternAddress *address);
-
-/* A number that names the client for limits and shares: one address, of IPv6 one /64. 0 for AF_UNSPEC. */
-guint64 postern_address_client_number(const PosternAddress *address);
-/* Back to text: "192.0.2.1", "2001:db8::/64", "unknown" for 0; a new string. */
-char *postern_client_number_to_string(guint64 number);
 
 typedef struct {
     PosternAddress client;   /* who speaks to us, or of whom a trusted relay tells us */
@@ -65,6 +32,14 @@ void postern_envelope_reset(PosternEnvelope *envelope);
  */
 char *postern_path_domain(const char *path);
 
-/* The envelope as octets, and back, from a stranger: what has not the form or is over a limit is an error. */
+/* The envelope as octets, and back, from an untrusted peer: what has not the form or is over a limit is an
+ * error. */
 void postern_envelope_encode(const PosternEnvelope *envelope, GByteArray *out);
 PosternEnvelope *postern_envelope_decode(PosternOctets *in, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * The mailbox that path names, as tables of addresses have it: *ret_local_part in lower case, without quotes,
+ * for "user" and user are the same (RFC 5321 4.1.2); *ret_domain in lower case, without a final dot, with
+ * A-labels, or "". Both are the caller's.
+ */
+void postern_path_mailbox(const char *path, char **ret_local_part, char **ret_domain);

@@ -9,7 +9,7 @@ static const char *const trace_names[] = {"Received",    "Received-SPF",    "Aut
                                           "X-Greylist",  "X-Original-To",   "Delivered-To",
                                           "DKIM-Filter", "X-Virus-Scanned", "X-Virus-Status"};
 
-static gboolean is_trace_name(const char *name, gsize length)
+gboolean postern_fingerprint_is_trace(const char *name, gsize length)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(trace_names); i++)
         if (strlen(trace_names[i]) == length && g_ascii_strncasecmp(trace_names[i], name, length) == 0)
@@ -30,7 +30,7 @@ static gsize line_octets(const char *octets, gsize length)
 static gsize field_octets(const char *octets, gsize length)
 {
     const char *colon = memchr(octets, ':', length);
-    if (colon == NULL || !is_trace_name(octets, (gsize)(colon - octets)))
+    if (colon == NULL || !postern_fingerprint_is_trace(octets, (gsize)(colon - octets)))
         return 0;
     gsize end = line_octets(octets, length);
     for (gsize more = end; more > 0 && end < length && (octets[end] == ' ' || octets[end] == '\t');

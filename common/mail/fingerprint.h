@@ -9,6 +9,9 @@
 
 #define POSTERN_FINGERPRINT_OCTETS POSTERN_MESSAGE_DIGEST_OCTETS
 
+/* TRUE: a field of that name, in any case, is trace. */
+gboolean postern_fingerprint_is_trace(const char *name, gsize length);
+
 /*
  * Octets at the front of a message that are left out: whole fields of trace, POSTERN_TRACE_FIELDS_MAX and
  * POSTERN_TRACE_MAX_OCTETS at most, of printable ASCII, in lines that end in CRLF, with names that decide

@@ -117,6 +117,11 @@ static gboolean charge(PosternMessage *message, guint64 octets, guint64 step, GE
     return FALSE;
 }
 
+gboolean postern_message_reserve(PosternMessage *message, guint64 octets)
+{
+    return charge(message, MIN(octets, message->maximum), 1, NULL);
+}
+
 static gboolean write_at(int descriptor, const char *octets, gsize length, guint64 offset, GError **error)
 {
     while (length > 0) {
@@ -194,6 +199,11 @@ gboolean postern_message_append(PosternMessage *message, const void *octets, gsi
 gboolean postern_message_is_too_big(const PosternMessage *message)
 {
     return message->too_big;
+}
+
+guint64 postern_message_charged(const PosternMessage *message)
+{
+    return message->charged;
 }
 
 guint64 postern_message_size(const PosternMessage *message)

@@ -22,8 +22,8 @@ PosternMessage *postern_message_new(guint64 maximum, PosternBudget *budget,
                                     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
- * A sealed message around a descriptor from a stranger, which is taken over in any case. It must be a memfd
- * with seals F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE and at most maximum octets.
+ * A sealed message around a descriptor of an untrusted peer, which is taken over in any case. It must be a
+ * memfd with seals F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE and at most maximum octets.
  */
 PosternMessage *postern_message_from_descriptor(int descriptor, guint64 maximum,
                                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -35,6 +35,9 @@ PosternMessage *postern_message_ref(PosternMessage *message);
 void postern_message_unref(PosternMessage *message);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternMessage, postern_message_unref)
 
+/* Charges the budget for octets that are to come, if that is more than it is charged for already; the rest of
+ * them is given back when it is sealed. FALSE: they are not there. */
+gboolean postern_message_reserve(PosternMessage *message, guint64 octets) G_GNUC_WARN_UNUSED_RESULT;
 /*
  * Appends length octets. POSTERN_ERROR_LIMIT: over the maximum (postern_message_is_too_big() is then TRUE)
  * or the budget; POSTERN_ERROR_SYSTEM: no memory. After an error the message stays as it was.
@@ -47,6 +50,9 @@ gboolean postern_message_is_too_big(const PosternMessage *message);
 
 /* Octets so far. */
 guint64 postern_message_size(const PosternMessage *message);
+
+/* Octets of the budget that it takes. */
+guint64 postern_message_charged(const PosternMessage *message);
 
 /* Ends growth: seals the memfd, if there is one, and gives back what was reserved and not used. Once. */
 gboolean postern_message_seal(PosternMessage *message, GError **error) G_GNUC_WARN_UNUSED_RESULT;

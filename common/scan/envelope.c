@@ -53,7 +53,8 @@ static void find_recipient(const PosternHeader *header, PosternEnvelope *envelop
 }
 
 PosternEnvelope *postern_scan_envelope(const PosternScanOptions *options, const PosternPolicies *policies,
-                                       PosternMessage *message, gboolean *ret_received)
+                                       PosternMessage *message, gboolean *ret_received,
+                                       gboolean *ret_no_message)
 {
     PosternEnvelope *envelope = postern_envelope_new();
     gsize length = 0;
@@ -62,6 +63,8 @@ PosternEnvelope *postern_scan_envelope(const PosternScanOptions *options, const 
     gsize entry = postern_received_find_entry(header, postern_policies_trust, policies);
     envelope->esmtp = TRUE;
     *ret_received = FALSE;
+    *ret_no_message =
+        octets == NULL || length == 0 || (header->fields->len == 0 && octets[0] != '\r' && octets[0] != '\n');
     if (options->client != NULL)
         (void)postern_address_parse(&envelope->client, options->client);
     else if (!options->no_received)

@@ -45,6 +45,8 @@ static void append_record(GString *out, PosternDnsType type, GBytes *record)
         break;
     case POSTERN_DNS_PTR:
     case POSTERN_DNS_CNAME:
+    case POSTERN_DNS_SRV:
+    case POSTERN_DNS_TLSA:
         g_string_append_len(out, octets, (gssize)length);
         break;
     }

@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/signature_files.h"
+#include "capsule/capsule.h"
 #include "scan/progress.h"
 #include "scan/replayer.h"
 #include "scan/scanner.h"
@@ -39,11 +40,12 @@ static void on_result(PosternScanResult *result, const PosternScanProgress *prog
     report->octets = progress->octets;
     postern_scan_summary_add(report->summary, result);
     postern_scan_progress_clear();
-    if (status == POSTERN_SCAN_NO_INPUT)
+    gboolean read = result->verdict != NULL;
+    if (!read)
         complain(result->error);
     if (result->note != NULL)
         complain(result->note);
-    if (status != POSTERN_SCAN_NO_INPUT || report->options->json) {
+    if ((read || report->options->json) && (status != POSTERN_SCAN_ACCEPT || !report->options->only)) {
         g_autofree char *text = report->options->json ? postern_scan_result_to_json(result)
                                                       : postern_scan_result_to_text(result, report->colour);
         g_print("%s", text);
@@ -70,11 +72,11 @@ static void on_complaint(const char *text, gpointer user_data)
     report->status = postern_scan_worse(report->status, POSTERN_SCAN_NO_INPUT);
 }
 
-static void show_summary(const Report *report)
+static void show_summary(const Report *report, gboolean interrupted)
 {
-    gboolean several = postern_scan_summary_messages(report->summary) > 1;
+    gboolean several = interrupted || postern_scan_summary_messages(report->summary) > 1;
     g_autofree char *text = postern_scan_summary_to_text(report->summary, report->octets);
-    if (report->options->summary)
+    if (report->options->summary || (interrupted && report->options->json))
         g_printerr("%s", text);
     else if (several && !report->options->json)
         g_print("%s", text);
@@ -88,6 +90,16 @@ static PosternScanStatus failure_status(const GError *error, PosternScanStatus f
         return POSTERN_SCAN_USAGE;
     gboolean unreadable = g_error_matches(error, POSTERN_ERROR, POSTERN_ERROR_INPUT);
     return postern_scan_worse(found, unreadable ? POSTERN_SCAN_NO_INPUT : POSTERN_SCAN_TEMPFAIL);
+}
+
+/* What was found until then is shown; a script that runs us ends too, as with any program. */
+static void end_by_signal(const Report *report, int number)
+{
+    g_printerr("postern-scan: interrupted; what follows is of the messages before\n");
+    show_summary(report, TRUE);
+    (void)fflush(stdout);
+    signal(number, SIG_DFL);
+    raise(number);
 }
 
 static int scan(const PosternScanOptions *options, const PosternConfiguration *configuration)
@@ -105,22 +117,42 @@ static int scan(const PosternScanOptions *options, const PosternConfiguration *c
         .notice = on_notice,
         .user_data = &report,
     };
+    int number = 0;
     gboolean scanned = options->replay[0] != NULL
-                           ? postern_replayer_run(options, configuration, &callbacks, &error)
-                           : postern_scanner_run(options, configuration, &callbacks, &error);
+                           ? postern_replayer_run(options, configuration, &callbacks, &number, &error)
+                           : postern_scanner_run(options, configuration, &callbacks, &number, &error);
     postern_scan_progress_clear();
     if (!scanned) {
         g_printerr("postern-scan: %s\n", error->message);
         return (int)failure_status(error, report.status);
     }
+    if (number != 0)
+        end_by_signal(&report, number);
     if (postern_scan_summary_messages(summary) == 0 && report.status == POSTERN_SCAN_ACCEPT)
         on_complaint("no message files were found there", &report);
-    show_summary(&report);
+    show_summary(&report, FALSE);
     if (fflush(stdout) != 0 || ferror(stdout) != 0) {
         g_printerr("postern-scan: the results could not all be written to standard output\n");
         report.status = postern_scan_worse(report.status, POSTERN_SCAN_TEMPFAIL);
     }
     return (int)report.status;
+}
+
+/* The octets are the message's, whatever they hold, as with cat(1). */
+static int extract(const char *path)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PosternCapsule) capsule = postern_capsule_load(path, &error);
+    gsize length = 0;
+    const char *octets = capsule != NULL ? postern_message_octets(capsule->message, &length, &error) : NULL;
+    if (octets == NULL) {
+        complain(error->message);
+        return POSTERN_SCAN_NO_INPUT;
+    }
+    if (fwrite(octets, 1, length, stdout) == length && fflush(stdout) == 0)
+        return POSTERN_SCAN_ACCEPT;
+    g_printerr("postern-scan: the message could not all be written to standard output\n");
+    return POSTERN_SCAN_TEMPFAIL;
 }
 
 static int run(const PosternScanOptions *options)
@@ -130,14 +162,17 @@ static int run(const PosternScanOptions *options)
         g_print("postern-scan %s\n", POSTERN_VERSION);
         return POSTERN_SCAN_ACCEPT;
     }
+    if (options->extract != NULL)
+        return extract(options->extract);
     g_autoptr(PosternConfiguration) configuration =
         postern_configuration_load(options->configuration, &error);
     if (configuration == NULL) {
         g_printerr("postern-scan: %s\n", error->message);
         return POSTERN_SCAN_USAGE;
     }
-    if (options->dump_configuration) {
-        g_autofree char *text = postern_configuration_dump(configuration);
+    if (options->dump_configuration || options->dump_changed) {
+        g_autofree char *text = options->dump_changed ? postern_configuration_dump_changed(configuration)
+                                                      : postern_configuration_dump(configuration);
         g_print("%s", text);
     }
     if (options->check_configuration && configuration->virus.scan && configuration->virus.clamd[0] == '\0' &&
@@ -149,7 +184,7 @@ static int run(const PosternScanOptions *options)
         g_autofree char *approval = postern_configuration_ok_message(options->configuration);
         g_print("%s\n", approval);
     }
-    if (options->dump_configuration || options->check_configuration)
+    if (options->dump_configuration || options->dump_changed || options->check_configuration)
         return POSTERN_SCAN_ACCEPT;
     if (!postern_log_open("postern-scan", "stderr", POSTERN_LOG_WARNING, &error)) {
         g_printerr("postern-scan: %s\n", error->message);
@@ -163,10 +198,11 @@ int main(int argc, char **argv)
     PosternScanOptions options = {0};
     g_autoptr(GError) error = NULL;
     int status = POSTERN_SCAN_USAGE;
+    gboolean done = FALSE;
     setlocale(LC_ALL, "C.UTF-8");
     signal(SIGPIPE, SIG_IGN);
-    if (postern_scan_options_parse(&options, &argc, &argv, &error))
-        status = run(&options);
+    if (postern_scan_options_parse(&options, &argc, &argv, &done, &error))
+        status = done ? POSTERN_SCAN_ACCEPT : run(&options);
     else
         g_printerr("postern-scan: %s%s\n", error->message,
                    strstr(error->message, "--help") != NULL ? "" : "; see --help");

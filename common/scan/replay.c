@@ -7,8 +7,9 @@
 #include "base/limits.h"
 #include "scan/explain.h"
 
-/* Made of more than the message and the DNS: of signatures of that day, or of keys. */
-#define AS_RECORDED (POSTERN_CHECK_VIRUS | POSTERN_CHECK_SIGN)
+/* Made of more than the message and the DNS: of signatures of that day, of keys, or of which lists could be
+ * believed. */
+#define AS_RECORDED (POSTERN_CHECK_VIRUS | POSTERN_CHECK_SIGN | POSTERN_CHECK_CLIENT | POSTERN_CHECK_GREYLIST)
 
 struct PosternReplay {
     PosternCapsule *capsule;

@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "embed/services.h"
 #include "scan/replay.h"
-#include "scan/services.h"
 
 #define TICK_MS 200
 
@@ -13,7 +13,7 @@ typedef struct {
     const PosternScanOptions *options;
     const PosternConfiguration *configuration;
     const PosternScannerCallbacks *callbacks;
-    PosternScanServices services;
+    PosternServices services;
     PosternScanWalk *walk;
     char *inspector_configuration; /* a file of ours */
     guint engines;                 /* the inspector's */
@@ -58,8 +58,8 @@ static gboolean find_inspector(Replayer *replayer)
         return FALSE;
     gboolean shared = postern_replay_engines_of(configuration) == replayer->engines;
     gboolean found =
-        postern_scan_services_inspect(&replayer->services, configuration, replayer->inspector_configuration,
-                                      shared, &note, &replayer->error);
+        postern_services_inspect(&replayer->services, configuration, replayer->inspector_configuration,
+                                 shared, &note, &replayer->error);
     if (note != NULL)
         replayer->callbacks->notice(note, replayer->callbacks->user_data);
     return found;
@@ -89,7 +89,7 @@ static gboolean replay(Replayer *replayer, const char *path)
             return FALSE;
         if (postern_replay_engines(replayer->replay) == replayer->engines) {
             run_one(replayer);
-            if (replayer->error != NULL)
+            if (replayer->error != NULL || replayer->services.interrupted != 0)
                 return FALSE;
         } else {
             problem = g_error_new(POSTERN_ERROR, POSTERN_ERROR_INPUT,
@@ -108,7 +108,7 @@ static void on_tick(evutil_socket_t socket, short what, void *data)
 {
     (void)socket, (void)what;
     Replayer *replayer = data;
-    if (replayer->error == NULL && !postern_scan_services_check(&replayer->services, &replayer->error))
+    if (replayer->error == NULL && !postern_services_check(&replayer->services, &replayer->error))
         event_base_loopbreak(replayer->services.loop);
 }
 
@@ -117,18 +117,19 @@ static void clear(Replayer *replayer)
     g_clear_pointer(&replayer->result, postern_scan_result_free);
     g_clear_pointer(&replayer->replay, postern_replay_free);
     g_clear_pointer(&replayer->walk, postern_scan_walk_free);
-    postern_scan_services_clear(&replayer->services);
+    postern_services_clear(&replayer->services);
     if (replayer->inspector_configuration != NULL)
         (void)unlink(replayer->inspector_configuration);
     g_free(replayer->inspector_configuration);
 }
 
 gboolean postern_replayer_run(const PosternScanOptions *options, const PosternConfiguration *configuration,
-                              const PosternScannerCallbacks *callbacks, GError **error)
+                              const PosternScannerCallbacks *callbacks, int *ret_signal, GError **error)
 {
     Replayer replayer = {.options = options, .configuration = configuration, .callbacks = callbacks};
     struct timeval interval = {.tv_usec = TICK_MS * 1000};
-    postern_scan_services_init(&replayer.services);
+    postern_services_init(&replayer.services);
+    postern_services_catch_signals(&replayer.services);
     replayer.walk = postern_scan_walk_new(options->replay, callbacks->complain, callbacks->user_data);
     struct event *tick = event_new(replayer.services.loop, -1, EV_PERSIST, on_tick, &replayer);
     event_add(tick, &interval);
@@ -137,6 +138,7 @@ gboolean postern_replayer_run(const PosternScanOptions *options, const PosternCo
         if (!replay(&replayer, path))
             break;
     event_free(tick);
+    *ret_signal = replayer.services.interrupted;
     clear(&replayer);
     if (replayer.error == NULL)
         return TRUE;

@@ -48,8 +48,9 @@ PosternScanStatus postern_scan_result_status(const PosternScanResult *result)
         return POSTERN_SCAN_NO_INPUT;
     if (result->incomplete)
         return POSTERN_SCAN_TEMPFAIL;
-    return postern_scan_verdict_status(result->today_verdict != NULL ? result->today_verdict
-                                                                     : result->verdict);
+    PosternScanStatus status =
+        postern_scan_verdict_status(result->today_verdict != NULL ? result->today_verdict : result->verdict);
+    return status == POSTERN_SCAN_ACCEPT && result->no_message ? POSTERN_SCAN_NO_INPUT : status;
 }
 
 static guint severity(PosternScanStatus status)

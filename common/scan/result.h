@@ -24,9 +24,10 @@ typedef struct {
     PosternFindings *findings;
     const PosternVerdict *verdict; /* of mail_case */
     guint64 octets;
-    char *error;   /* the input could not be read, or NULL */
-    char *problem; /* a check could not be done, or NULL */
-    char *client;  /* whose address was checked and who says so, for people, or NULL */
+    char *error;         /* the input could not be read, or NULL */
+    char *problem;       /* a check could not be done, or NULL */
+    char *client;        /* whose address was checked and who says so, for people, or NULL */
+    gboolean no_message; /* it is empty, or does not begin with a header field or an empty line */
     double milliseconds;
     char *explanation; /* --explain: lines for a person, or NULL */
     char *note;        /* what the user should know beside the result, or NULL */

@@ -80,6 +80,26 @@ static void add_field(const char *key, const char *text, gint64 number, gpointer
         add_number(builder, key, number);
 }
 
+/* What the verdict went by beside the message; behind trusted relays the client is whom they name. */
+static void add_envelope(JsonBuilder *builder, const PosternCase *mail_case)
+{
+    const PosternEnvelope *envelope = postern_case_envelope(mail_case);
+    const GPtrArray *recipients = mail_case->envelope->recipients;
+    g_autofree char *client =
+        envelope->client.family != AF_UNSPEC ? postern_address_to_string(&envelope->client) : NULL;
+    begin(builder, "envelope", FALSE);
+    add_text(builder, "client", client);
+    add_text(builder, "helo", envelope->helo);
+    add_text(builder, "sender", envelope->sender);
+    begin(builder, "recipients", TRUE);
+    for (guint i = 0; i < recipients->len; i++) {
+        g_autofree char *valid = g_utf8_make_valid(recipients->pdata[i], -1);
+        json_builder_add_string_value(builder, valid);
+    }
+    end(builder, TRUE);
+    end(builder, FALSE);
+}
+
 /* What a daemon would say of the message in its closing line. */
 static void add_record(JsonBuilder *builder, const PosternScanResult *result)
 {
@@ -106,6 +126,9 @@ char *postern_scan_result_to_json(const PosternScanResult *result)
     add_text(builder, "error", result->error);
     if (result->verdict != NULL) {
         add_verdict(builder, result->verdict);
+        if (result->no_message)
+            add_boolean(builder, "no_message", TRUE);
+        add_envelope(builder, result->mail_case);
         postern_checks_json(result->findings, result->verdict, &json);
         add_text(builder, "authentication_results", result->verdict->authentication_results);
         add_text(builder, "problem", result->problem);

@@ -25,6 +25,18 @@ static void add_line(gpointer out, const char *key, const char *text)
     g_string_append_c(out, '\n');
 }
 
+static void add_envelope(GString *out, const PosternScanResult *result)
+{
+    const PosternEnvelope *envelope = postern_case_envelope(result->mail_case);
+    const GPtrArray *recipients = result->mail_case->envelope->recipients;
+    gboolean null_sender = envelope->sender != NULL && envelope->sender[0] == '\0';
+    add_line(out, "Client", result->client != NULL ? result->client : "not known");
+    add_line(out, "HELO", envelope->helo);
+    add_line(out, "Sender", null_sender ? "<>" : envelope->sender != NULL ? envelope->sender : "not known");
+    for (guint i = 0; i < recipients->len; i++)
+        add_line(out, "Recipient", recipients->pdata[i]);
+}
+
 static void add_today(GString *out, const PosternScanResult *result)
 {
     if (result->today == NULL)
@@ -57,7 +69,9 @@ char *postern_scan_result_to_text(const PosternScanResult *result, gboolean colo
         add_line(out, "Observed",
                  verdict->would_reply != NULL ? verdict->would_reply : postern_action_name(verdict->would));
     add_line(out, "Decided by", verdict->check);
-    add_line(out, "Client", result->client);
+    if (result->no_message)
+        add_line(out, "No message", "it is empty, or does not begin with a header field");
+    add_envelope(out, result);
     postern_checks_lines(result->findings, verdict, add_line, out);
     add_line(out, "Problem", result->problem);
     add_today(out, result);

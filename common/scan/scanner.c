@@ -4,11 +4,11 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "embed/services.h"
 #include "inspector_client/inspection.h"
 #include "scan/capsules.h"
 #include "scan/envelope.h"
 #include "scan/explain.h"
-#include "scan/services.h"
 #include "scan/source.h"
 #include "verdict/policies.h"
 
@@ -23,8 +23,9 @@ typedef struct {
     const PosternScanOptions *options;
     const PosternConfiguration *configuration;
     const PosternScannerCallbacks *callbacks;
-    PosternScanServices services;
+    PosternServices services;
     PosternPolicies *policies;
+    PosternClientRules *client_rules;
     PosternScanSource *source;
     PosternScanCapsules capsules; /* path NULL: none are wanted */
     char *dump;
@@ -149,7 +150,8 @@ static void open_case(Scan *scan)
     gboolean received = FALSE;
     gsize length = 0;
     const char *octets = postern_message_octets(scan->message, &length, NULL);
-    result->envelope = postern_scan_envelope(scanner->options, scanner->policies, scan->message, &received);
+    result->envelope = postern_scan_envelope(scanner->options, scanner->policies, scan->message, &received,
+                                             &result->no_message);
     const PosternCaseOptions options = {
         .policies = scanner->policies,
         .no_received = scanner->options->no_received,
@@ -191,6 +193,7 @@ static void inspect(Scan *scan)
         .deadline_ms = configuration->proxy.inspection_timeout_ms,
         .explain = scanner->options->explain,
         .few_requests = TRUE,
+        .client_rules = scanner->client_rules,
     };
     scan->inspection = postern_inspection_new(&options, postern_case_envelope(scan->result->mail_case));
     scan->octets = scan->result->octets = postern_message_size(scan->message);
@@ -205,8 +208,8 @@ static gboolean find_inspector(Scanner *scanner)
 {
     GError *error = NULL;
     g_autofree char *note = NULL;
-    gboolean found = postern_scan_services_inspect(&scanner->services, scanner->configuration,
-                                                   scanner->options->configuration, TRUE, &note, &error);
+    gboolean found = postern_services_inspect(&scanner->services, scanner->configuration,
+                                              scanner->options->configuration, TRUE, &note, &error);
     if (note != NULL)
         scanner->callbacks->notice(note, scanner->callbacks->user_data);
     if (!found)
@@ -290,7 +293,7 @@ static void on_tick(evutil_socket_t socket, short what, void *data)
     (void)socket, (void)what;
     Scanner *scanner = data;
     GError *error = NULL;
-    if (scanner->error == NULL && !postern_scan_services_check(&scanner->services, &error))
+    if (scanner->error == NULL && !postern_services_check(&scanner->services, &error))
         give_up(scanner, error);
     event_active(scanner->more, EV_TIMEOUT, 0);
 }
@@ -312,12 +315,16 @@ static void prepare_capsules(Scanner *scanner)
 static gboolean prepare(Scanner *scanner, GError **error)
 {
     const PosternConfiguration *configuration = scanner->configuration;
-    postern_scan_services_init(&scanner->services);
-    if (!postern_scan_services_resolve(&scanner->services, configuration, scanner->options->answers, error))
+    postern_services_init(&scanner->services);
+    postern_services_catch_signals(&scanner->services);
+    if (!postern_services_resolve(&scanner->services, configuration, scanner->options->answers, error))
         return FALSE;
     scanner->policies = postern_policies_new(configuration, configuration->proxy.hostname,
                                              configuration->proxy.mode == POSTERN_MODE_OBSERVE, error);
     if (scanner->policies == NULL)
+        return FALSE;
+    scanner->client_rules = postern_client_rules_new(configuration, error);
+    if (scanner->client_rules == NULL)
         return FALSE;
     scanner->source = postern_scan_source_new(scanner->options->inputs, !scanner->options->no_mbox,
                                               scanner->callbacks->complain, scanner->callbacks->user_data);
@@ -341,9 +348,10 @@ static void run(Scanner *scanner)
 static void scanner_free(Scanner *scanner)
 {
     g_ptr_array_unref(scanner->under_way);
-    postern_scan_services_clear(&scanner->services);
+    postern_services_clear(&scanner->services);
     postern_scan_source_free(scanner->source);
     postern_policies_unref(scanner->policies);
+    postern_client_rules_free(scanner->client_rules);
     for (gsize i = 0; i < RESULTS_MAX; i++)
         postern_scan_result_free(scanner->results[i]);
     g_free(scanner->dump);
@@ -352,7 +360,7 @@ static void scanner_free(Scanner *scanner)
 }
 
 gboolean postern_scanner_run(const PosternScanOptions *options, const PosternConfiguration *configuration,
-                             const PosternScannerCallbacks *callbacks, GError **error)
+                             const PosternScannerCallbacks *callbacks, int *ret_signal, GError **error)
 {
     Scanner *scanner = g_new0(Scanner, 1);
     scanner->options = options;
@@ -366,6 +374,7 @@ gboolean postern_scanner_run(const PosternScanOptions *options, const PosternCon
         g_propagate_error(error, g_steal_pointer(&scanner->error));
         ok = FALSE;
     }
+    *ret_signal = scanner->services.interrupted;
     scanner_free(scanner);
     return ok;
 }

@@ -26,9 +26,9 @@ typedef struct {
 
 /*
  * Scans all inputs of options. FALSE and error if no more could be scanned: no inspector, no resolver,
- * answers or policies that cannot be read, a capsule that cannot be written.
+ * answers or policies that cannot be read, a capsule that cannot be written. *ret_signal: 0, or the signal,
+ * SIGINT or SIGTERM, that ended the scan before its time.
  */
-
 gboolean postern_scanner_run(const PosternScanOptions *options, const PosternConfiguration *configuration,
-                             const PosternScannerCallbacks *callbacks,
+                             const PosternScannerCallbacks *callbacks, int *ret_signal,
                              GError **error) G_GNUC_WARN_UNUSED_RESULT;

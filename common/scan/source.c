@@ -4,9 +4,9 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "mail/lines.h"
 #include "mail/mbox.h"
 #include "scan/input.h"
-#include "scan/lines.h"
 
 #define MARK_LENGTH (sizeof POSTERN_MBOX_MARK - 1)
 #define EXPANSION 2 /* LF to CRLF, at most */
@@ -22,7 +22,7 @@ struct PosternScanSource {
     gboolean ended;   /* nothing more can be read from input */
     PosternMbox mbox;
     guint number; /* in the mailbox, of the message that is being read */
-    PosternScanLines *lines;
+    PosternLines *lines;
     guint64 octets;
     gsize held; /* octets in buffer that are not taken yet */
     gsize at;   /* the first of them */
@@ -35,7 +35,7 @@ PosternScanSource *postern_scan_source_new(char *const *names, gboolean split_ma
     PosternScanSource *source = g_new0(PosternScanSource, 1);
     source->walk = postern_scan_walk_new(names, complain, user_data);
     source->split_mailboxes = split_mailboxes;
-    source->lines = postern_scan_lines_new();
+    source->lines = postern_lines_new();
     return source;
 }
 
@@ -45,7 +45,7 @@ void postern_scan_source_free(PosternScanSource *source)
         return;
     postern_scan_walk_free(source->walk);
     postern_scan_input_free(source->input);
-    postern_scan_lines_free(source->lines);
+    postern_lines_free(source->lines);
     g_free(source->path);
     g_free(source);
 }
@@ -64,7 +64,7 @@ static char *spoken_name(const PosternScanSource *source)
 
 static void close_input(PosternScanSource *source)
 {
-    postern_message_unref(postern_scan_lines_end(source->lines, NULL));
+    postern_message_unref(postern_lines_end(source->lines, NULL));
     g_clear_pointer(&source->input, postern_scan_input_free);
     source->begun = source->mailbox = source->at_mark = source->ended = FALSE;
     source->held = source->at = 0;
@@ -82,9 +82,9 @@ static PosternScanSourceStatus give_error(PosternScanSource *source, GError *err
 static PosternScanSourceStatus give_message(PosternScanSource *source, PosternScanItem *ret_item)
 {
     g_autofree char *spoken = spoken_name(source);
-    gboolean empty = postern_scan_lines_size(source->lines) == 0;
+    gboolean empty = postern_lines_size(source->lines) == 0;
     *ret_item = (PosternScanItem){.name = message_name(source)};
-    ret_item->message = postern_scan_lines_end(source->lines, &ret_item->error);
+    ret_item->message = postern_lines_end(source->lines, &ret_item->error);
     if (ret_item->message == NULL) {
         g_prefix_error(&ret_item->error, "%s: ", spoken);
     } else if (empty) {
@@ -98,7 +98,7 @@ static PosternScanSourceStatus give_message(PosternScanSource *source, PosternSc
 static void on_octets(const char *octets, gsize length, gpointer user_data)
 {
     PosternScanSource *source = user_data;
-    postern_scan_lines_add(source->lines, octets, length);
+    postern_lines_add(source->lines, octets, length);
 }
 
 /* Octets of buffer, up to the end of the line or all. */
@@ -120,7 +120,7 @@ static gboolean take(PosternScanSource *source)
     else if (source->mailbox)
         taken = postern_mbox_feed(&source->mbox, octets, source->held, on_octets, source, &ended);
     else
-        postern_scan_lines_add(source->lines, octets, source->held);
+        postern_lines_add(source->lines, octets, source->held);
     source->at += taken;
     source->held -= taken;
     if (source->held == 0)
@@ -171,7 +171,7 @@ static PosternScanSourceStatus read_message(PosternScanSource *source, guint64 r
     for (;;) {
         GError *error = NULL;
         if (source->begun && source->held > 0) {
-            if (postern_scan_lines_size(source->lines) + EXPANSION * source->held > room)
+            if (postern_lines_size(source->lines) + EXPANSION * source->held > room)
                 return POSTERN_SCAN_SOURCE_WAIT_ROOM;
             if (take(source)) {
                 PosternScanSourceStatus status = give_message(source, ret_item);

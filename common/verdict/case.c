@@ -3,15 +3,17 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/memory.h"
 #include "mail/received.h"
 #include "verdict/check.h"
+#include "verdict/refusal.h"
 #include "wire/data.h"
 
 #define NOT_READABLE "451 4.3.0 The message could not be kept in memory, try again later"
 
 PosternCase *postern_case_new(const PosternCaseOptions *options, PosternEnvelope *envelope)
 {
-    PosternCase *mail_case = g_new0(PosternCase, 1);
+    PosternCase *mail_case = postern_new_zeroed(PosternCase);
     mail_case->policies = postern_policies_ref(options->policies);
     mail_case->envelope = envelope;
     mail_case->client_class = options->submission
@@ -53,6 +55,7 @@ void postern_case_free(PosternCase *mail_case)
     g_free(mail_case->receiver);
     g_free(mail_case->message_id);
     g_free(mail_case->header_from);
+    g_free(mail_case->subject);
     g_free(mail_case->problem);
     g_free(mail_case->not_scanned);
     g_free(mail_case->reply);
@@ -72,7 +75,11 @@ static gboolean is_client_known(const PosternCase *mail_case)
 
 static PosternChecks possible(const PosternCase *mail_case, guint checks)
 {
-    return (PosternChecks)(is_client_known(mail_case) ? checks : checks & ~(guint)POSTERN_CHECKS_CLIENT);
+    if (!is_client_known(mail_case))
+        checks &= ~(guint)POSTERN_CHECKS_CLIENT;
+    if (mail_case->client_class == POSTERN_CLIENT_OWN_NETWORK)
+        checks &= ~(guint)(POSTERN_CHECK_CLIENT | POSTERN_CHECK_GREYLIST);
+    return (PosternChecks)checks;
 }
 
 PosternChecks postern_case_checks_begun(const PosternCase *mail_case)
@@ -85,38 +92,18 @@ PosternChecks postern_case_checks(const PosternCase *mail_case)
     return possible(mail_case, postern_case_policy(mail_case).checks);
 }
 
-static gboolean is_refusal(PosternAction action)
+/* The reply, or NULL. Never with observe: what is found is told at the end of the message. */
+static char *refusal_at_mail(const PosternCase *mail_case, const PosternFindings *findings,
+                             const PosternEnvelope *envelope, const char **ret_check)
 {
-    return action == POSTERN_ACTION_TEMPFAIL || action == POSTERN_ACTION_REJECT;
-}
-
-/* What may keep a refusal from a recipient, or by a signature, that is not known yet. */
-static gboolean may_be_spared(const PosternPolicy *policy)
-{
-    return policy->observe || policy->allowed_senders->len > 0 || policy->exempt_recipients->len > 0 ||
-           !(policy->checks & POSTERN_CHECK_SPF);
-}
-
-/* By each policy that the client can still get; *ret_rule and *ret_reply are those of the mildest. */
-static gboolean is_refused(const PosternCase *mail_case, const PosternFindings *findings,
-                           const PosternEnvelope *envelope, const PosternRule **ret_rule, char **ret_reply)
-{
-    const GPtrArray *list = postern_policies_of_class(mail_case->policies, mail_case->client_class);
-    PosternAction mildest = POSTERN_ACTION_REJECT;
-    for (guint i = 0; i < list->len; i++) {
-        PosternFacts facts = {g_ptr_array_index(list, i), findings, envelope, FALSE};
-        PosternAction action;
-        const PosternRule *rule = postern_rules_decide(&facts, POSTERN_CHECKS_CLIENT, &action);
-        if (!is_refusal(action) || may_be_spared(facts.policy))
-            return FALSE;
-        if (i > 0 && action >= mildest)
-            continue;
-        mildest = action;
-        *ret_rule = rule;
-        g_free(*ret_reply);
-        *ret_reply = postern_rule_reply(rule, &facts, action);
-    }
-    return list->len > 0 && mail_case->client_class != POSTERN_CLIENT_TRUSTED_RELAY;
+    const PosternRefusalQuestion question = {
+        .policies = mail_case->policies,
+        .client_class = mail_case->client_class,
+        .envelope = envelope,
+        .findings = findings,
+        .checks = POSTERN_CHECKS_SPF,
+    };
+    return mail_case->observe ? NULL : postern_refusal_find(&question, ret_check);
 }
 
 /* Tries what SPF could say, of an envelope that no policy allows. */
@@ -128,23 +115,21 @@ gboolean postern_case_may_refuse_at_mail(const PosternCase *mail_case)
     gboolean may = FALSE;
     findings->spf_helo.result = POSTERN_SPF_FAIL;
     for (gsize i = 0; i < G_N_ELEMENTS(results) && !may; i++) {
-        const PosternRule *rule = NULL;
-        g_autofree char *reply = NULL;
+        const char *check = NULL;
         findings->spf.result = results[i];
-        may = is_refused(mail_case, findings, anybody, &rule, &reply);
+        g_autofree char *reply = refusal_at_mail(mail_case, findings, anybody, &check);
+        may = reply != NULL;
     }
     return may && mail_case->refuse_at_mail && is_client_known(mail_case);
 }
 
 gboolean postern_case_refuses_at_mail(PosternCase *mail_case, const PosternFindings *findings)
 {
-    const PosternRule *rule = NULL;
-    g_autofree char *reply = NULL;
-    if (!is_refused(mail_case, findings, mail_case->envelope, &rule, &reply))
+    char *reply = refusal_at_mail(mail_case, findings, mail_case->envelope, &mail_case->check);
+    if (reply == NULL)
         return FALSE;
     mail_case->findings = postern_findings_words(findings);
-    mail_case->check = rule->name;
-    mail_case->reply = g_steal_pointer(&reply);
+    mail_case->reply = reply;
     return TRUE;
 }
 
@@ -184,6 +169,7 @@ gboolean postern_case_header(PosternCase *mail_case, const char *octets, gsize l
     g_autoptr(PosternHeader) header = postern_header_parse(octets, length);
     mail_case->message_id = postern_header_text(header, "Message-ID");
     mail_case->header_from = postern_header_text(header, "From");
+    mail_case->subject = postern_header_text(header, "Subject");
     if (!mail_case->seeks_origin)
         return FALSE;
     g_autoptr(PosternEnvelope) origin = postern_envelope_copy(mail_case->envelope);
@@ -315,6 +301,7 @@ void postern_case_record(const PosternCase *mail_case, PosternRecord *record)
     record->sender = mail_case->envelope->sender;
     record->message_id = mail_case->message_id;
     record->header_from = mail_case->header_from;
+    record->subject = mail_case->subject;
     record->long_lines = mail_case->long_lines;
     record->nul = mail_case->nul;
     record->findings = mail_case->findings;

@@ -46,6 +46,7 @@ typedef struct {
     gboolean header_seen;
     char *message_id; /* of the header, or NULL */
     char *header_from;
+    char *subject;
     PosternCaseExtent extent;
     guint64 long_lines; /* of more than 998 octets; with nul set by the caller, or by measure() */
     gboolean nul;

@@ -41,6 +41,11 @@ const PosternOption *postern_check_options(guint index)
 PosternAuthenticationResults *postern_checks_results(const PosternFacts *facts)
 {
     PosternAuthenticationResults *results = postern_authentication_results_new(facts->policy->authserv_id);
+    const char *login = facts->envelope->login;
+    if (login != NULL && login[0] != '\0') { /* RFC 8601 2.7.4 */
+        postern_authentication_results_add(results, "auth", "pass", NULL);
+        postern_authentication_results_add_property(results, "smtp", "auth", login);
+    }
     for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++)
         if ((facts->policy->checks & postern_checks[i].check) != 0 && postern_checks[i].of->add_results)
             postern_checks[i].of->add_results(results, facts);

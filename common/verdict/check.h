@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/option.h"
 #include "verdict/fields.h"
 #include "verdict/rules.h"
 #include "verdict/verdict.h"

@@ -1,6 +1,6 @@
 /*
  * Structures of findings as tables: from one table a structure is made, freed, written as octets, read from a
- * stranger's, and told as JSON. Inner part of verdict/findings.h and of checks/.
+ * untrusted, and told as JSON. Inner part of verdict/findings.h and of checks/.
  */
 #pragma once
 

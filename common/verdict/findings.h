@@ -25,8 +25,11 @@ typedef enum {
 #define POSTERN_CHECKS_ALL ((1 << POSTERN_CHECKS_COUNT) - 1)
 /* All but SIGN: what a verdict on a message from elsewhere is made from. */
 #define POSTERN_CHECKS_VERDICT (POSTERN_CHECKS_ALL & ~POSTERN_CHECK_SIGN)
+#define POSTERN_CHECKS_SPF (POSTERN_CHECK_SPF | POSTERN_CHECK_SPF_HELO)
+/* All that an inspector runs; the others need none. */
+#define POSTERN_CHECKS_INSPECTED (POSTERN_CHECKS_ALL & ~(POSTERN_CHECK_CLIENT | POSTERN_CHECK_GREYLIST))
 /* Not run if the client is not known. */
-#define POSTERN_CHECKS_CLIENT (POSTERN_CHECK_SPF | POSTERN_CHECK_SPF_HELO)
+#define POSTERN_CHECKS_CLIENT (POSTERN_CHECKS_SPF | POSTERN_CHECK_CLIENT | POSTERN_CHECK_GREYLIST)
 /* Those with questions to the DNS. */
 #define POSTERN_CHECKS_ASKING                                                                                \
     (POSTERN_CHECKS_CLIENT | POSTERN_CHECK_DKIM | POSTERN_CHECK_DMARC | POSTERN_CHECK_ARC)

@@ -57,6 +57,12 @@ const GPtrArray *postern_policies_of_class(const PosternPolicies *policies, Post
  */
 PosternChecks postern_policies_checks(const PosternPolicies *policies, PosternClientClass client_class);
 
+/* TRUE if external clients are greylisted, by any policy. */
+gboolean postern_policies_greylist(const PosternPolicies *policies);
+
+/* TRUE if there is a table of [clients] networks, which may refuse any client. */
+gboolean postern_policies_know_networks(const PosternPolicies *policies);
+
 /*
  * For mail/received.h: TRUE if whoever is at address, of [clients] trusted_relays or own_networks, or within
  * the machine (a loopback address), is not the client that a message came from. policies: PosternPolicies.

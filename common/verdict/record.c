@@ -5,10 +5,12 @@
 #include "base/limits.h"
 #include "base/log.h"
 
+#define RESULT_MAX_OCTETS 20
+
 static const char *const delivery_names[] = {
     [POSTERN_DELIVERY_NONE] = "none",       [POSTERN_DELIVERY_ACCEPTED] = "accepted",
     [POSTERN_DELIVERY_REFUSED] = "refused", [POSTERN_DELIVERY_FAILED] = "failed",
-    [POSTERN_DELIVERY_UNKNOWN] = "unknown",
+    [POSTERN_DELIVERY_PARTIAL] = "partial", [POSTERN_DELIVERY_UNKNOWN] = "unknown",
 };
 
 typedef struct {
@@ -54,6 +56,9 @@ static void tell_client(const Teller *teller, const PosternRecordClient *who)
     tell(teller, "name", shown->client_name);
     tell(teller, "helo", shown->helo);
     tell(teller, "tls", who->tls);
+    tell(teller, "tls_name", who->tls_name);
+    tell(teller, "tls_client", who->tls_client);
+    tell(teller, "tls_resumed", who->tls_resumed ? "yes" : NULL);
     tell(teller, "login", shown->login);
 }
 
@@ -75,6 +80,7 @@ static void tell_message(const Teller *teller, const PosternRecord *record)
 {
     tell(teller, "message_id", record->message_id);
     tell(teller, "header_from", record->header_from);
+    tell(teller, "subject", record->subject);
     tell_number(teller, "size", record->size);
     if (record->long_lines > 0)
         tell_number(teller, "long_lines", (gint64)record->long_lines);
@@ -115,8 +121,18 @@ void postern_record_tell(const PosternRecord *record, PosternRecordField field, 
         tell(&teller, "dsn", "dropped");
     if (record->delivery != POSTERN_DELIVERY_NOT_OURS)
         tell(&teller, "delivery", delivery_names[record->delivery]);
+    tell(&teller, "server", record->server);
+    tell(&teller, "server_queue", record->server_queue);
+    if (record->backend_wait > 0)
+        tell_number(&teller, "backend_wait", record->backend_wait);
+    tell(&teller, "server_tls", record->server_tls);
     tell(&teller, "failure", record->failure);
     tell(&teller, "reply", record->reply);
+    if (record->times != NULL) {
+        tell_number(&teller, "data_ms", record->times->data);
+        tell_number(&teller, "verdict_ms", record->times->verdict);
+        tell_number(&teller, "server_ms", record->times->server);
+    }
     tell_number(&teller, "milliseconds", record->milliseconds);
 }
 
@@ -134,12 +150,32 @@ static void count(PosternCounters *counters, const char *name, gint64 number)
         postern_counters_add(counters, name, NULL, (guint64)number);
 }
 
+/* words: of postern_findings_words(), whose values begin with the result; what follows is untrusted text. */
+static void count_findings(char *const *words, PosternCounters *counters)
+{
+    for (; words != NULL && *words != NULL; words += 2) {
+        gsize length = strspn(words[1], "abcdefghijklmnopqrstuvwxyz_");
+        gboolean is_result = length > 0 && length <= RESULT_MAX_OCTETS &&
+                             (words[1][length] == '\0' || words[1][length] == ':' || words[1][length] == ',');
+        g_autofree char *label =
+            g_strdup_printf("%s:%.*s", words[0], is_result ? (int)length : 5, is_result ? words[1] : "found");
+        postern_counters_add(counters, "verdicts", label, 1);
+    }
+}
+
 static void count_message(const PosternRecord *record, PosternCounters *counters)
 {
     count(counters, "messages", 1);
     count(counters, "octets", record->size);
     count(counters, "recipients", record->recipients);
     count(counters, "recipients_accepted", record->recipients_accepted);
+    if (counters != NULL)
+        count_findings(record->findings, counters);
+    postern_counters_time(counters, POSTERN_LATENCY_MESSAGE, record->milliseconds);
+    if (record->times != NULL) {
+        postern_counters_time(counters, POSTERN_LATENCY_VERDICT, record->times->verdict);
+        postern_counters_time(counters, POSTERN_LATENCY_SERVER, record->times->server);
+    }
     if (record->decided)
         postern_counters_add(counters, "actions", postern_action_name(record->action), 1);
     if (record->would != record->action)
@@ -152,20 +188,48 @@ static void count_message(const PosternRecord *record, PosternCounters *counters
         postern_counters_add(counters, "deliveries", delivery_names[record->delivery], 1);
 }
 
+static gboolean is_refusal(const PosternRecord *record)
+{
+    return (record->decided && record->action >= POSTERN_ACTION_QUARANTINE) ||
+           record->would != record->action || record->delivery == POSTERN_DELIVERY_REFUSED ||
+           record->delivery == POSTERN_DELIVERY_FAILED || record->delivery == POSTERN_DELIVERY_UNKNOWN;
+}
+
+/* line, or NULL if the log takes none; a refusal is remembered in any case. */
+static PosternLogLine *finish(PosternLogLine *line, PosternCounters *counters, gboolean refusal)
+{
+    if (refusal && postern_counters_remembers(counters))
+        postern_counters_remember(counters, postern_log_line_text(line));
+    if (postern_log_enabled(POSTERN_LOG_INFO))
+        return line;
+    postern_log_line_free(line);
+    return NULL;
+}
+
+static gboolean is_wanted(PosternCounters *counters, gboolean refusal)
+{
+    return postern_log_enabled(POSTERN_LOG_INFO) || (refusal && postern_counters_remembers(counters));
+}
+
 PosternLogLine *postern_record_close(const PosternRecord *record, PosternCounters *counters)
 {
+    gboolean refusal = is_refusal(record);
     count_message(record, counters);
-    if (!postern_log_enabled(POSTERN_LOG_INFO))
+    if (!is_wanted(counters, refusal))
         return NULL;
     PosternLogLine *line = postern_log_line_new("message");
     postern_record_tell(record, add_field, line);
-    return line;
+    return finish(line, counters, refusal);
 }
 
-PosternLogLine *postern_recipient_line(const PosternRecordClient *who, const char *sender, const char *to,
-                                       const char *refused_by, const char *reply)
+PosternLogLine *postern_recipient_line(const PosternRecordClient *who, PosternCounters *counters,
+                                       const char *sender, const char *to, const char *refused_by,
+                                       const char *reply)
 {
-    if (!postern_log_enabled(POSTERN_LOG_INFO))
+    gboolean refused = refused_by != NULL;
+    if (refused)
+        postern_counters_add(counters, "recipients_refused", refused_by, 1);
+    if (!is_wanted(counters, refused))
         return NULL;
     PosternLogLine *line = postern_log_line_new("recipient");
     const Teller teller = {add_field, line};
@@ -173,8 +237,38 @@ PosternLogLine *postern_recipient_line(const PosternRecordClient *who, const cha
     tell_path(&teller, "from", sender);
     tell(&teller, "to", to);
     tell(&teller, "refused_by", refused_by);
+    tell(&teller, "accepted", refused ? NULL : "yes");
     tell(&teller, "reply", reply);
-    return line;
+    return finish(line, counters, refused);
+}
+
+PosternLogLine *postern_login_line(const PosternRecordClient *who, PosternCounters *counters,
+                                   const char *user, const char *reply)
+{
+    postern_counters_add(counters, "logins_failed", NULL, 1);
+    if (!is_wanted(counters, TRUE))
+        return NULL;
+    PosternLogLine *line = postern_log_line_new("login");
+    const Teller teller = {add_field, line};
+    tell_client(&teller, who);
+    tell(&teller, "user", user);
+    tell(&teller, "reply", reply);
+    return finish(line, counters, TRUE);
+}
+
+PosternLogLine *postern_sender_line(const PosternRecordClient *who, PosternCounters *counters,
+                                    const char *from, const char *reply)
+{
+    postern_counters_add(counters, "senders_refused", "proxy", 1);
+    if (!is_wanted(counters, TRUE))
+        return NULL;
+    PosternLogLine *line = postern_log_line_new("sender");
+    const Teller teller = {add_field, line};
+    tell_client(&teller, who);
+    tell(&teller, "from", from);
+    tell(&teller, "refused_by", "proxy");
+    tell(&teller, "reply", reply);
+    return finish(line, counters, TRUE);
 }
 
 static void count_session(const PosternSessionRecord *record, PosternCounters *counters)
@@ -207,6 +301,10 @@ PosternLogLine *postern_session_record_close(const PosternSessionRecord *record,
     tell_number(&teller, "errors", record->errors);
     tell_number(&teller, "early_greeting", record->early_greeting);
     tell_number(&teller, "early_data", record->early_data);
+    if (record->reasons != NULL)
+        tell_number(&teller, "suspicion", record->suspicion);
+    tell(&teller, "reasons", record->reasons);
+    tell(&teller, "throttled", record->throttled);
     tell_number(&teller, "octets", record->octets);
     tell_number(&teller, "milliseconds", record->milliseconds);
     if (record->messages == 0) {

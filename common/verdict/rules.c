@@ -211,6 +211,21 @@ const PosternRule *postern_rules_decide(const PosternFacts *facts, PosternChecks
     return decision.rule;
 }
 
+gboolean postern_rules_may_refuse(const PosternPolicy *policy, PosternChecks check)
+{
+    const PosternFacts facts = {.policy = policy};
+    for (guint i = 0; i < POSTERN_CHECKS_COUNT; i++) {
+        const PosternRule *rule = postern_checks[i].check == check ? postern_checks[i].of->rules : NULL;
+        for (; rule != NULL && rule->name != NULL; rule++) {
+            PosternAction action =
+                rule->action_offset >= 0 ? configured_action(rule, &facts) : POSTERN_ACTION_ACCEPT;
+            if (action == POSTERN_ACTION_TEMPFAIL || action == POSTERN_ACTION_REJECT)
+                return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 static void add_marking(const PosternRule *rule, const PosternFacts *facts, gpointer user_data)
 {
     GString *names = user_data;

@@ -57,6 +57,9 @@ gboolean postern_facts_lack(const PosternFacts *facts, PosternChecks check);
 const PosternRule *postern_rules_decide(const PosternFacts *facts, PosternChecks of,
                                         PosternAction *ret_action);
 
+/* TRUE if an option of policy refuses for something that check could find. */
+gboolean postern_rules_may_refuse(const PosternPolicy *policy, PosternChecks check);
+
 /*
  * TRUE if DMARC fails, and a trusted sealer says that it had passed before: no action is taken then. From
  * the newest ARC Set down, as long as each sealer is trusted: the oldest of these decides, for those below

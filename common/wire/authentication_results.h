@@ -14,14 +14,14 @@ void postern_authentication_results_free(PosternAuthenticationResults *results);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternAuthenticationResults, postern_authentication_results_free)
 
 /*
- * Begins `method=result`, both ours and tokens. reason (or NULL) may be a stranger's text: it becomes a
+ * Begins `method=result`, both ours and tokens. reason (or NULL) may be untrusted text: it becomes a
  * quoted string of printable ASCII, other octets as '?', cut at 255 octets.
  */
 void postern_authentication_results_add(PosternAuthenticationResults *results, const char *method,
                                         const char *result, const char *reason);
 
 /*
- * Adds ` type.property=value` to the last method. value may be a stranger's: it is quoted if it is no
+ * Adds ` type.property=value` to the last method. value may be untrusted: it is quoted if it is no
  * token, `local@domain` or `@domain`; control octets, CR, LF and octets over 0x7e become '?'; cut at 255
  * octets. NULL adds nothing.
  */

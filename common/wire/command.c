@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/memory.h"
 #include "wire/path.h"
 
 typedef struct {
@@ -31,6 +32,7 @@ static const Row rows[] = {
     {POSTERN_COMMAND_VRFY, "VRFY", NULL, NULL},
     {POSTERN_COMMAND_EXPN, "EXPN", NULL, NULL},
     {POSTERN_COMMAND_HELP, "HELP", NULL, NULL},
+    {POSTERN_COMMAND_ETRN, "ETRN", NULL, NULL},
     {POSTERN_COMMAND_STARTTLS, "STARTTLS", NULL, NULL},
     {POSTERN_COMMAND_AUTH, "AUTH", NULL, NULL},
     {POSTERN_COMMAND_XCLIENT, "XCLIENT", NULL, NULL},
@@ -109,6 +111,7 @@ static gboolean is_keyword(Span span)
 static gboolean is_value(Span span, guint syntax)
 {
     gboolean taken = (syntax & POSTERN_PATH_TAKEN) != 0;
+    gboolean liberal = (syntax & POSTERN_PATH_LIBERAL) != 0;
     gboolean utf8 = (syntax & POSTERN_PATH_UTF8) != 0;
     gboolean wide = FALSE;
 
@@ -117,7 +120,7 @@ static gboolean is_value(Span span, guint syntax)
             return FALSE;
         wide = wide || (guchar)span.text[i] > 0x7f;
     }
-    return (taken || span.length > 0) &&
+    return (taken || liberal || span.length > 0) &&
            (!wide || (utf8 && g_utf8_validate_len(span.text, span.length, NULL)));
 }
 
@@ -130,7 +133,7 @@ static void remove_parameter(PosternCommand *command, const char *keyword)
         g_ptr_array_remove_index(command->parameters, place);
 }
 
-/* Of what a server in front has taken twice it goes by the last. */
+/* Mail servers go by the last of what is said twice. */
 static const char *add_parameter(PosternCommand *command, Span span, guint syntax)
 {
     const char *equals = memchr(span.text, '=', span.length);
@@ -145,7 +148,7 @@ static const char *add_parameter(PosternCommand *command, Span span, guint synta
     parameter->keyword = g_strndup(keyword.text, keyword.length);
     if (equals != NULL)
         parameter->value = g_strndup(equals + 1, span.length - keyword.length - 1);
-    if ((syntax & POSTERN_PATH_TAKEN) != 0)
+    if ((syntax & (POSTERN_PATH_TAKEN | POSTERN_PATH_LIBERAL)) != 0)
         remove_parameter(command, parameter->keyword);
     if (postern_command_parameter(command, parameter->keyword) != NULL) {
         parameter_free(parameter);
@@ -192,6 +195,16 @@ static void set_problem(PosternCommand *command, const char *problem, const char
     command->problem_code = problem != NULL ? code : NULL;
 }
 
+/* What follows keyword, if blanks stand before its colon. */
+static Span behind_colon(Span span, const char *keyword)
+{
+    g_autofree char *word = g_strndup(keyword, strlen(keyword) - 1);
+    if (!begins_with(span, word))
+        return (Span){NULL, 0};
+    span = trim(behind(span, strlen(word)));
+    return begins_with(span, ":") ? trim(behind(span, 1)) : (Span){NULL, 0};
+}
+
 static void parse_argument(PosternCommand *command, const Row *row, Span argument, guint syntax)
 {
     const char *problem = row->form;
@@ -202,12 +215,17 @@ static void parse_argument(PosternCommand *command, const Row *row, Span argumen
     command->parameters = g_ptr_array_new_with_free_func(parameter_free);
     if (begins_with(argument, row->path_keyword))
         rest = trim(behind(argument, strlen(row->path_keyword)));
+    else if ((syntax & POSTERN_PATH_COLON_APART) != 0)
+        rest = behind_colon(argument, row->path_keyword);
     if (rest.length == 0) {
         set_problem(command, problem, "5.5.4");
         return;
     }
     syntax |= command->verb == POSTERN_COMMAND_RCPT ? POSTERN_PATH_RECIPIENT : 0;
     problem = postern_path_parse(rest.text, rest.length, syntax, &consumed, &command->path);
+    if (problem == NULL && !postern_path_suits(rest.text, consumed, command->path,
+                                               command->verb == POSTERN_COMMAND_MAIL, syntax))
+        problem = "Bad address";
     if (problem == NULL)
         problem = check_path(command, syntax);
     rest = behind(rest, consumed);
@@ -241,9 +259,15 @@ static gboolean has_forbidden(Span argument, gboolean has_path, guint syntax)
     return FALSE;
 }
 
+/* Whether what follows a verb is parted from it by a space; by one alone, if a path follows. */
+static gboolean is_parted(const char *rest, gsize length, gboolean has_path)
+{
+    return length == 0 || (rest[0] == ' ' && (!has_path || length == 1 || !is_blank(rest[1])));
+}
+
 PosternCommand *postern_command_parse(const char *line, gsize length, guint syntax)
 {
-    PosternCommand *command = g_new0(PosternCommand, 1);
+    PosternCommand *command = postern_new_zeroed(PosternCommand);
     Span verb = {line, 0};
     Span argument;
     const Row *row;
@@ -252,6 +276,10 @@ PosternCommand *postern_command_parse(const char *line, gsize length, guint synt
         verb.length++;
     argument = trim((Span){line + verb.length, length - verb.length});
     row = find_row(verb);
+    command->word = g_ascii_strup(line, (gssize)verb.length);
+    if (row != NULL && (syntax & POSTERN_PATH_ONE_SPACE) != 0 &&
+        !is_parted(line + verb.length, length - verb.length, row->path_keyword != NULL))
+        row = NULL;
     if (has_forbidden(argument, row != NULL && row->path_keyword != NULL, syntax)) {
         command->argument = g_strdup("");
         set_problem(command, "Control characters are not allowed in a command", "5.5.2");
@@ -261,6 +289,7 @@ PosternCommand *postern_command_parse(const char *line, gsize length, guint synt
     if (row == NULL)
         return command;
     command->verb = row->verb;
+    command->has_argument = verb.length < length;
     if (row->path_keyword != NULL)
         parse_argument(command, row, argument, syntax);
     return command;
@@ -270,6 +299,7 @@ void postern_command_free(PosternCommand *command)
 {
     if (command == NULL)
         return;
+    g_free(command->word);
     g_free(command->argument);
     g_free(command->path);
     g_free(command->parameter_text);
@@ -288,6 +318,19 @@ const PosternParameter *postern_command_parameter(const PosternCommand *command,
     return NULL;
 }
 
+int postern_command_chunk(const PosternCommand *command, guint64 *ret_octets, gboolean *ret_last)
+{
+    gsize digits = strspn(command->argument, "0123456789");
+    g_autofree char *number = g_strndup(command->argument, digits);
+    Span rest = trim((Span){command->argument + digits, strlen(command->argument) - digits});
+
+    *ret_last = rest.length == strlen("LAST") && begins_with(rest, "LAST");
+    if (!g_ascii_string_to_unsigned(number, 10, 0, G_MAXINT64, ret_octets, NULL) ||
+        (command->argument[digits] != '\0' && !is_blank(command->argument[digits])))
+        return -1;
+    return *ret_last || rest.length == 0 ? 1 : 0;
+}
+
 gboolean postern_helo_name_is_acceptable(const char *text)
 {
     gsize length = strnlen(text, POSTERN_HELO_NAME_MAX_OCTETS + 1);
@@ -298,4 +341,13 @@ gboolean postern_helo_name_is_acceptable(const char *text)
         if (text[i] < 0x21 || text[i] > 0x7e)
             return FALSE;
     return TRUE;
+}
+
+char *postern_helo_name_clean(const char *text)
+{
+    char *name = g_strndup(text, MIN(strcspn(text, " \t"), POSTERN_HELO_NAME_MAX_OCTETS));
+    for (char *at = name; *at != '\0'; at++)
+        if (*at < 0x21 || *at > 0x7e)
+            *at = '?';
+    return name;
 }

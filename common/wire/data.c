@@ -102,9 +102,10 @@ static gsize text_run(const char *data, gsize length)
     return end != NULL ? (gsize)(end - data) : ahead;
 }
 
-/* So many octets are looked at in one go; less than a line may have, so that no long line is in them alone.
+/* So many octets are looked at in one go: if a line ends in each of two such blocks, no line in them is long.
  */
-#define BLOCK_OCTETS 512
+#define BLOCK_OCTETS 448
+G_STATIC_ASSERT(2 * BLOCK_OCTETS <= POSTERN_TEXT_LINE_STANDARD_OCTETS);
 
 /* A processor that takes more octets in one instruction is made use of; sanitizers cannot follow. */
 #if defined __x86_64__ && defined __GNUC__ && !defined __clang__ && !defined POSTERN_SANITIZED
@@ -113,18 +114,23 @@ static gsize text_run(const char *data, gsize length)
 #define FOR_WIDE_PROCESSORS
 #endif
 
-/* TRUE if the octets of a block, with the one before it, are text without NUL and CRLF, and no dot begins a
- * line. It has no branches, for the compiler to take many octets in one instruction. */
+/* TRUE if the octets of a block, with the one before it, are text without NUL and CRLF, no dot begins a line,
+ * and a line ends. It has no branches, for the compiler to take many octets in one instruction. */
 static inline gboolean is_plain(const char *block)
 {
-    const char *before = block - 1;
+    const guint8 *octets = (const guint8 *)block;
+    const guint8 *before = octets - 1;
     guint8 odd = 0;
+    guint8 newline = 0;
+    guint8 least = G_MAXUINT8;
     for (gsize i = 0; i < BLOCK_OCTETS; i++) {
-        odd |= (guint8)((block[i] == '\n') ^ (before[i] == '\r'));
-        odd |= (guint8)((block[i] == '.') & (before[i] == '\n'));
-        odd |= (guint8)(block[i] == '\0');
+        guint8 ends = (guint8) - (octets[i] == '\n');
+        odd |= (guint8)(ends ^ (guint8) - (before[i] == '\r'));
+        odd |= (guint8)(-(octets[i] == '.') & -(before[i] == '\n'));
+        newline |= ends;
+        least = MIN(least, octets[i]);
     }
-    return odd == 0;
+    return odd == 0 && newline != 0 && least > 0;
 }
 
 /* The octets of the plain blocks at the front of data, which at least one octet stands before; a CR at their
@@ -180,7 +186,10 @@ static void end_line(PosternDataDecoder *decoder, GByteArray *out)
 
 static void take(PosternDataDecoder *decoder, const char *octet, GByteArray *out)
 {
-    const Transition *transition = &transitions[decoder->state][classify(*octet)];
+    OctetClass class = classify(*octet);
+    if (class == OCTET_DOT && decoder->chunks)
+        class = OCTET_TEXT;
+    const Transition *transition = &transitions[decoder->state][class];
     decoder->state = transition->next;
     if (transition->actions & BARE)
         decoder->bare = TRUE;
@@ -194,20 +203,14 @@ static void take(PosternDataDecoder *decoder, const char *octet, GByteArray *out
         keep(decoder, octet, 1, out);
 }
 
-/* Counts the lines of a plain run. */
+/* Of the lines of a plain run, none but the first may be long. */
 static void pass_plain(PosternDataDecoder *decoder, const char *data, gsize length)
 {
-    for (gsize at = 0; at < length; at += BLOCK_OCTETS) {
-        gsize octets = MIN(length - at, BLOCK_OCTETS);
-        const char *end = data + at + octets;
-        const char *newline = memchr(data + at, '\n', octets);
-        decoder->line_octets += newline != NULL ? (gsize)(newline + 1 - (data + at)) : octets;
-        if (newline == NULL)
-            continue;
-        count_line(decoder);
-        newline = memrchr(newline, '\n', (gsize)(end - newline));
-        decoder->line_octets = (gsize)(end - newline) - 1;
-    }
+    const char *newline = memchr(data, '\n', length);
+    decoder->line_octets += (gsize)(newline + 1 - data);
+    count_line(decoder);
+    newline = memrchr(newline, '\n', (gsize)(data + length - newline));
+    decoder->line_octets = (gsize)(data + length - newline) - 1;
     decoder->state = data[length - 1] == '\n' ? STATE_LINE_START : STATE_TEXT;
 }
 
@@ -217,7 +220,7 @@ gsize postern_data_decoder_pass(PosternDataDecoder *decoder, const char *data, g
     gsize next_block = 1; /* one that is not plain is not looked at again for each of its lines */
     if (is_dropping(decoder) || (decoder->state != STATE_LINE_START && decoder->state != STATE_TEXT))
         return 0;
-    while (at < length && (decoder->state == STATE_TEXT || data[at] != '.')) {
+    while (at < length && (decoder->state == STATE_TEXT || data[at] != '.' || (decoder->chunks && at == 0))) {
         gsize plain = at >= next_block ? plain_run(data + at, length - at) : 0;
         if (at >= next_block)
             next_block = at + plain + BLOCK_OCTETS;
@@ -253,6 +256,15 @@ int postern_data_decoder_next(PosternDataDecoder *decoder, const char *data, gsi
     }
     *ret_consumed = at;
     return decoder->state == STATE_ENDED ? 1 : 0;
+}
+
+void postern_data_decoder_finish(PosternDataDecoder *decoder, GByteArray *out)
+{
+    if (decoder->state == STATE_CARRIAGE)
+        decoder->bare = TRUE;
+    if (decoder->state == STATE_CARRIAGE || decoder->line_octets > 0)
+        end_line(decoder, out);
+    decoder->state = STATE_ENDED;
 }
 
 void postern_data_measure(const char *octets, gsize length, gboolean *ret_nul, guint64 *ret_long_lines)

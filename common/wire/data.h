@@ -1,5 +1,6 @@
 /*
- * What follows DATA (RFC 5321 4.1.1.4, 4.5.2): dot stuffing and the one end of a message, <CRLF>.<CRLF>.
+ * What follows DATA (RFC 5321 4.1.1.4, 4.5.2): dot stuffing and the one end of a message, <CRLF>.<CRLF>; and
+ * what follows BDAT (RFC 3030), which has neither.
  */
 #pragma once
 
@@ -14,6 +15,7 @@ typedef enum {
 
 typedef struct {
     PosternDataMode mode;
+    gboolean chunks;    /* of BDAT: dots mean nothing, and only postern_data_decoder_finish() ends it */
     guint state;        /* of the decoder's own table */
     gboolean bare;      /* a bare CR or LF was seen */
     gboolean nul;       /* a NUL octet was seen (RFC 5321 2.3.8 frowns; passes) */
@@ -35,9 +37,14 @@ void postern_data_decoder_init(PosternDataDecoder *decoder, PosternDataMode mode
 int postern_data_decoder_next(PosternDataDecoder *decoder, const char *data, gsize length,
                               gsize *ret_consumed, GByteArray *out);
 
+/* The last chunk has ended: appends the line end that the last line lacks. A CR that was held back is bare.
+ */
+void postern_data_decoder_finish(PosternDataDecoder *decoder, GByteArray *out);
+
 /*
  * The octets at the front of data that decode to themselves, taken without a copy: text and CRLF, up to a
- * line that begins with a dot or to what only postern_data_decoder_next() can judge. May be 0.
+ * line that begins with a dot (of chunks, to the next one) or to what only postern_data_decoder_next() can
+ * judge. May be 0.
  */
 gsize postern_data_decoder_pass(PosternDataDecoder *decoder, const char *data, gsize length);
 

@@ -43,13 +43,17 @@ static gboolean is_field(const char *line, gsize length)
     return name > 0 && at < length && line[at] == ':';
 }
 
-gboolean postern_line_is_foreign(const char *line, gsize length)
+gboolean postern_line_is_request(const char *line, gsize length)
 {
     gsize word = 0;
-    if (length == 0 || is_blank(line[0]))
-        return FALSE;
     while (word < length && !is_blank(line[word]))
         word++;
-    return !g_ascii_isalpha(line[0]) || is_method(line, word) || ends_in_version(line, length) ||
-           is_field(line, length);
+    return is_method(line, word) || ends_in_version(line, length);
+}
+
+gboolean postern_line_is_foreign(const char *line, gsize length)
+{
+    if (length == 0 || is_blank(line[0]))
+        return FALSE;
+    return !g_ascii_isalpha(line[0]) || postern_line_is_request(line, length) || is_field(line, length);
 }

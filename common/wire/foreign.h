@@ -13,3 +13,5 @@
  * is not known: wire/command.h knows what is SMTP.
  */
 gboolean postern_line_is_foreign(const char *line, gsize length);
+/* TRUE if it is a request of HTTP among these. */
+gboolean postern_line_is_request(const char *line, gsize length);

@@ -35,13 +35,18 @@ static void append(PosternLineReader *reader, const char *octets, gsize length)
     g_string_append_len(reader->partial, octets, (gssize)length);
 }
 
+/* How far ahead an end is looked for: hostile octets must not have the same ones read again and again. */
+#define AHEAD_MAX_OCTETS 512
+
+/* The octets before the first CR or LF, at most AHEAD_MAX_OCTETS. */
 static gsize text_run(const char *data, gsize length)
 {
-    gsize count = 0;
+    gsize ahead = MIN(length, AHEAD_MAX_OCTETS);
+    const char *end = memchr(data, '\n', ahead);
 
-    while (count < length && data[count] != '\r' && data[count] != '\n')
-        count++;
-    return count;
+    ahead = end != NULL ? (gsize)(end - data) : ahead;
+    end = memchr(data, '\r', ahead);
+    return end != NULL ? (gsize)(end - data) : ahead;
 }
 
 /* Takes octets up to the end of the line; TRUE if that was met. */
@@ -51,13 +56,13 @@ static gboolean take(PosternLineReader *reader, const char *data, gsize length, 
 
     while (at < length) {
         if (data[at] == '\n') {
-            reader->bare = reader->bare || !reader->carriage;
+            reader->newline = reader->newline || !reader->carriage;
             *ret_consumed = at + 1;
             return TRUE;
         }
         if (reader->carriage) {
             append(reader, "\r", 1);
-            reader->bare = TRUE;
+            reader->newline = TRUE;
         }
         reader->carriage = data[at] == '\r';
         if (reader->carriage) {
@@ -75,7 +80,7 @@ static gboolean take(PosternLineReader *reader, const char *data, gsize length, 
 
 static PosternLineStatus status(const PosternLineReader *reader)
 {
-    if (reader->bare)
+    if (reader->bare || reader->newline)
         return POSTERN_LINE_BARE;
     return reader->too_long ? POSTERN_LINE_TOO_LONG : POSTERN_LINE_OK;
 }
@@ -90,7 +95,7 @@ int postern_line_reader_next(PosternLineReader *reader, const char *data, gsize 
         return 0;
     if (reader->ended) {
         g_string_truncate(reader->partial, 0);
-        reader->carriage = reader->too_long = reader->bare = reader->ended = FALSE;
+        reader->carriage = reader->too_long = reader->bare = reader->newline = reader->ended = FALSE;
     }
     if (reader->partial == NULL)
         reader->partial = g_string_sized_new(LINE_OCTETS);

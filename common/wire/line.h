@@ -16,6 +16,7 @@ typedef struct {
     GString *partial;  /* octets of a line without CRLF, not ended yet or just given out; NULL: none */
     gsize maximum;     /* octets of a line with its CRLF, at least 3; may be set anew between two lines */
     gboolean carriage; /* the last octet consumed was CR */
+    gboolean newline;  /* what is bare in it is a CR or an LF */
     gboolean too_long; /* of the line not ended yet: told before its end, for who will not wait for that */
     gboolean bare;
     gboolean ended; /* partial was given out: the next call puts its own line there */

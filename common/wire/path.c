@@ -221,3 +221,88 @@ const char *postern_path_parse(const char *text, gsize length, guint syntax, gsi
     g_clear_pointer(ret_path, g_free);
     return postern_path_parse_liberally(text, length, syntax, ret_consumed, ret_path);
 }
+
+static gboolean is_plain(const char *text, gsize length)
+{
+    if (length < 2 || text[0] != '<' || text[length - 1] != '>' || text[length - 2] == '.' || text[1] == '.')
+        return FALSE;
+    for (gsize i = 1; i < length - 1; i++)
+        if ((guchar)text[i] <= ' ' || (guchar)text[i] >= 0x7f || strchr("\"\\", text[i]) != NULL ||
+            (text[i] == '.' && strchr(".@", text[i + 1]) != NULL))
+            return FALSE;
+    return TRUE;
+}
+
+static gboolean is_qualified(const char *text, gsize length, const char *path)
+{
+    const char *at = memrchr(text, '@', length);
+    gsize left = at != NULL ? (gsize)(text + length - at) - 1 : 0;
+    while (left > 0 && strchr("> \t", at[left]) != NULL)
+        left--;
+    if (left == 0 || at[left] == '.')
+        return path[0] == '\0' && at == NULL;
+    for (gsize i = 1; i <= left; i++)
+        if (!g_ascii_isalnum(at[i]) && strchr("-. \t", at[i]) == NULL && (guchar)at[i] < 0x80)
+            return FALSE;
+    return TRUE;
+}
+
+/* Of text from a quote or an opening bracket of a comment on. */
+static gsize skip_wrapped(const char *text, gsize length)
+{
+    gsize wrapped = postern_path_length_of_wrapped(text, length);
+    return MAX(wrapped, 1);
+}
+
+/* No two words stand beside each other, no second address, and nothing behind a closing bracket. */
+static gboolean is_single(const char *text, gsize length)
+{
+    gboolean closed = FALSE, word = FALSE, quoted = FALSE, gap = FALSE;
+    for (gsize i = 0; i < length;) {
+        const char octet = text[i];
+        if (octet == ' ' || octet == '\t') {
+            gap = TRUE;
+            i++;
+        } else if (octet == '(') {
+            i += skip_wrapped(text + i, length - i);
+        } else if (octet == '>' || (octet == ';' && i + 1 == length)) {
+            closed = TRUE;
+            i++;
+        } else if (closed || (octet == ',' && memchr(text + i, ':', length - i) == NULL) || octet == ';' ||
+                   (octet == '[' && (i == 0 || text[i - 1] != '@'))) {
+            return FALSE;
+        } else if (strchr("<.@:", octet) != NULL) {
+            word = quoted = gap = FALSE;
+            i++;
+        } else {
+            if (quoted || (word && (gap || octet == '"')))
+                return FALSE;
+            word = TRUE;
+            gap = FALSE;
+            quoted = octet == '"';
+            i += quoted ? skip_wrapped(text + i, length - i) : octet == '\\' ? 2 : 1;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean has_host(const char *path, gboolean utf8)
+{
+    const char *at = strrchr(path, '@');
+    if (at == NULL)
+        return TRUE;
+    gboolean has_letter = at[1] == '[';
+    for (const char *octet = at + 1; *octet != '\0'; octet++)
+        has_letter = has_letter || (!g_ascii_isdigit(*octet) && *octet != '.');
+    return path[0] != '-' && has_letter && postern_path_is_domain(at + 1, strlen(at + 1), utf8) &&
+           strstr(at, ".-") == NULL && at[1] != '-' && g_utf8_validate(path, -1, NULL);
+}
+
+gboolean postern_path_suits(const char *text, gsize length, const char *path, gboolean is_sender,
+                            guint syntax)
+{
+    return ((syntax & POSTERN_PATH_SINGLE) == 0 ||
+            (is_single(text, length) && (!is_sender || has_host(path, (syntax & POSTERN_PATH_UTF8) != 0)))) &&
+           ((syntax & POSTERN_PATH_PLAIN) == 0 || is_plain(text, length)) &&
+           ((syntax & POSTERN_PATH_QUALIFIED) == 0 || !is_sender || is_qualified(text, length, path));
+}

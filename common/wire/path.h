@@ -23,8 +23,23 @@ typedef enum {
      */
     POSTERN_PATH_TAKEN = 1 << 2,
     /* It is of RCPT. Exim reads blanks within brackets as part of an address there: LIBERAL has none then. */
-    POSTERN_PATH_RECIPIENT = 1 << 3,
+    POSTERN_PATH_RECIPIENT = 1 << 8,
+    /* Less than LIBERAL takes, as some mail servers have it (wire/manners.h). In angle brackets, and nothing
+     * in them that RFC 5321 wants quotes for, or a final dot. */
+    POSTERN_PATH_PLAIN = 1 << 3,
+    /* One address, with nothing behind it, whose domain, if it is a sender, is that of a host. */
+    POSTERN_PATH_SINGLE = 1 << 7,
+    /* A sender has a domain, of letters, digits and '-', or of U-labels, and without a final dot. */
+    POSTERN_PATH_QUALIFIED = 1 << 4,
+    /* Of a command: one space, and no tab, stands behind its verb. */
+    POSTERN_PATH_ONE_SPACE = 1 << 5,
+    /* `FROM :`. */
+    POSTERN_PATH_COLON_APART = 1 << 6,
 } PosternPathSyntax;
+
+/* Whether text, which was read as path, is one as PLAIN, QUALIFIED and SINGLE want it, if syntax has them. */
+gboolean postern_path_suits(const char *text, gsize length, const char *path, gboolean is_sender,
+                            guint syntax);
 
 /*
  * Parses a path that begins at text. Returns NULL, sets *ret_consumed to its octets with the brackets and

@@ -23,8 +23,7 @@ static gboolean is_taken(guint syntax)
     return (syntax & POSTERN_PATH_TAKEN) != 0;
 }
 
-/* The octets of the quoted string or comment at text, its ends among them; 0: it has no end. */
-static gsize length_of_wrapped(const char *text, gsize length)
+gsize postern_path_length_of_wrapped(const char *text, gsize length)
 {
     char open = text[0];
     char close = open == '(' ? ')' : '"';
@@ -51,7 +50,7 @@ static gsize extent_of(const char *text, gsize length, guint syntax)
 
     while (at < length) {
         if (text[at] == '"' || (text[at] == '(' && is_taken(syntax))) {
-            gsize wrapped = length_of_wrapped(text + at, length - at);
+            gsize wrapped = postern_path_length_of_wrapped(text + at, length - at);
             if (wrapped == 0)
                 return 0;
             at += wrapped;
@@ -118,7 +117,7 @@ static gboolean take_blanks(Flat *flat, const char *text, gsize length, gsize *a
 
 static gboolean take_quoted(Flat *flat, const char *text, gsize length, gsize *at, guint syntax)
 {
-    gsize wrapped = length_of_wrapped(text + *at, length - *at);
+    gsize wrapped = postern_path_length_of_wrapped(text + *at, length - *at);
     gsize end = *at + wrapped;
 
     if (wrapped == 0)
@@ -136,7 +135,7 @@ static gboolean take_odd(Flat *flat, const char *text, gsize length, gsize *at)
 {
     switch (text[*at]) {
     case '(':
-        *at += MAX(length_of_wrapped(text + *at, length - *at), 1);
+        *at += MAX(postern_path_length_of_wrapped(text + *at, length - *at), 1);
         return TRUE;
     case '<':
         flat->depth++;

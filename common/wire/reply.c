@@ -7,28 +7,59 @@
 
 #define CODE_DIGITS 3
 
+/* Most replies are of one such line. */
+#define LINE_OCTETS 96
+
 static PosternReply *reply_of_code(guint code)
 {
-    PosternReply *reply = g_new0(PosternReply, 1);
+    PosternReply *reply = g_malloc(sizeof *reply + LINE_OCTETS);
 
-    reply->code = code;
-    reply->lines = g_ptr_array_new_with_free_func(g_free);
+    *reply = (PosternReply){.code = code, .room = LINE_OCTETS};
     return reply;
+}
+
+void postern_reply_add(PosternReply **reply, const char *text, gsize length)
+{
+    PosternReply *longer = *reply;
+
+    if (length >= longer->room - longer->length) {
+        gsize room = 2 * (longer->length + length + 1);
+        longer = g_realloc(longer, sizeof *longer + room);
+        longer->room = room;
+    }
+    memcpy(longer->text + longer->length, text, length);
+    longer->length += length;
+    longer->text[longer->length++] = '\0';
+    longer->lines++;
+    *reply = longer;
 }
 
 PosternReply *postern_reply_new(guint code, const char *text)
 {
     PosternReply *reply = reply_of_code(code);
 
-    g_ptr_array_add(reply->lines, g_strdup(text));
+    postern_reply_add(&reply, text, strlen(text));
     return reply;
+}
+
+const char *postern_reply_next(const PosternReply *reply, const char *line)
+{
+    const char *next = line + strlen(line) + 1;
+
+    return next < reply->text + reply->length ? next : NULL;
+}
+
+PosternReply *postern_reply_copy(const PosternReply *reply, guint code)
+{
+    PosternReply *copy = g_memdup2(reply, sizeof *reply + reply->length);
+
+    copy->code = code;
+    copy->room = reply->length;
+    return copy;
 }
 
 void postern_reply_free(PosternReply *reply)
 {
-    if (reply == NULL)
-        return;
-    g_ptr_array_unref(reply->lines);
     g_free(reply);
 }
 
@@ -37,45 +68,46 @@ guint postern_reply_class(const PosternReply *reply)
     return reply->code / 100;
 }
 
-static void append_code(GString *out, guint code)
+/* Writes the code, after, and line, unprintable octets as '?'; returns the end. */
+static char *write_line(char *end, guint code, char after, const char *line)
 {
-    const char digits[] = {(char)('0' + code / 100 % 10), (char)('0' + code / 10 % 10),
-                           (char)('0' + code % 10)};
+    char *text = end + CODE_DIGITS + 1;
 
-    g_string_append_len(out, digits, CODE_DIGITS);
-}
-
-static void append_safe(GString *out, const char *text)
-{
-    gsize start = out->len;
-
-    g_string_append(out, text);
-    postern_escape_for_reply(out->str + start);
+    *end++ = (char)('0' + code / 100 % 10);
+    *end++ = (char)('0' + code / 10 % 10);
+    *end++ = (char)('0' + code % 10);
+    *end = after;
+    end = g_stpcpy(text, line);
+    postern_escape_for_reply(text);
+    return end;
 }
 
 char *postern_reply_to_wire(const PosternReply *reply)
 {
-    GString *wire = g_string_sized_new(128);
+    char *wire = g_malloc(reply->length + reply->lines * strlen("250 \r\n") + 1);
+    char *end = wire;
 
-    for (guint i = 0; i < reply->lines->len; i++) {
-        append_code(wire, reply->code);
-        g_string_append_c(wire, i + 1 < reply->lines->len ? '-' : ' ');
-        append_safe(wire, g_ptr_array_index(reply->lines, i));
-        g_string_append(wire, "\r\n");
+    for (const char *line = reply->text; line != NULL;) {
+        const char *next = postern_reply_next(reply, line);
+        end = write_line(end, reply->code, next != NULL ? '-' : ' ', line);
+        end = g_stpcpy(end, "\r\n");
+        line = next;
     }
-    return g_string_free(wire, FALSE);
+    return wire;
 }
 
 char *postern_reply_to_text(const PosternReply *reply)
 {
-    GString *line = g_string_sized_new(128);
+    char *text = g_malloc(reply->length + CODE_DIGITS + 1);
+    char *end = write_line(text, reply->code, ' ', reply->text);
 
-    append_code(line, reply->code);
-    for (guint i = 0; i < reply->lines->len; i++) {
-        g_string_append_c(line, ' ');
-        append_safe(line, g_ptr_array_index(reply->lines, i));
+    for (const char *line = reply->text; (line = postern_reply_next(reply, line)) != NULL;) {
+        char *start = end;
+        *end++ = ' ';
+        end = g_stpcpy(end, line);
+        postern_escape_for_reply(start);
     }
-    return g_string_free(line, FALSE);
+    return text;
 }
 
 void postern_reply_parser_init(PosternReplyParser *parser)
@@ -114,8 +146,9 @@ static const char *take_line(PosternReplyParser *parser, const char *line, gsize
     if (parser->partial->code != code)
         return "a reply with different codes";
     parser->kept += length;
-    if (parser->partial->lines->len < POSTERN_REPLY_LINES_MAX && parser->kept <= POSTERN_REPLY_MAX_OCTETS)
-        g_ptr_array_add(parser->partial->lines, g_strdup(length > CODE_DIGITS ? line + CODE_DIGITS + 1 : ""));
+    gsize head = MIN(length, CODE_DIGITS + 1);
+    if (parser->partial->lines < POSTERN_REPLY_LINES_MAX && parser->kept <= POSTERN_REPLY_MAX_OCTETS)
+        postern_reply_add(&parser->partial, line + head, length - head);
     return NULL;
 }
 
@@ -165,4 +198,33 @@ int postern_reply_parser_next(PosternReplyParser *parser, const char *data, gsiz
         parser->octets = parser->kept = 0;
     }
     return result;
+}
+
+#define QUEUE_ID_MAX_OCTETS 64
+
+static char *take_id(const char *text)
+{
+    gsize length = strcspn(text, " ,;])>\t\r\n");
+    for (gsize i = 0; i < length; i++)
+        if (!g_ascii_isgraph(text[i]))
+            return NULL;
+    return length > 0 && length <= QUEUE_ID_MAX_OCTETS ? g_strndup(text, length) : NULL;
+}
+
+char *postern_reply_queue_id(const PosternReply *reply)
+{
+    static const char *const words[] = {"queued as ", "InternalId=", " id=", " qp "};
+    const char *text = reply->text;
+    for (const char *next; (next = postern_reply_next(reply, text)) != NULL;)
+        text = next;
+    for (gsize i = 0; i < G_N_ELEMENTS(words); i++) {
+        const char *found = strstr(text, words[i]);
+        if (found != NULL)
+            return take_id(found + strlen(words[i]));
+    }
+    const char *end = strstr(text, " Message accepted for delivery");
+    const char *start = end;
+    while (start != NULL && start > text && start[-1] != ' ')
+        start--;
+    return start != NULL ? take_id(start) : NULL;
 }

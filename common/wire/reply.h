@@ -8,12 +8,20 @@
 #include "wire/line.h"
 
 typedef struct {
-    guint code;       /* 200 to 599 */
-    GPtrArray *lines; /* of char *: text after the code, one a line, at least one; never NULL */
+    guint code;  /* 200 to 599 */
+    guint lines; /* how many it has, at least one */
+    gsize length, room;
+    char text[]; /* what follows the code in each line, NUL-terminated, one behind the other; length octets */
 } PosternReply;
 
-/* A reply of one line; others may be appended to its lines. */
+/* A reply of one line, the first of its text. */
 PosternReply *postern_reply_new(guint code, const char *text);
+/* Appends a line of length octets without NUL: *reply may be another one then. */
+void postern_reply_add(PosternReply **reply, const char *text, gsize length);
+/* The line behind one of reply's, or NULL. */
+const char *postern_reply_next(const PosternReply *reply, const char *line);
+/* The same words under code. */
+PosternReply *postern_reply_copy(const PosternReply *reply, guint code);
 void postern_reply_free(PosternReply *reply);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternReply, postern_reply_free)
 
@@ -23,6 +31,13 @@ guint postern_reply_class(const PosternReply *reply);
 /* "550 5.7.1 text" or several lines, each ended by CRLF: for the wire, word for word; unprintable octets of
  * the back-end become '?'. A new string. */
 char *postern_reply_to_wire(const PosternReply *reply);
+
+/*
+ * What a mail server that has taken a message calls it, as its reply to the end of data says: "queued as ID"
+ * (Postfix), "id=ID" (Exim), "ID Message accepted for delivery" (Sendmail, OpenSMTPD), "InternalId=ID"
+ * (Exchange), "qp ID" (qmail). A new string of printable ASCII; NULL: it says none.
+ */
+char *postern_reply_queue_id(const PosternReply *reply);
 
 /* The code and all text in one line, unprintable octets as '?', for the log; a new string. */
 char *postern_reply_to_text(const PosternReply *reply);

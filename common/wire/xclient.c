@@ -64,13 +64,18 @@ static void append_xtext(GString *out, const char *text, gsize text_maximum, gsi
 {
     gsize end = out->len + MIN(maximum, G_MAXSIZE - out->len);
 
-    for (gsize i = 0; i < text_maximum && text[i] != '\0'; i++) {
-        if (end - out->len < (is_plain(text[i]) ? 1 : 3))
+    for (gsize i = 0; i < text_maximum && text[i] != '\0';) {
+        gsize plain = 0;
+        gsize room = MIN(end - out->len, text_maximum - i);
+        while (plain < room && is_plain(text[i + plain]))
+            plain++;
+        g_string_append_len(out, text + i, (gssize)plain);
+        i += plain;
+        if (i == text_maximum || text[i] == '\0')
             return;
-        if (is_plain(text[i]))
-            g_string_append_c(out, text[i]);
-        else
-            g_string_append_printf(out, "+%02X", (guint)(guchar)text[i]);
+        if (end - out->len < strlen("+00"))
+            return;
+        g_string_append_printf(out, "+%02X", (guint)(guchar)text[i++]);
     }
 }
 

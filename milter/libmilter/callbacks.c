@@ -7,6 +7,7 @@
 #include "milter/libmilter/answer.h"
 #include "milter/macros.h"
 #include "milter/runtime.h"
+#include "verdict/refusal.h"
 
 /* A mail server gives up on a silent filter: sooner than its shortest time-out it hears that we are at work.
  */
@@ -40,6 +41,20 @@ static void name_macros(SMFICTX *context)
     (void)smfi_setsymlist(context, SMFIM_EOM, (char *)(gsize)WANTED_END);
 }
 
+/* Where something may be refused, so that a reply has to be awaited. */
+static unsigned long speaks_at(const PosternMilterSettings *settings)
+{
+    static const unsigned long stages[] = {[POSTERN_REFUSE_AT_CONNECT] = SMFIP_NR_CONN,
+                                           [POSTERN_REFUSE_AT_HELO] = SMFIP_NR_HELO,
+                                           [POSTERN_REFUSE_AT_MAIL] = SMFIP_NR_MAIL,
+                                           [POSTERN_REFUSE_AT_RCPT] = SMFIP_NR_RCPT,
+                                           [POSTERN_REFUSE_AT_END] = 0};
+    return (settings->by_recipient ? SMFIP_NR_RCPT : 0) |
+           (postern_refusal_has_client_rules(settings->policies)
+                ? stages[settings->configuration->clients.refuse_at]
+                : 0);
+}
+
 static sfsistat on_negotiate(SMFICTX *context, unsigned long actions, unsigned long steps, unsigned long more,
                              unsigned long most, unsigned long *ret_actions, unsigned long *ret_steps,
                              unsigned long *ret_more, unsigned long *ret_most)
@@ -47,8 +62,7 @@ static sfsistat on_negotiate(SMFICTX *context, unsigned long actions, unsigned l
     PosternMilterNegotiation negotiation;
     PosternMilterRuntime *filter = postern_milter_runtime();
     g_autoptr(PosternMilterSettings) settings = postern_milter_runtime_settings(filter);
-    if (!postern_milter_negotiation_answer(&negotiation, actions, steps, *ret_steps,
-                                           settings->by_recipient)) {
+    if (!postern_milter_negotiation_answer(&negotiation, actions, steps, *ret_steps, speaks_at(settings))) {
         postern_log(POSTERN_LOG_ERROR,
                     "a mail server that cannot add and change header fields was turned away");
         return SMFIS_REJECT;
@@ -91,6 +105,63 @@ static void replace(char **text, const char *new_text)
     *text = new_text != NULL ? g_strndup(new_text, POSTERN_DOMAIN_NAME_MAX_OCTETS) : NULL;
 }
 
+/* What is known of the client, waited for once in a session and HELO. */
+static const PosternFindings *client_findings(PosternMilterSession *session, PosternMilterSettings *settings)
+{
+    PosternMilterRuntime *filter = postern_milter_runtime();
+    guint timeout_ms = settings->configuration->milter.inspection_timeout_ms;
+    if (session->client_findings != NULL ||
+        !postern_milter_runtime_enter(filter, settings, POSTERN_MILTER_WAIT_AT_MAIL))
+        return session->client_findings;
+    g_autoptr(PosternMilterTicket) ticket = postern_milter_ticket_new(
+        postern_milter_runtime_gateway(filter), settings, session->envelope,
+        postern_milter_settings_receiver(settings, session->server), POSTERN_CHECK_CLIENT);
+    postern_milter_ticket_await_envelope(ticket);
+    session->client_findings = postern_milter_ticket_wait_envelope(ticket, MIN(timeout_ms, MAIL_WAIT_MS));
+    postern_milter_runtime_leave(filter);
+    return session->client_findings;
+}
+
+/* The reply that refuses the client at that stage, a new string, or NULL; with observe it is noted. What
+ * cannot be told in time is decided on at the end of the message. */
+static char *client_refusal(PosternMilterSession *session, PosternMilterSettings *settings,
+                            PosternRefuseAt stage, const char *recipient)
+{
+    const char *check = NULL;
+    PosternRefusalQuestion question = {
+        .policies = settings->policies,
+        .client_class = session->local ? POSTERN_CLIENT_OWN_NETWORK
+                                       : postern_policies_client_class(settings->policies, session->envelope),
+        .envelope = session->envelope,
+        .checks = POSTERN_CHECK_CLIENT,
+        .recipient = recipient,
+    };
+    if (settings->configuration->clients.refuse_at != stage ||
+        !postern_refusal_may_be_of_client(settings->policies, question.client_class, session->envelope))
+        return NULL;
+    question.findings = client_findings(session, settings);
+    g_autofree char *reply = question.findings != NULL ? postern_refusal_find(&question, &check) : NULL;
+    if (reply == NULL || !settings->observe)
+        return g_steal_pointer(&reply);
+    if (session->mail_case != NULL)
+        (void)postern_case_refuse(session->mail_case, reply);
+    return NULL;
+}
+
+/* Before MAIL: the client is refused, or goes on. */
+static sfsistat refuse_or_go_on(SMFICTX *context, PosternMilterSession *session, PosternRefuseAt stage,
+                                unsigned long step)
+{
+    g_autoptr(PosternMilterSettings) settings = postern_milter_runtime_settings(postern_milter_runtime());
+    g_autofree char *reply = postern_milter_negotiation_is_silent(&session->negotiation, step)
+                                 ? NULL
+                                 : client_refusal(session, settings, stage, NULL);
+    if (reply == NULL)
+        return go_on(session, step);
+    session->refused = "client";
+    return postern_milter_answer_reply(context, session, reply);
+}
+
 static sfsistat on_connect(SMFICTX *context, char *name, _SOCK_ADDR *address)
 {
     PosternMilterSession *session = session_of(context);
@@ -101,7 +172,7 @@ static sfsistat on_connect(SMFICTX *context, char *name, _SOCK_ADDR *address)
         session->envelope->client.family == AF_UNSPEC && postern_milter_macros_is_local(name, client);
     replace(&session->server, macro(context, "j"));
     replace(&session->daemon, macro(context, "{daemon_name}"));
-    return go_on(session, SMFIP_NR_CONN);
+    return refuse_or_go_on(context, session, POSTERN_REFUSE_AT_CONNECT, SMFIP_NR_CONN);
 }
 
 static sfsistat on_helo(SMFICTX *context, char *name)
@@ -109,7 +180,8 @@ static sfsistat on_helo(SMFICTX *context, char *name)
     PosternMilterSession *session = session_of(context);
     g_free(session->envelope->helo);
     session->envelope->helo = name != NULL ? g_strndup(name, POSTERN_HELO_NAME_MAX_OCTETS) : NULL;
-    return go_on(session, SMFIP_NR_HELO);
+    g_clear_pointer(&session->client_findings, postern_findings_free);
+    return refuse_or_go_on(context, session, POSTERN_REFUSE_AT_HELO, SMFIP_NR_HELO);
 }
 
 static void forget(PosternMilterSession *session)
@@ -155,6 +227,14 @@ static gboolean is_refused_at_mail(PosternMilterSession *session)
     return findings != NULL && postern_case_refuses_at_mail(session->mail_case, findings);
 }
 
+/* The refusal of the client that is due at MAIL: without a HELO that of HELO too, which never came. */
+static char *refusal_at_mail(PosternMilterSession *session, PosternMilterSettings *settings)
+{
+    guint refuse_at = settings->configuration->clients.refuse_at;
+    gboolean late = refuse_at == POSTERN_REFUSE_AT_HELO && session->envelope->helo == NULL;
+    return client_refusal(session, settings, late ? POSTERN_REFUSE_AT_HELO : POSTERN_REFUSE_AT_MAIL, NULL);
+}
+
 static sfsistat on_mail(SMFICTX *context, char **arguments)
 {
     PosternMilterRuntime *filter = postern_milter_runtime();
@@ -169,6 +249,13 @@ static sfsistat on_mail(SMFICTX *context, char **arguments)
         postern_milter_macros_path(arguments != NULL ? arguments[0] : NULL, "{mail_addr}", macro, context));
     if (postern_milter_runtime_is_draining(filter))
         return defer(context, session, settings, "451 4.3.2 The filter is being stopped, try again later");
+    g_autofree char *refusal = refusal_at_mail(session, settings);
+    if (refusal != NULL) {
+        (void)postern_case_refuse(session->mail_case, refusal);
+        session->messages_refused++;
+        postern_milter_message_log(session, settings, NULL);
+        return postern_milter_answer_reply(context, session, refusal);
+    }
     PosternMilterWait wait = postern_milter_runtime_wait_of(session->mail_case->client_class);
     if (!settings->observe && postern_milter_runtime_is_full(filter, settings, wait))
         return defer(context, session, settings, TOO_MANY);
@@ -189,10 +276,17 @@ static sfsistat on_recipient(SMFICTX *context, char **arguments)
     PosternMilterSession *session = session_of(context);
     g_autofree char *recipient =
         postern_milter_macros_path(arguments != NULL ? arguments[0] : NULL, "{rcpt_addr}", macro, context);
-    if (session->transaction == NULL || postern_milter_session_add_recipient(session, g_strdup(recipient)))
+    if (session->transaction == NULL)
         return go_on(session, SMFIP_NR_RCPT);
-    postern_milter_refusal_log(session, recipient, OTHER_POLICY);
-    return postern_milter_answer_reply(context, session, OTHER_POLICY);
+    g_autofree char *refusal =
+        session->negotiation.recipients
+            ? client_refusal(session, session->transaction->settings, POSTERN_REFUSE_AT_RCPT, recipient)
+            : NULL;
+    if (refusal == NULL && postern_milter_session_add_recipient(session, g_strdup(recipient)))
+        return go_on(session, SMFIP_NR_RCPT);
+    const char *reply = refusal != NULL ? refusal : OTHER_POLICY;
+    postern_milter_refusal_log(session, session->transaction->settings, recipient, reply);
+    return postern_milter_answer_reply(context, session, reply);
 }
 
 static sfsistat on_field(SMFICTX *context, char *name, char *value)
@@ -254,8 +348,11 @@ static void judge(SMFICTX *context, PosternMilterSession *session)
         return;
     }
     postern_milter_session_set_state(session, POSTERN_MILTER_INSPECTING);
+    gint64 began = g_get_monotonic_time();
     postern_milter_ticket_finish(session->ticket, transaction->message, postern_case_checks(mail_case));
     gboolean there = await(context, session);
+    postern_counters_time(transaction->settings->counters, POSTERN_LATENCY_VERDICT,
+                          (g_get_monotonic_time() - began) / 1000);
     postern_milter_runtime_leave(filter);
     if (!there) {
         postern_case_defer(mail_case, "451 4.4.2 The mail server has gone away");

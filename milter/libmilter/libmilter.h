@@ -19,21 +19,36 @@
  *   needs; with it, fields that are added need their own (answer.c).
  * - smfi_setreply() reads '%' as a format (reply.h); prototypes are older than const (callbacks.c).
  * - Why it cannot listen is told to the system log alone, and a path is taken from one who listens there:
- * both are looked at first. A unix socket gets its rights from the umask, TCP_NODELAY cannot be asked for
- * (listener.c).
+ * both are looked at first. A unix socket gets its rights from the umask, TCP_NODELAY cannot be asked for,
+ * and a socket that is there already cannot be given to it: it opens another, whose descriptor becomes that
+ * of ours (listener.c).
  */
 #pragma once
 
 #include "base/configuration.h"
+#include "base/milter_socket.h"
+
+/* Where libmilter listens; the descriptor is its own. */
+typedef struct {
+    int descriptor;
+    sa_family_t family;
+} PosternMilterListener;
 
 /*
  * Registers callbacks (milter/libmilter/callbacks.h) with libmilter and listens on [milter] socket. A unix
  * socket gets socket_mode, and socket_group or the group of user; one that a process which is gone has left
  * is replaced. Once in a process, before privileges are dropped. An error says what libmilter only tells the
- * system log.
+ * system log. passed: sockets (of int, the caller's) that were handed over: one at that address is served.
  */
 gboolean postern_milter_listener_open(const PosternConfiguration *configuration, const char *user,
+                                      const GArray *passed, PosternMilterListener *ret_listener,
                                       GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * From now on nobody is taken who connects: whoever else has the socket finds them waiting there. What
+ * listens in its place, for ourselves alone (wake_up.h); NULL: nothing could, and all is as before.
+ */
+PosternMilterSocket *postern_milter_listener_leave(const PosternMilterListener *listener);
 
 /* Removes a unix socket; nothing for the other kinds. */
 void postern_milter_listener_remove(const PosternConfiguration *configuration);

@@ -12,9 +12,9 @@
 
 gboolean postern_milter_negotiation_answer(PosternMilterNegotiation *negotiation, unsigned long actions,
                                            unsigned long steps, unsigned long registered,
-                                           gboolean refuse_recipients)
+                                           unsigned long speaks)
 {
-    unsigned long silent = WITHOUT_REPLY | (refuse_recipients ? 0 : SMFIP_NR_RCPT);
+    unsigned long silent = (WITHOUT_REPLY | SMFIP_NR_RCPT) & ~speaks;
     *negotiation = (PosternMilterNegotiation){
         .leading_space = (steps & SMFIP_HDR_LEADSPC) != 0,
         .skip = (steps & SMFIP_SKIP) != 0,

@@ -17,13 +17,13 @@ typedef struct {
 
 /*
  * The answer to an offer of actions and steps; registered are the steps that libmilter leaves out already.
- * Only MAIL and the end of the message keep their reply, the body if it may be skipped, and RCPT if
- * refuse_recipients: what a reply is not awaited for is sent in one go, and nothing is ever refused there.
+ * Only MAIL and the end of the message keep their reply, the body if it may be skipped, and those of speaks
+ * (SMFIP_NR_*): what a reply is not awaited for is sent in one go, and nothing is ever refused there.
  * FALSE if the server cannot change header fields, which no verdict can do without.
  */
 gboolean postern_milter_negotiation_answer(PosternMilterNegotiation *negotiation, unsigned long actions,
                                            unsigned long steps, unsigned long registered,
-                                           gboolean refuse_recipients);
+                                           unsigned long speaks);
 
 /*
  * Whether the step with that SMFIP_NR_* bit has no reply: then its callback has to return SMFIS_NOREPLY, for

@@ -101,3 +101,9 @@ void postern_milter_wake_up_start(PosternMilterWakeUp *wake_up)
     if (!event_pending(wake_up->timer, EV_TIMEOUT, NULL))
         event_add(wake_up->timer, &period);
 }
+
+void postern_milter_wake_up_move(PosternMilterWakeUp *wake_up, PosternMilterSocket *place)
+{
+    postern_milter_socket_free(wake_up->place);
+    wake_up->place = place;
+}

@@ -11,10 +11,15 @@
 #include <event2/event.h>
 #include <glib.h>
 
+#include "base/milter_socket.h"
+
 typedef struct PosternMilterWakeUp PosternMilterWakeUp;
 
 /* On loop, for [milter] socket = place. It never is freed: it ends with the process. */
 PosternMilterWakeUp *postern_milter_wake_up_new(struct event_base *loop, const char *place);
+
+/* libmilter listens at place now, which is taken over. From the loop. */
+void postern_milter_wake_up_move(PosternMilterWakeUp *wake_up, PosternMilterSocket *place);
 
 /* A message waits for its verdict: nudges from now on, until none does. From the loop. */
 void postern_milter_wake_up_start(PosternMilterWakeUp *wake_up);

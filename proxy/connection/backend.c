@@ -4,7 +4,9 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "proxy/connection/message_sender.h"
+#include "proxy/connection/server_tls.h"
 #include "proxy/connection/thread_private.h"
+#include "proxy/tls/transport.h"
 
 typedef enum {
     CONNECTION_OPENING,   /* until it is greeted */
@@ -20,13 +22,17 @@ struct PosternBackendConnection {
     PosternProxyThread *thread;
     guint64 number;
     PosternServer *server;
+    PosternPool *pool;
     PosternProxySettings *settings;
+    const PosternProxyGroup *group; /* of settings */
     PosternBackend *backend;
-    PosternStream *stream; /* NULL: no descriptor could be had */
+    PosternServerTls *tls;
+    PosternStream *stream; /* NULL: not yet, or no descriptor could be had */
     ConnectionState state;
+    gboolean presented;           /* what it announces is known only once a client is */
     gboolean probes;              /* ASSIGNED: to the relay probe */
     guint64 user;                 /* ASSIGNED: to a client */
-    gint64 ended_at;              /* ENDING: since when */
+    gint64 since;                 /* OPENING, ENDING: it began */
     gsize discarded;              /* octets that came since */
     PosternMessageSender *sender; /* while a message is sent */
 };
@@ -65,14 +71,21 @@ PosternServer *postern_backend_connection_server(const PosternBackendConnection 
     return connection->server;
 }
 
-const PosternProxySettings *postern_backend_connection_settings(const PosternBackendConnection *connection)
+PosternPool *postern_backend_connection_pool(const PosternBackendConnection *connection)
 {
-    return connection->settings;
+    return connection->pool;
+}
+
+gboolean postern_backend_connection_suits(const PosternBackendConnection *connection,
+                                          const PosternProxySettings *settings)
+{
+    return postern_proxy_settings_suit(settings, connection->settings, connection->group);
 }
 
 gboolean postern_backend_connection_is_current(const PosternBackendConnection *connection)
 {
-    return postern_proxy_settings_same_backend(connection->settings, connection->thread->settings);
+    const PosternProxyGroup *group = postern_thread_group(connection->thread, connection->pool);
+    return group != NULL && group->settings.generation == connection->group->settings.generation;
 }
 
 gboolean postern_backend_connection_is_in_use(const PosternBackendConnection *connection)
@@ -84,6 +97,7 @@ void postern_backend_connection_free(PosternBackendConnection *connection)
 {
     postern_message_sender_free(connection->sender);
     postern_stream_free(connection->stream);
+    postern_server_tls_free(connection->tls);
     postern_backend_free(connection->backend);
     postern_proxy_settings_unref(connection->settings);
     postern_server_unref(connection->server);
@@ -120,7 +134,8 @@ static void on_stream(PosternStream *stream, PosternStreamEvent event, gpointer 
         postern_backend_closed(connection->backend, NULL, now);
         break;
     case POSTERN_STREAM_FAILED:
-        postern_backend_closed(connection->backend, postern_stream_error(stream), now);
+        if (!postern_server_tls_has_failed(stream, connection->backend))
+            postern_backend_closed(connection->backend, postern_stream_error(stream), now);
         break;
     case POSTERN_STREAM_DEADLINE:
         postern_backend_timer(connection->backend, now);
@@ -130,33 +145,58 @@ static void on_stream(PosternStream *stream, PosternStreamEvent event, gpointer 
     postern_thread_run(thread);
 }
 
-void postern_backend_connection_open(PosternProxyThread *thread, guint64 number, PosternServer *server)
+static void make(PosternBackendConnection *connection, gint64 now)
+{
+    g_autoptr(GError) error = NULL;
+    PosternTransport *transport = postern_server_tls_make(connection->tls, &error);
+    postern_backend_set_tls_level(connection->backend, postern_server_tls_level(connection->tls, now));
+    if (transport != NULL)
+        connection->stream =
+            postern_stream_new(connection->thread->world, transport, TRUE, on_stream, connection);
+    else
+        postern_backend_closed(connection->backend, error->message, now);
+    postern_thread_mark_backend(connection->thread, connection->number);
+}
+
+static void on_tls_known(gpointer user_data)
+{
+    PosternBackendConnection *connection = user_data;
+    PosternProxyThread *thread = connection->thread;
+    make(connection, postern_thread_now(thread));
+    postern_thread_run(thread);
+}
+
+void postern_backend_connection_open(PosternProxyThread *thread, PosternPool *pool, guint64 number,
+                                     PosternServer *server)
 {
     const PosternConfiguration *configuration = thread->settings->configuration;
-    g_autoptr(GError) error = NULL;
     gint64 now = postern_thread_now(thread);
     PosternBackendConnection *connection = g_new0(PosternBackendConnection, 1);
     connection->thread = thread;
     connection->number = number;
+    connection->since = now;
     connection->server = postern_server_ref(server);
+    connection->pool = pool;
     connection->settings = postern_proxy_settings_ref(thread->settings);
+    connection->group = postern_thread_group(thread, pool);
+    connection->presented = connection->group->client_address >= POSTERN_CLIENT_ADDRESS_PROXY_V1;
     PosternBackendOptions options = {
         .number = number,
         .hostname = configuration->proxy.hostname,
-        .client_address = configuration->proxy.client_address,
+        .server = postern_server_name(connection->server),
+        .client_address = connection->group->client_address,
+        .software = connection->group->software,
+        .lmtp_recipients = postern_server_speaks_lmtp(server) ? configuration->proxy.lmtp_recipients : 0,
         .connect_timeout_ms = configuration->proxy.backend_connect_timeout_ms,
         .timeout_ms = configuration->proxy.backend_timeout_ms,
         .data_end_timeout_ms = configuration->proxy.backend_data_end_timeout_ms,
     };
     connection->backend = postern_backend_new(&options, now);
-    PosternTransport *transport =
-        thread->world->functions->connect(thread->world, postern_server_address(server), &error);
     g_hash_table_insert(thread->backends, &connection->number, connection);
-    if (transport != NULL)
-        connection->stream = postern_stream_new(thread->world, transport, TRUE, on_stream, connection);
-    else
-        postern_backend_closed(connection->backend, error->message, now);
-    postern_thread_mark_backend(thread, number);
+    connection->tls =
+        postern_server_tls_new(thread->world, connection->group, server, on_tls_known, connection);
+    if (postern_server_tls_is_known(connection->tls))
+        make(connection, now);
 }
 
 void postern_backend_connection_set_user(PosternBackendConnection *connection, guint64 client)
@@ -185,7 +225,7 @@ void postern_backend_connection_return(PosternBackendConnection *connection)
 static void begin_to_end(PosternBackendConnection *connection, gint64 now)
 {
     set_state(connection, CONNECTION_ENDING);
-    connection->ended_at = now;
+    connection->since = now;
     g_clear_pointer(&connection->sender, postern_message_sender_free);
     postern_backend_closed(connection->backend, NULL, now);
     if (connection->stream == NULL)
@@ -265,12 +305,10 @@ static void hand_over_event(PosternBackendConnection *connection, const PosternB
     PosternProxyThread *thread = connection->thread;
     if (connection->state != CONNECTION_ASSIGNED)
         return;
-    if (connection->probes) {
-        postern_relay_probe_event(thread, connection, event);
-        return;
-    }
     PosternClientConnection *client = postern_client_find(thread, connection->user);
-    if (client != NULL)
+    if (connection->probes)
+        postern_relay_probe_event(thread, connection, event);
+    else if (client != NULL)
         postern_client_connection_backend_event(client, event);
 }
 
@@ -283,7 +321,7 @@ static gboolean peer_is_gone(const PosternBackendConnection *connection)
 static void free_slot(PosternBackendConnection *connection, const char *failure, gint64 now)
 {
     set_state(connection, CONNECTION_CLOSED);
-    postern_pool_closed(connection->thread->pool, connection->number, failure, now);
+    postern_pool_closed(connection->pool, connection->number, failure, now);
 }
 
 /* The dialogue is over. The slot is free at once only if the peer has ended too, or never began. */
@@ -295,56 +333,85 @@ static void give_up(PosternBackendConnection *connection, const char *failure, g
         return;
     }
     begin_to_end(connection, now);
-    postern_pool_ending(connection->thread->pool, connection->number, failure, now);
+    postern_pool_ending(connection->pool, connection->number, failure, now);
 }
 
 static void handle_ready(PosternBackendConnection *connection, gint64 now)
 {
     PosternProxyThread *thread = connection->thread;
+    PosternTlsFacts facts;
+    postern_counters_time(thread->settings->counters, POSTERN_LATENCY_CONNECT, now - connection->since);
+    if (postern_tls_transport_facts(postern_stream_transport(connection->stream), &facts))
+        postern_backend_set_tls(connection->backend, &facts);
     if (!postern_backend_connection_is_current(connection)) {
         postern_backend_connection_quit(connection); /* it was opened for who waits no more */
         return;
     }
     set_state(connection, CONNECTION_POOLED);
-    if (postern_pool_is_up(thread->pool, connection->server))
+    if (postern_pool_is_up(connection->pool, connection->server))
         postern_thread_note_problem(thread, connection->server, NULL);
-    postern_pool_opened(thread->pool, connection->number, postern_backend_ehlo(connection->backend), now);
+    postern_pool_opened(connection->pool, connection->number,
+                        connection->presented ? NULL : postern_backend_ehlo(connection->backend), now);
 }
 
 /* What is wrong with the back-end, not with this connection alone; of one that is no longer the back-end,
- * nothing is said. */
-static void judge_failure(PosternBackendConnection *connection, const PosternBackendEvent *event,
-                          gboolean opening, gint64 now)
+ * nothing is said. TRUE: whoever waits for such a connection is to be refused, another one would be no
+ * better.
+ */
+static gboolean judge_failure(PosternBackendConnection *connection, const PosternBackendEvent *event,
+                              gboolean opening, gint64 now)
 {
-    PosternProxyThread *thread = connection->thread;
     if (!postern_backend_connection_is_current(connection))
-        return;
+        return FALSE;
+    if (event->fault == POSTERN_BACKEND_FAULT_TLS) {
+        g_autofree char *text = g_strdup_printf("%s; for %d minutes it is served without", event->text,
+                                                POSTERN_TLS_RETRY_MS / 60000);
+        postern_server_warn(connection->server, text);
+        postern_server_do_without_tls(connection->server, now + POSTERN_TLS_RETRY_MS);
+        return FALSE;
+    }
+    gboolean is_told = event->reply != NULL && event->reply->code == 421;
+    if (opening && is_told)
+        postern_pool_note_failure(connection->pool, connection->server, POSTERN_SERVER_REST_MS, now);
+    else if (connection->state == CONNECTION_ASSIGNED && event->fault == POSTERN_BACKEND_FAULT_LOST &&
+             !is_told)
+        postern_pool_note_failure(connection->pool, connection->server, 0, now);
     if (opening || event->fault == POSTERN_BACKEND_FAULT_SETUP)
-        postern_thread_note_problem(thread, connection->server, event->text);
+        postern_thread_note_problem(connection->thread, connection->server, event->text);
     if (event->fault == POSTERN_BACKEND_FAULT_DEMAND) {
         postern_server_warn(connection->server, event->text);
-        postern_relay_probe_hurry(thread, connection->server); /* whether it demands that of everybody */
+        /* whether it demands that of everybody */
+        postern_relay_probe_hurry(connection->thread, connection->pool, connection->server);
     }
     if (event->fault == POSTERN_BACKEND_FAULT_SETUP)
-        postern_pool_mark_down(thread->pool, connection->server, event->text, POSTERN_BACKEND_RETRY_MS, now);
+        postern_pool_mark_down(connection->pool, connection->server, event->text, POSTERN_BACKEND_RETRY_MS,
+                               now);
+    return opening;
 }
 
 static void handle_event(PosternBackendConnection *connection, const PosternBackendEvent *event, gint64 now)
 {
-    PosternProxyThread *thread = connection->thread;
     gboolean opening = connection->state == CONNECTION_OPENING;
     /* A back-end that was started anew has left all its connections dead: the client's one more try is to
      * meet a new one. */
     if (event->kind == POSTERN_BACKEND_FAILED && postern_backend_is_before_data(event->during))
-        postern_pool_end_idle(thread->pool, connection->server, now);
+        postern_pool_end_idle(connection->pool, connection->server, now);
     hand_over_event(connection, event);
     switch (event->kind) {
+    case POSTERN_BACKEND_IDENTIFIED:
+        if (connection->presented && postern_backend_ehlo(connection->backend)->capabilities != 0 &&
+            postern_backend_connection_is_current(connection))
+            postern_pool_note_announced(connection->pool, connection->server,
+                                        postern_backend_ehlo(connection->backend), now);
+        break;
+    case POSTERN_BACKEND_START_TLS:
+        postern_server_tls_begin(connection->tls, connection->stream, connection->backend, now);
+        break;
     case POSTERN_BACKEND_READY:
         handle_ready(connection, now);
         break;
     case POSTERN_BACKEND_FAILED:
-        judge_failure(connection, event, opening, now);
-        give_up(connection, opening && postern_backend_connection_is_current(connection) ? event->text : NULL,
+        give_up(connection, judge_failure(connection, event, opening, now) ? event->text : NULL,
                 peer_is_gone(connection), now);
         break;
     case POSTERN_BACKEND_ENDED:
@@ -370,14 +437,13 @@ static void run_events(PosternBackendConnection *connection, gint64 now)
  * stop. */
 static void wait_for_end(PosternBackendConnection *connection, gint64 now)
 {
-    gint64 first = connection->ended_at + POSTERN_BACKEND_QUIT_TIMEOUT_MS;
-    gint64 last = connection->thread->draining
-                      ? first
-                      : connection->ended_at +
-                            connection->thread->settings->configuration->proxy.backend_lost_timeout_ms;
+    gint64 first = connection->since + POSTERN_BACKEND_QUIT_TIMEOUT_MS;
+    gint64 last =
+        connection->thread->draining
+            ? first
+            : connection->since + connection->thread->settings->configuration->proxy.backend_lost_timeout_ms;
     if (!peer_is_gone(connection)) {
-        gboolean deaf =
-            now >= first && postern_stream_is_stuck(connection->stream, now - connection->ended_at);
+        gboolean deaf = now >= first && postern_stream_is_stuck(connection->stream, now - connection->since);
         gboolean babbles = connection->discarded > POSTERN_REPLY_MAX_OCTETS;
         if (!deaf && !babbles && now < last) {
             postern_stream_set_deadline(connection->stream, now < first ? MIN(first, last) : last);
@@ -403,14 +469,13 @@ static void run_dialogue(PosternBackendConnection *connection, gint64 now)
 /* Its user is done with it, and the back-end has answered RSET. */
 static void return_if_reset(PosternBackendConnection *connection, gint64 now)
 {
-    PosternProxyThread *thread = connection->thread;
     if (connection->state != CONNECTION_RETURNING ||
         postern_backend_state(connection->backend) != POSTERN_BACKEND_IDLE)
         return;
     set_state(connection, CONNECTION_POOLED);
     gboolean reusable =
         postern_backend_is_reusable(connection->backend) && postern_backend_connection_is_current(connection);
-    postern_pool_returned(thread->pool, connection->number, reusable, now);
+    postern_pool_returned(connection->pool, connection->number, reusable, now);
 }
 
 void postern_backend_connection_run(PosternBackendConnection *connection)
@@ -425,6 +490,7 @@ void postern_backend_connection_run(PosternBackendConnection *connection)
     } else if (connection->state != CONNECTION_ENDING) {
         return_if_reset(connection, now);
         flush_output(connection);
-        postern_stream_set_deadline(connection->stream, postern_backend_deadline(connection->backend));
+        if (connection->stream != NULL)
+            postern_stream_set_deadline(connection->stream, postern_backend_deadline(connection->backend));
     }
 }

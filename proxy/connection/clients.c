@@ -1,23 +1,30 @@
 #include "base/limits.h"
-#include "dns/client_name.h"
 #include "proxy/connection/thread_private.h"
-
-struct PosternNameLookUp {
-    PosternClient *client;
-    PosternAddress address;
-    PosternAnswers *answers;
-    gpointer ask;
-};
 
 PosternClientConnection *postern_client_find(PosternProxyThread *thread, guint64 number)
 {
     const PosternClient *client = postern_slab_find(thread->clients, number);
-    return client != NULL ? client->connection : NULL;
+    return client != NULL && !client->is_parked ? client->connection : NULL;
+}
+
+const PosternAddress *postern_client_peer(const PosternClient *client)
+{
+    gboolean is_other = client->origin != NULL && client->origin->peer.family != AF_UNSPEC;
+    return is_other ? &client->origin->peer : &client->screen.client;
 }
 
 static void set_timer(PosternProxyThread *thread)
 {
     thread->world->functions->timer_set(thread->parked_timer, postern_deadlines_next(thread->parked));
+}
+
+static void leave_queue(PosternClient *client)
+{
+    if (client->queue == POSTERN_QUEUE_SLOWED)
+        postern_client_table_slowed(client->thread->table, -1);
+    if (client->queue != POSTERN_QUEUE_NONE)
+        g_queue_unlink(&client->thread->queues[client->queue], &client->queue_link);
+    client->queue = POSTERN_QUEUE_NONE;
 }
 
 /* What came, or that the client has ended, is for the stream. */
@@ -34,12 +41,15 @@ static void on_ready(PosternTransportEvent event, gpointer user_data)
 
 void postern_client_park(PosternClient *client, PosternTransport *transport, gint64 deadline)
 {
-    client->connection = NULL;
+    client->is_parked = TRUE;
+    postern_session_count_state(client->settings, POSTERN_SESSION_PARKED, 1);
     client->transport = transport;
-    client->announced_changed = FALSE;
     transport->ready = on_ready;
     transport->user_data = client;
-    transport->functions->want(transport, POSTERN_TRANSPORT_READ);
+    if (client->pace != NULL)
+        postern_client_keep_pace(client);
+    else
+        transport->functions->want(transport, POSTERN_TRANSPORT_READ);
     postern_deadlines_set(client->thread->parked, &client->deadline, deadline);
     set_timer(client->thread);
 }
@@ -48,24 +58,42 @@ void postern_client_park(PosternClient *client, PosternTransport *transport, gin
 static void set_budget(PosternClient *client, PosternSession *session)
 {
     const PosternProxySettings *settings = client->settings;
-    if (postern_proxy_settings_trusts(settings, &client->address))
+    if (postern_client_peer(client) != &client->screen.client)
         return;
     g_autoptr(PosternBudget) share = postern_client_table_share(
-        client->thread->table, &client->address, settings->budget,
+        client->thread->table, postern_client_peer(client), settings->budget,
         postern_proxy_settings_client_share(settings), postern_proxy_settings_client_assured(settings));
     postern_session_set_budget(session, share);
+}
+
+/* What the session does not remember while it is parked. */
+static void tell_of_balancer(const PosternClient *client, PosternSession *session)
+{
+    const PosternProxyHeader *header = client->origin != NULL ? &client->origin->header : NULL;
+    if (header == NULL || !header->tls)
+        return;
+    PosternTlsFacts facts = {.version = header->tls_version != NULL ? header->tls_version : "TLS",
+                             .cipher = header->tls_cipher != NULL ? header->tls_cipher : "?"};
+    if (header->verified && header->tls_name != NULL)
+        g_strlcpy(facts.peer, header->tls_name, sizeof facts.peer);
+    postern_session_set_tls(session, &facts);
 }
 
 PosternClientConnection *postern_client_resume(PosternClient *client)
 {
     PosternProxyThread *thread = client->thread;
-    if (client->connection != NULL)
+    if (!client->is_parked)
         return client->connection;
+    client->is_parked = FALSE;
+    postern_session_count_state(client->settings, POSTERN_SESSION_PARKED, -1);
     PosternSession *session = postern_session_resume(client->settings, &client->parked);
+    postern_client_fetch_pace(client);
+    tell_of_balancer(client, session);
     set_budget(client, session);
-    if (client->announced_changed)
+    postern_session_set_screen(session, &client->screen);
+    if (thread->capabilities_known)
         postern_session_set_capabilities(session, &thread->capabilities);
-    client->connection = postern_client_connection_new(client, session, g_steal_pointer(&client->transport));
+    client->connection = postern_client_connection_new(client, session, client->transport);
     postern_deadlines_set(thread->parked, &client->deadline, G_MAXINT64);
     set_timer(thread);
     return client->connection;
@@ -75,10 +103,12 @@ void postern_client_timer(PosternProxyThread *thread)
 {
     gint64 now = postern_thread_now(thread);
     PosternDeadline *deadline;
-    while ((deadline = postern_deadlines_pop(thread->parked, now)) != NULL) {
+    while ((deadline = postern_deadlines_passed(thread->parked, now)) != NULL) {
         PosternClient *client =
             (PosternClient *)(gpointer)((char *)deadline - G_STRUCT_OFFSET(PosternClient, deadline));
         guint64 number = client->number;
+        if (postern_client_trickle(client, now))
+            continue;
         postern_session_timer(postern_client_connection_session(postern_client_resume(client)), now);
         postern_thread_mark_client(thread, number);
         postern_thread_run(thread);
@@ -88,116 +118,101 @@ void postern_client_timer(PosternProxyThread *thread)
 
 gboolean postern_client_set_waiting(PosternClient *client, gboolean waiting)
 {
-    GQueue *clients = &client->thread->waiting_clients;
-    if (waiting == (client->waiting_link.data != NULL))
+    GQueue *queues = client->thread->queues;
+    PosternClientQueue queue = postern_screen_is_slowed(&client->screen) ? POSTERN_QUEUE_SLOWED
+                               : waiting                                 ? POSTERN_QUEUE_WAITING
+                                                                         : POSTERN_QUEUE_NONE;
+    if (queue == client->queue)
         return FALSE;
-    client->waiting_link.data = waiting ? client : NULL;
-    if (waiting)
-        g_queue_push_tail_link(clients, &client->waiting_link);
-    else
-        g_queue_unlink(clients, &client->waiting_link);
+    leave_queue(client);
+    client->queue = (guint8)queue;
+    client->queue_link.data = client;
+    if (queue == POSTERN_QUEUE_SLOWED)
+        postern_client_table_slowed(client->thread->table, 1);
+    if (queue != POSTERN_QUEUE_NONE)
+        g_queue_push_tail_link(&queues[queue], &client->queue_link);
     return TRUE;
 }
 
 /* Whether client may go for one whose address has so many connections. */
 static gboolean is_dispensable(const PosternClient *client, guint connections)
 {
-    return client->connection == NULL || postern_client_connection_is_dispensable(client->connection) ||
-           postern_client_table_connections(client->thread->table, &client->address) > connections + 1;
+    return client->is_parked || postern_client_connection_is_dispensable(client->connection) ||
+           (client->queue == POSTERN_QUEUE_WAITING &&
+            postern_client_table_connections(client->thread->table, postern_client_peer(client)) >
+                connections + 1);
 }
 
 gboolean postern_client_let_one_go(PosternProxyThread *thread, const PosternAddress *address)
 {
     guint connections = postern_client_table_connections(thread->table, address);
-    const GList *link = thread->waiting_clients.head;
-    for (guint i = 1; link != NULL && !is_dispensable(link->data, connections); i++)
-        link = i < POSTERN_CROWDED_SEARCH_MAX ? link->next : NULL;
-    if (link == NULL)
-        return FALSE;
-    postern_client_connection_let_go(postern_client_resume(link->data));
-    return TRUE;
-}
-
-static void end_look_up(PosternClient *client)
-{
-    PosternNameLookUp *look_up = g_steal_pointer(&client->name_look_up);
-    if (look_up == NULL)
-        return;
-    client->thread->world->functions->ask_cancel(look_up->ask);
-    postern_answers_unref(look_up->answers);
-    g_free(look_up);
-}
-
-static void look_up(PosternNameLookUp *look_up);
-
-static void on_name_answers(gpointer user_data)
-{
-    PosternNameLookUp *self = user_data;
-    PosternProxyThread *thread = self->client->thread;
-    postern_thread_mark_client(thread, self->client->number);
-    self->ask = NULL;
-    look_up(self);
-    postern_thread_run(thread);
-}
-
-/* The name that the address has, and that has the address in turn. */
-static void look_up(PosternNameLookUp *self)
-{
-    PosternClient *client = self->client;
-    PosternWorld *world = client->thread->world;
-    g_autofree char *name = NULL;
-    g_autofree char *reverse = NULL;
-    gboolean temporary = FALSE;
-    if (postern_dns_client_name(self->address.family, &self->address.ipv4, self->answers, &name, &reverse,
-                                &temporary) == 0) {
-        self->ask = world->functions->ask(world, postern_address_client_number(&self->address), self->answers,
-                                          on_name_answers, self);
-        return;
-    }
-    end_look_up(client);
-    PosternSession *session = postern_client_connection_session(postern_client_resume(client));
-    postern_session_client_reverse_name(session, reverse);
-    postern_session_client_name(session, name, temporary, postern_thread_now(client->thread));
-}
-
-void postern_client_look_up_name(PosternClient *client, const PosternAddress *address)
-{
-    end_look_up(client);
-    client->name_look_up = g_new0(PosternNameLookUp, 1);
-    client->name_look_up->client = client;
-    client->name_look_up->address = *address;
-    client->name_look_up->answers = postern_answers_new();
-    look_up(client->name_look_up);
+    guint searched = 0;
+    for (guint i = 0; i < POSTERN_QUEUES; i++)
+        for (const GList *link = thread->queues[i].head;
+             link != NULL && searched < POSTERN_CROWDED_SEARCH_MAX; link = link->next, searched++)
+            if (is_dispensable(link->data, connections)) {
+                postern_client_connection_let_go(postern_client_resume(link->data));
+                return TRUE;
+            }
+    return FALSE;
 }
 
 void postern_client_new(PosternProxyThread *thread, PosternTransport *transport,
-                        const PosternAddress *address, const PosternAddress *server, gboolean submission)
+                        const PosternAddress *address, const PosternClientArrival *arrival,
+                        const PosternScreen *screen)
 {
     PosternClient *client = postern_slab_take(thread->clients); /* [proxy] max_connections is less */
+    gint64 now = postern_thread_now(thread);
     client->thread = thread;
+    client->queue = POSTERN_QUEUE_NONE;
     client->settings = postern_proxy_settings_ref(thread->settings);
-    client->address = *address;
-    PosternSession *session =
-        postern_session_new(client->settings, address, submission, postern_thread_now(thread));
-    postern_session_set_server(session, server);
+    client->screen = *screen;
+    const gboolean trusted = postern_proxy_settings_trusts(client->settings, address);
+    if (trusted || arrival->header != NULL) {
+        client->origin = g_new0(PosternClientOrigin, 1);
+        client->origin->peer.family = AF_UNSPEC;
+    }
+    if (trusted)
+        client->origin->peer = *address;
+    gboolean is_submission =
+        arrival->kind == POSTERN_LISTENER_SUBMISSION || arrival->kind == POSTERN_LISTENER_SUBMISSION_TLS;
+    if (is_submission)
+        postern_screen_submits(&client->screen);
+    PosternSession *session = postern_session_new(client->settings, address, is_submission, now);
+    if (arrival->header != NULL) {
+        client->origin->header = *arrival->header;
+        *arrival->header = (PosternProxyHeader){FALSE};
+        postern_session_set_balanced(session, client->origin->header.tls, arrival->greeted);
+        tell_of_balancer(client, session);
+    }
+    postern_session_set_server(session, &arrival->server);
     if (thread->capabilities_known)
         postern_session_set_capabilities(session, &thread->capabilities);
     set_budget(client, session);
+    postern_session_set_screen(session, &client->screen);
     client->connection = postern_client_connection_new(client, session, transport);
+    if (arrival->kind >= POSTERN_LISTENER_TLS)
+        postern_client_connection_begin_tls(client->connection, now);
     postern_thread_mark_client(thread, client->number);
 }
 
 void postern_client_clear(gpointer data)
 {
     PosternClient *client = data;
-    postern_client_set_waiting(client, FALSE);
-    end_look_up(client);
+    leave_queue(client);
+    postern_client_forget_facts(client);
     postern_deadlines_set(client->thread->parked, &client->deadline, G_MAXINT64);
-    g_clear_pointer(&client->connection, postern_client_connection_free);
     postern_parked_session_clear(&client->parked);
-    if (client->transport != NULL)
+    postern_client_set_pace(client, NULL);
+    if (client->is_parked) {
+        postern_session_count_state(client->settings, POSTERN_SESSION_PARKED, -1);
         client->transport->functions->close(client->transport, FALSE);
-    postern_client_table_leave(client->thread->table, &client->address);
+    } else
+        postern_client_connection_free(client->connection);
+    postern_screen_ends(&client->screen, postern_client_peer(client), postern_thread_now(client->thread));
+    if (client->origin != NULL)
+        postern_proxy_header_clear(&client->origin->header);
+    g_free(client->origin);
     postern_proxy_settings_unref(client->settings);
 }
 

@@ -18,7 +18,8 @@ static void mark(PosternMarks *marks, guint64 number)
 static gboolean next_marked(PosternMarks *marks, guint64 *ret_number)
 {
     if (marks->first == marks->numbers->len) {
-        g_array_set_size(marks->numbers, 0);
+        if (marks->first > 0)
+            g_array_set_size(marks->numbers, 0);
         marks->first = 0;
         return FALSE;
     }
@@ -36,23 +37,58 @@ void postern_thread_mark_backend(PosternProxyThread *thread, guint64 number)
     mark(&thread->marked_backends, number);
 }
 
-/* What the servers announce is for new sessions and those that are there. */
-static void take_announced(PosternProxyThread *thread)
+/* What all groups that mail may go to announce, as far as it is known. */
+static void narrow_announced(PosternProxyThread *thread, PosternPool *pool)
 {
-    thread->capabilities_known = postern_pool_announced(thread->pool, &thread->capabilities);
-    PosternClient *client;
-    for (guint at = 0; (client = postern_slab_next(thread->clients, &at)) != NULL;) {
-        client->announced_changed = TRUE;
-        if (client->connection != NULL)
-            postern_session_set_capabilities(postern_client_connection_session(client->connection),
-                                             &thread->capabilities);
-    }
+    const PosternProxyGroup *group = postern_thread_group(thread, pool);
+    PosternEhlo ehlo;
+    if (group == NULL || !group->is_reached || !postern_pool_announced(pool, &ehlo))
+        return;
+    if (thread->capabilities_known)
+        postern_ehlo_narrow(&thread->capabilities, &ehlo);
+    else
+        thread->capabilities = ehlo;
+    thread->capabilities_known = TRUE;
 }
 
-PosternPool *postern_thread_pool(PosternProxyThread *thread, const char *route)
+/* It is for new sessions and those that are there. */
+static void take_announced(PosternProxyThread *thread)
 {
-    g_return_val_if_fail(route == NULL, NULL);
-    return thread->pool;
+    thread->capabilities_known = FALSE;
+    for (guint i = 0; i < thread->pools->len; i++)
+        narrow_announced(thread, g_ptr_array_index(thread->pools, i));
+    PosternClient *client;
+    for (guint at = 0; (client = postern_slab_next(thread->clients, &at)) != NULL;)
+        if (!client->is_parked)
+            postern_session_set_capabilities(postern_client_connection_session(client->connection),
+                                             &thread->capabilities);
+}
+
+PosternPool *postern_thread_pool(const PosternProxyThread *thread, const PosternServerGroup *servers)
+{
+    for (guint i = 0; i < thread->pools->len; i++)
+        if (postern_pool_group(g_ptr_array_index(thread->pools, i)) == servers)
+            return g_ptr_array_index(thread->pools, i);
+    return NULL;
+}
+
+PosternPool *postern_thread_borrow(PosternProxyThread *thread, guint64 number, PosternSession *session,
+                                   const PosternProxyGroup *group)
+{
+    PosternPool *pool = postern_thread_pool(thread, group->servers);
+    gint64 now = postern_thread_now(thread);
+    PosternFairTurn turn = postern_client_turn(postern_slab_find(thread->clients, number), session);
+    if (pool != NULL)
+        postern_pool_request(pool, number, postern_session_client_number(session),
+                             postern_session_balance_key(session), turn, now);
+    else
+        postern_session_borrow_failed(session, "a reload has removed its group of servers", now);
+    return pool;
+}
+
+const PosternProxyGroup *postern_thread_group(const PosternProxyThread *thread, const PosternPool *pool)
+{
+    return postern_proxy_settings_group(thread->settings, postern_pool_group(pool));
 }
 
 void postern_thread_note_problem(PosternProxyThread *thread, PosternServer *server, const char *problem)
@@ -62,15 +98,7 @@ void postern_thread_note_problem(PosternProxyThread *thread, PosternServer *serv
         postern_server_note_problem(server, problem);
 }
 
-/* The back-end is told of clients as the connection's settings say, and recipients are taken as the session's
- * say: if these are not the same, a message would go where nobody has judged it. */
-static gboolean suits(PosternClientConnection *client, const PosternBackendConnection *connection)
-{
-    return postern_proxy_settings_same_relaying(postern_client_connection_settings(client),
-                                                postern_backend_connection_settings(connection));
-}
-
-static void assign(PosternProxyThread *thread, const PosternPoolAction *action, gint64 now)
+static void assign(PosternProxyThread *thread, PosternPool *pool, const PosternPoolAction *action, gint64 now)
 {
     PosternBackendConnection *connection = g_hash_table_lookup(thread->backends, &action->connection);
     if (connection == NULL)
@@ -79,10 +107,12 @@ static void assign(PosternProxyThread *thread, const PosternPoolAction *action, 
     if (action->borrower == POSTERN_BORROWER_PROBE) {
         postern_relay_probe_assigned(thread, connection);
     } else if (client == NULL) {
-        postern_pool_returned(thread->pool, action->connection, TRUE, now);
-    } else if (!suits(client, connection)) {
-        postern_pool_returned(thread->pool, action->connection,
-                              postern_backend_connection_is_current(connection), now);
+        postern_pool_returned(pool, action->connection, TRUE, now);
+    } else if (!postern_backend_connection_suits(connection, postern_client_connection_settings(client))) {
+        /* It is told of clients as its settings say, and recipients are taken as the session's say: if these
+         * are not the same, a message would go where nobody has judged it. */
+        postern_pool_returned(pool, action->connection, postern_backend_connection_is_current(connection),
+                              now);
         postern_session_borrow_failed(postern_client_connection_session(client),
                                       "a reload has changed the back-end since the client came", now);
         postern_thread_mark_client(thread, action->waiter);
@@ -93,10 +123,10 @@ static void assign(PosternProxyThread *thread, const PosternPoolAction *action, 
     postern_thread_mark_backend(thread, action->connection);
 }
 
-static void refuse(PosternProxyThread *thread, const PosternPoolAction *action, gint64 now)
+static void refuse(PosternProxyThread *thread, PosternPool *pool, const PosternPoolAction *action, gint64 now)
 {
     if (action->borrower == POSTERN_BORROWER_PROBE) {
-        postern_relay_probe_refused(thread, action->server, action->reason);
+        postern_relay_probe_refused(thread, pool, action->server, action->reason);
         return;
     }
     PosternClientConnection *client = postern_client_find(thread, action->waiter);
@@ -113,19 +143,19 @@ static void recall(PosternProxyThread *thread, const PosternPoolAction *action)
         postern_client_connection_recall(client, action->connection);
 }
 
-static void run_pool_action(PosternProxyThread *thread, const PosternPoolAction *action)
+static void run_pool_action(PosternProxyThread *thread, PosternPool *pool, const PosternPoolAction *action)
 {
     gint64 now = postern_thread_now(thread);
     PosternBackendConnection *connection;
     switch (action->kind) {
     case POSTERN_POOL_OPEN:
-        postern_backend_connection_open(thread, action->connection, action->server);
+        postern_backend_connection_open(thread, pool, action->connection, action->server);
         break;
     case POSTERN_POOL_ASSIGN:
-        assign(thread, action, now);
+        assign(thread, pool, action, now);
         break;
     case POSTERN_POOL_REFUSE:
-        refuse(thread, action, now);
+        refuse(thread, pool, action, now);
         break;
     case POSTERN_POOL_RECALL:
         recall(thread, action);
@@ -136,7 +166,10 @@ static void run_pool_action(PosternProxyThread *thread, const PosternPoolAction 
             postern_backend_connection_quit(connection);
         break;
     case POSTERN_POOL_PROBE:
-        postern_relay_probe_start(thread, action->server);
+        postern_relay_probe_start(thread, pool, action->server);
+        break;
+    case POSTERN_POOL_LOOK_UP:
+        postern_name_lookup_start(thread, pool, action->named);
         break;
     case POSTERN_POOL_ANNOUNCE:
         take_announced(thread);
@@ -146,10 +179,13 @@ static void run_pool_action(PosternProxyThread *thread, const PosternPoolAction 
 
 static gboolean run_one(PosternProxyThread *thread)
 {
-    PosternPoolAction action;
-    if (postern_pool_next_action(thread->pool, &action)) {
-        run_pool_action(thread, &action);
-        return TRUE;
+    for (guint i = 0; i < thread->pools->len; i++) {
+        PosternPool *pool = g_ptr_array_index(thread->pools, i);
+        PosternPoolAction action;
+        if (postern_pool_next_action(pool, &action)) {
+            run_pool_action(thread, pool, &action);
+            return TRUE;
+        }
     }
     guint64 number = 0;
     if (next_marked(&thread->marked_backends, &number)) {
@@ -170,13 +206,24 @@ static void end_if_drained(PosternProxyThread *thread)
 {
     if (!thread->draining || thread->drained || postern_slab_count(thread->clients) > 0)
         return;
-    postern_pool_drain(thread->pool, postern_thread_now(thread));
+    for (guint i = 0; i < thread->pools->len; i++)
+        postern_pool_drain(g_ptr_array_index(thread->pools, i), postern_thread_now(thread));
     while (run_one(thread))
         ;
     if (g_hash_table_size(thread->backends) > 0)
         return;
     thread->drained = TRUE;
     thread->world->functions->drained(thread->world);
+}
+
+static gint64 pool_deadline(const PosternProxyThread *thread)
+{
+    gint64 deadline = G_MAXINT64;
+    for (guint i = 0; i < thread->pools->len; i++) {
+        gint64 of_pool = postern_pool_deadline(g_ptr_array_index(thread->pools, i));
+        deadline = MIN(deadline, of_pool);
+    }
+    return deadline;
 }
 
 void postern_thread_run(PosternProxyThread *thread)
@@ -188,6 +235,6 @@ void postern_thread_run(PosternProxyThread *thread)
     while (run_one(thread))
         ;
     end_if_drained(thread);
-    thread->world->functions->timer_set(thread->pool_timer, postern_pool_deadline(thread->pool));
+    thread->world->functions->timer_set(thread->pool_timer, pool_deadline(thread));
     thread->running = FALSE;
 }

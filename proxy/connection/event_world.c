@@ -104,17 +104,20 @@ static void inspection_free(gpointer data)
 }
 
 static Inspection *inspection_new(PosternEventWorld *world, const PosternProxySettings *settings,
-                                  PosternChecks checks, const PosternEnvelope *envelope)
+                                  const PosternSessionAction *action, const PosternEnvelope *envelope)
 {
     const PosternConfiguration *configuration = settings->configuration;
     const PosternInspectionOptions options = {
         .client = world->inspector,
         .resolver = world->resolver,
         .receiver = configuration->proxy.hostname,
-        .checks = checks,
+        .checks = action->checks,
         .scan_octets = configuration->virus.scan_octets,
         .deadline_ms = configuration->proxy.inspection_timeout_ms,
         .remember = TRUE,
+        .client_rules = settings->client_rules,
+        .history = action->history,
+        .greylist = world->greylist,
     };
     Inspection *self = g_new0(Inspection, 1);
     self->inspection = postern_inspection_new(&options, envelope);
@@ -142,7 +145,7 @@ static void inspect(PosternWorld *world, gpointer *inspection, PosternSessionAct
     Inspection *self = *inspection;
     if (action->kind == POSTERN_SESSION_INSPECT_ENVELOPE) {
         inspection_free(self);
-        *inspection = inspection_new(of(world), settings, action->checks, envelope);
+        *inspection = inspection_new(of(world), settings, action, envelope);
         return;
     }
     if (self == NULL)

@@ -6,6 +6,7 @@
 #include <event2/event.h>
 
 #include "dns/resolver.h"
+#include "greylist/greylist.h"
 #include "inspector_client/client.h"
 #include "proxy/connection/world.h"
 
@@ -14,6 +15,7 @@ typedef struct {
     struct event_base *loop;
     PosternResolver *resolver;
     PosternInspectorClient *inspector; /* or NULL: nothing is inspected */
+    PosternGreylistPort *greylist;     /* or NULL: nobody is greylisted */
     int wake;                          /* a pipe: an octet that comes out wakes the loop */
 } PosternEventWorld;
 

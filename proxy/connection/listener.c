@@ -1,6 +1,7 @@
 #include "proxy/connection/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <gio/gio.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -61,7 +62,41 @@ static gboolean is_free(const struct sockaddr *address, socklen_t length)
     return ok;
 }
 
-gboolean postern_listener_open(const char *address, guint count, GArray *ret_sockets, GError **error)
+static gboolean listens_on(int descriptor, const struct sockaddr *address, socklen_t length)
+{
+    struct sockaddr_storage own = {0};
+    socklen_t own_length = sizeof own, int_length = sizeof(int);
+    int listens = 0;
+    return getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &int_length) == 0 && listens != 0 &&
+           getsockname(descriptor, (struct sockaddr *)&own, &own_length) == 0 && own_length == length &&
+           memcmp(&own, address, length) == 0;
+}
+
+/* FALSE: none of passed listens there. */
+static gboolean take_passed(const struct sockaddr *address, socklen_t length, guint count, GArray *passed,
+                            GArray *ret_sockets)
+{
+    guint taken = 0;
+    for (guint i = 0; i < passed->len;) {
+        int descriptor = g_array_index(passed, int, i);
+        if (!listens_on(descriptor, address, length)) {
+            i++;
+            continue;
+        }
+        g_array_append_val(ret_sockets, descriptor);
+        g_array_remove_index(passed, i);
+        taken++;
+    }
+    for (guint i = 0; taken > 0 && taken + i < count; i++) {
+        int copy = fcntl(g_array_index(ret_sockets, int, ret_sockets->len - taken), F_DUPFD_CLOEXEC, 0);
+        if (copy >= 0)
+            g_array_append_val(ret_sockets, copy);
+    }
+    return taken > 0;
+}
+
+gboolean postern_listener_open(const char *address, guint count, GArray *passed, GArray *ret_sockets,
+                               GError **error)
 {
     struct sockaddr_storage storage;
     g_autoptr(GInetSocketAddress) endpoint = postern_endpoint_parse(address, error);
@@ -71,6 +106,8 @@ gboolean postern_listener_open(const char *address, guint count, GArray *ret_soc
         return FALSE;
     }
     gssize length = g_socket_address_get_native_size(G_SOCKET_ADDRESS(endpoint));
+    if (take_passed((struct sockaddr *)&storage, (socklen_t)length, count, passed, ret_sockets))
+        return TRUE;
     gboolean ok = is_free((struct sockaddr *)&storage, (socklen_t)length);
     for (guint i = 0; ok && i < count; i++) {
         int descriptor = open_one((struct sockaddr *)&storage, (socklen_t)length);

@@ -15,6 +15,7 @@
 
 typedef struct {
     PosternProxySettings *settings; /* to be taken; NULL: drain */
+    PosternGreylist *greylist;      /* with them, or NULL */
     guint timeout_ms;
 } Command;
 
@@ -23,7 +24,7 @@ typedef struct {
     struct event *event;
     int socket;
     PosternAddress address; /* AF_UNSPEC: any, so that each client's has to be asked for */
-    gboolean submission;
+    PosternListenerKind kind;
 } Listener;
 
 struct PosternProxyLoop {
@@ -35,6 +36,7 @@ struct PosternProxyLoop {
     GAsyncQueue *commands;        /* of Command * */
     int wake[2];
     gint ended;           /* atomic */
+    gint asked;           /* likewise: whether it comes around, and it has not yet */
     GPtrArray *listeners; /* of Listener * */
 };
 
@@ -76,7 +78,7 @@ static void on_client(evutil_socket_t descriptor, short what, void *data)
     const PosternAddress server =
         listener->address.family != AF_UNSPEC ? listener->address : address_of_socket(socket);
     PosternTransport *transport = postern_socket_transport_new(listener->loop->world.loop, socket);
-    postern_proxy_thread_accept(listener->loop->proxy, transport, &client, &server, listener->submission);
+    postern_proxy_thread_accept(listener->loop->proxy, transport, &client, &server, listener->kind);
 }
 
 static void on_resume_timer(evutil_socket_t socket, short what, void *data)
@@ -93,15 +95,31 @@ static void drain(PosternProxyLoop *loop, guint timeout_ms)
     postern_proxy_thread_drain(loop->proxy, timeout_ms);
 }
 
+static gboolean make_greylist(PosternProxyLoop *loop, PosternGreylist *greylist, GError **error)
+{
+    if (greylist != NULL && loop->world.greylist == NULL)
+        loop->world.greylist = postern_greylist_port_new(loop->world.loop, greylist, error);
+    return greylist == NULL || loop->world.greylist != NULL;
+}
+
+static void reload(PosternProxyLoop *loop, const Command *command)
+{
+    g_autoptr(GError) error = NULL;
+    if (!make_greylist(loop, command->greylist, &error))
+        postern_log(POSTERN_LOG_ERROR, "%s; nobody is greylisted until the next reload", error->message);
+    postern_proxy_thread_reload(loop->proxy, command->settings);
+}
+
 static void on_commands(evutil_socket_t socket, short what, void *data)
 {
     PosternProxyLoop *loop = data;
     char octets[64];
     (void)!read(loop->wake[0], octets, sizeof octets);
+    g_atomic_int_set(&loop->asked, 0);
     Command *command;
     while ((command = g_async_queue_try_pop(loop->commands)) != NULL) {
         if (command->settings != NULL)
-            postern_proxy_thread_reload(loop->proxy, command->settings);
+            reload(loop, command);
         else
             drain(loop, command->timeout_ms);
         g_free(command);
@@ -109,12 +127,9 @@ static void on_commands(evutil_socket_t socket, short what, void *data)
     postern_proxy_thread_look(loop->proxy);
 }
 
-/* settings is taken over. */
-static void send_command(PosternProxyLoop *loop, PosternProxySettings *settings, guint timeout_ms)
+static void send_command(PosternProxyLoop *loop, const Command *what)
 {
-    Command *command = g_new0(Command, 1);
-    command->settings = settings;
-    command->timeout_ms = timeout_ms;
+    Command *command = g_memdup2(what, sizeof *what);
     g_async_queue_push(loop->commands, command);
     loop->world.world.functions->wake(&loop->world.world);
 }
@@ -124,6 +139,7 @@ static void loop_free(PosternProxyLoop *loop)
     g_clear_pointer(&loop->proxy, postern_proxy_thread_free);
     g_clear_pointer(&loop->listeners, g_ptr_array_unref);
     g_clear_pointer(&loop->world.inspector, postern_inspector_client_free);
+    g_clear_pointer(&loop->world.greylist, postern_greylist_port_free);
     g_clear_pointer(&loop->world.resolver, postern_resolver_free);
     g_clear_pointer(&loop->commands_ready, event_free);
     g_clear_pointer(&loop->resume_timer, event_free);
@@ -159,7 +175,7 @@ static void listener_free(gpointer data)
 }
 
 /* A client's socket has the options of the one it came through (tcp(7)). */
-static void add_listeners(PosternProxyLoop *loop, const GArray *sockets, gboolean submission)
+static void add_listeners(PosternProxyLoop *loop, const GArray *sockets, PosternListenerKind kind)
 {
     const int on = 1;
     for (guint i = 0; i < sockets->len; i++) {
@@ -169,7 +185,7 @@ static void add_listeners(PosternProxyLoop *loop, const GArray *sockets, gboolea
         listener->address = address_of_socket(listener->socket);
         if (is_any(&listener->address))
             listener->address.family = AF_UNSPEC;
-        listener->submission = submission;
+        listener->kind = kind;
         listener->event =
             event_new(loop->world.loop, listener->socket, EV_READ | EV_PERSIST, on_client, listener);
         (void)setsockopt(listener->socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -222,7 +238,8 @@ PosternProxyLoop *postern_proxy_loop_new(const PosternProxyLoopOptions *options,
     loop->commands = g_async_queue_new_full(g_free);
     loop->listeners = g_ptr_array_new_with_free_func(listener_free);
     loop->resume_timer = evtimer_new(loop->world.loop, on_resume_timer, loop);
-    if (!make_pipe(loop, error) || !make_resolver(loop, options, error)) {
+    if (!make_pipe(loop, error) || !make_resolver(loop, options, error) ||
+        !make_greylist(loop, options->greylist, error)) {
         loop_free(loop);
         return NULL;
     }
@@ -232,23 +249,38 @@ PosternProxyLoop *postern_proxy_loop_new(const PosternProxyLoopOptions *options,
         .world = &loop->world.world,
         .settings = options->settings,
         .clients = options->clients,
-        .servers = options->servers,
     };
     loop->proxy = postern_proxy_thread_new(&proxy);
-    add_listeners(loop, options->listeners, FALSE);
-    add_listeners(loop, options->submission_listeners, TRUE);
+    for (PosternListenerKind kind = 0; kind < POSTERN_LISTENER_KINDS; kind++)
+        add_listeners(loop, options->listeners[kind], kind);
     loop->thread = postern_thread_new("proxy", run, loop);
     return loop;
 }
 
-void postern_proxy_loop_reload(PosternProxyLoop *loop, PosternProxySettings *settings)
+void postern_proxy_loop_reload(PosternProxyLoop *loop, PosternProxySettings *settings,
+                               PosternGreylist *greylist)
 {
-    send_command(loop, postern_proxy_settings_ref(settings), 0);
+    send_command(loop, &(Command){.settings = postern_proxy_settings_ref(settings), .greylist = greylist});
+}
+
+void postern_proxy_loop_wake(PosternProxyLoop *loop)
+{
+    loop->world.world.functions->wake(&loop->world.world);
 }
 
 void postern_proxy_loop_drain(PosternProxyLoop *loop, guint timeout_ms)
 {
-    send_command(loop, NULL, timeout_ms);
+    send_command(loop, &(Command){.timeout_ms = timeout_ms});
+}
+
+gboolean postern_proxy_loop_is_alive(PosternProxyLoop *loop)
+{
+    if (postern_proxy_loop_has_ended(loop))
+        return TRUE;
+    if (!g_atomic_int_compare_and_exchange(&loop->asked, 0, 1))
+        return FALSE;
+    postern_proxy_loop_wake(loop);
+    return TRUE;
 }
 
 gboolean postern_proxy_loop_has_ended(PosternProxyLoop *loop)

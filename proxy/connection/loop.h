@@ -8,19 +8,19 @@
 
 #include "dns/answers_file.h"
 #include "dns/resolver_health.h"
+#include "greylist/greylist.h"
+#include "proxy/connection/thread.h"
 #include "proxy/screen/client_table.h"
-#include "proxy/servers/group.h"
 #include "proxy/settings.h"
 
 typedef struct {
-    PosternProxySettings *settings; /* a reference is taken */
-    PosternClientTable *clients;    /* shared; outlives the threads */
-    PosternServerGroup *servers;    /* likewise */
-    PosternResolverHealth *health;  /* of the DNS, likewise */
-    const char *inspector_path;     /* NULL: nothing is inspected; copied */
-    PosternAnswersFile *answers;    /* in place of the DNS (a reference is taken), or NULL */
-    GArray *listeners;              /* of int: listening sockets, taken over */
-    GArray *submission_listeners;   /* likewise, those of [proxy] submission_listen */
+    PosternProxySettings *settings;            /* a reference is taken */
+    PosternClientTable *clients;               /* shared; outlives the threads */
+    PosternResolverHealth *health;             /* of the DNS, likewise */
+    const char *inspector_path;                /* NULL: nothing is inspected; copied */
+    PosternGreylist *greylist;                 /* which outlives it, or NULL */
+    PosternAnswersFile *answers;               /* in place of the DNS (a reference is taken), or NULL */
+    GArray *listeners[POSTERN_LISTENER_KINDS]; /* of int: listening sockets, taken over */
 } PosternProxyLoopOptions;
 
 typedef struct PosternProxyLoop PosternProxyLoop;
@@ -29,15 +29,23 @@ typedef struct PosternProxyLoop PosternProxyLoop;
 PosternProxyLoop *postern_proxy_loop_new(const PosternProxyLoopOptions *options,
                                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* New sessions go by settings (a reference is taken). Returns at once. */
-void postern_proxy_loop_reload(PosternProxyLoop *loop, PosternProxySettings *settings);
+/* New sessions go by settings (a reference is taken), and greylist (which outlives it, or NULL) is used if
+ * there was none yet. Returns at once. */
+void postern_proxy_loop_reload(PosternProxyLoop *loop, PosternProxySettings *settings,
+                               PosternGreylist *greylist);
 
 /* No new clients; those that are idle are let go, the others after their message, all of them after
  * timeout_ms. Returns at once. */
 void postern_proxy_loop_drain(PosternProxyLoop *loop, guint timeout_ms);
 
+/* Looks at what other threads have left it, such as orders in the client table. */
+void postern_proxy_loop_wake(PosternProxyLoop *loop);
+
 /* Waits until it has ended, after a drain, and frees it. */
 void postern_proxy_loop_join(PosternProxyLoop *loop);
+
+/* TRUE if it has come around, or has ended, since it was asked last; it is asked again then. */
+gboolean postern_proxy_loop_is_alive(PosternProxyLoop *loop);
 
 /* TRUE once it has ended. */
 gboolean postern_proxy_loop_has_ended(PosternProxyLoop *loop);

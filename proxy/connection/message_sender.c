@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/memory.h"
 #include "wire/data.h"
 
 struct PosternMessageSender {
@@ -25,7 +26,7 @@ PosternMessageSender *postern_message_sender_new(PosternMessage *message, const 
     PosternMessageReader *reader = postern_message_reader_new(message, edits, error);
     if (reader == NULL)
         return NULL;
-    PosternMessageSender *sender = g_new0(PosternMessageSender, 1);
+    PosternMessageSender *sender = postern_new_zeroed(PosternMessageSender);
     sender->reader = reader;
     postern_data_encoder_init(&sender->encoder);
     return sender;
@@ -46,7 +47,7 @@ static GString *edited(const char *header, gsize header_length, const PosternEdi
 
 PosternMessageSender *postern_message_sender_new_transit(PosternTransit *transit, const PosternEdits *edits)
 {
-    PosternMessageSender *sender = g_new0(PosternMessageSender, 1);
+    PosternMessageSender *sender = postern_new_zeroed(PosternMessageSender);
     sender->transit = postern_transit_ref(transit);
     if (edits != NULL) {
         gsize length;

@@ -35,9 +35,11 @@ static const struct {
 /* Of one server, on the thread of the pool that probes. */
 struct PosternRelayProbe {
     PosternProxyThread *thread;
+    PosternPool *pool;
     PosternServer *server;
     gboolean busy;  /* it waits for a connection, or speaks on one */
     gboolean again; /* it was wanted while busy */
+    gboolean met;   /* it has taken one of the clients that the probe was */
     gboolean known; /* the server was found out under these settings: it does not relay */
     guint attempt;  /* of those that one probe makes, as another client each */
     guint unclear;  /* probes in a row that found out nothing */
@@ -47,19 +49,28 @@ struct PosternRelayProbe {
     char *reason;          /* what the first attempt heard, or NULL */
 };
 
-static gboolean probes_relay(const PosternProxyThread *thread)
+static gboolean probes_relay(const PosternProxyThread *thread, const PosternPool *pool)
 {
     const PosternConfiguration *configuration = thread->settings->configuration;
+    const PosternProxyGroup *group = postern_thread_group(thread, pool);
     /* Otherwise the back-end sees our own address, and recipient_domains stands in for its judgement (promise
      * 7); or, between two smtpd, the first of them has judged. */
-    return configuration->proxy.relay_probe && configuration->proxy.role == POSTERN_ROLE_BORDER &&
-           configuration->proxy.client_address == POSTERN_CLIENT_ADDRESS_XCLIENT;
+    return group != NULL && configuration->proxy.relay_probe &&
+           configuration->proxy.role == POSTERN_ROLE_BORDER &&
+           postern_client_address_is_judged(group->client_address);
 }
 
-void postern_relay_probe_hurry(PosternProxyThread *thread, PosternServer *server)
+/* Whether the server takes a PROXY header at all is known only when it was told of somebody. */
+static gboolean must_be_met(const PosternRelayProbe *probe)
 {
-    if (probes_relay(thread))
-        postern_pool_probe_soon(thread->pool, server, postern_thread_now(thread));
+    const PosternProxyGroup *group = postern_thread_group(probe->thread, probe->pool);
+    return group != NULL && group->client_address >= POSTERN_CLIENT_ADDRESS_PROXY_V1;
+}
+
+void postern_relay_probe_hurry(PosternProxyThread *thread, PosternPool *pool, PosternServer *server)
+{
+    if (probes_relay(thread, pool))
+        postern_pool_probe_soon(pool, server, postern_thread_now(thread));
 }
 
 static void free_recipient(gpointer recipient)
@@ -82,43 +93,68 @@ void postern_relay_probe_free(PosternRelayProbe *probe)
     g_free(probe);
 }
 
-static PosternRelayProbe *probe_of(PosternProxyThread *thread, PosternServer *server)
+static PosternRelayProbe *probe_of(PosternProxyThread *thread, PosternPool *pool, PosternServer *server)
 {
     PosternRelayProbe *probe = g_hash_table_lookup(thread->probes, server);
     if (probe == NULL) {
         probe = g_new0(PosternRelayProbe, 1);
         probe->thread = thread;
+        probe->pool = pool;
         probe->server = postern_server_ref(server);
         g_hash_table_insert(thread->probes, server, probe);
     }
     return probe;
 }
 
-void postern_relay_probe_forget(PosternProxyThread *thread)
+void postern_relay_probe_forget(PosternProxyThread *thread, const PosternPool *pool)
 {
     GHashTableIter iterator;
     gpointer value;
     g_hash_table_iter_init(&iterator, thread->probes);
     while (g_hash_table_iter_next(&iterator, NULL, &value)) {
         PosternRelayProbe *probe = value;
+        if (probe->pool != pool)
+            continue;
         probe->known = FALSE;
         probe->unclear = 0;
         postern_server_warn(probe->server, NULL);
+        postern_server_do_without_tls(probe->server, G_MININT64);
         if (!probe->busy)
             g_hash_table_iter_remove(&iterator);
     }
+}
+
+static gboolean is_of_pool(gpointer server, gpointer probe, gpointer pool)
+{
+    return ((const PosternRelayProbe *)probe)->pool == pool;
+}
+
+static gboolean is_of_none(gpointer server, gpointer data, gpointer pool)
+{
+    const PosternRelayProbe *probe = data;
+    return probe->pool == pool && !probe->busy && !postern_pool_has(pool, server);
+}
+
+void postern_relay_probe_tidy(PosternProxyThread *thread, PosternPool *pool)
+{
+    g_hash_table_foreach_remove(thread->probes, is_of_none, pool);
+}
+
+void postern_relay_probe_remove(PosternProxyThread *thread, const PosternPool *pool)
+{
+    g_hash_table_foreach_remove(thread->probes, is_of_pool, (gpointer)(guintptr)pool);
 }
 
 static void request(PosternRelayProbe *probe)
 {
     clear_attempt(probe);
     probe->busy = TRUE;
-    postern_pool_request_probe(probe->thread->pool, probe->server, postern_thread_now(probe->thread));
+    postern_pool_request_probe(probe->pool, probe->server, postern_thread_now(probe->thread));
 }
 
-void postern_relay_probe_start(PosternProxyThread *thread, PosternServer *server)
+void postern_relay_probe_start(PosternProxyThread *thread, PosternPool *pool, PosternServer *server)
 {
-    PosternRelayProbe *probe = probe_of(thread, server);
+    PosternRelayProbe *probe = probe_of(thread, pool, server);
     if (thread->draining)
         return;
     if (probe->busy) {
@@ -126,6 +162,7 @@ void postern_relay_probe_start(PosternProxyThread *thread, PosternServer *server
         return;
     }
     probe->attempt = 0;
+    probe->met = FALSE;
     g_clear_pointer(&probe->reason, g_free);
     request(probe);
 }
@@ -144,7 +181,7 @@ static void put_in_service(PosternRelayProbe *probe, guint again_ms)
 {
     PosternProxyThread *thread = probe->thread;
     postern_thread_note_problem(thread, probe->server, NULL);
-    postern_pool_mark_up(thread->pool, probe->server, end(probe, again_ms), postern_thread_now(thread));
+    postern_pool_mark_up(probe->pool, probe->server, end(probe, again_ms), postern_thread_now(thread));
 }
 
 static void mark_up(PosternRelayProbe *probe)
@@ -160,7 +197,7 @@ static void mark_down(PosternRelayProbe *probe, const char *text, const char *re
 {
     PosternProxyThread *thread = probe->thread;
     postern_thread_note_problem(thread, probe->server, text);
-    postern_pool_mark_down(thread->pool, probe->server, reason, end(probe, retry_ms),
+    postern_pool_mark_down(probe->pool, probe->server, reason, end(probe, retry_ms),
                            postern_thread_now(thread));
 }
 
@@ -169,22 +206,24 @@ static void retry_later(PosternRelayProbe *probe, const char *reason)
 {
     PosternProxyThread *thread = probe->thread;
     postern_thread_note_problem(thread, probe->server, reason);
-    postern_pool_retry_later(thread->pool, probe->server, end(probe, RETRY_MS), postern_thread_now(thread));
+    postern_pool_retry_later(probe->pool, probe->server, end(probe, RETRY_MS), postern_thread_now(thread));
 }
 
 /* The server is asked as it is now; one that is no longer of the group never is. */
 static void begin_anew(PosternRelayProbe *probe)
 {
     PosternProxyThread *thread = probe->thread;
-    postern_pool_retry_later(thread->pool, probe->server, end(probe, 1), postern_thread_now(thread));
+    postern_pool_retry_later(probe->pool, probe->server, end(probe, 1), postern_thread_now(thread));
 }
 
-void postern_relay_probe_refused(PosternProxyThread *thread, PosternServer *server, const char *reason)
+void postern_relay_probe_refused(PosternProxyThread *thread, PosternPool *pool, PosternServer *server,
+                                 const char *reason)
 {
+    PosternRelayProbe *probe = probe_of(thread, pool, server);
     if (reason != NULL)
-        retry_later(probe_of(thread, server), reason);
+        retry_later(probe, reason);
     else
-        begin_anew(probe_of(thread, server));
+        begin_anew(probe);
 }
 
 static void mark_open_relay(PosternRelayProbe *probe, const char *answers)
@@ -192,11 +231,11 @@ static void mark_open_relay(PosternRelayProbe *probe, const char *answers)
     probe->known = FALSE;
     probe->unclear = 0;
     g_autofree char *reason = g_strdup_printf(
-        "it would relay for strangers: it takes foreign recipients from a client whom it cannot know (%s); "
+        "it is an open relay: it accepts remote recipients from a client that it cannot know (%s); "
         "mend its relay restrictions (in Postfix smtpd_relay_restrictions and mynetworks), or set [proxy] "
         "relay_probe = no",
         answers);
-    mark_down(probe, reason, "the back-end would relay for strangers", UNUSABLE_RETRY_MS);
+    mark_down(probe, reason, "the back-end is an open relay", UNUSABLE_RETRY_MS);
 }
 
 /*
@@ -209,7 +248,7 @@ static void remain_unclear(PosternRelayProbe *probe)
     guint wait_ms = MIN(UNUSABLE_RETRY_MS << MIN(probe->unclear, 4), UNCLEAR_RETRY_MAX_MS);
     gboolean bounded = g_hash_table_size(probe->thread->settings->recipient_domains) > 0;
     g_autofree char *reason = g_strdup_printf(
-        "whether it relays for strangers cannot be found out: it refuses the probe itself (%s)%s; set "
+        "whether it is an open relay cannot be found out: it refuses the probe itself (%s)%s; set "
         "[proxy] "
         "recipient_domains to its domains, or relay_probe_client and relay_probe_recipient to a client and a "
         "mailbox that it does not refuse, or relay_probe = no if you know that it does not",
@@ -218,8 +257,8 @@ static void remain_unclear(PosternRelayProbe *probe)
         : probe->known ? ": it did not before, and is used"
                        : ": it is not used");
     probe->unclear++;
-    if (!bounded && !probe->known) {
-        mark_down(probe, reason, "whether the back-end relays for strangers could not be found out", wait_ms);
+    if ((!bounded || (must_be_met(probe) && !probe->met)) && !probe->known) {
+        mark_down(probe, reason, "whether the back-end is an open relay could not be found out", wait_ms);
         return;
     }
     postern_server_warn(probe->server, reason);
@@ -267,21 +306,23 @@ static PosternEnvelope *make_client(const PosternRelayProbe *probe)
 
 void postern_relay_probe_assigned(PosternProxyThread *thread, PosternBackendConnection *connection)
 {
-    PosternRelayProbe *probe = probe_of(thread, postern_backend_connection_server(connection));
+    PosternRelayProbe *probe = probe_of(thread, postern_backend_connection_pool(connection),
+                                        postern_backend_connection_server(connection));
     gint64 now = postern_thread_now(thread);
     if (!postern_backend_connection_is_current(connection)) {
-        postern_pool_returned(thread->pool, postern_backend_connection_number(connection), FALSE, now);
+        postern_pool_returned(probe->pool, postern_backend_connection_number(connection), FALSE, now);
         begin_anew(probe);
         return;
     }
     postern_backend_connection_set_probe(connection);
-    if (!probes_relay(thread)) {
+    if (!probes_relay(thread, probe->pool) && !must_be_met(probe)) {
         mark_up(probe);
         postern_backend_connection_return(connection);
         return;
     }
     g_autoptr(PosternEnvelope) envelope = make_client(probe);
-    const PosternBackendClient client = {.envelope = envelope, .reverse_name = PROBE_NAME};
+    const PosternBackendClient client = {
+        .envelope = envelope, .reverse_name = PROBE_NAME, .server.family = AF_UNSPEC};
     postern_backend_identify(postern_backend_connection_backend(connection), &client, now);
 }
 
@@ -292,7 +333,8 @@ static void add_recipient(PosternRelayProbe *probe, const char *path, PosternRel
 
 static void add_own(PosternRelayProbe *probe)
 {
-    const char *own = probe->thread->settings->configuration->proxy.relay_probe_recipient;
+    const PosternProxyGroup *group = postern_thread_group(probe->thread, probe->pool);
+    const char *own = group != NULL ? group->probe_recipient : "";
     if (own[0] != '\0')
         add_recipient(probe, own, POSTERN_RELAY_MAILBOX);
     else
@@ -316,7 +358,8 @@ static void choose_recipients(PosternRelayProbe *probe)
         add_recipient(probe, foreign_recipients[i], POSTERN_RELAY_FOREIGN);
     if (!own_first)
         add_own(probe);
-    add_recipient(probe, guess, POSTERN_RELAY_GUESS);
+    if (server->family != AF_UNIX)
+        add_recipient(probe, guess, POSTERN_RELAY_GUESS);
 }
 
 static void ask(PosternRelayProbe *probe, PosternBackend *backend, gint64 now)
@@ -335,7 +378,8 @@ static void ask(PosternRelayProbe *probe, PosternBackend *backend, gint64 now)
 static void judge(PosternRelayProbe *probe)
 {
     g_autofree char *answers = NULL;
-    switch (postern_relay_proof_judge(probe->mail, probe->recipients, &answers)) {
+    switch (postern_relay_proof_judge(probe->mail, probe->recipients,
+                                      postern_server_speaks_lmtp(probe->server), &answers)) {
     case POSTERN_RELAY_SAFE:
         mark_up(probe);
         break;
@@ -348,21 +392,13 @@ static void judge(PosternRelayProbe *probe)
     }
 }
 
-static PosternReply *copy_reply(const PosternReply *reply)
-{
-    PosternReply *copy = postern_reply_new(reply->code, g_ptr_array_index(reply->lines, 0));
-    for (guint i = 1; i < reply->lines->len; i++)
-        g_ptr_array_add(copy->lines, g_strdup(g_ptr_array_index(reply->lines, i)));
-    return copy;
-}
-
 /* TRUE: that was the last answer. */
 static gboolean take_answer(PosternRelayProbe *probe, const PosternReply *reply)
 {
     if (probe->recipients == NULL || probe->answered >= probe->recipients->len)
         return FALSE;
     PosternRelayRecipient *recipient = g_ptr_array_index(probe->recipients, probe->answered++);
-    recipient->reply = copy_reply(reply);
+    recipient->reply = postern_reply_copy(reply, reply->code);
     return probe->answered == probe->recipients->len;
 }
 
@@ -374,8 +410,12 @@ static void take_failure(PosternRelayProbe *probe, const PosternBackendEvent *ev
         mark_down(probe, event->text, event->text, UNUSABLE_RETRY_MS);
         break;
     case POSTERN_BACKEND_FAULT_CLIENT:
-        try_next_client(probe, event->text);
+        if (probes_relay(probe->thread, probe->pool))
+            try_next_client(probe, event->text);
+        else
+            mark_down(probe, event->text, event->text, UNUSABLE_RETRY_MS);
         break;
+    case POSTERN_BACKEND_FAULT_TLS:
     case POSTERN_BACKEND_FAULT_LOST:
         if (probe->mail != NULL) /* it left in the middle, and may do so each time */
             judge(probe);
@@ -388,7 +428,8 @@ static void take_failure(PosternRelayProbe *probe, const PosternBackendEvent *ev
 void postern_relay_probe_event(PosternProxyThread *thread, PosternBackendConnection *connection,
                                const PosternBackendEvent *event)
 {
-    PosternRelayProbe *probe = probe_of(thread, postern_backend_connection_server(connection));
+    PosternRelayProbe *probe = probe_of(thread, postern_backend_connection_pool(connection),
+                                        postern_backend_connection_server(connection));
     PosternBackend *backend = postern_backend_connection_backend(connection);
     gint64 now = postern_thread_now(thread);
     if (!postern_backend_connection_is_current(connection)) {
@@ -399,11 +440,17 @@ void postern_relay_probe_event(PosternProxyThread *thread, PosternBackendConnect
     }
     switch (event->kind) {
     case POSTERN_BACKEND_IDENTIFIED:
-        ask(probe, backend, now);
+        probe->met = TRUE;
+        if (probes_relay(thread, probe->pool)) {
+            ask(probe, backend, now);
+        } else {
+            postern_backend_connection_return(connection);
+            mark_up(probe);
+        }
         break;
     case POSTERN_BACKEND_MAIL_REPLY:
         g_clear_pointer(&probe->mail, postern_reply_free);
-        probe->mail = copy_reply(event->reply);
+        probe->mail = postern_reply_copy(event->reply, event->reply->code);
         break;
     case POSTERN_BACKEND_RCPT_REPLY:
         if (!take_answer(probe, event->reply))

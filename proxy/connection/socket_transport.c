@@ -7,11 +7,13 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/limits.h"
 
+#define USUAL_RECEIVE_OCTETS (256 * 1024)
 #define DROP_MAX_OCTETS (16 * POSTERN_PIPELINE_MAX_OCTETS)
 
 typedef struct {
@@ -20,7 +22,14 @@ typedef struct {
     guint8 wanted;  /* mask of PosternTransportEvent */
     guint8 watched; /* readable is added, though READ may not be wanted */
     guint8 emptied; /* the last read took all, and nothing has come since that the loop knows of */
-    struct event readable;
+    guint8 lent;    /* readable is somebody else's memory, but for the loop that it is of */
+    union {
+        struct event readable;
+        struct {
+            guint8 octets[sizeof(struct event) - sizeof(struct event_base *)];
+            struct event_base *loop;
+        } loan;
+    };
     struct event *writable; /* NULL until WRITE was wanted: seldom */
 } SocketTransport;
 
@@ -42,9 +51,11 @@ static gssize read_socket(PosternTransport *transport, void *octets, gsize maxim
 static gssize write_socket(PosternTransport *transport, const struct iovec *pieces, int count, gboolean more)
 {
     const struct msghdr message = {.msg_iov = (struct iovec *)(guintptr)pieces, .msg_iovlen = (gsize)count};
+    const int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
     gssize length;
     do {
-        length = sendmsg(of(transport)->socket, &message, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+        length = count == 1 ? send(of(transport)->socket, pieces->iov_base, pieces->iov_len, flags)
+                            : sendmsg(of(transport)->socket, &message, flags);
     } while (length < 0 && errno == EINTR);
     return length;
 }
@@ -66,12 +77,37 @@ static void on_writable(evutil_socket_t descriptor, short what, void *data)
     self->transport.ready(POSTERN_TRANSPORT_WRITE, self->transport.user_data);
 }
 
+static void listen_for_octets(SocketTransport *self, struct event_base *loop)
+{
+    event_assign(&self->readable, loop, self->socket, EV_READ | EV_PERSIST, on_readable, self);
+    self->lent = FALSE;
+}
+
+static gpointer lend_of_socket(PosternTransport *transport, gsize length)
+{
+    SocketTransport *self = of(transport);
+    if (length > sizeof self->loan.octets || self->wanted != 0)
+        return NULL;
+    if (self->lent) /* nothing was wanted since it was before */
+        return self->loan.octets;
+    struct event_base *loop = event_get_base(&self->readable);
+    event_del(&self->readable);
+    self->loan.loop = loop;
+    self->watched = self->emptied = FALSE;
+    self->lent = TRUE;
+    return self->loan.octets;
+}
+
 /* Most waits for input end before any comes that is not wanted: the system is told only if it does. */
 static void want_of_socket(PosternTransport *transport, guint events)
 {
     SocketTransport *self = of(transport);
     guint changed = self->wanted ^ events;
     self->wanted = (guint8)events;
+    if (self->lent && events != 0)
+        listen_for_octets(self, self->loan.loop);
+    if (self->lent)
+        return;
     if ((events & POSTERN_TRANSPORT_READ) != 0 && !self->watched) {
         event_add(&self->readable, NULL);
         self->watched = TRUE;
@@ -119,11 +155,21 @@ static gboolean socket_is_stuck(PosternTransport *transport, gint64 milliseconds
     return unsent > 0 && info.tcpi_last_ack_recv < milliseconds;
 }
 
+/* What the peer was told before stays; tcp(7). */
+static void narrow_socket(PosternTransport *transport, guint octets)
+{
+    const int size = octets > 0 ? (int)MIN(octets, (guint)USUAL_RECEIVE_OCTETS) : USUAL_RECEIVE_OCTETS;
+    const int clamp = octets > 0 ? size : G_MAXINT / 2;
+    (void)setsockopt(of(transport)->socket, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    (void)setsockopt(of(transport)->socket, IPPROTO_TCP, TCP_WINDOW_CLAMP, &clamp, sizeof clamp);
+}
+
 static void close_socket(PosternTransport *transport, gboolean reset)
 {
     SocketTransport *self = of(transport);
     const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-    event_del(&self->readable);
+    if (!self->lent)
+        event_del(&self->readable);
     g_clear_pointer(&self->writable, event_free);
     if (reset)
         (void)setsockopt(self->socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
@@ -143,6 +189,8 @@ static const PosternTransportFunctions functions = {
     .shutdown = shutdown_socket,
     .has_input = socket_has_input,
     .is_stuck = socket_is_stuck,
+    .narrow = narrow_socket,
+    .lend = lend_of_socket,
     .close = close_socket,
 };
 
@@ -151,13 +199,19 @@ PosternTransport *postern_socket_transport_new(struct event_base *loop, int sock
     SocketTransport *self = g_new0(SocketTransport, 1);
     self->transport.functions = &functions;
     self->socket = socket;
-    event_assign(&self->readable, loop, socket, EV_READ | EV_PERSIST, on_readable, self);
+    listen_for_octets(self, loop);
     return &self->transport;
 }
 
 static socklen_t to_sockaddr(const PosternAddress *address, struct sockaddr_storage *storage)
 {
     memset(storage, 0, sizeof *storage);
+    if (address->family == AF_UNIX) {
+        struct sockaddr_un *path = (struct sockaddr_un *)storage;
+        path->sun_family = AF_UNIX;
+        g_strlcpy(path->sun_path, address->path, sizeof path->sun_path);
+        return sizeof *path;
+    }
     if (address->family == AF_INET6) {
         struct sockaddr_in6 *ipv6 = (struct sockaddr_in6 *)storage;
         ipv6->sin6_family = AF_INET6;

@@ -101,14 +101,14 @@ static void read_into(PosternStream *stream, char *octets, gsize maximum)
 G_GNUC_NO_INLINE static void read_much(PosternStream *stream)
 {
     char octets[POSTERN_READ_MAX_OCTETS];
-    read_into(stream, octets, sizeof octets);
+    read_into(stream, octets, stream->flows ? sizeof octets : sizeof octets / 2);
 }
 
 /* A dialogue comes in few octets: most of a large buffer would be touched for nothing. */
 static void on_readable(PosternStream *stream)
 {
     char octets[DIALOGUE_OCTETS];
-    if (stream->flows && stream->bulk)
+    if (stream->bulk)
         read_much(stream);
     else
         read_into(stream, octets, sizeof octets);
@@ -194,6 +194,9 @@ void postern_stream_replace_transport(PosternStream *stream, PosternTransport *t
     stream->transport = transport;
     transport->ready = on_ready;
     transport->user_data = stream;
+    if (stream->error != 0)
+        g_clear_pointer(&stream->output, evbuffer_free);
+    stream->error = 0;
     want(stream);
 }
 
@@ -299,6 +302,17 @@ void postern_stream_send(PosternStream *stream, const void *octets, gsize length
         return;
     }
     keep(&stream->output, (const char *)octets + taken, length - taken);
+}
+
+gsize postern_stream_flush(PosternStream *stream)
+{
+    if (stream->error == 0 && !stream->connecting && stream->output != NULL) {
+        stream->error = flush(stream);
+        stream->blocked = stream->output != NULL;
+        want(stream);
+        apply_shutdown(stream);
+    }
+    return postern_stream_unsent(stream);
 }
 
 gsize postern_stream_unsent(const PosternStream *stream)

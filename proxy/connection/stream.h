@@ -27,7 +27,8 @@ PosternStream *postern_stream_new(PosternWorld *world, PosternTransport *transpo
 gboolean postern_stream_is_idle(const PosternStream *stream);
 /* Frees the stream, which is idle, and returns its transport as it is: the caller's. */
 PosternTransport *postern_stream_release(PosternStream *stream);
-/* What carries it, borrowed; and another that was made around it, in its place, when nothing waits here. */
+/* What carries it, borrowed; and another that was made around it, when nothing waits here. Or what it was
+ * made around itself, after it failed: of that and what waits to be sent nothing is known any more. */
 PosternTransport *postern_stream_transport(const PosternStream *stream);
 void postern_stream_replace_transport(PosternStream *stream, PosternTransport *transport);
 /* Closes the transport. */
@@ -56,6 +57,8 @@ void postern_stream_send(PosternStream *stream, const void *octets, gsize length
 /* Writes what is taken at once of the pieces, in their order, and keeps nothing: the number of octets;
  * DRAINED follows if that is not all. more: as the transport is told. */
 gsize postern_stream_send_some(PosternStream *stream, const struct iovec *pieces, int count, gboolean more);
+/* Tries at once to send what waits; the octets that still do. */
+gsize postern_stream_flush(PosternStream *stream);
 /* Octets that wait to be sent. */
 gsize postern_stream_unsent(const PosternStream *stream);
 

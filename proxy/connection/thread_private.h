@@ -12,26 +12,49 @@
 #include "base/slab.h"
 #include "proxy/connection/stream.h"
 #include "proxy/connection/thread.h"
+#include "proxy/screen/pace.h"
 #include "proxy/servers/pool.h"
+#include "wire/proxy_header.h"
 
 typedef struct PosternClientConnection PosternClientConnection;
-typedef struct PosternNameLookUp PosternNameLookUp;
+typedef struct PosternClientFacts PosternClientFacts;
 typedef struct PosternBackendConnection PosternBackendConnection;
 
 /* A client. While it is parked (it waits for its greeting, or for its own next command) this is all there is
  * of it: at most 512 octets of heap, with its transport. */
+/* What only those have that come through others, or speak for them. */
+typedef struct {
+    PosternAddress peer;       /* who has connected; AF_UNSPEC: the screen has it */
+    PosternProxyHeader header; /* what its balancer says of it */
+} PosternClientOrigin;
+
+/* Who may be let go for another client, in this order; the longest in a queue first. */
+typedef enum {
+    POSTERN_QUEUE_SLOWED,  /* suspects, whatever they do */
+    POSTERN_QUEUE_WAITING, /* it is for them to say something */
+    POSTERN_QUEUES,
+    POSTERN_QUEUE_NONE = POSTERN_QUEUES,
+} PosternClientQueue;
+
 typedef struct {
     guint64 number; /* of the slab */
     PosternProxyThread *thread;
-    PosternProxySettings *settings;      /* of the time when it connected */
-    PosternClientConnection *connection; /* NULL: it is parked */
-    PosternTransport *transport;         /* while it is parked, else NULL */
-    PosternParkedSession parked;         /* likewise, else empty */
-    PosternNameLookUp *name_look_up;     /* while one runs, or NULL */
-    GList waiting_link; /* in the thread's waiting clients; its data is NULL while it is not */
+    PosternProxySettings *settings; /* of the time when it connected */
+    union {
+        PosternClientConnection *connection; /* of one at work */
+        PosternTransport *transport;         /* of one that is parked */
+    };
+    PosternParkedSession parked; /* likewise, else empty */
+    PosternClientFacts *facts;   /* while they are asked for, or NULL */
+    GList queue_link;            /* in the thread's queue that it is in */
     PosternDeadline deadline;
-    PosternAddress address;
-    gboolean announced_changed; /* what the back-ends announce is new since it was parked */
+    PosternScreen screen;
+    PosternClientOrigin *origin; /* or NULL */
+    PosternPace *pace;           /* what it is still to hear, or NULL */
+    guint8 pace_is_lent;         /* by its transport */
+    guint8 is_parked;
+    guint8 is_narrowed; /* few octets may be under way to us */
+    guint8 queue;       /* PosternClientQueue */
 } PosternClient;
 
 /* Who is to act, the longest marked first. */
@@ -47,18 +70,24 @@ struct PosternProxyThread {
     PosternTimer *drain_timer;
     PosternProxySettings *settings;
     PosternClientTable *table;
-    PosternPool *pool;
-    GHashTable *probes;       /* PosternServer -> PosternRelayProbe (relay_probe.c) */
+    GPtrArray *pools;   /* of PosternPool *: one for each group of settings, and of groups that are gone */
+    GHashTable *probes; /* PosternServer -> PosternRelayProbe (relay_probe.c) */
+    GPtrArray *lookups; /* of PosternNameLookup *: names of servers (name_lookup.c) */
     PosternEhlo capabilities; /* the servers', once known */
     gboolean capabilities_known;
     gboolean draining;
-    gboolean drained;         /* the world was told */
-    gboolean running;         /* inside postern_thread_run() */
-    gint64 now;               /* when that began */
-    PosternSlab *clients;     /* of PosternClient */
-    PosternDeadlines *parked; /* of those that are parked */
-    GHashTable *backends;     /* number -> PosternBackendConnection */
-    GQueue waiting_clients;   /* of PosternClient *, those that may be let go, the longest first */
+    gboolean drained;              /* the world was told */
+    gboolean running;              /* inside postern_thread_run() */
+    gint64 now;                    /* when that began */
+    PosternSlab *clients;          /* of PosternClient */
+    guint clients_at_work;         /* of them, those that are not parked */
+    PosternDeadlines *parked;      /* of those that are parked */
+    char *last_reply;              /* that suspects hear: see postern_pace_new() */
+    GHashTable *backends;          /* number -> PosternBackendConnection */
+    GQueue arrivals;               /* of PosternArrival * */
+    guint order_serial;            /* of the table, when its orders were heeded last */
+    guint room_serial;             /* likewise of the transfers */
+    GQueue queues[POSTERN_QUEUES]; /* of PosternClient *: those that may be let go */
     PosternMarks marked_clients;
     PosternMarks marked_backends;
 };
@@ -74,15 +103,46 @@ static inline gint64 postern_thread_now(const PosternProxyThread *thread)
 void postern_thread_run(PosternProxyThread *thread);
 void postern_thread_mark_client(PosternProxyThread *thread, guint64 number);
 void postern_thread_mark_backend(PosternProxyThread *thread, guint64 number);
-/* The pool of the group that BORROW names: there is one, the default group. */
-PosternPool *postern_thread_pool(PosternProxyThread *thread, const char *route);
+/* Its pool of servers, or NULL: that group is gone. */
+PosternPool *postern_thread_pool(const PosternProxyThread *thread, const PosternServerGroup *servers);
+/* session, of client number, wants a connection to group. The pool in which it waits, or NULL: the group is
+ * gone, and it was refused. */
+PosternPool *postern_thread_borrow(PosternProxyThread *thread, guint64 number, PosternSession *session,
+                                   const PosternProxyGroup *group);
+/* The group that pool is of, as the newest settings have it, or NULL: it is gone. */
+const PosternProxyGroup *postern_thread_group(const PosternProxyThread *thread, const PosternPool *pool);
 /* Logs what is wrong with server, once while it stays the same; NULL: nothing any more. */
 void postern_thread_note_problem(PosternProxyThread *thread, PosternServer *server, const char *problem);
 
+/* How a client has come. */
+typedef struct {
+    PosternAddress server; /* where it has connected to */
+    PosternListenerKind kind;
+    gboolean greeted;           /* it has heard its greeting */
+    PosternProxyHeader *header; /* what its balancer says of it: may be taken from; or NULL */
+} PosternClientArrival;
+
+/* arrival.c: connections of balancers, until they have said whose they are (wire/proxy_header.h). */
+typedef struct PosternArrival PosternArrival;
+/* peer has connected; transport is taken over, and closed if there are too many already. late: it says so
+ * only when its client has spoken, who has to be greeted before. */
+void postern_arrival_new(PosternProxyThread *thread, PosternTransport *transport, const PosternAddress *peer,
+                         const PosternAddress *server, PosternListenerKind kind, gboolean late);
+/* Closes and frees it. */
+void postern_arrival_end(PosternArrival *arrival);
+
+/* thread.c */
+/* address has connected by transport, which is taken over: it becomes a client, or is turned away. */
+void postern_thread_admit(PosternProxyThread *thread, PosternTransport *transport,
+                          const PosternAddress *address, const PosternClientArrival *arrival);
+
 /* clients.c: clients from their connection to their end, at work or parked. */
-/* A client has connected to server; transport is taken over; submission as for a session. */
+/* A client that was admitted; transport is taken over; screen, which has begun, is copied. */
 void postern_client_new(PosternProxyThread *thread, PosternTransport *transport,
-                        const PosternAddress *address, const PosternAddress *server, gboolean submission);
+                        const PosternAddress *address, const PosternClientArrival *arrival,
+                        const PosternScreen *screen);
+/* Who has connected. */
+const PosternAddress *postern_client_peer(const PosternClient *client);
 /* For the slab: frees what it has (a PosternClient), without a word to the client. */
 void postern_client_clear(gpointer client);
 /* It is gone. */
@@ -96,19 +156,51 @@ PosternClientConnection *postern_client_resume(PosternClient *client);
 void postern_client_park(PosternClient *client, PosternTransport *transport, gint64 deadline);
 /* The deadline of a parked one has passed. */
 void postern_client_timer(PosternProxyThread *thread);
-/* Puts it last among those that may be let go, or takes it out. TRUE: it was not as wanted. */
+/* Puts it last among those that may be let go, or takes it out; a suspect stays where it is among those.
+ * TRUE: it was not as wanted. */
 gboolean postern_client_set_waiting(PosternClient *client, gboolean waiting);
-/* Lets a client go in favour of the one at address: one without a message, one that is silent in the middle
- * of it, or one of an address with more connections. FALSE: there is none. */
+/* Lets a client go in favour of the one at address: the suspect that was slowed first; else one without a
+ * message, one that is silent in the middle of it, or one of an address with more connections. FALSE: there
+ * is none. */
 gboolean postern_client_let_one_go(PosternProxyThread *thread, const PosternAddress *address);
-/* Looks up the name of address for its session, in place of a look-up that runs. */
-void postern_client_look_up_name(PosternClient *client, const PosternAddress *address);
+
+/* facts.c: what the DNS says of a client. */
+/* Looks up the client of envelope: its name for the session, and lists for the screen, in place of look-ups
+ * that run; or, with rules, what may refuse it, for the session. */
+void postern_client_look_up(PosternClient *client, const PosternEnvelope *envelope, gboolean rules);
+/* Ends them. */
+void postern_client_forget_facts(PosternClient *client);
+
+/* slow.c: suspects, who hear us late and slowly. */
+/* When it gets a back-end: those of whom something good is remembered sooner, the slow and suspects later. */
+PosternFairTurn postern_client_turn(const PosternClient *client, const PosternSession *session);
+/* It is to hear what pace, which is taken over, has; NULL: nothing more. */
+void postern_client_set_pace(PosternClient *client, PosternPace *pace);
+/* Of one that is parked: its pace goes where its transport has room; and it is back. */
+void postern_client_keep_pace(PosternClient *client);
+void postern_client_fetch_pace(PosternClient *client);
+/* Octets of its message were read (0: none): when more is. */
+gint64 postern_client_reads_at(PosternClient *client, PosternSession *session, gsize octets, gint64 now);
+/* The next octet for one that is parked, without its session. FALSE: that needs its session. */
+gboolean postern_client_trickle(PosternClient *client, gint64 now);
+/* output, what its session has said, as it is to leave: behind what is leaving slowly, or so itself; NULL: at
+ * once. It is set by the caller. */
+PosternPace *postern_client_slow_down(PosternClient *client, PosternSession *session, PosternStream *stream,
+                                      const GString *output, gint64 now);
+/* All of that has left. */
+void postern_client_has_heard(PosternClient *client, PosternSession *session, gint64 now);
+/* If it has become a suspect, few octets may be under way to us over transport, and one line says so, for
+ * those who block such clients elsewhere (fail2ban(1)). */
+void postern_client_heed_screen(PosternClient *client, const PosternSession *session,
+                                PosternTransport *transport);
 
 /* client.c: the connection of a client at work. */
 /* Around session and transport, which are taken over. */
 PosternClientConnection *postern_client_connection_new(PosternClient *client, PosternSession *session,
                                                        PosternTransport *transport);
 void postern_client_connection_free(PosternClientConnection *client);
+/* All that its client says from now on is protected; nothing waits to be sent. */
+void postern_client_connection_begin_tls(PosternClientConnection *client, gint64 now);
 /* Acts on all its session wants; frees it if it is done. */
 void postern_client_connection_run(PosternClientConnection *client);
 /* Whether it may go for any other client. */
@@ -127,17 +219,20 @@ void postern_client_connection_backend_event(PosternClientConnection *client,
                                              const PosternBackendEvent *event);
 
 /* backend.c */
-/* Opens a connection of that number to server; the pool is told how it goes. */
-void postern_backend_connection_open(PosternProxyThread *thread, guint64 number, PosternServer *server);
+/* Opens a connection of that number to server; the pool, which wants it, is told how it goes. */
+void postern_backend_connection_open(PosternProxyThread *thread, PosternPool *pool, guint64 number,
+                                     PosternServer *server);
 PosternServer *postern_backend_connection_server(const PosternBackendConnection *connection);
+PosternPool *postern_backend_connection_pool(const PosternBackendConnection *connection);
 /* A client's session speaks on it. */
 gboolean postern_backend_connection_is_in_use(const PosternBackendConnection *connection);
 void postern_backend_connection_free(PosternBackendConnection *connection);
 void postern_backend_connection_run(PosternBackendConnection *connection);
 PosternBackend *postern_backend_connection_backend(PosternBackendConnection *connection);
 guint64 postern_backend_connection_number(const PosternBackendConnection *connection);
-/* What it was opened by. */
-const PosternProxySettings *postern_backend_connection_settings(const PosternBackendConnection *connection);
+/* TRUE if it may serve a session that goes by settings: who may send where is the same. */
+gboolean postern_backend_connection_suits(const PosternBackendConnection *connection,
+                                          const PosternProxySettings *settings);
 /* FALSE once a reload has made another back-end of it: what it proves holds for nobody, and no new client
  * gets it. */
 gboolean postern_backend_connection_is_current(const PosternBackendConnection *connection);
@@ -157,17 +252,31 @@ void postern_backend_connection_send_message(PosternBackendConnection *connectio
 /* There is more of it: sends what is taken at once. */
 void postern_backend_connection_send_more(PosternBackendConnection *connection);
 
+/* name_lookup.c */
+typedef struct PosternNameLookup PosternNameLookup;
+void postern_name_lookup_free(PosternNameLookup *lookup);
+/* Asks the DNS for the servers of named; pool is told. */
+void postern_name_lookup_start(PosternProxyThread *thread, PosternPool *pool,
+                               const PosternServerSettings *named);
+/* pool is to be freed. */
+void postern_name_lookup_remove(PosternProxyThread *thread, const PosternPool *pool);
+
 /* relay_probe.c */
 typedef struct PosternRelayProbe PosternRelayProbe;
 void postern_relay_probe_free(PosternRelayProbe *probe);
-/* The probe of server begins, unless one is under way: then once more after it. */
-void postern_relay_probe_start(PosternProxyThread *thread, PosternServer *server);
+/* The probe of server, which is one of pool's, begins, unless one is under way: then once more after it. */
+void postern_relay_probe_start(PosternProxyThread *thread, PosternPool *pool, PosternServer *server);
 /* Soon, and not too often: a client has met what may be of all. */
-void postern_relay_probe_hurry(PosternProxyThread *thread, PosternServer *server);
-/* The servers, or what is asked of them, are others now: what was found out holds no longer. */
-void postern_relay_probe_forget(PosternProxyThread *thread);
+void postern_relay_probe_hurry(PosternProxyThread *thread, PosternPool *pool, PosternServer *server);
+/* What is asked of the servers of pool is new: what was found out holds no longer. */
+void postern_relay_probe_forget(PosternProxyThread *thread, const PosternPool *pool);
+/* Those of servers that pool no longer has are freed. */
+void postern_relay_probe_tidy(PosternProxyThread *thread, PosternPool *pool);
+/* pool, which has no connections, is to be freed. */
+void postern_relay_probe_remove(PosternProxyThread *thread, const PosternPool *pool);
 void postern_relay_probe_assigned(PosternProxyThread *thread, PosternBackendConnection *connection);
-void postern_relay_probe_refused(PosternProxyThread *thread, PosternServer *server, const char *reason);
+void postern_relay_probe_refused(PosternProxyThread *thread, PosternPool *pool, PosternServer *server,
+                                 const char *reason);
 /* An event of the connection that it has. */
 void postern_relay_probe_event(PosternProxyThread *thread, PosternBackendConnection *connection,
                                const PosternBackendEvent *event);

@@ -37,6 +37,12 @@ typedef struct {
     /* TRUE if octets that were written have not left, although the peer has been heard of in the last
      * milliseconds: it is there, and does not read. */
     gboolean (*is_stuck)(PosternTransport *transport, gint64 milliseconds);
+    /* At most so many octets may be under way to us from now on; 0: as the system says. NULL function: that
+     * cannot be said. */
+    void (*narrow)(PosternTransport *transport, guint octets);
+    /* Memory of its own for length octets, that it does not need while nothing is wanted; NULL: it has not so
+     * much. It is the caller's until want or close. NULL function: it never has any. */
+    gpointer (*lend)(PosternTransport *transport, gsize length);
     /* Ends and frees it. reset: what was written and has not left is dropped, and the peer sees a reset; else
      * what was written arrives, and what has come is dropped. */
     void (*close)(PosternTransport *transport, gboolean reset);

@@ -13,8 +13,10 @@ const char *postern_backend_state_name(PosternBackendState state)
         [POSTERN_BACKEND_CONNECTING] = "connecting",
         [POSTERN_BACKEND_GREETING] = "greeting",
         [POSTERN_BACKEND_EHLO] = "ehlo",
+        [POSTERN_BACKEND_STARTING_TLS] = "starting TLS",
         [POSTERN_BACKEND_IDLE] = "idle",
         [POSTERN_BACKEND_IDENTIFYING] = "identifying",
+        [POSTERN_BACKEND_AUTHENTICATING] = "authenticating",
         [POSTERN_BACKEND_ENVELOPE] = "envelope",
         [POSTERN_BACKEND_SENDING] = "sending",
         [POSTERN_BACKEND_DATA_END] = "data-end",
@@ -43,7 +45,8 @@ void postern_backend_command_free(PosternBackendCommand *command)
 {
     if (command == NULL)
         return;
-    g_free(command->line);
+    if (command->expect == POSTERN_EXPECT_AUTH)
+        explicit_bzero(command->line, strlen(command->line));
     g_free(command);
 }
 
@@ -61,9 +64,36 @@ PosternBackend *postern_backend_new(const PosternBackendOptions *options, gint64
     return backend;
 }
 
+/* The first of queue, whose items hold their own link; NULL: none. */
+static gpointer pop(GQueue *queue)
+{
+    GList *link = g_queue_pop_head_link(queue);
+    return link != NULL ? link->data : NULL;
+}
+
+static void push(GQueue *queue, GList *link, gpointer item)
+{
+    link->data = item;
+    g_queue_push_tail_link(queue, link);
+}
+
 static void clear_commands(GQueue *queue)
 {
-    g_queue_clear_full(queue, (GDestroyNotify)postern_backend_command_free);
+    PosternBackendCommand *command;
+    while ((command = pop(queue)) != NULL)
+        postern_backend_command_free(command);
+}
+
+void postern_backend_forget_commands(PosternBackend *backend)
+{
+    clear_commands(&backend->unsent);
+    for (GList *link = backend->in_flight.head; link != NULL; link = link->next)
+        ((PosternBackendCommand *)link->data)->unwanted = TRUE;
+}
+
+PosternBackendCommand *postern_backend_answered(PosternBackend *backend)
+{
+    return pop(&backend->in_flight);
 }
 
 void postern_backend_free(PosternBackend *backend)
@@ -72,9 +102,13 @@ void postern_backend_free(PosternBackend *backend)
         return;
     clear_commands(&backend->unsent);
     clear_commands(&backend->in_flight);
-    g_queue_clear_full(&backend->events, (GDestroyNotify)postern_backend_event_free);
+    PosternBackendEvent *event;
+    while ((event = pop(&backend->events)) != NULL)
+        postern_backend_event_free(event);
     postern_reply_parser_clear(&backend->parser);
+    postern_lmtp_replies_clear(&backend->finals);
     g_string_free(backend->output, TRUE);
+    g_free(backend->tls);
     g_free(backend->client_hello);
     g_free(backend->plain_xclient);
     g_free(backend);
@@ -96,11 +130,12 @@ void postern_backend_set_state(PosternBackend *backend, PosternBackendState stat
 
 void postern_backend_emit(PosternBackend *backend, PosternBackendEventKind kind, PosternReply *reply)
 {
-    PosternBackendEvent *event = g_new0(PosternBackendEvent, 1);
-    event->kind = kind;
-    event->reply = reply;
-    event->during = backend->state;
-    g_queue_push_tail(&backend->events, event);
+    PosternBackendEvent *event = g_new(PosternBackendEvent, 1);
+    *event =
+        (PosternBackendEvent){.kind = kind,
+                              .reply = reply,
+                              .during = backend->presents ? POSTERN_BACKEND_IDENTIFYING : backend->state};
+    push(&backend->events, &event->link, event);
 }
 
 void postern_backend_fail(PosternBackend *backend, PosternBackendFault fault, PosternReply *reply,
@@ -123,7 +158,9 @@ void postern_backend_fail(PosternBackend *backend, PosternBackendFault fault, Po
     g_autofree char *text = g_strdup_vprintf(format, arguments);
     va_end(arguments);
     event->text = postern_escape(text, strlen(text), POSTERN_LOG_VALUE_MAX_OCTETS);
-    event->fault = fault;
+    gboolean optional =
+        backend->state == POSTERN_BACKEND_STARTING_TLS && backend->options.tls == POSTERN_TLS_MAY;
+    event->fault = optional ? POSTERN_BACKEND_FAULT_TLS : fault;
     postern_backend_set_state(backend, POSTERN_BACKEND_CLOSED);
 }
 
@@ -134,23 +171,40 @@ static gboolean is_pipelinable(PosternExpect expect)
 }
 
 /* RFC 2920 3.1, XFORWARD_README: XFORWARD, MAIL, RCPT and RSET may stand before others in a group, the rest
- * only at its end. */
+ * only at its end. Behind the dot nothing is said but by the server, for each recipient (RFC 2033 4.2). */
 static gboolean may_send_next(const PosternBackend *backend)
 {
     if (backend->in_flight.tail == NULL)
         return TRUE;
     const PosternBackendCommand *before = backend->in_flight.tail->data;
-    return (backend->ehlo.capabilities & POSTERN_CAPABILITY_PIPELINING) != 0 &&
-           is_pipelinable(before->expect);
+    return before->expect == POSTERN_EXPECT_FINAL ||
+           ((backend->ehlo.capabilities & POSTERN_CAPABILITY_PIPELINING) != 0 &&
+            is_pipelinable(before->expect));
 }
 
-void postern_backend_enqueue(PosternBackend *backend, PosternExpect expect, char *line, gboolean last)
+void postern_backend_enqueue(PosternBackend *backend, PosternExpect expect, const char *first, ...)
 {
-    PosternBackendCommand *command = g_new0(PosternBackendCommand, 1);
-    command->expect = expect;
-    command->line = line;
-    command->last = last;
-    g_queue_push_tail(&backend->unsent, command);
+    gsize length = 0;
+    va_list pieces;
+    va_start(pieces, first);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): seen only if clang-tidy is given several files */
+    for (const char *piece = first; piece != NULL; piece = va_arg(pieces, const char *))
+        length += strlen(piece);
+    va_end(pieces);
+    PosternBackendCommand *command = g_malloc(sizeof *command + length + 1);
+    *command = (PosternBackendCommand){.expect = expect};
+    char *end = command->line;
+    va_start(pieces, first);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): as above */
+    for (const char *piece = first; piece != NULL; piece = va_arg(pieces, const char *))
+        end = g_stpcpy(end, piece);
+    va_end(pieces);
+    push(&backend->unsent, &command->link, command);
+}
+
+void postern_backend_set_tls_level(PosternBackend *backend, PosternTls level)
+{
+    backend->options.tls = level;
 }
 
 void postern_backend_set_timeouts(PosternBackend *backend, guint timeout_ms, guint data_end_timeout_ms)
@@ -174,9 +228,9 @@ static guint reply_timeout(const PosternBackend *backend)
 void postern_backend_flush(PosternBackend *backend, gint64 now)
 {
     while (!g_queue_is_empty(&backend->unsent) && may_send_next(backend)) {
-        PosternBackendCommand *command = g_queue_pop_head(&backend->unsent);
+        PosternBackendCommand *command = pop(&backend->unsent);
         g_string_append(backend->output, command->line);
-        g_queue_push_tail(&backend->in_flight, command);
+        push(&backend->in_flight, &command->link, command);
     }
     if (backend->state == POSTERN_BACKEND_CLOSED || backend->state == POSTERN_BACKEND_CONNECTING)
         return;
@@ -191,10 +245,21 @@ void postern_backend_connected(PosternBackend *backend, gint64 now)
 {
     if (backend->state != POSTERN_BACKEND_CONNECTING)
         return;
-    postern_backend_set_state(backend, POSTERN_BACKEND_GREETING);
     backend->deadline = G_MAXINT64;
-    postern_backend_enqueue(backend, POSTERN_EXPECT_GREETING, g_strdup(""), TRUE);
+    if (backend->options.client_address >= POSTERN_CLIENT_ADDRESS_PROXY_V1) {
+        backend->reusable = TRUE; /* it greets nobody before it knows whom */
+        postern_backend_set_state(backend, POSTERN_BACKEND_IDLE);
+        postern_backend_emit(backend, POSTERN_BACKEND_READY, NULL);
+        return;
+    }
+    postern_backend_await_greeting(backend);
     postern_backend_flush(backend, now);
+}
+
+void postern_backend_await_greeting(PosternBackend *backend)
+{
+    postern_backend_set_state(backend, POSTERN_BACKEND_GREETING);
+    postern_backend_enqueue(backend, POSTERN_EXPECT_GREETING, "", NULL);
 }
 
 void postern_backend_receive(PosternBackend *backend, const char *octets, gsize length, gint64 now)
@@ -213,8 +278,52 @@ void postern_backend_receive(PosternBackend *backend, const char *octets, gsize 
         length -= consumed;
         if (result > 0)
             postern_backend_handle_reply(backend, reply, now);
+        if (backend->starts_tls && length > 0)
+            postern_backend_tls_begins(backend, TRUE, now);
     }
     postern_backend_flush(backend, now);
+}
+
+void postern_backend_tls_begins(PosternBackend *backend, gboolean early, gint64 now)
+{
+    if (backend->state != POSTERN_BACKEND_EHLO || !backend->starts_tls)
+        return;
+    backend->starts_tls = FALSE;
+    if (early) {
+        postern_backend_fail(backend, POSTERN_BACKEND_FAULT_LOST, NULL,
+                             "the back-end has spoken behind its reply to STARTTLS: somebody may be between");
+        return;
+    }
+    postern_backend_set_state(backend, POSTERN_BACKEND_STARTING_TLS);
+    postern_backend_say_ehlo(backend);
+    postern_backend_flush(backend, now);
+}
+
+void postern_backend_set_tls(PosternBackend *backend, const PosternTlsFacts *facts)
+{
+    g_free(backend->tls);
+    backend->tls = g_strconcat(facts->version, " ", facts->cipher, facts->verified ? " verified" : "", NULL);
+}
+
+const char *postern_backend_server(const PosternBackend *backend)
+{
+    return backend->options.server;
+}
+
+const char *postern_backend_tls(const PosternBackend *backend)
+{
+    return backend->tls;
+}
+
+void postern_backend_tls_failed(PosternBackend *backend, const char *problem)
+{
+    if (backend->state == POSTERN_BACKEND_STARTING_TLS)
+        postern_backend_fail(backend, POSTERN_BACKEND_FAULT_SETUP, NULL, "TLS with the back-end failed: %s",
+                             problem);
+    else
+        postern_backend_fail(backend, POSTERN_BACKEND_FAULT_LOST, NULL,
+                             "TLS with the back-end failed: %s (while %s)", problem,
+                             postern_backend_state_name(backend->state));
 }
 
 void postern_backend_closed(PosternBackend *backend, const char *reason, gint64 now)
@@ -255,7 +364,9 @@ const PosternEhlo *postern_backend_ehlo(const PosternBackend *backend)
 
 gboolean postern_backend_is_reusable(const PosternBackend *backend)
 {
-    return backend->reusable && backend->state == POSTERN_BACKEND_IDLE;
+    guint maximum = backend->ehlo.mail_max; /* RFC 9422 4.1 */
+    return backend->reusable && backend->state == POSTERN_BACKEND_IDLE &&
+           (maximum == 0 || backend->mails < maximum);
 }
 
 GString *postern_backend_output(PosternBackend *backend)
@@ -265,5 +376,5 @@ GString *postern_backend_output(PosternBackend *backend)
 
 PosternBackendEvent *postern_backend_next_event(PosternBackend *backend)
 {
-    return g_queue_pop_head(&backend->events);
+    return pop(&backend->events);
 }

@@ -4,41 +4,35 @@
 #include "base/log.h"
 #include "proxy/servers/group_private.h"
 
+#define CONNECTION_BITS 40 /* of the number of a connection; the others are its group's */
+
 static void unref_server(gpointer server)
 {
     postern_server_unref(server);
 }
 
-static PosternServer *find_server(const GPtrArray *servers, const PosternAddress *address)
-{
-    g_autofree char *wanted = postern_address_to_string(address);
-    for (guint i = 0; i < servers->len; i++) {
-        PosternServer *server = g_ptr_array_index(servers, i);
-        g_autofree char *text = postern_address_to_string(&server->address);
-        if (server->address.port == address->port && g_str_equal(text, wanted))
-            return server;
-    }
-    return NULL;
-}
-
-static guint64 total_limit(const PosternServerGroup *group)
-{
-    guint64 total = 0;
-    for (guint i = 0; i < group->servers->len; i++)
-        total += ((const PosternServer *)g_ptr_array_index(group->servers, i))->limit;
-    return total;
-}
-
-PosternServerGroup *postern_server_group_new(const GPtrArray *servers)
+PosternServerGroup *postern_server_group_new(const PosternGroupSettings *settings)
 {
     PosternServerGroup *group = g_new0(PosternServerGroup, 1);
     group->references = 1;
     pthread_mutex_init(&group->lock, NULL);
     group->servers = g_ptr_array_new_with_free_func(unref_server);
-    for (guint i = 0; i < servers->len; i++)
-        g_ptr_array_add(group->servers, postern_server_new(g_ptr_array_index(servers, i)));
+    group->retired = g_ptr_array_new_with_free_func(unref_server);
     group->pools = g_ptr_array_new();
-    group->turns = postern_fair_queue_new((guint)MIN(total_limit(group), G_MAXUINT));
+    group->turns = postern_fair_queue_new(0);
+    postern_group_take_members(group, settings->servers, TRUE);
+    group->balance = settings->balance;
+    group->slow_start_ms = settings->slow_start_ms;
+    group->check_ms = settings->check_ms;
+    group->serial = settings->serial;
+    group->generation = settings->generation;
+    group->next_connection = (guint64)settings->number << CONNECTION_BITS;
+    return group;
+}
+
+PosternServerGroup *postern_server_group_ref(PosternServerGroup *group)
+{
+    g_atomic_int_inc(&group->references);
     return group;
 }
 
@@ -49,6 +43,9 @@ void postern_server_group_unref(PosternServerGroup *group)
     postern_fair_queue_free(group->turns);
     g_ptr_array_unref(group->pools);
     g_ptr_array_unref(group->servers);
+    g_ptr_array_unref(group->members);
+    g_clear_pointer(&group->drained, g_hash_table_unref);
+    g_ptr_array_unref(group->retired);
     pthread_mutex_destroy(&group->lock);
     g_free(group);
 }
@@ -63,30 +60,28 @@ guint postern_server_group_used(PosternServerGroup *group)
     return used;
 }
 
-void postern_group_reload(PosternServerGroup *group, const GPtrArray *servers, guint generation)
+void postern_server_group_each(PosternServerGroup *group, PosternServerTold told, gpointer user_data)
 {
-    g_autoptr(GPtrArray) before = g_steal_pointer(&group->servers);
-    group->servers = g_ptr_array_new_with_free_func(unref_server);
-    group->generation = generation;
-    for (guint i = 0; i < servers->len; i++) {
-        const PosternServerSettings *settings = g_ptr_array_index(servers, i);
-        PosternServer *server = find_server(before, &settings->address);
-        if (server == NULL) {
-            g_ptr_array_add(group->servers, postern_server_new(settings));
-            continue;
-        }
-        server->weight = MAX(1, settings->weight);
-        server->limit = MAX(1, settings->limit);
-        postern_server_set_health(server, POSTERN_SERVER_UNKNOWN, NULL);
-        g_ptr_array_add(group->servers, postern_server_ref(server));
-        g_ptr_array_remove(before, server);
+    pthread_mutex_lock(&group->lock);
+    for (guint i = 0; i < group->servers->len; i++) {
+        const PosternServer *server = g_ptr_array_index(group->servers, i);
+        const PosternServerSettings settings = {.name = server->name,
+                                                .address = server->address,
+                                                .weight = server->weight,
+                                                .limit = server->limit};
+        told(&settings, server->health, server->reason, server->used, user_data);
     }
-    for (guint i = 0; i < before->len; i++) {
-        PosternServer *server = g_ptr_array_index(before, i);
-        server->retired = TRUE;
-        postern_pool_refuse_probe(postern_group_prober(group), server, NULL);
-    }
-    postern_fair_queue_set_capacity(group->turns, (guint)MIN(total_limit(group), G_MAXUINT));
+    pthread_mutex_unlock(&group->lock);
+}
+
+guint postern_server_group_waiting(PosternServerGroup *group)
+{
+    guint waiting = 0;
+    pthread_mutex_lock(&group->lock);
+    for (guint i = 0; i < group->pools->len; i++)
+        waiting += ((const PosternPool *)g_ptr_array_index(group->pools, i))->waiters.order.length;
+    pthread_mutex_unlock(&group->lock);
+    return waiting;
 }
 
 gboolean postern_group_is_up(const PosternServerGroup *group)
@@ -97,13 +92,20 @@ gboolean postern_group_is_up(const PosternServerGroup *group)
     return FALSE;
 }
 
+static gboolean may_come_up(const PosternServer *server)
+{
+    return server->health != POSTERN_SERVER_DOWN && !server->drain;
+}
+
 const char *postern_group_down_reason(const PosternServerGroup *group)
 {
+    if (group->servers->len == 0)
+        return postern_group_names_problem(group);
     const PosternServer *first = g_ptr_array_index(group->servers, 0);
     for (guint i = 0; i < group->servers->len; i++)
-        if (((const PosternServer *)g_ptr_array_index(group->servers, i))->health != POSTERN_SERVER_DOWN)
+        if (may_come_up(g_ptr_array_index(group->servers, i)))
             return NULL;
-    return first->reason;
+    return first->drain ? "the servers are drained" : first->reason;
 }
 
 PosternPool *postern_group_prober(const PosternServerGroup *group)
@@ -116,47 +118,47 @@ static gboolean may_open(const PosternPool *pool)
     return !pool->draining && pool->generation == pool->group->generation;
 }
 
-/* Connections that pool has to open for those whose turn it is. */
-static guint missing(const PosternPool *pool)
-{
-    guint turns = pool->waiters.admitted.length;
-    if (!may_open(pool) || turns <= pool->opening || !postern_group_is_up(pool->group))
-        return 0;
-    return turns - pool->opening;
-}
-
 static gboolean is_full(const PosternServer *server)
 {
     return server->used >= server->limit;
 }
 
-static gboolean is_open_to_clients(const PosternServer *server)
+static guint opening_to(const PosternPool *pool, const PosternServer *server)
 {
-    return server->health == POSTERN_SERVER_UP && server->retry_at == G_MININT64;
+    GHashTableIter iterator;
+    gpointer value;
+    guint opening = 0;
+    if (pool->opening == 0)
+        return 0;
+    g_hash_table_iter_init(&iterator, pool->connections);
+    while (g_hash_table_iter_next(&iterator, NULL, &value)) {
+        const PosternPooledConnection *connection = value;
+        opening += connection->state == POSTERN_POOLED_OPENING && !connection->for_probe &&
+                   connection->server == server;
+    }
+    return opening;
 }
 
-/* Where the next connection goes: to whichever has the least in use for its weight. */
-static PosternServer *choose_server(const PosternServerGroup *group)
+/* Connections to server that pool has to open for those whose turn it is. */
+static guint missing(const PosternPool *pool, const PosternServer *server)
 {
-    PosternServer *best = NULL;
-    for (guint i = 0; i < group->servers->len; i++) {
-        PosternServer *server = g_ptr_array_index(group->servers, i);
-        if (!is_open_to_clients(server) || is_full(server))
-            continue;
-        if (best == NULL || (guint64)server->used * best->weight < (guint64)best->used * server->weight)
-            best = server;
-    }
-    return best;
+    guint turns = 0;
+    if (server->claimed == 0 || !may_open(pool))
+        return 0;
+    for (const GList *link = pool->waiters.admitted.head; link != NULL; link = link->next)
+        turns += ((const PosternPoolWaiter *)link->data)->server == server;
+    guint opening = turns > 0 ? opening_to(pool, server) : 0;
+    return turns > opening ? turns - opening : 0;
 }
 
 /* They take turns, so that a slot that comes free is not always the same one's. */
-static PosternPool *next_to_open(PosternServerGroup *group)
+static PosternPool *next_to_open(PosternServerGroup *group, const PosternServer *server)
 {
     guint count = group->pools->len;
     for (guint i = 0; i < count; i++) {
         guint at = (group->next_pool + i) % count;
         PosternPool *pool = g_ptr_array_index(group->pools, at);
-        if (missing(pool) == 0)
+        if (missing(pool, server) == 0)
             continue;
         group->next_pool = at + 1;
         return pool;
@@ -166,14 +168,15 @@ static PosternPool *next_to_open(PosternServerGroup *group)
 
 static void open_missing(PosternServerGroup *group)
 {
-    PosternServer *server;
     PosternPool *pool;
-    while ((server = choose_server(group)) != NULL && (pool = next_to_open(group)) != NULL)
-        postern_pooled_open(pool, server, FALSE);
+    for (guint i = 0; i < group->servers->len; i++) {
+        PosternServer *server = g_ptr_array_index(group->servers, i);
+        while (server->claimed > 0 && !is_full(server) && (pool = next_to_open(group, server)) != NULL)
+            postern_pooled_open(pool, server, FALSE);
+    }
 }
 
-/* The idle connection to server (NULL: to any that is open to clients) that has been unused for longest, or
- * NULL. */
+/* The idle connection to server that has been unused for longest, or NULL. */
 static PosternPooledConnection *find_unused(const PosternServerGroup *group, const PosternServer *server)
 {
     PosternPooledConnection *oldest = NULL;
@@ -181,7 +184,7 @@ static PosternPooledConnection *find_unused(const PosternServerGroup *group, con
         const PosternPool *pool = g_ptr_array_index(group->pools, i);
         for (GList *link = pool->idle.tail; link != NULL; link = link->prev) {
             PosternPooledConnection *connection = link->data;
-            if (server != NULL ? connection->server != server : !is_open_to_clients(connection->server))
+            if (connection->server != server)
                 continue;
             if (oldest == NULL || connection->idle_until < oldest->idle_until)
                 oldest = connection;
@@ -191,16 +194,17 @@ static PosternPooledConnection *find_unused(const PosternServerGroup *group, con
     return oldest;
 }
 
-/* All slots are taken: what others have unused is ended for those who wait, one for one. */
-static void move_unused(PosternServerGroup *group, gint64 now)
+/* All its slots are taken: what other pools have unused is ended for those who wait, one for one. */
+static void move_unused(PosternServerGroup *group, PosternServer *server, gint64 now)
 {
     guint wanted = 0;
-    for (guint i = 0; i < group->pools->len; i++)
-        wanted += missing(g_ptr_array_index(group->pools, i));
+    for (guint i = 0; i < group->pools->len && server->claimed > 0; i++)
+        wanted += missing(g_ptr_array_index(group->pools, i), server);
     PosternPooledConnection *connection;
-    while (wanted > group->moving && (connection = find_unused(group, NULL)) != NULL) {
+    while (wanted > server->moving && (connection = find_unused(group, server)) != NULL) {
         postern_pooled_end(connection, now);
         connection->moving = TRUE;
+        server->moving++;
         group->moving++;
     }
 }
@@ -227,11 +231,12 @@ static void recall_offered(PosternServerGroup *group)
     }
 }
 
-static PosternPooledConnection *find_idle(const PosternPool *pool)
+static PosternPooledConnection *find_idle(const PosternPool *pool, const PosternServer *server)
 {
     for (GList *link = pool->idle.head; link != NULL; link = link->next) {
         PosternPooledConnection *connection = link->data;
-        if (connection->server->health == POSTERN_SERVER_UP && !connection->server->retired)
+        const PosternServer *has = connection->server;
+        if (server == NULL ? has->health == POSTERN_SERVER_UP && !has->retired && !has->drain : has == server)
             return connection;
     }
     return NULL;
@@ -261,11 +266,20 @@ static void serve_probe(PosternPool *prober, PosternServer *server, gint64 now)
     connection->for_probe = server->probe.promised = TRUE;
 }
 
+/* Who waits for a server that is none any more waits for another; if all are full, for whatever is unused. */
 static void assign_idle(PosternPool *pool, gint64 now)
 {
-    PosternPooledConnection *connection;
-    while (pool->waiters.admitted.head != NULL && (connection = find_idle(pool)) != NULL) {
-        PosternPoolWaiter *waiter = pool->waiters.admitted.head->data;
+    PosternServerGroup *group = pool->group;
+    for (GList *link = pool->waiters.admitted.head; link != NULL;) {
+        PosternPoolWaiter *waiter = link->data;
+        link = link->next;
+        if (waiter->server != NULL && postern_group_rejects(group, waiter->server))
+            postern_pool_waiter_set_server(waiter, NULL);
+        if (waiter->server == NULL)
+            postern_pool_waiter_set_server(waiter, postern_group_choose(group, waiter->key, now));
+        PosternPooledConnection *connection = find_idle(pool, waiter->server); /* NULL: any */
+        if (connection == NULL)
+            continue;
         postern_pool_waiters_take(&pool->waiters, waiter);
         postern_pooled_assign(connection, waiter, now);
     }
@@ -299,13 +313,16 @@ static void serve_needy(PosternServerGroup *group, gint64 now)
 {
     for (guint i = 0; i < group->pools->len; i++) {
         PosternPool *pool = g_ptr_array_index(group->pools, i);
-        while (!pool->draining && find_idle(pool) != NULL && postern_pool_waiters_admit_needy(&pool->waiters))
+        while (!pool->draining && find_idle(pool, NULL) != NULL &&
+               postern_pool_waiters_admit_needy(&pool->waiters))
             assign_idle(pool, now);
     }
 }
 
 void postern_group_dispatch(PosternServerGroup *group, PosternPool *first, gint64 now)
 {
+    if (group->retired->len > 0)
+        postern_group_set_capacity(group);
     for (guint i = 0; i < group->servers->len; i++) {
         PosternServer *server = g_ptr_array_index(group->servers, i);
         if (now >= server->retry_at)
@@ -315,7 +332,9 @@ void postern_group_dispatch(PosternServerGroup *group, PosternPool *first, gint6
     }
     serve_all(group, first, now);
     open_missing(group);
-    move_unused(group, now);
+    for (guint i = 0; i < group->servers->len; i++)
+        move_unused(group, g_ptr_array_index(group->servers, i), now);
+    postern_group_check_suspects(group, now);
     serve_needy(group, now);
     recall_offered(group);
 }

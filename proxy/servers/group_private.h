@@ -1,7 +1,7 @@
 /*
  * The inside of a group, shared by server.c (one server), group.c (what the pools share), pool.c (what a
- * thread asks for), pool_connection.c (where a connection stands) and health.c (what is found out of the
- * servers). The group's lock is held in all that is declared here.
+ * thread asks for), pool_connection.c (where a connection stands), members.c (which servers there are) and
+ * health.c (what is found out of them). The group's lock is held in all that is declared here.
  */
 #pragma once
 
@@ -25,36 +25,59 @@ typedef struct {
 struct PosternServer {
     gint references; /* atomic */
     char *name;
+    guint64 key; /* of name */
     PosternAddress address;
+    gboolean lmtp;
     guint weight;
     guint limit;
+    guint priority;
+    gboolean backup;
+    gboolean drain;
     gboolean retired; /* no longer of the group: what is open is ended */
     PosternServerHealth health;
-    char *reason;    /* while DOWN */
-    gint64 retry_at; /* no connection is opened before; G_MININT64: now */
-    guint used;      /* connections that take a slot, of all pools */
-    guint ending;    /* of these, those that serve nobody any more */
+    char *reason;     /* while DOWN */
+    gint64 retry_at;  /* no connection is opened before; G_MININT64: now */
+    guint used;       /* connections that take a slot, of all pools */
+    guint ending;     /* of these, those that serve nobody any more */
+    guint busy;       /* and those that serve somebody */
+    guint moving;     /* of ending, those whose slot another pool is to have */
+    guint claimed;    /* who waits for it */
+    guint failures;   /* in a row */
+    gboolean suspect; /* it failed last: while there are others, the prober tries it first */
+    gint64 served;    /* when it was its turn last (balance.c) */
+    gint64 up_since;  /* it is loaded slowly at first; G_MININT64: it has not failed yet */
     gboolean announces;
     PosternEhlo announced; /* what it announced last */
     PosternServerProbe probe;
     pthread_mutex_t status_lock; /* for what follows; it is held for no other */
     char *problem;               /* what was logged last */
     char *warning;
+    gint64 without_tls_until;
 };
 
 PosternServer *postern_server_new(const PosternServerSettings *settings);
+/* It goes by settings, of the same address, from now on. */
+void postern_server_set(PosternServer *server, const PosternServerSettings *settings);
 /* The one place where its health changes. */
 void postern_server_set_health(PosternServer *server, PosternServerHealth health, const char *reason);
 
 struct PosternServerGroup {
     gint references; /* atomic */
     pthread_mutex_t lock;
-    GPtrArray *servers; /* of PosternServer * */
-    GPtrArray *pools;   /* of PosternPool *, the first is the prober */
-    guint sections;     /* pools that there have been */
+    PosternBalance balance;
+    guint slow_start_ms;
+    guint check_ms;
+    gint64 served;       /* the time of turns */
+    GPtrArray *members;  /* what the configuration names (members.c) */
+    GPtrArray *servers;  /* of PosternServer *; none: those of names are not known yet */
+    GHashTable *drained; /* a set of names, or NULL */
+    GPtrArray *retired;  /* likewise, those that may still have connections */
+    GPtrArray *pools;    /* of PosternPool *, the first is the prober */
+    guint sections;      /* pools that there have been */
     PosternPool *caller;
     PosternFairQueue *turns; /* a section for each pool */
-    guint generation;
+    guint serial;            /* of the settings that it goes by */
+    guint generation;        /* likewise */
     guint64 next_connection;
     guint next_pool; /* whose turn it is to open a connection */
     guint opening;
@@ -73,6 +96,7 @@ struct PosternPool {
     PosternPoolWake wake; /* or NULL */
     gpointer wake_data;
     gboolean woken;          /* and it has not asked for its actions since */
+    gint to_be_asked;        /* atomic: there may be actions, or it was woken */
     GHashTable *connections; /* number -> PosternPooledConnection */
     guint opening;
     GQueue idle; /* of PosternPooledConnection *, the last used first */
@@ -108,11 +132,26 @@ typedef struct PosternPoolQueuedAction {
     PosternPoolAction action;
     char *reason;
     PosternServer *server;
+    PosternServerSettings *named;
 } PosternPoolQueuedAction;
 
+/* members.c */
+/* The group goes on by settings: servers that stay keep their slots, and, if the generation is no new one,
+ * what was found out of them. */
+void postern_group_reload(PosternServerGroup *group, const PosternGroupSettings *settings);
+/* The same of its servers alone (of PosternServerSettings *); known: what was found out of them holds. */
+void postern_group_take_members(PosternServerGroup *group, const GPtrArray *settings, gboolean known);
+/* How many may be served at the same time, once more: servers that are gone end what they have. */
+void postern_group_set_capacity(PosternServerGroup *group);
+/* What the DNS says in place of the servers, if no member has any; NULL: it is not known yet. */
+const char *postern_group_names_problem(const PosternServerGroup *group);
+/* All names are looked up soon. */
+void postern_group_look_up_names(PosternServerGroup *group, gint64 now);
+/* Looks up the names whose time has come; of the prober's pool. */
+void postern_pool_run_name_times(PosternPool *pool, gint64 now);
+gint64 postern_group_names_deadline(const PosternServerGroup *group);
+
 /* group.c */
-/* The group goes on with servers, which are of generation: those that stay keep their slots. */
-void postern_group_reload(PosternServerGroup *group, const GPtrArray *servers, guint generation);
 /* A server is UP. */
 gboolean postern_group_is_up(const PosternServerGroup *group);
 /* Why nobody can be served before long, or NULL. */
@@ -125,7 +164,21 @@ void postern_group_dispatch(PosternServerGroup *group, PosternPool *first, gint6
 /* All that wait, in all pools, are refused. */
 void postern_group_refuse_all(PosternServerGroup *group, const char *reason);
 
+/* balance.c */
+/* It may have new clients, as far as it alone is concerned; it may be full. */
+gboolean postern_server_is_in_service(const PosternServer *server);
+/* Where who has that key is to be served; NULL: none that may be used now has room. */
+PosternServer *postern_group_choose(PosternServerGroup *group, guint64 key, gint64 now);
+/* Who waits for server would be served elsewhere now. */
+gboolean postern_group_rejects(const PosternServerGroup *group, const PosternServer *server);
+
 /* health.c */
+/* Something of server failed: there may be a pause, of pause_ms, before it is tried again. */
+void postern_group_note_failure(PosternServerGroup *group, PosternServer *server, guint pause_ms, gint64 now);
+/* The prober tries servers that failed while others serve. */
+void postern_group_check_suspects(PosternServerGroup *group, gint64 now);
+/* It is in service again. */
+void postern_server_note_success(PosternServer *server, gint64 now);
 /* Each new connection says it again; what is new is told to all pools. */
 void postern_group_note_announced(PosternServerGroup *group, PosternServer *server, const PosternEhlo *ehlo);
 /* A connection could not be opened; hopeless: nor is there another one to server to wait for. */
@@ -161,4 +214,6 @@ PosternPoolQueuedAction *postern_pool_push_action(PosternPool *pool, PosternPool
 void postern_pool_drop_actions(PosternPool *pool, PosternPoolActionKind kind, guint64 connection);
 void postern_pool_wake(PosternPool *pool);
 void postern_pool_refuse_all(PosternPool *pool, const char *reason);
+/* Idle connections to servers that are gone, or drained, are ended. */
+void postern_pool_end_retired(PosternPool *pool, gint64 now);
 void postern_pool_refuse_probe(PosternPool *pool, PosternServer *server, const char *reason);

@@ -1,9 +1,10 @@
 #include "proxy/servers/pool.h"
 
 #include "base/limits.h"
+#include "base/memory.h"
 #include "proxy/servers/group_private.h"
 
-static const char stopping[] = "the proxy is stopping";
+static const char stopping[] = "the proxy is stopping, or a reload has removed this group of servers";
 
 void postern_pool_enter(PosternPool *pool)
 {
@@ -29,6 +30,7 @@ static void free_queued(gpointer data)
     if (queued == NULL)
         return;
     postern_server_unref(queued->server);
+    postern_server_settings_free(queued->named);
     g_free(queued->reason);
     g_free(queued);
 }
@@ -79,19 +81,26 @@ void postern_pool_free(PosternPool *pool)
     postern_server_group_unref(group);
 }
 
+PosternServerGroup *postern_pool_group(const PosternPool *pool)
+{
+    return pool->group;
+}
+
 void postern_pool_wake(PosternPool *pool)
 {
     if (pool == pool->group->caller || pool->woken || pool->wake == NULL)
         return;
     pool->woken = TRUE;
+    g_atomic_int_set(&pool->to_be_asked, 1);
     pool->wake(pool->wake_data);
 }
 
 PosternPoolQueuedAction *postern_pool_push_action(PosternPool *pool, PosternPoolActionKind kind)
 {
-    PosternPoolQueuedAction *queued = g_new0(PosternPoolQueuedAction, 1);
+    PosternPoolQueuedAction *queued = postern_new_zeroed(PosternPoolQueuedAction);
     queued->action.kind = kind;
     g_queue_push_tail(&pool->actions, queued);
+    g_atomic_int_set(&pool->to_be_asked, 1);
     postern_pool_wake(pool);
     return queued;
 }
@@ -111,16 +120,20 @@ void postern_pool_drop_actions(PosternPool *pool, PosternPoolActionKind kind, gu
 
 gboolean postern_pool_next_action(PosternPool *pool, PosternPoolAction *ret_action)
 {
+    if (!g_atomic_int_get(&pool->to_be_asked))
+        return FALSE;
     postern_pool_enter(pool);
     pool->woken = FALSE;
     free_queued(pool->told);
     pool->told = g_queue_pop_head(&pool->actions);
+    g_atomic_int_set(&pool->to_be_asked, pool->told != NULL);
     postern_pool_leave(pool);
     if (pool->told == NULL)
         return FALSE;
     *ret_action = pool->told->action;
     ret_action->server = pool->told->server;
     ret_action->reason = pool->told->reason;
+    ret_action->named = pool->told->named;
     return TRUE;
 }
 
@@ -156,7 +169,8 @@ void postern_pool_refuse_probe(PosternPool *pool, PosternServer *server, const c
     queued->reason = g_strdup(reason);
 }
 
-void postern_pool_request(PosternPool *pool, guint64 waiter, guint64 client, PosternFairTurn turn, gint64 now)
+void postern_pool_request(PosternPool *pool, guint64 waiter, guint64 client, guint64 key,
+                          PosternFairTurn turn, gint64 now)
 {
     postern_pool_enter(pool);
     const char *reason = pool->draining ? stopping : postern_group_down_reason(pool->group);
@@ -166,7 +180,7 @@ void postern_pool_request(PosternPool *pool, guint64 waiter, guint64 client, Pos
         refuse(pool, waiter, reason);
         postern_pool_leave(pool);
     } else {
-        postern_pool_waiters_add(&pool->waiters, waiter, client, turn, now + pool->wait_ms);
+        postern_pool_waiters_add(&pool->waiters, waiter, client, key, turn, now + pool->wait_ms);
         postern_pool_dispatch_and_leave(pool, now);
     }
 }
@@ -212,9 +226,19 @@ void postern_pool_opened(PosternPool *pool, guint64 number, const PosternEhlo *e
     PosternPooledConnection *connection = g_hash_table_lookup(pool->connections, &number);
     if (connection != NULL && connection->state == POSTERN_POOLED_OPENING) {
         connection->server->retry_at = G_MININT64;
-        postern_group_note_announced(pool->group, connection->server, ehlo);
+        postern_server_note_success(connection->server, now);
+        if (ehlo != NULL)
+            postern_group_note_announced(pool->group, connection->server, ehlo);
         postern_pooled_set_free(connection, TRUE, now);
     }
+    postern_pool_dispatch_and_leave(pool, now);
+}
+
+void postern_pool_note_announced(PosternPool *pool, PosternServer *server, const PosternEhlo *ehlo,
+                                 gint64 now)
+{
+    postern_pool_enter(pool);
+    postern_group_note_announced(pool->group, server, ehlo);
     postern_pool_dispatch_and_leave(pool, now);
 }
 
@@ -276,6 +300,16 @@ static void end_idle(PosternPool *pool, const PosternServer *server, gint64 unti
     }
 }
 
+void postern_pool_end_retired(PosternPool *pool, gint64 now)
+{
+    for (GList *link = pool->idle.head; link != NULL;) {
+        PosternPooledConnection *connection = link->data;
+        link = link->next;
+        if (connection->server->retired || connection->server->drain)
+            postern_pooled_end(connection, now);
+    }
+}
+
 void postern_pool_end_idle(PosternPool *pool, const PosternServer *server, gint64 now)
 {
     postern_pool_enter(pool);
@@ -283,30 +317,45 @@ void postern_pool_end_idle(PosternPool *pool, const PosternServer *server, gint6
     postern_pool_dispatch_and_leave(pool, now);
 }
 
+static gboolean is_prober(const PosternPool *pool)
+{
+    return postern_group_prober(pool->group) == pool;
+}
+
 void postern_pool_drain(PosternPool *pool, gint64 now)
 {
     postern_pool_enter(pool);
     pool->draining = TRUE;
     postern_pool_refuse_all(pool, stopping);
-    for (guint i = 0; i < pool->group->servers->len && postern_group_prober(pool->group) == pool; i++)
+    for (guint i = 0; i < pool->group->servers->len && is_prober(pool); i++)
         postern_pool_refuse_probe(pool, g_ptr_array_index(pool->group->servers, i), stopping);
     end_idle(pool, NULL, G_MAXINT64, now);
     postern_pool_leave(pool);
 }
 
-void postern_pool_reload(PosternPool *pool, const GPtrArray *servers, guint generation, guint wait_ms,
-                         guint idle_ms, gint64 now)
+void postern_pool_resume(PosternPool *pool)
 {
     postern_pool_enter(pool);
-    pool->wait_ms = wait_ms;
-    pool->idle_ms = idle_ms;
-    if (generation > pool->group->generation)
-        postern_group_reload(pool->group, servers, generation);
-    if (generation != pool->generation)
+    pool->draining = FALSE;
+    postern_pool_leave(pool);
+}
+
+void postern_pool_reload(PosternPool *pool, const PosternGroupSettings *settings, gint64 now)
+{
+    postern_pool_enter(pool);
+    pool->wait_ms = settings->wait_ms;
+    pool->idle_ms = settings->idle_ms;
+    if (settings->serial > pool->group->serial)
+        postern_group_reload(pool->group, settings);
+    if (settings->generation != pool->generation)
         end_idle(pool, NULL, G_MAXINT64, now);
-    pool->generation = generation;
-    for (guint i = 0; i < pool->group->servers->len && postern_group_prober(pool->group) == pool; i++)
+    postern_pool_end_retired(pool, now);
+    if (is_prober(pool))
+        postern_group_look_up_names(pool->group, now);
+    for (guint i = 0; i < pool->group->servers->len && is_prober(pool); i++)
         postern_group_set_probe_time(pool->group, g_ptr_array_index(pool->group->servers, i), now);
+    pool->generation = settings->generation;
+    postern_pool_push_action(pool, POSTERN_POOL_ANNOUNCE);
     postern_pool_dispatch_and_leave(pool, now);
 }
 
@@ -317,8 +366,10 @@ void postern_pool_timer(PosternPool *pool, gint64 now)
     const PosternPoolWaiter *first;
     while ((first = postern_pool_waiters_first(&pool->waiters)) != NULL && first->deadline <= now)
         refuse_first(pool, postern_group_reason_for_none(pool->group));
-    if (!pool->draining && postern_group_prober(pool->group) == pool)
+    if (!pool->draining && is_prober(pool)) {
+        postern_pool_run_name_times(pool, now);
         postern_pool_run_probe_times(pool, now);
+    }
     postern_pool_dispatch_and_leave(pool, now);
 }
 
@@ -326,6 +377,7 @@ static gint64 deadline_of(const PosternPool *pool)
 {
     gint64 deadline = G_MAXINT64;
     const PosternPoolWaiter *first = postern_pool_waiters_first(&pool->waiters);
+    gboolean probes = !pool->draining && is_prober(pool);
     if (first != NULL)
         deadline = first->deadline;
     if (pool->idle.tail != NULL)
@@ -334,10 +386,11 @@ static gint64 deadline_of(const PosternPool *pool)
         const PosternServer *server = g_ptr_array_index(pool->group->servers, i);
         if (first != NULL && server->retry_at != G_MININT64)
             deadline = MIN(deadline, server->retry_at);
-        if (!pool->draining && postern_group_prober(pool->group) == pool)
-            deadline = MIN(deadline, postern_server_probe_deadline(server));
+        gint64 probe = probes ? postern_server_probe_deadline(server) : G_MAXINT64;
+        deadline = MIN(deadline, probe);
     }
-    return deadline;
+    gint64 names = probes ? postern_group_names_deadline(pool->group) : G_MAXINT64;
+    return MIN(deadline, names);
 }
 
 gint64 postern_pool_deadline(PosternPool *pool)

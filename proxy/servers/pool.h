@@ -17,6 +17,7 @@
 
 #include "base/fair_queue.h"
 #include "proxy/servers/group.h"
+#include "proxy/servers/names.h"
 #include "wire/ehlo.h"
 
 typedef enum {
@@ -25,8 +26,9 @@ typedef enum {
     POSTERN_POOL_REFUSE,   /* borrower gets none; reason */
     POSTERN_POOL_RECALL,   /* waiter, which has offered connection, is to give it back: returned() */
     POSTERN_POOL_QUIT,     /* end connection politely; then closed() */
-    POSTERN_POOL_PROBE,    /* ask server whether it relays for strangers; then mark_up(), mark_down() or
+    POSTERN_POOL_PROBE,    /* ask server whether it is an open relay; then mark_up(), mark_down() or
                               retry_later() */
+    POSTERN_POOL_LOOK_UP,  /* ask the DNS for the servers of named; then looked_up() */
     POSTERN_POOL_ANNOUNCE, /* what the servers announce is new: announced() */
 } PosternPoolActionKind;
 
@@ -42,7 +44,8 @@ typedef struct {
     PosternPoolBorrower borrower;
     guint64 waiter;
     PosternServer *server; /* OPEN, PROBE, and what is the probe's: the pool's, until its next action */
-    const char *reason;    /* REFUSE: likewise; of the probe also NULL: server is no longer of the group */
+    const PosternServerSettings *named; /* LOOK_UP: likewise */
+    const char *reason; /* REFUSE: likewise; of the probe also NULL: server is no longer of the group */
 } PosternPoolAction;
 
 typedef struct PosternPool PosternPool;
@@ -57,21 +60,26 @@ PosternPool *postern_pool_new(PosternServerGroup *group, guint wait_ms, guint id
                               gpointer user_data);
 void postern_pool_free(PosternPool *pool);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternPool, postern_pool_free)
+/* Whose it is; as long as the pool. */
+PosternServerGroup *postern_pool_group(const PosternPool *pool);
 
 /*
- * The configuration is new: other times, for who waits and what is unused from now on; and if generation
- * is new (it grows), other servers, of PosternServerSettings *, or others demands on them. The first pool
- * that says so changes the group: a server that stays keeps its slots, and is probed again; connections of
- * before are ended when they are idle. Until a pool has said so, it opens none.
+ * The configuration is new: other times, for who waits and what is unused from now on; other servers, if the
+ * serial is new; and if the generation is, other demands on them. The first pool that says so changes the
+ * group: a server that stays keeps its slots, and, after other demands, is probed again; connections of
+ * before these are ended when they are idle. Until a pool has said so, it opens none.
  */
-void postern_pool_reload(PosternPool *pool, const GPtrArray *servers, guint generation, guint wait_ms,
-                         guint idle_ms, gint64 now);
+void postern_pool_reload(PosternPool *pool, const PosternGroupSettings *settings, gint64 now);
 
 /* waiter wants a connection, for client: a number that is the same for all that count as one, or
  * POSTERN_FAIR_QUEUE_NOBODY. A waiter waits once; what it had before may still be on its way back. turn:
- * LAST, or LATER for a waiter that had a connection and used it slowly. */
-void postern_pool_request(PosternPool *pool, guint64 waiter, guint64 client, PosternFairTurn turn,
-                          gint64 now);
+ * LAST, or LATER for a waiter that had a connection and used it slowly. key: if the group balances by a hash,
+ * who has the same is served by the same server. */
+void postern_pool_request(PosternPool *pool, guint64 waiter, guint64 client, guint64 key,
+                          PosternFairTurn turn, gint64 now);
+/* A connection of server was lost in the middle of something (pause_ms: 0), or it says that it can serve
+ * nobody for a while: one that fails again and again, or says so, rests while others serve. */
+void postern_pool_note_failure(PosternPool *pool, PosternServer *server, guint pause_ms, gint64 now);
 /* It does no more. An ASSIGN or REFUSE that is still queued for it is dropped (a connection is taken back).
  */
 void postern_pool_cancel(PosternPool *pool, guint64 waiter, gint64 now);
@@ -79,8 +87,18 @@ void postern_pool_cancel(PosternPool *pool, guint64 waiter, gint64 now);
  * server's health. */
 void postern_pool_request_probe(PosternPool *pool, PosternServer *server, gint64 now);
 
-/* The connection is greeted and ready; its server announces ehlo. */
+/* After LOOK_UP: what the DNS has for the servers of named; what found has is taken. While it says nothing
+ * better, those that it had last stay. Servers that stay go on as they are; those that are gone end as after
+ * a reload. */
+void postern_pool_looked_up(PosternPool *pool, const PosternServerSettings *named, PosternNamedServers *found,
+                            gint64 now);
+
+/* The connection is ready; its server announces ehlo; NULL: that is not known before it is told of a client.
+ */
 void postern_pool_opened(PosternPool *pool, guint64 connection, const PosternEhlo *ehlo, gint64 now);
+/* server announces ehlo now. */
+void postern_pool_note_announced(PosternPool *pool, PosternServer *server, const PosternEhlo *ehlo,
+                                 gint64 now);
 /* The connection's user has had its time: it may go on until RECALL. */
 void postern_pool_offer(PosternPool *pool, guint64 connection, gint64 now);
 /* The connection's user is done with it. reusable FALSE: QUIT follows. */
@@ -103,6 +121,8 @@ void postern_pool_retry_later(PosternPool *pool, PosternServer *server, guint ag
 /* A client has met what may be of all: the server is probed soon, but not too often. */
 void postern_pool_probe_soon(PosternPool *pool, PosternServer *server, gint64 now);
 gboolean postern_pool_is_up(PosternPool *pool, const PosternServer *server);
+/* FALSE: it is no longer of the group. */
+gboolean postern_pool_has(PosternPool *pool, const PosternServer *server);
 
 /* What all servers of the group announce, as far as it is known, SIZE the smallest. FALSE: nothing is known.
  */
@@ -111,8 +131,11 @@ gboolean postern_pool_announced(PosternPool *pool, PosternEhlo *ret_ehlo);
 /* Ends all idle connections to server: one of them turned out to be dead, and the rest are as old. */
 void postern_pool_end_idle(PosternPool *pool, const PosternServer *server, gint64 now);
 
-/* Ends all idle connections, and each other one when it is returned; nothing is opened any more. */
+/* Ends all idle connections, and each other one when it is returned; nothing is opened any more, and who
+ * wants one is refused. */
 void postern_pool_drain(PosternPool *pool, gint64 now);
+/* A pool that was drained serves again, as its next reload says. */
+void postern_pool_resume(PosternPool *pool);
 
 /* The deadline has passed: refuses those who waited too long, ends what was idle too long, probes. */
 void postern_pool_timer(PosternPool *pool, gint64 now);

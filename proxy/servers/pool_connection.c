@@ -48,6 +48,8 @@ static void set_state(PosternPooledConnection *connection, PosternPooledState st
         leave_opening(connection);
     if (connection->state == POSTERN_POOLED_IDLE)
         g_queue_unlink(&pool->idle, &connection->idle_link);
+    connection->server->busy -= connection->state == POSTERN_POOLED_BUSY;
+    connection->server->busy += state == POSTERN_POOLED_BUSY;
     if (connection->state == POSTERN_POOLED_BUSY)
         postern_pool_waiter_free(&pool->waiters, take_user(connection));
     connection->state = state;
@@ -98,10 +100,19 @@ void postern_pooled_end(PosternPooledConnection *connection, gint64 now)
     push_action(connection, POSTERN_POOL_QUIT);
 }
 
+/* One that is drained is still asked by the relay probe. */
+static gboolean gets_nobody(const PosternPool *pool, const PosternServer *server)
+{
+    gboolean is_probed = server->probe.waits && postern_group_prober(pool->group) == pool;
+    return server->retired || (server->drain && !is_probed);
+}
+
 void postern_pooled_set_free(PosternPooledConnection *connection, gboolean reusable, gint64 now)
 {
     const PosternPool *pool = connection->pool;
-    gboolean outdated = connection->generation != pool->generation || connection->server->retired;
+    gboolean outdated = connection->generation != pool->generation || gets_nobody(pool, connection->server);
+    if (reusable && connection->state == POSTERN_POOLED_BUSY)
+        connection->server->failures = 0;
     if (reusable && !pool->draining && !outdated)
         set_state(connection, POSTERN_POOLED_IDLE, now);
     else
@@ -149,6 +160,7 @@ gboolean postern_pooled_give_up(PosternPooledConnection *connection, gint64 now)
     postern_pool_drop_actions(pool, POSTERN_POOL_ASSIGN, connection->number);
     postern_pool_drop_actions(pool, POSTERN_POOL_QUIT, connection->number);
     pool->group->moving -= connection->moving;
+    connection->server->moving -= connection->moving;
     connection->moving = FALSE;
     if (connection->state != POSTERN_POOLED_ENDING)
         set_state(connection, POSTERN_POOLED_ENDING, now);

@@ -1,5 +1,8 @@
 #include "proxy/servers/pool_waiters.h"
 
+#include "base/memory.h"
+#include "proxy/servers/group_private.h"
+
 void postern_pool_waiters_init(PosternPoolWaiters *waiters, PosternFairQueue *turns, guint section)
 {
     waiters->numbers = g_hash_table_new(g_int64_hash, g_int64_equal);
@@ -32,12 +35,25 @@ static void put_in_order(PosternPoolWaiters *waiters, PosternPoolWaiter *waiter,
     g_hash_table_insert(waiters->numbers, &waiter->number, waiter);
 }
 
-void postern_pool_waiters_add(PosternPoolWaiters *waiters, guint64 number, guint64 client,
+void postern_pool_waiter_set_server(PosternPoolWaiter *waiter, PosternServer *server)
+{
+    if (server == waiter->server)
+        return;
+    if (waiter->server != NULL)
+        waiter->server->claimed--;
+    if (server != NULL)
+        postern_server_ref(server)->claimed++;
+    postern_server_unref(waiter->server);
+    waiter->server = server;
+}
+
+void postern_pool_waiters_add(PosternPoolWaiters *waiters, guint64 number, guint64 client, guint64 key,
                               PosternFairTurn turn, gint64 deadline)
 {
-    PosternPoolWaiter *waiter = g_new0(PosternPoolWaiter, 1);
+    PosternPoolWaiter *waiter = postern_new_zeroed(PosternPoolWaiter);
     waiter->number = number;
     waiter->deadline = deadline;
+    waiter->key = key;
     waiter->order_link.data = waiter->admitted_link.data = waiter->place.data = waiter;
     put_in_order(waiters, waiter, FALSE);
     waiter->place.section = waiters->section;
@@ -73,6 +89,7 @@ gboolean postern_pool_waiters_admit_needy(PosternPoolWaiters *waiters)
 
 void postern_pool_waiters_take(PosternPoolWaiters *waiters, PosternPoolWaiter *waiter)
 {
+    postern_pool_waiter_set_server(waiter, NULL);
     g_queue_unlink(&waiters->order, &waiter->order_link);
     g_hash_table_remove(waiters->numbers, &waiter->number);
     if (waiter->place.state == POSTERN_FAIR_PLACE_ADMITTED)

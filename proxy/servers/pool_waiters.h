@@ -4,11 +4,14 @@
 #pragma once
 
 #include "base/fair_queue.h"
+#include "proxy/servers/server.h"
 
 /* Who wants a connection; once one is assigned, the connection's user. */
 typedef struct {
     guint64 number;
     gint64 deadline;
+    guint64 key;            /* who has the same is to be served by the same server */
+    PosternServer *server;  /* that it waits for, or NULL: none has room, or it waits no more */
     GList order_link;       /* while it waits; data is the waiter */
     GList admitted_link;    /* likewise, once its client's turn has come */
     PosternFairPlace place; /* until it is freed */
@@ -28,8 +31,10 @@ void postern_pool_waiters_init(PosternPoolWaiters *waiters, PosternFairQueue *tu
 void postern_pool_waiters_clear(PosternPoolWaiters *waiters);
 
 /* One more, for client; it waits. */
-void postern_pool_waiters_add(PosternPoolWaiters *waiters, guint64 number, guint64 client,
+void postern_pool_waiters_add(PosternPoolWaiters *waiters, guint64 number, guint64 client, guint64 key,
                               PosternFairTurn turn, gint64 deadline);
+/* The one place where the server that it waits for changes. */
+void postern_pool_waiter_set_server(PosternPoolWaiter *waiter, PosternServer *server);
 PosternPoolWaiter *postern_pool_waiters_find(const PosternPoolWaiters *waiters, guint64 number);
 /* The turns of those who may have a connection now come. TRUE: there were any. */
 gboolean postern_pool_waiters_admit(PosternPoolWaiters *waiters);

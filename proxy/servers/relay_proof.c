@@ -75,7 +75,7 @@ static gboolean says_reject(const PosternReply *reply, const char *words)
  */
 static gboolean is_of_policy(const PosternReply *reply)
 {
-    const char *text = g_ptr_array_index(reply->lines, 0);
+    const char *text = reply->text;
     if (text[0] == '5' && text[1] == '.')
         return text[2] == '7' && postern_reply_class(reply) == 5;
     return reply->code == 550 || reply->code == 554;
@@ -88,12 +88,13 @@ static gboolean shows_client_is_welcome(const PosternRelayRecipient *control)
         return FALSE;
     if (is_taken(control))
         return TRUE;
-    return is_refused(control) && g_str_has_prefix(g_ptr_array_index(control->reply->lines, 0), "5.1.1 ");
+    return is_refused(control) && g_str_has_prefix(control->reply->text, "5.1.1 ");
 }
 
 typedef struct {
     gboolean welcome;       /* neither client nor sender is refused */
     gboolean mailbox_taken; /* the administrator's */
+    gboolean delivers;      /* it has the mailboxes itself, and what it knows no mailbox for goes nowhere */
 } Controls;
 
 static Controls look_at_controls(const GPtrArray *recipients)
@@ -147,7 +148,8 @@ static gboolean is_proof(const GPtrArray *recipients, const PosternRelayRecipien
         return FALSE;
     return holds_any(words, relay_words, G_N_ELEMENTS(relay_words)) ||
            (controls->welcome && says_reject(foreign->reply, words)) ||
-           (controls->mailbox_taken && is_of_policy(foreign->reply));
+           (controls->mailbox_taken && (is_of_policy(foreign->reply) ||
+                                        (controls->delivers && postern_reply_class(foreign->reply) == 5)));
 }
 
 static void append_answer(GString *text, const char *what, const PosternReply *reply)
@@ -174,9 +176,10 @@ static char *answers_text(const PosternReply *mail, const GPtrArray *recipients)
 }
 
 PosternRelayState postern_relay_proof_judge(const PosternReply *mail, const GPtrArray *recipients,
-                                            char **ret_reason)
+                                            gboolean lmtp, char **ret_reason)
 {
     Controls controls = look_at_controls(recipients);
+    controls.delivers = lmtp;
     gboolean proof = FALSE;
     *ret_reason = answers_text(mail, recipients);
     for (guint i = 0; i < recipients->len; i++) {

@@ -1,5 +1,5 @@
 /*
- * What the relay probe has proved: a back-end relays for strangers if it takes a foreign
+ * What the relay probe has proved: a back-end is an open relay if it accepts a remote
  * recipient from one, and does not if it refuses to *relay* to it. Any other refusal, of the client, its
  * HELO, the sender, or the recipient's domain, proves nothing: a client whom none of them meets might relay
  * all the same. Pure.
@@ -36,7 +36,8 @@ void postern_relay_recipient_free(PosternRelayRecipient *recipient);
 
 /*
  * mail: the reply to MAIL, or NULL: none came. recipients: of PosternRelayRecipient *, all of one
- * transaction. *ret_reason, the caller's: what was answered, in one line of printable ASCII.
+ * transaction. lmtp: it delivers into mailboxes that it knows, and does nothing else (RFC 2033). *ret_reason,
+ * the caller's: what was answered, in one line of printable ASCII.
  */
 PosternRelayState postern_relay_proof_judge(const PosternReply *mail, const GPtrArray *recipients,
-                                            char **ret_reason);
+                                            gboolean lmtp, char **ret_reason);

@@ -1,31 +1,40 @@
 #include "proxy/servers/server.h"
 
-#include <gio/gio.h>
-
-#include "base/endpoint.h"
 #include "base/log.h"
+#include "base/server_entry.h"
 #include "proxy/servers/group_private.h"
 
-PosternServerSettings *postern_server_settings_new(const char *name, guint weight, guint limit,
-                                                   GError **error)
+PosternServerSettings *postern_server_settings_new(const char *text, guint limit, GError **error)
 {
-    struct sockaddr_storage storage;
-    g_autoptr(GInetSocketAddress) address = postern_endpoint_parse(name, error);
-    if (address == NULL ||
-        !g_socket_address_to_native(G_SOCKET_ADDRESS(address), &storage, sizeof storage, error))
+    g_autoptr(PosternServerEntry) entry = postern_server_entry_parse(text, error);
+    if (entry == NULL)
         return NULL;
     PosternServerSettings *settings = g_new0(PosternServerSettings, 1);
-    settings->name = g_strdup(name);
-    settings->address = postern_address_from_sockaddr((struct sockaddr *)&storage);
-    settings->weight = weight;
-    settings->limit = limit;
+    settings->name = g_strdup(entry->place);
+    settings->address = entry->address;
+    settings->host = g_steal_pointer(&entry->host);
+    settings->srv = entry->srv;
+    settings->lmtp = entry->lmtp;
+    settings->weight = entry->weight;
+    settings->limit = entry->limit > 0 ? entry->limit : limit;
+    settings->backup = entry->backup;
+    settings->drain = entry->drain;
     return settings;
+}
+
+PosternServerSettings *postern_server_settings_copy(const PosternServerSettings *settings)
+{
+    PosternServerSettings *copy = g_memdup2(settings, sizeof *settings);
+    copy->name = g_strdup(settings->name);
+    copy->host = g_strdup(settings->host);
+    return copy;
 }
 
 void postern_server_settings_free(PosternServerSettings *settings)
 {
     if (settings == NULL)
         return;
+    g_free(settings->host);
     g_free(settings->name);
     g_free(settings);
 }
@@ -35,12 +44,21 @@ PosternServer *postern_server_new(const PosternServerSettings *settings)
     PosternServer *server = g_new0(PosternServer, 1);
     server->references = 1;
     server->name = g_strdup(settings->name);
+    server->key = postern_balance_key(settings->name);
     server->address = settings->address;
-    server->weight = MAX(1, settings->weight);
-    server->limit = MAX(1, settings->limit);
-    server->retry_at = G_MININT64;
+    server->lmtp = settings->lmtp;
+    server->retry_at = server->without_tls_until = server->up_since = G_MININT64;
+    postern_server_set(server, settings);
     pthread_mutex_init(&server->status_lock, NULL);
     return server;
+}
+
+void postern_server_set(PosternServer *server, const PosternServerSettings *settings)
+{
+    server->weight = settings->weight;
+    server->limit = settings->limit;
+    server->priority = settings->priority;
+    server->backup = settings->backup;
 }
 
 PosternServer *postern_server_ref(PosternServer *server)
@@ -71,6 +89,11 @@ const PosternAddress *postern_server_address(const PosternServer *server)
     return &server->address;
 }
 
+gboolean postern_server_speaks_lmtp(const PosternServer *server)
+{
+    return server->lmtp;
+}
+
 void postern_server_set_health(PosternServer *server, PosternServerHealth health, const char *reason)
 {
     static const char *const names[] = {
@@ -80,6 +103,21 @@ void postern_server_set_health(PosternServer *server, PosternServerHealth health
     server->health = health;
     g_free(server->reason);
     server->reason = g_steal_pointer(&copy);
+}
+
+void postern_server_do_without_tls(PosternServer *server, gint64 until)
+{
+    pthread_mutex_lock(&server->status_lock);
+    server->without_tls_until = until;
+    pthread_mutex_unlock(&server->status_lock);
+}
+
+gboolean postern_server_does_without_tls(PosternServer *server, gint64 now)
+{
+    pthread_mutex_lock(&server->status_lock);
+    gboolean without = now < server->without_tls_until;
+    pthread_mutex_unlock(&server->status_lock);
+    return without;
 }
 
 /* FALSE: it is what was said last. */

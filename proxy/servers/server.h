@@ -14,14 +14,22 @@ typedef enum {
 
 typedef struct {
     char *name;             /* as the configuration has it, for the log */
-    PosternAddress address; /* and port */
+    PosternAddress address; /* and port; of one that has a host AF_UNSPEC */
+    char *host;             /* servers whose addresses the DNS has (names.h), or NULL */
+    gboolean srv;           /* host has SRV records */
+    gboolean lmtp;          /* it speaks LMTP */
     guint weight;           /* its part of the load beside the others of its group, at least 1 */
     guint limit;            /* connections at the same time, at least 1 */
+    guint priority;         /* while those with a lower one serve it does not (RFC 2782) */
+    gboolean backup;        /* it is used only if all that are none are down */
+    gboolean drain;         /* it gets no new clients */
 } PosternServerSettings;
 
-/* name: ADDRESS:PORT, or [ADDRESS]:PORT for IPv6. NULL and error if it is not. */
-PosternServerSettings *postern_server_settings_new(const char *name, guint weight, guint limit,
+/* text: as base/server_entry.h has it; limit: of one that has none of its own, at least 1. NULL and error if
+ * it is wrong. */
+PosternServerSettings *postern_server_settings_new(const char *text, guint limit,
                                                    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+PosternServerSettings *postern_server_settings_copy(const PosternServerSettings *settings);
 void postern_server_settings_free(PosternServerSettings *settings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternServerSettings, postern_server_settings_free)
 
@@ -35,6 +43,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternServer, postern_server_unref)
 /* Both as long as the server. */
 const char *postern_server_name(const PosternServer *server);
 const PosternAddress *postern_server_address(const PosternServer *server);
+gboolean postern_server_speaks_lmtp(const PosternServer *server);
+
+/* Until then (monotonic milliseconds) it is served without TLS, with which it fails. */
+void postern_server_do_without_tls(PosternServer *server, gint64 until);
+gboolean postern_server_does_without_tls(PosternServer *server, gint64 now);
 
 /* Logs what is wrong with it (NULL: nothing is wrong any more), unless that was the last to be said. */
 void postern_server_note_problem(PosternServer *server, const char *text);

@@ -14,22 +14,13 @@ static gboolean is_delivering(const PosternSession *session)
     return session->state == POSTERN_SESSION_DELIVERING || postern_session_is_streaming(session);
 }
 
-/* The same words under another code, or a copy if it is the same code. */
-static PosternReply *with_code(const PosternReply *reply, guint code)
-{
-    PosternReply *copy = postern_reply_new(code, g_ptr_array_index(reply->lines, 0));
-    for (guint i = 1; i < reply->lines->len; i++)
-        g_ptr_array_add(copy->lines, g_strdup(g_ptr_array_index(reply->lines, i)));
-    return copy;
-}
-
 /* A back-end's reply as the client gets it: its 421 would mean that we close, and nothing but 2xx, 4xx, 5xx
  * is due. */
-static char *reply_for_client(const PosternReply *reply)
+char *postern_session_reply_for_client(const PosternReply *reply)
 {
     if (reply->code != 421 && postern_reply_class(reply) != 3)
         return postern_reply_to_wire(reply);
-    g_autoptr(PosternReply) changed = with_code(reply, 451);
+    g_autoptr(PosternReply) changed = postern_reply_copy(reply, 451);
     return postern_reply_to_wire(changed);
 }
 
@@ -37,16 +28,18 @@ void postern_session_answer_recipient(PosternSession *session, PosternRecipient 
                                       const PosternReply *reply, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
-    g_autofree char *text = reply_for_client(reply);
+    g_autofree char *text = postern_session_reply_for_client(reply);
     if (postern_reply_class(reply) == 2) {
         recipient->state = POSTERN_RECIPIENT_ACCEPTED;
         transaction->accepted++;
         (void)postern_case_add_recipient(transaction->mail_case, g_strdup(recipient->path));
+        if (session->settings->configuration->log.recipients)
+            postern_session_log_refusal(session, recipient, NULL, NULL, text);
     } else {
         recipient->state = POSTERN_RECIPIENT_REFUSED;
         /* What is refused for its sender or its client tells nothing of a recipient. */
-        session->core.refused_recipients +=
-            postern_reply_class(reply) == 5 && transaction->mail_refusal == NULL;
+        if (postern_reply_class(reply) == 5 && transaction->mail_refusal == NULL)
+            postern_session_count_refused_address(session, now);
         g_free(transaction->last_refusal);
         transaction->last_refusal = g_strdup(text);
         postern_session_log_refusal(session, recipient, NULL,
@@ -78,13 +71,13 @@ static void fail_transaction_with(PosternSession *session, const char *reason, c
     if (transaction->failure == NULL)
         transaction->failure = g_strdup(reason);
     postern_session_release_backend(session, now);
+    g_autofree char *words = g_strconcat("451 ", text, NULL);
+    g_autofree char *whole = postern_session_finish_reply(session, words);
     if (is_delivering(session)) {
-        g_autofree char *words = g_strconcat("451 ", text, NULL);
-        g_autofree char *whole = postern_session_finish_reply(session, words);
         postern_session_answer_message(session, whole, now);
         return;
     }
-    g_autoptr(PosternReply) reply = postern_reply_new(451, text);
+    g_autoptr(PosternReply) reply = postern_reply_new(451, g_strchomp(whole) + strlen("451 "));
     answer_all(session, reply, now);
 }
 
@@ -117,6 +110,14 @@ void postern_session_give_up_answer(PosternSession *session, gint64 now)
                           reply + strlen("451 "), now);
 }
 
+void postern_session_need_backend(PosternSession *session, gint64 now)
+{
+    if (session->link == POSTERN_LINK_NONE && !session->core.authenticated)
+        postern_session_borrow(session, now);
+    if (session->link == POSTERN_LINK_OWN && postern_backend_state(session->backend) == POSTERN_BACKEND_IDLE)
+        postern_session_identify(session, now);
+}
+
 static void ask_recipient(PosternSession *session, PosternRecipient *recipient, gint64 now)
 {
     if (recipient->state == POSTERN_RECIPIENT_PENDING)
@@ -128,8 +129,7 @@ static void ask_recipient(PosternSession *session, PosternRecipient *recipient, 
 
 void postern_session_ask_recipients(PosternSession *session, gint64 now)
 {
-    if (session->link == POSTERN_LINK_NONE)
-        postern_session_borrow(session, now);
+    postern_session_need_backend(session, now);
     if (session->link != POSTERN_LINK_OPEN)
         return;
     GPtrArray *recipients = session->transaction->recipients;
@@ -158,7 +158,7 @@ static void open_envelope(PosternSession *session, gint64 now)
     postern_session_ask_recipients(session, now);
 }
 
-static void identify(PosternSession *session, gint64 now)
+void postern_session_identify(PosternSession *session, gint64 now)
 {
     const PosternClientIdentity *identity = postern_session_identity(session);
     gboolean known = identity->reverse_known;
@@ -168,12 +168,23 @@ static void identify(PosternSession *session, gint64 now)
         .reverse_name = known ? identity->reverse_name : identity->name,
         .reverse_temporary = known ? identity->reverse_temporary : identity->name_temporary,
         .server = identity->server,
-        .extensions = postern_session_uses_extensions(session),
+        .greeted = session->core.own.helo != NULL,
+        .extensions = session->login != NULL ||
+                      (session->transaction != NULL && postern_session_uses_extensions(session)),
         .identifier = identity->queue,
         .local = identity->local,
+        .session = session->core.identifier.text,
+        .tls = session->core.tls,
+        .tls_version = session->tls,
     };
     postern_session_set_link(session, POSTERN_LINK_IDENTIFYING);
     postern_backend_identify(session->backend, &client, now);
+}
+
+static void note_wait(PosternSession *session, gint64 now)
+{
+    if (session->transaction != NULL)
+        session->transaction->backend_wait_ms += now - session->borrows_since;
 }
 
 void postern_session_borrowed(PosternSession *session, PosternBackend *backend, gint64 now)
@@ -184,22 +195,34 @@ void postern_session_borrowed(PosternSession *session, PosternBackend *backend, 
         return;
     }
     session->backend = backend;
-    identify(session, now);
+    note_wait(session, now);
+    postern_counters_time(session->settings->counters, POSTERN_LATENCY_POOL_WAIT,
+                          now - session->borrows_since);
+    postern_session_identify(session, now);
 }
 
 void postern_session_borrow_failed(PosternSession *session, const char *reason, gint64 now)
 {
     if (session->link != POSTERN_LINK_BORROWING)
         return;
+    note_wait(session, now);
     postern_session_set_link(session, POSTERN_LINK_NONE);
-    fail_transaction(session, reason, now);
+    if (session->login != NULL)
+        postern_session_auth_failed(session, reason, now);
+    else if (session->query != NULL)
+        postern_session_query_failed(session, now);
+    else
+        fail_transaction(session, reason, now);
 }
 
 void postern_session_deliver(PosternSession *session, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
-    if (session->link == POSTERN_LINK_NONE)
-        postern_session_borrow(session, now);
+    if (session->core.authenticated && session->backend == NULL) {
+        fail_transaction(session, "the back-end was lost, and the login with it", now);
+        return;
+    }
+    postern_session_need_backend(session, now);
     if (session->link != POSTERN_LINK_OPEN || transaction->data_sent || !g_queue_is_empty(&transaction->sent))
         return;
     transaction->data_sent = TRUE;
@@ -209,8 +232,24 @@ void postern_session_deliver(PosternSession *session, gint64 now)
 
 static void handle_identified(PosternSession *session, gint64 now)
 {
-    if (postern_backend_ehlo(session->backend)->capabilities != 0) /* else the client said HELO */
+    const GPtrArray *groups = session->settings->groups;
+    const GPtrArray *servers = postern_session_group(session)->settings.servers;
+    gboolean only_one = groups->len == 1 && servers->len == 1 &&
+                        ((const PosternServerSettings *)g_ptr_array_index(servers, 0))->host == NULL;
+    if (only_one && postern_backend_ehlo(session->backend)->capabilities != 0) /* else the client said HELO */
         session->core.announced = *postern_backend_ehlo(session->backend);
+    if (session->login != NULL) {
+        postern_session_auth_identified(session, now);
+        return;
+    }
+    if (session->query != NULL) {
+        postern_session_query_identified(session, now);
+        return;
+    }
+    g_free(session->transaction->server);
+    session->transaction->server = g_strdup(postern_backend_server(session->backend));
+    g_free(session->transaction->server_tls);
+    session->transaction->server_tls = g_strdup(postern_backend_tls(session->backend));
     g_autofree char *missing = postern_session_missing_capabilities(session);
     if (missing == NULL) {
         open_envelope(session, now);
@@ -234,8 +273,8 @@ static void handle_mail_reply(PosternSession *session, const PosternReply *reply
         return;
     }
     /* RFC 5321 4.5.3.1.10: as an answer to RCPT, 552 would mean too many recipients. */
-    transaction->mail_refusal =
-        reply->code == 552 ? postern_reply_new(554, "5.3.4 Message too big") : with_code(reply, reply->code);
+    transaction->mail_refusal = reply->code == 552 ? postern_reply_new(554, "5.3.4 Message too big")
+                                                   : postern_reply_copy(reply, reply->code);
 }
 
 static void handle_rcpt_reply(PosternSession *session, const PosternReply *reply, gint64 now)
@@ -265,7 +304,7 @@ static void add_received(PosternSession *session)
 {
     const PosternConfiguration *configuration = session->settings->configuration;
     if (configuration->proxy.role == POSTERN_ROLE_BORDER &&
-        configuration->proxy.client_address != POSTERN_CLIENT_ADDRESS_XCLIENT)
+        !postern_client_address_is_judged(postern_session_group(session)->client_address))
         postern_case_add_received(session->transaction->mail_case, configuration->proxy.hostname);
 }
 
@@ -282,21 +321,26 @@ static void handle_data_reply(PosternSession *session, const PosternReply *reply
         action->edits = postern_case_take_edits(mail_case);
         return;
     }
-    g_autofree char *text = reply_for_client(reply);
+    g_autofree char *text = postern_session_reply_for_client(reply);
     session->transaction->delivery = POSTERN_DELIVERY_REFUSED;
     session->transaction->data_sent = FALSE; /* answered: RSET may follow */
     postern_session_answer_message(session, text, now);
 }
 
-static void handle_final_reply(PosternSession *session, const PosternReply *reply, gint64 now)
+static void handle_final_reply(PosternSession *session, const PosternBackendEvent *event, gint64 now)
 {
-    g_autofree char *text = reply_for_client(reply);
-    gboolean accepted = postern_reply_class(reply) == 2;
-    session->transaction->delivery = accepted ? POSTERN_DELIVERY_ACCEPTED : POSTERN_DELIVERY_REFUSED;
+    g_autofree char *text = postern_session_reply_for_client(event->reply);
+    gboolean accepted = postern_reply_class(event->reply) == 2;
+    session->transaction->delivery = accepted         ? POSTERN_DELIVERY_ACCEPTED
+                                     : event->partial ? POSTERN_DELIVERY_PARTIAL
+                                                      : POSTERN_DELIVERY_REFUSED;
+    session->transaction->replied_at = now;
+    session->transaction->server_queue = accepted ? postern_reply_queue_id(event->reply) : NULL;
     if (accepted) {
         session->core.messages_accepted++;
         session->core.refused_recipients = 0;
         session->core.slow = FALSE;
+        postern_session_praise(session, now);
     }
     postern_session_conclude(session, text, now);
 }
@@ -306,8 +350,9 @@ static void handle_final_reply(PosternSession *session, const PosternReply *repl
 static gboolean try_again(PosternSession *session, const PosternBackendEvent *event, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
-    if (!postern_backend_is_before_data(event->during) || event->fault == POSTERN_BACKEND_FAULT_SETUP ||
-        event->fault == POSTERN_BACKEND_FAULT_DEMAND || transaction->attempts > 0)
+    if (session->core.authenticated || !postern_backend_is_before_data(event->during) ||
+        event->fault == POSTERN_BACKEND_FAULT_SETUP || event->fault == POSTERN_BACKEND_FAULT_DEMAND ||
+        transaction->attempts > 0)
         return FALSE;
     transaction->attempts++;
     transaction->data_sent = FALSE;
@@ -320,12 +365,12 @@ static void refuse_client(PosternSession *session, const PosternReply *reply, gi
 {
     PosternTransaction *transaction = session->transaction;
     postern_reply_free(transaction->mail_refusal);
-    transaction->mail_refusal = with_code(reply, reply->code);
+    transaction->mail_refusal = postern_reply_copy(reply, reply->code);
     if (!is_delivering(session)) {
         answer_all(session, transaction->mail_refusal, now);
         return;
     }
-    g_autofree char *text = reply_for_client(reply);
+    g_autofree char *text = postern_session_reply_for_client(reply);
     transaction->delivery = POSTERN_DELIVERY_REFUSED;
     postern_session_answer_message(session, text, now);
 }
@@ -334,6 +379,12 @@ static void handle_failure(PosternSession *session, const PosternBackendEvent *e
 {
     PosternTransaction *transaction = session->transaction;
     postern_session_unlink_backend(session);
+    if (session->login != NULL)
+        postern_session_auth_failed(session, event->text, now);
+    if (session->query != NULL && event->fault == POSTERN_BACKEND_FAULT_CLIENT)
+        postern_session_query_answered(session, event->reply, now);
+    else if (session->query != NULL)
+        postern_session_query_failed(session, now);
     if (transaction == NULL)
         return;
     gboolean needed = is_delivering(session) || postern_session_awaits_answers(session);
@@ -375,6 +426,14 @@ void postern_session_backend_event(PosternSession *session, const PosternBackend
     case POSTERN_BACKEND_IDENTIFIED:
         handle_identified(session, now);
         break;
+    case POSTERN_BACKEND_QUERY_REPLY:
+        if (session->query != NULL)
+            postern_session_query_answered(session, event->reply, now);
+        break;
+    case POSTERN_BACKEND_AUTH_REPLY:
+        if (session->login != NULL)
+            postern_session_auth_reply(session, event->reply, now);
+        break;
     case POSTERN_BACKEND_MAIL_REPLY:
         handle_mail_reply(session, event->reply, now);
         break;
@@ -385,13 +444,18 @@ void postern_session_backend_event(PosternSession *session, const PosternBackend
         handle_data_reply(session, event->reply, now);
         break;
     case POSTERN_BACKEND_FINAL_REPLY:
-        handle_final_reply(session, event->reply, now);
+        handle_final_reply(session, event, now);
         break;
     case POSTERN_BACKEND_FAILED:
         handle_failure(session, event, now);
+        postern_session_end_if_login_is_lost(session, now);
         break;
-    case POSTERN_BACKEND_READY:
     case POSTERN_BACKEND_RESET_DONE:
+        if (session->link == POSTERN_LINK_OWN && postern_session_awaits_answers(session))
+            postern_session_need_backend(session, now);
+        break;
+    case POSTERN_BACKEND_START_TLS:
+    case POSTERN_BACKEND_READY:
     case POSTERN_BACKEND_ENDED:
         break;
     }

@@ -79,6 +79,16 @@ void postern_session_client_init(PosternSession *session, const PosternAddress *
         look_up_name(session);
 }
 
+void postern_session_set_balanced(PosternSession *session, gboolean tls, gboolean greeted)
+{
+    session->core.tls = tls;
+    if (!greeted || session->state != POSTERN_SESSION_COMMAND)
+        return;
+    g_string_truncate(session->output, 0);
+    session->checks_client = FALSE; /* its greeting is said */
+    session->our_turn = POSTERN_TURN_NONE;
+}
+
 void postern_session_set_server(PosternSession *session, const PosternAddress *server)
 {
     session->core.own.server = *server;
@@ -190,15 +200,11 @@ static const char *take_attributes(PosternClientIdentity *identity, const GPtrAr
     return problem;
 }
 
-/* What XCLIENT and XFORWARD have in common, in the order of Postfix; NULL: the client has its answer. */
+/* What XCLIENT and XFORWARD have in common; NULL: the client has its answer. */
 static GPtrArray *read_attributes(PosternSession *session, const PosternCommand *command, guint supported,
                                   gint64 now)
 {
     const char *problem = NULL;
-    if (session->transaction != NULL) {
-        postern_session_error(session, now, 503, "5.5.1", "A mail transaction is in progress");
-        return NULL;
-    }
     if (supported == 0) {
         postern_session_error(session, now, 550, "5.7.0", "Insufficient authorization");
         return NULL;
@@ -229,6 +235,7 @@ void postern_session_xforward(PosternSession *session, const PosternCommand *com
     drop_forwarded(session);
     session->forwarded = g_memdup2(&identity, sizeof identity);
     postern_session_show_client(session);
+    postern_session_tell_screen(session, now); /* what it does wrong before MAIL is its own, too */
     postern_session_reply(session, 250, "2.0.0", "Ok");
 }
 
@@ -261,13 +268,17 @@ void postern_session_xclient(PosternSession *session, const PosternCommand *comm
         postern_session_error(session, now, 501, "5.5.4", problem);
         return;
     }
+    postern_session_forget_login(session, now);
     postern_session_identity_clear(&session->core.own);
     session->core.own = identity;
-    session->core.errors = session->core.refusals = session->core.commands_without_mail = 0;
+    session->core.errors = session->core.mistakes = session->core.refusals = 0;
+    session->core.commands_without_mail = 0;
     session->core.refused_recipients = 0;
     postern_session_forget_forwarded(session);
     postern_session_show_client(session);
     if (is_given(attributes, POSTERN_CLIENT_ADDR) && !is_given(attributes, POSTERN_CLIENT_NAME))
         look_up_name(session);
-    postern_session_greet(session);
+    postern_session_tell_screen(session, now);
+    postern_session_forget_client(session);
+    postern_session_greet(session, now);
 }

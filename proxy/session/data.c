@@ -1,5 +1,5 @@
 #include "base/limits.h"
-#include "proxy/session/private.h"
+#include "proxy/session/room.h"
 
 /* What a message of no declared size is taken for. */
 #define UNDECLARED_OCTETS 65536
@@ -46,8 +46,7 @@ static gboolean seal(PosternTransaction *transaction)
     return TRUE;
 }
 
-/* TRUE: nothing is made of the message, for the reply in its case. */
-static gboolean is_refused(PosternSession *session)
+gboolean postern_session_refuses_octets(PosternSession *session)
 {
     PosternTransaction *transaction = session->transaction;
     PosternCase *mail_case = transaction->mail_case;
@@ -57,60 +56,85 @@ static gboolean is_refused(PosternSession *session)
         postern_case_fail(mail_case, "552 5.3.4 The message is too big");
     if (transaction->discard == POSTERN_DISCARD_NO_ROOM)
         postern_case_fail(mail_case, NO_ROOM);
+    if (mail_case->reply == NULL && has_bare_newline(session) && !transaction->chunks &&
+        (postern_session_manners(session)->manners & POSTERN_MANNER_ENDS_AT_NEWLINE) != 0 &&
+        postern_case_refuse(mail_case, "421 4.5.0 The message holds a CR or LF that is not part of CRLF"))
+        session->ended = "bare-newline";
     for (gsize i = 0; i < G_N_ELEMENTS(octet_rows) && mail_case->reply == NULL; i++)
         if (octet_rows[i].applies(session))
             (void)postern_case_refuse(mail_case, octet_rows[i].reply);
-    if (mail_case->reply == NULL && !seal(transaction))
-        postern_case_fail(mail_case, "451 4.3.0 The message could not be kept in memory, try again later");
     return mail_case->reply != NULL;
 }
 
-/* Room is taken as the message comes: a size that is only declared keeps none from those that send. */
-static gboolean start_message(PosternSession *session, gint64 now)
+/* TRUE: nothing is made of the message, for the reply in its case. */
+static gboolean is_refused(PosternSession *session)
 {
     PosternTransaction *transaction = session->transaction;
+    if (postern_session_refuses_octets(session))
+        return TRUE;
+    if (!seal(transaction))
+        postern_case_fail(transaction->mail_case,
+                          "451 4.3.0 The message could not be kept in memory, try again later");
+    return transaction->mail_case->reply != NULL;
+}
+
+/* Room for octets in all; FALSE: there is none. */
+static gboolean reserve(PosternSession *session, guint64 octets, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    const gboolean passes = transaction->transit != NULL;
+    while (!(passes ? postern_transit_reserve(transaction->transit, octets)
+                    : postern_message_reserve(transaction->message, octets))) {
+        guint64 had = passes ? postern_transit_charged(transaction->transit)
+                             : postern_message_charged(transaction->message);
+        if (!postern_session_make_room(session, octets - had, now))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+const char *postern_session_begin_message(PosternSession *session, gboolean chunks, gint64 now)
+{
+    PosternTransaction *transaction = session->transaction;
+    if (transaction->failure != NULL)
+        return "451 4.3.0 The mail server behind us cannot be used now, try again later";
     const PosternConfiguration *configuration = session->settings->configuration;
     guint64 limit = postern_session_size_limit(session);
     guint64 expected = transaction->declared_size > 0 ? transaction->declared_size : UNDECLARED_OCTETS;
     g_clear_pointer(&transaction->message, postern_message_unref);
+    g_clear_pointer(&transaction->transit, postern_transit_unref);
+    if (configuration->proxy.inspect)
+        transaction->message = postern_message_new(limit, transaction->budget, NULL);
+    else
+        transaction->transit = postern_transit_new(transaction->declared_size, transaction->budget);
     if (!configuration->proxy.inspect)
         expected = MIN(expected, configuration->proxy.burst_size);
-    if (!postern_budget_has_room(session->budget, MIN(expected, limit))) {
-        postern_session_reply(session, 452, "4.3.1", "No room for a message now, try again later");
-        return FALSE;
+    transaction->reserved = MIN(MIN(expected, POSTERN_RESERVED_MAX_OCTETS), limit);
+    if (!reserve(session, transaction->reserved, now)) {
+        g_clear_pointer(&transaction->message, postern_message_unref);
+        g_clear_pointer(&transaction->transit, postern_transit_unref);
+        return "452 4.3.1 No room for a message now, try again later";
     }
-    if (configuration->proxy.inspect)
-        transaction->message = postern_message_new(limit, session->budget, NULL);
-    else
-        transaction->transit = postern_transit_new(transaction->declared_size, session->budget);
+    session->core.messages++;
+    postern_session_note_room(session, 0, now);
+    transaction->data_from = now;
     transaction->size_limit = limit;
     transaction->burst_since = now;
     transaction->burst_end = configuration->proxy.burst_size;
     gboolean reject = bare_newline_is_refused(session) && !postern_session_observes(session);
     postern_data_decoder_init(&transaction->decoder,
                               reject ? POSTERN_DATA_REJECT_BARE : POSTERN_DATA_REPAIR_BARE);
-    return TRUE;
+    transaction->decoder.chunks = chunks;
+    return NULL;
 }
 
 void postern_session_data(PosternSession *session, gint64 now)
 {
-    PosternTransaction *transaction = session->transaction;
-    if (transaction == NULL || transaction->recipients->len == 0) {
-        postern_session_error(session, now, 503, "5.5.1", "MAIL and RCPT must come first");
+    const char *refusal = postern_session_begin_message(session, FALSE, now);
+    if (refusal != NULL) {
+        postern_session_refuse(session, refusal, TRUE, now);
         return;
     }
-    if (transaction->failure != NULL) {
-        postern_session_reply(session, 451, "4.3.0",
-                              "The mail server behind us cannot be used now, try again later");
-        return;
-    }
-    if (transaction->accepted == 0) {
-        postern_session_error(session, now, 554, "5.5.1", "No recipient was accepted"); /* RFC 5321 3.3 */
-        return;
-    }
-    if (!start_message(session, now))
-        return;
-    session->core.messages++;
     g_string_append(session->output, "354 End data with <CR><LF>.<CR><LF>\r\n");
     session->our_turn = POSTERN_TURN_DATA;
     postern_session_set_state(session, POSTERN_SESSION_DATA, now);
@@ -129,6 +153,8 @@ void postern_session_conclude(PosternSession *session, const char *reply, gint64
         postern_session_finish(session, session->ended, now);
     else if (session->leaving != NULL)
         postern_session_end(session, session->leaving, now);
+    else
+        postern_session_end_if_login_is_lost(session, now);
 }
 
 void postern_session_conclude_with(PosternSession *session, const char *reply, gint64 now)
@@ -148,6 +174,7 @@ static void discard(PosternSession *session, PosternDiscard why, gint64 now)
         postern_session_release_backend(session, now);
     }
     transaction->discard = why;
+    postern_session_forget_room(transaction);
     g_clear_pointer(&transaction->message, postern_message_unref);
     g_clear_pointer(&transaction->transit, postern_transit_unref);
 }
@@ -155,7 +182,7 @@ static void discard(PosternSession *session, PosternDiscard why, gint64 now)
 void postern_session_answer_message(PosternSession *session, const char *reply, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
-    if (session->state != POSTERN_SESSION_DATA) {
+    if (!postern_session_is_in_message(session)) {
         postern_session_conclude(session, reply, now);
         return;
     }
@@ -166,10 +193,16 @@ void postern_session_answer_message(PosternSession *session, const char *reply, 
 }
 
 /* FALSE: there is no room. */
-static gboolean append(PosternTransaction *transaction, const char *octets, gsize length, gboolean plain)
+static gboolean append(PosternSession *session, const char *octets, gsize length, gboolean plain, gint64 now)
 {
+    PosternTransaction *transaction = session->transaction;
     if (transaction->transit == NULL)
-        return postern_message_append(transaction->message, octets, length, NULL);
+        return postern_message_append(transaction->message, octets, length, NULL) ||
+               (reserve(session, postern_message_size(transaction->message) + length, now) &&
+                postern_message_append(transaction->message, octets, length, NULL));
+    if (!transaction->streams &&
+        !reserve(session, postern_transit_waiting(transaction->transit) + length, now))
+        return FALSE;
     return plain ? postern_transit_pass(transaction->transit, octets, length)
                  : postern_transit_add(transaction->transit, octets, length);
 }
@@ -186,7 +219,7 @@ static void store(PosternSession *session, const void *octets, gsize length, gbo
         discard(session, POSTERN_DISCARD_BARE, now);
     else if (length > transaction->size_limit - size)
         discard(session, POSTERN_DISCARD_TOO_BIG, now);
-    else if (!append(transaction, octets, length, plain))
+    else if (!append(session, octets, length, plain, now))
         discard(session, POSTERN_DISCARD_NO_ROOM, now);
 }
 
@@ -200,10 +233,22 @@ static void read_transit_header(PosternSession *session)
     postern_session_read_header(session, octets, length);
 }
 
-static void end_of_data(PosternSession *session, gint64 now)
+static void finish_chunks(PosternSession *session, gint64 now)
+{
+    g_autoptr(GByteArray) rest = g_byte_array_new();
+    postern_data_decoder_finish(&session->transaction->decoder, rest);
+    store(session, rest->data, rest->len, FALSE, now);
+}
+
+void postern_session_end_message(PosternSession *session, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
+    transaction->data_until = now;
+    if (transaction->transfer != NULL)
+        postern_transfer_stays(transaction->transfer);
     postern_session_expect_answer(session, now);
+    if (transaction->chunks)
+        finish_chunks(session, now);
     if (transaction->answer != NULL) {
         postern_session_conclude(session, transaction->answer, now);
         return;
@@ -231,7 +276,8 @@ static void end_of_data(PosternSession *session, gint64 now)
 
 gboolean postern_session_is_streaming(const PosternSession *session)
 {
-    return session->state == POSTERN_SESSION_DATA && session->transaction->streams;
+    return postern_session_is_in_message(session) && session->transaction != NULL &&
+           session->transaction->streams;
 }
 
 gboolean postern_session_is_held_up(const PosternSession *session)
@@ -266,7 +312,7 @@ static void stream_if_fast(PosternSession *session, gint64 now)
 /* There is no room for what the back-end has not taken, whether the message has come to its end or not. */
 static void lose_octets(PosternSession *session, gint64 now)
 {
-    gboolean whole = session->state != POSTERN_SESSION_DATA;
+    gboolean whole = !postern_session_is_in_message(session);
     discard(session, POSTERN_DISCARD_NO_ROOM, now);
     if (whole) {
         postern_case_fail(session->transaction->mail_case, NO_ROOM);
@@ -283,6 +329,8 @@ void postern_session_settle(PosternSession *session, gint64 now)
         lose_octets(session, now);
     else if (postern_session_is_held_up(session))
         transaction->rate.held_up = transaction->rate.minute_held_up = TRUE;
+    if (session->transaction == transaction && transaction->transfer != NULL)
+        postern_session_note_room(session, 0, now);
 }
 
 void postern_session_judge_stream(PosternSession *session, gint64 now)
@@ -290,15 +338,15 @@ void postern_session_judge_stream(PosternSession *session, gint64 now)
     PosternTransaction *transaction = session->transaction;
     if (!postern_session_is_streaming(session) || !transaction->rate.slow)
         return;
-    if (transaction->hold.recalled) {
+    if (session->hold.recalled) {
         g_autofree char *reply = postern_session_finish_reply(
             session, "451 4.4.2 The message comes too slowly while others wait, try again later");
         session->core.slow = TRUE;
         transaction->failure = g_strdup("the client was too slow, and others waited for the back-end");
         transaction->delivery = POSTERN_DELIVERY_FAILED;
         postern_session_answer_message(session, reply, now);
-    } else if (!transaction->hold.offered) {
-        transaction->hold.offered = TRUE;
+    } else if (!session->hold.offered) {
+        session->hold.offered = TRUE;
         postern_session_act(session, POSTERN_SESSION_OFFER);
     }
 }
@@ -311,23 +359,25 @@ void postern_session_measure_rate(PosternSession *session, gint64 now)
     if (session->transaction == NULL)
         return;
     gboolean measured =
-        session->state == POSTERN_SESSION_DATA && (!session->core.trusted || session->transaction->streams);
+        postern_session_is_in_message(session) && (!session->core.trusted || session->transaction->streams);
     session->transaction->rate = (PosternRate){
         .deadline = measured ? now + POSTERN_DATA_CROWDED_SECONDS * 1000 : POSTERN_NEVER,
         .minute_end = now + POSTERN_DATA_RATE_SECONDS * 1000,
     };
 }
 
-/* Who holds room that others need has to go on with it. */
+/* Who holds room that others need has to go on with it: the less there is, the sooner the slower ones go. */
 static gboolean is_in_the_way(const PosternSession *session)
 {
     const PosternTransaction *transaction = session->transaction;
+    guint seconds = postern_budget_patience(transaction->budget, POSTERN_DATA_RATE_SECONDS);
     guint64 held = transaction->message != NULL   ? postern_message_size(transaction->message)
                    : transaction->transit != NULL ? postern_transit_waiting(transaction->transit)
                                                   : 0;
-    return held > POSTERN_BUDGET_ASSURED_OCTETS && postern_budget_is_crowded(session->budget) &&
-           !transaction->rate.held_up &&
-           transaction->rate.octets < held / POSTERN_DATA_RATE_SECONDS * POSTERN_DATA_CROWDED_SECONDS;
+    if (transaction->message != NULL)
+        held = MAX(held, transaction->reserved);
+    return held > POSTERN_BUDGET_ASSURED_OCTETS && seconds != G_MAXUINT && !transaction->rate.held_up &&
+           transaction->rate.octets < held / MAX(seconds, 1) * POSTERN_DATA_CROWDED_SECONDS;
 }
 
 void postern_session_judge_rate(PosternSession *session, gint64 now)
@@ -345,6 +395,7 @@ void postern_session_judge_rate(PosternSession *session, gint64 now)
     postern_session_judge_stream(session, now);
     if (is_in_the_way(session) ||
         (minute_is_over && !rate->minute_held_up && rate->minute_octets < minimum)) {
+        postern_session_note_timeout(session, now);
         postern_session_reply(session, 421, "4.4.2", "The message comes too slowly");
         postern_session_finish(session, "too-slow", now);
     } else if (minute_is_over) {
@@ -394,9 +445,10 @@ gsize postern_session_receive_data(PosternSession *session, const char *octets, 
     session->transaction->rate.minute_octets += consumed;
     if (session->transaction->discard != POSTERN_DISCARD_NOT)
         session->transaction->discarded += consumed;
+    postern_session_note_room(session, consumed, now);
     postern_session_look_for_header(session);
     if (result > 0) {
-        end_of_data(session, now);
+        postern_session_end_message(session, now);
     } else if (session->transaction->discarded > session->settings->configuration->proxy.message_size) {
         postern_session_reply(session, 521, "5.3.4", "The message is too big, and does not end");
         postern_session_finish(session, "too-big", now);

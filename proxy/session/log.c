@@ -10,6 +10,11 @@ const char *postern_session_id(const PosternSession *session)
                                         : session->core.identifier.text;
 }
 
+PosternTls postern_session_tls_level(const PosternSession *session)
+{
+    return postern_proxy_settings_tls_level(session->settings, &session->core.peer, session->core.submission);
+}
+
 gboolean postern_session_observes(const PosternSession *session)
 {
     return session->settings->configuration->proxy.mode == POSTERN_MODE_OBSERVE;
@@ -46,10 +51,17 @@ char *postern_session_finish_reply(PosternSession *session, const char *reply)
 void postern_session_reply(PosternSession *session, guint code, const char *enhanced, const char *format, ...)
 {
     gsize start = session->output->len;
+    const char digits[] = {(char)('0' + code / 100), (char)('0' + code / 10 % 10), (char)('0' + code % 10),
+                           ' '};
     va_list arguments;
+    g_string_append_len(session->output, digits, sizeof digits);
+    g_string_append(session->output, enhanced);
+    g_string_append_c(session->output, ' ');
     va_start(arguments, format);
-    g_string_append_printf(session->output, "%u %s ", code, enhanced);
-    g_string_append_vprintf(session->output, format, arguments);
+    if (strchr(format, '%') == NULL)
+        g_string_append(session->output, format);
+    else
+        g_string_append_vprintf(session->output, format, arguments);
     va_end(arguments);
     finish_reply(session, session->output, start);
 }
@@ -58,14 +70,29 @@ void postern_session_error(PosternSession *session, gint64 now, guint code, cons
                            const char *text)
 {
     postern_session_reply(session, code, enhanced, "%s", text);
-    postern_session_count_error(session, now);
+    postern_session_count_error(session, TRUE, now);
 }
 
-void postern_session_count_error(PosternSession *session, gint64 now)
+void postern_session_refuse(PosternSession *session, const char *refusal, gboolean mistake, gint64 now)
 {
-    if (++session->core.errors < POSTERN_ERRORS_MAX)
+    g_autofree char *reply = postern_session_finish_reply(session, refusal);
+    g_string_append(session->output, reply);
+    if (refusal[0] == '5')
+        postern_session_count_error(session, mistake, now);
+}
+
+void postern_session_count_error(PosternSession *session, gboolean mistake, gint64 now)
+{
+    const PosternManners *manners = postern_session_manners(session);
+    postern_session_count(session, POSTERN_COUNT_ERRORS, 1, now);
+    postern_session_note(session, POSTERN_REASON_ERROR, now);
+    session->core.errors++;
+    session->core.mistakes += mistake;
+    if (session->core.mistakes < manners->mistakes_max &&
+        session->core.errors < MAX(POSTERN_ERRORS_MAX, manners->mistakes_max))
         return;
-    postern_session_reply(session, 421, "4.7.0", "Too many errors");
+    if (!mistake || (manners->manners & POSTERN_MANNER_ENDS_AT_MISTAKE) == 0)
+        postern_session_reply(session, 421, "4.7.0", "Too many errors");
     postern_session_finish(session, "too-many-errors", now);
 }
 
@@ -85,6 +112,9 @@ static PosternRecordClient who_is(const PosternSession *session)
         .envelope = relayed ? mail_case->origin : session->envelope,
         .relay = relayed ? session->envelope : NULL,
         .tls = session->tls,
+        .tls_name = session->tls_name,
+        .tls_client = session->tls_client,
+        .tls_resumed = session->tls_resumed,
         .peer = is_same_host(&session->envelope->client, &session->core.peer) ? NULL : &session->core.peer,
     };
 }
@@ -108,7 +138,25 @@ void postern_session_log_refusal(PosternSession *session, const PosternRecipient
     g_autofree char *to =
         recipient->path != NULL ? g_strdup_printf("<%s>", recipient->path) : g_strdup(argument);
     g_autofree char *text = g_strchomp(g_strdup(reply));
-    act_on_line(session, postern_recipient_line(&who, session->envelope->sender, to, by, text));
+    act_on_line(session, postern_recipient_line(&who, session->settings->counters, session->envelope->sender,
+                                                to, by, text));
+}
+
+void postern_session_log_login(PosternSession *session, const char *user, const char *reply)
+{
+    const PosternRecordClient who = who_is(session);
+    g_autofree char *text = g_strchomp(g_strdup(reply));
+    act_on_line(session, postern_login_line(&who, session->settings->counters, user, text));
+}
+
+void postern_session_log_refused_sender(PosternSession *session, const PosternCommand *command,
+                                        const char *reply)
+{
+    const PosternRecordClient who = who_is(session);
+    g_autofree char *text = g_strchomp(g_strdup(reply));
+    g_autofree char *from =
+        command->path != NULL ? g_strdup_printf("<%s>", command->path) : g_strdup(command->argument);
+    act_on_line(session, postern_sender_line(&who, session->settings->counters, from, text));
 }
 
 /* Those that were refused have lines of their own. */
@@ -131,6 +179,12 @@ static gint64 size_of(const PosternTransaction *transaction)
     return transaction->message != NULL ? (gint64)postern_message_size(transaction->message) : -1;
 }
 
+/* from and until, each 0 if that was not reached. */
+static gint64 between(gint64 from, gint64 until)
+{
+    return from > 0 && until > 0 ? until - from : -1;
+}
+
 void postern_session_log_message(PosternSession *session, const char *reply, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
@@ -140,8 +194,17 @@ void postern_session_log_message(PosternSession *session, const char *reply, gin
     const gboolean written = postern_log_enabled(POSTERN_LOG_INFO);
     g_autoptr(GPtrArray) to = written ? recipients_of(transaction) : NULL;
     g_autofree char *text = reply != NULL && written ? g_strchomp(g_strdup(reply)) : NULL;
+    gint64 decided_at = transaction->decided_at > 0 ? transaction->decided_at : transaction->data_until;
+    const PosternStageTimes times = {
+        .data = between(transaction->data_from, transaction->data_until),
+        .verdict = between(transaction->data_until, transaction->decided_at),
+        .server = between(decided_at, transaction->replied_at),
+    };
     PosternRecord record = {
         .who = who_is(session),
+        .times = &times,
+        .server = transaction->server,
+        .server_queue = transaction->server_queue,
         .queue = session->forwarded != NULL ? session->forwarded->queue : NULL,
         .to = to != NULL && to->len > 0 ? to : NULL,
         .recipients = transaction->recipients->len,
@@ -149,18 +212,30 @@ void postern_session_log_message(PosternSession *session, const char *reply, gin
         .size = size_of(transaction),
         .dsn_dropped = transaction->dsn_dropped,
         .delivery = transaction->delivery,
+        .backend_wait = transaction->backend_wait_ms,
+        .server_tls = transaction->server_tls,
         .failure = transaction->failure,
         .milliseconds = now - transaction->started,
     };
     postern_case_record(transaction->mail_case, &record);
     record.reply = text;
+    if (!session->settings->configuration->log.subject)
+        record.subject = NULL;
     act_on_line(session, postern_record_close(&record, session->settings->counters));
+    postern_tally_note_message(session->settings->tally, &record);
+    if (record.size > 0)
+        postern_session_count(session, POSTERN_COUNT_KIBIBYTES, (guint)((record.size + 1023) / 1024), now);
 }
 
 void postern_session_log_end(PosternSession *session, gint64 now)
 {
+    g_autofree char *reasons = session->screen != NULL ? postern_screen_reasons(session->screen) : NULL;
+    g_autofree char *throttled = session->screen != NULL ? postern_screen_throttled(session->screen) : NULL;
     const PosternSessionRecord record = {
         .who = who_is(session),
+        .suspicion = reasons != NULL ? (gint64)postern_screen_points(session->screen) : 0,
+        .reasons = reasons,
+        .throttled = throttled,
         .ended = session->ended,
         .would_reply = session->core.would_reply,
         .messages = session->core.messages,
@@ -174,4 +249,5 @@ void postern_session_log_end(PosternSession *session, gint64 now)
         .milliseconds = now - session->core.started,
     };
     act_on_line(session, postern_session_record_close(&record, session->settings->counters));
+    postern_tally_note_session(session->settings->tally, &record);
 }

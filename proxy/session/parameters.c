@@ -1,18 +1,8 @@
 #include <string.h>
 
 #include "proxy/session/private.h"
-
-/* Room that our own header fields may take in a message that the client declared. */
-#define ROOM_FOR_OUR_HEADERS 8192
-
-guint64 postern_session_size_limit(const PosternSession *session)
-{
-    guint64 limit = session->settings->configuration->proxy.message_size;
-    guint64 backend = session->core.announced.size;
-    if (backend > 2 * ROOM_FOR_OUR_HEADERS)
-        limit = MIN(limit, backend - ROOM_FOR_OUR_HEADERS);
-    return limit;
-}
+#include "wire/dsn.h"
+#include "wire/xclient.h"
 
 /* A smtpd in front has announced extensions of its own, and hands on what its client says, whatever we
  * announce. */
@@ -21,101 +11,169 @@ static gboolean takes_blindly(const PosternSession *session)
     return postern_proxy_settings_is_filter(session->settings);
 }
 
-/* A parameter of MAIL: FALSE if its value is wrong; then the reply has been given. */
-static gboolean take_size(PosternSession *session, PosternTransaction *transaction, const char *value,
-                          gint64 now)
+static gboolean takes(const PosternSession *session, PosternCapability capability)
+{
+    return takes_blindly(session) || postern_session_offers(session, capability);
+}
+
+static gboolean has_manner(const PosternSession *session, guint manner)
+{
+    return (postern_session_manners(session)->manners & manner) != 0;
+}
+
+/* What a parameter of MAIL with value, or NULL, does: NULL, or why it is refused, static. */
+typedef const char *(*Taker)(const PosternSession *session, PosternTransaction *transaction,
+                             const char *value);
+
+#define UNKNOWN_OF_MAIL "555 5.5.4 Parameter of MAIL not recognised" /* RFC 5321 4.1.1.11 */
+
+static const char *take_size(const PosternSession *session, PosternTransaction *transaction,
+                             const char *value)
 {
     if (value == NULL ||
         !g_ascii_string_to_unsigned(value, 10, 0, G_MAXUINT64, &transaction->declared_size, NULL)) {
-        postern_session_error(session, now, 501, "5.5.4", "SIZE needs a number");
-        return FALSE;
+        gboolean digits = value != NULL && value[0] != '\0' && value[strspn(value, "0123456789")] == '\0';
+        transaction->declared_size = 0;
+        if (!has_manner(session, POSTERN_MANNER_TAKES_ANY_SIZE))
+            return "501 5.5.4 SIZE needs a number";
+        return digits ? "552 5.3.4 Message of that size is not accepted" : NULL;
     }
-    if (transaction->declared_size > postern_session_size_limit(session)) {
-        postern_session_reply(session, 552, "5.3.4", "Message of that size is not accepted");
-        return FALSE;
-    }
-    return TRUE;
+    if (transaction->declared_size > postern_session_size_limit(session))
+        return "552 5.3.4 Message of that size is not accepted";
+    return NULL;
 }
 
-static gboolean take_body(PosternSession *session, PosternTransaction *transaction, const char *value,
-                          gint64 now)
+static const char *take_body(const PosternSession *session, PosternTransaction *transaction,
+                             const char *value)
 {
-    if (value != NULL && g_ascii_strcasecmp(value, "8BITMIME") == 0) {
+    if (value != NULL && g_ascii_strcasecmp(value, "8BITMIME") == 0)
         transaction->needed |= POSTERN_CAPABILITY_8BITMIME;
-    } else if (value == NULL || g_ascii_strcasecmp(value, "7BIT") != 0) {
-        postern_session_error(session, now, 501, "5.5.4", "BODY is 7BIT or 8BITMIME");
-        return FALSE;
-    }
+    else if (value == NULL || g_ascii_strcasecmp(value, "7BIT") != 0)
+        return "501 5.5.4 BODY is 7BIT or 8BITMIME";
     transaction->body_given = TRUE;
-    return TRUE;
+    return NULL;
 }
+
+static const char *take_word(const PosternSession *session, PosternTransaction *transaction,
+                             const char *value, PosternCapability capability)
+{
+    if (!takes(session, capability))
+        return UNKNOWN_OF_MAIL;
+    if (value != NULL)
+        return "501 5.5.4 SMTPUTF8 and REQUIRETLS take no value";
+    transaction->needed |= capability;
+    return NULL;
+}
+
+static const char *take_smtputf8(const PosternSession *session, PosternTransaction *transaction,
+                                 const char *value)
+{
+    return take_word(session, transaction, value, POSTERN_CAPABILITY_SMTPUTF8);
+}
+
+static const char *take_requiretls(const PosternSession *session, PosternTransaction *transaction,
+                                   const char *value)
+{
+    return take_word(session, transaction, value, POSTERN_CAPABILITY_REQUIRETLS);
+}
+
+/* RFC 4954 5. What one who has not logged in says of others counts as AUTH=<>. */
+static const char *take_auth(const PosternSession *session, PosternTransaction *transaction,
+                             const char *value)
+{
+    if (takes_blindly(session))
+        return NULL;
+    gboolean any = has_manner(session, POSTERN_MANNER_TAKES_ANY_AUTH);
+    if (!any && (value == NULL || session->core.announced.auth_mechanisms == 0))
+        return UNKNOWN_OF_MAIL;
+    g_autofree char *identity = value != NULL ? postern_xtext_decode(value) : NULL;
+    gboolean is_known = identity != NULL || g_strcmp0(value, "<>") == 0;
+    if (!is_known && !any)
+        return UNKNOWN_OF_MAIL;
+    if (is_known && session->core.authenticated)
+        transaction->auth_parameter = g_strdup(value);
+    return NULL;
+}
+
+static const struct {
+    const char *keyword;
+    Taker take;
+} rows[] = {
+    {"SIZE", take_size}, {"BODY", take_body}, {"SMTPUTF8", take_smtputf8}, {"REQUIRETLS", take_requiretls},
+    {"AUTH", take_auth},
+};
 
 /* A filter does without DSN if the back-end does (RFC 3461 5.2.2): mail is worth more than its notice. */
-static gboolean take_dsn(const PosternSession *session, PosternTransaction *transaction,
-                         const PosternParameter *parameter, const char *const *keywords, GString *text)
+static const char *take_dsn(const PosternSession *session, PosternTransaction *transaction,
+                            const PosternParameter *parameter, guint any, GString *text)
 {
-    gboolean announced = (session->core.announced.capabilities & POSTERN_CAPABILITY_DSN) != 0;
-    if ((!announced && !takes_blindly(session)) || parameter->value == NULL)
-        return FALSE;
-    while (*keywords != NULL && g_ascii_strcasecmp(parameter->keyword, *keywords) != 0)
-        keywords++;
-    if (*keywords == NULL)
-        return FALSE;
+    const char *problem = postern_dsn_problem(parameter->keyword, parameter->value);
+    if (has_manner(session, any) && (problem != NULL || !takes(session, POSTERN_CAPABILITY_DSN))) {
+        transaction->dsn_dropped = TRUE;
+        return NULL;
+    }
+    if (problem != NULL && (!takes_blindly(session) || parameter->value == NULL))
+        return problem;
     if (!takes_blindly(session))
         transaction->needed |= POSTERN_CAPABILITY_DSN;
     g_string_append_printf(text, " %s=%s", parameter->keyword, parameter->value);
-    return TRUE;
+    return NULL;
 }
 
-/* What only a server in front says. */
-static gboolean take_blindly(const PosternSession *session, PosternTransaction *transaction,
-                             const PosternParameter *parameter)
+static const char *take_mail_parameter(const PosternSession *session, PosternTransaction *transaction,
+                                       const PosternParameter *parameter)
 {
-    if (!takes_blindly(session))
-        return FALSE;
-    if (g_ascii_strcasecmp(parameter->keyword, "SMTPUTF8") == 0 && parameter->value == NULL) {
-        transaction->needed |= POSTERN_CAPABILITY_SMTPUTF8;
-        return TRUE;
-    }
-    return g_ascii_strcasecmp(parameter->keyword, "AUTH") == 0; /* RFC 4954 5: who trusts nobody drops it */
+    if (postern_dsn_is_parameter(parameter->keyword, FALSE) &&
+        (takes(session, POSTERN_CAPABILITY_DSN) || has_manner(session, POSTERN_MANNER_TAKES_ANY_RET)))
+        return take_dsn(session, transaction, parameter, POSTERN_MANNER_TAKES_ANY_RET,
+                        transaction->dsn_parameters);
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
+        if (g_ascii_strcasecmp(parameter->keyword, rows[i].keyword) == 0)
+            return rows[i].take(session, transaction, parameter->value);
+    return UNKNOWN_OF_MAIL;
 }
 
-static gboolean take_mail_parameter(PosternSession *session, PosternTransaction *transaction,
-                                    const PosternParameter *parameter, gint64 now)
+/* A path that only some mail servers can take: with strict_envelopes its client must have asked for it (RFC
+ * 6531 3.2). */
+static const char *refuse_path(const PosternSession *session, const PosternTransaction *transaction,
+                               const char *path)
 {
-    static const char *const dsn[] = {"RET", "ENVID", NULL}; /* RFC 3461 4.3, 4.4 */
-    if (g_ascii_strcasecmp(parameter->keyword, "SIZE") == 0)
-        return take_size(session, transaction, parameter->value, now);
-    if (g_ascii_strcasecmp(parameter->keyword, "BODY") == 0)
-        return take_body(session, transaction, parameter->value, now);
-    if (take_dsn(session, transaction, parameter, dsn, transaction->dsn_parameters) ||
-        take_blindly(session, transaction, parameter))
-        return TRUE;
-    postern_session_error(session, now, 555, "5.5.4",
-                          "Parameter of MAIL not recognised"); /* RFC 5321 4.1.1.11 */
-    return FALSE;
+    if (g_str_is_ascii(path) || (transaction->needed & POSTERN_CAPABILITY_SMTPUTF8) != 0 ||
+        takes_blindly(session) || !session->settings->configuration->proxy.strict_envelopes)
+        return NULL;
+    return "553 5.6.7 The address is not ASCII, and MAIL has no SMTPUTF8";
 }
 
-gboolean postern_session_take_mail_parameters(PosternSession *session, PosternTransaction *transaction,
-                                              const PosternCommand *command, gint64 now)
+const char *postern_session_take_mail_parameters(const PosternSession *session,
+                                                 PosternTransaction *transaction,
+                                                 const PosternCommand *command)
 {
-    for (guint i = 0; i < command->parameters->len; i++)
-        if (!take_mail_parameter(session, transaction, g_ptr_array_index(command->parameters, i), now))
-            return FALSE;
-    return TRUE;
+    const char *refusal = NULL;
+    if (command->parameters->len > 0 && !session->core.own.esmtp &&
+        has_manner(session, POSTERN_MANNER_PARAMETERS_NEED_EHLO))
+        return "501 5.5.4 Parameters need EHLO";
+    for (guint i = 0; refusal == NULL && i < command->parameters->len; i++)
+        refusal = take_mail_parameter(session, transaction, g_ptr_array_index(command->parameters, i));
+    return refusal != NULL ? refusal : refuse_path(session, transaction, command->path);
 }
 
-gboolean postern_session_take_recipient_parameters(PosternSession *session, const PosternCommand *command,
-                                                   PosternRecipient *recipient)
+const char *postern_session_take_recipient_parameters(const PosternSession *session,
+                                                      const PosternCommand *command,
+                                                      PosternRecipient *recipient)
 {
-    static const char *const dsn[] = {"NOTIFY", "ORCPT", NULL}; /* RFC 3461 4.1, 4.2 */
     g_autoptr(GString) text = g_string_new(NULL);
-    for (guint i = 0; i < command->parameters->len; i++)
-        if (!take_dsn(session, session->transaction, g_ptr_array_index(command->parameters, i), dsn, text))
-            return FALSE;
+    const char *refusal = NULL;
+    for (guint i = 0; refusal == NULL && i < command->parameters->len; i++) {
+        const PosternParameter *parameter = g_ptr_array_index(command->parameters, i);
+        if (postern_dsn_is_parameter(parameter->keyword, TRUE) && takes(session, POSTERN_CAPABILITY_DSN))
+            refusal =
+                take_dsn(session, session->transaction, parameter, POSTERN_MANNER_TAKES_ANY_NOTIFY, text);
+        else
+            refusal = "555 5.5.4 Parameter of RCPT not recognised";
+    }
     g_free(recipient->dsn_parameters);
     recipient->dsn_parameters = g_string_free(g_steal_pointer(&text), FALSE);
-    return TRUE;
+    return refusal != NULL ? refusal : refuse_path(session, session->transaction, command->path);
 }
 
 gboolean postern_session_uses_extensions(const PosternSession *session)
@@ -145,6 +203,10 @@ char *postern_session_mail_parameters(const PosternSession *session)
                                                                                        : " BODY=7BIT");
     if ((transaction->needed & POSTERN_CAPABILITY_SMTPUTF8) != 0)
         g_string_append(text, " SMTPUTF8");
+    if (transaction->auth_parameter != NULL && (capabilities & POSTERN_CAPABILITY_AUTH) != 0)
+        g_string_append_printf(text, " AUTH=%s", transaction->auth_parameter);
+    if ((transaction->needed & POSTERN_CAPABILITY_REQUIRETLS) != 0)
+        g_string_append(text, " REQUIRETLS");
     g_string_append(text, dsn_for_backend(session, transaction->dsn_parameters->str));
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
@@ -157,18 +219,6 @@ const char *postern_session_recipient_parameters(const PosternSession *session,
 
 char *postern_session_missing_capabilities(const PosternSession *session)
 {
-    static const struct {
-        PosternCapability capability;
-        const char *name;
-    } rows[] = {
-        {POSTERN_CAPABILITY_8BITMIME, "8BITMIME"},
-        {POSTERN_CAPABILITY_SMTPUTF8, "SMTPUTF8"},
-        {POSTERN_CAPABILITY_DSN, "DSN"},
-    };
-    guint missing = session->transaction->needed & ~postern_backend_ehlo(session->backend)->capabilities;
-    g_autoptr(GString) text = g_string_new(NULL);
-    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
-        if ((missing & rows[i].capability) != 0)
-            g_string_append_printf(text, "%s%s", text->len > 0 ? ", " : "", rows[i].name);
-    return text->len > 0 ? g_string_free(g_steal_pointer(&text), FALSE) : NULL;
+    return postern_ehlo_keywords(session->transaction->needed &
+                                 ~postern_backend_ehlo(session->backend)->capabilities);
 }

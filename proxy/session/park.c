@@ -116,18 +116,12 @@ static void walk_identity(Walk *walk, PosternClientIdentity *identity, const Pos
 
 static void walk_core(Walk *walk, PosternSessionCore *core)
 {
-    gboolean flags[] = {core->trusted, core->submission, core->slow, core->tls};
-    guint *counters[] = {&core->announced.capabilities,
-                         &core->announced.xclient_attributes,
-                         &core->announced.xforward_attributes,
-                         &core->commands,
-                         &core->commands_without_mail,
-                         &core->errors,
-                         &core->refusals,
-                         &core->refused_recipients,
-                         &core->early_greeting,
-                         &core->early_data,
-                         &core->messages,
+    gboolean flags[] = {core->trusted, core->submission, core->slow, core->tls, core->authenticated};
+    guint *counters[] = {&core->commands,         &core->commands_without_mail,
+                         &core->errors,           &core->mistakes,
+                         &core->refusals,         &core->refused_recipients,
+                         &core->failed_logins,    &core->early_greeting,
+                         &core->early_data,       &core->messages,
                          &core->messages_accepted};
     walk_octets(walk, core->identifier.text, POSTERN_IDENTIFIER_LENGTH);
     walk_flags(walk, flags, G_N_ELEMENTS(flags));
@@ -135,6 +129,7 @@ static void walk_core(Walk *walk, PosternSessionCore *core)
     core->submission = flags[1];
     core->slow = flags[2];
     core->tls = flags[3];
+    core->authenticated = flags[4];
     walk_address(walk, &core->peer);
     walk_identity(walk, &core->own, &core->peer);
     core->started = (gint64)walk_number(walk, (guint64)core->started);
@@ -142,7 +137,6 @@ static void walk_core(Walk *walk, PosternSessionCore *core)
         core->started + (gint64)walk_number(walk, (guint64)(core->client_deadline - core->started));
     walk_text(walk, &core->would_reply);
     core->octets = walk_number(walk, core->octets);
-    core->announced.size = walk_number(walk, core->announced.size);
     for (gsize i = 0; i < G_N_ELEMENTS(counters); i++)
         *counters[i] = (guint)walk_number(walk, *counters[i]);
 }
@@ -151,11 +145,11 @@ static void walk_core(Walk *walk, PosternSessionCore *core)
 static gboolean is_at_rest(const PosternSession *session)
 {
     return session->state == POSTERN_SESSION_COMMAND && session->transaction == NULL &&
-           session->forwarded == NULL && session->pending_command == NULL && session->backend == NULL &&
-           session->link == POSTERN_LINK_NONE && session->our_turn == POSTERN_TURN_NONE &&
-           session->leaving == NULL && session->ended == NULL && session->answer_deadline == POSTERN_NEVER &&
-           session->output->len == 0 && session->acted == session->actions->len &&
-           postern_line_reader_is_between_lines(&session->line);
+           session->forwarded == NULL && session->pending_command == NULL && !session->checks_client &&
+           session->backend == NULL && session->link == POSTERN_LINK_NONE &&
+           session->our_turn == POSTERN_TURN_NONE && session->leaving == NULL && session->ended == NULL &&
+           session->answer_deadline == POSTERN_NEVER && session->output->len == 0 &&
+           session->acted == session->actions->len && postern_line_reader_is_between_lines(&session->line);
 }
 
 gboolean postern_session_park(PosternSession *session, PosternParkedSession *ret_parked)

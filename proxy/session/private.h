@@ -1,16 +1,21 @@
 /*
  * The inside of PosternSession, shared by its files:
  *
- *   session.c     life, octets in, actions out, the clock
+ *   session.c     life, octets in, the clock; actions.c actions out
  *   park.c        what is left of it while its client waits
  *   commands.c    the table of commands and those without a transaction
+ *   auth.c        AUTH, and the connection of a client that has logged in
  *   client.c      who the client is: of the connection, of XCLIENT, of XFORWARD
  *   mail.c        MAIL and RCPT
  *   parameters.c  their parameters (RFC 5321 4.1.1.11)
+ *   capabilities.c what EHLO offers, and what commands may look like
  *   data.c        DATA and the message
+ *   chunk.c       BDAT (RFC 3030)
+ *   query.c       what the back-end is asked beside messages
  *   verdict.c     inspection and verdict
- *   hold.c        how long a back-end is borrowed
+ *   hold.c        how long a back-end is borrowed; room.c what its message takes of the memory
  *   backend.c     what it is asked, its answers, delivery
+ *   screen.c      what the screen of its client is told, and what it says
  *   log.c         replies and closing lines
  */
 #pragma once
@@ -44,12 +49,13 @@ typedef struct {
     guint local : 1;
 } PosternClientIdentity;
 
-/* What a session remembers from one command to the next. All of it is parked (park.c). */
+/* What a session remembers from one command to the next. All of it but announced is parked (park.c). */
 typedef struct {
     PosternIdentifier identifier;
     guint8 trusted : 1;        /* it may say XCLIENT, and before_queue_filter XFORWARD */
     guint8 submission : 1;     /* its mail is that of users who have logged in */
     guint8 tls : 1;            /* STARTTLS is done, or has come */
+    guint8 authenticated : 1;  /* it has logged in by AUTH: its link to a back-end is its own */
     guint8 slow : 1;           /* it had to give a back-end back, and no message was accepted since */
     PosternAddress peer;       /* who has connected */
     PosternClientIdentity own; /* the peer, or whom it has named by XCLIENT */
@@ -61,18 +67,21 @@ typedef struct {
     guint commands;
     guint commands_without_mail;
     guint errors;
+    guint mistakes;           /* of them, what its mail server too would count */
     guint refusals;           /* 4xx and 5xx of ours */
-    guint refused_recipients; /* 5xx of the back-end, since a message was accepted */
-    guint early_greeting;     /* times that the client spoke before it, an XCLIENT's included */
-    guint early_data;         /* times that a message came before its 354 */
+    guint refused_recipients; /* 5xx, the back-end's and ours, since a message was accepted */
+    guint failed_logins;
+    guint early_greeting; /* times that the client spoke before it, an XCLIENT's included */
+    guint early_data;     /* times that a message came before its 354 */
     guint messages;
     guint messages_accepted;
 } PosternSessionCore;
 
 typedef struct {
     char *path;
-    char *dsn_parameters;        /* with a leading space each, or "" */
-    const PosternPolicy *policy; /* owned by the settings */
+    char *dsn_parameters;           /* with a leading space each, or "" */
+    const PosternPolicy *policy;    /* owned by the settings */
+    const PosternProxyGroup *group; /* likewise; where its mail goes, or NULL: nowhere */
     PosternRecipientState state;
 } PosternRecipient;
 
@@ -83,6 +92,7 @@ typedef enum {
     POSTERN_LINK_BORROWING,
     POSTERN_LINK_IDENTIFYING,
     POSTERN_LINK_OPEN, /* it has MAIL, and has or gets the recipients */
+    POSTERN_LINK_OWN,  /* it serves this client's login, and has or gets no transaction */
 } PosternLink;
 
 #define POSTERN_NEVER G_MAXINT64
@@ -127,25 +137,31 @@ typedef enum {
 
 typedef struct {
     PosternIdentifier identifier; /* of the message, in its replies, its log lines and its capsule */
-    gint64 started;
-    GPtrArray *recipients; /* of PosternRecipient * */
+    gint64 started, data_from, data_until, decided_at, replied_at; /* the latter ones: 0, not yet */
+    GPtrArray *recipients;                                         /* of PosternRecipient * */
     guint accepted;
     GQueue sent; /* of PosternRecipient *, in the order of the back-end's replies */
     PosternCase *mail_case;
+    const PosternProxyGroup *group;    /* where it goes, once a recipient has been asked about, or NULL */
     const PosternPolicy *asked_policy; /* of the recipient that the back-end was asked about last */
     GString *dsn_parameters;           /* of MAIL, with a leading space each, for the back-end */
+    char *auth_parameter;              /* of MAIL AUTH=, or NULL */
     gboolean dsn_dropped;              /* the back-end did not get those of DSN */
     gboolean body_given;               /* BODY= */
     guint needed;                      /* mask of PosternCapability that MAIL and RCPT have used */
     guint64 declared_size;             /* SIZE=, or 0 */
     PosternReply *mail_refusal;        /* the back-end's, for every RCPT */
-    char *failure;                     /* why it can only end in 451, for the log */
-    guint unanswered;                  /* recipients that the client awaits an answer for */
-    guint attempts;                    /* back-ends lost before they had the message */
-    guint64 charged;                   /* octets of the budget, for recipients */
-    PosternHold hold;
+    gint64 backend_wait_ms;            /* that it has waited for a connection, in all */
+    char *server, *server_queue, *server_tls; /* where it goes, what that calls it, its TLS; or NULL */
+    char *failure;                            /* why it can only end in 451, for the log */
+    guint unanswered;                         /* recipients that the client awaits an answer for */
+    guint attempts;                           /* back-ends lost before they had the message */
+    PosternBudget *budget;                    /* what it is charged to */
+    guint64 charged, reserved;                /* octets of that: for recipients, and before the first came */
+    PosternTransfer *transfer;                /* if it takes much of that, or NULL */
     PosternRate rate;
-    guint repeats; /* times that MAIL and RCPT were told anew */
+    guint repeats;   /* times that MAIL and RCPT were told anew */
+    gboolean chunks; /* it comes by BDAT */
     gboolean data_sent;
     gboolean streams;        /* DATA may go to the back-end before the message has ended */
     gint64 burst_since;      /* when the burst that comes now began */
@@ -166,6 +182,25 @@ typedef struct {
     PosternDelivery delivery;
 } PosternTransaction;
 
+/* The dialogue of an AUTH. */
+typedef struct {
+    char *line;           /* what the back-end is to hear first, or NULL; may hold credentials: wiped */
+    char *user;           /* who logs in, if it could be read, or NULL */
+    guint mechanism;      /* as wire/sasl.h has it */
+    guint responses;      /* of the client */
+    gboolean asks_client; /* the client is to answer a 334 */
+    gboolean cancelled;   /* by the client */
+    gboolean lost;        /* the back-end was lost while the client is asked */
+} PosternLogin;
+
+/* What follows a BDAT. */
+typedef struct {
+    guint64 octets;
+    guint64 left; /* of them, that have not come */
+    gboolean last;
+    char *refusal; /* of this one, with CRLF; or NULL */
+} PosternChunk;
+
 struct PosternSession {
     PosternSessionCore core;
     PosternProxySettings *settings;
@@ -182,14 +217,29 @@ struct PosternSession {
     guint acted;     /* of them */
     PosternLink link;
     PosternBackend *backend;
+    PosternHold hold;
+    gint64 borrows_since;            /* BORROWING: when it has asked */
+    PosternLogin *login;             /* AUTHENTICATING, else NULL */
+    char *query;                     /* ASKING: what, with CRLF; else NULL */
     PosternTransaction *transaction; /* from MAIL on, or NULL */
-    const char *leaving;             /* static: why the client is let go after its message, or NULL */
-    const char *ended; /* why, for the closing line; static. Before CLOSING: nobody hears what is said. */
+    PosternChunk chunk;
+    const char *leaving; /* static: why the client is let go after its message, or NULL */
+    const char *ended;   /* why, for the closing line; static. Before CLOSING: nobody hears what is said. */
     PosternTurn our_turn;
-    char *tls; /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or NULL */
+    PosternScreen *screen;  /* its client's, who owns it; or NULL */
+    gboolean greets;        /* the reply to HELO or EHLO has not left */
+    gboolean pipelines;     /* it was noted that it sends commands ahead, until all replies have left */
+    gboolean checks_client; /* CHECK_CLIENT is to be answered: nothing is read, and nothing said */
+    PosternFindings *client_findings; /* its answer, for one decision or for the recipients; or NULL */
+    char *tls;                        /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or NULL */
+    char *tls_name;                   /* that the client has asked for, or NULL */
+    char *tls_client;                 /* whose certificate it has, or NULL */
+    gboolean tls_resumed;
 };
 
 /* session.c */
+/* Appends what each state is like, a line each, with tabs between. */
+void postern_session_describe_states(GString *out);
 /* The one place where the state changes. */
 void postern_session_set_state(PosternSession *session, PosternSessionState state, gint64 now);
 /* The one place where the link to the back-end changes. */
@@ -201,8 +251,8 @@ void postern_session_finish(PosternSession *session, const char *why, gint64 now
 /* Ends the transaction, whatever stands of it: logs it if a message came, forgets envelope and message. */
 void postern_session_end_transaction(PosternSession *session, gint64 now);
 
-/* The 220 of a session that begins, at the connection or after an XCLIENT. */
-void postern_session_greet(PosternSession *session);
+/* The 220 of a session that begins, at the connection or after an XCLIENT; or what refuses its client. */
+void postern_session_greet(PosternSession *session, gint64 now);
 /* Starts filter_timeout, if this is a filter and somebody waits for an answer. */
 void postern_session_expect_answer(PosternSession *session, gint64 now);
 
@@ -211,6 +261,28 @@ PosternSession *postern_session_alloc(PosternProxySettings *settings);
 
 /* park.c */
 void postern_session_core_clear(PosternSessionCore *core);
+
+/* auth.c */
+/* Wipes it; NULL is allowed. */
+void postern_session_login_free(PosternLogin *login);
+/* TRUE if this client may log in here and now, and all back-ends let it. */
+gboolean postern_session_offers_auth(const PosternSession *session);
+void postern_session_auth(PosternSession *session, const PosternCommand *command, gint64 now);
+/* A line of the dialogue (RFC 4954 4), without CRLF. */
+void postern_session_auth_line(PosternSession *session, const char *line, PosternLineStatus status,
+                               gint64 now);
+/* The back-end has been told who the client is: the AUTH goes to it. */
+void postern_session_auth_identified(PosternSession *session, gint64 now);
+void postern_session_auth_reply(PosternSession *session, const PosternReply *reply, gint64 now);
+/* No back-end can be had, or it was lost. reason is for the log. */
+void postern_session_auth_failed(PosternSession *session, const char *reason, gint64 now);
+/* The back-end of the login is gone, and with it the login: the session ends. Nothing if that is not so, or
+ * if an answer is still due. */
+void postern_session_end_if_login_is_lost(PosternSession *session, gint64 now);
+/* The dialogue, or the login, is over: the back-end is let go. Who logged in stays in the record. */
+void postern_session_end_login(PosternSession *session, gint64 now);
+/* The same, and who it was is forgotten: the session begins anew. */
+void postern_session_forget_login(PosternSession *session, gint64 now);
 
 /* client.c */
 void postern_session_client_init(PosternSession *session, const PosternAddress *client, gboolean submission);
@@ -235,22 +307,38 @@ void postern_session_run_pending(PosternSession *session, gint64 now);
 
 /* mail.c */
 void postern_session_mail(PosternSession *session, const PosternCommand *command, gint64 now);
-/* TRUE if so many refusals of the back-end more would be as many as [proxy] max_refused_recipients. */
+/* TRUE if so many refusals more would be as many as [proxy] max_refused_recipients. */
 gboolean postern_session_may_guess_no_more(const PosternSession *session, guint more);
 /* FALSE: it must wait (its answer would overtake those before it). */
 gboolean postern_session_rcpt(PosternSession *session, const PosternCommand *command, gint64 now);
 /* Frees it, and gives back what it is charged; none is allowed. */
 void postern_session_drop_transaction(PosternSession *session);
 
-/* parameters.c */
+/* capabilities.c */
+/* What the mail server behind does otherwise than others. */
+const PosternManners *postern_session_manners(const PosternSession *session);
+/* What addresses and commands may look like, a mask of PosternPathSyntax. */
+guint postern_session_path_syntax(const PosternSession *session);
 /* The largest message that is taken: ours, or the back-end's less room for our header fields. */
 guint64 postern_session_size_limit(const PosternSession *session);
-/* The parameters of MAIL into transaction. FALSE: one is not taken, and the client knows. */
-gboolean postern_session_take_mail_parameters(PosternSession *session, PosternTransaction *transaction,
-                                              const PosternCommand *command, gint64 now);
-/* Those of RCPT into recipient. FALSE: one is not for here. */
-gboolean postern_session_take_recipient_parameters(PosternSession *session, const PosternCommand *command,
-                                                   PosternRecipient *recipient);
+/* The most recipients of one message. */
+guint postern_session_recipient_limit(const PosternSession *session);
+/* Whether EHLO announces it: policy, and what the back-ends announce. */
+gboolean postern_session_offers(const PosternSession *session, PosternCapability capability);
+/* The whole reply to EHLO; a new string. */
+char *postern_session_ehlo_reply(const PosternSession *session);
+
+/* parameters.c */
+/* The parameters of MAIL into transaction. NULL, or why they or the path are refused: "CODE X.Y.Z text",
+ * static.
+ */
+const char *postern_session_take_mail_parameters(const PosternSession *session,
+                                                 PosternTransaction *transaction,
+                                                 const PosternCommand *command);
+/* Those of RCPT into recipient, likewise. */
+const char *postern_session_take_recipient_parameters(const PosternSession *session,
+                                                      const PosternCommand *command,
+                                                      PosternRecipient *recipient);
 /* TRUE if MAIL or RCPT had a parameter that the back-end gets. */
 gboolean postern_session_uses_extensions(const PosternSession *session);
 /* MAIL's parameters as the borrowed back-end takes them, with a leading space each; a new string. */
@@ -263,6 +351,13 @@ char *postern_session_missing_capabilities(const PosternSession *session);
 
 /* data.c */
 void postern_session_data(PosternSession *session, gint64 now);
+/* The message of the transaction is to come, by chunks or until its dot. NULL, or why it may not: "CODE X.Y.Z
+ * text", static. */
+const char *postern_session_begin_message(PosternSession *session, gboolean chunks, gint64 now);
+/* TRUE if what has come of the message is refused whatever follows: the reply is in its case. */
+gboolean postern_session_refuses_octets(PosternSession *session);
+/* All of it has come. */
+void postern_session_end_message(PosternSession *session, gint64 now);
 gsize postern_session_receive_data(PosternSession *session, const char *octets, gsize length, gint64 now);
 /* The message's end: its closing line, its reply (with CRLF) to the client, and on to the next. */
 void postern_session_conclude(PosternSession *session, const char *reply, gint64 now);
@@ -281,6 +376,21 @@ void postern_session_judge_rate(PosternSession *session, gint64 now);
 /* "CODE X.Y.Z text" ends the message. */
 void postern_session_conclude_with(PosternSession *session, const char *reply, gint64 now);
 
+/* chunk.c */
+/* refusal: why it is refused by what came before it, or NULL. */
+void postern_session_bdat(PosternSession *session, const PosternCommand *command, const char *refusal,
+                          gint64 now);
+gsize postern_session_receive_chunk(PosternSession *session, const char *octets, gsize length, gint64 now);
+
+/* query.c */
+/* Whether the back-end answers such a command, for this client. */
+gboolean postern_session_may_query(const PosternSession *session, PosternCapability capability);
+void postern_session_query(PosternSession *session, const PosternCommand *command, gint64 now);
+/* The back-end knows of the client. */
+void postern_session_query_identified(PosternSession *session, gint64 now);
+void postern_session_query_answered(PosternSession *session, const PosternReply *reply, gint64 now);
+void postern_session_query_failed(PosternSession *session, gint64 now);
+
 /* verdict.c */
 /* The sender is known: the inspection begins. */
 void postern_session_begin_inspection(PosternSession *session);
@@ -292,8 +402,8 @@ void postern_session_look_for_header(PosternSession *session);
 void postern_session_inspect(PosternSession *session, gint64 now);
 
 /* backend.c */
-/* TRUE while the back-end has answers to give that the client waits for. */
-gboolean postern_session_awaits_answers(const PosternSession *session);
+/* A back-end's reply as the client gets it, with CRLF; a new string. */
+char *postern_session_reply_for_client(const PosternReply *reply);
 /* Asks the back-end about all recipients that are PENDING, borrowing one if there is none. */
 void postern_session_ask_recipients(PosternSession *session, gint64 now);
 /* The back-end's answer for one recipient, which is not awaited any more: to the client, word for word. */
@@ -303,10 +413,16 @@ void postern_session_answer_recipient(PosternSession *session, PosternRecipient 
 void postern_session_deliver(PosternSession *session, gint64 now);
 /* filter_timeout has passed: who waits for an answer gets 451, before the server in front gives up. */
 void postern_session_give_up_answer(PosternSession *session, gint64 now);
+/* Borrows a back-end for a transaction, or takes its own one, unless it has one already or soon. */
+void postern_session_need_backend(PosternSession *session, gint64 now);
+/* The back-end is told of the client. */
+void postern_session_identify(PosternSession *session, gint64 now);
 /* hold.c */
 void postern_session_hold_init(PosternHold *hold);
 /* The next of its deadlines. */
 gint64 postern_session_hold_deadline(const PosternHold *hold);
+/* The group of servers that its transaction goes to, or that is asked what is of none. */
+const PosternProxyGroup *postern_session_group(const PosternSession *session);
 /* Asks for a back-end, once the client's name is known or has had its time. */
 void postern_session_borrow(PosternSession *session, gint64 now);
 /* Gives the back-end back: reset, or closed if it is in the middle of a message. */
@@ -321,6 +437,35 @@ void postern_session_judge_hold(PosternSession *session, gint64 now);
 /* TRUE if the envelope has been told so often that no more may be added to it. */
 gboolean postern_session_has_repeated_enough(const PosternSession *session);
 
+/* screen.c */
+/* The client gave reason for suspicion. */
+void postern_session_note(PosternSession *session, PosternReason reason, gint64 now);
+/* It has done number times what its class limits. */
+void postern_session_count(PosternSession *session, PosternClientCount what, guint number, gint64 now);
+/* The screen hears whose session it is: that of a server in front, or of the client that it has named. */
+void postern_session_tell_screen(PosternSession *session, gint64 now);
+/* It was refused a recipient for good. */
+void postern_session_count_refused_address(PosternSession *session, gint64 now);
+/* It fell silent in the middle of a message, or sent it too slowly. */
+void postern_session_note_timeout(PosternSession *session, gint64 now);
+/* TRUE if the client, who wants one more of MESSAGES or RECIPIENTS, is to be refused; what of it passes that
+ * is only observed. */
+gboolean postern_session_is_over_limit(PosternSession *session, PosternClientCount what, gint64 now,
+                                       PosternScreenRefusal *ret_refusal);
+/* TRUE if the client had to go: it has heard why. */
+gboolean postern_session_lets_suspect_go(PosternSession *session, gint64 now);
+/* A command has come: before the reply to the last one only if PIPELINING was offered (RFC 2920 3.1). */
+void postern_session_note_command(PosternSession *session, gint64 now);
+/* TRUE if what is known of the client may refuse it at that stage, and is being asked for: wait. */
+gboolean postern_session_awaits_client(PosternSession *session, PosternRefuseAt stage);
+/* The reply that refuses the client, for recipient or (NULL) for all, "550 5.7.1 text", a new string; NULL:
+ * nothing does. With observe it is noted, and NULL. */
+char *postern_session_client_refusal(PosternSession *session, const char *recipient);
+/* What is known of the client is of no more use. */
+void postern_session_forget_client(PosternSession *session);
+/* The back-end has taken the message. */
+void postern_session_praise(PosternSession *session, gint64 now);
+
 /* log.c */
 /* The id of the message, or of the session if there is no transaction; owned by session. */
 const char *postern_session_id(const PosternSession *session);
@@ -332,15 +477,24 @@ char *postern_session_finish_reply(PosternSession *session, const char *reply);
 /* The same for a mistake of the client's: counted, and too many end the session. */
 void postern_session_error(PosternSession *session, gint64 now, guint code, const char *enhanced,
                            const char *text);
+/* "CODE X.Y.Z text", of which a 5xx is counted; mistake: as for postern_session_count_error(). */
+void postern_session_refuse(PosternSession *session, const char *refusal, gboolean mistake, gint64 now);
+/* What TLS is to its client. */
+PosternTls postern_session_tls_level(const PosternSession *session);
 /* Whether mode = observe: what can pass does. */
 gboolean postern_session_observes(const PosternSession *session);
 /* With mode = observe the message, or without one the session, passes all the same; its line says so. */
 void postern_session_would_refuse(PosternSession *session, const char *reply);
-/* Counts a mistake that was answered already. */
-void postern_session_count_error(PosternSession *session, gint64 now);
-/* The line of a recipient that was refused with reply by "proxy" or "backend"; argument: that of RCPT, if no
- * path could be read. */
+/* Counts a refusal of ours that the client has heard; mistake: of what RFC 5321 does not let it say. */
+void postern_session_count_error(PosternSession *session, gboolean mistake, gint64 now);
+/* The line of a recipient that was refused with reply by "proxy" or "backend" (NULL: accepted); argument: of
+ * RCPT, if no path could be read. */
 void postern_session_log_refusal(PosternSession *session, const PosternRecipient *recipient,
                                  const char *argument, const char *by, const char *reply);
+/* The line of a login that failed: user, or NULL. */
+void postern_session_log_login(PosternSession *session, const char *user, const char *reply);
+/* The line of a message whose MAIL was refused. */
+void postern_session_log_refused_sender(PosternSession *session, const PosternCommand *command,
+                                        const char *reply);
 void postern_session_log_message(PosternSession *session, const char *reply, gint64 now);
 void postern_session_log_end(PosternSession *session, gint64 now);

@@ -6,49 +6,73 @@
 #include "proxy/session/private.h"
 #include "wire/foreign.h"
 
-static const char *state_name(PosternSessionState state)
+enum {
+    LINES = 1 << 0,   /* commands are read */
+    OCTETS = 1 << 1,  /* of a message, or dropped */
+    MESSAGE = 1 << 2, /* one comes in */
+    CLIENT = 1 << 3,  /* has client_timeout to say something, or client_data_timeout in a message */
+};
+
+static const struct {
+    const char *name;
+    guint traits;
+} states[] = {
+    [POSTERN_SESSION_COMMAND] = {"command", LINES | CLIENT},
+    [POSTERN_SESSION_STARTING_TLS] = {"starting TLS", CLIENT},
+    [POSTERN_SESSION_AUTHENTICATING] = {"authenticating", 0},
+    [POSTERN_SESSION_ASKING] = {"asking", 0},
+    [POSTERN_SESSION_DATA] = {"data", OCTETS | MESSAGE | CLIENT},
+    [POSTERN_SESSION_CHUNK] = {"chunk", OCTETS | MESSAGE | CLIENT},
+    [POSTERN_SESSION_BETWEEN_CHUNKS] = {"between chunks", LINES | MESSAGE | CLIENT},
+    [POSTERN_SESSION_INSPECTING] = {"inspecting", 0},
+    [POSTERN_SESSION_DELIVERING] = {"delivering", 0},
+    [POSTERN_SESSION_CLOSING] = {"closing", 0},
+    [POSTERN_SESSION_PARKED] = {"parked", 0},
+};
+
+static gboolean is(const PosternSession *session, guint traits)
 {
-    static const char *const names[] = {
-        [POSTERN_SESSION_COMMAND] = "command",
-        [POSTERN_SESSION_STARTING_TLS] = "starting TLS",
-        [POSTERN_SESSION_DATA] = "data",
-        [POSTERN_SESSION_INSPECTING] = "inspecting",
-        [POSTERN_SESSION_DELIVERING] = "delivering",
-        [POSTERN_SESSION_CLOSING] = "closing",
-    };
-    return names[state];
+    return (states[session->state].traits & traits) == traits;
 }
 
-void postern_session_action_clear(PosternSessionAction *action)
+void postern_session_describe_states(GString *out)
 {
-    g_clear_pointer(&action->message, postern_message_unref);
-    g_clear_pointer(&action->transit, postern_transit_unref);
-    g_clear_pointer(&action->envelope, postern_envelope_free);
-    g_clear_pointer(&action->capsule, postern_capsule_free);
-    g_clear_pointer(&action->line, postern_log_line_free);
-    g_clear_pointer(&action->edits, postern_edits_free);
-}
-
-PosternSessionAction *postern_session_act(PosternSession *session, PosternSessionActionKind kind)
-{
-    const PosternSessionAction action = {.kind = kind};
-    g_array_append_val(session->actions, action);
-    return &g_array_index(session->actions, PosternSessionAction, session->actions->len - 1);
-}
-
-gboolean postern_session_next_action(PosternSession *session, PosternSessionAction *ret_action)
-{
-    if (session->acted == session->actions->len) {
-        g_array_set_size(session->actions, 0);
-        session->acted = 0;
-        return FALSE;
+    static const char *const names[] = {"lines", "octets", "message", "client"};
+    for (gsize i = 0; i < POSTERN_SESSION_PARKED; i++) {
+        g_string_append(out, states[i].name);
+        for (gsize j = 0; j < G_N_ELEMENTS(names); j++)
+            g_string_append_printf(out, "\t%s", (states[i].traits >> j & 1) != 0 ? names[j] : "-");
+        g_string_append_c(out, '\n');
     }
-    *ret_action = g_array_index(session->actions, PosternSessionAction, session->acted++);
-    return TRUE;
 }
 
-void postern_session_greet(PosternSession *session)
+const char *postern_session_state_name(PosternSessionState state)
 {
+    return states[state].name;
+}
+
+void postern_session_count_state(const PosternProxySettings *settings, PosternSessionState state, int change)
+{
+    postern_counters_add_at(settings->counters, settings->state_places[state], (guint64)(gint64)change);
+}
+
+static void count_state(const PosternSession *session, int change)
+{
+    postern_session_count_state(session->settings, session->state, change);
+}
+
+void postern_session_greet(PosternSession *session, gint64 now)
+{
+    if (postern_session_awaits_client(session, POSTERN_REFUSE_AT_CONNECT))
+        return;
+    g_autofree char *refusal = postern_session_client_refusal(session, NULL);
+    postern_session_forget_client(session);
+    if (refusal != NULL) { /* RFC 5321 3.1: 554, not 550; a 4yz is 421 */
+        postern_session_reply(session, refusal[0] == '5' ? 554 : 421, refusal[0] == '5' ? "5.7.1" : "4.7.1",
+                              "%s", refusal + strcspn(refusal + 4, " ") + 5);
+        postern_session_finish(session, "client", now);
+        return;
+    }
     g_string_append_printf(session->output, "220 %s ESMTP %s\r\n",
                            session->settings->configuration->proxy.hostname, session->core.identifier.text);
     session->our_turn = POSTERN_TURN_GREETING;
@@ -60,10 +84,13 @@ PosternSession *postern_session_alloc(PosternProxySettings *settings)
     session->settings = postern_proxy_settings_ref(settings);
     session->envelope = postern_envelope_new();
     session->answer_deadline = G_MAXINT64;
+    session->core.announced.capabilities = POSTERN_CAPABILITY_8BITMIME;
     session->budget = postern_budget_ref(settings->budget);
     session->output = g_string_new(NULL);
     session->actions = g_array_new(FALSE, FALSE, sizeof(PosternSessionAction));
+    postern_session_hold_init(&session->hold);
     postern_line_reader_init(&session->line, POSTERN_COMMAND_LINE_MAX_OCTETS);
+    count_state(session, 1);
     return session;
 }
 
@@ -73,7 +100,6 @@ PosternSession *postern_session_new(PosternProxySettings *settings, const Poster
     PosternSession *session = postern_session_alloc(settings);
     session->core.identifier = postern_identifier_new();
     session->core.started = now;
-    session->core.announced.capabilities = POSTERN_CAPABILITY_8BITMIME;
     session->envelope->session = g_strdup(session->core.identifier.text);
     postern_session_set_state(session, POSTERN_SESSION_COMMAND, now);
     postern_session_client_init(session, client, submission);
@@ -82,7 +108,7 @@ PosternSession *postern_session_new(PosternProxySettings *settings, const Poster
         postern_session_finish(session, "not-trusted", now);
         return session;
     }
-    postern_session_greet(session);
+    postern_session_greet(session, now);
     return session;
 }
 
@@ -91,18 +117,25 @@ void postern_session_free(PosternSession *session)
     if (session == NULL)
         return;
     PosternSessionAction action;
+    count_state(session, -1);
     while (postern_session_next_action(session, &action))
         postern_session_action_clear(&action);
     g_array_unref(session->actions);
     postern_session_drop_transaction(session);
+    postern_session_login_free(session->login);
     g_clear_pointer(&session->pending_command, postern_command_free);
     postern_line_reader_clear(&session->line);
     postern_session_forget_forwarded(session);
+    postern_session_forget_client(session);
     postern_session_core_clear(&session->core);
     postern_budget_unref(session->budget);
     postern_envelope_free(session->envelope);
     g_string_free(session->output, TRUE);
     g_free(session->tls);
+    g_free(session->chunk.refusal);
+    g_free(session->query);
+    g_free(session->tls_name);
+    g_free(session->tls_client);
     postern_proxy_settings_unref(session->settings);
     g_free(session);
 }
@@ -110,15 +143,12 @@ void postern_session_free(PosternSession *session)
 static gint64 client_wait_ms(const PosternSession *session)
 {
     const PosternConfiguration *configuration = session->settings->configuration;
-    switch (session->state) {
-    case POSTERN_SESSION_COMMAND:
-    case POSTERN_SESSION_STARTING_TLS:
-        return configuration->proxy.client_timeout_ms;
-    case POSTERN_SESSION_DATA:
-        return configuration->proxy.client_data_timeout_ms;
-    default:
+    if (session->state == POSTERN_SESSION_AUTHENTICATING && session->login->asks_client)
+        return MIN(configuration->proxy.client_timeout_ms, POSTERN_LOGIN_ANSWER_MS);
+    if (!is(session, CLIENT))
         return -1;
-    }
+    return is(session, MESSAGE) ? configuration->proxy.client_data_timeout_ms
+                                : configuration->proxy.client_timeout_ms;
 }
 
 static void restart_client_deadline(PosternSession *session, gint64 now)
@@ -129,11 +159,15 @@ static void restart_client_deadline(PosternSession *session, gint64 now)
 
 void postern_session_set_state(PosternSession *session, PosternSessionState state, gint64 now)
 {
-    postern_log_state("session", session->core.identifier.text, state_name(session->state),
-                      state_name(state));
+    postern_log_state("session", session->core.identifier.text, states[session->state].name,
+                      states[state].name);
+    gboolean goes_on = postern_session_is_in_message(session);
+    count_state(session, -1);
     session->state = state;
+    count_state(session, 1);
     restart_client_deadline(session, now);
-    postern_session_measure_rate(session, now);
+    if (!goes_on || !postern_session_is_in_message(session))
+        postern_session_measure_rate(session, now);
 }
 
 void postern_session_set_link(PosternSession *session, PosternLink link)
@@ -144,6 +178,7 @@ void postern_session_set_link(PosternSession *session, PosternLink link)
         [POSTERN_LINK_WAITING_FOR_PTR] = "waiting for the client's name",
         [POSTERN_LINK_IDENTIFYING] = "telling the back-end of the client",
         [POSTERN_LINK_OPEN] = "with a back-end",
+        [POSTERN_LINK_OWN] = "with a back-end of its own",
     };
     postern_log_state("session", session->core.identifier.text, names[session->link], names[link]);
     session->link = link;
@@ -164,6 +199,7 @@ void postern_session_end_transaction(PosternSession *session, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
     session->answer_deadline = G_MAXINT64;
+    postern_session_forget_client(session);
     if (transaction == NULL) {
         postern_session_forget_forwarded(session);
         return;
@@ -182,6 +218,8 @@ void postern_session_end_transaction(PosternSession *session, gint64 now)
     g_free(session->envelope->session);
     session->envelope->session = g_strdup(session->core.identifier.text);
     postern_session_forget_forwarded(session);
+    if (session->state == POSTERN_SESSION_BETWEEN_CHUNKS)
+        postern_session_set_state(session, POSTERN_SESSION_COMMAND, now);
 }
 
 void postern_session_finish(PosternSession *session, const char *why, gint64 now)
@@ -192,6 +230,7 @@ void postern_session_finish(PosternSession *session, const char *why, gint64 now
         session->ended = why;
     g_clear_pointer(&session->pending_command, postern_command_free);
     postern_session_end_transaction(session, now);
+    postern_session_end_login(session, now);
     postern_session_set_state(session, POSTERN_SESSION_CLOSING, now);
     postern_session_log_end(session, now);
     postern_session_act(session, POSTERN_SESSION_CLOSE);
@@ -207,13 +246,14 @@ static gboolean refuse_line(PosternSession *session, PosternLineStatus status, g
     if (!too_long && (status == POSTERN_LINE_OK || (status == POSTERN_LINE_BARE && repair))) {
         if (status == POSTERN_LINE_BARE && reject)
             postern_session_would_refuse(session,
-                                         "521 5.5.2 Lines must end in CRLF, and hold no other CR, LF or NUL");
+                                         "521 5.5.2 Lines must end in CRLF, and hold no other CR or LF");
         return FALSE;
     }
     /* Not answered here: it must not overtake the answers to those before it. */
     PosternCommand *command = postern_command_parse("", 0, FALSE);
-    command->bare = !too_long;
-    command->problem = "Command line too long";
+    command->bare = !too_long && session->line.newline;
+    command->too_long = too_long;
+    command->problem = too_long ? "Command line too long" : "NUL is not allowed in a command";
     command->problem_code = "5.5.2";
     postern_session_run(session, command, now);
     return TRUE;
@@ -227,18 +267,13 @@ static void note_progress(PosternSession *session, gint64 now)
     session->pace_octets = 0;
 }
 
-/* What a server in front has taken is taken; it may have announced SMTPUTF8 (RFC 6531) whatever we say. */
-static guint path_syntax(const PosternSession *session)
-{
-    if (postern_proxy_settings_is_filter(session->settings))
-        return POSTERN_PATH_UTF8 | POSTERN_PATH_LIBERAL | POSTERN_PATH_TAKEN;
-    return session->settings->configuration->proxy.strict_envelopes ? 0 : POSTERN_PATH_LIBERAL;
-}
-
 /* If policy only observes, an address passes that any mail server takes, written so that it is clear. */
 static PosternCommand *parse_line(const PosternSession *session, const char *line, gsize length)
 {
-    PosternCommand *command = postern_command_parse(line, length, path_syntax(session));
+    gboolean skips = (postern_session_manners(session)->manners & POSTERN_MANNER_LEADING_BLANKS) != 0;
+    for (; skips && length > 0 && (line[0] == ' ' || line[0] == '\t'); line++)
+        length--;
+    PosternCommand *command = postern_command_parse(line, length, postern_session_path_syntax(session));
     if (command->problem == NULL || !postern_session_observes(session))
         return command;
     PosternCommand *taken =
@@ -253,40 +288,68 @@ static PosternCommand *parse_line(const PosternSession *session, const char *lin
     return taken;
 }
 
+static gboolean may_be_of_auth(const PosternSession *session)
+{
+    return session->state == POSTERN_SESSION_AUTHENTICATING || postern_session_offers_auth(session);
+}
+
+/* Only AUTH may be longer than other commands. */
+static gboolean is_too_long(const char *line, gsize length)
+{
+    return length > POSTERN_COMMAND_LINE_MAX_OCTETS - strlen("\r\n") &&
+           g_ascii_strncasecmp(line, "AUTH ", strlen("AUTH ")) != 0;
+}
+
 static gsize receive_line(PosternSession *session, const char *octets, gsize length, gint64 now)
 {
     gsize consumed = 0;
     const char *line = NULL;
     gsize line_length = 0;
     PosternLineStatus status;
+    if (postern_line_reader_is_between_lines(&session->line))
+        session->line.maximum =
+            may_be_of_auth(session) ? POSTERN_AUTH_LINE_MAX_OCTETS : POSTERN_COMMAND_LINE_MAX_OCTETS;
     if (postern_line_reader_next(&session->line, octets, length, &consumed, &line, &line_length, &status) ==
         0)
         return consumed;
     note_progress(session, now);
-    session->core.commands++;
+    if (session->state == POSTERN_SESSION_AUTHENTICATING) {
+        postern_session_auth_line(session, line, status, now);
+        return consumed;
+    }
+    postern_session_note_command(session, now);
+    if (status == POSTERN_LINE_OK && is_too_long(line, line_length))
+        status = POSTERN_LINE_TOO_LONG;
     if (refuse_line(session, status, now))
         return consumed;
     PosternCommand *command = parse_line(session, line, line_length);
     command->foreign = command->verb == POSTERN_COMMAND_UNKNOWN && postern_line_is_foreign(line, line_length);
+    command->request = command->foreign && postern_line_is_request(line, line_length);
     postern_session_run(session, command, now);
     return consumed;
 }
 
 gboolean postern_session_wants_input(const PosternSession *session)
 {
-    return (session->state == POSTERN_SESSION_COMMAND && session->pending_command == NULL) ||
-           (session->state == POSTERN_SESSION_DATA && !postern_session_is_held_up(session));
+    if (session->state == POSTERN_SESSION_AUTHENTICATING)
+        return session->login->asks_client;
+    if (session->checks_client)
+        return FALSE;
+    return is(session, OCTETS) ? !postern_session_is_held_up(session)
+                               : is(session, LINES) && session->pending_command == NULL;
 }
 
 gboolean postern_session_is_in_message(const PosternSession *session)
 {
-    return session->state == POSTERN_SESSION_DATA;
+    return is(session, MESSAGE);
 }
 
 /* Octets that trickle in keep the client's time running on, but not a back-end that others wait for. */
 static gsize receive_data(PosternSession *session, const char *octets, gsize length, gint64 now)
 {
-    gsize consumed = postern_session_receive_data(session, octets, length, now);
+    gsize consumed = session->state == POSTERN_SESSION_CHUNK
+                         ? postern_session_receive_chunk(session, octets, length, now)
+                         : postern_session_receive_data(session, octets, length, now);
     session->pace_octets += consumed;
     if (session->pace_octets >= POSTERN_BORROW_PACE_OCTETS)
         note_progress(session, now);
@@ -295,24 +358,24 @@ static gsize receive_data(PosternSession *session, const char *octets, gsize len
     return consumed;
 }
 
-gboolean postern_session_has_our_turn(const PosternSession *session)
+void postern_session_hears_slowly(PosternSession *session)
 {
-    return session->our_turn != POSTERN_TURN_NONE;
+    if (session->transaction != NULL)
+        session->transaction->rate.deadline = POSTERN_NEVER;
 }
 
-void postern_session_our_turn_ends(PosternSession *session, gboolean early)
+void postern_session_has_heard(PosternSession *session, gint64 now)
 {
-    session->core.early_greeting += early && session->our_turn == POSTERN_TURN_GREETING;
-    session->core.early_data += early && session->our_turn == POSTERN_TURN_DATA;
-    session->our_turn = POSTERN_TURN_NONE;
+    restart_client_deadline(session, now);
+    postern_session_measure_rate(session, now);
 }
 
 gsize postern_session_receive(PosternSession *session, const char *octets, gsize length, gint64 now)
 {
     gsize taken = 0;
     while (taken < length && postern_session_wants_input(session)) {
-        postern_session_our_turn_ends(session, TRUE);
-        if (session->state == POSTERN_SESSION_DATA)
+        postern_session_our_turn_ends(session, TRUE, now);
+        if (is(session, OCTETS))
             taken += receive_data(session, octets + taken, length - taken, now);
         else
             taken += receive_line(session, octets + taken, length - taken, now);
@@ -330,7 +393,6 @@ void postern_session_client_closed(PosternSession *session, gint64 now)
         return;
     }
     postern_session_finish(session, "client-closed", now);
-    g_string_truncate(session->output, 0);
 }
 
 void postern_session_set_budget(PosternSession *session, PosternBudget *budget)
@@ -375,12 +437,15 @@ void postern_session_timer(PosternSession *session, gint64 now)
         postern_session_judge_rate(session, now);
     if (now < session->core.client_deadline)
         return;
-    if (postern_session_awaits_answers(session) || postern_session_is_held_up(session)) {
+    if (postern_session_awaits_answers(session) || postern_session_is_held_up(session) ||
+        session->checks_client) {
         restart_client_deadline(session, now);
         return;
     }
+    if (session->transaction != NULL)
+        postern_session_note_timeout(session, now);
     postern_session_reply(session, 421, "4.4.2", "Timeout while waiting for %s",
-                          session->state == POSTERN_SESSION_DATA ? "data" : "a command");
+                          postern_session_is_in_message(session) ? "data" : "a command");
     postern_session_finish(session, "timeout", now);
 }
 
@@ -388,17 +453,17 @@ gint64 postern_session_deadline(const PosternSession *session)
 {
     const PosternTransaction *transaction = session->transaction;
     gint64 client = MIN(session->core.client_deadline, session->answer_deadline);
-    if (transaction == NULL)
-        return client;
-    return MIN(client, MIN(transaction->rate.deadline, postern_session_hold_deadline(&transaction->hold)));
+    gint64 hold = postern_session_hold_deadline(&session->hold);
+    return MIN(client, transaction != NULL ? MIN(transaction->rate.deadline, hold) : hold);
 }
 
 PosternSessionWait postern_session_wait(const PosternSession *session)
 {
-    gboolean receives = session->state == POSTERN_SESSION_COMMAND || session->state == POSTERN_SESSION_DATA;
-    if (!receives || session->core.trusted)
+    const PosternLogin *login = session->login;
+    gboolean asks = session->query != NULL || (login != NULL && !login->asks_client);
+    if (session->core.trusted || !(asks || login != NULL || is(session, LINES) || is(session, OCTETS)))
         return POSTERN_SESSION_WAITS_NOT;
-    if (postern_session_awaits_answers(session))
+    if (asks || postern_session_awaits_answers(session))
         return session->link == POSTERN_LINK_BORROWING ? POSTERN_SESSION_WAITS_FOR_BACKEND
                                                        : POSTERN_SESSION_WAITS_NOT;
     return session->transaction != NULL ? POSTERN_SESSION_WAITS_IN_MESSAGE : POSTERN_SESSION_WAITS_IDLE;

@@ -21,19 +21,31 @@
 #include "base/log.h"
 #include "capsule/capsule.h"
 #include "mail/message.h"
+#include "proxy/screen/screen.h"
 #include "proxy/servers/backend.h"
 #include "proxy/session/transit.h"
 #include "proxy/settings.h"
 #include "verdict/verdict.h"
 
 typedef enum {
-    POSTERN_SESSION_COMMAND,      /* waits for commands, or for the back-end's answers to RCPT */
-    POSTERN_SESSION_STARTING_TLS, /* STARTTLS has come: nothing is read until TLS has begun */
-    POSTERN_SESSION_DATA,         /* the message comes in */
-    POSTERN_SESSION_INSPECTING,   /* the verdict is awaited */
-    POSTERN_SESSION_DELIVERING,   /* the back-end gets the message */
-    POSTERN_SESSION_CLOSING,      /* the last reply is on its way; nothing more is read or done */
+    POSTERN_SESSION_COMMAND,        /* waits for commands, or for the back-end's answers to RCPT */
+    POSTERN_SESSION_STARTING_TLS,   /* STARTTLS has come: nothing is read until TLS has begun */
+    POSTERN_SESSION_AUTHENTICATING, /* AUTH has come: its dialogue with the back-end runs (RFC 4954 4) */
+    POSTERN_SESSION_ASKING,         /* the back-end is asked what is no part of a message: VRFY … */
+    POSTERN_SESSION_DATA,           /* the message comes in */
+    POSTERN_SESSION_CHUNK,          /* octets of BDAT come in, whether they are taken or not */
+    POSTERN_SESSION_BETWEEN_CHUNKS, /* waits for a command, most likely the next BDAT */
+    POSTERN_SESSION_INSPECTING,     /* the verdict is awaited */
+    POSTERN_SESSION_DELIVERING,     /* the back-end gets the message */
+    POSTERN_SESSION_CLOSING,        /* the last reply is on its way; nothing more is read or done */
+    POSTERN_SESSION_PARKED,         /* no session's, but that of a client who has none meanwhile */
 } PosternSessionState;
+G_STATIC_ASSERT(POSTERN_SESSION_PARKED + 1 == POSTERN_STATES_COUNTED);
+
+/* Its name in the log and among the counters, static. */
+const char *postern_session_state_name(PosternSessionState state);
+/* One session more, or less (change: 1, -1), is in that state. */
+void postern_session_count_state(const PosternProxySettings *settings, PosternSessionState state, int change);
 
 typedef enum {
     POSTERN_SESSION_BORROW,           /* a back-end: borrowed() or borrow_failed() answers */
@@ -45,6 +57,7 @@ typedef enum {
                                          postern_backend_message_sent() */
     POSTERN_SESSION_LOOK_UP_NAME,     /* of the client in the envelope: client_name() answers; a look-up that
                                          runs is of no more interest */
+    POSTERN_SESSION_CHECK_CLIENT,     /* that of the envelope: client_checked() answers */
     POSTERN_SESSION_INSPECT_ENVELOPE, /* the sender is known: SPF may start; checks */
     POSTERN_SESSION_INSPECT_ORIGIN,   /* envelope: the client that a trusted relay had the message from */
     POSTERN_SESSION_INSPECT_HEADER,   /* message holds a header block: DKIM's questions may start */
@@ -58,14 +71,15 @@ typedef enum {
 
 typedef struct {
     PosternSessionActionKind kind;
-    const char *route;         /* BORROW: the name of a group of servers; NULL: the default group */
-    PosternMessage *message;   /* INSPECT_HEADER, INSPECT_MESSAGE, SEND_MESSAGE: owned by the action */
-    PosternTransit *transit;   /* SEND_MESSAGE without inspection: likewise */
-    PosternEnvelope *envelope; /* INSPECT_ORIGIN: owned by the action */
-    PosternChecks checks;      /* INSPECT_ENVELOPE, INSPECT_MESSAGE */
-    PosternEdits *edits;       /* SEND_MESSAGE: owned by the action; NULL: none */
-    PosternCapsule *capsule;   /* KEEP: owned by the action */
-    PosternLogLine *line;      /* LOG: owned by the action */
+    const PosternProxyGroup *group; /* BORROW: of the settings */
+    PosternMessage *message;        /* INSPECT_HEADER, INSPECT_MESSAGE, SEND_MESSAGE: owned by the action */
+    PosternTransit *transit;        /* SEND_MESSAGE without inspection: likewise */
+    PosternEnvelope *envelope;      /* INSPECT_ORIGIN: owned by the action */
+    PosternChecks checks;           /* INSPECT_ENVELOPE, INSPECT_MESSAGE */
+    PosternClientHistory history;   /* INSPECT_ENVELOPE: of its client */
+    PosternEdits *edits;            /* SEND_MESSAGE: owned by the action; NULL: none */
+    PosternCapsule *capsule;        /* KEEP: owned by the action */
+    PosternLogLine *line;           /* LOG: owned by the action */
 } PosternSessionAction;
 
 /* Frees what the action owns (not the struct). */
@@ -97,7 +111,7 @@ typedef struct {
  * taken), it is freed, and *ret_parked what is left of it; FALSE, and nothing is done, at any other time. */
 gboolean postern_session_park(PosternSession *session, PosternParkedSession *ret_parked);
 /* The session goes on as if it had never been parked; what parked holds is taken over. settings are those
- * that it began with; the budget is to be set as for a new one. */
+ * that it began with; the budget and the capabilities are to be set as for a new one. */
 PosternSession *postern_session_resume(PosternProxySettings *settings, PosternParkedSession *parked);
 /* Frees what it holds, if it was not resumed. */
 void postern_parked_session_clear(PosternParkedSession *parked);
@@ -114,7 +128,17 @@ gsize postern_session_receive(PosternSession *session, const char *octets, gsize
  * sending; our_turn_ends() follows: early says whether octets of the client have come already.
  */
 gboolean postern_session_has_our_turn(const PosternSession *session);
-void postern_session_our_turn_ends(PosternSession *session, gboolean early);
+void postern_session_our_turn_ends(PosternSession *session, gboolean early, gint64 now);
+
+/* TRUE while the output holds the greeting. */
+gboolean postern_session_is_greeting(const PosternSession *session);
+/* The client spoke while its greeting, which was taken, was held back. */
+void postern_session_spoke_early(PosternSession *session, gint64 now);
+/* What was taken is held back: that the client is silent meanwhile, or sends none of its message, is no
+ * fault. */
+void postern_session_hears_slowly(PosternSession *session);
+/* The client has heard all that was taken: its time to speak begins. */
+void postern_session_has_heard(PosternSession *session, gint64 now);
 
 /* TRUE while the message is on its way to the back-end although its client still sends: what receive() took
  * is to be sent at once, for only until settle() it need not be kept. */
@@ -127,18 +151,25 @@ void postern_session_settle(PosternSession *session, gint64 now);
  * ends.
  */
 void postern_session_answer_starttls(PosternSession *session, gboolean early, gint64 now);
-/* All that the client says is protected from now on, and nothing that it said before holds. */
+/* All that the client says is protected from now on, and nothing that it said before holds; of a client with
+ * TLS from the first octet on, at once. */
 void postern_session_tls_begins(PosternSession *session, gint64 now);
+/* It comes through a balancer, with which its client may speak TLS; greeted: it has heard the greeting
+ * already. Before any octet of it. */
+void postern_session_set_balanced(PosternSession *session, gboolean tls, gboolean greeted);
 /* For the closing lines, once the handshake is done. */
-void postern_session_set_tls(PosternSession *session, const char *version, const char *cipher);
+void postern_session_set_tls(PosternSession *session, const PosternTlsFacts *facts);
 
-/* TRUE while a message comes in. */
+/* TRUE while a message comes in, or its next chunk is waited for. */
 gboolean postern_session_is_in_message(const PosternSession *session);
+
+/* TRUE while the back-end's answers to RCPT are due to the client. */
+gboolean postern_session_awaits_answers(const PosternSession *session);
 
 /* FALSE while octets of the client would not be taken: there is no use in reading any. */
 gboolean postern_session_wants_input(const PosternSession *session);
 
-/* The client is gone. */
+/* The client is gone, or says no more and hears what is in the output. */
 void postern_session_client_closed(PosternSession *session, gint64 now);
 
 /* The client's verified name (NULL: it has none), or that it could not be looked up now. To be called once
@@ -149,6 +180,9 @@ void postern_session_client_name(PosternSession *session, const char *name, gboo
  * before client_name(). */
 void postern_session_client_reverse_name(PosternSession *session, const char *name);
 
+/* What CHECK_CLIENT has found; findings are taken over. */
+void postern_session_client_checked(PosternSession *session, PosternFindings *findings, gint64 now);
+
 /* Where its client has connected to, for the back-end. Before any octet of it. */
 void postern_session_set_server(PosternSession *session, const PosternAddress *server);
 
@@ -157,6 +191,9 @@ void postern_session_set_server(PosternSession *session, const PosternAddress *s
 void postern_session_set_budget(PosternSession *session, PosternBudget *budget);
 /* The same, owned by the session. */
 PosternBudget *postern_session_budget(const PosternSession *session);
+
+/* What its client is told to, and asked; the caller's, which outlives the session. Before any octet of it. */
+void postern_session_set_screen(PosternSession *session, PosternScreen *screen);
 
 /* What the back-ends announce, for EHLO. Until the first call only what needs none of them is announced, and
  * 8BITMIME. */
@@ -170,6 +207,9 @@ void postern_session_recalled(PosternSession *session, gint64 now);
 /* For whom BORROW is: a number that is the same for all that count as one client, or
  * POSTERN_FAIR_QUEUE_NOBODY if it is a server that tells of no client. */
 guint64 postern_session_client_number(const PosternSession *session);
+/* What its group balances by, if it does so by a hash: the same number for who is to be served by the same
+ * server. */
+guint64 postern_session_balance_key(const PosternSession *session);
 /* Whether BORROW is for a client that had to give a back-end back since its last message: it kept others
  * waiting, and is served after those who did not. */
 gboolean postern_session_is_slow(const PosternSession *session);
@@ -187,6 +227,15 @@ void postern_session_inspected(PosternSession *session, const PosternFindings *f
 
 /* Let the client go with 421 and text (static): now if it is idle, else after its message. */
 void postern_session_let_go(PosternSession *session, const char *text, gint64 now);
+/* There is no room for octets more of it: TRUE if somebody slower goes for it, so that it may try again. */
+gboolean postern_session_make_room(PosternSession *session, guint64 octets, gint64 now);
+/* Its message may have to go for another (proxy/screen/transfers.h): TRUE if the client does, with
+ * 421. */
+gboolean postern_session_heed_room(PosternSession *session, gint64 now);
+/* Its message is read slowly for others: it does not come too slowly for that. */
+void postern_session_waits_for_others(PosternSession *session);
+/* The screen of its client may say now that it has to go: it does, once it has the answer it waits for. */
+void postern_session_turn_away(PosternSession *session, gint64 now);
 /* Let the client go at once with 421 and text, whatever it does. */
 void postern_session_end(PosternSession *session, const char *text, gint64 now);
 
@@ -210,6 +259,10 @@ const PosternIdentifier *postern_session_identifier(const PosternSession *sessio
 /* What is known of client and message, owned by the session; changes with every event. The client is the one
  * that XCLIENT or XFORWARD tell of, if they do. */
 const PosternEnvelope *postern_session_envelope(const PosternSession *session);
+
+/* The tables that all sessions go by: states, what is answered to each command at each stage of a mail, and
+ * what comes of each reply of a back-end; a new string, a line for each, with tabs between. */
+char *postern_session_describe(void);
 
 /* Octets for the client; the caller sends and empties it. */
 GString *postern_session_output(PosternSession *session);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/memory.h"
 #include "mail/header.h"
 
 #define FIRST_BLOCK_OCTETS 4096
@@ -39,7 +40,7 @@ struct PosternTransit {
 
 PosternTransit *postern_transit_new(guint64 expected, PosternBudget *budget)
 {
-    PosternTransit *transit = g_new0(PosternTransit, 1);
+    PosternTransit *transit = postern_new_zeroed(PosternTransit);
     transit->references = 1;
     transit->budget = postern_budget_ref(budget);
     transit->expected = expected;
@@ -77,6 +78,11 @@ static gboolean charge(PosternTransit *transit, guint64 octets)
         if (postern_budget_reserve(transit->budget, steps[i] - transit->charged))
             transit->charged = steps[i];
     return octets <= transit->charged;
+}
+
+gboolean postern_transit_reserve(PosternTransit *transit, guint64 octets)
+{
+    return charge(transit, octets);
 }
 
 static void follow_header(PosternTransit *transit, const char *octets, gsize length)
@@ -206,6 +212,11 @@ guint64 postern_transit_size(const PosternTransit *transit)
 guint64 postern_transit_waiting(const PosternTransit *transit)
 {
     return transit->stored + transit->lent_octets;
+}
+
+guint64 postern_transit_charged(const PosternTransit *transit)
+{
+    return transit->charged;
 }
 
 gboolean postern_transit_header_complete(const PosternTransit *transit)

@@ -14,6 +14,8 @@ typedef struct PosternTransit PosternTransit;
 
 /* An empty one that about expected octets will come for, charged to budget (a reference is taken). */
 PosternTransit *postern_transit_new(guint64 expected, PosternBudget *budget);
+/* Charges the budget for octets that are to come; FALSE: they are not there. */
+gboolean postern_transit_reserve(PosternTransit *transit, guint64 octets) G_GNUC_WARN_UNUSED_RESULT;
 PosternTransit *postern_transit_ref(PosternTransit *transit);
 void postern_transit_unref(PosternTransit *transit);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternTransit, postern_transit_unref)
@@ -36,6 +38,8 @@ void postern_transit_end(PosternTransit *transit);
 guint64 postern_transit_size(const PosternTransit *transit);
 /* Octets that wait. */
 guint64 postern_transit_waiting(const PosternTransit *transit);
+/* Octets of the budget that it takes. */
+guint64 postern_transit_charged(const PosternTransit *transit);
 /* TRUE once the empty line after the header has come. */
 gboolean postern_transit_header_complete(const PosternTransit *transit);
 /* Before anything is taken: the header with the empty line, or all that is there. Valid until something is

@@ -8,8 +8,10 @@ void postern_session_begin_inspection(PosternSession *session)
     if (!session->settings->configuration->proxy.inspect)
         return;
     transaction->inspecting = TRUE;
-    postern_session_act(session, POSTERN_SESSION_INSPECT_ENVELOPE)->checks =
-        postern_case_checks_begun(transaction->mail_case);
+    PosternSessionAction *action = postern_session_act(session, POSTERN_SESSION_INSPECT_ENVELOPE);
+    action->checks = postern_case_checks_begun(transaction->mail_case);
+    if (session->screen != NULL)
+        action->history = postern_screen_history(session->screen);
 }
 
 void postern_session_read_header(PosternSession *session, const char *octets, gsize length)
@@ -72,11 +74,18 @@ void postern_session_inspected(PosternSession *session, const PosternFindings *f
         return;
     PosternCase *mail_case = transaction->mail_case;
     transaction->inspecting = FALSE;
-    if (postern_case_decide(mail_case, transaction->message, findings, problem))
+    transaction->decided_at = now;
+    if (findings != NULL && findings->virus.result == POSTERN_VIRUS_UNSCANNABLE)
+        postern_session_count(session, POSTERN_COUNT_UNSCANNABLE, 1, now);
+    if (postern_case_decide(mail_case, transaction->message, findings, problem)) {
+        postern_tally_note_verdict(session->settings->tally, mail_case, findings);
         keep(session, findings);
+    }
     /* It holds the message, and with it the room that this takes. */
     postern_session_act(session, POSTERN_SESSION_INSPECT_CANCEL);
     if (mail_case->reply != NULL) {
+        if (mail_case->reply[0] == '5')
+            postern_session_note(session, POSTERN_REASON_REFUSED_MESSAGE, now);
         postern_session_conclude_with(session, mail_case->reply, now);
     } else if (mail_case->verdict->action == POSTERN_ACTION_DISCARD) {
         /* A 250 for what no back-end took would be a lie: only a milter can discard. */

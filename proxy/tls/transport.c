@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
+#include <openssl/x509.h>
 #include <string.h>
 
 #define RECORD_MAX_OCTETS 16384         /* of plain text; RFC 8446 5.1 */
 #define RECORD_EXPANSION_MAX_OCTETS 512 /* head, padding and tag of a record, and more; RFC 5246 6.2.3 */
+#define READ_MAX_OCTETS (3 * RECORD_MAX_OCTETS) /* and so few records that hold nothing */
 
 typedef struct {
     PosternTransport transport;
@@ -78,7 +80,12 @@ static BIO_METHOD *bio_method(void)
 static void fail(TlsTransport *self)
 {
     g_autofree char *problem = postern_tls_problem();
-    if (self->problem == NULL)
+    long verified = SSL_get_verify_result(self->ssl);
+    if (self->problem != NULL)
+        return;
+    if (verified != X509_V_OK && (SSL_get_verify_mode(self->ssl) & SSL_VERIFY_PEER) != 0)
+        self->problem = g_strdup_printf("%s: %s", problem, X509_verify_cert_error_string(verified));
+    else
         self->problem = g_steal_pointer(&problem);
 }
 
@@ -138,6 +145,7 @@ static gssize read_tls(PosternTransport *transport, void *octets, gsize maximum)
     int result;
     ERR_clear_error();
     self->read_waits = POSTERN_TRANSPORT_READ;
+    maximum = MIN(maximum, READ_MAX_OCTETS);
     self->allowance = maximum + RECORD_MAX_OCTETS + RECORD_EXPANSION_MAX_OCTETS;
     do {
         errno = 0;
@@ -227,7 +235,9 @@ static void shutdown_tls(PosternTransport *transport)
 static gboolean tls_has_input(PosternTransport *transport)
 {
     TlsTransport *self = of(transport);
-    return SSL_pending(self->ssl) > 0 || self->inner->functions->has_input(self->inner);
+    /* Octets of a handshake say nothing. */
+    return SSL_pending(self->ssl) > 0 ||
+           (SSL_is_init_finished(self->ssl) && self->inner->functions->has_input(self->inner));
 }
 
 static gboolean tls_is_stuck(PosternTransport *transport, gint64 milliseconds)
@@ -236,18 +246,25 @@ static gboolean tls_is_stuck(PosternTransport *transport, gint64 milliseconds)
     return inner->functions->is_stuck(inner, milliseconds);
 }
 
+static gpointer lend_of_tls(PosternTransport *transport, gsize length)
+{
+    PosternTransport *inner = of(transport)->inner;
+    return inner->functions->lend != NULL ? inner->functions->lend(inner, length) : NULL;
+}
+
+static void narrow_tls(PosternTransport *transport, guint octets)
+{
+    PosternTransport *inner = of(transport)->inner;
+    if (inner->functions->narrow != NULL)
+        inner->functions->narrow(inner, octets);
+}
+
 static void close_tls(PosternTransport *transport, gboolean reset)
 {
-    TlsTransport *self = of(transport);
     if (!reset)
-        say_end(self);
-    if (self->freed != NULL)
-        *self->freed = TRUE;
-    SSL_free(self->ssl);
-    self->inner->functions->close(self->inner, reset);
-    postern_tls_context_unref(self->context);
-    g_free(self->problem);
-    g_free(self);
+        say_end(of(transport));
+    PosternTransport *inner = postern_tls_transport_unwrap(transport);
+    inner->functions->close(inner, reset);
 }
 
 static const PosternTransportFunctions functions = {
@@ -258,15 +275,32 @@ static const PosternTransportFunctions functions = {
     .shutdown = shutdown_tls,
     .has_input = tls_has_input,
     .is_stuck = tls_is_stuck,
+    .lend = lend_of_tls,
+    .narrow = narrow_tls,
     .close = close_tls,
 };
 
-PosternTransport *postern_tls_transport_accept(PosternTlsContext *context, PosternTransport *inner)
+PosternTransport *postern_tls_transport_unwrap(PosternTransport *transport)
 {
-    BIO *bio = BIO_new(bio_method());
-    SSL *ssl = bio != NULL ? postern_tls_context_accept(context) : NULL;
-    if (ssl == NULL) {
-        BIO_free(bio);
+    TlsTransport *self = of(transport);
+    if (transport->functions != &functions)
+        return transport;
+    PosternTransport *inner = self->inner;
+    if (self->freed != NULL)
+        *self->freed = TRUE;
+    SSL_free(self->ssl);
+    postern_tls_context_unref(self->context);
+    g_free(self->problem);
+    g_free(self);
+    return inner;
+}
+
+/* ssl may be NULL: no memory; else it is taken over. */
+static PosternTransport *transport_new(PosternTlsContext *context, SSL *ssl, PosternTransport *inner)
+{
+    BIO *bio = ssl != NULL ? BIO_new(bio_method()) : NULL;
+    if (bio == NULL) {
+        SSL_free(ssl);
         return NULL;
     }
     TlsTransport *self = g_new0(TlsTransport, 1);
@@ -284,13 +318,53 @@ PosternTransport *postern_tls_transport_accept(PosternTlsContext *context, Poste
     return &self->transport;
 }
 
+PosternTransport *postern_tls_transport_accept(PosternTlsContext *context, PosternTransport *inner)
+{
+    return transport_new(context, postern_tls_context_accept(context), inner);
+}
+
+PosternTransport *postern_tls_transport_connect(PosternTlsContext *context, const PosternAddress *address,
+                                                const GPtrArray *records, PosternTransport *inner)
+{
+    return transport_new(context, postern_tls_context_connect(context, address, records), inner);
+}
+
+/* The last, and so the most exact, common name (RFC 6125 1.8) of the peer's certificate. */
+static void copy_name(const SSL *ssl, PosternTlsFacts *facts)
+{
+    const X509 *certificate = SSL_get0_peer_certificate(ssl);
+    facts->verified = certificate != NULL && (SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) != 0 &&
+                      SSL_get_verify_result(ssl) == X509_V_OK;
+    const X509_NAME *subject = facts->verified ? X509_get_subject_name(certificate) : NULL;
+    int place = -1;
+    for (int next = -1;
+         subject != NULL && (next = X509_NAME_get_index_by_NID(subject, NID_commonName, next)) >= 0;)
+        place = next;
+    guchar *text = NULL;
+    if (place >= 0 &&
+        ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, place))) >= 0)
+        g_strlcpy(facts->peer, (const char *)text, sizeof facts->peer);
+    OPENSSL_free(text);
+}
+
 gboolean postern_tls_transport_facts(PosternTransport *transport, PosternTlsFacts *ret_facts)
 {
     if (transport->functions != &functions || !SSL_is_init_finished(of(transport)->ssl))
         return FALSE;
-    ret_facts->version = SSL_get_version(of(transport)->ssl);
-    ret_facts->cipher = SSL_get_cipher_name(of(transport)->ssl);
+    const SSL *ssl = of(transport)->ssl;
+    *ret_facts = (PosternTlsFacts){
+        .version = SSL_get_version(ssl),
+        .cipher = SSL_get_cipher_name(ssl),
+        .server_name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name),
+        .resumed = SSL_session_reused(ssl) != 0,
+    };
+    copy_name(ssl, ret_facts);
     return TRUE;
+}
+
+gboolean postern_tls_transport_shakes_hands(PosternTransport *transport)
+{
+    return transport->functions == &functions && !SSL_is_init_finished(of(transport)->ssl);
 }
 
 const char *postern_tls_transport_problem(PosternTransport *transport)

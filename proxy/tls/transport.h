@@ -14,12 +14,19 @@
  */
 PosternTransport *postern_tls_transport_accept(PosternTlsContext *context, PosternTransport *inner);
 
-/* What was agreed upon; words of OpenSSL, static. */
-typedef struct {
-    const char *version; /* "TLSv1.3" */
-    const char *cipher;  /* "TLS_AES_256_GCM_SHA384" */
-} PosternTlsFacts;
+/*
+ * The client's side, toward the server at address: the handshake begins with the first octets that are
+ * written. They leave once it is done, and the server is who it must be; else likewise. records: as
+ * postern_tls_context_connect() has it.
+ */
+PosternTransport *postern_tls_transport_connect(PosternTlsContext *context, const PosternAddress *address,
+                                                const GPtrArray *records, PosternTransport *inner);
+/* Frees transport, of which nothing is to be said any more, but not what is below it, which is returned: the
+ * caller's. It is none of these: transport itself. */
+PosternTransport *postern_tls_transport_unwrap(PosternTransport *transport);
 
+/* TRUE: nothing that was written has left, or can, before the peer has done its part. */
+gboolean postern_tls_transport_shakes_hands(PosternTransport *transport);
 /* FALSE: transport is none of these, or its handshake is not done. */
 gboolean postern_tls_transport_facts(PosternTransport *transport, PosternTlsFacts *ret_facts);
 /* Why it failed, in words for the log, owned by transport; NULL: it is none of these, or has not failed. */

@@ -1,27 +1,33 @@
 """
 Good mail beside heavy mail: what a small message waits with two workers while other clients send archives in
-archives, pages and documents that unpack to much, and MIME that is nothing but parts; what each of these
-takes; the processor time and memory of the workers. A figure beyond its bound is marked, and the run fails.
+archives, pages and documents that unpack to much, and MIME that is nothing but parts: a few clients, then
+each of them a new one; what each of these takes; the processor time and memory of the workers. A figure
+beyond its bound is marked, and the run fails: on a machine with other work, where it waits long alone, too,
+that is so many times as long.
 """
 
 import io
 import os
 import pathlib
 import statistics
+import subprocess
 import threading
 import time
 import unittest
 import zipfile
 import zlib
 
-from support.inspector import (Inspector, bomb_message, message, parse_results, slow_message,
+from support.inspector import (CLIENT, Inspector, bomb_message, message, parse_results, slow_message,
                                with_attachment, zipped)
 from support.peers import cpu_seconds
 
-SMALL = int(os.environ.get("POSTERN_BENCH_MESSAGES", "1000"))
-P99_MS = 20
+SECONDS = int(os.environ.get("POSTERN_BENCH_SECONDS", "20"))
+EVERY_MS, P99_MS, TIMES = 10, 20, 3
+SMALL = 2000
 MEMORY = 1024  # MiB, [inspector] worker_memory by default
-CLIENTS = 20
+GOOD_CLIENTS = ",".join(f"198.51.100.{number}" for number in range(1, 255))
+HEAVY_CLIENTS = {"of a few clients": [f"203.0.113.{number}" for number in range(1, 20)],
+                 "each of a new client": [f"10.0.{high}.{low}" for high in range(8) for low in range(250)]}
 
 
 def nested(levels=12, width=3):
@@ -109,14 +115,40 @@ def tell(name, results):
 
 
 class HeavyBench(unittest.TestCase):
+    def send_small(self):
+        """Small messages, one after the other, for a while; the results."""
+        command = [CLIENT, "--socket", self.inspector.socket, "--content-only", "--remember",
+                   "--every", EVERY_MS, "--client", GOOD_CLIENTS, *self.small]
+        with subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              text=True) as client:
+            timer = threading.Timer(SECONDS, client.stdin.close)
+            timer.start()
+            return parse_results(client.stdout.read())
+
+    def beside(self, name, heavy, clients):
+        """The same beside a stream of heavy ones of clients."""
+        with Watch(self.inspector) as watch:
+            stream = self.inspector.ask_later(*heavy.values(), arguments=[
+                "--content-only", "--client", ",".join(clients), "--repeat", 1000, "--parallel", 6])
+            self.inspector.wait_for_busy_worker()
+            results = self.send_small()
+            self.assertIsNone(stream.poll(), "the heavy mail is over")
+            stream.kill()
+            done = len(parse_results(stream.communicate()[0]))
+        p99 = tell(f"beside heavy mail {name}", results)
+        print(f"        {done} of it done; workers: {sum(watch.used.values()):.1f} s of the processor, "
+              f"{watch.peak:.0f} MiB each at most (limit {MEMORY})")
+        self.assertEqual({result.virus for result in results}, {"clean"})
+        self.assertLessEqual(watch.peak, MEMORY)
+        return p99
+
     def test_good_mail_beside_heavy_mail(self):
-        with Inspector(workers=2) as inspector:
-            inspector.start()
+        with Inspector(workers=2) as self.inspector:
+            inspector = self.inspector.start()
             # libclamav remembers what it has found clean: no two are alike.
-            small = [inspector.save(message(os.urandom(300).hex().encode()), f"small-{number}.eml")
-                     for number in range(2 * SMALL)]
+            self.small = [inspector.save(message(os.urandom(300).hex().encode()), f"small-{number}.eml")
+                          for number in range(SMALL)]
             heavy = {name: inspector.save(make(), f"{name}.eml") for name, make in HEAVY.items()}
-            arguments = ["--content-only", "--remember"]
             print("\nGood mail beside heavy mail, two workers")
             for name, path in heavy.items():
                 with Watch(inspector) as watch:
@@ -124,31 +156,16 @@ class HeavyBench(unittest.TestCase):
                     result, = inspector.ask(path, arguments=["--content-only", "--client", "203.0.113.250"])
                 print(f"    {name}, {path.stat().st_size:,} octets: {time.monotonic() - began:.1f} s, "
                       f"{watch.peak:.0f} MiB, {result.virus}: {result.reason}", flush=True)
-            alone = inspector.ask(*small[:SMALL], arguments=[*arguments, "--client", "198.51.100.1"])
-            tell("alone", alone)
-            clients = ",".join(f"203.0.113.{number}" for number in range(1, CLIENTS))
-            with Watch(inspector) as watch:
-                stream = inspector.ask_later(*heavy.values(), arguments=[
-                    "--content-only", "--client", clients, "--repeat", 1000, "--parallel", 6])
-                inspector.wait_for_busy_worker()
-                began = time.monotonic()
-                beside = inspector.ask(*small[SMALL:], arguments=[
-                    *arguments, "--client", "198.51.100.1,198.51.100.2"], timeout=600)
-                seconds = time.monotonic() - began
-                self.assertIsNone(stream.poll(), "the heavy mail is over")
-                stream.kill()
-                done = len(parse_results(stream.communicate()[0]))
-            p99 = tell("beside heavy mail", beside)
-            used = sum(watch.used.values())
-            print(f"    in {seconds:.1f} s, {done} heavy messages done; workers: {used:.1f} s "
-                  f"of the processor, {watch.peak:.0f} MiB each at most (limit {MEMORY})")
-            self.assertEqual({result.virus for result in beside}, {"clean"})
-            self.assertLessEqual(watch.peak, MEMORY)
+            alone = tell("alone", self.send_small())
+            found = [self.beside(name, heavy, clients) for name, clients in HEAVY_CLIENTS.items()]
             # A client that also sends heavy mail is slowed, and served.
-            same, = inspector.ask(message(), arguments=[*arguments, "--client", "203.0.113.250"])
+            same, = inspector.ask(message(), arguments=["--content-only", "--client", "203.0.113.250"])
             print(f"    good mail of a client of heavy mail: {same.milliseconds} ms, {same.virus}")
             self.assertEqual(same.virus, "clean")
-            self.assertLessEqual(p99, P99_MS, "MISSED")
+            bound = max(P99_MS, TIMES * alone)
+            for p99 in found:
+                print(f"    p99 {p99:.1f} ms, {p99 / alone:.1f} times that alone{' MISSED' * (p99 > bound)}")
+            self.assertLessEqual(max(found), bound, "MISSED")
 
 
 if __name__ == "__main__":

@@ -163,7 +163,7 @@ class HeldBench(proxies.ProxyTestCase):
         def same():
             seen.append(octets(*pids))
             return seen[-3:] == seen[-1:] * 3
-        wait_until(same, 30, "memory that stays", pause=0.1)
+        wait_until(same, 30, "memory that stays", pause=0.6)  # parked after a second
         return seen[-1]
 
     def test_held(self):

@@ -112,11 +112,12 @@ class InspectBench(proxies.ProxyTestCase):
             (folder / f"{number}.eml").write_bytes(self.signer.sign(octets.encode()))
         return sorted(folder.iterdir())
 
-    def _large(self, count, octets):
-        """Files of messages of about so many octets, with an attachment each that cannot be packed."""
-        folder = self.subfolder("large")
+    def _large(self, count, octets, turn):
+        """Files of messages of about so many octets, with an attachment each that cannot be packed; others at
+        each turn, for what is found in large ones is remembered."""
+        folder = self.subfolder(f"large-{turn}")
         for number in range(count):
-            data = random.Random(number).randbytes(octets * 3 // 4)
+            data = random.Random(f"{turn} {number}").randbytes(octets * 3 // 4)
             (folder / f"{number}.eml").write_bytes(with_attachment(data))
         return sorted(folder.iterdir())
 
@@ -166,10 +167,10 @@ class InspectBench(proxies.ProxyTestCase):
         return (results[0] - results[1]) / (len(files) - 1)
 
     def test_2_large_beside_libclamav(self):
-        sink, files = self._sink(), self._large(LARGE, 5 * 1024 * 1024)
-        front = self._front(sink)
+        front = self._front(self._sink())
         results = []
-        for _ in range(ROUNDS):
+        for turn in range(ROUNDS):
+            files = self._large(LARGE, 5 * 1024 * 1024, turn)
             theirs = self._clamscan(front.groups["virus"]["database"], files)
             used = self._measure(front, 1, LARGE, 20, files)
             proxy = used.pop("proxy") / LARGE

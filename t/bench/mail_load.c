@@ -1,9 +1,12 @@
 /*
  * Sends mail to a port of this machine over some connections at once, and says how it went:
  *     mail_load PORT CONNECTIONS MESSAGES MESSAGES_A_CONNECTION OCTETS [FILE…]
- * prints "messages=N seconds=S failed=F p50_ms=T p99_ms=T". Commands are not pipelined, as most senders do
- * not. A FILE is a whole message, sent in its turn instead of one of so many octets.
- * --client=ADDRESS before them tells the server by XCLIENT whose mail it is; with --senders, behind that, the
+ * prints "messages=N seconds=S failed=F p50_ms=T p99_ms=T session_p50_ms=T cpu=S": of messages from MAIL to
+ * the last reply, of whole sessions from their connection to the reply to QUIT, and its own processor time.
+ * Commands are not pipelined, as most senders do not. A FILE is a whole message, sent in its turn instead of
+ * one of so many octets.
+ * --addresses=N before them spreads the connections over so many addresses of the loopback.
+ * --client=ADDRESS tells the server by XCLIENT whose mail it is; with --senders, behind that, the
  * sender of a FILE is its name without the ending, "a@sender.example.eml".
  */
 #include <arpa/inet.h>
@@ -14,6 +17,7 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define SENDER "sender@origin.example"
 
@@ -25,10 +29,12 @@ typedef struct {
     GPtrArray *messages; /* of GBytes *, with the dot */
     GPtrArray *senders;  /* of char *, one a message */
     GArray *times;       /* of gint64: microseconds from MAIL to the last reply, of each that was accepted */
+    GArray *sessions;    /* of gint64: microseconds of each that ended as it should */
     guint wanted, begun, failed, next;
     guint a_connection;
-    char *client; /* NULL: none is told */
-    guint open;
+    char *client;  /* NULL: none is told */
+    int addresses; /* 0: the usual one */
+    guint open, connected;
 } Load;
 
 typedef struct {
@@ -38,6 +44,7 @@ typedef struct {
     guint left;
     guint message; /* the one at hand */
     gint64 since;
+    gint64 connected_at;
 } Client;
 
 static void client_begin(Load *load);
@@ -45,6 +52,9 @@ static void client_begin(Load *load);
 static void client_end(Client *client, gboolean failed)
 {
     Load *load = client->load;
+    gint64 time = g_get_monotonic_time() - client->connected_at;
+    if (!failed)
+        g_array_append_val(load->sessions, time);
     load->failed += failed;
     load->open--;
     bufferevent_free(client->stream);
@@ -149,14 +159,27 @@ static void on_event(struct bufferevent *stream, short what, void *data)
         client_end(data, TRUE);
 }
 
+/* A socket with the next of the addresses. */
+static int make_socket(Load *load)
+{
+    guint number = load->connected++ % (guint)load->addresses;
+    const struct sockaddr_in source = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f010001 + number)};
+    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (descriptor < 0 || bind(descriptor, (const struct sockaddr *)&source, sizeof source) < 0)
+        g_error("cannot have a socket: %s", g_strerror(errno));
+    return descriptor;
+}
+
 static void client_begin(Load *load)
 {
     const struct timeval patience = {.tv_sec = 60};
     const int on = 1;
     Client *client = g_new0(Client, 1);
     client->load = load;
+    client->connected_at = g_get_monotonic_time();
     client->left = load->a_connection;
-    client->stream = bufferevent_socket_new(load->loop, -1, BEV_OPT_CLOSE_ON_FREE);
+    client->stream = bufferevent_socket_new(load->loop, load->addresses > 0 ? make_socket(load) : -1,
+                                            BEV_OPT_CLOSE_ON_FREE);
     load->open++;
     bufferevent_setcb(client->stream, on_input, NULL, on_event, client);
     bufferevent_set_timeouts(client->stream, &patience, &patience);
@@ -249,8 +272,10 @@ int main(int argc, char **argv)
     Load load = {.loop = event_base_new(),
                  .messages = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref),
                  .senders = g_ptr_array_new_with_free_func(g_free),
-                 .times = g_array_new(FALSE, FALSE, sizeof(gint64))};
+                 .times = g_array_new(FALSE, FALSE, sizeof(gint64)),
+                 .sessions = g_array_new(FALSE, FALSE, sizeof(gint64))};
     const GOptionEntry options[] = {
+        {.long_name = "addresses", .arg = G_OPTION_ARG_INT, .arg_data = &load.addresses},
         {.long_name = "client", .arg = G_OPTION_ARG_STRING, .arg_data = &load.client},
         {.long_name = "senders", .arg = G_OPTION_ARG_NONE, .arg_data = &senders},
         {0}};
@@ -265,9 +290,12 @@ int main(int argc, char **argv)
     event_base_dispatch(load.loop);
     double seconds = (double)(g_get_monotonic_time() - since) / G_USEC_PER_SEC;
     g_array_sort(load.times, compare);
-    g_print("messages=%u seconds=%.4f failed=%u p50_ms=%.2f p99_ms=%.2f\n", load.times->len, seconds,
-            load.failed, quantile(load.times, 0.5), quantile(load.times, 0.99));
+    g_array_sort(load.sessions, compare);
+    g_print("messages=%u seconds=%.4f failed=%u p50_ms=%.2f p99_ms=%.2f session_p50_ms=%.3f cpu=%.3f\n",
+            load.times->len, seconds, load.failed, quantile(load.times, 0.5), quantile(load.times, 0.99),
+            quantile(load.sessions, 0.5), (double)clock() / CLOCKS_PER_SEC);
     g_array_unref(load.times);
+    g_array_unref(load.sessions);
     g_ptr_array_unref(load.messages);
     g_ptr_array_unref(load.senders);
     g_free(load.client);

@@ -94,6 +94,32 @@ def shapes():
     yield "boundary parameters", HEAD + fields + b"\r\n" + repeated(parts)
     quotes = repeated(b'boundary="')
     yield "quotes in a field", HEAD + b"Content-Type: multipart/mixed; " + quotes + b"\r\n\r\n"
+    yield "one long field", HEAD + b"X-A: " + b"a" * MEBI + b"\r\n\r\nx\r\n"
+    yield "one long name", (HEAD + b"Content-Type: a/b; name=\"" + b"a" * MEBI + b"\"\r\n\r\nx\r\n")
+    yield "encoded words", (HEAD + b"Content-Type: a/b; name=\"" + repeated(b"=?utf-8?Q?@?=\r\n ") +
+                            b"\"\r\n\r\nx\r\n")
+    pieces = b"".join(b";\r\n name*%d*=%%41" % number for number in range(10000))
+    yield "names in 10,000 pieces", MIXED + (b"--Q\r\nContent-Type: a/b" + pieces + b"\r\n\r\nabc\r\n") * 5
+    yield "pieces backwards", MIXED + (b"--Q\r\nContent-Type: a/b" + b"".join(
+        b";\r\n name*%d*=%%41" % number for number in range(9999, -1, -1)) + b"\r\n\r\nabc\r\n") * 5
+    yield "soft breaks alone", HEAD + b"Content-Type: a/b\r\n" + QUOTED + repeated(b"=\r\n")
+    yield "equals signs", HEAD + b"Content-Type: a/b\r\n" + QUOTED + b"=" * MEBI
+    yield "yEnc files", HEAD + b"\r\n" + repeated(
+        b"=ybegin line=128 size=3 name=x@\r\nabc\r\n=yend size=3\r\n")
+    yield "BinHex lines", HEAD + b"\r\n" + repeated(
+        b"(This file must be converted with BinHex 4.0)\r\n:@\r\n")
+    yield "URLs of data", HEAD + b"\r\n" + repeated(b'"data:,abc@" ')
+    yield "one URL of data", HEAD + b"\r\n" + repeated(b"'data:a/b;base64,")
+    yield "quoted pieces", HEAD + b"\r\n" + repeated(b"'abc@' + ")
+    yield "PGP messages that are cut", HEAD + b"\r\n" + repeated(b"-----BEGIN PGP MESSAGE-----\r\n\r\n@\r\n")
+    letters = base64.b64encode(bytes(range(120)))
+    yield "quoted base64", HEAD + b"\r\n" + repeated(b"'@" + letters + b"' ")
+    yield "base64 in text", HEAD + b"\r\n" + repeated(letters[:76] + b"\r\n")
+    yield "digits in text", HEAD + b"\r\n" + repeated(b"0123456789abcdef" * 4 + b"\r\n")
+    yield "references", HEAD + b"\r\n" + repeated(b"&#65;")
+    yield "UTF-16", (HEAD + b"Content-Type: text/plain; charset=utf-16\r\n" + BASE64 + base64.encodebytes(
+        repeated(WORDS, MEBI // 2).decode().encode("utf-16")).replace(b"\n", b"\r\n"))
+    yield "pages", MIXED + repeated(b"--Q\r\nContent-Type: text/html\r\n\r\n<p>@" + WORDS * 100 + b"\r\n")
     yield "fields", HEAD + repeated(b"Content-Type: multipart/mixed; boundary=Q\r\n") + b"\r\n"
 
 

@@ -6,6 +6,7 @@ has not looked at, and other checks and other messages go on.
 
 import os
 import pathlib
+import re
 import signal
 import socket
 import threading
@@ -15,7 +16,8 @@ import unittest
 from support import outcome, packages
 from support.clamd import Clamd
 from support.demo_messages import eicar_signature
-from support.inspector import EICAR, Inspector, children, message, with_attachment, zipped
+from support.inspector import EICAR, Inspector, children, message, parse_results, with_attachment, zipped
+from support.process import wait_until
 
 CONTENT = ["--content-only"]
 INFECTED = with_attachment(EICAR, "eicar.com")
@@ -132,6 +134,21 @@ class ClamdTest(unittest.TestCase):
         self.assertIsNone(result.error)
         clamd.signal(signal.SIGCONT)
         self.assertEqual(self.ask(inspector, INFECTED)[0].virus, "infected")
+        self.assertNotRegex(inspector.log(), "died|was killed")
+
+    def test_stalled(self):
+        """It loads anew, say: more messages wait than there are workers, and all are found out in the end."""
+        clamd, inspector = self.both(workers=2)
+        inspector.start()
+        paths = [inspector.save(message(), "clean"), inspector.save(INFECTED, "infected")]
+        clamd.signal(signal.SIGSTOP)
+        client = inspector.ask_later(*paths, arguments=[*CONTENT, "--repeat", 6, "--parallel", 12])
+        # Two, and those that take their place when they have been waiting for long.
+        wait_until(lambda: len(re.findall(r"worker \d+ has a request", inspector.log())) >= 4, 30)
+        clamd.signal(signal.SIGCONT)
+        results = parse_results(client.communicate(timeout=120)[0])
+        self.assertEqual(sorted((pathlib.Path(result.file).name, result.virus) for result in results),
+                         6 * [("clean", "clean")] + 6 * [("infected", "infected")])
         self.assertNotRegex(inspector.log(), "died|was killed")
 
     def test_killed_in_the_middle(self):

@@ -83,6 +83,9 @@ static void print_findings(const One *one, const PosternFindings *findings, cons
     print_signatures(&findings->sign);
     printf(" attachments=%u", findings->content.count);
     print_value("mime", findings->content.problem);
+    for (guint i = 0; i < findings->rules.matches->len; i++)
+        print_value("rule", ((const PosternRuleMatch *)g_ptr_array_index(findings->rules.matches, i))->rule);
+    print_value("undecided", findings->rules.undecided);
     print_value("error", error != NULL ? error->message : NULL);
     gint64 microseconds = g_get_monotonic_time() - one->began;
     printf(" milliseconds=%" G_GINT64_FORMAT " microseconds=%" G_GINT64_FORMAT "\n", microseconds / 1000,

@@ -3,13 +3,15 @@ What one client's mail costs is counted against that client: others are served, 
 judged, only who is served before whom, and how.
 """
 
+import os
 import signal
 import unittest
 
-from support.inspector import Inspector, bomb_message, kill, message, parse_results, with_attachment
+from support.inspector import Inspector, bomb_message, kill, message, parse_results, with_attachment, zipped
 from support.process import wait_until
 
 HEAVY = "203.0.113.66"
+WAIT = 300  # seconds, for what takes a few: the machine may be busy, and a sanitizer slow
 ANSWERS = 'fail.example TXT "v=spf1 -all"\n'
 
 
@@ -19,7 +21,8 @@ class FairTest(unittest.TestCase):
         cls.bomb_octets = bomb_message()
 
     def start(self, **options):
-        inspector = Inspector(workers=1, **options)
+        """(Bombs end by what they unpack to, and not by their processor time, on the slowest machine.)"""
+        inspector = Inspector(workers=1, **{"scan_timeout": "10m", **options})
         self.addCleanup(inspector.__exit__)
         inspector.start()
         self.bomb = inspector.save(self.bomb_octets, "bomb.eml")
@@ -28,8 +31,9 @@ class FairTest(unittest.TestCase):
 
     def flood(self, inspector, count, *arguments):
         """A client that sends count bombs at once, running."""
-        client = inspector.ask_later(self.bomb, arguments=["--content-only", "--client", HEAVY, "--repeat",
-                                                           count, "--parallel", count, *arguments])
+        client = inspector.ask_later(self.bomb, arguments=[
+            "--content-only", "--client", HEAVY, "--repeat", count, "--parallel", count,
+            "--deadline", 600_000, *arguments])
         self.addCleanup(client.communicate)
         self.addCleanup(client.kill)
         return client
@@ -43,24 +47,47 @@ class FairTest(unittest.TestCase):
             result, = inspector.ask(self.plain, arguments=["--client", f"198.51.100.{number}"])
             self.assertEqual((result.virus, result.error), ("clean", None))
         self.assertIsNone(client.poll(), "the bombs are over: they kept nobody waiting")
-        inspector.wait_for_log(f"mail of client {HEAVY}, asked for by user [0-9]+, took more than", 60)
-        # The workers that are for it alone are no more than the regular ones.
-        self.assertLessEqual(len(inspector.workers()), 2)
+        inspector.wait_for_log(f"mail of client {HEAVY}, asked for by user [0-9]+, took more than", WAIT)
+        # One that is for it alone, as many as regular ones, and one to take a regular one's place.
+        self.assertLessEqual(len(inspector.workers()), 3)
         for number in range(20):
             result, = inspector.ask(self.plain, arguments=["--client", f"198.51.100.{number}"])
             self.assertEqual((result.virus, result.error), ("clean", None))
         self.assertIsNone(client.poll(), "the bombs are over")
 
     def test_many_addresses(self):
-        """A bomb of a new client holds a worker for half a second, not for its whole time."""
+        """Bombs each of a new client: one is scanned, the others put off, and a small message passes them."""
         inspector = self.start()
-        clients = [self.flood(inspector, 1, "--client", f"203.0.113.{number}") for number in range(1, 3)]
-        inspector.wait_for_busy_worker()
+        clients = [self.flood(inspector, 1, "--client", f"203.0.113.{number}") for number in range(1, 4)]
+        wait_until(lambda: inspector.log().count("its request takes long, and is put off") >= 2, WAIT)
         result, = inspector.ask(self.plain, arguments=["--client", "198.51.100.1"])
         self.assertEqual(result.virus, "clean")
+        self.assertEqual([client.poll() for client in clients], 3 * [None], "a bomb is over")
         for client in clients:
-            self.assertEqual([result.virus for result in parse_results(client.communicate(timeout=100)[0])],
+            self.assertEqual([result.virus for result in parse_results(client.communicate(timeout=WAIT)[0])],
                              ["unscannable"])
+
+    def test_large_wanted_mail_behind_bombs(self):
+        """Bombs of twenty new clients wait for spare workers, and were there first."""
+        inspector = self.start()
+        clients = [self.flood(inspector, 1, "--client", f"203.0.113.{number}") for number in range(1, 21)]
+        wait_until(lambda: inspector.log().count("its request takes long, and is put off") >= 10, WAIT)
+        wanted = inspector.save(with_attachment(os.urandom(4_000_000)), "wanted.eml")
+        result, = inspector.ask(wanted, arguments=["--content-only", "--client", "198.51.100.1", "--deadline",
+                                                   600_000], timeout=WAIT)
+        self.assertEqual((result.virus, result.error), ("clean", None), result.line)
+        over = sum(client.poll() is not None for client in clients)
+        self.assertLess(over, 10, "it waited for the bombs")
+
+    def test_much_wanted_mail_of_one_client(self):
+        """Each of many messages takes too long for a regular worker: none is refused, if late."""
+        inspector = self.start()
+        page = b'<a href="http://x.example/">x</a><p><b>&#65;</b>' * 40_000
+        pages = [inspector.save(with_attachment(zipped(page + b"%d" % number), "page.zip"), f"{number}.eml")
+                 for number in range(60)]
+        results = inspector.ask(*pages, arguments=["--content-only", "--parallel", len(pages)])
+        self.assertEqual([result for result in results if "too many" in (result.error or "")], [])
+        self.assertGreater(inspector.log().count("is put off"), 20, "these messages are too quick")
 
     def test_small_messages_do_not_wait_for_large_ones(self):
         """One large message is with the scanning worker, another waits for that: a small one passes both."""
@@ -82,16 +109,17 @@ class FairTest(unittest.TestCase):
     def test_a_heavy_client_may_not_fill_the_queue(self):
         inspector = self.start()
         client = self.flood(inspector, 5)
-        inspector.wait_for_log(f"mail of client {HEAVY}, .* took more than", 60)
+        inspector.wait_for_log(f"mail of client {HEAVY}, .* took more than", WAIT)
         results = inspector.ask(self.plain, arguments=["--client", HEAVY, "--content-only", "--repeat", 40,
                                                        "--parallel", 40])
         refused = [result for result in results if "takes too much time to scan" in (result.error or "")]
         self.assertGreater(len(refused), 10)
         self.assertEqual({result.virus for result in results if result not in refused}, {"clean"})
-        self.assertEqual({result.virus for result in parse_results(client.communicate(timeout=100)[0])},
-                         {"unscannable"})
+        first, = parse_results(client.stdout.readline())
+        self.assertEqual(first.virus, "unscannable")
+        client.kill()
         # What was started for it alone ends when there is nothing left to do.
-        wait_until(lambda: len(inspector.workers()) == 1, 60, "the end of the spare worker")
+        wait_until(lambda: len(inspector.workers()) == 1, WAIT, "the end of the spare worker")
 
     def test_time_outs_are_counted(self):
         inspector = self.start(scan_timeout="100ms")

@@ -5,10 +5,15 @@ for it.
 """
 
 import os
+import pathlib
+import re
+import shutil
 import signal
+import tempfile
 import unittest
 
-from support.inspector import EICAR, Inspector, is_alive, message, parse_results, slow_message
+from support.inspector import (EICAR, Inspector, is_alive, message, parse_results, slow_message,
+                               with_attachment, zipped)
 from support.process import wait_until
 
 SIGNED = b"no one writes this."  # own.ndb of support/inspector.py has a signature of it
@@ -26,20 +31,21 @@ class MemoryTest(unittest.TestCase):
     def setUpClass(cls):
         cls.slow = slow_message()
 
-    def start(self, **options):
-        inspector = Inspector(workers=1, **options)
+    def start(self, more="", **options):
+        inspector = Inspector(workers=1, more=more, **options)
         self.addCleanup(inspector.__exit__)
         return inspector.start()
 
-    def ask(self, inspector, octets, *arguments):
+    def ask(self, inspector, octets, *arguments, all_checks=False):
         """The result of octets, asked about as proxy and milter do."""
-        result, = inspector.ask(octets, arguments=["--content-only", "--remember", *arguments])
+        checks = [] if all_checks else ["--content-only"]
+        result, = inspector.ask(octets, arguments=[*checks, "--remember", *arguments])
         return result
 
-    def ask_too_late(self, inspector, octets):
+    def ask_too_late(self, inspector, octets, all_checks=False):
         """The client gives up at once; what is found is remembered."""
         before = inspector.log().count(REMEMBERED)
-        result = self.ask(inspector, octets, "--deadline", 300)
+        result = self.ask(inspector, octets, "--deadline", 300, all_checks=all_checks)
         self.assertEqual(result.virus, "error", "the message is not slow enough for this test")
         wait_until(lambda: inspector.log().count(REMEMBERED) > before, 60, "the end of the scan")
 
@@ -56,6 +62,41 @@ class MemoryTest(unittest.TestCase):
                     result = self.ask(inspector, again + octets, "--client", "203.0.113.9")
                     self.assertEqual(result.virus, virus, result)
                 self.assertEqual(self.recalled(inspector), before + 3)
+
+    def start_with_rules(self, field):
+        """Rules that ask for text of the slow message, and for a field."""
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="postern-rules-"))
+        self.addCleanup(shutil.rmtree, folder)
+        folder.chmod(0o755)
+        rules = folder / "rules"
+        rules.write_text(f"""slow-mail mark
+    text /See the attachment/
+of-field mark
+    header {field} /Mon/
+""")
+        rules.chmod(0o644)
+        return self.start(more=f"[content]\nrules = {rules}\n")
+
+    def test_late_rules(self):
+        """They are remembered, too, unless they hang on the fields that are another each time."""
+        for field, matches in (("Subject", ["slow-mail"]), ("Received", ["slow-mail", "of-field"])):
+            inspector = self.start_with_rules(field)
+            self.ask_too_late(inspector, received(b"Tue") + self.slow, all_checks=True)
+            before = self.recalled(inspector)
+            result = self.ask(inspector, received(b"Mon") + self.slow, all_checks=True)
+            self.assertEqual((result.virus, self.recalled(inspector)), ("clean", before + 1), result)
+            self.assertEqual(re.findall('rule="([^"]*)"', result.line), matches)
+
+    def test_growth(self):
+        """A message for which a worker takes much of its memory costs that worker."""
+        inspector = self.start(worker_memory="100M")
+        worker, = inspector.workers()
+        grows = with_attachment(zipped(b"".join(b"%d words\n" % number for number in range(4_500_000))))
+        self.ask(inspector, grows)
+        inspector.wait_for_log(f"worker {worker} grew by its message")
+        wait_until(lambda: inspector.workers() and worker not in inspector.workers(), 20, "a new worker")
+        self.assertEqual(self.ask(inspector, message()).virus, "clean")
+        self.assertEqual(inspector.log().count("grew by its message"), 1)
 
     def test_other_octets_are_another_message(self):
         inspector = self.start()
@@ -116,9 +157,10 @@ class MemoryTest(unittest.TestCase):
             self.assertIn("cost two workers", result.reason)
         self.assertEqual(inspector.workers(), workers)
         self.assertEqual(self.ask(inspector, self.slow).virus, "clean")
-        # What else is asked about it is found out, without a scan.
+        # What else is asked about it is found out; by its body, nothing is.
         result, = inspector.ask(received(b"Tue") + self.slow + EICAR, arguments=["--remember"])
         self.assertEqual((result.virus, result.spf, result.error), ("unscannable", "none", None), result)
+        self.assertIn("cost two workers", result.undecided)
 
     def test_the_kernel_kills_for_other_reasons(self):
         """Want of memory on the machine, and a person's kill -9, are no message's fault."""
@@ -128,7 +170,7 @@ class MemoryTest(unittest.TestCase):
         self.assertNotIn("has cost two workers", inspector.log())
 
     def test_a_message_that_takes_too_long(self):
-        inspector = self.start(scan_timeout="1s")
+        inspector = self.start(scan_timeout="2s")
         results = []
         while len(results) < 20 and set(results) <= {"error"}:
             # A worker that gets little processor time is killed, and no message is to blame.
@@ -148,13 +190,16 @@ class MemoryTest(unittest.TestCase):
         mail = slow_message(count=1_000_000)
         path = inspector.save(mail)
         for _ in range(2):
-            worker, = inspector.workers()
-            os.kill(worker, signal.SIGSTOP)
+            workers = inspector.workers()
+            for worker in workers:
+                os.kill(worker, signal.SIGSTOP)
             client = inspector.ask_later(path, arguments=["--content-only", "--remember"])
             result, = parse_results(client.communicate(timeout=100)[0])
             self.assertEqual(result.virus, "error", result)
-            wait_until(lambda: not is_alive(worker), 30, "the end of the worker")
-            wait_until(lambda: [pid for pid in inspector.workers() if pid != worker], 30, "another worker")
+            wait_until(lambda: not all(map(is_alive, workers)), 30, "the end of the worker")
+            for worker in filter(is_alive, workers):
+                os.kill(worker, signal.SIGCONT)
+            wait_until(inspector.workers, 30, "another worker")
         self.assertEqual(self.ask(inspector, message()).virus, "clean")
         result = self.ask(inspector, mail)
         self.assertNotIn("cost two workers", result.reason)

@@ -256,6 +256,15 @@ class ClientLeaves(proxies.ProxyTestCase):
             self.assertEqual([client.reply().code for _ in range(7)], [250] * 6 + [221])
             self.assertEqual(client.wait_closed(5), b"")
 
+    def test_half_close_while_recipients_are_asked(self):
+        self._set_up({"pause": {"rcpt": 0.3}})
+        with smtp.Client(self.front.port) as client:
+            client.send(b"EHLO client.example\r\nMAIL FROM:<p@load.example>\r\nRCPT TO:<bob@example.org>\r\n"
+                        b"RCPT TO:<carol@example.org>\r\n")
+            client.shut_sending()
+            self.assertEqual([client.reply().code for _ in range(4)], [250] * 4)
+            self.assertEqual(client.wait_closed(5), b"")
+
 
 if __name__ == "__main__":
     unittest.main()

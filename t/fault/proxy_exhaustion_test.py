@@ -120,12 +120,11 @@ class Memory(Exhaustion):
             self.assertEqual(client.message(octets).code, 250)
         self.assertEqual(len(self._recorded()), 3)
 
-    def test_declared_sizes_take_none(self):
-        """What is only declared keeps no room from what comes; what could not come whole is not begun."""
+    def test_declared_sizes_are_reserved(self):
+        """What is declared has its room before the 354; who gets none hears so, and has it once there is."""
         self._set_up(message_size="1M", message_memory="2M", message_memory_per_client="2M", burst_size="1M")
         held = [self._with_recipient(f"held{number}@load.example", "SIZE=1000000") for number in range(9)]
-        self.assertEqual([client.command("DATA").code for client in held], [354] * 9)
-        self.assertEqual(self._deliver("beside@load.example", message_of(990000)).code, 250)
+        self.assertEqual([client.command("DATA").code for client in held], [354] * 2 + [452] * 7)
         for client in held[:2]:
             client.send(message_of(800000))
         reply = wait_until(self._data_is_refused, 5)
@@ -137,8 +136,7 @@ class Memory(Exhaustion):
         self.assertEqual(late.reply().code, 250)
         held[1].send(b".\r\n")
         self.assertEqual(held[1].reply().code, 250)
-        self.assertEqual(self._recorded(),
-                         ["beside@load.example", "late@load.example", "held1@load.example"])
+        self.assertEqual(self._recorded(), ["late@load.example", "held1@load.example"])
 
     def _data_is_refused(self):
         """The reply to DATA of a client of its own, where it is a refusal."""

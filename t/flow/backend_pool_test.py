@@ -206,6 +206,10 @@ class BackendPoolTest(ProxyTestCase):
         self.assertEqual(client.command("DATA").code, 451)
         client.command("RSET")
         self.assertEqual(client.deliver(SENDER, [RECIPIENT], message_of(1, 2)).code, 250)
+        waits = [line.get("backend_wait") for line in self.server.wait_for_closing_lines("message", 3)]
+        waited = [int(wait) for wait in waits if wait is not None]
+        self.assertEqual((len(waits), len(waited)), (3, 1))
+        self.assertGreaterEqual(waited[0], 300)
 
 
 if __name__ == "__main__":

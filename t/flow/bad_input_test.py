@@ -138,11 +138,17 @@ class SurroundingsTest(BadInputTestCase):
             ("log", "destination", folder), ("log", "destination", self.folder / "listening"),
             ("inspector", "socket", folder),
             ("inspector", "socket", self.answers), ("capsule", "directory", self.answers),
+            ("greylist", "file", missing / "senders"), ("greylist", "file", folder),
             ("inspector", "user", "root"))]
         cases += [(program, "dns", key, bad_keys) for program in self.PROGRAMS[:2]
                   for key in ("answers", "trust_anchor_file")]
         cases += [("postern-proxy", "proxy", "user", "nobody-of-that-name"),
                   ("postern-proxy", "proxy", "user", "root"),
+                  ("postern-proxy", "screen", "control", missing / "control"),
+                  ("postern-proxy", "http", "listen", f"unix:{missing}/socket"),
+                  ("postern-proxy", "http", "listen", f"unix:{folder}"),
+                  ("postern-milter", "http", "milter_listen", f"unix:{self.answers}"),
+                  ("postern-inspector", "http", "inspector_listen", f"unix:{missing}/socket"),
                   ("postern-milter", "milter", "socket", f"unix:{folder}"),
                   ("postern-milter", "milter", "user", "nobody-of-that-name"),
                   ("postern-milter", "milter", "socket", f"unix:{missing}/socket"),

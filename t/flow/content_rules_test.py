@@ -11,7 +11,7 @@ import signal
 import unittest
 import zipfile
 
-from support.inspector import children, role_of
+from support.inspector import Inspector, children, message, role_of, with_attachment
 from support.milter import MilterTestCase
 from support.process import wait_until
 from support.proxy import TOLD, configuration_text, run_program, unprivileged_user
@@ -74,6 +74,8 @@ MAILS = {
     "link": (mail(html="<a href='http://evil.example/'>http://bank.example/</a>"), "deceit", "accept"),
     "header": (mail(subject="won"), "subject", "accept"),
     "header, encoded": (mail(subject="won a caf\u00e9"), "subject", "accept"),
+    "HTML that builds a file": (mail(files=[("a.html", b"<script>new Blob([1])</script>", "text/html")]),
+                                "html-download,script", "quarantine"),
     "sniffed": (mail(files=[("a.bin", b"GIF89a" + bytes(30))]), "picture", "reject"),
     "sniffed, declared": (mail(files=[("a.gif", b"GIF89a" + bytes(30), "image/gif")]), "", "accept"),
 }
@@ -210,6 +212,18 @@ class ContentRulesTest(MilterTestCase):
             self.assertIn(f"{self.rules}:1:3: what a message holds is the same at every retry", result.stderr)
             self.assertIn(f"{self.rules}:2:17: in this expression: missing closing parenthesis",
                           result.stderr)
+
+    def test_mistakes_at_the_start(self):
+        """The default rules apply, and of all that they let pass it is said that more should."""
+        self.rules.write_text("b reject name /(/\n")
+        with Inspector(workers=1, more=f"[content]\nrules = {self.rules}\n") as inspector:
+            inspector.start()
+            self.assertIn("error: MESSAGES ARE CHECKED BY THE DEFAULT CONTENT RULES ALONE", inspector.log())
+            self.assertIn(f"{self.rules}:1:17: in this expression: missing closing", inspector.log())
+            bad, good = inspector.ask(with_attachment(b"MZ", "a.exe"), message())
+        self.assertEqual((bad.rule, good.rule), ("windows-program", None))
+        self.assertEqual([result.undecided for result in (bad, good)],
+                         2 * ["the content rules could not be loaded"])
 
     @unittest.skipUnless(os.geteuid() == 0, "what only root can read")
     def test_rules_that_the_inspector_cannot_read(self):

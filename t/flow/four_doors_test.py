@@ -13,6 +13,7 @@ from support.proxy import TOLD, closing_lines, configuration_text, run_program, 
 from support.smtp import Client, crlf
 
 EXTERNAL, LOOPBACK, OWN, RELAY = "192.0.2.7", "127.0.0.9", "198.51.100.7", "203.0.113.9"
+LISTED, UNKNOWN, NAMELESS, BLOCKED = "192.0.2.50", "192.0.2.51", "192.0.2.60", "192.0.2.70"
 RECIPIENT, STRICT, STRICT_TOO = "b@example.org", "strict@example.org", "other@example.org"
 PASS, FAIL, SOFTFAIL = "a@pass.example", "a@fail.example", "a@softfail.example"
 HOSTNAME, HELO = "mx.example.org", "client.example"
@@ -22,15 +23,25 @@ fail.example TXT "v=spf1 -all"
 softfail.example TXT "v=spf1 ~all"
 client.example TXT "v=spf1 ip4:192.0.2.7 -all"
 _dmarc.fail.example TXT "v=DMARC1; p=reject"
+7.2.0.192.in-addr.arpa PTR client.example
+client.example A 192.0.2.7
+2.0.0.127.bl.example A 127.0.0.2
+50.2.0.192.bl.example A 127.0.0.2
+50.2.0.192.in-addr.arpa PTR liar.example
+51.2.0.192.bl.example A !SERVFAIL
+51.2.0.192.in-addr.arpa PTR !TIMEOUT
+2.0.0.127.sick.example A !TIMEOUT
 """
 POLICIES = {
     "policy": {"spf_fail": "mark", "virus": "reject", "from_invalid": "reject", "dmarc_reject": "quarantine"},
-    "policy strict": {"spf_fail": "reject", "spf_softfail": "quarantine", "dmarc_reject": "reject"},
+    "policy strict": {"spf_fail": "reject", "spf_softfail": "quarantine", "dmarc_reject": "reject",
+                      "client_listed": "reject", "client_no_name": "quarantine"},
     "policy submission": {"spf_fail": "reject", "virus": "reject"},
 }
 # Of one door alone, or of one copy of the message.
 OWN_FIELDS = {"session", "message", "milliseconds", "delivery", "queue", "peer", "recipients", "origin",
-              "relay", "recipients_accepted", "reply", "would_reply"}
+              "relay", "recipients_accepted", "reply", "would_reply", "server", "server_ms", "server_queue",
+              "backend_wait", "data_ms", "verdict_ms", "subject"}
 
 
 def text(sender=PASS, more="", body="Hello.\n"):
@@ -66,10 +77,17 @@ CASES = {
                            text(body="x" * 998 + "\n" + "y" * 999 + "\n\0\n"), None),
     "no From": (EXTERNAL, PASS, [STRICT], crlf("Subject: none\n\nHello.\n"), None),
     "several From": (EXTERNAL, PASS, [STRICT], text(PASS, "From: x@fail.example\n"), None),
+    "listed": (LISTED, PASS, [STRICT], text(), None),
+    "listed, and marked": (LISTED, PASS, [RECIPIENT], text(), None),
+    "a list and a name that fail": (UNKNOWN, PASS, [STRICT], text(), None),
+    "no name": (NAMELESS, PASS, [STRICT], text(), None),
+    "of a network": (BLOCKED, PASS, [RECIPIENT], text(), None),
+    "listed and authenticated": (LISTED, PASS, [STRICT], text(), "ada"),
     "no body": (EXTERNAL, PASS, [RECIPIENT], crlf("From: a@pass.example\n\n"), None),
 }
 REFUSED = {"fails and is refused": "550", "relay, told": "550", "too many fields": "552", "virus": "550",
-           "authenticated with a virus": "550", "Received of anybody": "550", "several From": "550"}
+           "authenticated with a virus": "550", "listed": "550", "of a network": "550",
+           "Received of anybody": "550", "several From": "550"}
 
 
 def compared(record):
@@ -95,8 +113,12 @@ class FourDoorsTest(MilterTestCase):
         mode = {"mode": "observe" if observe else "enforce"}
         table = self.subfolder("table") / "recipients"
         table.write_text(f"{STRICT} strict\n{STRICT_TOO} strict\n")
+        networks = table.with_name("networks")
+        networks.write_text("0.0.0.0/0 mark\n192.0.2.0/24 accept\n192.0.2.0/26 mark\n"
+                            f"{BLOCKED} reject No mail from you\n")
         return {"clients": {"recipients": table, "own_networks": "198.51.100.0/24",
-                            "trusted_relays": "203.0.113.0/24"},
+                            "trusted_relays": "203.0.113.0/24", "networks": networks, "refuse_at": "end"},
+                "list bl": {"zone": "bl.example"}, "list sick": {"zone": "sick.example"},
                 "virus": {"database": self.signatures()}, "inspector": {"workers": 2}, **POLICIES}, mode
 
     def doors(self, observe):
@@ -206,13 +228,25 @@ class FourDoorsTest(MilterTestCase):
                          ("not_checked", "not_checked:fail.example"))
         self.assertEqual(records["relay, told through a filter"]["spf"], "pass")
         self.assertEqual(records["relay, not told"]["spf"], "not_checked")
+        client = {name: tuple(records[name].get(key) for key in ("client_name", "lists", "check"))
+                  for name in ("passes", "listed", "listed, and marked", "a list and a name that fail",
+                               "no name", "of a network", "listed and authenticated", "own network")}
+        self.assertEqual(client, {
+            "passes": ("confirmed", None, "client_network"),
+            "listed": ("unconfirmed", "bl", "client_listed"),
+            "listed, and marked": ("unconfirmed", "bl", "client_network"),
+            "a list and a name that fail": ("temperror", "failed:bl", "client_network"),
+            "no name": ("none", None, "client_no_name"),
+            "of a network": ("none", None, "client_network"),
+            "listed and authenticated": (None, None, None), "own network": (None, None, None)})
         self.assertEqual((records["NUL and long lines"]["nul"], records["NUL and long lines"]["long_lines"]),
                          ("yes", "1"))
         self.assertEqual({name: record["class"] for name, record in records.items()
                           if record["class"] != "other"},
                          {"own network": "own_network", "relay, told": "trusted_relay",
                           "relay, told through a filter": "trusted_relay", "relay, not told": "trusted_relay",
-                          "authenticated": "authenticated", "authenticated with a virus": "authenticated"})
+                          "authenticated": "authenticated", "authenticated with a virus": "authenticated",
+                          "listed and authenticated": "authenticated"})
 
     def test_same_record_with_observe(self):
         records = self.compare(observe=True)

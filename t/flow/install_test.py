@@ -12,13 +12,16 @@ import tempfile
 import unittest
 
 from support import outcome
+from support.demo_messages import eicar_signature, infected
 from support.installed_root import install
 from support.process import build_folder
+from support.proxy import unprivileged_user
+from support.scan import plain
 
 PROGRAMS = {"usr/sbin/postern-proxy", "usr/sbin/postern-milter", "usr/bin/postern-scan",
-            "usr/libexec/postern/postern-inspector"}
+            "usr/bin/postern-log", "usr/sbin/postern-report", "usr/libexec/postern/postern-inspector"}
 UNITS = ("postern-proxy.service", "postern-milter.service", "postern-inspector.service",
-         "postern-inspector.socket")
+         "postern-inspector.socket", "postern-report.service")
 
 
 class DestdirTest(unittest.TestCase):
@@ -49,6 +52,48 @@ class DestdirTest(unittest.TestCase):
                     text = (self.root / prefix[1:] / "lib/systemd/system" / unit).read_text()
                     for program in re.findall(r"^Exec(?:Start|StartPre)=(\S+)", text, re.MULTILINE):
                         self.assertTrue(os.access(self.root / program[1:], os.X_OK), (unit, program))
+
+    def test_program_of_another_uses_the_library(self):
+        """Built as postern.h says, against what was installed; it finds the library and the inspector."""
+        install(self.root)
+        packages = next((self.root / "usr").rglob("pkgconfig"))
+        environment = {**os.environ, "PKG_CONFIG_PATH": str(packages),
+                       "PKG_CONFIG_SYSROOT_DIR": str(self.root)}
+        flags = subprocess.run(["pkg-config", "--cflags", "--libs", "postern"], env=environment,
+                               capture_output=True, text=True, check=True).stdout.split()
+        example, library = self.root / "usr/libexec/postern/judge", packages.parent / "postern"
+        source = self.root / "usr/share/doc/postern/embed/judge.c"
+        subprocess.run(["cc", "-Wall", "-Werror", source, "-o", example, *flags], check=True, timeout=60)
+        shown = subprocess.run(["nm", "-D", library / "libpostern.so"], capture_output=True, text=True,
+                               check=True)
+        public = sorted(re.findall(r" T (\w+)@@POSTERN_1$", shown.stdout, re.MULTILINE))
+        self.assertEqual(public, ["postern_judge_free", "postern_judge_message", "postern_judge_new",
+                                  "postern_judgement_clear"])
+        configuration, message = self.root / "judge.conf", self.root / "message.eml"
+        configuration.write_text(f"[dns]\nanswers = {self.root}/answers\n[virus]\ndatabase = {self.root}\n"
+                                 f"[inspector]\nuser = {unprivileged_user()}\n")
+        (self.root / "answers").write_text('example.com TXT "v=spf1 -all"\n')
+        (self.root / "test.ndb").write_text(eicar_signature())
+        self.root.chmod(0o755)
+        for octets, first in ((plain(), "250 2.0.0 Ok"), (infected(), "550 5.7.1 Message refused: virus")):
+            message.write_bytes(octets)
+            done = subprocess.run([example, configuration, message], timeout=60, capture_output=True,
+                                  text=True, env={**os.environ, "LD_LIBRARY_PATH": str(library)},
+                                  check=False)
+            self.assertTrue(done.stdout.startswith(first), done)
+            self.assertIn("SPF: fail", done.stdout)
+
+    def test_shells_complete_options(self):
+        install(self.root)
+        for name in ("postern-proxy", "postern-milter", "postern-inspector", "postern-scan"):
+            script = self.root / "usr/share/bash-completion/completions" / name
+            completed = (f"source {script}; COMP_WORDS=({name} --dump-ch) COMP_CWORD=1; "
+                         f"_{name.replace('-', '_')}; echo ${{COMPREPLY[*]}}")
+            words = subprocess.run(["bash", "-c", completed], capture_output=True, text=True, timeout=30,
+                                   check=True).stdout.split()
+            self.assertEqual(words, ["--dump-changed"])
+            for other in (f"zsh/vendor-completions/_{name}", f"fish/vendor_completions.d/{name}.fish"):
+                self.assertIn("dump-changed", (self.root / "usr/share" / other).read_text())
 
     def test_configuration_of_the_administrator_stays(self):
         install(self.root)

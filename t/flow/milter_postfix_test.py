@@ -11,7 +11,7 @@ from support import milter_messages as mail
 from support.load import Load, Outcome, ordinary_message
 from support.milter import HOSTNAME
 from support.milter_messages import CLIENT, RECIPIENT, STRANGER
-from support.milter_servers import PostfixTestCase, main_cf, message_of
+from support.milter_servers import SENDER, PostfixTestCase, main_cf, message_of
 from support.postfix import Postfix, Unavailable, without_trace
 from support.process import wait_until
 from support.proxy import run_program
@@ -49,6 +49,21 @@ class PostfixMilterTest(PostfixTestCase):
             self.assertRegex(line["queue"], r"^[0-9A-F]{6,}$")
             self.assertEqual(line["client"], address)
         self.assertEqual(self.postfix.queue("hold", "active", "incoming"), [])
+
+    def test_a_client_that_never_greets(self):
+        table = self.subfolder("table") / "networks"
+        table.parent.chmod(0o755)
+        table.write_text(f"{STRANGER} reject No mail from you\n")
+        self.start_milter(clients={"networks": table, "refuse_at": "helo"},
+                          policy={"exempt_recipients": "", "checks": "spf"})
+        for address, refused in ((STRANGER, True), (CLIENT, False)):
+            with Client(self.postfix.port, timeout=60) as client:
+                client.ehlo()
+                client.command(f"XCLIENT NAME=[UNAVAILABLE] ADDR={address} PROTO=SMTP")
+                lines = f"MAIL FROM:<{SENDER}>", f"RCPT TO:<{RECIPIENT}>"
+                replies = [client.command(line) for line in lines]
+            self.assertEqual("No mail from you" in f"{replies[0]} {replies[1]}", refused, replies)
+            self.assertEqual(replies[1].code == 250, not refused)
 
     def test_name_is_that_of_the_server(self):
         self.start_milter(milter={"hostname": ""}, proxy={"hostname": ""})

@@ -8,6 +8,7 @@ from support import milter_messages as mail, outcome
 from support.milter import HOSTNAME, administrator_lines
 from support.milter_messages import RECIPIENT
 from support.milter_servers import SENDER, SendmailTestCase, comparable
+from support.process import wait_until
 from support.proxy import run_program
 from support.sendmail import Sendmail, Unavailable
 from support.smtp import Client
@@ -46,6 +47,20 @@ class SendmailMilterTest(SendmailTestCase):
                    field.lower().startswith("authentication-results")]
         self.assertEqual(len(results), 1, queued.fields)
         self.assertTrue(results[0].startswith(f"{RESULTS}: sendmail.example;"), results)
+
+    def test_a_client_that_never_greets(self):
+        if self.address is None:
+            self.skipTest("this machine has no address but those of its loopback interface")
+        table = self.subfolder("table") / "networks"
+        table.parent.chmod(0o755)
+        table.write_text(f"{self.address} reject No mail from you\n")
+        self.start_milter(clients={"networks": table, "refuse_at": "helo", "own_networks": ""},
+                          policy={"exempt_recipients": "", "checks": "spf"})
+        for host, refused in ((self.address, True), ("127.0.0.1", False)):
+            with Client(self.sendmail.port, host, timeout=60) as client:
+                reply = client.command(f"MAIL FROM:<{SENDER}>")
+            self.assertEqual(reply.code, 550 if refused else 250)
+            self.assertEqual("No mail from you" in reply.text, refused)
 
     def test_strangers(self):
         if self.address is None:
@@ -87,6 +102,15 @@ class SendmailMilterTest(SendmailTestCase):
         self.assertRegex(held.quarantine, r"^postern: virus: .*Eicar.* \[\w+\]$")
         self.assertTrue(any(field.startswith("Postern-Quarantine: virus: ") for field in held.fields))
         self.assertIsNone(self.queued(mail.CLEAN).quarantine)
+
+    def test_what_is_held_is_listed_and_released(self):
+        """As postern-sendmail(7) says."""
+        self.start_milter(policy={"virus": "quarantine"})
+        self.assertEqual(self.deliver(mail.INFECTED).code, 250)
+        held = wait_until(lambda: list(self.sendmail.queue_folder.glob("hf*")), 20, "a message that is held")
+        self.assertIn("postern: virus: ", self.sendmail.run("-bp", "-qQ"))
+        self.sendmail.run("-Q", "-qQ", f"-qI{held[0].name[2:]}")
+        self.assertEqual([message.quarantine for message in self.sendmail.queued()], [None])
 
     def test_discard_drops_in_silence(self):
         self.start_milter(policy={"virus": "discard"})

@@ -1,6 +1,7 @@
 """
 Hundreds of ways to wrap a file in a message. If a reader of mail (Python's email, GMime) shows the file, the
-message is not clean; nor are most of those that neither shows.
+message is not clean; nor are most of those that neither shows. Nor is one of a file that browsers, office
+programs and programs for archives find in another.
 """
 
 import email
@@ -11,6 +12,7 @@ import subprocess
 import unittest
 
 from support.demo_messages import eicar
+from support.hidings import hidings, message_with
 from support.process import build_folder
 from support.scan import ScanTestCase
 from support.wrappings import wrappings
@@ -82,6 +84,32 @@ class WrappingsTest(ScanTestCase):
         self.assertEqual(missed, [])
         self.assertGreater(shown, 200)
         self.assertGreater(infected, len(names) * 3 // 4)
+
+    def judge_hidings(self, octets):
+        names = {}
+        for number, (name, file, kind, contents) in enumerate(hidings(octets)):
+            path = self.folder / f"hidden-{number:03}.eml"
+            path.write_bytes(message_with(file, kind, contents))
+            names[str(path)] = name
+        results = {verdict["file"]: verdict["virus"] for verdict in self.verdicts("--no-mbox", *names)}
+        self.assertGreater(len(names), 90)
+        self.assertEqual(len(results), len(names))
+        bad = {names[path]: result for path, result in results.items()
+               if result["result"] in ("clean", "error")}
+        self.assertEqual(bad, {})
+        infected = sum(result["result"] == "infected" for result in results.values())
+        print(f"{len(names)} hidings, {infected} infected")
+        self.assertGreater(infected, 75)
+
+    def test_hidings_of_marker(self):
+        """(Longer: a stream of a compound file that is short stands elsewhere.)"""
+        octets = MARKER * 5
+        path = pathlib.Path(self.groups["virus"]["database"]) / "long.hdb"
+        path.write_text(f"{hashlib.md5(octets).hexdigest()}:{len(octets)}:Own.Long\n")
+        self.judge_hidings(octets)
+
+    def test_hidings_of_eicar(self):
+        self.judge_hidings(eicar())
 
     def test_marker(self):
         self.judge(MARKER)

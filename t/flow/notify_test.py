@@ -1,46 +1,28 @@
-"""What a service manager is told (sd_notify): ready, reloading, stopping; by no private inspector."""
+"""
+What a service manager is told (sd_notify): ready, reloading, stopping, a status, and a watchdog that each
+daemon is alive; by no private inspector.
+"""
 
-import os
 import signal
-import socket
 import unittest
 
 from support.milter import Milter
-from support.process import Program
+from support.process import Program, wait_until
 from support.proxy import Proxy, ProxyTestCase
-
-
-class Manager:
-    """The socket of a service manager."""
-
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(str(path))
-        self.socket.settimeout(30)
-        os.chmod(path, 0o666)
-        self.environment = {"NOTIFY_SOCKET": str(path)}
-
-    def lines(self):
-        """The next datagram."""
-        return self.socket.recv(4096).decode().split("\n")
-
-    def is_silent(self):
-        self.socket.setblocking(False)
-        try:
-            self.socket.recv(4096)
-        except BlockingIOError:
-            return True
-        return False
+from support.service_manager import ServiceManager
 
 
 class NotifyTest(ProxyTestCase):
-    def check(self, name, server, *arguments, reloads=1):
-        manager = Manager(server.folder / "notify")
-        self.addCleanup(manager.socket.close)
+    def check(self, name, server, *arguments, reloads=1, status):
+        manager = ServiceManager(server.folder / "notify")
+        self.addCleanup(manager.close)
+        manager.environment["WATCHDOG_USEC"] = "2000000"
         program = Program(name, "--config", server.path, *arguments, folder=server.folder,
                           environment=manager.environment)
         self.addCleanup(program.stop)
         self.assertEqual(manager.lines(), ["READY=1"])
+        wait_until(lambda: manager.status == status, 30, "a status")
+        wait_until(lambda: manager.beats > 3, 30, "a watchdog that is fed")
         program.send_signal(signal.SIGHUP)
         for _ in range(reloads):
             reloading, since = manager.lines()
@@ -50,20 +32,22 @@ class NotifyTest(ProxyTestCase):
         program.send_signal(signal.SIGTERM)
         self.assertEqual(manager.lines(), ["STOPPING=1"])
         self.assertEqual(program.wait(30), 0)
-        self.assertTrue(manager.is_silent())
+        self.assertEqual(manager.told, [])
 
     def test_proxy(self):
         server = Proxy(self.subfolder("proxy"), self.backend().port, proxy={"inspect": "yes"},
                        virus={"scan": "no"})
-        self.check("postern-proxy", server)
+        self.check("postern-proxy", server, status="serving 0 clients")
 
     def test_milter(self):
         server = Milter(self.subfolder("milter"), virus={"scan": "no"})
-        self.check("postern-milter", server, reloads=2)  # the supervisor, and what serves
+        self.check("postern-milter", server, reloads=2,  # the supervisor, and what serves
+                   status="serving: 0 messages under way")
 
     def test_shared_inspector(self):
         server = Proxy(self.subfolder("inspector"), 1, virus={"scan": "no"})
-        self.check("postern-inspector", server, "--socket", server.folder / "socket")
+        self.check("postern-inspector", server, "--socket", server.folder / "socket",
+                   status="serving: 0 programs connected, 0 requests")
 
 
 if __name__ == "__main__":

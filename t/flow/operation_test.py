@@ -189,7 +189,7 @@ class LimitTest(OperationTestCase):
     def test_connections_of_one_client(self):
         self.start(proxy={"max_connections_per_client": 3})
         clients = [self.connect(source="127.0.0.5") for _ in range(3)]
-        self.assertEqual(self.refused("127.0.0.5"), (421, "4.7.0"))
+        self.assertEqual(self.refused("127.0.0.5"), (421, "4.7.1"))
         self.assertEqual(self.refused("127.0.0.6"), (220, None))
         self.assertIn(("refused", {"client": "127.0.0.5", "limit": "max_connections_per_client"}),
                       [closing_line(line) for line in self.server.log().splitlines()])
@@ -226,7 +226,7 @@ class LimitTest(OperationTestCase):
     def test_client_that_says_nothing_useful(self):
         self.start()
         client = self.connect()
-        client.send(b"NOOP\r\n" * 25)
+        client.send(b"NOOP\r\n" * 105)
         self.assertIn(b"421 4.7.0 Too many commands", client.wait_closed())
 
     def test_client_that_does_not_read(self):
@@ -351,6 +351,9 @@ class ConfigurationTest(OperationTestCase):
                 result_again = run_program(program, "--config", again, "--dump-config")
                 self.assertEqual(result_again.stdout, result.stdout)
                 dumps.append(result.stdout)
+                changed = run_program(program, "--config", path, "--dump-config", "-n").stdout
+                self.assertIn("\nscan_size = 10M\n", changed)
+                self.assertNotIn("level = ", changed)
         self.assertEqual(len(set(dumps)), 1)
 
     def test_version(self):

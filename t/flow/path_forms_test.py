@@ -178,8 +178,8 @@ class PathFormsTest(ProxyTestCase):
             "smtpd_data_restrictions": "check_client_access static:HOLD", "smtpd_error_sleep_time": "0",
             "smtpd_hard_error_limit": "10000", "smtpd_junk_command_limit": "10000"})
         sendmail = Sendmail("define(`confREQUIRES_DIR_FSYNC', `false')dnl\n")
-        exim = Exim("smtp_max_unknown_commands = 10000\nsmtp_max_synprot_errors = 10000\n"
-                    "smtp_accept_max_per_connection = 10000\n")
+        exim = Exim("tls_advertise_hosts =\nsmtp_max_unknown_commands = 10000\n"
+                    "smtp_max_synprot_errors = 10000\nsmtp_accept_max_per_connection = 10000\n")
         cls.servers = []
         for server, reader in ((postfix, PostfixReader), (sendmail, SendmailReader), (exim, EximReader)):
             cls.servers.append(reader(server))

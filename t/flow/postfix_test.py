@@ -68,6 +68,35 @@ class PostfixTest(ProxyTestCase):
                 self.assertEqual(client.deliver(SENDER, [RECIPIENT], octets).code, 250)
                 self.assertEqual(without_trace(self.arrived(count)[-1]) == octets, True)
 
+    def test_chunks_arrive_octet_for_octet(self):
+        self.start()
+        client = self.connect()
+        for count, (name, octets) in enumerate(MESSAGES.items(), 1):
+            with self.subTest(name):
+                size = 7 if len(octets) < 1000 else 65537
+                chunks = [octets[at:at + size] for at in range(0, len(octets), size)]
+                client.send(f"MAIL FROM:<{SENDER}>\r\nRCPT TO:<{RECIPIENT}>\r\n".encode() + b"".join(
+                    b"BDAT %d\r\n%b" % (len(chunk), chunk) for chunk in chunks) + b"BDAT 0 LAST\r\n")
+                self.assertEqual({client.reply().code for _ in range(len(chunks) + 3)}, {250})
+                self.assertEqual(without_trace(self.arrived(count)[-1]) == octets, True)
+
+    def test_what_postfix_offers_is_offered(self):
+        self.start()
+        behind, client = Client(self.postfix.port, source="127.0.0.9"), self.connect()
+        self.addCleanup(behind.close)
+        behind.ehlo()
+        wait_until(lambda: client.ehlo() and "VRFY" in client.capabilities, what="EHLO of the back-end")
+        lost = set(behind.capabilities) - set(client.capabilities)
+        self.assertEqual(lost, {"XCLIENT", "XFORWARD"} & lost)
+        for command in ("VRFY b@example.org", f"VRFY {FOREIGN}", "ETRN example.org", "ETRN !", "EXPN b",
+                        "HELP"):
+            with self.subTest(command):
+                self.assertEqual(client.command(command).code, behind.command(command).code)
+        replies = client.envelope("\u00e4@sender.example", "\u00f6@example.org", mail_parameters="SMTPUTF8")
+        self.assertEqual([reply.code for reply in replies], [250, 250])
+        self.assertEqual(client.message(crlf("Subject: \u00fc\n\nx\n")).code, 250)
+        self.assertIn("Delivered-To: \u00f6@example.org".encode(), self.arrived()[-1])
+
     def test_postfix_learns_who_the_client_is(self):
         self.start()
         for source, name, shown in (("127.0.0.9", "first.example", "unknown"),
@@ -170,7 +199,7 @@ class PostfixTest(ProxyTestCase):
 
     def test_open_relay_is_condemned(self):
         self.assert_condemned({"mynetworks": "0.0.0.0/0", "default_transport": "discard:"},
-                              ": error: .*it would relay for strangers")
+                              ": error: .*it is an open relay")
 
     def test_postfix_without_xclient_is_not_used(self):
         self.assert_condemned({"smtpd_authorized_xclient_hosts": ""},

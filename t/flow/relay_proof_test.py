@@ -138,7 +138,7 @@ class ProofTest(ProxyTestCase):
         for name in OPEN:
             with self.subTest(name):
                 server = self.front("open", name)
-                self.assert_serves_not(server, "it would relay for strangers")
+                self.assert_serves_not(server, "it is an open relay")
                 server.program.wait_for_log("foreign <relay-probe@")
                 server.stop()
 
@@ -154,7 +154,7 @@ class ProofTest(ProxyTestCase):
         server = self.front("refused", "safe", relay_probe_client="127.0.0.99")
         self.assert_serves(server)
         server = self.front("refused", "open", relay_probe_client="127.0.0.99")
-        self.assert_serves_not(server, "it would relay for strangers")
+        self.assert_serves_not(server, "it is an open relay")
         server = self.front("refused", "safe", relay_probe_client="127.0.0.99",
                             relay_probe_recipient=RECIPIENT)
         self.assert_serves(server)
@@ -186,8 +186,8 @@ class ProofTest(ProxyTestCase):
                     server.program.wait_for_log("in service")
                     self.assert_serves(server)
                 else:
-                    server.program.wait_for_log("it would relay for strangers")
-                    self.assert_serves_not(server, "it would relay")
+                    server.program.wait_for_log("it is an open relay")
+                    self.assert_serves_not(server, "it is an open relay")
 
     def test_greylisting_of_recipients(self):
         self.refuse_probes()

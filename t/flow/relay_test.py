@@ -35,6 +35,11 @@ RECIPIENTS = (
     ("x@[127.0.0.1]", 554),
     ("x@[192.0.2.1]", 554),
     ("bob", 554),
+    ("b@xn--bcher-kva.example", 250),
+    ("b@b\u00fccher.example", 250),
+    ("b@B\u00dcCHER.example", 250),
+    ("b@fass.example", 250),
+    ("b@fa\u00df.example", 554),  # another domain (IDNA2008)
 )
 
 
@@ -142,7 +147,7 @@ class RelayTest(ProxyTestCase):
     def test_open_relay_is_condemned_until_it_is_mended(self):
         recorder = self.backend(domains=["example.org", "example.com"])
         server = self.proxy(recorder)
-        self.assert_unusable(recorder, server, "it would relay for strangers")
+        self.assert_unusable(recorder, server, "it is an open relay")
         self.assertIn("RCPT TO:<relay-probe@example.com>", recorder.commands())
         self.assertTrue(any(command.startswith("XCLIENT ADDR=192.0.2.1 ") for command in recorder.commands()))
         recorder.options.domains = ["example.org"]
@@ -157,7 +162,7 @@ class RelayTest(ProxyTestCase):
         self.assert_usable(server)
         recorder.options.domains = ["example.org", "example.com"]
         server.program.send_signal(signal.SIGHUP)
-        server.program.wait_for_log("it would relay for strangers")
+        server.program.wait_for_log("it is an open relay")
         wait_until(lambda: self.codes(server) == [250, 451], what="the end of service")
 
     def test_probe_can_be_switched_off(self):
@@ -188,15 +193,16 @@ class RelayTest(ProxyTestCase):
     def test_recipient_domains_are_enforced(self):
         for way in ("none", "xforward", "xclient"):
             # To this back-end all recipients are welcome: the proxy alone decides.
-            recorder = self.backend(xforward=True)
+            recorder = self.backend(xforward=True, keywords=["8BITMIME", "SMTPUTF8"])
             recorder.options.rule = lambda _, step, address: (
                 "250 2.1.5 Ok" if step == "rcpt" and "relay-probe" not in address else None)
-            server = self.proxy(recorder, proxy={"client_address": way,
-                                                 "recipient_domains": ["example.org", "Example.Net"]})
+            server = self.proxy(recorder, proxy={"client_address": way, "recipient_domains": [
+                "example.org", "Example.Net", "xn--bcher-kva.example", "fass.example"]})
             for path, code in RECIPIENTS:
                 with self.subTest(way, path=path), Client(server.port) as client:
                     client.ehlo()
-                    reply = client.envelope(SENDER, path)[-1]
+                    utf8 = "" if path.isascii() else "SMTPUTF8"
+                    reply = client.envelope(SENDER, path, mail_parameters=utf8)[-1]
                     self.assertEqual(reply.code, code, reply)
             asked = {command for command in recorder.commands() if command.startswith("RCPT")}
             passed = {f"RCPT TO:<{path}>" for path, code in RECIPIENTS if code == 250}
@@ -216,7 +222,7 @@ class RelayTest(ProxyTestCase):
         with Client(server.port) as client:
             client.ehlo()
             client.command("MAIL FROM:<>")
-            client.send(b"RCPT TO:<x@elsewhere.example>\r\n" * 12)
+            client.send(b"RCPT TO:<x@elsewhere.example>\r\n" * 22)
             self.assertIn(b"421 4.7.0 Too many errors", client.wait_closed())
 
     def test_proxy_that_is_its_own_back_end(self):

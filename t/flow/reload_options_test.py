@@ -23,18 +23,27 @@ RESTART = "needs a restart"
 # What texts and lists of some options may say; the others take one of TEXTS.
 SPECIAL = {
     "destination": "/other/place", "backend": "127.0.0.1:7", "listen": "127.0.0.1:7", "user": "games",
-    "relay_probe_recipient": "joe@other.example", "socket_mode": "0640", "checks": "spf",
+    "relay_probe_recipient": "joe@other.example", "email": "joe@other.example",
+    "envelope_sender": "joe@other.example", "daily": "joe@other.example", "socket_mode": "0640",
+    "checks": "spf",
     "exempt_recipients": "abuse", "authenticated_policy": "", "own_networks_policy": "",
-    "subject_tag": "[tag]"}
+    "subject_tag": "[tag]", "server_pins": "7" * 64, "tls_pins": "7" * 64,
+    "points": "early_talker=3", "codes": "127.0.0.3",
+    "address": "127.0.0.1:7",
+    "probe_recipient": "joe@other.example", "tls_listen": "127.0.0.1:7",
+    "submission_tls_listen": "127.0.0.1:7"}
 NEEDS = {  # what goes with a new value
-    "role": {"proxy": {"trusted_clients": "192.0.2.1"}},
-    "submission_listen": {"proxy": {"role": "before_queue_filter", "trusted_clients": "192.0.2.1"}},
-    "servers": {"dns": {"answers": None}},
-    "sign": {"sign": {"table": "/other/place"}},
+    "proxy role": {"proxy": {"trusted_clients": "192.0.2.1"}},
+    "proxy submission_listen": {"proxy": {"role": "before_queue_filter", "trusted_clients": "192.0.2.1"}},
+    "dns servers": {"dns": {"answers": None}},
+    "report dmarc": {"report": {"store": "/other/place", "email": "joe@other.example"}},
+    "policy sign": {"sign": {"table": "/other/place"}},
 }
-FILES = {"recipients", "rules"}  # that are read at the reload
-TEXTS = ["192.0.2.7", "other.example", "127.0.0.1:7", "/other/place", "inet:1@127.0.0.1", "other"]
-TIMES, SIZES = ["7s", "11s"], ["2M", "3M", "600M", "700K"]
+# Those that are read at the reload.
+FILES = {"proxy routes", "clients recipients", "clients networks", "content rules"}
+PLACES = {"class networks": "class other", "class names": "class other"}  # of no use in [class]
+TEXTS = ["192.0.2.7", "other.example", "127.0.0.1:7", "/other/place", "inet:1@127.0.0.1", "other", "DSN"]
+TIMES, SIZES = ["7s", "11s"], ["2M", "3M", "600M", "700K", "1K"]
 
 def rows():
     """(group, key, range, value, what it says of a reload) of every option."""
@@ -53,7 +62,7 @@ def candidates(key, kind, value):
     elif kind.startswith("one of "):
         words = reversed(kind[len("one of "):].split(", "))
     elif kind.startswith("a number"):
-        words = ["1", "2", "3", *re.findall(r"\d+", kind)]
+        words = ["1", "2", "3", *re.findall(r"\d+", kind), "28", "60"]
     elif key in SPECIAL:
         words = [SPECIAL[key]]
     else:
@@ -70,7 +79,7 @@ class Walk:
         """What the log says of it: True, it is taken; False, it is named; None, the value is wrong."""
         before = len(daemon.log_now())
         groups = copy.deepcopy(daemon.groups)
-        for name, options in needs.get(key, {}).items():
+        for name, options in needs.get(f"{group} {key}", {}).items():
             daemon.configure(**{name: options})
         daemon.configure(**{group: {key: value}})
         daemon.program.send_signal(signal.SIGHUP)
@@ -87,24 +96,29 @@ class Walk:
         return True if outcome == "taken" else False if named else None
 
     def walk(self, daemon, restarts):
-        """restarts: the groups whose options that need a restart are this daemon's."""
+        """restarts: groups, and options ("GROUP KEY"), that need a restart, if they do, of this daemon."""
         (daemon.folder / "recipients").write_text("")
         certificate = Certificate(daemon.folder, "mx.example.org").both
-        needs = {**NEEDS, "tls": {"tls": {"certificates": certificate}}}
+        certified = {"tls": {"certificates": certificate}}
+        both = {**certified, "proxy": {"auth": "always"}}
+        needs = {**NEEDS, **{option: certified for option in (
+            "proxy tls", "proxy tls_listen", "tls submission", "tls required_networks")},
+                 "proxy submission_tls_listen": both}
         count = 0
         for group, key, kind, value, reload in rows():
             count += 1
             taken, tried = None, []
             own = daemon.groups.get(group, {}).get(key, value)
             for candidate in candidates(key, kind, str(own)):
-                value = daemon.folder / "recipients" if key in FILES else candidate
-                taken = self.reload(daemon, group, key, value, needs)
+                value = daemon.folder / "recipients" if f"{group} {key}" in FILES else candidate
+                taken = self.reload(daemon, PLACES.get(f"{group} {key}", group), key, value, needs)
                 tried.append(value)
                 if taken is not None:
                     break
             with self.subTest(group=group, key=key):
                 self.assertIsNotNone(taken, f"of {kind} none of these is taken: {tried}")
-                self.assertEqual(taken, not (reload == RESTART and group in restarts), reload)
+                own = bool({group, f"{group} {key}"} & restarts)
+                self.assertEqual(taken, not (reload == RESTART and own), reload)
         self.assertGreater(count, 100)
         self.assertIsNone(re.search(r"postern-inspector\[\d+\]: error: nothing was changed", daemon.log())
                           if len(self.TAKEN) > 1 else None, "the inspector refuses what the daemon takes")
@@ -115,7 +129,8 @@ class ProxyOptionsTest(Walk, ProxyTestCase):
         backend = self.backend(xforward=True)
         options = {"inspect": "yes", "threads": 2, "recipient_domains": "example.org"}
         server = self.proxy(backend, proxy=options, virus={"scan": "no"})
-        self.walk(server, {"log", "proxy", "dns", "inspector", "capsule"})
+        self.walk(server, {"log", "proxy", "dns", "inspector", "capsule", "screen", "greylist", "report",
+                           "http listen", "http inspector_listen", "http password_file"})
         with Client(server.port) as client:
             client.ehlo()
             self.assertTrue(client.command(f"MAIL FROM:<{SENDER}>").is_positive)
@@ -123,7 +138,9 @@ class ProxyOptionsTest(Walk, ProxyTestCase):
 
 class MilterOptionsTest(Walk, MilterTestCase):
     def test_all_options(self):
-        self.walk(self.milter(virus={"scan": "no"}), {"log", "milter", "dns", "inspector", "capsule"})
+        self.walk(self.milter(virus={"scan": "no"}), {
+            "log", "milter", "dns", "inspector", "capsule", "greylist", "report", "http milter_listen",
+            "http inspector_listen", "http password_file"})
 
 
 class InspectorOptionsTest(Walk, ProxyTestCase):
@@ -137,7 +154,7 @@ class InspectorOptionsTest(Walk, ProxyTestCase):
                                     inspector.folder / "socket", folder=inspector.folder)
         self.addCleanup(inspector.stop)
         inspector.program.wait_for_log("ready: 0 signatures")
-        self.walk(inspector, {"log", "inspector"})
+        self.walk(inspector, {"log", "inspector", "http inspector_listen", "http password_file"})
 
 
 class ProxyEffectTest(ProxyTestCase):
@@ -174,6 +191,10 @@ class ProxyEffectTest(ProxyTestCase):
     def deliver(self, message=MESSAGE, recipient=RECIPIENT, sender=SENDER):
         with self.client() as client:
             return client.deliver(sender, [recipient], message).code
+
+    def announces(self, keyword):
+        with self.client() as client:
+            return keyword in client.capabilities
 
     def last(self):
         """The last message that was delivered, as text."""
@@ -230,6 +251,7 @@ class ProxyEffectTest(ProxyTestCase):
             "refuse_long_lines": ("yes", lambda: self.deliver(long), 250, 550),
             "bare_newline": ("repair", lambda: self.deliver(MESSAGE + b"a\nb\r\n"), 550, 250),
             "strict_envelopes": ("yes", lambda: self.deliver(sender="a..b@sender.example"), 250, 501),
+            "discard_ehlo_keywords": ("chunking", lambda: self.announces("CHUNKING"), True, False),
             "backend_timeout": ("50ms", lambda: self.deliver(recipient="slow@example.org"), 250, 451),
             "client_address": ("none", self.deliver, 250, 250),
         })

@@ -19,7 +19,7 @@ WAITS = {"inspection_timeout": "300ms"}
 # A message that is due again while its delivery still ends is left alone by Postfix, and never looked for.
 QUEUE = {"default_transport": "smtp", "minimal_backoff_time": "4s", "maximal_backoff_time": "4s",
          "queue_run_delay": "2s", "relay_transport": "smtp"}
-WORDS = 1_500_000
+WORDS = 4_000_000
 
 
 class Retry:

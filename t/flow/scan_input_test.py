@@ -7,6 +7,7 @@ import json
 import os
 import pwd
 import re
+import signal
 import socket
 import statistics
 import subprocess
@@ -15,7 +16,7 @@ import time
 import unittest
 
 from support import outcome
-from support.demo_messages import infected
+from support.demo_messages import eicar, infected
 from support.process import Program, program_path, wait_until
 from support.scan import (ACCEPT, NO_INPUT, QUARANTINE, REJECT, TEMPFAIL, USAGE, ScanTestCase, as_mboxrd,
                           plain, received)
@@ -157,8 +158,15 @@ class OddInputTest(InputTestCase):
         result = self.scan("--json", self.message("rubbish", octets), self.message("nul", b"\0" * 100000))
         verdicts = [json.loads(line) for line in result.stdout.splitlines()]
         self.assertEqual(len(verdicts), 2)
-        self.assertNotIn(NO_INPUT, (result.returncode,))
         self.assertEqual([verdict["virus"]["result"] for verdict in verdicts], ["clean"] * 2)
+        self.assertEqual([verdict["no_message"] for verdict in verdicts], [True] * 2)
+        self.assertEqual(result.returncode, NO_INPUT)
+
+    def test_what_is_no_message_is_judged(self):
+        result = self.scan(self.message("eicar.com", eicar()))
+        self.assertEqual(result.returncode, REJECT, result.stdout)
+        self.assertIn("No message", result.stdout)
+        self.assertEqual(self.scan(self.message("without-header", b"\r\nHello.\r\n")).returncode, ACCEPT)
 
     def test_deep_folders(self):
         path = self.folder / "deep"
@@ -178,6 +186,28 @@ class OddInputTest(InputTestCase):
 
 
 class EnvelopeTest(InputTestCase):
+    def test_envelope_is_shown(self):
+        arguments = ["--client", "192.0.2.7", "--helo", "client.example", "--sender", "<a@pass.example>",
+                     "--recipient", "b@example.org", "--recipient", "c@example.org", self.message()]
+        verdict, = self.verdicts(*arguments)
+        self.assertEqual(verdict["envelope"], {"client": "192.0.2.7", "helo": "client.example",
+                                               "sender": "a@pass.example",
+                                               "recipients": ["b@example.org", "c@example.org"]})
+        text = self.scan(*arguments).stdout
+        for line in ("Client       192.0.2.7", "HELO         client.example", "Sender       a@pass.example",
+                     "Recipient    b@example.org", "Recipient    c@example.org"):
+            self.assertIn("    " + line + "\n", text)
+
+    def test_message_of_a_capsule(self):
+        path, capsule = self.message(), self.folder / "kept.capsule"
+        self.assertEqual(self.scan("--capsule", capsule, path).returncode, ACCEPT)
+        result = subprocess.run([program_path("postern-scan"), "--extract", str(capsule)],
+                                capture_output=True, timeout=60, check=False)
+        self.assertEqual((result.returncode, result.stdout), (ACCEPT, plain()))
+        result = self.scan("--extract", path)
+        self.assertEqual(result.returncode, NO_INPUT)
+        self.assertIn("message.eml", result.stderr)
+
     def one(self, octets, *arguments):
         """The verdict on a message, and what people are told of it."""
         path = self.message(octets=octets)
@@ -200,7 +230,7 @@ class EnvelopeTest(InputTestCase):
     def test_without_received(self):
         verdict, text = self.one(plain(received=received("192.0.2.7")), "--no-received")
         self.assertNotIn(verdict["spf"]["result"], ("pass", "fail"))
-        self.assertNotRegex(text, "Client +")
+        self.assertIn("Client       not known", text)
 
     def test_trusted_relays_are_passed(self):
         self.configure(clients={"trusted_relays": "198.51.100.0/24", "own_networks": "2001:db8::/32"})
@@ -312,6 +342,43 @@ class OutcomeTest(InputTestCase):
     def test_options(self):
         self.assertEqual(self.scan("--no-such-option").returncode, USAGE)
         self.assertEqual(self.scan().returncode, USAGE)
+        for arguments, text in ((["--jsno"], "did you mean --json?"),
+                                (["--sender", "a b@c", "x"], "--sender: 'a b@c' is not an address"),
+                                (["--recipient", "", "x"], "--recipient: '' is not an address")):
+            result = self.scan(*arguments)
+            self.assertEqual(result.returncode, USAGE)
+            self.assertIn(text, result.stderr)
+
+    def test_help_fits_a_terminal(self):
+        for name in ("postern-scan", "postern-proxy", "postern-milter", "postern-inspector", "postern-log"):
+            text = subprocess.run([program_path(name), "--help"], capture_output=True, text=True, timeout=30,
+                                  check=True).stdout
+            self.assertEqual([line for line in text.splitlines() if len(line) > 80], [], name)
+
+    def test_only_what_is_not_accepted(self):
+        mailbox = self.message("mailbox", as_mboxrd(plain()) * 3 + as_mboxrd(infected()))
+        self.assertEqual([verdict["action"] for verdict in self.verdicts("--only", mailbox)], ["reject"])
+        lines = self.scan("--only", mailbox).stdout.splitlines()
+        self.assertEqual(lines[0].split(":")[0:2], [str(mailbox), "4"])
+        self.assertIn("4 messages, 3 accepted, 1 not", "\n".join(lines))
+
+    def test_interrupted(self):
+        path = self.message()
+        reader, writer = os.pipe()
+        command = [program_path("postern-scan"), "--config", str(self.configuration), "--json", str(path),
+                   str(path), "-"]
+        process = subprocess.Popen(command, stdin=reader, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   text=True)
+        self.addCleanup(process.kill)
+        self.addCleanup(os.close, writer)
+        os.close(reader)
+        for _ in range(2):
+            self.assertEqual(json.loads(process.stdout.readline())["action"], "accept")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, -signal.SIGINT)
+        self.assertIn("interrupted", said)
+        self.assertIn("2 messages, 2 accepted, 0 not", said)
 
 
 class SharedInspectorTest(InputTestCase):
@@ -352,7 +419,7 @@ class SharedInspectorTest(InputTestCase):
             result = self.scan(path)
             self.assertEqual(result.returncode, ACCEPT)
             self.assertRegex(result.stderr, f"the shared inspector at {re.escape(str(self.socket))} does not"
-                                            r" answer \(.*\): starting one for this scan")
+                                            r" answer \(.*\): starting one of our own")
             self.assertFalse(self.socket.exists())
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as left:
             left.bind(str(self.socket))

@@ -2,12 +2,13 @@
 
 import unittest
 
-from support import crowd, dns
+from support import crowd, dns, together
 from support import proxy as proxies
 
 
-def setUpModule():
+def load_tests(loader, tests, pattern):
     crowd.allow_many_descriptors()
+    return together.Suite(tests, 4)
 
 
 def answer_of(query):

@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import unittest
 
+from support import ports
 from support.certificates import Certificate, anybody
 from support.process import wait_until
 from support.proxy import ProxyTestCase
@@ -42,7 +43,9 @@ class StarttlsTest(ProxyTestCase):
     def test_a_message(self):
         server = self.front()
         client = self.secured(server)
-        self.assertEqual(client.command("MAIL FROM:<a@sender.example>").code, 503, "EHLO holds no longer")
+        # EHLO holds no longer: the mail server is told that there was none, and wants one.
+        self.assertEqual(client.command("MAIL FROM:<a@sender.example>").code, 250)
+        self.assertEqual(client.command("RCPT TO:<b@example.org>").code, 503)
         client.ehlo()
         self.assertNotIn("STARTTLS", client.capabilities)
         self.assertEqual(client.command("STARTTLS").code, 503)
@@ -218,6 +221,88 @@ class StarttlsTest(ProxyTestCase):
         server.program.wait_for_log(r"cannot read the certificates and keys again.*-ecdsa\.key")
         self.assertEqual(self.secured(server).command("NOOP").code, 250)
 
+    def test_files_that_change(self):
+        """The same without a signal, and no session ends."""
+        path = self.folder / "current.pem"
+        path.write_bytes(self.certificate.both.read_bytes())
+        server = self.front(certificates=path, keys=path)
+        old = self.secured(server)
+        new = Certificate(self.folder, "new.example.org", "mx.example.org")
+        path.write_text("no certificate")
+        server.program.wait_for_log(r"those of before stay in service: .*current\.pem: no certificate in PEM")
+        self.assertTrue(self.is_trusted(server, self.certificate))
+        (self.folder / "next.pem").write_bytes(new.both.read_bytes())
+        (self.folder / "next.pem").rename(path)
+        server.program.wait_for_log("the certificates were read again")
+        self.assertTrue(self.is_trusted(server, new))
+        self.assertFalse(self.is_trusted(server, self.certificate))
+        old.ehlo()
+        self.assertEqual(old.deliver(SENDER, [RECIPIENT], MESSAGE).code, 250)
+
+    def implicit(self, port, context=None, session=None):
+        client = Client(port, greet=False)
+        self.addCleanup(client.close)
+        context = context or self.certificate.context()
+        client.socket = context.wrap_socket(client.socket, server_hostname="mx.example.org", session=session)
+        client.greeting = client.reply()
+        client.ehlo()
+        return client
+
+    def test_implicit_tls(self):
+        """TLS from the first octet on (RFC 8314), and tickets that all threads and reloads know."""
+        port = ports.free_port()
+        server = self.front("off", proxy={"tls_listen": f"127.0.0.1:{port}", "threads": 2})
+        with Client(server.port) as client:
+            client.ehlo()
+            self.assertNotIn("STARTTLS", client.capabilities)
+        context = self.certificate.context()
+        client = self.implicit(port, context)
+        self.assertEqual(client.greeting.code, 220)
+        self.assertNotIn("STARTTLS", client.capabilities)
+        self.assertEqual(client.command("STARTTLS").code, 503)
+        self.assertEqual(client.deliver(SENDER, [RECIPIENT], MESSAGE).code, 250)
+        session = client.socket.session
+        client.quit()
+        for _ in range(12):
+            client = self.implicit(port, context, session)
+            self.assertTrue(client.socket.session_reused)
+            client.quit()
+        server.program.send_signal(signal.SIGHUP)
+        server.program.wait_for_log("the configuration was read again")
+        self.assertTrue(self.implicit(port, context, session).socket.session_reused)
+        line = server.wait_for_closing_lines("message", 1)[0]
+        self.assertEqual((line["tls_name"], line.get("tls_resumed")), ("mx.example.org", None))
+        self.assertEqual(server.closing_lines("session")[-1]["tls_resumed"], "yes")
+        with Client(port, greet=False) as client:
+            client.send(b"EHLO client.example\r\n")
+            self.assertNotRegex(client.wait_closed(), b"[0-9]{3}", "no word of SMTP")
+
+    def test_networks(self):
+        """What TLS is to a client goes by its address."""
+        server = self.front("may", tls_group={"required_networks": "127.0.0.2",
+                                              "excluded_networks": "127.0.0.3; 127.0.0.2"})
+        for source, offered, code in (("127.0.0.1", True, 250), ("127.0.0.2", True, 530),
+                                      ("127.0.0.3", False, 250)):
+            with Client(server.port, source=source) as client:
+                client.ehlo()
+                self.assertEqual("STARTTLS" in client.capabilities, offered, source)
+                self.assertEqual(client.command("MAIL FROM:<a@sender.example>").code, code)
+                self.assertEqual(client.command("STARTTLS").code, 220 if offered else 502)
+
+    def test_client_certificates(self):
+        """They are asked for and named, and none is missed."""
+        own, other = Certificate(self.folder, "Ann Other"), Certificate(self.folder, "Mallory")
+        server = self.front(tls_group={"client_authorities": own.certificate})
+        for certificate in (None, other, own):
+            context = self.certificate.context()
+            if certificate:
+                context.load_cert_chain(certificate.certificate, certificate.key)
+            client = self.secured(server, context)
+            client.ehlo()
+            self.assertEqual(client.deliver(SENDER, [RECIPIENT], MESSAGE).code, 250)
+        names = [line.get("tls_client") for line in server.wait_for_closing_lines("message", 3)]
+        self.assertEqual(names, [None, None, "Ann Other"])
+
     def is_trusted(self, server, certificate):
         try:
             self.secured(server, certificate.context()).close()
@@ -233,7 +318,7 @@ class StarttlsTest(ProxyTestCase):
         locked.chmod(0o644)
         for group, words in (({"certificates": "", "keys": ""}, "a certificate is needed"),
                              ({"certificates": "/nonexistent.pem"}, "/nonexistent.pem"),
-                             ({"keys": other.key}, "not that of the certificate"),
+                             ({"keys": other.key}, "key values mismatch"),
                              ({"keys": locked}, "without a passphrase"),
                              ({"keys": f"{self.certificate.key}; {other.key}"}, "as many files"),
                              ({"ciphers": "NONSENSE"}, "openssl-ciphers")):

@@ -15,6 +15,7 @@ import unittest
 import zipfile
 
 from support import outcome
+from support.encoded_texts import encoded_texts
 from support.process import shared_folder
 from support.scan import ScanTestCase
 from support.smtp import crlf
@@ -172,6 +173,12 @@ def with_password(octets):
     return bytes(marked)
 
 
+def with_text(name, text):
+    """Once in the body, once as a file."""
+    return {f"{name}, in the body": mail(name, "Content-Type: text/plain\n", text),
+            f"{name}, attached": with_file(text.encode(), name + (".html" if text[0] == "<" else ".txt"))}
+
+
 def documents():
     """At most OF_A_KIND of each kind of file, in an order that does not change."""
     kinds = collections.defaultdict(list)
@@ -231,6 +238,19 @@ class WantedMailTest(ScanTestCase):
             octets = octets.partition(b"\n")[2] if octets.startswith(b"From ") else octets
             messages[path.name] = octets.replace(b"\n", b"\r\n")
         self.judge("messages of ham", messages)
+
+    def test_texts(self):
+        messages = {}
+        for name, text in encoded_texts().items():
+            messages.update(with_text(name, text))
+        dice = random.Random(4)
+        hashes = [base64.b64encode(dice.randbytes(64)) for _ in range(9)]
+        messages["hashes, packed"] = with_file(gzip.compress(b"\n".join(dice.choices(hashes, k=150_000))),
+                                               "hashes.gz")
+        verdicts = self.judge("texts that look encoded", messages)
+        self.assertEqual({name: (verdict["action"], verdict["virus"].get("reason"))
+                          for name, verdict in verdicts.items()
+                          if (verdict["action"], verdict["virus"]["result"]) != ("accept", "clean")}, {})
 
     @unittest.skipUnless(DOCUMENTS.is_dir(), "no documents of packages")
     def test_documents(self):

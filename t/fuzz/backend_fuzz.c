@@ -60,6 +60,9 @@ static void check_event(Fuzz *fuzz, const PosternBackendEvent *event)
         g_assert_true(fuzz->resetting);
         fuzz->resetting = FALSE;
         break;
+    case POSTERN_BACKEND_START_TLS:
+        postern_backend_tls_begins(fuzz->backend, take(fuzz) % 8 == 0, fuzz->now);
+        break;
     case POSTERN_BACKEND_READY:
     case POSTERN_BACKEND_IDENTIFIED:
         break;
@@ -110,6 +113,7 @@ static void receive_usual(Fuzz *fuzz)
         "451-a\r\n451 b\r\n",
         "421 bye\r\n",
         "250 mta\r\n",
+        "250-mta\r\n250-STARTTLS\r\n250-XFORWARD ADDR HELO\r\n250 XCLIENT ADDR NAME\r\n",
     };
     const char *text = usual[take(fuzz) % G_N_ELEMENTS(usual)];
     postern_backend_receive(fuzz->backend, text, strlen(text), fuzz->now);
@@ -146,7 +150,7 @@ static void command(Fuzz *fuzz, PosternEnvelope *envelope)
         fuzz->finals++;
         postern_backend_message_sent(fuzz->backend, fuzz->now);
     } else if (what == 6) {
-        postern_backend_progress(fuzz->backend, fuzz->now);
+        postern_backend_progress(fuzz->backend, FALSE, fuzz->now);
     } else if (what == 7 && (idle || open)) {
         fuzz->mails = fuzz->recipients = 0;
         postern_backend_quit(fuzz->backend, fuzz->now);
@@ -186,8 +190,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     Fuzz fuzz = {.data = data, .size = size, .now = 1000};
     g_autoptr(PosternEnvelope) envelope = postern_envelope_new();
+    guint ways = take(&fuzz);
     PosternBackendOptions options = {.hostname = "mx.test",
-                                     .client_address = (PosternClientAddress)(take(&fuzz) % 3),
+                                     .client_address = (PosternClientAddress)(ways % 3),
+                                     .tls = (PosternTls)(ways / 3 % 4),
                                      .connect_timeout_ms = 1000,
                                      .timeout_ms = 1000,
                                      .data_end_timeout_ms = 2000};

@@ -6,6 +6,8 @@
 
 #include "base/limits.h"
 #include "split.h"
+#include "wire/dsn.h"
+#include "wire/manners.h"
 
 #define TAKEN (POSTERN_PATH_UTF8 | POSTERN_PATH_LIBERAL | POSTERN_PATH_TAKEN)
 
@@ -45,8 +47,33 @@ static void check_accepted(const PosternCommand *command, guint syntax)
 
         g_assert_true(postern_command_parameter(command, parameter->keyword) == parameter);
         g_assert_true(parameter->value == NULL || strchr(parameter->value, ' ') == NULL);
+        (void)postern_dsn_problem(parameter->keyword, parameter->value);
     }
     check_again(command, syntax);
+}
+
+/* What BDAT says is in its line, in these digits. */
+static void check_chunk(const PosternCommand *command)
+{
+    guint64 octets = 0;
+    gboolean last = FALSE;
+    int form = postern_command_chunk(command, &octets, &last);
+
+    if (form < 0)
+        return;
+    g_assert_cmpuint(octets, ==, g_ascii_strtoull(command->argument, NULL, 10));
+    g_assert_true(g_ascii_isdigit(command->argument[0]) && octets <= G_MAXINT64);
+    g_assert_true(!last ||
+                  g_ascii_strcasecmp(command->argument + strlen(command->argument) - 4, "LAST") == 0);
+}
+
+/* Whichever mail server takes it as a name: what is kept of it is one to all. */
+static void check_name(const char *text)
+{
+    g_autofree char *name = postern_helo_name_clean(text);
+    for (guint server = 0; server <= POSTERN_MAIL_SERVER_OPENSMTPD; server++)
+        if (postern_manners_of(server)->takes_name(text))
+            g_assert_true(postern_helo_name_is_acceptable(name));
 }
 
 static void check(const char *line, gsize length, guint syntax)
@@ -57,7 +84,8 @@ static void check(const char *line, gsize length, guint syntax)
     g_assert_nonnull(command->argument);
     g_assert_true((command->problem != NULL) == (command->problem_code != NULL));
     g_assert_true((command->parameters != NULL) == has_path && (command->parameter_text != NULL) == has_path);
-    postern_helo_name_is_acceptable(command->argument);
+    check_name(command->argument);
+    check_chunk(command);
     /* Without a path only a control octet is a problem; nothing of such a line is handed on. */
     gboolean control = command->verb == POSTERN_COMMAND_UNKNOWN && command->argument[0] == '\0';
     if (!has_path)
@@ -68,7 +96,16 @@ static void check(const char *line, gsize length, guint syntax)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const guint syntaxes[] = {0, POSTERN_PATH_UTF8, POSTERN_PATH_LIBERAL, TAKEN};
+    static const guint syntaxes[] = {
+        0,
+        POSTERN_PATH_UTF8,
+        POSTERN_PATH_LIBERAL,
+        TAKEN,
+        TAKEN | POSTERN_PATH_SINGLE,
+        TAKEN | POSTERN_PATH_COLON_APART,
+        POSTERN_PATH_LIBERAL | POSTERN_PATH_ONE_SPACE | POSTERN_PATH_PLAIN,
+        POSTERN_PATH_LIBERAL | POSTERN_PATH_ONE_SPACE | POSTERN_PATH_QUALIFIED,
+    };
     g_autofree char *line = g_malloc(MAX(size, 1));
 
     if (size > 0)

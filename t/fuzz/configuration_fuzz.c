@@ -28,6 +28,13 @@ static void check_dump(const PosternConfiguration *configuration)
     g_assert_no_error(error);
     g_autofree char *dumped_again = postern_configuration_dump(again);
     g_assert_cmpstr(dumped, ==, dumped_again);
+
+    g_autofree char *changed = postern_configuration_dump_changed(configuration);
+    g_autoptr(PosternConfiguration) from_changed =
+        postern_configuration_parse(changed, strlen(changed), "changed", &error);
+    g_assert_no_error(error);
+    g_autofree char *dumped_from_changed = postern_configuration_dump(from_changed);
+    g_assert_cmpstr(dumped, ==, dumped_from_changed);
 }
 
 /* Every policy has all its values, and those that clients name exist. */
@@ -35,7 +42,7 @@ static void check_policies(const PosternConfiguration *configuration)
 {
     gsize length;
     const PosternOption *options = postern_configuration_options(&length);
-    g_autoptr(GPtrArray) names = postern_configuration_policy_names(configuration);
+    g_autoptr(GPtrArray) names = postern_configuration_names(configuration, "policy");
 
     g_assert_cmpuint(names->len, <=, POSTERN_POLICIES_MAX);
     g_assert_nonnull(postern_configuration_policy(configuration, "submission"));

@@ -115,6 +115,47 @@ static void check_decoder(PosternDataMode mode, const uint8_t *wire, gsize lengt
     g_byte_array_unref(cut.out);
 }
 
+static Decoding decode_chunks(PosternDataMode mode, const uint8_t *octets, gsize length, guint32 seed)
+{
+    Decoding decoding = {.out = g_byte_array_new()};
+    Split split = split_new(octets, length, seed);
+    gsize taken;
+    char *piece;
+
+    postern_data_decoder_init(&decoding.decoder, mode);
+    decoding.decoder.chunks = TRUE;
+    while ((piece = split_next(&split, &taken)) != NULL) {
+        gsize consumed;
+
+        g_assert_cmpint(postern_data_decoder_next(&decoding.decoder, piece, taken, &consumed, decoding.out),
+                        ==, 0);
+        g_assert_cmpuint(consumed, ==, taken);
+        g_free(piece);
+    }
+    postern_data_decoder_finish(&decoding.decoder, decoding.out);
+    return decoding;
+}
+
+/* Chunks hold what they hold, wherever they are cut; what is clean stays as it is, but for its last line end.
+ */
+static void check_chunks(PosternDataMode mode, const uint8_t *octets, gsize length, guint32 seed)
+{
+    Decoding whole = decode_chunks(mode, octets, length, 0);
+    Decoding cut = decode_chunks(mode, octets, length, seed);
+
+    g_assert_cmpmem(whole.out->data, whole.out->len, cut.out->data, cut.out->len);
+    g_assert_cmpint(whole.decoder.bare, ==, cut.decoder.bare);
+    g_assert_cmpint(whole.decoder.nul, ==, cut.decoder.nul);
+    g_assert_cmpuint(whole.decoder.long_lines, ==, cut.decoder.long_lines);
+    assert_crlf_clean(whole.out);
+    if (!whole.decoder.bare)
+        g_assert_cmpmem(whole.out->data, MIN(whole.out->len, length), octets, length);
+    if (!whole.decoder.bare || mode == POSTERN_DATA_REPAIR_BARE)
+        check_encoder(whole.out, seed);
+    g_byte_array_unref(whole.out);
+    g_byte_array_unref(cut.out);
+}
+
 /* What is not CRLF-clean must be refused, however it is cut. */
 static void check_encoder_of_anything(const uint8_t *message, gsize length, guint32 seed)
 {
@@ -141,5 +182,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_decoder(POSTERN_DATA_REJECT_BARE, data + 1, size - 1, seed);
     check_decoder(POSTERN_DATA_REPAIR_BARE, data + 1, size - 1, seed);
     check_encoder_of_anything(data + 1, size - 1, seed);
+    check_chunks(POSTERN_DATA_REJECT_BARE, data + 1, size - 1, seed);
+    check_chunks(POSTERN_DATA_REPAIR_BARE, data + 1, size - 1, seed);
     return 0;
 }

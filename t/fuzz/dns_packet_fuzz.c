@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* What an answer of type promises of a record (dns/answers.h). */
 static void check_record(PosternDnsType type, const char *octets, gsize length)
 {
-    gsize before_name = type == POSTERN_DNS_MX ? 2 : 0;
+    gsize before_name = type == POSTERN_DNS_MX ? 2 : type == POSTERN_DNS_SRV ? 6 : 0;
     if (type == POSTERN_DNS_A)
         g_assert_true(length == 4);
     else if (type == POSTERN_DNS_AAAA)
@@ -29,7 +29,8 @@ static void check_record(PosternDnsType type, const char *octets, gsize length)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const PosternDnsType types[] = {POSTERN_DNS_A,  POSTERN_DNS_CNAME, POSTERN_DNS_PTR,
-                                           POSTERN_DNS_MX, POSTERN_DNS_TXT,   POSTERN_DNS_AAAA};
+                                           POSTERN_DNS_MX, POSTERN_DNS_TXT,   POSTERN_DNS_AAAA,
+                                           POSTERN_DNS_SRV};
     if (size == 0)
         return 0;
     g_autoptr(PosternQuestion) question =

@@ -19,7 +19,7 @@ static void check_reply(const PosternReply *reply)
 
     g_assert_true(reply->code >= 200 && reply->code <= 599);
     g_assert_cmpuint(postern_reply_class(reply), ==, reply->code / 100);
-    g_assert_true(reply->lines->len >= 1 && reply->lines->len <= POSTERN_REPLY_LINES_MAX);
+    g_assert_true(reply->lines >= 1 && reply->lines <= POSTERN_REPLY_LINES_MAX);
     g_assert_null(strpbrk(text, "\r\n"));
 
     postern_reply_parser_init(&parser);

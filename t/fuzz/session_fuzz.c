@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "proxy/session/session.h"
+#include "session_sayings.h"
 #include "split.h"
 #include "support/smtp_peer.h"
 #include "support/world.h"
@@ -41,6 +42,7 @@ typedef struct {
     Fuzz *fuzz;
     Wire *wire;
     SmtpPeer peer;
+    gboolean logged_in; /* somebody has */
 } Mta;
 
 typedef struct {
@@ -61,7 +63,8 @@ struct Fuzz {
     gboolean honest; /* the MTA has said nothing but answers */
     Answer answer;
     Connect connect;
-    gsize piece; /* octets at a time; 0: none, G_MAXSIZE: all */
+    guint greeting; /* of the MTA */
+    gsize piece;    /* octets at a time; 0: none, G_MAXSIZE: all */
     gboolean names_wait, verdicts_wait;
     WorldInspection *inspection; /* that waits, or NULL */
     guint dots, accepted, logged_accepted;
@@ -103,23 +106,6 @@ static gboolean mta_answers(Mta *mta, const char *well)
     return FALSE;
 }
 
-static const char *well_answered(const char *command)
-{
-    static const struct {
-        const char *prefix, *text;
-    } texts[] = {
-        {"EHLO", "250-mta\r\n250-8BITMIME\r\n250-DSN\r\n250-PIPELINING\r\n250 XCLIENT ADDR NAME\r\n"},
-        {"XCLIENT", "220 mta\r\n"},
-        {"DATA", "354 go\r\n"},
-        {"RCPT TO:<relay-probe", "554 5.7.1 Relay access denied\r\n"},
-        {"QUIT", "221 bye\r\n"},
-    };
-    for (gsize i = 0; i < G_N_ELEMENTS(texts); i++)
-        if (g_str_has_prefix(command, texts[i].prefix))
-            return texts[i].text;
-    return "250 ok\r\n";
-}
-
 static void mta_received(Wire *wire, const char *octets, gsize length)
 {
     Mta *mta = wire->user_data;
@@ -134,8 +120,12 @@ static void mta_received(Wire *wire, const char *octets, gsize length)
             continue;
         fuzz->dots += event == SMTP_PEER_MESSAGE;
         fuzz->accepted += event == SMTP_PEER_MESSAGE && fuzz->answer == ANSWER_WELL;
-        if (!mta_answers(mta,
-                         event == SMTP_PEER_MESSAGE ? "250 queued\r\n" : well_answered(mta->peer.line->str)))
+        const char *well = event == SMTP_PEER_MESSAGE ? "250 queued\r\n" : well_answered(mta->peer.line->str);
+        if (event == SMTP_PEER_COMMAND && mta->logged_in) /* it is one client's */
+            g_assert_false(g_str_has_prefix(mta->peer.line->str, "AUTH ") ||
+                           g_str_has_prefix(mta->peer.line->str, "XCLIENT "));
+        mta->logged_in |= fuzz->answer == ANSWER_WELL && g_str_has_prefix(well, "235");
+        if (!mta_answers(mta, well))
             return;
     }
 }
@@ -165,6 +155,11 @@ static void check_limit(const Fuzz *fuzz)
         g_assert_cmpuint(open, <=, CONNECTIONS);
 }
 
+/* Of one server, or of others in its place (wire/manners.h). */
+static const char *const greetings[] = {"220 mta\r\n", "220 mta ESMTP Postfix\r\n",
+                                        "220 mta ESMTP Exim 4.96\r\n", "220 mta ESMTP Sendmail 8.17\r\n",
+                                        "220 mta ESMTP OpenSMTPD\r\n"};
+
 static gboolean mta_connect(World *world, Wire *wire, const PosternAddress *address)
 {
     static const WirePeer peer = {.received = mta_received, .shut = mta_shut, .closed = mta_closed};
@@ -185,7 +180,7 @@ static gboolean mta_connect(World *world, Wire *wire, const PosternAddress *addr
     if (fuzz->connect == CONNECT_REFUSED)
         g_ptr_array_remove(fuzz->mtas, mta);
     else
-        mta_answers(mta, "220 mta\r\n");
+        mta_answers(mta, greetings[fuzz->greeting]);
     return TRUE;
 }
 
@@ -250,32 +245,7 @@ static void client_says(Fuzz *fuzz, const char *octets, gsize length)
 
 static void say_usual(Fuzz *fuzz)
 {
-    static const char *const usual[] = {
-        "EHLO c.test\r\n",
-        "MAIL FROM:<a@x.test>\r\n",
-        "MAIL FROM:<> SIZE=100 BODY=8BITMIME RET=HDRS\r\n",
-        "RCPT TO:<b@y.test>\r\n",
-        "RCPT TO:<b@z.test> NOTIFY=NEVER\r\n",
-        "DATA\r\n",
-        "A: b\r\n\r\nx\r\n",
-        ".\r\n",
-        "RSET\r\n",
-        "NOOP\r\n",
-        "QUIT\r\n",
-        "x\n.\r\n",
-        "RCPT TO:<b%q@y.test>\r\n",
-        "BDAT 3\r\n",
-        "HELO c\r\n",
-        "BOGUS\r\n",
-        "XFORWARD NAME=c.test ADDR=192.0.2.9 HELO=a+20b IDENT=4B\r\n",
-        "XFORWARD ADDR=IPV6:2001:db8::1 NAME=[UNAVAILABLE] SOURCE=LOCAL\r\n",
-        "XCLIENT ADDR=192.0.2.9\r\n",
-        "XCLIENT NAME=[TEMPUNAVAIL] ADDR=198.51.100.9 LOGIN=me HELO=o.test\r\n",
-        "MAIL FROM:<\303\244@x.test> SMTPUTF8 AUTH=<> ENVID=e\r\n",
-        "POST / HTTP/1.1\r\n",
-        "Received: from h (c [192.0.2.5]) by r with ESMTP id 1\r\n",
-    };
-    const char *text = usual[take(fuzz) % G_N_ELEMENTS(usual)];
+    const char *text = usual_sayings[take(fuzz) % G_N_ELEMENTS(usual_sayings)];
     client_says(fuzz, text, strlen(text));
 }
 
@@ -411,7 +381,9 @@ static void step(Fuzz *fuzz)
         fuzz->answer = (Answer)(take(fuzz) % ANSWERS);
         break;
     case 5:
-        fuzz->connect = (Connect)(take(fuzz) % CONNECTS);
+        length = take(fuzz);
+        fuzz->connect = (Connect)(length % CONNECTS);
+        fuzz->greeting = length / CONNECTS % G_N_ELEMENTS(greetings);
         break;
     case 6:
         fuzz->piece = pieces[take(fuzz) % G_N_ELEMENTS(pieces)];
@@ -437,7 +409,7 @@ static void step(Fuzz *fuzz)
 /* Made once for each kind: that takes longer than all the rest of an input. */
 static PosternProxySettings *settings_for(guint flags)
 {
-    static PosternProxySettings *all[32];
+    static PosternProxySettings *all[128];
     PosternProxySettings **settings = &all[flags % G_N_ELEMENTS(all)];
     if (*settings != NULL)
         return postern_proxy_settings_ref(*settings);
@@ -445,10 +417,12 @@ static PosternProxySettings *settings_for(guint flags)
         "[proxy]\nhostname = mx.test\nbackend_connections = 2\nbackend_timeout = 10s\nmessage_size = "
         "1K\nmessage_memory = 70K\nmax_recipients = "
         "4\nmax_refused_recipients = 2\n"
-        "bare_newline = %s\ninspect = %s\n%s%s%s[clients]\ntrusted_relays = 198.51.100.0/24\n",
+        "bare_newline = %s\ninspect = %s\n%s%s%s%s[clients]\ntrusted_relays = 198.51.100.0/24\n%s",
         flags & 1 ? "repair" : "reject", flags & 2 ? "no" : "yes",
         flags & 4 ? "recipient_domains = y.test\n" : "", flags & 8 ? "trusted_clients = 192.0.2.1\n" : "",
-        (flags & 24) == 24 ? "role = before_queue_filter\nfilter_timeout = 2s\n" : "");
+        (flags & 24) == 24 ? "role = before_queue_filter\nfilter_timeout = 2s\n" : "",
+        flags & 32 ? "auth = always\nmax_failed_logins = 2\n" : "",
+        flags & 64 ? "refuse_at = helo\n[policy]\nclient_no_name = reject\n" : "");
     PosternConfiguration *configuration = postern_configuration_parse(text, strlen(text), "fuzz", NULL);
     g_assert_nonnull(configuration);
     *settings = postern_proxy_settings_new(configuration, NULL, NULL);

@@ -1,10 +1,11 @@
 #!/usr/bin/python3 -B
 """
-Breaks the proxy in one place at a time, in a copy of the source, and shows that the tests notice: the unit
-tests of session, pool and back-end, and the simulation. Prints a table; the exit status is 1 if a mutant
-lives.
+Breaks the proxy in one place at a time, in a copy of the source, and shows that the tests notice: the
+simulation, or else the unit tests of session, pool and back-end. Prints a table; the exit status is 1 if a
+mutant lives.
 
-    t/sim/mutants.py [NAME…]      all mutants, or those with these names; takes about half a minute for each
+    t/sim/mutants.py [--both] [NAME…]    all mutants, or those with these names; --both: the unit tests too of
+                                         what the simulation catches
 
 POSTERN_MUTANTS_FOLDER: where the copy is built and kept for the next time; else it is removed.
 POSTERN_SIM_SESSIONS: of the simulation, for each mutant (20000).
@@ -17,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 SIMULATION = "session_sim_test"
@@ -43,15 +45,35 @@ MUTANTS = [
         g_string_append(session->output, "250 2.0.0 Ok\\r\\n");
         PosternCase *mail_case"""),
     ("the back-end's refusal of a message is 250", "proxy/session/backend.c",
-     """    gboolean accepted = postern_reply_class(reply) == 2;
+     """    gboolean accepted = postern_reply_class(event->reply) == 2;
     session->transaction->delivery""",
      """    gboolean accepted = TRUE;
     g_free(text);
     text = g_strdup("250 2.0.0 Ok\\r\\n");
     session->transaction->delivery"""),
+    ("an LMTP server's first reply is that of all", "proxy/servers/backend_replies.c",
+     """    if (!g_queue_is_empty(&backend->in_flight))
+        return;
+    postern_backend_set_state(backend, POSTERN_BACKEND_IDLE);
+    reply =""",
+     """    postern_backend_forget_commands(backend);
+    postern_backend_set_state(backend, POSTERN_BACKEND_IDLE);
+    reply ="""),
     ("one connection too many, of two threads", "proxy/servers/group.c",
      "    return server->used >= server->limit;",
      "    return server->used > server->limit;"),
+    ("an envelope that is repeated goes to the first group", "proxy/session/hold.c",
+     "    postern_session_act(session, POSTERN_SESSION_BORROW)->group = postern_session_group(session);",
+     """    postern_session_act(session, POSTERN_SESSION_BORROW)->group =
+        session->transaction != NULL && session->transaction->accepted > 0
+            ? g_ptr_array_index(session->settings->groups, 0)
+            : postern_session_group(session);"""),
+    ("a drain is not heeded", "proxy/servers/members.c",
+     "    server->drain = settings->drain ||",
+     "    server->drain = FALSE &&"),
+    ("a recipient of another group is taken too", "proxy/session/mail.c",
+     "    else if (goes_elsewhere(transaction, recipient) && transaction->accepted > 0)",
+     "    else if (FALSE)"),
     ("a slot is free before the server has closed", "proxy/connection/backend.c",
      """    if (peer_ended) {
         free_slot(""",
@@ -79,14 +101,15 @@ MUTANTS = [
     want(stream);
     apply_shutdown(stream);"""),
     ("a client is parked with its reply", "proxy/connection/client.c",
-     "    if (client->state != CLIENT_OPEN || !postern_stream_is_idle(client->stream))",
-     "    if (client->state != CLIENT_OPEN)"),
+     """    if (client->state != CLIENT_OPEN || client->tls != TLS_AS_IT_IS ||
+        !postern_stream_is_idle(client->stream))""",
+     "    if (client->state != CLIENT_OPEN || client->tls != TLS_AS_IT_IS)"),
     ("what a parked client says is not heard", "proxy/connection/clients.c",
      "    transport->functions->want(transport, POSTERN_TRANSPORT_READ);",
      "    transport->functions->want(transport, 0);"),
     ("a message is tried again after its dot", "proxy/session/backend.c",
-     "    if (!postern_backend_is_before_data(event->during) ||",
-     "    if (event->during < POSTERN_BACKEND_IDLE ||"),
+     "    if (session->core.authenticated || !postern_backend_is_before_data(event->during) ||",
+     "    if (session->core.authenticated || event->during < POSTERN_BACKEND_IDLE ||"),
     ("the message goes out before 354", "proxy/session/backend.c",
      """    postern_backend_data(session->backend, now);
 }""",
@@ -98,33 +121,37 @@ MUTANTS = [
      "    PosternRecipient *recipient = g_queue_pop_head(&transaction->sent);",
      "    PosternRecipient *recipient = g_queue_pop_tail(&transaction->sent);"),
     ("octets that wait are never given back", "proxy/connection/client.c",
-     "    postern_budget_release(postern_session_budget(client->session), client->charged);",
-     ""),
-    ("a client that has ended its side loses what it said", "proxy/connection/client.c",
-     """    if (client->state == CLIENT_SAYS_NO_MORE && postern_stream_unread(client->stream) == 0 &&
-        postern_session_wants_input(client->session)) {""",
-     """    if (client->state == CLIENT_SAYS_NO_MORE) {"""),
+     """    postern_budget_release(postern_session_budget(client->session), client->charged);
+    postern_session_free(client->session);""",
+     "    postern_session_free(client->session);"),
+    ("a client that has ended its side is not heard of again", "proxy/connection/client.c",
+     "            set_state(client, CLIENT_SAYS_NO_MORE);",
+     "            lose(client);"),
     ("the last reply is cut", "proxy/connection/client.c",
-     "    if (client->state == CLIENT_CLOSING && postern_stream_unsent(client->stream) == 0)",
-     "    if (client->state == CLIENT_CLOSING)"),
+     """    if (client->state == CLIENT_CLOSING &&
+        (postern_stream_unsent(client->stream) == 0 ||""",
+     """    if (client->state == CLIENT_CLOSING &&
+        (TRUE ||"""),
     ("no deadline for a client", "proxy/connection/client.c",
      """    gint64 deadline = postern_session_deadline(client->session);
-    return now""",
+    if (client->client->pace != NULL)
+        deadline =""",
      """    gint64 deadline = G_MAXINT64;
-    return now"""),
+    if (client->client->pace != NULL)
+        deadline ="""),
     ("what the back-end has not taken of a stream is lost", "proxy/session/transit.c",
      "        if (!store(transit, transit->lent[i].iov_base, transit->lent[i].iov_len))",
      "        if (i > 0 && !store(transit, transit->lent[i].iov_base, transit->lent[i].iov_len))"),
     ("no descriptor, and nobody is told", "proxy/connection/backend.c",
      """    else
         postern_backend_closed(connection->backend, error->message, now);
-    postern_thread_mark_backend(thread, number);""",
-     """    postern_thread_mark_backend(thread, number);"""),
+    postern_thread_mark_backend(connection->thread, connection->number);""",
+     """    postern_thread_mark_backend(connection->thread, connection->number);"""),
     ("an infected message passes", "proxy/session/verdict.c",
      """    if (mail_case->reply != NULL) {
-        postern_session_conclude""",
+        if (mail_case->reply[0]""",
      """    if (mail_case->reply != NULL && mail_case->reply[0] == '4') {
-        postern_session_conclude"""),
+        if (mail_case->reply[0]"""),
     ("a message that is streamed ends where it waits", "proxy/connection/message_sender.c",
      "        gboolean ends = postern_transit_has_ended(sender->transit) &&",
      "        gboolean ends ="),
@@ -141,13 +168,38 @@ MUTANTS = [
      "           postern_transit_waiting(session->transaction->transit) > 0;",
      "           FALSE;"),
     ("the back-end is not told of the next client", "proxy/session/backend.c",
-     """    session->backend = backend;
-    identify(session, now);""",
-     """    session->backend = backend;
+     """                          now - session->borrows_since);
+    postern_session_identify(session, now);""",
+     """                          now - session->borrows_since);
     if (postern_backend_ehlo(backend)->xclient_attributes == 0 || (now & 7) != 0)
-        identify(session, now);
+        postern_session_identify(session, now);
     else
         open_envelope(session, now);"""),
+    ("a login is kept when its connection is lost", "proxy/session/auth.c",
+     "    if (session->core.authenticated && session->backend == NULL && session->state",
+     "    if (FALSE && session->state"),
+    ("a lost login is answered while the client is asked", "proxy/session/auth.c",
+     "    if (!login->asks_client) /*",
+     "    if (TRUE) /*"),
+    ("the connection of a failed login is kept for the next", "proxy/session/auth.c",
+     """    if (!session->core.authenticated)
+        postern_session_release_backend(session, now);""",
+     ""),
+    ("who is refused has logged in", "proxy/session/auth.c",
+     "    if (postern_reply_class(reply) == 2) {",
+     "    if (postern_reply_class(reply) != 4) {"),
+    ("an answer to a challenge is a command", "proxy/session/auth.c",
+     "        login->asks_client = TRUE;",
+     "        conclude(session, now);"),
+    ("a suspect that does not read is waited for", "proxy/connection/slow.c",
+     "    if (length < 0 && (errno != EAGAIN || now - pace->next >= timeout_ms))",
+     "    if (length < 0 && errno != EAGAIN)"),
+    ("an octet that TLS was refused is not offered again", "proxy/connection/slow.c",
+     "    if (length < 0) { /* the same",
+     "    if (FALSE) { /* the same"),
+    ("the DNS is not waited for", "proxy/connection/server_tls.c",
+     "    return tls->ask == NULL;",
+     "    return TRUE;"),
 ]
 
 
@@ -196,52 +248,56 @@ class Copy:
         self.units = sorted(path.stem for pattern in ("session_*_test.c", "session_test.c", "pool_*test.c",
                                                       "backend_*test.c")
                             for path in (folder / "t" / "unit").glob(pattern))
-        self.make()
 
-    def make(self):
-        must(["cmake", "--build", self.build, "--target", SIMULATION, *self.units], self.folder)
+    def _make(self, *targets):
+        must(["cmake", "--build", self.build, "--target", *targets], self.folder)
+
+    def _unit_complains(self, unit):
+        status, output = run([self.build / "t" / "unit" / unit], self.folder, TEST_SECONDS,
+                             POSTERN_SOURCE=str(self.folder))
+        return None if status == 0 else f"{unit}: {first_complaint(status, output)}"
 
     def units_complain(self):
-        for unit in self.units:
-            status, output = run([self.build / "t" / "unit" / unit], self.folder, TEST_SECONDS,
-                                 POSTERN_SOURCE=str(self.folder))
-            if status not in (0, 77):
-                return f"{unit}: {first_complaint(status, output)}"
-        return None
+        self._make(*self.units)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return next(filter(None, pool.map(self._unit_complains, self.units)), None)
 
     def simulation_complains(self):
+        self._make(SIMULATION)
         sessions = os.environ.get("POSTERN_SIM_SESSIONS", "20000")
         status, output = run([self.build / "t" / "sim" / SIMULATION], self.folder, TEST_SECONDS,
                              POSTERN_SIM_SESSIONS=sessions)
         return None if status == 0 else first_complaint(status, output)
 
-    def try_mutant(self, name, file, old, new):
+    def try_mutant(self, both, name, file, old, new):
+        """What the simulation and the unit tests say of it; "not asked" is no complaint that is needed."""
         path = self.folder / file
         text = path.read_text(encoding="utf-8")
         if text.count(old) != 1:
             sys.exit(f"mutants: '{name}': {file} has its text {text.count(old)} times: renew the mutant")
         path.write_text(text.replace(old, new), encoding="utf-8")
         try:
-            self.make()
-            return self.units_complain(), self.simulation_complains()
+            simulation = self.simulation_complains()
+            return simulation, self.units_complain() if both or not simulation else "not asked"
         finally:
             path.write_text(text, encoding="utf-8")
 
 
 def main():
-    wanted = [mutant for mutant in MUTANTS if len(sys.argv) == 1 or mutant[0] in sys.argv[1:]]
+    names = [argument for argument in sys.argv[1:] if argument != "--both"]
+    wanted = [mutant for mutant in MUTANTS if not names or mutant[0] in names]
     kept = os.environ.get("POSTERN_MUTANTS_FOLDER")
     folder = pathlib.Path(kept or tempfile.mkdtemp(prefix="postern-mutants-"))
     try:
         copy = Copy(folder)
-        complaints = copy.units_complain() or copy.simulation_complains()
+        complaints = copy.simulation_complains() or copy.units_complain()
         if complaints:
             sys.exit(f"mutants: the source as it is: {complaints}")
         alive = 0
         for name, file, old, new in wanted:
-            unit, simulation = copy.try_mutant(name, file, old, new)
+            simulation, unit = copy.try_mutant("--both" in sys.argv, name, file, old, new)
             alive += not unit and not simulation
-            print(f"{name}\n    unit        {unit or '-'}\n    simulation  {simulation or '-'}", flush=True)
+            print(f"{name}\n    simulation  {simulation or '-'}\n    unit        {unit or '-'}", flush=True)
         print(f"{len(wanted)} mutants, {alive} live")
         return 1 if alive else 0
     finally:

@@ -3,6 +3,8 @@
 
 #include <glib/gstdio.h>
 
+#include "support/certificate.h"
+
 #define SESSIONS_DEFAULT 60000
 #define SESSIONS_PER_WORLD 100
 #define DRAIN_MAX_MS (15 * 60 * 1000)
@@ -22,22 +24,26 @@ static PosternProxySettings *settings_of(const Sim *sim, const PosternProxySetti
     return settings;
 }
 
-/* As if the configuration could name more servers than one. */
-static void add_servers(const Sim *sim, PosternProxySettings *settings)
+static void append_servers(const Sim *sim, GString *text)
 {
-    for (guint i = 1; i < sim->servers; i++) {
-        g_autofree char *name = g_strdup_printf("127.0.0.1:%u", SERVER_PORT + i);
-        g_ptr_array_add(settings->servers, postern_server_settings_new(name, 1 + i, sim->limits[i], NULL));
-    }
+    for (guint i = 0; i < sim->servers - sim->routed; i++)
+        g_string_append_printf(text, "%s%s127.0.0.1:%u weight=%u limit=%u",
+                               i > 0 ? "; " : "backend = ", sim->lmtp ? "lmtp:" : "", SERVER_PORT + i, 1 + i,
+                               sim->limits[i]);
+    if (sim->routed)
+        g_string_append_printf(text, "\nroutes = %s", sim->counts->routes);
+    g_string_append_printf(text, "\nlmtp_recipients = %u\n", sim->seed % 8 == 7 ? 1000U : 1U);
 }
 
 static char *random_configuration(Sim *sim)
 {
     static const char *const ways[] = {"xclient", "xforward", "none"};
-    g_autoptr(GString) text = g_string_new("[proxy]\nhostname = mx.test\nrecipient_domains = y.test; s.test\n"
-                                           "backend_timeout = 30s\nbackend_idle = 10s\n"
-                                           "backend_data_end_timeout = 60s\nclient_timeout = 300s\n"
-                                           "client_data_timeout = 180s\n");
+    g_autoptr(GString) text =
+        g_string_new("[proxy]\nhostname = mx.test\nrecipient_domains = y.test; s.test; o.test\n"
+                     "backend_timeout = 30s\nbackend_idle = 10s\n"
+                     "backend_data_end_timeout = 60s\nclient_timeout = 300s\n"
+                     "client_data_timeout = 180s\n");
+    append_servers(sim, text);
     g_string_append(text, sim->filters ? FILTER : sim->trusts ? "trusted_clients = 10.0.0.0/8\n" : "");
     g_string_append_printf(text, "client_address = %s\ninspect = %s\nmode = %s\nbare_newline = %s\n",
                            ways[any_of(sim, 3)], sim->streams ? "no" : "yes",
@@ -51,12 +57,28 @@ static char *random_configuration(Sim *sim)
                            percent(sim, 80) ? "1K" : "256K");
     g_string_append_printf(text, "max_connections = %u\nmax_connections_per_client = %u\n",
                            percent(sim, 90) ? 1000U : 8U, percent(sim, 90) ? 1000U : 3U);
-    g_string_append_printf(text, "backend_connections = %u\nbackend_lost_timeout = %us\n", sim->limits[0],
-                           30 + any_of(sim, 300));
+    if (sim->auth)
+        g_string_append_printf(text, "auth = always\nmax_failed_logins = %u\n", any_of(sim, 4));
+    g_string_append_printf(text, "backend_lost_timeout = %us\n", 30 + any_of(sim, 300));
     g_string_append_printf(text,
+                           "tls = %s\n[dns]\ntrust_anchor_file = /anchors\n[tls]\ncertificates = %s\n%s"
                            "[policy]\nauthentication_results = %s\n[policy strict]\nspf_fail = reject\n"
                            "[clients]\nrecipients = %s\n",
+                           sim->tls ? "may" : "off", sim->counts->certificate,
+                           percent(sim, 85) ? "" : "servers = dane\nserver_name = mta.test\n",
                            percent(sim, 60) ? "yes" : "no", sim->table);
+    static const char *const pauses[] = {"nobody", "suspects", "unknown"};
+    g_string_append_printf(
+        text, "[screen]\npause = %s\ngreeting_pause = %ums\ntrickle = %ums\ndata_rate = %s\n",
+        pauses[any_of(sim, 3)], any_of(sim, 3000), any_of(sim, 4) * 10, percent(sim, 50) ? "0" : "16K");
+    g_string_append_printf(text, "reply_time = 2s\nslow_from = %u\nforget = %us\nmax_clients = 1000\n",
+                           1 + any_of(sim, 20), 1 + any_of(sim, 60));
+    guint last = sim->servers - 1;
+    if (sim->routed)
+        g_string_append_printf(text, "[servers other]\naddress = %s127.0.0.1:%u limit=%u\n[screen]\n",
+                               sim->lmtp ? "lmtp:" : "", SERVER_PORT + last, sim->limits[last]);
+    g_string_append_printf(text, "total_data_rate = %s\n[class]\nclient_data_rate = %s\n",
+                           percent(sim, 80) ? "0" : "20K", percent(sim, 80) ? "0" : "8K");
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
@@ -88,6 +110,8 @@ static PosternAnswer *answer(World *world, const PosternQuestion *question)
 {
     g_autoptr(PosternAnswer) records = postern_answer_new(POSTERN_ANSWER_RECORDS);
     g_auto(GStrv) labels = g_strsplit(question->name, ".", 5);
+    if (question->type == POSTERN_DNS_TLSA && percent(world->user_data, 80))
+        return postern_answer_new(POSTERN_ANSWER_NODATA);
     if (percent(world->user_data, 40) || g_strv_length(labels) < 5)
         return postern_answer_new(
             (PosternAnswerStatus)(1 + any_of(world->user_data, POSTERN_ANSWER_TIMEOUT)));
@@ -169,6 +193,8 @@ static void arrive(gpointer user_data)
     world_timer_set(&client->turn, world->now + any_of(sim, 100));
     world_timer_set(&client->patience, world->now + PATIENCE_MS);
     world_accept(world, any_of(sim, world->thread_count), client->wire, &client->address, FALSE);
+    if (sim->outages && percent(sim, 5))
+        sim->down_until[any_of(sim, sim->servers)] = world->now + any_of(sim, 20000);
     if (--sim->arrivals_left > 0)
         world_timer_set(&sim->arrival, world->now + any_of(sim, sim->crowded ? 150 : 1500));
 }
@@ -184,14 +210,30 @@ static void drain(gpointer user_data)
     world_drain(&sim->world, 20000);
 }
 
+/* The first of several servers is drained from now on. */
+static void drain_first(Sim *sim)
+{
+    g_autoptr(GString) text = g_string_new(sim->configuration);
+    g_string_replace(text, "; 127.0.0.1:", " drain; 127.0.0.1:", 1);
+    g_string_replace(text, "; lmtp:", " drain; lmtp:", 1);
+    g_free(sim->configuration);
+    sim->configuration = g_string_free(g_steal_pointer(&text), FALSE);
+    sim->counts->drains++;
+}
+
 static void reload(gpointer user_data)
 {
     Sim *sim = user_data;
+    gboolean drains = sim->servers - sim->routed > 1 && percent(sim, 60);
+    if (drains)
+        drain_first(sim);
     g_autoptr(PosternProxySettings) settings = settings_of(sim, sim->world.settings);
-    add_servers(sim, settings);
     sim->counts->reloads++;
+    postern_proxy_settings_count_in(settings, sim->world.clients);
     for (guint i = 0; i < sim->world.thread_count; i++)
         postern_proxy_thread_reload(sim->world.threads[i].thread, postern_proxy_settings_ref(settings));
+    if (drains)
+        sim->drained_after = MAX(1, sim->next_mta);
 }
 
 static void sim_start(Sim *sim, guint32 seed, guint sessions, const char *table, Counts *counts)
@@ -206,7 +248,12 @@ static void sim_start(Sim *sim, guint32 seed, guint sessions, const char *table,
     sim->filters = percent(sim, 30);
     sim->streams = percent(sim, 30);
     sim->trusts = sim->filters || percent(sim, 30);
+    sim->tls = percent(sim, 20);
+    sim->auth = percent(sim, 25);
+    sim->lmtp = seed % 4 == 3;
     sim->servers = percent(sim, 60) ? 1 : 1 + any_of(sim, SERVERS_MAX);
+    sim->routed = sim->servers > 1 && percent(sim, 60);
+    sim->outages = percent(sim, 30);
     for (guint i = 0; i < sim->servers; i++)
         sim->limits[i] = 1 + any_of(sim, 6);
     sim->fault_percent = percent(sim, 25) ? 0 : any_of(sim, 15);
@@ -221,7 +268,6 @@ static void sim_start(Sim *sim, guint32 seed, guint sessions, const char *table,
     sim->messages = g_hash_table_new_full(NULL, NULL, NULL, message_free);
     sim->configuration = random_configuration(sim);
     PosternProxySettings *settings = settings_of(sim, NULL);
-    add_servers(sim, settings);
     world_start(world, &hooks, sim, settings, 1 + any_of(sim, WORLD_THREADS_MAX));
     world_timer_init(world, &sim->arrival, arrive, sim);
     world_timer_init(world, &sim->drain, drain, sim);
@@ -229,7 +275,7 @@ static void sim_start(Sim *sim, guint32 seed, guint sessions, const char *table,
     world_timer_set(&sim->arrival, world->now);
     if (percent(sim, 30))
         world_timer_set(&sim->drain, world->now + any_of(sim, 200000));
-    if (percent(sim, 20))
+    if (percent(sim, sim->servers > 1 ? 60 : 20))
         world_timer_set(&sim->reload, world->now + any_of(sim, 100000));
 }
 
@@ -274,15 +320,15 @@ static guint number_of(const char *variable, guint initial)
     return (guint)number;
 }
 
-/* The path of a file for [clients] recipients. */
-static char *recipient_table(void)
+/* The path of a file of text. */
+static char *make_file(const char *text)
 {
     g_autoptr(GError) error = NULL;
     char *path = g_build_filename(g_get_tmp_dir(), "postern-recipients-XXXXXX", NULL);
     int descriptor = g_mkstemp(path);
     g_assert_cmpint(descriptor, >=, 0);
     g_close(descriptor, NULL);
-    g_assert_true(g_file_set_contents(path, "s.test strict\n", -1, &error));
+    g_assert_true(g_file_set_contents(path, text, -1, &error));
     return path;
 }
 
@@ -297,6 +343,10 @@ static void print_counts(const Counts *counts)
     g_test_message("%" G_GUINT64_FORMAT " messages streamed, %" G_GUINT64_FORMAT
                    " of them disturbed by the MTA, %" G_GUINT64_FORMAT " cut",
                    counts->streamed, counts->disturbed, counts->cut);
+    g_test_message("%" G_GUINT64_FORMAT " clients switched to TLS, %" G_GUINT64_FORMAT " could not",
+                   counts->switched, counts->unswitched);
+    g_test_message("%" G_GUINT64_FORMAT " logins, %" G_GUINT64_FORMAT " that failed", counts->logins,
+                   counts->failed_logins);
     g_test_message("%" G_GUINT64_FORMAT " connections to the MTA, %" G_GUINT64_FORMAT
                    " failed, %" G_GUINT64_FORMAT " times no descriptor; faults: %" G_GUINT64_FORMAT
                    " answers, %" G_GUINT64_FORMAT " short reads and writes, %" G_GUINT64_FORMAT
@@ -331,21 +381,35 @@ static void test_worlds(void)
     guint seed = number_of("POSTERN_SIM_SEED", 1);
     guint sessions = number_of("POSTERN_SIM_SESSIONS", SESSIONS_DEFAULT);
     g_autoptr(PosternCounters) counters = postern_counters_new();
-    Counts counts = {.counters = counters};
-    g_autofree char *table = recipient_table();
+    Counts counts = {.counters = counters, .certificate = make_certificate()};
+    counts.tls = SSL_CTX_new(TLS_client_method());
+    g_autofree char *table = make_file("s.test strict\n");
+    counts.routes = make_file("o.test other\n* default\n");
     while (counts.sessions < sessions) {
         g_test_message("seed %u", seed);
         run_sim(seed++, (guint)MIN(SESSIONS_PER_WORLD, sessions - counts.sessions), table, &counts);
     }
     g_unlink(table);
+    g_unlink(counts.certificate);
+    g_unlink(counts.routes);
+    g_free(counts.routes);
+    g_free(counts.certificate);
+    SSL_CTX_free(counts.tls);
     print_counts(&counts);
+    g_test_message("%" G_GUINT64_FORMAT " recipients of the other group, %" G_GUINT64_FORMAT " drains",
+                   counts.routed, counts.drains);
     check_counters(&counts);
     if (sessions < SESSIONS_DEFAULT)
         return;
     g_assert_cmpuint(counts.acknowledged, >, 0);
+    g_assert_cmpuint(counts.routed, >, 0);
+    g_assert_cmpuint(counts.drains, >, 0);
     g_assert_cmpuint(counts.streamed, >, counts.cut + counts.disturbed);
     g_assert_cmpuint(counts.disturbed, >, 0);
     g_assert_cmpuint(counts.cut, >, 0);
+    g_assert_cmpuint(counts.logins, >, counts.failed_logins);
+    g_assert_cmpuint(counts.failed_logins, >, 0);
+    g_assert_cmpuint(counts.switched, >, 10 * counts.unswitched);
 }
 
 int main(int argc, char **argv)

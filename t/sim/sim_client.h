@@ -3,35 +3,10 @@
  */
 #pragma once
 
-#include "sim.h"
+#include "sim_auth.h"
 
 /* Nothing that the proxy is asked takes longer. */
 #define PATIENCE_MS (40 * 60 * 1000)
-
-typedef enum {
-    ASKED_GREETING,
-    ASKED_HELLO,
-    ASKED_XCLIENT,
-    ASKED_XFORWARD,
-    ASKED_MAIL,
-    ASKED_RCPT,
-    ASKED_DATA,
-    ASKED_DOT,
-    ASKED_NOOP,
-    ASKED_VRFY,
-    ASKED_BOGUS,
-    ASKED_LONG,
-    ASKED_BARE,
-    ASKED_BDAT,
-    ASKED_RSET,
-    ASKED_QUIT,
-} Asked;
-
-typedef struct {
-    Asked what;
-    guint recipient;
-    Message *message; /* that it is about, or NULL */
-} Question;
 
 struct Client {
     Sim *sim;
@@ -48,6 +23,11 @@ struct Client {
     Message *message;
     guint messages_left, recipients;
     gboolean greeted, mail_said, envelope_said, may_send_body, pipelines, slow, quitting;
+    gboolean overridden, starttls_said;
+    gboolean auth_offered, auth_said, challenged;
+    guint64 login; /* its number, once it has logged in; else 0 */
+    SSL *tls;      /* or NULL */
+    gboolean heard_in_tls;
     gboolean last_word;   /* it has heard 221, 421 or 521: nothing follows */
     gboolean input_ended; /* it says no more */
 };
@@ -57,6 +37,8 @@ static inline void client_free(gpointer data)
     Client *client = data;
     world_timer_set(&client->turn, NEVER);
     world_timer_set(&client->patience, NEVER);
+    client->sim->counts->unswitched += client->tls != NULL && !SSL_is_init_finished(client->tls);
+    SSL_free(client->tls);
     g_string_free(client->to_say, TRUE);
     g_string_free(client->heard, TRUE);
     g_queue_clear_full(&client->questions, g_free);
@@ -96,20 +78,6 @@ static inline void client_ask(Client *client, Asked what, guint recipient, const
     g_queue_push_tail(&client->questions, question);
 }
 
-static inline void append_body_line(Sim *sim, GString *body)
-{
-    static const char *const lines[] = {
-        "x",    ".",    "..",           ".x",     "", "From x", "MAIL FROM:<m1@c.test>", "RCPT TO:<a@y.test>",
-        "DATA", "QUIT", "\xe4\xf6\xfc", " folded"};
-    if (percent(sim, 3)) {
-        g_autofree char *word = g_strnfill(1 + any_of(sim, 9000), 'l');
-        g_string_append(body, word);
-    } else {
-        g_string_append(body, lines[any_of(sim, G_N_ELEMENTS(lines))]);
-    }
-    g_string_append(body, "\r\n");
-}
-
 static inline void client_new_message(Sim *sim, Client *client)
 {
     static const PosternVirusResult results[] = {POSTERN_VIRUS_INFECTED, POSTERN_VIRUS_ERROR};
@@ -124,7 +92,9 @@ static inline void client_new_message(Sim *sim, Client *client)
     message->number = ++sim->next_message;
     message->octets = g_string_new(NULL);
     message->accepted = g_string_new(NULL);
+    message->told = g_string_new(NULL);
     message->client = g_strdup(client->address_text);
+    message->login = client->login;
     message->virus = percent(sim, 15) ? results[any_of(sim, G_N_ELEMENTS(results))] : POSTERN_VIRUS_CLEAN;
     if (!percent(sim, 2)) {
         if (!percent(sim, 5))
@@ -137,6 +107,7 @@ static inline void client_new_message(Sim *sim, Client *client)
         message->bare_at = message->octets->len;
         g_string_append(message->octets, bare[any_of(sim, G_N_ELEMENTS(bare))]);
     }
+    message->chunks = percent(sim, 25);
     g_hash_table_insert(sim->messages, key_of(message->number), message);
     client->message = message;
     client->recipients = 0;
@@ -165,7 +136,7 @@ static inline void client_chatter(Sim *sim, Client *client)
         client_ask(client, ASKED_BARE, 0, "NOOP\n");
         break;
     case 21:
-        client_ask(client, ASKED_BDAT, 0, "BDAT 4 LAST\r\nabcd");
+        client_ask(client, ASKED_BDAT, 0, "BDAT all\r\n");
         break;
     default:
         break;
@@ -188,8 +159,9 @@ static inline void client_forward(Sim *sim, Client *client)
 /* What is said of the client holds until the session ends. */
 static inline void client_override(Sim *sim, Client *client)
 {
-    if (!sim->trusts || percent(sim, 50))
+    if (!sim->trusts || client->overridden || percent(sim, 50))
         return;
+    client->overridden = TRUE;
     g_free(client->address_text);
     client->address_text = g_strdup_printf("172.17.%u.%u", 1 + any_of(sim, 200), 1 + any_of(sim, 200));
     client_ask(client, ASKED_XCLIENT, 0, "XCLIENT ADDR=%s%s\r\n", client->address_text,
@@ -205,9 +177,30 @@ static inline void client_ask_recipients(Sim *sim, Client *client)
         if (percent(sim, 3))
             client_ask(client, ASKED_RCPT, 0, "RCPT TO:<stranger@else.where>\r\n");
         client_ask(client, ASKED_RCPT, client->recipients, "RCPT TO:<r%um%d@%s.test>\r\n", client->recipients,
-                   (int)client->message->number, is_strict(client->recipients) ? "s" : "y");
+                   (int)client->message->number,
+                   is_strict(client->recipients)                  ? "s"
+                   : sim->routed && is_routed(client->recipients) ? "o"
+                                                                  : "y");
         client_chatter(sim, client);
     }
+}
+
+/* All at once: what is refused of it is dropped, and never read as commands. */
+static inline void client_say_chunks(Sim *sim, Client *client)
+{
+    const GString *octets = client->message->octets;
+    gsize at = 0;
+    gboolean last;
+    do {
+        gsize wanted = percent(sim, 10) ? any_of(sim, 3) : 1 + any_of(sim, 4000);
+        gsize part = MIN(octets->len - at, wanted);
+        last = at + part == octets->len && percent(sim, 70);
+        client_ask(client, last ? ASKED_DOT : ASKED_CHUNK, 0, "BDAT %d%s\r\n", (int)part,
+                   last ? " LAST" : "");
+        g_string_append_len(client->to_say, octets->str + at, (gssize)part);
+        at += part;
+    } while (!last);
+    client->dot_in_to_say = TRUE;
 }
 
 /* MAIL, RCPT and DATA: all at once, or a few at a time. */
@@ -230,8 +223,11 @@ static inline void client_say_envelope(Sim *sim, Client *client)
         client_new_message(sim, client);
         return;
     }
-    client_ask(client, ASKED_DATA, 0, "DATA\r\n");
     client->envelope_said = TRUE;
+    if (client->message->chunks)
+        client_say_chunks(sim, client);
+    else
+        client_ask(client, ASKED_DATA, 0, "DATA\r\n");
 }
 
 static inline void client_say_body(Client *client)
@@ -253,10 +249,24 @@ static inline void client_say_body(Client *client)
 /* Nothing is to be said and nothing is awaited: what next? */
 static inline void client_plan(Sim *sim, Client *client)
 {
-    if (!client->greeted) {
+    if (client->challenged) {
+        g_autofree char *answer = auth_answer(sim, client->number);
+        client->challenged = FALSE;
+        client_ask(client, ASKED_AUTH, 0, "%s\r\n", answer);
+    } else if (!client->greeted) {
         client_ask(client, ASKED_HELLO, 0, percent(sim, 90) ? "EHLO c.test\r\n" : "HELO c.test\r\n");
         client_override(sim, client);
         client->greeted = TRUE;
+    } else if (sim->tls && !client->starttls_said) {
+        client->starttls_said = TRUE;
+        if (percent(sim, 70))
+            client_ask(client, ASKED_STARTTLS, 0, "STARTTLS\r\n");
+        else
+            client_plan(sim, client);
+    } else if (client->auth_offered && !client->auth_said && client->message == NULL) {
+        g_autofree char *command = auth_command(sim, client->number);
+        client->auth_said = percent(sim, 80); /* else once more */
+        client_ask(client, ASKED_AUTH, 0, "%s\r\n", command);
     } else if (client->may_send_body) {
         client_say_body(client);
     } else if (client->message == NULL && client->messages_left > 0) {
@@ -284,6 +294,8 @@ static inline gboolean client_breaks_off(Sim *sim, Client *client)
     }
     trace(sim, "client %d ends its side", (int)client->number);
     client->input_ended = TRUE;
+    if (client->tls != NULL)
+        tls_end(client->tls, client->wire);
     wire_end(client->wire);
     return FALSE;
 }
@@ -293,7 +305,10 @@ static inline void client_say(Sim *sim, Client *client)
     gsize length = client->to_say->len;
     if (length > 0 && percent(sim, sim->streams ? 90 : client->slow ? 60 : 20))
         length = 1 + any_of(sim, sim->streams ? MIN((guint)length, 9000) : (guint)length);
-    wire_say(client->wire, client->to_say->str, length);
+    if (client->tls != NULL)
+        tls_say(client->tls, client->wire, client->to_say->str, length);
+    else
+        wire_say(client->wire, client->to_say->str, length);
     g_string_erase(client->to_say, 0, (gssize)length);
     if (client->dot_in_to_say && client->to_say->len == 0) {
         client->message->dot_said = TRUE;
@@ -312,6 +327,7 @@ static inline void client_turn(gpointer user_data)
     Sim *sim = client->sim;
     if (client->input_ended || client->last_word)
         return;
+    gboolean shakes_hands = client->tls != NULL && !SSL_is_init_finished(client->tls);
     if (permille(sim, sim->leave_permille)) {
         client_breaks_off(sim, client);
         return;
@@ -320,6 +336,8 @@ static inline void client_turn(gpointer user_data)
         client_leave(client, TRUE);
         return;
     }
+    if (shakes_hands)
+        return;
     if (client->to_say->len == 0 && g_queue_is_empty(&client->questions))
         client_plan(sim, client);
     client_say(sim, client);
@@ -339,23 +357,29 @@ static inline void client_check_answer(const Sim *sim, Asked what, guint code)
 {
     gboolean refused = code >= 400;
     static const guint codes[] = {
-        [ASKED_XCLIENT] = 220, [ASKED_XFORWARD] = 250, [ASKED_GREETING] = 220, [ASKED_HELLO] = 250,
-        [ASKED_MAIL] = 250,    [ASKED_RCPT] = 250,     [ASKED_DATA] = 354,     [ASKED_DOT] = 250,
-        [ASKED_NOOP] = 250,    [ASKED_VRFY] = 252,     [ASKED_BOGUS] = 500,    [ASKED_LONG] = 500,
-        [ASKED_BARE] = 250,    [ASKED_BDAT] = 521,     [ASKED_RSET] = 250,     [ASKED_QUIT] = 221,
+        [ASKED_XCLIENT] = 220,  [ASKED_XFORWARD] = 250, [ASKED_GREETING] = 220, [ASKED_HELLO] = 250,
+        [ASKED_STARTTLS] = 220, [ASKED_MAIL] = 250,     [ASKED_RCPT] = 250,     [ASKED_DATA] = 354,
+        [ASKED_DOT] = 250,      [ASKED_NOOP] = 250,     [ASKED_VRFY] = 252,     [ASKED_BOGUS] = 500,
+        [ASKED_LONG] = 500,     [ASKED_BARE] = 250,     [ASKED_BDAT] = 521,     [ASKED_RSET] = 250,
+        [ASKED_QUIT] = 221,     [ASKED_CHUNK] = 250,    [ASKED_AUTH] = 235,
     };
-    gboolean may_be_refused = what == ASKED_RCPT || what == ASKED_DATA || what == ASKED_DOT;
-    g_assert_true(code == codes[what] || (may_be_refused && refused));
+    gboolean may_be_refused = what == ASKED_RCPT || what == ASKED_DATA || what == ASKED_CHUNK ||
+                              what == ASKED_DOT || what == ASKED_VRFY || what == ASKED_AUTH;
+    gboolean challenges = what == ASKED_AUTH && code == 334;
+    g_assert_true(challenges || code == codes[what] || (may_be_refused && refused));
     g_assert_true(what != ASKED_BARE || repairs(sim));
 }
 
 static inline void client_dot_answered(Sim *sim, Client *client, Message *message, guint code)
 {
     message->reply = code;
+    message->had_354 |= code / 100 == 2;
     trace(sim, "message %d: %u", (int)message->number, code);
-    if (code / 100 == 2 && !message->early) /* else the dot may still be on its way: see check_message() */
+    if (code / 100 == 2 && !message->early) { /* else the dot may still be on its way: see check_message() */
         g_assert_cmpuint(message->stored, ==, 1); /* the promise */
-    if (sim->filters && client->wire->stalled_until == 0)
+        g_assert_cmpstr(message->told->str, ==, message->accepted->str);
+    }
+    if (sim->filters && !message->chunks && client->wire->stalled_until == 0)
         g_assert_cmpint(sim->world.now - message->dot_at, <=, FILTER_TIMEOUT_MS + LATENCY_MAX_MS);
     client->message = NULL;
 }
@@ -364,11 +388,22 @@ static inline void client_answered(Sim *sim, Client *client, const Question *que
 {
     client_check_answer(sim, question->what, code);
     if (question->what == ASKED_RCPT && code / 100 == 2) {
-        g_assert_cmpuint(question->recipient, >, 0); /* never an open relay */
+        g_assert_cmpuint(question->recipient, >, 0); /* never an open relay; who has logged in is the MTA's */
         g_string_append_printf(question->message->accepted, "%u,", question->recipient);
     } else if (question->what == ASKED_DATA && code == 354) {
         question->message->had_354 = TRUE;
         client->may_send_body = TRUE;
+    } else if (question->what == ASKED_STARTTLS) {
+        client->tls = tls_begin(sim->counts->tls, client->wire);
+        client->greeted = client->auth_offered = client->auth_said = FALSE;
+        client->login = 0;
+    } else if (question->what == ASKED_AUTH) {
+        client->challenged = code == 334;
+        client->login = code == 235 ? client->number : client->login;
+        sim->counts->logins += code == 235;
+        sim->counts->failed_logins += code / 100 == 5;
+    } else if (question->what == ASKED_CHUNK) {
+        question->message->had_354 |= code == 250;
     } else if (question->what == ASKED_DOT) {
         client_dot_answered(sim, client, question->message, code);
     }
@@ -400,15 +435,32 @@ static inline void client_hears(Sim *sim, Client *client, const char *line)
     g_assert_true(line[3] == ' ' || line[3] == '-');
     for (const char *at = line; *at != '\0'; at++)
         g_assert_true(*at >= ' ' && *at <= '~');
+    client->auth_offered |= g_str_has_prefix(line + 4, "AUTH ") && g_str_has_prefix(line, "250");
     if (line[3] == ' ')
         client_reply(sim, client, (guint)g_ascii_strtoull(line, NULL, 10));
+}
+
+/* It goes on once TLS has begun. */
+static inline void client_decipher(Client *client, const char *octets, gsize length)
+{
+    Sim *sim = client->sim;
+    gboolean begun = SSL_is_init_finished(client->tls);
+    tls_received(client->tls, client->wire, octets, length, client->heard);
+    client->heard_in_tls |= client->heard->len > 0;
+    if (begun || !SSL_is_init_finished(client->tls))
+        return;
+    sim->counts->switched++;
+    world_timer_set(&client->turn, sim->world.now + client_pause(sim, client));
 }
 
 static inline void client_received(Wire *wire, const char *octets, gsize length)
 {
     Client *client = wire->user_data;
     char *end;
-    g_string_append_len(client->heard, octets, (gssize)length);
+    if (client->tls != NULL)
+        client_decipher(client, octets, length);
+    else
+        g_string_append_len(client->heard, octets, (gssize)length);
     g_assert_cmpuint(strlen(client->heard->str), ==, client->heard->len);
     while ((end = strstr(client->heard->str, "\r\n")) != NULL) {
         *end = '\0';
@@ -428,7 +480,9 @@ static inline void client_shut(Wire *wire)
 static inline void client_closed(Wire *wire, gboolean reset)
 {
     Client *client = wire->user_data;
-    gboolean deaf = wire->vanished || wire->stalled_until > 0;
+    /* In a handshake, which is over for the client before it is for us, nothing can be said. */
+    gboolean shakes_hands = client->tls != NULL && !client->heard_in_tls;
+    gboolean deaf = wire->vanished || wire->stalled_until > 0 || wire->refused || shakes_hands;
     g_assert_true(deaf || client->input_ended || client->last_word);
     /* What it said before it ended its side is answered all the same. */
     if (!deaf && !client->last_word && client->to_say->len == 0)

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-#include "sim.h"
+#include "sim_auth.h"
 
 /* What the MTA says next: text at a time; then, where ends is TRUE, it closes. */
 typedef struct {
@@ -37,6 +37,8 @@ struct Mta {
     gboolean said_bye;       /* and has answered */
     gboolean misled;         /* MAIL came for another client than it had been told of */
     char *client;            /* the address that it was told */
+    guint challenges;        /* answers that it awaits of who logs in */
+    guint64 login;           /* who has; 0: nobody */
     char *sender;            /* NULL: no transaction */
     GString *recipients;     /* that it accepted: "1,3," */
 };
@@ -106,8 +108,12 @@ static inline gboolean mta_fault(Sim *sim, Mta *mta, const char *command)
 {
     static const char *const odd[] = {"hello?\r\n", "25\r\n",       "250-a\r\n550 b\r\n",
                                       "\r\n",       "334 what\r\n", "\xff\xff\xff\r\n"};
+    const char *text;
+    gboolean authenticates = mta->challenges > 0 || g_str_has_prefix(command, "AUTH ");
+    guint kind = any_of(sim, 9);
     sim->counts->errors++;
-    switch (any_of(sim, 9)) {
+    mta->challenges = kind < 7 ? 0 : mta->challenges;
+    switch (kind) {
     case 0:
     case 1:
         mta_say(sim, mta, "450 4.3.0 not now\r\n", FALSE);
@@ -126,7 +132,9 @@ static inline gboolean mta_fault(Sim *sim, Mta *mta, const char *command)
         mta->mute = TRUE;
         return TRUE;
     case 7:
-        mta_say(sim, mta, odd[any_of(sim, G_N_ELEMENTS(odd))], FALSE);
+        text = odd[any_of(sim, G_N_ELEMENTS(odd))];
+        mta->challenges = authenticates && g_str_has_prefix(text, "334");
+        mta_say(sim, mta, text, FALSE);
         return TRUE;
     default: /* not in a pipeline, where nobody could tell */
         mta->one_too_many = !g_str_has_prefix(command, "MAIL") && !g_str_has_prefix(command, "RCPT") &&
@@ -152,6 +160,8 @@ static inline void mta_ehlo(Sim *sim, Mta *mta)
         g_string_append(reply, "250-XCLIENT NAME ADDR PORT PROTO HELO LOGIN\r\n");
     if (way == POSTERN_CLIENT_ADDRESS_XFORWARD)
         g_string_append(reply, "250-XFORWARD NAME ADDR PORT PROTO HELO IDENT\r\n");
+    if (sim->auth)
+        g_string_append(reply, "250-AUTH PLAIN LOGIN\r\n");
     g_string_append(reply, "250 DSN\r\n");
     mta_end_transaction(mta);
     mta_say(sim, mta, reply->str, FALSE);
@@ -176,6 +186,9 @@ static inline void mta_mail(Sim *sim, Mta *mta, const char *command)
     mta->misled = !mta->probed &&
                   sim->world.settings->configuration->proxy.client_address != POSTERN_CLIENT_ADDRESS_NONE &&
                   g_strcmp0(mta->client, message_of_sender(sim, sender)->client) != 0;
+    g_assert_false(!mta->probed && is_drained(sim, mta->server, mta->number));
+    /* Who has logged in has a connection of its own, and no other. */
+    g_assert_cmpuint(mta->login, ==, mta->probed ? 0 : message_of_sender(sim, sender)->login);
     mta->sender = g_steal_pointer(&sender);
     mta_say(sim, mta, "250 2.1.0 ok\r\n", FALSE);
 }
@@ -192,6 +205,14 @@ static inline void mta_rcpt(Sim *sim, Mta *mta, const char *command)
         mta_say(sim, mta, own ? "250 2.1.5 ok\r\n" : "554 5.7.1 Relay access denied\r\n", FALSE);
         return;
     }
+    if (mta->login != 0 && g_str_has_prefix(command, "RCPT TO:<stranger@")) {
+        mta_say(sim, mta, "554 5.7.1 Not from here\r\n", FALSE);
+        return;
+    }
+    /* Its own mail alone comes to a group; who has logged in is served by the first. */
+    gboolean is_other = mta->login == 0 && g_str_has_suffix(command, "@o.test>");
+    g_assert_true(is_other == is_of_other_group(sim, mta->server));
+    sim->counts->routed += is_other;
     if (percent(sim, 8)) {
         mta_say(sim, mta, percent(sim, 50) ? "550 5.1.1 no\r\n" : "452 4.2.2 full\r\n", FALSE);
         return;
@@ -218,9 +239,20 @@ static inline void mta_command(Sim *sim, Mta *mta, const char *command)
     g_assert_false(mta->awaits_message); /* nothing may come before the 354 is out */
     mta->quitting = quits;
     gboolean faulty = percent(sim, sim->fault_percent);
+    gboolean authenticates = mta->challenges > 0 || g_str_has_prefix(command, "AUTH ");
     if (faulty && !g_str_equal(command, "RSET") && mta_fault(sim, mta, command))
         return;
-    if (g_str_has_prefix(command, "EHLO ")) {
+    if (sim->world.now < sim->down_until[mta->server] && !g_str_equal(command, "RSET")) {
+        mta->challenges = 0;
+        mta_say(sim, mta, "421 4.3.2 going down\r\n", TRUE);
+        return;
+    }
+    if (authenticates) {
+        g_assert_null(mta->sender);
+        mta_say(sim, mta, auth_reply(sim, command, &mta->challenges, &mta->login), FALSE);
+        return;
+    }
+    if (g_str_has_prefix(command, sim->lmtp ? "LHLO " : "EHLO ")) {
         mta_ehlo(sim, mta);
     } else if (g_str_has_prefix(command, "HELO ")) {
         mta_say(sim, mta, "250 mta\r\n", FALSE);
@@ -233,6 +265,8 @@ static inline void mta_command(Sim *sim, Mta *mta, const char *command)
         mta_mail(sim, mta, command);
     } else if (g_str_has_prefix(command, "RCPT TO:<")) {
         mta_rcpt(sim, mta, command);
+    } else if (g_str_has_prefix(command, "VRFY ")) {
+        mta_say(sim, mta, "252 2.1.5 maybe\r\n", FALSE);
     } else if (g_str_equal(command, "DATA")) {
         mta_data(sim, mta);
     } else if (g_str_equal(command, "RSET")) {
@@ -263,8 +297,9 @@ static inline void remove_inserted_field(GString *got, const char *begin)
 static inline void check_octets(const Sim *sim, const Message *message, GString *got)
 {
     const PosternConfiguration *configuration = sim->world.settings->configuration;
+    /* [policy authenticated] is for who has logged in. */
     if (configuration->policy.authentication_results && configuration->proxy.inspect &&
-        configuration->proxy.mode == POSTERN_MODE_ENFORCE)
+        configuration->proxy.mode == POSTERN_MODE_ENFORCE && message->login == 0)
         remove_inserted_field(got, "Authentication-Results: mx.test;");
     if (configuration->proxy.role == POSTERN_ROLE_BORDER &&
         configuration->proxy.client_address != POSTERN_CLIENT_ADDRESS_XCLIENT)
@@ -275,17 +310,7 @@ static inline void check_octets(const Sim *sim, const Message *message, GString 
     g_assert_cmpmem(got->str, got->len, meant->str, meant->len);
 }
 
-/* "1,3,": of the same policy, all of them. */
-static inline void check_policies(const Sim *sim, const char *recipients)
-{
-    const PosternConfiguration *configuration = sim->world.settings->configuration;
-    if (!configuration->proxy.inspect || configuration->proxy.mode == POSTERN_MODE_OBSERVE)
-        return;
-    g_auto(GStrv) numbers = g_strsplit(recipients, ",", -1);
-    gboolean strict = is_strict((guint)g_ascii_strtoull(numbers[0], NULL, 10));
-    for (guint i = 1; numbers[i][0] != '\0'; i++)
-        g_assert_cmpint(is_strict((guint)g_ascii_strtoull(numbers[i], NULL, 10)), ==, strict);
-}
+#include "sim_lmtp.h"
 
 /* The dot has come. */
 static inline void mta_message(Sim *sim, Mta *mta)
@@ -296,17 +321,26 @@ static inline void mta_message(Sim *sim, Mta *mta)
     trace(sim, "mta %d < message %d of %d octets", (int)mta->number, (int)message->number, (int)got->len);
     g_assert_true(message->dot_said);
     g_assert_cmpuint(message->dots++, ==, 0);
-    g_assert_cmpstr(mta->recipients->str, ==, message->accepted->str);
-    check_policies(sim, mta->recipients->str);
+    /* Who sends chunks ahead hears of them later. */
+    g_assert_true(message->chunks ? g_str_has_prefix(mta->recipients->str, message->accepted->str)
+                                  : g_str_equal(mta->recipients->str, message->accepted->str));
+    g_string_assign(message->told, mta->recipients->str);
+    if (message->login == 0)
+        check_policies(sim, mta->recipients->str);
     if (message->bare)
         g_assert_true(repairs(sim));
     else
         check_octets(sim, message, got);
     if (configuration->proxy.inspect && configuration->proxy.mode == POSTERN_MODE_ENFORCE)
         g_assert_cmpint(message->virus, ==, POSTERN_VIRUS_CLEAN);
+    g_auto(GStrv) recipients = g_strsplit(mta->recipients->str, ",", -1);
     mta_end_transaction(mta);
     if (mta->answers_early) {
         message->stored += mta->takes_early;
+        return;
+    }
+    if (sim->lmtp) {
+        mta_answer_each(sim, mta, message, g_strv_length(recipients) - 1);
         return;
     }
     if (!percent(sim, sim->fault_percent)) {
@@ -335,7 +369,7 @@ static inline void mta_gets_a_part(Sim *sim, Mta *mta)
     static const char *const sayings[] = {"552 5.3.4 too much\r\n", "421 4.3.2 bye\r\n", ""};
     Message *message = message_of_sender(sim, mta->sender);
     message->streamed |= !message->dot_said && mta->peer.raw->len > 0;
-    if (message->dot_said || !permille(sim, 2 * sim->fault_percent))
+    if (mta->answers_early || message->dot_said || !permille(sim, 2 * sim->fault_percent))
         return;
     sim->counts->disturbed += message->streamed;
     mta->takes_early = percent(sim, 25);
@@ -449,7 +483,7 @@ static inline gboolean mta_connect(World *world, Wire *wire, const PosternAddres
     g_queue_init(&mta->sayings);
     world_timer_init(world, &mta->connect, mta_connected, mta);
     world_timer_init(world, &mta->voice, mta_speak, mta);
-    mta->connect_fails = percent(sim, 2);
+    mta->connect_fails = percent(sim, 2) || world->now < sim->down_until[mta->server];
     gboolean answers = !percent(sim, 2);
     sim->counts->unconnected += mta->connect_fails || !answers;
     world_timer_set(&mta->connect, answers ? world->now + any_of(sim, 100) : NEVER);

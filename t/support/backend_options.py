@@ -5,8 +5,8 @@ import dataclasses
 
 XCLIENT_MODES = ("keep", "once", "refuse", "absent")
 FORMS = ("plain", "multiline", "split", "long", "overlong", "garbage", "newline", "code", "endless")
-STEPS = ("greeting", "helo", "ehlo", "xclient", "xforward", "mail", "rcpt", "data", "dot", "rset", "noop",
-         "vrfy", "quit", "*")
+STEPS = ("greeting", "helo", "ehlo", "starttls", "xclient", "xforward", "mail", "rcpt", "data", "dot", "rset",
+         "noop", "vrfy", "quit", "*")
 DROPS = STEPS + ("body", "recorded", "half-reply")
 
 
@@ -31,6 +31,7 @@ class BackendOptions:
     pause: dict = dataclasses.field(default_factory=dict)   # step -> seconds before the reply
     form: dict = dataclasses.field(default_factory=dict)    # step -> one of FORMS
     careless: bool = False   # LF.LF, CR.CR and all their mixtures end a message too
+    tls: object = None       # the ssl.SSLContext that STARTTLS is offered with
     max_connections: int = 0  # more are told 421; 0: any number
     rule: object = None  # rule(session, step, argument): a reply without its line end, or None
 

@@ -35,6 +35,7 @@ class BackendSession:
         self.forward = {}
         self.overridden = False
         self.rejected = False
+        self.tls = None  # the ssl.SSLObject, once TLS has begun
         self.transactions = 0
         self.buffer = b""
         self.forget_greeting()
@@ -146,11 +147,28 @@ class BackendSession:
         words = [f"SIZE {options.size}" if word == "SIZE" else word for word in options.keywords]
         if options.xclient in ("keep", "refuse") or options.xclient == "once" and not self.overridden:
             words.append(f"XCLIENT {ANNOUNCED['XCLIENT']}")
+        if options.tls and not self.tls:
+            words.append("STARTTLS")
         if options.xforward:
             words.append(f"XFORWARD {ANNOUNCED['XFORWARD']}")
         if await self.answer("ehlo", "\n".join(f"250 {text}" for text in [options.hostname, *words])) < 400:
             self.forget_greeting()
             self.helo, self.extended = name, True
+
+    async def do_starttls(self, _):
+        if not self.options.tls or self.tls:
+            return await self.answer("starttls", "503 5.5.1 Error: not now")
+        if await self.answer("starttls", "220 2.0.0 Ready to start TLS") != 220:
+            return None
+        self.buffer = b""
+        try:
+            await self.writer.start_tls(self.options.tls)
+        except OSError:
+            raise Drop from None
+        self.tls = self.writer.get_extra_info("ssl_object")
+        self.backend.note(self.connection, "tls", self.tls.version().encode())
+        self.forget_greeting()
+        return None
 
     def read_attributes(self, verb, argument):
         """The attributes of XCLIENT or XFORWARD, or the 501 that they deserve."""

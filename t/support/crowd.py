@@ -162,6 +162,28 @@ async def drip(peer, pause):
         await asyncio.sleep(pause)
 
 
+async def slow_commands(peer, pause):
+    """It is there, greeted once, and says something now and then."""
+    await peer.reply()
+    await peer.command("EHLO crowd.example")
+    for _ in range(8):
+        await asyncio.sleep(pause)
+        await peer.command("RSET")
+
+
+async def spammer(peer, _, patience=60):
+    """It speaks before it is greeted, waits for its answers, but not for ever, and goes at the first no."""
+    async def attempt():
+        await peer.send(b"EHLO crowd.example\r\n")
+        for line in (None, None, "MAIL FROM:<crowd@load.example>", "RCPT TO:<nobody@elsewhere.example>"):
+            if (await (peer.command(line) if line else peer.reply())) >= 400:
+                return
+    try:
+        await asyncio.wait_for(attempt(), patience)
+    except asyncio.TimeoutError:
+        pass
+
+
 async def deaf(peer, pause):
     """It reads no replies."""
     await peer.send(b"EHLO crowd.example\r\nMAIL FROM:<crowd@load.example>\r\n")
@@ -181,6 +203,8 @@ class Crowd:
         self.pause = pause
         self.turned_away = 0
         self.connected = 0
+        self._began = {}  # of those that are connected: when
+        self._held_seconds = 0.0
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
@@ -204,6 +228,11 @@ class Crowd:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def held_seconds(self):
+        """How long they were connected, all together."""
+        now = time.monotonic()
+        return self._held_seconds + sum(now - began for began in list(self._began.values()))
+
     async def _peer(self, number):
         source = self.sources[number % len(self.sources)]
         while True:
@@ -211,12 +240,14 @@ class Crowd:
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", self.port, local_addr=(source, 0))
                 self.connected += 1
+                self._began[number] = time.monotonic()
                 await self.script(Peer(reader, writer, source), self.pause)
             except (OSError, ValueError):
                 self.turned_away += 1
             finally:
                 if writer is not None:
                     writer.close()
+                    self._held_seconds += time.monotonic() - self._began.pop(number, time.monotonic())
             await asyncio.sleep(self.pause)
 
 

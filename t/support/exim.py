@@ -8,6 +8,7 @@ import pathlib
 import re
 import shutil
 import signal
+import subprocess
 import tempfile
 
 from support import packages, ports
@@ -17,24 +18,30 @@ from support.smtp import Client
 USER_ID = 64103
 CONFIGURATION = """\
 primary_hostname = exim.example
+exim_path = {programs}/usr/sbin/exim4
 exim_user = Debian-exim
 exim_group = Debian-exim
 spool_directory = {folder}/spool
 log_file_path = {folder}/log/%slog
-daemon_smtp_ports = {port}
-local_interfaces = 127.0.0.1
-queue_only = true
-acl_smtp_rcpt = accept
-acl_smtp_data = accept
-tls_advertise_hosts =
+{listener}
+queue_only = {queue}
+acl_smtp_rcpt = {recipients}
+acl_smtp_data = {content}
 keep_environment =
-host_lookup =
-rfc1413_hosts =
-smtp_accept_max = 100
 {lines}
 """
+# Lines for a listener, which the lines of a test may have in place of these.
+LISTENER = """\
+daemon_smtp_ports = {port}
+local_interfaces = 127.0.0.1
+host_lookup =
+rfc1413_hosts =
+smtp_accept_max = 400"""
+# It starts itself again with its set-user-id bit, and then finds libraries through the cache alone.
 START = """
-mount --make-rprivate / && mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/group" /etc/group &&
+mount --make-rprivate / && /sbin/ldconfig -X -f "$1/ld.so.conf" -C "$1/ld.so.cache" &&
+mount --bind "$1/ld.so.cache" /etc/ld.so.cache &&
+mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/group" /etc/group &&
 exec "$2/usr/sbin/exim4" -C "$1/exim.conf" -bdf
 """
 FIELD = re.compile(rb"(\d{3,})(.) ")
@@ -62,9 +69,14 @@ class Spooled:
 
 
 class Exim:
-    """lines are of the main part of its configuration. Its daemon is on port of 127.0.0.1."""
+    """
+    lines follow the main part of its configuration, recipients and content are its ACLs for RCPT and DATA.
+    Its daemon is on port of 127.0.0.1; without listener lines say so, with port 10025 for it. Without queue
+    it delivers, as lines say.
+    """
 
-    def __init__(self, lines=""):
+    def __init__(self, lines="tls_advertise_hosts =\n", recipients="accept", content="accept", queue=True,
+                 listener=True):
         if os.geteuid() != 0:
             raise Unavailable("Exim needs root: it changes users")
         try:
@@ -80,8 +92,13 @@ class Exim:
         user = f"Debian-exim:x:{USER_ID}:{USER_ID}::/nonexistent:/usr/sbin/nologin\n"
         for name, entry in (("passwd", user), ("group", f"Debian-exim:x:{USER_ID}:\n")):
             (self.folder / name).write_text(entry + pathlib.Path("/etc", name).read_text())
+        libraries = packages.environment(self.programs).get("LD_LIBRARY_PATH", "").replace(":", "\n")
+        (self.folder / "ld.so.conf").write_text(f"include /etc/ld.so.conf\n{libraries}\n")
         (self.folder / "exim.conf").write_text(
-            CONFIGURATION.format(folder=self.folder, port=self.port, lines=lines))
+            CONFIGURATION.format(folder=self.folder, programs=self.programs, recipients=recipients,
+                                 listener=LISTENER.format(port=self.port) if listener else "",
+                                 lines=lines if listener else lines.replace("10025", str(self.port)),
+                                 content=content, queue="true" if queue else "false"))
         self.program = None
 
     def __enter__(self):
@@ -107,6 +124,17 @@ class Exim:
         if self.program is not None:
             self.program.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def run(self, *arguments, stdin=b"", seconds=60.0):
+        """Runs exim(8) as a user of the machine does, where its own user is known; the output."""
+        result = subprocess.run(
+            ["nsenter", "--target", str(self.program.pid), "--mount",
+             self.programs / "usr" / "sbin" / "exim4", "-C", self.folder / "exim.conf", *map(str, arguments)],
+            input=stdin, capture_output=True, env={**os.environ, **packages.environment(self.programs)},
+            timeout=seconds, check=False)
+        if result.returncode != 0:
+            raise RuntimeError(f"exim: {result.returncode}: {result.stdout + result.stderr}")
+        return result.stdout.decode(errors="replace")
 
     def envelope(self, identifier):
         """The sender and the recipients of a message in the spool, by the id that its 250 tells."""

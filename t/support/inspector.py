@@ -1,5 +1,6 @@
 """postern-inspector and the small client t/fault/inspect_message.c, for the tests of faults."""
 
+import base64
 import os
 import pathlib
 import pwd
@@ -29,7 +30,9 @@ def with_attachment(data, name="a.bin", text="See the attachment."):
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"] = "a@example.org", "b@example.org", name
     mail.set_content(text)
-    mail.add_attachment(data, maintype="application", subtype="octet-stream", filename=name)
+    mail.add_attachment(b"", maintype="application", subtype="octet-stream", filename=name)
+    attachment, = mail.iter_attachments()
+    attachment.set_payload(base64.encodebytes(data).decode())
     return mail.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
@@ -82,7 +85,8 @@ def slow_message(end=b"", count=5_000_000):
     """A message that takes a worker some seconds; its attachment, so many words, ends so."""
     generator = random.Random(5)
     words = [bytes(generator.choices(range(97, 123), k=6)) for _ in range(5000)]
-    return with_attachment(b" ".join(generator.choices(words, k=count)) + end, "words.txt")
+    text = b" ".join(generator.choices(words, k=count // 20)) + b" "
+    return with_attachment(text * 20 + end, "words.txt")
 
 
 def bomb_message():
@@ -244,6 +248,7 @@ class Result:
         self.virus = re.search(r" virus=(\S*)", line).group(1)
         self.name = self._text("name")
         self.reason = self._text("reason") or ""
+        self.rule, self.undecided = self._text("rule"), self._text("undecided")
         self.error = self._text("error")
         match = re.search(r" signed=(\S*)", line)
         self.signed = match.group(1) if match else None

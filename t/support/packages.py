@@ -10,13 +10,15 @@ class Unavailable(RuntimeError):
     """A package could not be had; the text says why."""
 
 
-def unpack(name, *more):
+def unpack(name, *more, alone=False):
     """
     The folder that package name is unpacked in, with the shared libraries that it needs and the system lacks.
-    more packages are unpacked at the same time, each into a folder of its own beside it.
+    more packages are unpacked at the same time, each into a folder of its own beside it. alone: without
+    libraries, to be read.
     """
     script = source_folder() / "contrib" / "unpack-package"
-    result = subprocess.run([script, build_folder(), name, *more], stdin=subprocess.DEVNULL,
+    options = ["--alone"] if alone else []
+    result = subprocess.run([script, *options, build_folder(), name, *more], stdin=subprocess.DEVNULL,
                             capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise Unavailable(result.stderr.strip())

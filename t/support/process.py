@@ -83,10 +83,11 @@ class Program:
     """
     A running program. It is in a session of its own, and dies with the thread that started it: start it from
     the test's main thread. folder gets its output, NAME.log. After stop(), orphans has the pids of what it
-    had not ended itself.
+    had not ended itself. descriptors: those that it inherits, by their numbers.
     """
 
-    def __init__(self, name, *arguments, folder=None, environment=None, stdin=None, directory=None):
+    def __init__(self, name, *arguments, folder=None, environment=None, stdin=None, directory=None,
+                 descriptors=()):
         self.name = pathlib.Path(str(name)).name
         self.command = [program_path(name), *map(str, arguments)]
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="postern-"))
@@ -96,7 +97,7 @@ class Program:
             self.popen = subprocess.Popen(
                 self.command, stdin=stdin or subprocess.DEVNULL, stdout=log, stderr=log, cwd=directory,
                 env={**os.environ, **(environment or {}), proc.MARK: self.mark}, start_new_session=True,
-                preexec_fn=_prepare_child)
+                pass_fds=descriptors, preexec_fn=_prepare_child)
         self.pid = self.popen.pid
         self.orphans = []
         _running[self.mark] = self
@@ -175,7 +176,7 @@ class Program:
 
     def _end_rest(self):
         try:
-            wait_until(lambda: not self.processes(), 0.3)
+            wait_until(lambda: not self.processes(), 3)
         except TimeoutError:
             self.orphans = self.processes()
         proc.kill_all(self.pid, self.mark)

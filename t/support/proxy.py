@@ -3,6 +3,7 @@ The programs of the project as tests run them: a configuration in a folder of th
 back-end, postern-scan, and a test case that starts both and leaves nothing behind.
 """
 
+import itertools
 import os
 import pathlib
 import pwd
@@ -21,7 +22,8 @@ TOLD = {"inspect": "yes", "trusted_clients": "127.0.0.1"}
 READY_SECONDS = 60
 MEMORY = pathlib.Path("/dev/shm")  # the back-end synchronises each message: costs nothing there
 PAIR = re.compile(r' ([a-z_]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"\\=]+))')
-CLOSING_LINE = re.compile(r"(?:message|session|recipient|refused|repeated)(?:" + PAIR.pattern + ")*")
+CLOSING_LINE = re.compile(
+    r"(?:message|session|sender|recipient|login|refused|suspect|repeated)(?:" + PAIR.pattern + ")*")
 ESCAPE = re.compile(r'\\(?:x([0-9a-f]{2})|(["\\]))')
 
 
@@ -147,12 +149,11 @@ class ProxyTestCase(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         self.folder.chmod(0o755)
-        self._count = 0
+        self._numbers = itertools.count(1)
 
     def subfolder(self, name):
         """A new folder that everybody may read."""
-        self._count += 1
-        folder = self.folder / f"{name}-{self._count}"
+        folder = self.folder / f"{name}-{next(self._numbers)}"
         folder.mkdir(mode=0o755)
         return folder
 

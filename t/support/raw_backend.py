@@ -22,6 +22,7 @@ class RawBackend:
     def __init__(self, step=None, script=None, receive_buffer=None):
         self.step = step
         self.script = script
+        self.replies = {}  # in place of REPLIES
         self.connections = 0
         self.maximum_connections = 0
         self.scripts_run = 0
@@ -84,7 +85,7 @@ class RawBackend:
             verb = line.split()[0].decode("ascii", "replace").upper()
             if self._is_due(verb, connection):
                 return
-            connection.sendall(REPLIES.get(verb, b"502 5.5.2 No\r\n"))
+            connection.sendall(self.replies.get(verb) or REPLIES.get(verb, b"502 5.5.2 No\r\n"))
             if verb == "DATA":
                 while (text := stream.readline()) and text != b".\r\n":
                     pass

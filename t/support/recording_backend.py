@@ -118,6 +118,8 @@ class RecordingBackend:
         envelope = {
             "connection": session.connection, "transaction": session.transactions,
             "peer": list(session.peer[:2]), "helo": session.helo, "extended": session.extended,
+            "tls": session.tls and session.tls.version(),
+            "resumed": bool(session.tls and session.tls.session_reused),
             "xclient": dict(session.client), "xforward": dict(session.forward),
             "sender": session.sender, "sender_parameters": session.sender_parameters,
             "recipients": list(session.recipients),

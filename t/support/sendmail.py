@@ -39,7 +39,6 @@ define(`confTO_ICONNECT', `15s')dnl
 FEATURE(`nocanonify')dnl
 FEATURE(`accept_unresolvable_domains')dnl
 FEATURE(`accept_unqualified_senders')dnl
-FEATURE(`promiscuous_relay')dnl
 FEATURE(`no_default_msa')dnl
 {listeners}
 """
@@ -101,11 +100,12 @@ class Queued:
 
 class Sendmail:
     """
-    lines are for sendmail.mc. Its daemon is on port of each of hosts. start() returns when it answers;
-    close() leaves no process.
+    lines are for sendmail.mc; it relays for everybody, or takes mail for domains alone. Its daemon is on port
+    of each of hosts; without hosts lines say so, with port 10025 for it.
+    start() returns when it answers; close() leaves no process.
     """
 
-    def __init__(self, lines="", hosts=("127.0.0.1",), port=None):
+    def __init__(self, lines="", hosts=("127.0.0.1",), port=None, domains=None):
         if os.geteuid() != 0:
             raise Unavailable("Sendmail needs root: it changes users")
         try:
@@ -128,7 +128,12 @@ class Sendmail:
         shutil.copyfile(self.programs / "usr" / "libexec" / "sendmail" / "sendmail", self.program_path)
         self.program_path.chmod(0o755)
         self.program = None
-        self._configure(lines)
+        relaying = "".join(f"RELAY_DOMAIN(`{domain}')dnl\n" for domain in domains or ())
+        relaying += "FEATURE(`relay_hosts_only')dnl\n" if domains else ""
+        if not hosts:
+            lines = lines.replace("Port=10025", f"Port={self.port}")
+            lines = lines.replace("FEATURE(`no_default_msa')dnl\n", "")
+        self._configure((relaying or "FEATURE(`promiscuous_relay')dnl\n") + lines)
 
     def __enter__(self):
         return self.start()
@@ -160,9 +165,10 @@ class Sendmail:
                                folder=self.folder, environment=packages.environment(self.programs),
                                directory="/")
         try:
-            for host in self.hosts:
+            hosts = self.hosts or ("127.0.0.1",)
+            for host in hosts:
                 self.program.wait_for_port(self.port, host, seconds)
-            Client(self.port, self.hosts[0], timeout=seconds).quit()
+            Client(self.port, hosts[0], timeout=seconds).quit()
         except (RuntimeError, OSError) as error:
             self.program.stop(signal.SIGKILL)
             raise Unavailable(f"{error}\n{self.program.log()}") from None

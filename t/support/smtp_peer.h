@@ -9,7 +9,7 @@
 
 #include <glib.h>
 
-#define SMTP_PEER_LINE_MAX 2048
+#define SMTP_PEER_LINE_MAX 12288 /* RFC 4954 4 */
 
 typedef enum {
     SMTP_PEER_MORE,    /* nothing whole yet */

@@ -107,6 +107,7 @@ static gssize wire_write(PosternTransport *transport, const struct iovec *pieces
     if (wire->written) /* a socket that is new has room */
         taken = portion(wire, taken);
     wire->written = TRUE;
+    wire->refused = taken == 0;
     if (wire->error != 0 || taken == 0) {
         errno = wire->error != 0 ? wire->error : EAGAIN;
         return -1;

@@ -294,17 +294,15 @@ void world_start(World *world, const WorldHooks *hooks, gpointer user_data, Post
         postern_log_set_level(POSTERN_LOG_INFO);
     *world = (World){.hooks = hooks, .user_data = user_data, .now = 100000, .settings = settings};
     world->queue = g_ptr_array_new();
-    world->clients = postern_client_table_new();
-    world->servers = postern_server_group_new(settings->servers);
+    world->clients = postern_client_table_new(settings->configuration);
+    postern_proxy_settings_count_in(settings, world->clients);
     world->thread_count = threads;
     settings->threads = threads;
     for (guint i = 0; i < threads; i++) {
         WorldThread *thread = &world->threads[i];
         *thread = (WorldThread){.head = {&world_functions}, .world = world};
-        const PosternProxyThreadOptions options = {.world = &thread->head,
-                                                   .settings = settings,
-                                                   .clients = world->clients,
-                                                   .servers = world->servers};
+        const PosternProxyThreadOptions options = {
+            .world = &thread->head, .settings = settings, .clients = world->clients};
         world_timer_init(world, &thread->woken, on_woken, thread);
         thread->thread = postern_proxy_thread_new(&options);
         postern_proxy_thread_look(thread->thread);
@@ -344,7 +342,6 @@ void world_stop(World *world)
     g_assert_cmpuint(world->inspections, ==, 0);
     g_assert_cmpuint(postern_client_table_total(world->clients), ==, 0);
     g_assert_cmpuint(postern_budget_used(world->settings->budget), ==, 0);
-    postern_server_group_unref(world->servers);
     postern_client_table_free(world->clients);
     postern_proxy_settings_unref(world->settings);
     g_ptr_array_unref(world->queue);

@@ -56,10 +56,10 @@ struct Wire {
     guint wanted;
     PosternTransportEvent told; /* the last */
     guint references;
-    int error; /* what the proxy's reads and writes give, or 0 */
-    gboolean connecting, written;
-    gboolean whole;         /* what the peer has said is read at once, next time */
-    gboolean inbound_ended; /* the peer says no more */
+    int error;                             /* what the proxy's reads and writes give, or 0 */
+    gboolean connecting, written, refused; /* refused: nothing was taken of the last write */
+    gboolean whole;                        /* what the peer has said is read at once, next time */
+    gboolean inbound_ended;                /* the peer says no more */
     gboolean shut, shut_told, proxy_gone, proxy_reset, peer_gone;
     gint64 stalled_until; /* the peer does not read before */
     gboolean vanished;    /* the peer is out of reach: nobody hears of anybody */
@@ -143,7 +143,6 @@ struct World {
     guint timers, wires, asks, inspections; /* alive */
     PosternProxySettings *settings;
     PosternClientTable *clients;
-    PosternServerGroup *servers;
     WorldThread threads[WORLD_THREADS_MAX];
     guint thread_count;
 };

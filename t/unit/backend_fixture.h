@@ -27,15 +27,21 @@ typedef struct {
     PosternBackendEvent *last;
 } Fixture;
 
-static inline void start(Fixture *fixture, PosternClientAddress way, gsize piece)
+static inline void start_with_tls(Fixture *fixture, PosternClientAddress way, PosternTls tls, gsize piece)
 {
     PosternBackendOptions options = {.hostname = "mx.test",
                                      .client_address = way,
+                                     .tls = tls,
                                      .connect_timeout_ms = 100,
                                      .timeout_ms = TIMEOUT_MS,
                                      .data_end_timeout_ms = DATA_END_TIMEOUT_MS};
     *fixture = (Fixture){.piece = piece, .now = 1000, .events = g_string_new(NULL)};
     fixture->backend = postern_backend_new(&options, fixture->now);
+}
+
+static inline void start(Fixture *fixture, PosternClientAddress way, gsize piece)
+{
+    start_with_tls(fixture, way, POSTERN_TLS_OFF, piece);
 }
 
 static inline void finish(Fixture *fixture)
@@ -46,11 +52,11 @@ static inline void finish(Fixture *fixture)
 }
 
 static const char *const event_names[] = {
-    [POSTERN_BACKEND_READY] = "ready",      [POSTERN_BACKEND_IDENTIFIED] = "identified",
-    [POSTERN_BACKEND_MAIL_REPLY] = "mail",  [POSTERN_BACKEND_RCPT_REPLY] = "rcpt",
-    [POSTERN_BACKEND_DATA_REPLY] = "data",  [POSTERN_BACKEND_FINAL_REPLY] = "final",
-    [POSTERN_BACKEND_RESET_DONE] = "reset", [POSTERN_BACKEND_FAILED] = "failed",
-    [POSTERN_BACKEND_ENDED] = "ended",
+    [POSTERN_BACKEND_START_TLS] = "start-tls",   [POSTERN_BACKEND_READY] = "ready",
+    [POSTERN_BACKEND_IDENTIFIED] = "identified", [POSTERN_BACKEND_MAIL_REPLY] = "mail",
+    [POSTERN_BACKEND_RCPT_REPLY] = "rcpt",       [POSTERN_BACKEND_DATA_REPLY] = "data",
+    [POSTERN_BACKEND_FINAL_REPLY] = "final",     [POSTERN_BACKEND_RESET_DONE] = "reset",
+    [POSTERN_BACKEND_FAILED] = "failed",         [POSTERN_BACKEND_ENDED] = "ended",
 };
 
 /* What happened since the last look. */

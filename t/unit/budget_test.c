@@ -38,6 +38,29 @@ static void test_share(void)
     g_assert_cmpuint(postern_budget_used(whole), ==, 0);
 }
 
+/* What is promised may be taken before it is given back. */
+static void test_promise(void)
+{
+    g_autoptr(PosternBudget) whole = postern_budget_new(100);
+    g_autoptr(PosternBudget) share = postern_budget_new_share(whole, 60, 60);
+    g_assert_true(postern_budget_reserve(whole, 90));
+    g_assert_false(postern_budget_reserve(share, 50));
+    g_assert_true(postern_budget_may_hold(share, 60));
+    g_assert_false(postern_budget_may_hold(share, 61));
+    g_assert_true(postern_budget_promise(share, 90));
+    g_assert_false(postern_budget_promise(whole, 1)); /* more than a quarter is promised */
+    g_assert_true(postern_budget_reserve(share, 50));
+    g_assert_false(postern_budget_reserve(share, 11)); /* over the share */
+    postern_budget_keep_promise(whole, 90);
+    g_assert_false(postern_budget_reserve(whole, 1));
+    postern_budget_release(whole, 90);
+    g_assert_true(postern_budget_reserve(whole, 50));
+    g_assert_false(postern_budget_reserve(whole, 1));
+    g_assert_true(postern_budget_promise(whole, 20));
+    g_assert_false(postern_budget_promise(whole, 6));
+    g_assert_true(postern_budget_promise(whole, 5));
+}
+
 /* However many take all they can, one in one octet or in large pieces: the next finds room. */
 static void test_something_is_left(void)
 {
@@ -57,7 +80,8 @@ static void test_something_is_left(void)
         guint64 left = WHOLE - postern_budget_used(whole);
         g_assert_cmpuint(left, >=, WHOLE / (greedy + 1));
         g_autoptr(PosternBudget) good = postern_budget_new_share(whole, WHOLE, 10);
-        g_assert_true(postern_budget_has_room(good, left / 2));
+        g_assert_true(postern_budget_reserve(good, left / 2));
+        postern_budget_release(good, left / 2);
         g_assert_cmpuint(postern_budget_used(whole), ==, WHOLE - left);
         for (guint i = 0; i < greedy; i++) {
             PosternBudget *share = g_ptr_array_index(shares, i);
@@ -135,6 +159,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/budget/bounds", test_bounds);
     g_test_add_func("/budget/share", test_share);
+    g_test_add_func("/budget/promise", test_promise);
     g_test_add_func("/budget/something-is-left", test_something_is_left);
     g_test_add_func("/budget/assured", test_assured);
     g_test_add_func("/budget/extremes", test_extremes);

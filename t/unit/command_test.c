@@ -72,6 +72,7 @@ static void test_verbs(void)
         {"data ", POSTERN_COMMAND_DATA, ""},
         {"DATA now", POSTERN_COMMAND_DATA, "now"},
         {"BDAT 100 LAST", POSTERN_COMMAND_BDAT, "100 LAST"},
+        {"etrn example.org", POSTERN_COMMAND_ETRN, "example.org"},
         {"RSET", POSTERN_COMMAND_RSET, ""},
         {"NoOp anything at all", POSTERN_COMMAND_NOOP, "anything at all"},
         {"QUIT", POSTERN_COMMAND_QUIT, ""},
@@ -406,7 +407,7 @@ static void test_ends_of_lines(void)
 
     for (gsize i = 0; i < G_N_ELEMENTS(lines); i++)
         for (gsize j = 0; j < G_N_ELEMENTS(ends); j++)
-            for (guint syntax = 0; syntax < 2 * POSTERN_PATH_RECIPIENT; syntax++) {
+            for (guint syntax = 0; syntax < 2 * POSTERN_PATH_COLON_APART; syntax++) {
                 g_autofree char *line = g_strdup(lines[i]);
                 gsize length = strlen(line);
                 *strchr(line, '?') = ends[j];

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/configuration/private.h"
+#include "base/option.h"
 
 #define RESTARTS                                                                                             \
     (POSTERN_RELOAD_RESTARTS_PROXY | POSTERN_RELOAD_RESTARTS_MILTER | POSTERN_RELOAD_RESTARTS_INSPECTOR)
@@ -10,6 +11,7 @@
 static const char *const samples[] = {"yes",
                                       "no",
                                       "3",
+                                      "json",
                                       "600ms",
                                       "2M",
                                       "600M",
@@ -22,6 +24,7 @@ static const char *const samples[] = {"yes",
                                       "127.0.0.1:7",
                                       "xforward",
                                       "before_queue_filter",
+                                      "always",
                                       "observe",
                                       "repair",
                                       "other",
@@ -30,12 +33,21 @@ static const char *const samples[] = {"yes",
                                       "stop_first",
                                       "encrypt",
                                       "TLSv1.3",
+                                      "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
                                       "all",
                                       "abuse",
                                       "spf",
                                       "accept",
                                       "tempfail",
-                                      "reject"};
+                                      "reject",
+                                      "nobody",
+                                      "127.0.0.3",
+                                      "2000",
+                                      "23",
+                                      "early_talker=3",
+                                      "close",
+                                      "end",
+                                      "round_robin"};
 
 /* Another value than the default, of those that the row takes. */
 static void change(PosternConfiguration *configuration, const PosternOption *option)
@@ -107,6 +119,7 @@ static const struct {
     {"dns", "cache", POSTERN_RELOAD_RESTARTS_PROXY | POSTERN_RELOAD_RESTARTS_MILTER},
     {"proxy", "listen", POSTERN_RELOAD_RESTARTS_PROXY},
     {"proxy", "backend_wait", 0},
+    {"proxy", "routes", POSTERN_RELOAD_ENDS_SESSIONS},
     {"proxy", "backend_idle", 0},
     {"proxy", "client_address", POSTERN_RELOAD_ENDS_SESSIONS | POSTERN_RELOAD_TRIES_BACKEND},
     {"proxy", "trusted_clients", POSTERN_RELOAD_ENDS_SESSIONS | POSTERN_RELOAD_TRIES_BACKEND},

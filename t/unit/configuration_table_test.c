@@ -4,6 +4,7 @@
 
 #include "base/configuration/private.h"
 #include "base/log.h"
+#include "base/option.h"
 #include "verdict/policy.h"
 
 static gsize size_of(const PosternOption *option)
@@ -31,7 +32,7 @@ static void test_rows(void)
         g_assert_true(g_hash_table_add(names, g_strdup_printf("%s %s", option->group, option->key)));
         if (i == 0 || strcmp(options[i - 1].group, option->group) != 0)
             g_assert_true(g_hash_table_add(groups, (gpointer)(guintptr)option->group));
-        g_assert_cmpuint(strspn(option->key, "abcdefghijklmnopqrstuvwxyz_"), ==, strlen(option->key));
+        g_assert_cmpuint(strspn(option->key, "abcdefghijklmnopqrstuvwxyz_46"), ==, strlen(option->key));
         g_assert_cmpuint(strlen(option->text), >, 10);
         g_assert_cmpuint(strlen(option->text), <=, 100);
         g_assert_null(strchr(option->text, '\n'));
@@ -58,8 +59,9 @@ static void test_defaults_are_allowed(void)
     }
 }
 
-/* No field is without its row, no two rows share one: what no row covers, but the policies, whose name
- * hostname is, and the room of the checks, is at most the padding of one member. */
+/* No field is without its row, no two rows share one: what no row covers, but the named groups, whose
+ * name hostname is, octet_rate in the one place and the room of the checks, is at most the padding of one
+ * member. */
 static void test_rows_cover_the_structure(void)
 {
     gsize length;
@@ -71,6 +73,14 @@ static void test_rows_cover_the_structure(void)
             g_assert_cmpuint(covered[options[i].offset + octet]++, ==, 0);
     for (gsize octet = 0; octet < sizeof(GHashTable *); octet++)
         covered[G_STRUCT_OFFSET(PosternConfiguration, policies) + octet]++;
+    for (gsize octet = 0; octet < sizeof(GHashTable *); octet++)
+        covered[G_STRUCT_OFFSET(PosternConfiguration, classes) + octet]++;
+    for (gsize octet = 0; octet < sizeof(GHashTable *); octet++)
+        covered[G_STRUCT_OFFSET(PosternConfiguration, lists) + octet]++;
+    for (gsize octet = 0; octet < sizeof(GHashTable *); octet++)
+        covered[G_STRUCT_OFFSET(PosternConfiguration, groups) + octet]++;
+    for (gsize octet = 0; octet < sizeof(guint); octet++)
+        covered[G_STRUCT_OFFSET(PosternConfiguration, class.rates[POSTERN_COUNT_KIBIBYTES]) + octet]++;
     for (gsize octet = 0; octet < sizeof(gboolean); octet++)
         covered[G_STRUCT_OFFSET(PosternConfiguration, proxy.hostname_of_machine) + octet]++;
     for (gsize octet = 0; octet < sizeof(PosternCheckOptions) * POSTERN_CHECKS_MAX; octet++)
@@ -124,6 +134,8 @@ static void test_choices_are_the_enumerations(void)
     assert_choice("proxy", "client_address", POSTERN_CLIENT_ADDRESS_XCLIENT, "xclient");
     assert_choice("proxy", "client_address", POSTERN_CLIENT_ADDRESS_XFORWARD, "xforward");
     assert_choice("proxy", "client_address", POSTERN_CLIENT_ADDRESS_NONE, "none");
+    assert_choice("proxy", "client_address", POSTERN_CLIENT_ADDRESS_PROXY_V1, "proxy-v1");
+    assert_choice("proxy", "client_address", POSTERN_CLIENT_ADDRESS_PROXY_V2, "proxy-v2");
     assert_choice("proxy", "mode", POSTERN_MODE_ENFORCE, "enforce");
     assert_choice("proxy", "mode", POSTERN_MODE_OBSERVE, "observe");
     assert_choice("proxy", "bare_newline", POSTERN_BARE_NEWLINE_REJECT, "reject");
@@ -132,6 +144,12 @@ static void test_choices_are_the_enumerations(void)
     assert_choice("proxy", "role", POSTERN_ROLE_BEFORE_QUEUE_FILTER, "before_queue_filter");
     assert_choice("inspector", "spf_engine", POSTERN_SPF_ENGINE_POSTERN, "postern");
     assert_choice("inspector", "spf_engine", POSTERN_SPF_ENGINE_LIBSPF2, "libspf2");
+    assert_choice("screen", "pause", POSTERN_PAUSE_NOBODY, "nobody");
+    assert_choice("screen", "pause", POSTERN_PAUSE_SUSPECTS, "suspects");
+    assert_choice("screen", "pause", POSTERN_PAUSE_UNKNOWN, "unknown");
+    assert_choice("class", "over_limit", POSTERN_OVER_LIMIT_SLOW, "slow");
+    assert_choice("class", "over_limit", POSTERN_OVER_LIMIT_TEMPFAIL, "tempfail");
+    assert_choice("class", "over_limit", POSTERN_OVER_LIMIT_CLOSE, "close");
     assert_choice("capsule", "which", POSTERN_CAPSULE_REFUSED, "refused");
     assert_choice("capsule", "which", POSTERN_CAPSULE_ALL, "all");
 }
@@ -147,6 +165,32 @@ static void assert_stable(const char *text)
     g_assert_no_error(error);
     g_autofree char *again = postern_configuration_dump(twice);
     g_assert_cmpstr(dumped, ==, again);
+
+    g_autofree char *changed = postern_configuration_dump_changed(once);
+    g_autoptr(PosternConfiguration) shortest =
+        postern_configuration_parse(changed, strlen(changed), "shortest", &error);
+    g_assert_no_error(error);
+    g_autofree char *dumped_shortest = postern_configuration_dump(shortest);
+    g_assert_cmpstr(dumped, ==, dumped_shortest);
+}
+
+static void test_changed_has_only_what_differs(void)
+{
+    static const char text[] = "[policy]\nspf_fail = reject\nvirus = reject\n"
+                               "[policy plain]\nspf_fail = reject\n"
+                               "[policy lax]\nspf_fail = mark\n"
+                               "[policy submission]\n"
+                               "[proxy]\nbackend_wait = 30s\n";
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PosternConfiguration) defaults = postern_configuration_new();
+    g_autofree char *nothing = postern_configuration_dump_changed(defaults);
+    g_assert_cmpstr(nothing, ==, "");
+    g_autoptr(PosternConfiguration) configuration =
+        postern_configuration_parse(text, sizeof text - 1, "test", &error);
+    g_assert_no_error(error);
+    g_autofree char *changed = postern_configuration_dump_changed(configuration);
+    g_assert_cmpstr(changed, ==,
+                    "[policy]\nspf_fail = reject\n\n[policy lax]\nspf_fail = mark\n\n[policy plain]\n");
 }
 
 static void test_dump_is_stable(void)
@@ -233,8 +277,8 @@ static void test_document(void)
         items += g_str_has_prefix(*line, ".It ");
     }
     g_assert_cmpuint(begun, ==, ended);
-    g_assert_cmpuint(begun, ==, 12);
-    g_assert_cmpuint(items, ==, length + 1);
+    g_assert_cmpuint(begun, ==, 19);
+    g_assert_cmpuint(items, ==, length + 4);
     g_assert_nonnull(strstr(manual, "\n.It Op policy Ar NAME\n"));
 }
 
@@ -246,6 +290,7 @@ int main(int argc, char **argv)
     g_test_add_func("/configuration-table/rows-cover-the-structure", test_rows_cover_the_structure);
     g_test_add_func("/configuration-table/choices-are-the-enumerations", test_choices_are_the_enumerations);
     g_test_add_func("/configuration-table/dump-is-stable", test_dump_is_stable);
+    g_test_add_func("/configuration-table/changed-has-only-what-differs", test_changed_has_only_what_differs);
     g_test_add_func("/configuration-table/dump-names-every-row", test_dump_names_every_row);
     g_test_add_func("/configuration-table/dump-keeps-the-name-unsaid", test_dump_keeps_the_name_unsaid);
     g_test_add_func("/configuration-table/dump-names-policies", test_dump_names_policies);

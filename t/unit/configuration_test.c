@@ -17,7 +17,7 @@ static void test_defaults(void)
     g_assert_cmpuint(configuration->log.level, ==, POSTERN_LOG_INFO);
     g_assert_cmpstr(configuration->proxy.listen[0], ==, "127.0.0.1:2525");
     g_assert_null(configuration->proxy.listen[1]);
-    g_assert_cmpstr(configuration->proxy.backend, ==, "127.0.0.1:10025");
+    g_assert_cmpstr(configuration->proxy.backend[0], ==, "127.0.0.1:10025");
     g_assert_cmpstr(configuration->proxy.hostname, !=, "");
     g_assert_nonnull(configuration->proxy.recipient_domains);
     g_assert_null(configuration->proxy.recipient_domains[0]);
@@ -43,7 +43,7 @@ static void test_values(void)
     g_autoptr(PosternConfiguration) configuration =
         postern_configuration_parse(text, sizeof text - 1, "test.conf", &error);
     g_assert_no_error(error);
-    g_assert_cmpstr(configuration->proxy.backend, ==, "192.0.2.1:25");
+    g_assert_cmpstr(configuration->proxy.backend[0], ==, "192.0.2.1:25");
     g_assert_cmpstr(configuration->proxy.hostname, ==, "mx.example.org");
     g_assert_cmpuint(configuration->proxy.mode, ==, POSTERN_MODE_OBSERVE);
     g_assert_cmpuint(configuration->proxy.threads, ==, 2);
@@ -64,7 +64,8 @@ static const struct {
     {"[proxi]\nlisten=1", "test.conf: [proxi]: there is no such group (did you mean 'proxy'?)"},
     {"[other]\n",
      "test.conf: [other]: there is no such group; there are log, proxy, tls, milter, dns, inspector, virus, "
-     "content, clients, policy, sign, capsule, and policies of your own, [policy NAME]"},
+     "content, clients, policy, sign, capsule, http, screen, greylist, class, list, report, servers, and "
+     "policies of your own, [policy NAME]"},
     {"[polcy strict]\nspf_fail=1",
      "test.conf: [polcy strict]: there is no such group (did you mean 'policy strict'?)"},
     {"[policy:strict]\n",
@@ -150,6 +151,14 @@ static const struct {
     const char *text;
     const char *says; /* NULL: all is well */
 } agreements[] = {
+    {"backend=127.0.0.1:10025;192.0.2.1:25 backup", NULL},
+    {"backend=127.0.0.1:10025;127.0.0.1:10025 backup", "'127.0.0.1:10025 backup' stands there twice"},
+    {"backend=[2001:db8::1]:25;[2001:DB8:0::1]:25", "'[2001:DB8:0::1]:25' stands there twice"},
+    {"backend=192.0.2.1:25;lmtp:192.0.2.1:25", NULL},
+    {"[servers a]\naddress=127.0.0.1:2525", "[servers a] address: '127.0.0.1:2525' is where the proxy"},
+    {"[servers a]\nlimit=3", "[servers a] address: must name a server"},
+    {"[servers]\naddress=192.0.2.1:25\n[servers a]", NULL},
+    {"[servers default]\naddress=192.0.2.1:25", "[servers default]: is the name of the group whose servers"},
     {"client_address=xforward", NULL},
     {"client_address=none\nlisten=127.0.0.1:25;[::1]:25", NULL},
     {"client_address=none\nlisten=127.0.0.1:25;[::]:25", "[proxy] recipient_domains: must name your domains"},
@@ -164,6 +173,17 @@ static const struct {
     {"listen=[2001:db8::1]:25\nbackend=[2001:db8:0::1]:25", "mail would go round in a loop"},
     {"message_size=10M\nmessage_memory=9M", "[proxy] message_memory: is less than message_size"},
     {"message_size=10M\nmessage_memory=10M", NULL},
+    {"\n[class]\nnetworks=192.0.2.0/24", "[class] networks: is of a [class NAME]"},
+    {"\n[class]\nnames=example.org", "[class] names: is of a [class NAME]"},
+    {"\n[class a]\nnetworks=192.0.2.0/24\nnames=example.org", NULL},
+    {"\n[screen]\nipv4_network=31\nipv4_prefix=30", "[screen] ipv4_network: is more than ipv4_prefix"},
+    {"\n[screen]\nipv6_network=64\nipv6_prefix=56", "[screen] ipv6_network: is more than ipv6_prefix"},
+    {"\n[screen]\nipv4_network=30\nipv4_prefix=30", NULL},
+    {"\n[greylist]\ndelay=1h\nretry_hours=1", "[greylist] delay: is not less than retry_hours"},
+    {"\n[greylist]\ndelay=59m\nretry_hours=1", NULL},
+    {"min_data_rate=513\n[screen]\ndata_rate=1K", "[screen] data_rate: is less than two of"},
+    {"min_data_rate=512\n[screen]\ndata_rate=1K", NULL},
+    {"min_data_rate=512\n[screen]\ndata_rate=0", NULL},
     {"[dns]\nanswers=/a\nservers=127.0.0.1", "[dns] answers: takes the place of the network"},
     {"[dns]\nanswers=/a", NULL},
     {"listen=0.0.0.0:25\ntrusted_clients=192.0.2.1; 0.0.0.0/0",
@@ -183,7 +203,8 @@ static const struct {
     {"[policy a]\nallow_clients=2000::/3", "[policy a] allow_clients"},
     {"role=before_queue_filter", "[proxy] trusted_clients: must name the mail servers"},
     {"role=before_queue_filter\ntrusted_clients=192.0.2.1\nclient_address=xforward\nlisten=0.0.0.0:25", NULL},
-    {"submission_listen=127.0.0.1:26", "[proxy] submission_listen: is for role = before_queue_filter"},
+    {"submission_listen=127.0.0.1:26", NULL},
+    {"submission_listen=127.0.0.1:26\nauth=off", "[proxy] submission_listen: is for users who log in"},
     {"role=before_queue_filter\ntrusted_clients=127.0.0.1\nsubmission_listen=127.0.0.1:2525",
      "[proxy] submission_listen: '127.0.0.1:2525' stands there twice"},
     {"role=before_queue_filter\ntrusted_clients=127.0.0.1\nsubmission_listen=0.0.0.0:10025",
@@ -296,7 +317,8 @@ static void test_too_many_policies(void)
     g_assert_cmpuint(g_hash_table_size(configuration->policies), ==, POSTERN_POLICIES_MAX);
     g_string_append(text, "[policy more]\n");
     g_autofree char *diagnostics = mistakes_of(text->str);
-    g_assert_cmpstr(diagnostics, ==, "test.conf: [policy more]: is one too many: there may be 100 policies");
+    g_assert_cmpstr(diagnostics, ==,
+                    "test.conf: [policy more]: is one too many: there may be 100 of [policy NAME]");
 }
 
 static void test_approval(void)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/option.h"
 
 static const PosternOption *find(const char *group, const char *key)
 {
@@ -122,7 +123,12 @@ static const struct {
     {"proxy", "recipient_domains", "*", "not a domain name"},
     {"proxy", "listen", "", "has 0 items and should be a list of 1 to 32"},
     {"proxy", "listen", "localhost:25", "names are not looked up"},
-    {"proxy", "backend", "", "must not be empty"},
+    {"proxy", "backend", "", "has 0 items"},
+    {"proxy", "backend", "127.0.0.1:25 weight=0", "'weight=0' is no number from 1 to 256"},
+    {"proxy", "backend", "127.0.0.1:25 weight=257", "'weight=257' is no number"},
+    {"proxy", "backend", "127.0.0.1:25 limit=-1", "'limit=-1' is no number"},
+    {"proxy", "backend", "127.0.0.1:25 reserve", "'reserve' is none of weight=N, limit=N, backup and drain"},
+    {"servers", "address", "backup", "has no port"},
     {"proxy", "backend", "0.0.0.0:25", "cannot be connected to"},
     {"proxy", "backend", "[ff02::1]:25", "cannot be connected to"},
     {"proxy", "user", "a b", "not the name of a user"},

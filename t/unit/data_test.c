@@ -424,6 +424,42 @@ static void test_long_whole_as_single(void)
     }
 }
 
+/* What chunks hold, by whole strings: each CRLF, CR and LF ends a line, and so does the end. */
+static void check_chunks(const char *octets, gsize piece)
+{
+    g_autoptr(GString) text = g_string_new(octets);
+    Decoding decoding = {.out = g_byte_array_new()};
+
+    postern_data_decoder_init(&decoding.decoder, POSTERN_DATA_REPAIR_BARE);
+    decoding.decoder.chunks = TRUE;
+    trickle(octets, strlen(octets), piece, feed_decoder, &decoding);
+    g_assert_cmpuint(decoding.consumed, ==, strlen(octets));
+    postern_data_decoder_finish(&decoding.decoder, decoding.out);
+    g_string_replace(text, "\r\n", "E", 0);
+    g_assert_cmpint(decoding.decoder.bare, ==, strpbrk(text->str, "\r\n") != NULL);
+    g_strdelimit(text->str, "\r\n", 'E');
+    if (text->len > 0 && text->str[text->len - 1] != 'E')
+        g_string_append_c(text, 'E');
+    g_string_replace(text, "E", "\r\n", 0);
+    g_assert_cmpmem(decoding.out->data, decoding.out->len, text->str, text->len);
+    decoding_clear(&decoding);
+}
+
+static void test_chunks_exhaustive(void)
+{
+    static const char octets[] = "a.\r\n";
+
+    for (guint length = 0; length <= 7; length++)
+        for (guint number = 0; number < 1U << 2 * length; number++) {
+            char text[8] = "";
+
+            for (guint i = 0; i < length; i++)
+                text[i] = octets[number >> 2 * i & 3];
+            check_chunks(text, G_MAXSIZE);
+            check_chunks(text, 1);
+        }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -432,6 +468,7 @@ int main(int argc, char **argv)
     g_test_add_func("/wire/data/decoder/after-end", test_decoder_after_end);
     g_test_add_func("/wire/data/decoder/nul", test_decoder_nul);
     g_test_add_func("/wire/data/decoder/long-lines", test_decoder_long_lines);
+    g_test_add_func("/wire/data/chunks/exhaustive", test_chunks_exhaustive);
     g_test_add_func("/wire/data/encoder/cases", test_encoder_cases);
     g_test_add_func("/wire/data/encoder/stays-failed", test_encoder_stays_failed);
     g_test_add_func("/wire/data/round-trip/exhaustive", test_round_trip_exhaustive);

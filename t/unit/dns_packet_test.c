@@ -87,6 +87,8 @@ static void test_records(void)
         {POSTERN_DNS_AAAA, "0123456789abcdef", 16, "0123456789abcdef", 16},
         {POSTERN_DNS_MX, "\0\012\2MX" TO_QUESTION, 7, "\0\012mx.example.com", 16},
         {POSTERN_DNS_MX, "\0\0\0", 3, "\0\0", 2},
+        {POSTERN_DNS_SRV, "\0\1\0\2\0\31\2MX" TO_QUESTION, 11, "\0\1\0\2\0\31mx.example.com", 20},
+        {POSTERN_DNS_SRV, "\0\0\0\0\0\0\0", 7, "\0\0\0\0\0\0", 6},
         {POSTERN_DNS_PTR, "\4Host\1x\0", 8, "host.x", 6},
         {POSTERN_DNS_PTR, "\3a b\1x\0", 7, "a b.x", 5},
         {POSTERN_DNS_PTR, "\4a@\\\"\0", 6, "a@\\\"", 4},
@@ -98,6 +100,7 @@ static void test_records(void)
         g_autoptr(PosternAnswer) answer = parse_one(cases[i].type, cases[i].octets, cases[i].length);
         g_assert_cmpint(answer->status, ==, POSTERN_ANSWER_RECORDS);
         g_assert_cmpuint(answer->records->len, ==, 1);
+        g_assert_cmpuint(answer->ttl, ==, 256);
         gsize length;
         gconstpointer octets = g_bytes_get_data(answer->records->pdata[0], &length);
         g_assert_cmpmem(octets, length, cases[i].record, cases[i].record_length);
@@ -121,7 +124,9 @@ static void test_malformed_records(void)
         {POSTERN_DNS_MX, "\0\012\2mx\0z", 7, POSTERN_ANSWER_SERVFAIL},
         {POSTERN_DNS_MX, "\0\012\300\377", 4, POSTERN_ANSWER_SERVFAIL},
         {POSTERN_DNS_MX, "\0\012\300\053", 4, POSTERN_ANSWER_SERVFAIL}, /* a pointer to itself */
-        {POSTERN_DNS_PTR, "\100abc", 4, POSTERN_ANSWER_SERVFAIL},       /* a label type that is not in use */
+        {POSTERN_DNS_SRV, "\0\1\0\2\0", 5, POSTERN_ANSWER_SERVFAIL},
+        {POSTERN_DNS_SRV, "\0\1\0\2\0\31\2mx\0z", 11, POSTERN_ANSWER_SERVFAIL},
+        {POSTERN_DNS_PTR, "\100abc", 4, POSTERN_ANSWER_SERVFAIL}, /* a label type that is not in use */
         {POSTERN_DNS_PTR, "\5abc", 4, POSTERN_ANSWER_SERVFAIL},
         {POSTERN_DNS_TXT, "", 0, POSTERN_ANSWER_SERVFAIL},
         {POSTERN_DNS_TXT, "\4abc", 4, POSTERN_ANSWER_SERVFAIL},

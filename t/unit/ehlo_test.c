@@ -40,6 +40,10 @@ static void assert_same(const PosternEhlo *left, const PosternEhlo *right)
 {
     g_assert_cmpuint(left->capabilities, ==, right->capabilities);
     g_assert_cmpuint(left->size, ==, right->size);
+    g_assert_cmpuint(left->mail_max, ==, right->mail_max);
+    g_assert_cmpuint(left->rcpt_max, ==, right->rcpt_max);
+    g_assert_cmpuint(left->rcpt_domain_max, ==, right->rcpt_domain_max);
+    g_assert_true(postern_ehlo_is_same(left, right));
     g_assert_cmpuint(left->xclient_attributes, ==, right->xclient_attributes);
     g_assert_cmpuint(left->xforward_attributes, ==, right->xforward_attributes);
 }
@@ -63,7 +67,14 @@ static void test_parse(void)
         {"250-mx\r\n250 SIZE -1\r\n", {.capabilities = POSTERN_CAPABILITY_SIZE}},
         {"250-mx\r\n250 SIZE 99999999999999999999999\r\n", {.capabilities = POSTERN_CAPABILITY_SIZE}},
         {"250-mx\r\n250 SIZE 10x\r\n", {.capabilities = POSTERN_CAPABILITY_SIZE}},
-        {"250-mx\r\n250-SIZES 7\r\n250-DSNX\r\n250-AUTH=LOGIN\r\n250-X\r\n250-\r\n250 CHUNKING\r\n", {0}},
+        {"250-mx\r\n250-SIZES 7\r\n250-DSNX\r\n250-AUTH=LOGIN\r\n250-X\r\n250-\r\n250 BINARYMIME\r\n", {0}},
+        {"250-mx\r\n250-LIMITS RCPTMAX=20 X=1 mailmax=3\tRCPTDOMAINMAX=1 RCPTMAXX=2\r\n250 CHUNKING\r\n",
+         {.capabilities = POSTERN_CAPABILITY_LIMITS | POSTERN_CAPABILITY_CHUNKING,
+          .mail_max = 3,
+          .rcpt_max = 20,
+          .rcpt_domain_max = 1}},
+        {"250-mx\r\n250 LIMITS RCPTMAX=-1 MAILMAX=99999999999 RCPTDOMAINMAX=\r\n",
+         {.capabilities = POSTERN_CAPABILITY_LIMITS}},
         {"250-mx\r\n250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n250 DSN\r\n",
          {.capabilities =
               POSTERN_CAPABILITY_ENHANCEDSTATUSCODES | POSTERN_CAPABILITY_SMTPUTF8 | POSTERN_CAPABILITY_DSN}},

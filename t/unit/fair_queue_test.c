@@ -104,6 +104,33 @@ static void test_second_lines(void)
     g_assert_null(postern_fair_queue_admit(queue));
 }
 
+/* Three ranks: none starves, whichever of them are there. */
+static void test_ranks(void)
+{
+    static const PosternFairTurn turns[] = {POSTERN_FAIR_TURN_SOONER, POSTERN_FAIR_TURN_LAST,
+                                            POSTERN_FAIR_TURN_LATER};
+    for (guint there = 1; there < 8; there++) {
+        g_autoptr(PosternFairQueue) queue = postern_fair_queue_new(1);
+        PosternFairPlace places[3] = {0};
+        guint admitted[3] = {0};
+        for (guint round = 0; round < 160; round++) {
+            for (guint i = 0; i < 3; i++)
+                if ((there & 1U << i) != 0 && places[i].state == POSTERN_FAIR_PLACE_NONE)
+                    postern_fair_queue_wait(queue, &places[i], 10 + i, turns[i]);
+            PosternFairPlace *place = postern_fair_queue_admit(queue);
+            g_assert_nonnull(place);
+            admitted[place - places]++;
+            postern_fair_queue_leave(queue, place);
+        }
+        for (guint i = 0; i < 3; i++) {
+            g_assert_cmpint(admitted[i] >= 10, ==, (there & 1U << i) != 0);
+            if (i > 0 && admitted[i] > 0 && admitted[i - 1] > 0)
+                g_assert_cmpuint(admitted[i - 1], >=, 3 * admitted[i] - 3);
+            postern_fair_queue_leave(queue, &places[i]);
+        }
+    }
+}
+
 static void test_nobody_has_no_share(void)
 {
     g_autoptr(PosternFairQueue) queue = postern_fair_queue_new(CAPACITY);
@@ -220,6 +247,7 @@ int main(int argc, char **argv)
     g_test_add_func("/fair-queue/lines-take-turns", test_lines_take_turns);
     g_test_add_func("/fair-queue/first-in-its-line", test_first_in_its_line);
     g_test_add_func("/fair-queue/second-lines", test_second_lines);
+    g_test_add_func("/fair-queue/ranks", test_ranks);
     g_test_add_func("/fair-queue/nobody-has-no-share", test_nobody_has_no_share);
     g_test_add_func("/fair-queue/sections", test_sections);
     g_test_add_func("/fair-queue/model", test_model);

@@ -1,5 +1,7 @@
 #include "unit/inspection_fixture.h"
 
+#include "base/limits.h"
+
 /* The same, for an SPF record that has no more questions. */
 static const char plain_zone[] = "example.com TXT \"v=spf1 ip4:192.0.2.1 ~all\"\nexample.com A 192.0.2.1\n"
                                  "s._domainkey.example.com TXT \"v=DKIM1; p=\"\n";
@@ -7,7 +9,7 @@ static const char plain_zone[] = "example.com TXT \"v=spf1 ip4:192.0.2.1 ~all\"\
 static void test_at_once(Fixture *fixture, gconstpointer data)
 {
     fixture->fake->answer = answer_honestly;
-    begin(fixture, POSTERN_CHECKS_ALL, 5000);
+    begin(fixture, POSTERN_CHECKS_INSPECTED, 5000);
     finish(fixture);
     assert_all_found(fixture);
     g_assert_cmpuint(fixture->stages[POSTERN_STAGE_ENVELOPE], ==, 2);
@@ -22,7 +24,7 @@ static void test_while_it_arrives(Fixture *fixture, gconstpointer data)
     static const struct timeval pause = {.tv_usec = 100000};
     g_autoptr(PosternMessage) header = message("Subject: x\r\n\r\n");
     fixture->fake->answer = answer_honestly;
-    begin(fixture, POSTERN_CHECKS_ALL, 5000);
+    begin(fixture, POSTERN_CHECKS_INSPECTED, 5000);
     postern_inspection_header(fixture->inspection, header);
     event_base_once(fixture->loop, -1, EV_TIMEOUT, on_pause_over, fixture->loop, &pause);
     event_base_dispatch(fixture->loop);
@@ -40,7 +42,7 @@ static void test_dot_comes_at_once(Fixture *fixture, gconstpointer data)
 {
     g_autoptr(PosternMessage) header = message("Subject: x\r\n\r\n");
     fixture->fake->answer = answer_honestly;
-    begin(fixture, POSTERN_CHECKS_ALL, 5000);
+    begin(fixture, POSTERN_CHECKS_INSPECTED, 5000);
     postern_inspection_header(fixture->inspection, header);
     finish(fixture);
     assert_all_found(fixture);
@@ -60,28 +62,39 @@ static void answer_light_alone(FakeInspector *fake, const PosternPacket *packet,
 /* All workers that scan are busy for ever: what the others can find out is found out. */
 static void test_no_worker_that_scans(Fixture *fixture, gconstpointer data)
 {
-    const guint light = POSTERN_CHECKS_CLIENT | postern_checks_of_header() |
+    const guint light = POSTERN_CHECKS_SPF | postern_checks_of_header() |
                         (fixture->large ? 0 : POSTERN_CHECK_DKIM | POSTERN_CHECK_ARC);
     g_autoptr(PosternMessage) header = message("Subject: x\r\n\r\n");
     fixture->fake->answer = answer_light_alone;
-    begin(fixture, POSTERN_CHECKS_ALL, 300);
+    begin(fixture, POSTERN_CHECKS_INSPECTED, 300);
     postern_inspection_header(fixture->inspection, header);
     finish(fixture);
     g_assert_error(fixture->error, POSTERN_ERROR, POSTERN_ERROR_TIMEOUT);
     g_assert_cmpint(fixture->findings->spf.result, ==, POSTERN_SPF_PASS);
-    g_assert_cmpuint(fixture->findings->not_run, ==, POSTERN_CHECKS_ALL & ~light);
+    g_assert_cmpuint(fixture->findings->not_run, ==, POSTERN_CHECKS_INSPECTED & ~light);
 }
 
-/* A record of addresses alone raises no more questions: it is evaluated with the rest, or when its result is
- * asked for. */
-static void test_spf_rests(Fixture *fixture, gconstpointer data)
+/* The same, for one whose questions can be guessed, one after the other. */
+static const char guessed_zone[] =
+    "example.com TXT \"v=spf1 a mx include:_spf.example.com -all\"\nexample.com A 192.0.2.1\n"
+    "example.com MX 10 mx.example.com\nmx.example.com A 192.0.2.2\n"
+    "_spf.example.com TXT \"v=spf1 redirect=_more.example.com\"\n_more.example.com TXT \"v=spf1 -all\"\n"
+    "s._domainkey.example.com TXT \"v=DKIM1; p=\"\n";
+
+static void use_zone(Fixture *fixture, const char *text)
 {
-    g_autoptr(PosternAnswersFile) file = postern_answers_file_parse(plain_zone, strlen(plain_zone), NULL);
+    g_autoptr(PosternAnswersFile) file = postern_answers_file_parse(text, strlen(text), NULL);
     postern_resolver_free(fixture->resolver);
     fixture->resolver = postern_resolver_new_from_file(fixture->loop, file);
+}
+
+/* A record that raises no more questions is evaluated with the rest, or when its result is asked for. */
+static void spf_rests(Fixture *fixture, const char *text)
+{
+    use_zone(fixture, text);
     fixture->fake->answer = answer_honestly;
-    begin(fixture, POSTERN_CHECKS_ALL, 5000);
-    for (guint i = 0; i < 10; i++)
+    begin(fixture, POSTERN_CHECKS_INSPECTED, 5000);
+    for (guint i = 0; i < 20; i++)
         event_base_loop(fixture->loop, EVLOOP_ONCE | EVLOOP_NONBLOCK);
     g_assert_cmpuint(fixture->stages[POSTERN_STAGE_ENVELOPE], ==, 0);
     if (fixture->large)
@@ -93,16 +106,43 @@ static void test_spf_rests(Fixture *fixture, gconstpointer data)
     g_assert_cmpint(fixture->stages[POSTERN_STAGE_ENVELOPE] > 0, ==, fixture->large);
 }
 
+static void test_spf_rests(Fixture *fixture, gconstpointer data)
+{
+    spf_rests(fixture, plain_zone);
+}
+
+static void test_spf_guessed(Fixture *fixture, gconstpointer data)
+{
+    spf_rests(fixture, guessed_zone);
+    g_assert_cmpuint(postern_answers_count(postern_inspection_answers(fixture->inspection)), ==, 7);
+}
+
+/* A table that has no room for an answer is not asked for it again and again. */
+static void test_spf_no_room(Fixture *fixture, gconstpointer data)
+{
+    use_zone(fixture, guessed_zone);
+    fixture->fake->answer = answer_honestly;
+    begin(fixture, POSTERN_CHECKS_INSPECTED, 5000);
+    PosternAnswers *answers = postern_inspection_answers(fixture->inspection);
+    g_assert_cmpuint(postern_answers_count(answers), ==, 1);
+    for (guint i = 1; i < POSTERN_QUESTIONS_PER_MESSAGE_MAX; i++) {
+        g_autofree char *name = g_strdup_printf("%u.example", i);
+        g_autoptr(PosternQuestion) question = postern_question_new(name, POSTERN_DNS_A);
+        postern_answers_add(answers, question, postern_answer_new(POSTERN_ANSWER_NXDOMAIN));
+    }
+    finish(fixture);
+    g_assert_no_error(fixture->error);
+    g_assert_cmpint(fixture->findings->spf.result, ==, POSTERN_SPF_PASS);
+}
+
 /* What is known to be needed is asked for first; then one request does all that there is. */
 static void test_few_requests(Fixture *fixture, gconstpointer data)
 {
     g_autoptr(PosternMessage) header = message("Subject: x\r\n\r\n");
-    g_autoptr(PosternAnswersFile) file = postern_answers_file_parse(plain_zone, strlen(plain_zone), NULL);
-    postern_resolver_free(fixture->resolver);
-    fixture->resolver = postern_resolver_new_from_file(fixture->loop, file);
+    use_zone(fixture, plain_zone);
     fixture->fake->answer = answer_honestly;
     fixture->few_requests = TRUE;
-    begin(fixture, POSTERN_CHECKS_ALL, 5000);
+    begin(fixture, POSTERN_CHECKS_INSPECTED, 5000);
     postern_inspection_header(fixture->inspection, header);
     finish(fixture);
     g_assert_no_error(fixture->error);
@@ -119,7 +159,7 @@ static void test_few_requests_more_questions(Fixture *fixture, gconstpointer dat
 {
     fixture->fake->answer = answer_honestly;
     fixture->few_requests = TRUE;
-    begin(fixture, POSTERN_CHECKS_ALL, 5000);
+    begin(fixture, POSTERN_CHECKS_INSPECTED, 5000);
     finish(fixture);
     assert_all_found(fixture);
     g_assert_cmpuint(fixture->stages[POSTERN_STAGE_ENVELOPE], ==, 2);
@@ -132,7 +172,7 @@ static void test_few_requests_no_worker(Fixture *fixture, gconstpointer data)
     g_autoptr(PosternMessage) header = message("Subject: x\r\n\r\n");
     fixture->fake->answer = answer_light_alone;
     fixture->few_requests = TRUE;
-    begin(fixture, POSTERN_CHECKS_ALL, 300);
+    begin(fixture, POSTERN_CHECKS_INSPECTED, 300);
     postern_inspection_header(fixture->inspection, header);
     finish(fixture);
     g_assert_error(fixture->error, POSTERN_ERROR, POSTERN_ERROR_TIMEOUT);
@@ -143,6 +183,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     add("/inspection/spf-rests", test_spf_rests);
+    add("/inspection/spf-guessed", test_spf_guessed);
+    add("/inspection/spf-no-room", test_spf_no_room);
     add("/inspection/at-once", test_at_once);
     add("/inspection/while-it-arrives", test_while_it_arrives);
     add("/inspection/dot-comes-at-once", test_dot_comes_at_once);

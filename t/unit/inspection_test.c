@@ -35,13 +35,13 @@ static void assert_nothing_found(const Fixture *fixture)
     g_assert_cmpint(fixture->findings->virus.result, ==, POSTERN_VIRUS_ERROR);
     g_assert_nonnull(fixture->findings->virus.reason);
     g_assert_nonnull(fixture->findings->content.problem);
-    g_assert_cmpuint(fixture->findings->not_run, ==, POSTERN_CHECKS_ALL);
+    g_assert_cmpuint(fixture->findings->not_run, ==, POSTERN_CHECKS_INSPECTED);
 }
 
 static void test_deadline(Fixture *fixture, gconstpointer data)
 {
     fixture->fake->answer = answer_nothing;
-    begin(fixture, POSTERN_CHECKS_ALL, 50);
+    begin(fixture, POSTERN_CHECKS_INSPECTED, 50);
     finish(fixture);
     g_assert_error(fixture->error, POSTERN_ERROR, POSTERN_ERROR_TIMEOUT);
     assert_nothing_found(fixture);
@@ -56,7 +56,7 @@ static void answer_failure(FakeInspector *fake, const PosternPacket *packet, Pos
 static void test_failure(Fixture *fixture, gconstpointer data)
 {
     fixture->fake->answer = answer_failure;
-    begin(fixture, POSTERN_CHECKS_ALL, 5000);
+    begin(fixture, POSTERN_CHECKS_INSPECTED, 5000);
     finish(fixture);
     g_assert_error(fixture->error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE);
     assert_nothing_found(fixture);
@@ -78,7 +78,7 @@ static void answer_endlessly(FakeInspector *fake, const PosternPacket *packet, P
 static void test_endless_questions(Fixture *fixture, gconstpointer data)
 {
     fixture->fake->answer = answer_endlessly;
-    begin(fixture, POSTERN_CHECKS_ALL, 60000);
+    begin(fixture, POSTERN_CHECKS_INSPECTED, 60000);
     finish(fixture);
     g_assert_error(fixture->error, POSTERN_ERROR, POSTERN_ERROR_LIMIT);
     g_assert_cmpint(fixture->findings->spf.result, ==, POSTERN_SPF_TEMPERROR);
@@ -97,7 +97,7 @@ static void answer_emptily(FakeInspector *fake, const PosternPacket *packet, Pos
 static void test_empty_response(Fixture *fixture, gconstpointer data)
 {
     fixture->fake->answer = answer_emptily;
-    begin(fixture, POSTERN_CHECKS_ALL, 60000);
+    begin(fixture, POSTERN_CHECKS_INSPECTED, 60000);
     finish(fixture);
     g_assert_error(fixture->error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL);
     assert_nothing_found(fixture);
@@ -107,7 +107,7 @@ static void answer_lie(FakeInspector *fake, const PosternPacket *packet, Postern
                        guint64 octets)
 {
     g_autoptr(PosternResponse) response = postern_response_new();
-    response->complete = POSTERN_CHECKS_ALL;
+    response->complete = POSTERN_CHECKS_INSPECTED;
     response->findings->virus.result = POSTERN_VIRUS_CLEAN;
     response->findings->spf.result = POSTERN_SPF_PASS;
     fake_respond(fake, packet->id, response);
@@ -118,7 +118,7 @@ static void test_claims_too_much(Fixture *fixture, gconstpointer data)
 {
     static const struct timeval pause = {.tv_usec = 50000};
     fixture->fake->answer = answer_lie;
-    begin(fixture, POSTERN_CHECKS_ALL, 100);
+    begin(fixture, POSTERN_CHECKS_INSPECTED, 100);
     event_base_once(fixture->loop, -1, EV_TIMEOUT, on_pause_over, fixture->loop, &pause);
     event_base_dispatch(fixture->loop);
     fixture->fake->answer = answer_nothing;
@@ -132,7 +132,7 @@ static void test_freed_at_any_time(Fixture *fixture, gconstpointer data)
     fixture->fake->answer = answer_honestly;
     for (guint events = 0; events < 30; events++) {
         g_autoptr(PosternMessage) whole = message("Subject: x\r\n\r\nbody\r\n");
-        begin(fixture, POSTERN_CHECKS_ALL, 5000);
+        begin(fixture, POSTERN_CHECKS_INSPECTED, 5000);
         postern_inspection_header(fixture->inspection, whole);
         for (guint i = 0; i < events; i++)
             event_base_loop(fixture->loop, EVLOOP_ONCE | EVLOOP_NONBLOCK);
@@ -197,7 +197,7 @@ static void test_envelope(Fixture *fixture, gconstpointer data)
     g_autoptr(PosternEnvelope) other = postern_envelope_new();
     other->sender = g_strdup("b@example.com");
     fixture->fake->answer = answer_honestly;
-    begin(fixture, POSTERN_CHECKS_ALL, 5000);
+    begin(fixture, POSTERN_CHECKS_INSPECTED, 5000);
     wait_for_envelope(fixture);
     while (fixture->envelopes == 0)
         event_base_loop(fixture->loop, EVLOOP_ONCE);
@@ -217,7 +217,7 @@ static void test_limit(Fixture *fixture, gconstpointer data)
 {
     for (guint events = 0; events < 20; events++) {
         g_autoptr(PosternMessage) whole = message("Subject: x\r\n\r\nbody\r\n");
-        begin(fixture, POSTERN_CHECKS_ALL, 60000);
+        begin(fixture, POSTERN_CHECKS_INSPECTED, 60000);
         fixture->fake->answer = answer_honestly;
         postern_inspection_header(fixture->inspection, whole);
         for (guint i = 0; i < events; i++)

@@ -311,12 +311,13 @@ static void test_descriptor(void)
 }
 
 static int pipe_of_lines[2]; /* a line waits until it can read an octet here */
-static gint lines_begun, lines_written;
+static int pipe_of_begun[2]; /* a line that is begun says so here */
+static gint lines_written;
 
 static gboolean write_when_told(int priority, const char *line)
 {
     char octet;
-    g_atomic_int_inc(&lines_begun);
+    g_assert_cmpint(write(pipe_of_begun[1], "x", 1), ==, 1);
     g_assert_cmpint(read(pipe_of_lines[0], &octet, 1), ==, 1);
     g_atomic_int_inc(&lines_written);
     return TRUE;
@@ -330,13 +331,14 @@ static void no_tick(gint64 now)
 static void test_hold(void)
 {
     static const PosternLogWriterCalls calls = {.write = write_when_told, .tick = no_tick};
+    char octet;
     g_assert_cmpint(pipe(pipe_of_lines), ==, 0);
+    g_assert_cmpint(pipe(pipe_of_begun), ==, 0);
     PosternLogWriter *writer = postern_log_writer_new(&calls);
     g_assert_true(postern_log_writer_hold(writer, 10000));
     g_assert_true(postern_log_writer_put(writer, 0, "first"));
     postern_log_writer_release(writer);
-    while (g_atomic_int_get(&lines_begun) == 0)
-        g_usleep(1000);
+    g_assert_cmpint(read(pipe_of_begun[0], &octet, 1), ==, 1);
     g_assert_false(postern_log_writer_hold(writer, 1));
     g_assert_cmpint(write(pipe_of_lines[1], "xx", 2), ==, 2);
     g_assert_true(postern_log_writer_hold(writer, 10000));

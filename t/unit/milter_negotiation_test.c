@@ -13,7 +13,7 @@ static void test_everything_offered(void)
 {
     PosternMilterNegotiation negotiation;
     g_assert_true(postern_milter_negotiation_answer(&negotiation, POSTFIX_ACTIONS, EVERY_STEP,
-                                                    REGISTERED | SMFIP_SKIP, FALSE));
+                                                    REGISTERED | SMFIP_SKIP, 0));
     g_assert_cmphex(negotiation.actions, ==, EDITS | SMFIF_QUARANTINE | SMFIF_SETSYMLIST);
     g_assert_cmphex(negotiation.steps, ==, REGISTERED | SILENT | SMFIP_SKIP | SMFIP_HDR_LEADSPC);
     g_assert_true(negotiation.leading_space && negotiation.skip && negotiation.quarantine &&
@@ -27,7 +27,7 @@ static void test_where_a_refusal_is_given_a_reply_is_awaited(void)
     PosternMilterNegotiation negotiation;
     for (unsigned long steps = 0; steps <= 0x1ff; steps++) {
         unsigned long offered = (steps << 12) | (steps & 1 ? SMFIP_SKIP : 0) | SMFIP_NR_MAIL;
-        g_assert_true(postern_milter_negotiation_answer(&negotiation, EDITS, offered, 0, FALSE));
+        g_assert_true(postern_milter_negotiation_answer(&negotiation, EDITS, offered, 0, 0));
         g_assert_cmphex(negotiation.steps & SMFIP_NR_MAIL, ==, 0);
         g_assert_false((negotiation.steps & SMFIP_SKIP) != 0 && (negotiation.steps & SMFIP_NR_BODY) != 0);
         g_assert_cmphex(negotiation.steps & ~offered, ==, 0);
@@ -40,11 +40,12 @@ static void test_where_a_refusal_is_given_a_reply_is_awaited(void)
 static void test_recipients(void)
 {
     PosternMilterNegotiation negotiation;
-    g_assert_true(postern_milter_negotiation_answer(&negotiation, POSTFIX_ACTIONS, EVERY_STEP, 0, TRUE));
+    g_assert_true(
+        postern_milter_negotiation_answer(&negotiation, POSTFIX_ACTIONS, EVERY_STEP, 0, SMFIP_NR_RCPT));
     g_assert_cmphex(negotiation.steps & SILENT, ==, SILENT & ~(unsigned long)SMFIP_NR_RCPT);
     g_assert_true(negotiation.recipients);
     g_assert_true(postern_milter_negotiation_answer(&negotiation, POSTFIX_ACTIONS,
-                                                    EVERY_STEP & ~(unsigned long)SMFIP_NR_RCPT, 0, FALSE));
+                                                    EVERY_STEP & ~(unsigned long)SMFIP_NR_RCPT, 0, 0));
     g_assert_true(negotiation.recipients);
     postern_milter_negotiation_usual(&negotiation);
     g_assert_false(negotiation.recipients);
@@ -55,8 +56,8 @@ static void test_steps_without_a_callback_are_not_silent(void)
 {
     PosternMilterNegotiation negotiation;
     for (unsigned refuse = 0; refuse <= 1; refuse++) {
-        g_assert_true(
-            postern_milter_negotiation_answer(&negotiation, POSTFIX_ACTIONS, EVERY_STEP, 0, refuse != 0));
+        g_assert_true(postern_milter_negotiation_answer(&negotiation, POSTFIX_ACTIONS, EVERY_STEP, 0,
+                                                        refuse != 0 ? SMFIP_NR_RCPT : 0));
         g_assert_false(postern_milter_negotiation_is_silent(&negotiation, SMFIP_NR_DATA));
         g_assert_false(postern_milter_negotiation_is_silent(&negotiation, SMFIP_NR_UNKN));
         g_assert_true(postern_milter_negotiation_is_silent(&negotiation, SMFIP_NR_CONN));
@@ -76,22 +77,22 @@ static void test_usual(void)
 static void test_old_server(void)
 {
     PosternMilterNegotiation negotiation;
-    g_assert_true(postern_milter_negotiation_answer(&negotiation, EDITS, 0, REGISTERED, FALSE));
+    g_assert_true(postern_milter_negotiation_answer(&negotiation, EDITS, 0, REGISTERED, 0));
     g_assert_cmphex(negotiation.actions, ==, EDITS);
     g_assert_cmphex(negotiation.steps, ==, REGISTERED);
     g_assert_false(negotiation.leading_space || negotiation.skip || negotiation.quarantine ||
                    negotiation.macros);
-    g_assert_true(postern_milter_negotiation_answer(&negotiation, EDITS, SMFIP_NR_BODY, 0, FALSE));
+    g_assert_true(postern_milter_negotiation_answer(&negotiation, EDITS, SMFIP_NR_BODY, 0, 0));
     g_assert_cmphex(negotiation.steps, ==, SMFIP_NR_BODY);
 }
 
 static void test_server_without_edits(void)
 {
     PosternMilterNegotiation negotiation;
-    g_assert_false(postern_milter_negotiation_answer(&negotiation, 0, EVERY_STEP, 0, FALSE));
-    g_assert_false(postern_milter_negotiation_answer(&negotiation, SMFIF_ADDHDRS | SMFIF_QUARANTINE,
-                                                     EVERY_STEP, 0, FALSE));
-    g_assert_false(postern_milter_negotiation_answer(&negotiation, SMFIF_CHGHDRS, EVERY_STEP, 0, FALSE));
+    g_assert_false(postern_milter_negotiation_answer(&negotiation, 0, EVERY_STEP, 0, 0));
+    g_assert_false(
+        postern_milter_negotiation_answer(&negotiation, SMFIF_ADDHDRS | SMFIF_QUARANTINE, EVERY_STEP, 0, 0));
+    g_assert_false(postern_milter_negotiation_answer(&negotiation, SMFIF_CHGHDRS, EVERY_STEP, 0, 0));
 }
 
 int main(int argc, char **argv)

@@ -123,6 +123,43 @@ static void test_rows(void)
     }
 }
 
+/* What some mail servers want beside: one plain address; one address of a host; a sender with a domain. */
+static void test_suits(void)
+{
+    static const struct {
+        const char *text;
+        gboolean plain, single, qualified;
+    } suited[] = {
+        {"<a@x.example>", TRUE, TRUE, TRUE},
+        {"<>", TRUE, TRUE, TRUE},
+        {"a@x.example", FALSE, TRUE, TRUE},
+        {"<a>", TRUE, TRUE, FALSE},
+        {"\\<", FALSE, TRUE, FALSE},
+        {"<a@x.example.>", FALSE, TRUE, FALSE},
+        {"<a@x_y.example>", TRUE, TRUE, FALSE},
+        {"<a@[192.0.2.1]>", TRUE, TRUE, FALSE},
+        {"<a@b\303\274cher.example>", FALSE, TRUE, TRUE},
+        {"<a@x..example>", FALSE, FALSE, TRUE},
+        {"<\"a\"@x.example>", FALSE, TRUE, TRUE},
+        {"<a. b@x.example>", FALSE, TRUE, TRUE},
+        {"<a b@x.example>", FALSE, FALSE, TRUE},
+        {"<a@x.example>,<b@x.example>", TRUE, FALSE, TRUE},
+        {"<@r.example,@s.example:a@x.example>", TRUE, TRUE, TRUE},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(suited); i++) {
+        g_autofree char *path = parse(suited[i].text, TAKEN);
+        const char *text = suited[i].text;
+        gsize length = strlen(text);
+        g_test_message("%s", text);
+        g_assert_cmpint(postern_path_suits(text, length, path, TRUE, POSTERN_PATH_PLAIN), ==,
+                        suited[i].plain);
+        g_assert_cmpint(postern_path_suits(text, length, path, TRUE, POSTERN_PATH_SINGLE | POSTERN_PATH_UTF8),
+                        ==, suited[i].single);
+        g_assert_cmpint(postern_path_suits(text, length, path, TRUE, POSTERN_PATH_QUALIFIED), ==,
+                        suited[i].qualified);
+    }
+}
+
 /* What is sent on means the same to who reads it again, however he reads. */
 static void test_again(void)
 {
@@ -188,6 +225,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/wire/path/rows", test_rows);
+    g_test_add_func("/wire/path/suits", test_suits);
     g_test_add_func("/wire/path/again", test_again);
     g_test_add_func("/wire/path/consumed", test_consumed);
     g_test_add_func("/wire/path/length", test_length);

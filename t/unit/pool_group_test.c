@@ -22,7 +22,7 @@ static void fixture_init(Fixture *fixture, guint servers, guint limit)
     PosternPoolAction action;
     guint count = 0;
     *fixture = (Fixture){.settings = server_settings_of(servers, limit)};
-    fixture->group = postern_server_group_new(fixture->settings);
+    fixture->group = new_group(fixture->settings);
     for (guint i = 0; i < POOLS; i++)
         fixture->pools[i] = postern_pool_new(fixture->group, WAIT_MS, IDLE_MS, on_wake, &fixture->woken[i]);
     postern_pool_timer(fixture->pools[0], 0);
@@ -280,7 +280,7 @@ static void test_weight(void)
     guint second = 0;
     fixture_init(&fixture, 2, 100);
     ((PosternServerSettings *)g_ptr_array_index(fixture.settings, 1))->weight = 3;
-    postern_pool_reload(fixture.pools[0], fixture.settings, 1, WAIT_MS, IDLE_MS, 0);
+    reload_pool(fixture.pools[0], fixture.settings, 1, 1, 0);
     for (guint i = 0; i < 2; i++)
         postern_pool_mark_up(fixture.pools[0], fixture.servers[i], PROBE_AGAIN_MS, 0);
     for (guint waiter = 1; waiter <= 40; waiter++)
@@ -301,7 +301,7 @@ static void test_reload(void)
     fill(fixture.pools[0], 2);
     postern_pool_request_probe(fixture.pools[0], fixture.servers[0], 1);
     expect_actions(fixture.pools[0], "");
-    postern_pool_reload(fixture.pools[0], others, 1, WAIT_MS, IDLE_MS, 2);
+    reload_pool(fixture.pools[0], others, 1, 1, 2);
     expect_actions(fixture.pools[0], "refuse the probe (gone)");
     postern_pool_returned(fixture.pools[0], 1, TRUE, 2);
     expect_actions(fixture.pools[0], "quit 1");
@@ -320,13 +320,13 @@ static void test_reload(void)
     expect_actions(fixture.pools[1], ""); /* it goes by the old settings still */
     postern_pool_mark_down(fixture.pools[1], new, "said by the old", PROBE_AGAIN_MS, 5);
     g_assert_true(postern_pool_is_up(fixture.pools[1], new));
-    postern_pool_reload(fixture.pools[1], others, 1, WAIT_MS, IDLE_MS, 6);
+    reload_pool(fixture.pools[1], others, 1, 1, 6);
     expect_actions(fixture.pools[1], "open 4");
     postern_pool_returned(fixture.pools[0], 2, TRUE, 7);
     expect_actions(fixture.pools[0], "quit 2");
 
     /* The same server under other demands: what is open still counts. */
-    postern_pool_reload(fixture.pools[0], others, 2, WAIT_MS, IDLE_MS, 8);
+    reload_pool(fixture.pools[0], others, 2, 2, 8);
     postern_pool_mark_up(fixture.pools[0], new, PROBE_AGAIN_MS, 8);
     want(fixture.pools[0], 8, 8, 8);
     want(fixture.pools[0], 9, 9, 8);
@@ -334,6 +334,31 @@ static void test_reload(void)
     g_assert_cmpuint(postern_server_group_used(fixture.group), ==, 3);
     opened(fixture.pools[0], 3, 9); /* opened by the demands of before */
     expect_actions(fixture.pools[0], "quit 3");
+    fixture_clear(&fixture);
+}
+
+static GHashTable *names_of_one(const char *name)
+{
+    GHashTable *names = g_hash_table_new(g_str_hash, g_str_equal);
+    g_hash_table_add(names, (gpointer)(guintptr)name);
+    return names;
+}
+
+/* The connection that is opened for the probe serves it, and is not ended and opened again without end. */
+static void test_drained_server_is_probed(void)
+{
+    Fixture fixture;
+    g_autoptr(GHashTable) names = names_of_one("192.0.2.1:25");
+    fixture_init(&fixture, 1, 2);
+    postern_server_group_drain(fixture.group, names, 1);
+    postern_pool_request_probe(fixture.pools[0], fixture.servers[0], 2);
+    expect_actions(fixture.pools[0], "open 1");
+    opened(fixture.pools[0], 1, 3);
+    expect_actions(fixture.pools[0], "assign 1 to the probe");
+    postern_pool_returned(fixture.pools[0], 1, TRUE, 4);
+    expect_actions(fixture.pools[0], "quit 1");
+    postern_pool_closed(fixture.pools[0], 1, NULL, 5);
+    expect_actions(fixture.pools[0], "");
     fixture_clear(&fixture);
 }
 
@@ -350,5 +375,6 @@ int main(int argc, char **argv)
     g_test_add_func("/pool-group/two-servers", test_two_servers);
     g_test_add_func("/pool-group/weight", test_weight);
     g_test_add_func("/pool-group/reload", test_reload);
+    g_test_add_func("/pool-group/drained-server-is-probed", test_drained_server_is_probed);
     return g_test_run();
 }

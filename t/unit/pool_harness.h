@@ -45,6 +45,9 @@ static inline void append_action(GString *text, const PosternPoolAction *action)
     case POSTERN_POOL_PROBE:
         g_string_append(text, "probe");
         break;
+    case POSTERN_POOL_LOOK_UP:
+        g_string_append_printf(text, "look up %s", action->named->host);
+        break;
     case POSTERN_POOL_ANNOUNCE:
         break;
     }
@@ -71,16 +74,34 @@ static inline GPtrArray *server_settings_of(guint servers, guint limit)
     GPtrArray *settings = g_ptr_array_new_with_free_func(free_server_settings);
     for (guint i = 1; i <= servers; i++) {
         g_autofree char *name = g_strdup_printf("192.0.2.%u:25", i);
-        g_ptr_array_add(settings, postern_server_settings_new(name, 1, limit, NULL));
+        g_ptr_array_add(settings, postern_server_settings_new(name, limit, NULL));
     }
     return settings;
+}
+
+static inline PosternServerGroup *new_group(GPtrArray *servers)
+{
+    const PosternGroupSettings settings = {.servers = servers};
+    return postern_server_group_new(&settings);
+}
+
+/* To what is said after serial reloads, of which so many asked others things of the servers. */
+static inline void reload_pool(PosternPool *pool, GPtrArray *servers, guint serial, guint generation,
+                               gint64 now)
+{
+    const PosternGroupSettings settings = {.servers = servers,
+                                           .wait_ms = WAIT_MS,
+                                           .idle_ms = IDLE_MS,
+                                           .serial = serial,
+                                           .generation = generation};
+    postern_pool_reload(pool, &settings, now);
 }
 
 /* One that begins to probe its server, *ret_server (the caller's, or NULL). */
 static inline PosternPool *new_pool(guint limit, PosternServer **ret_server)
 {
     g_autoptr(GPtrArray) settings = server_settings_of(1, limit);
-    g_autoptr(PosternServerGroup) group = postern_server_group_new(settings);
+    g_autoptr(PosternServerGroup) group = new_group(settings);
     PosternPool *pool = postern_pool_new(group, WAIT_MS, IDLE_MS, NULL, NULL);
     PosternPoolAction action;
     postern_pool_timer(pool, 0);
@@ -101,7 +122,7 @@ static inline PosternPool *usable_pool(guint limit)
 
 static inline void want(PosternPool *pool, guint64 waiter, guint64 client, gint64 now)
 {
-    postern_pool_request(pool, waiter, client, POSTERN_FAIR_TURN_LAST, now);
+    postern_pool_request(pool, waiter, client, client, POSTERN_FAIR_TURN_LAST, now);
 }
 
 static inline void opened(PosternPool *pool, guint64 connection, gint64 now)

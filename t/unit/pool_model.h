@@ -217,6 +217,7 @@ static inline void take_actions(Thread *thread)
         case POSTERN_POOL_PROBE:
             take_probe(thread, &action);
             break;
+        case POSTERN_POOL_LOOK_UP:
         case POSTERN_POOL_ANNOUNCE:
             break;
         }

@@ -203,8 +203,12 @@ static void step_reload(Model *model, Thread *thread)
     if (is_first)
         model->health = POSTERN_SERVER_UNKNOWN;
     thread->generation = model->generation;
-    postern_pool_reload(thread->pool, model->settings, model->generation, MODEL_WAIT_MS, MODEL_IDLE_MS,
-                        model->now);
+    const PosternGroupSettings settings = {.servers = model->settings,
+                                           .wait_ms = MODEL_WAIT_MS,
+                                           .idle_ms = MODEL_IDLE_MS,
+                                           .serial = model->generation,
+                                           .generation = model->generation};
+    postern_pool_reload(thread->pool, &settings, model->now);
 }
 
 static void step_time(Model *model)
@@ -287,7 +291,7 @@ static void model_init(Model *model, guint32 seed)
     model->count = 1 + any_of(model, POOLS_MAX);
     model->connections = g_array_new(FALSE, FALSE, sizeof(Connection));
     model->settings = server_settings_of(1, model->limit);
-    model->group = postern_server_group_new(model->settings);
+    model->group = new_group(model->settings);
     for (guint i = 0; i < model->count; i++) {
         Thread *thread = &model->threads[i];
         thread->model = model;

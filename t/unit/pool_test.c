@@ -273,7 +273,8 @@ static void test_drain(void)
     expect_actions(pool, "quit 1");
     want(pool, 8, 8, 2);
     postern_pool_returned(pool, 4, TRUE, 2);
-    expect_actions(pool, "refuse 8 (the proxy is stopping), quit 4");
+    expect_actions(pool,
+                   "refuse 8 (the proxy is stopping, or a reload has removed this group of servers), quit 4");
     for (guint i = 1; i <= 4; i++)
         postern_pool_closed(pool, i, NULL, 3);
     expect_actions(pool, "");
@@ -287,7 +288,7 @@ static void test_drain_lets_nobody_wait(void)
     g_autoptr(PosternPool) pool = busy_pool(1);
     want(pool, 7, 7, 0);
     postern_pool_drain(pool, 1);
-    expect_actions(pool, "refuse 7 (the proxy is stopping)");
+    expect_actions(pool, "refuse 7 (the proxy is stopping, or a reload has removed this group of servers)");
 
     g_autoptr(PosternPool) given = busy_pool(1);
     want(given, 7, 7, 0);
@@ -301,14 +302,15 @@ static void test_drain_lets_nobody_wait(void)
     postern_pool_returned(lost, 1, TRUE, 0);
     postern_pool_drain(lost, 1);
     postern_pool_closed(lost, 1, NULL, 1);
-    expect_actions(lost, "refuse 7 (the proxy is stopping)");
+    expect_actions(lost, "refuse 7 (the proxy is stopping, or a reload has removed this group of servers)");
 
     g_autoptr(PosternPool) opening = usable_pool(1);
     want(opening, 7, 7, 0);
     expect_actions(opening, "open 1");
     postern_pool_drain(opening, 1);
     opened(opening, 1, 2);
-    expect_actions(opening, "refuse 7 (the proxy is stopping), quit 1");
+    expect_actions(opening,
+                   "refuse 7 (the proxy is stopping, or a reload has removed this group of servers), quit 1");
 }
 
 /* What is used slowly is recalled for who waits, the first offered first, and one for one. */
@@ -405,7 +407,7 @@ static void test_turns(void)
     g_autoptr(PosternPool) pool = busy_pool(1);
     for (guint waiter = 10; waiter < 15; waiter++)
         want(pool, waiter, 10, 0);
-    postern_pool_request(pool, 40, 40, POSTERN_FAIR_TURN_LATER, 0);
+    postern_pool_request(pool, 40, 40, 0, POSTERN_FAIR_TURN_LATER, 0);
     want(pool, 20, 20, 1);
     want(pool, 30, 30, 1);
     static const guint order[] = {10, 20, 40, 30, 11, 12, 13, 14};

@@ -98,6 +98,7 @@ static void take_action(Thread *thread, const PosternPoolAction *action)
     case POSTERN_POOL_PROBE:
         postern_pool_request_probe(thread->pool, action->server, thread->now);
         break;
+    case POSTERN_POOL_LOOK_UP:
     case POSTERN_POOL_ANNOUNCE:
         break;
     case POSTERN_POOL_RECALL: /* nobody offers, and nobody waits too long */
@@ -131,7 +132,7 @@ static gpointer run(gpointer data)
         while (thread->waiting < WAITERS && thread->next_waiter < BORROWS) {
             thread->waiting++;
             thread->next_waiter++;
-            postern_pool_request(thread->pool, thread->next_waiter, 1 + thread->next_waiter % 40,
+            postern_pool_request(thread->pool, thread->next_waiter, 1 + thread->next_waiter % 40, 0,
                                  POSTERN_FAIR_TURN_LAST, thread->now);
         }
         take_actions(thread);
@@ -161,7 +162,7 @@ static void test_threads(void)
 {
     Thread threads[THREADS];
     g_autoptr(GPtrArray) settings = server_settings_of(1, LIMIT);
-    Shared shared = {.group = postern_server_group_new(settings)};
+    Shared shared = {.group = new_group(settings)};
     for (guint i = 0; i < THREADS; i++) {
         threads[i] = (Thread){.shared = &shared, .random = g_rand_new_with_seed(i)};
         pthread_mutex_init(&threads[i].lock, NULL);

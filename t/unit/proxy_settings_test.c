@@ -96,8 +96,8 @@ static void test_role(void)
         settings_of("[proxy]\nrole = before_queue_filter\ntrusted_clients = 127.0.0.1\n", NULL);
     g_assert_false(postern_proxy_settings_is_filter(border));
     g_assert_true(postern_proxy_settings_is_filter(filter));
-    g_assert_true(postern_proxy_settings_same_backend(border, border));
-    g_assert_false(postern_proxy_settings_same_backend(border, filter));
+    g_assert_true(postern_proxy_settings_same_relaying(border, border));
+    g_assert_false(postern_proxy_settings_same_relaying(border, filter));
 }
 
 int main(int argc, char **argv)

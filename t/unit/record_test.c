@@ -117,7 +117,7 @@ static void test_no_line(void)
     postern_log_set_level(POSTERN_LOG_NOTICE);
     g_assert_null(postern_record_close(&message, counters));
     g_assert_null(postern_session_record_close(&session, counters));
-    g_assert_null(postern_recipient_line(&message.who, "a@x.test", "<b@y.test>", "proxy", "550 no"));
+    g_assert_null(postern_recipient_line(&message.who, NULL, "a@x.test", "<b@y.test>", "proxy", "550 no"));
     assert_count(counters, "messages", NULL, 1);
     assert_count(counters, "sessions", "quit", 1);
     postern_log_set_level(POSTERN_LOG_INFO);

@@ -95,6 +95,28 @@ static void free_recipient(gpointer recipient)
     postern_relay_recipient_free(recipient);
 }
 
+/* A server that delivers into mailboxes alone relays nothing that it knows no mailbox for. */
+static void test_lmtp(void)
+{
+    static const struct {
+        const char *foreign, *control;
+        gboolean ordinary;
+        PosternRelayState state;
+    } answers[] = {
+        {NO_USER, OK, TRUE, SAFE}, {NO_USER, OK, FALSE, UNCLEAR}, {NO_USER, NO_USER, TRUE, UNCLEAR},
+        {GREY, OK, TRUE, UNCLEAR}, {OK, OK, TRUE, OPEN},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(answers); i++) {
+        g_autoptr(GPtrArray) recipients = g_ptr_array_new_with_free_func(free_recipient);
+        g_autoptr(PosternReply) mail = postern_reply_new(250, "Ok");
+        g_autofree char *reason = NULL;
+        add(recipients, "relay-probe@example.com", POSTERN_RELAY_FOREIGN, answers[i].foreign);
+        add(recipients, "joe@example.org",
+            answers[i].ordinary ? POSTERN_RELAY_MAILBOX : POSTERN_RELAY_POSTMASTER, answers[i].control);
+        g_assert_cmpint(postern_relay_proof_judge(mail, recipients, TRUE, &reason), ==, answers[i].state);
+    }
+}
+
 static PosternRelayState judge(gsize row, gboolean ordinary, const char *mail)
 {
     g_autoptr(GPtrArray) recipients = g_ptr_array_new_with_free_func(free_recipient);
@@ -104,7 +126,7 @@ static PosternRelayState judge(gsize row, gboolean ordinary, const char *mail)
     add(recipients, "relay-probe@[192.0.2.2]", POSTERN_RELAY_FOREIGN, rows[row].literal);
     add(recipients, ordinary ? "joe@example.org" : "postmaster",
         ordinary ? POSTERN_RELAY_MAILBOX : POSTERN_RELAY_POSTMASTER, rows[row].control);
-    PosternRelayState state = postern_relay_proof_judge(reply, recipients, &reason);
+    PosternRelayState state = postern_relay_proof_judge(reply, recipients, FALSE, &reason);
     g_assert_cmpuint(strlen(reason), >, 10);
     return state;
 }
@@ -145,7 +167,7 @@ static void test_guess(void)
         add(recipients, "postmaster", POSTERN_RELAY_POSTMASTER, OK);
         add(recipients, "relay-probe@[192.0.2.25]", POSTERN_RELAY_GUESS, guesses[i].guess);
         g_test_message("guess %d", (int)i);
-        g_assert_cmpint(postern_relay_proof_judge(mail, recipients, &reason), ==, guesses[i].state);
+        g_assert_cmpint(postern_relay_proof_judge(mail, recipients, FALSE, &reason), ==, guesses[i].state);
     }
 }
 
@@ -167,7 +189,7 @@ static void test_reason(void)
     g_autofree char *line = g_strconcat("550 \x01\xff", text, NULL);
     add(recipients, "relay-probe@example.com", POSTERN_RELAY_FOREIGN, line);
     add(recipients, "postmaster", POSTERN_RELAY_POSTMASTER, NO_NAME);
-    g_assert_cmpint(postern_relay_proof_judge(mail, recipients, &reason), ==, UNCLEAR);
+    g_assert_cmpint(postern_relay_proof_judge(mail, recipients, FALSE, &reason), ==, UNCLEAR);
     g_assert_nonnull(strstr(reason, "foreign <relay-probe@example.com>: \"550 "));
     g_assert_nonnull(strstr(reason, "control <postmaster>: \"" NO_NAME "\""));
     g_assert_cmpuint(strlen(reason), <, 500);
@@ -180,6 +202,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/relay-proof/answers", test_answers);
     g_test_add_func("/relay-proof/guess", test_guess);
+    g_test_add_func("/relay-proof/lmtp", test_lmtp);
     g_test_add_func("/relay-proof/mail-refused", test_mail_refused);
     g_test_add_func("/relay-proof/reason", test_reason);
     return g_test_run();

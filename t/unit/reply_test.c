@@ -219,7 +219,7 @@ static void test_forms(void)
 
     g_assert_cmpstr(wire, ==, "550 5.7.1 No??250 Ok\r\n");
     g_assert_cmpuint(postern_reply_class(reply), ==, 5);
-    g_ptr_array_add(reply->lines, g_strdup("5.7.1 See\tthere"));
+    postern_reply_add(&reply, "5.7.1 See\tthere", strlen("5.7.1 See\tthere"));
     text = postern_reply_to_text(reply);
     g_assert_cmpstr(text, ==, "550 5.7.1 No??250 Ok 5.7.1 See?there");
 }

@@ -1,3 +1,6 @@
+#include <glib/gstdio.h>
+#include <unistd.h>
+
 #include "base/limits.h"
 #include "session_harness.h"
 
@@ -40,6 +43,67 @@ static void test_harvest(gsize piece)
         g_assert_true(harness_is_closed(&harness));
         harness_expect_log(&harness, "ended=too-many-errors");
         harness_finish(&harness);
+    }
+}
+
+/* What a message was counts against the next one: its octets, and that it could not be scanned. */
+static void test_message_rates(gsize piece)
+{
+    static const struct {
+        const char *limit, *mail;
+        gboolean unscannable;
+    } rows[] = {
+        {"octet_rate = 1K", MESSAGE, FALSE},
+        {"unscannable_rate = 1", MESSAGE, TRUE},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        Harness harness;
+        g_autofree char *text = g_strdup_printf("[policy]\nencrypted = mark\n[class]\n%s\n", rows[i].limit);
+        harness_start(&harness, text, piece);
+        if (rows[i].unscannable)
+            postern_virus_finding_note(&harness.findings->virus, POSTERN_VIRUS_ENCRYPTED, "a.zip");
+        harness_greet(&harness);
+        harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\n");
+        harness_say(&harness, rows[i].mail);
+        harness_expect(&harness, "250 250 354 250");
+        harness_say(&harness, "MAIL FROM:<a@x.test>\r\nQUIT\r\n");
+        harness_expect(&harness, "450 221");
+        harness_finish(&harness);
+    }
+}
+
+/* What we refuse ourselves, whoever asks for it, counts as what the back-end does. */
+static void test_own_refusals_are_a_harvest(gsize piece)
+{
+    static const struct {
+        const char *text, *routes;
+    } rows[] = {
+        {"recipient_domains = z.test\n", NULL},
+        {"recipient_domains = y.test\n[servers a]\naddress = 192.0.2.9:25\n", "z.test a\n"},
+        {"[policy]\nhelo_malformed = reject\n", NULL},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        Harness harness;
+        g_autofree char *path = NULL;
+        g_autoptr(GString) text = g_string_new(NULL);
+        if (rows[i].routes != NULL) {
+            close(g_file_open_tmp("postern-test-XXXXXX", &path, NULL));
+            g_assert_true(g_file_set_contents(path, rows[i].routes, -1, NULL));
+            g_string_append_printf(text, "routes = %s\n", path);
+        }
+        g_string_append_printf(text, "%s[class]\nrefused_recipient_rate = 2\n", rows[i].text);
+        harness_start(&harness, text->str, piece);
+        harness_say(&harness, "EHLO localhost\r\n");
+        g_string_truncate(harness.replies, 0);
+        harness_say(&harness, "MAIL FROM:<a@x.test>\r\n");
+        say_recipients(&harness, 3, FALSE);
+        g_assert_cmpuint(count_commands(&harness, "RCPT"), ==, 0);
+        harness_say(&harness, "NOOP\r\n");
+        harness_expect(&harness, i == 0 ? "250 554 554 554 421" : "250 550 550 550 421");
+        harness_expect_log(&harness, "ended=screen");
+        harness_finish(&harness);
+        if (path != NULL)
+            g_unlink(path);
     }
 }
 
@@ -223,11 +287,9 @@ static void test_early(gsize piece)
     harness_finish(&harness);
 }
 
-static const struct {
-    const char *name;
-    void (*test)(gsize piece);
-} cases[] = {
+static const HarnessCase cases[] = {
     {"/session-abuse/harvest", test_harvest},
+    {"/session-abuse/own-refusals-are-a-harvest", test_own_refusals_are_a_harvest},
     {"/session-abuse/harvest-by-transactions", test_harvest_by_transactions},
     {"/session-abuse/no-harvest", test_no_harvest},
     {"/session-abuse/many-good-recipients", test_many_good_recipients},
@@ -236,19 +298,10 @@ static const struct {
     {"/session-abuse/not-smtp", test_not_smtp},
     {"/session-abuse/not-smtp-behind-recipients", test_not_smtp_behind_recipients},
     {"/session-abuse/early", test_early},
+    {"/session-abuse/message-rates", test_message_rates},
 };
-
-/* Whole, then one octet at a time, of the client and of the MTA. */
-static void run_case(gconstpointer data)
-{
-    cases[GPOINTER_TO_UINT(data)].test(G_MAXSSIZE);
-    cases[GPOINTER_TO_UINT(data)].test(1);
-}
 
 int main(int argc, char **argv)
 {
-    g_test_init(&argc, &argv, NULL);
-    for (guint i = 0; i < G_N_ELEMENTS(cases); i++)
-        g_test_add_data_func(cases[i].name, GUINT_TO_POINTER(i), run_case);
-    return g_test_run();
+    return harness_main(argc, argv, cases, G_N_ELEMENTS(cases));
 }

@@ -380,10 +380,7 @@ static void test_drain_while_delivering(gsize piece)
     harness_finish(&harness);
 }
 
-static const struct {
-    const char *name;
-    void (*test)(gsize piece);
-} cases[] = {
+static const HarnessCase cases[] = {
     {"/session-backend/repeat-refused", test_repeat_refused},
     {"/session-backend/refused-in-between", test_refused_in_between},
     {"/session-backend/borrow-failed", test_borrow_failed},
@@ -402,17 +399,7 @@ static const struct {
     {"/session-backend/drain-while-delivering", test_drain_while_delivering},
 };
 
-/* Whole, then one octet at a time, of the client and of the MTA. */
-static void run_case(gconstpointer data)
-{
-    cases[GPOINTER_TO_UINT(data)].test(G_MAXSSIZE);
-    cases[GPOINTER_TO_UINT(data)].test(1);
-}
-
 int main(int argc, char **argv)
 {
-    g_test_init(&argc, &argv, NULL);
-    for (guint i = 0; i < G_N_ELEMENTS(cases); i++)
-        g_test_add_data_func(cases[i].name, GUINT_TO_POINTER(i), run_case);
-    return g_test_run();
+    return harness_main(argc, argv, cases, G_N_ELEMENTS(cases));
 }

@@ -364,10 +364,24 @@ static void test_rate(gsize piece)
     }
 }
 
-static const struct {
-    const char *name;
-    void (*test)(gsize piece);
-} cases[] = {
+/* A suspect hears its 354 late: the time until then is not the message's. */
+static void test_slow_reply(gsize piece)
+{
+    Harness harness;
+    open_data(&harness, "min_data_rate = 10", piece);
+    postern_session_hears_slowly(harness_session(&harness));
+    harness_wait(&harness, 70000);
+    g_assert_false(harness_is_closed(&harness));
+    postern_session_has_heard(harness_session(&harness), harness.world.now);
+    harness_say(&harness, "x");
+    harness_wait(&harness, 50000);
+    g_assert_false(harness_is_closed(&harness));
+    harness_wait(&harness, 20000);
+    g_assert_true(harness_is_closed(&harness));
+    harness_finish(&harness);
+}
+
+static const HarnessCase cases[] = {
     {"/session-data/octets", test_octets},
     {"/session-data/several-messages", test_several_messages},
     {"/session-data/edits", test_edits},
@@ -384,19 +398,10 @@ static const struct {
     {"/session-data/no-recipients", test_no_recipients},
     {"/session-data/final-replies", test_final_replies},
     {"/session-data/rate", test_rate},
+    {"/session-data/slow-reply", test_slow_reply},
 };
-
-/* Whole, then one octet at a time, of the client and of the MTA. */
-static void run_case(gconstpointer data)
-{
-    cases[GPOINTER_TO_UINT(data)].test(G_MAXSSIZE);
-    cases[GPOINTER_TO_UINT(data)].test(1);
-}
 
 int main(int argc, char **argv)
 {
-    g_test_init(&argc, &argv, NULL);
-    for (guint i = 0; i < G_N_ELEMENTS(cases); i++)
-        g_test_add_data_func(cases[i].name, GUINT_TO_POINTER(i), run_case);
-    return g_test_run();
+    return harness_main(argc, argv, cases, G_N_ELEMENTS(cases));
 }

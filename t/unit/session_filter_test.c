@@ -166,9 +166,12 @@ static void test_refusals_are_counted(gsize piece)
 {
     Harness harness;
     harness_start(&harness, "", piece);
-    for (guint i = 0; i < POSTERN_ERRORS_MAX; i++)
+    harness_run(&harness);
+    harness_expect(&harness, "220");
+    for (guint i = 1; i <= POSTERN_ERRORS_MAX; i++) {
         harness_say(&harness, "XFORWARD ADDR=192.0.2.1\r\n");
-    harness_expect(&harness, "220 550 550 550 550 550 550 550 550 550 550 421");
+        harness_expect(&harness, i < POSTERN_ERRORS_MAX ? "550" : "550 421");
+    }
     harness_finish(&harness);
 }
 
@@ -195,8 +198,8 @@ static void test_xclient(gsize piece)
     harness_say(&harness, "XCLIENT ADDR=203.0.113.6\r\n");
     harness_expect(&harness, "220");
     g_assert_cmpuint(harness.look_ups, ==, 2); /* it has another name, or none */
-    harness_say(&harness, ENVELOPE);
-    harness_expect(&harness, "503 503");
+    harness_say(&harness, "RCPT TO:<b@y.test>\r\n");
+    harness_expect(&harness, "503");
     harness_name(&harness, "d.test", FALSE);
     harness_say(&harness, "EHLO d\r\n");
     expect_told(&harness, "XCLIENT ADDR=203.0.113.6 *NAME=d.test LOGIN=[UNAVAILABLE] HELO=d\n*");
@@ -257,7 +260,7 @@ static void test_blind_parameters(gsize piece)
         {full_ehlo, "MAIL FROM:<\303\244@x.test> SMTPUTF8", "RCPT TO:<\303\266@y.test>", "250 250",
          "MAIL FROM:<\303\244@x.test> SMTPUTF8\nRCPT TO:<\303\266@y.test>\n", NULL},
         {full_ehlo, "MAIL FROM:<a@x.test> COLOUR=red", "RSET", "555 250", "", NULL},
-        {full_ehlo, "MAIL FROM:<a@x.test> SMTPUTF8=1", "RSET", "555 250", "", NULL},
+        {full_ehlo, "MAIL FROM:<a@x.test> SMTPUTF8=1", "RSET", "501 250", "", NULL},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autofree char *lines = g_strdup_printf("%s\r\n%s\r\n", rows[i].mail, rows[i].rcpt);
@@ -368,10 +371,7 @@ static void test_submission(gsize piece)
     }
 }
 
-static const struct {
-    const char *name;
-    void (*test)(gsize piece);
-} cases[] = {
+static const HarnessCase cases[] = {
     {"/session-filter/only-trusted", test_only_trusted},
     {"/session-filter/announced", test_announced},
     {"/session-filter/forwarded", test_forwarded},
@@ -388,17 +388,7 @@ static const struct {
     {"/session-filter/submission", test_submission},
 };
 
-/* Whole, then one octet at a time, of the client and of the MTA. */
-static void run_case(gconstpointer data)
-{
-    cases[GPOINTER_TO_UINT(data)].test(G_MAXSSIZE);
-    cases[GPOINTER_TO_UINT(data)].test(1);
-}
-
 int main(int argc, char **argv)
 {
-    g_test_init(&argc, &argv, NULL);
-    for (guint i = 0; i < G_N_ELEMENTS(cases); i++)
-        g_test_add_data_func(cases[i].name, GUINT_TO_POINTER(i), run_case);
-    return g_test_run();
+    return harness_main(argc, argv, cases, G_N_ELEMENTS(cases));
 }

@@ -180,9 +180,8 @@ static inline PosternSession *harness_session(Harness *harness)
 {
     guint at = 0;
     const PosternClient *client = postern_slab_next(harness->world.threads[0].thread->clients, &at);
-    return client != NULL && client->connection != NULL
-               ? postern_client_connection_session(client->connection)
-               : NULL;
+    return client != NULL && !client->is_parked ? postern_client_connection_session(client->connection)
+                                                : NULL;
 }
 
 static inline void harness_observe(Harness *harness)
@@ -242,7 +241,8 @@ static inline void harness_start_from(Harness *harness, const char *text, const 
                                            "backend_connections = 1", "backend_connect_timeout = 1h",
                                            "backend_timeout = 10s",   "backend_data_end_timeout = 20s",
                                            "backend_wait = 1h",       "backend_idle = 1h"};
-    g_autoptr(GString) file = g_string_new("[proxy]\nhostname = mx.test\n");
+    g_autoptr(GString) file =
+        g_string_new("[screen]\npause = nobody\nslow_from = 1000\n[proxy]\nhostname = mx.test\n");
     for (gsize i = 0; i < G_N_ELEMENTS(defaults); i++) {
         g_autofree char *key = g_strndup(defaults[i], strcspn(defaults[i], " "));
         if (strstr(text, key) == NULL)
@@ -443,4 +443,26 @@ static inline void harness_open_envelope(Harness *harness)
     harness_say(harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n");
     harness_expect(harness, "250 250");
     g_string_truncate(harness->commands, 0);
+}
+
+typedef struct {
+    const char *name;
+    void (*test)(gsize piece);
+} HarnessCase;
+
+/* Whole, then one octet at a time, of the client and of the MTA. */
+static inline void harness_run_case(gconstpointer data)
+{
+    const HarnessCase *test_case = data;
+    test_case->test(G_MAXSSIZE);
+    test_case->test(1);
+}
+
+/* The main() of a test: runs each of cases. */
+static inline int harness_main(int argc, char **argv, const HarnessCase *cases, guint count)
+{
+    g_test_init(&argc, &argv, NULL);
+    for (guint i = 0; i < count; i++)
+        g_test_add_data_func(cases[i].name, &cases[i], harness_run_case);
+    return g_test_run();
 }

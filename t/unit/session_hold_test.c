@@ -274,10 +274,7 @@ static void test_leaves_without_a_name(gsize piece)
     harness_finish(&harness);
 }
 
-static const struct {
-    const char *name;
-    void (*test)(gsize piece);
-} cases[] = {
+static const HarnessCase cases[] = {
     {"/session-hold/silence", test_silence},
     {"/session-hold/slow-while-others-wait", test_slow_while_others_wait},
     {"/session-hold/slow-alone", test_slow_alone},
@@ -290,17 +287,7 @@ static const struct {
     {"/session-hold/leaves-without-a-name", test_leaves_without_a_name},
 };
 
-/* Whole, then one octet at a time, of the client and of the MTA. */
-static void run_case(gconstpointer data)
-{
-    cases[GPOINTER_TO_UINT(data)].test(G_MAXSSIZE);
-    cases[GPOINTER_TO_UINT(data)].test(1);
-}
-
 int main(int argc, char **argv)
 {
-    g_test_init(&argc, &argv, NULL);
-    for (guint i = 0; i < G_N_ELEMENTS(cases); i++)
-        g_test_add_data_func(cases[i].name, GUINT_TO_POINTER(i), run_case);
-    return g_test_run();
+    return harness_main(argc, argv, cases, G_N_ELEMENTS(cases));
 }

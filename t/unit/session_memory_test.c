@@ -1,6 +1,10 @@
 #include "base/limits.h"
 #include "session_harness.h"
 
+#define FILTER "role = before_queue_filter\ntrusted_clients = 127.0.0.0/8\nclient_address = xforward\n"
+#define ENVELOPE "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n"
+#define MESSAGE "A: b\r\n\r\nx\r\n.\r\n"
+
 static void open_data(Harness *harness, const char *configuration, gsize piece)
 {
     harness_start(harness, configuration, piece);
@@ -48,9 +52,10 @@ static void test_doomed_is_not_kept(gsize piece)
     g_autofree char *more = g_strnfill(300000, 'y');
     Harness harness;
     open_data(&harness, "", piece);
-    guint64 recipients = postern_budget_used(harness.settings->budget);
+    guint64 reserved = postern_budget_used(harness.settings->budget);
     harness_say(&harness, "A: b\r\n\r\nx\ny");
-    g_assert_cmpuint(postern_budget_used(harness.settings->budget), ==, recipients);
+    guint64 recipients = postern_budget_used(harness.settings->budget);
+    g_assert_cmpuint(recipients, <, reserved);
     harness_say(&harness, more);
     g_assert_cmpuint(postern_budget_used(harness.settings->budget), ==, recipients);
     harness_say(&harness, "\r\n.\r\n");
@@ -78,22 +83,138 @@ static void test_share(gsize piece)
     harness_finish(&harness);
 }
 
-/* Room is taken by what comes, whatever was declared. */
-static void test_room_for_what_comes(gsize piece)
+/* Room is taken before the first octet: for what was declared, up to a mebibyte. */
+static void test_room_is_reserved(gsize piece)
 {
+    static const struct {
+        const char *size;
+        guint64 reserved;
+    } rows[] = {{"5000000", POSTERN_RESERVED_MAX_OCTETS}, {"200000", 200000}, {"1000", 1000}};
     g_autofree char *octets = g_strnfill(10000, 'x');
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *mail = g_strdup_printf("MAIL FROM:<a@x.test> SIZE=%s\r\n", rows[i].size);
+        Harness harness;
+        harness_start(&harness, "message_memory = 10M\nmessage_size = 5M", piece);
+        harness_greet(&harness);
+        harness_say(&harness, mail);
+        harness_say(&harness, "RCPT TO:<b@y.test>\r\n");
+        guint64 before = postern_budget_used(harness.settings->budget);
+        harness_say(&harness, "DATA\r\n");
+        harness_expect(&harness, "250 250 354");
+        g_assert_cmpuint(postern_budget_used(harness.settings->budget) - before, ==, rows[i].reserved);
+        harness_say(&harness, octets);
+        g_assert_cmpuint(postern_budget_used(harness.settings->budget) - before, >=,
+                         MAX(rows[i].reserved, strlen(octets)));
+        harness_finish(&harness);
+    }
+}
+
+/* Who reserves and sends nothing goes as one does who has sent as much and stalls. */
+static void test_reserved_in_the_way(gsize piece)
+{
+    const guint64 others = 6 << 20;
     Harness harness;
-    harness_start(&harness, "message_memory = 10M\nmessage_size = 5M", piece);
+    harness_start(&harness, "message_memory = 10M\nmessage_size = 2M\nmin_data_rate = 1", piece);
     harness_greet(&harness);
-    harness_say(&harness, "MAIL FROM:<a@x.test> SIZE=5000000\r\nRCPT TO:<b@y.test>\r\n");
-    guint64 before = postern_budget_used(harness.settings->budget);
-    harness_say(&harness, "DATA\r\n");
+    g_assert_true(postern_budget_reserve(harness.settings->budget, others));
+    harness_say(&harness, "MAIL FROM:<a@x.test> SIZE=900000\r\nRCPT TO:<b@y.test>\r\nDATA\r\n");
     harness_expect(&harness, "250 250 354");
-    g_assert_cmpuint(postern_budget_used(harness.settings->budget), ==, before);
-    harness_say(&harness, octets);
-    guint64 taken = postern_budget_used(harness.settings->budget) - before;
-    g_assert_cmpuint(taken, >=, 10000);
-    g_assert_cmpuint(taken, <, 10000 + POSTERN_MESSAGE_PAGE_OCTETS);
+    for (guint second = 0; second < 12; second++)
+        harness_wait(&harness, 1000);
+    harness_expect(&harness, "421");
+    postern_budget_release(harness.settings->budget, others);
+    g_assert_cmpuint(postern_budget_used(harness.settings->budget), ==, 0);
+    harness_finish(&harness);
+}
+
+/* Who stalls goes at once when another needs its room. */
+static void test_goes_for_another(gsize piece)
+{
+    static const guint64 octets[] = {300000, 30000};
+    for (gsize i = 0; i < G_N_ELEMENTS(octets); i++) {
+        g_autofree char *half = g_strnfill(octets[i], 'x');
+        gboolean goes = octets[i] > POSTERN_BUDGET_ASSURED_OCTETS;
+        Harness harness;
+        open_data(&harness, "message_memory = 10M\nmessage_size = 2M", piece);
+        harness_say(&harness, half);
+        g_assert_false(postern_transfers_make_room(harness.settings->transfers, NULL, harness.world.now));
+        harness_wait(&harness, 3000);
+        g_assert_cmpint(postern_transfers_make_room(harness.settings->transfers, NULL, harness.world.now), ==,
+                        goes);
+        harness_run(&harness);
+        harness_expect(&harness, goes ? "421" : "");
+        g_assert_cmpint(harness_is_closed(&harness), ==, goes);
+        if (goes)
+            harness_expect_log(&harness, "ended=no-room");
+        harness_finish(&harness);
+    }
+}
+
+/* A client that finds no room gets that of who stalls, before its message, in it and for its recipients; one
+ * that stalls itself does not, nor one whose share it is that is used up. */
+static void test_room_is_made(gsize piece)
+{
+    enum { WHOLE = 10 << 20 };
+    static const struct {
+        const char *size;
+        guint octets, left;
+        gboolean stalls;
+    } rows[] = {{" SIZE=900000", 1000, 0, TRUE}, {"", 900000, 0, TRUE}, {" SIZE=900000", 1000, 10000, FALSE}};
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *octets = g_strnfill(rows[i].octets, 'x');
+        g_autofree char *mail = g_strdup_printf("MAIL FROM:<a@x.test>%s\r\n", rows[i].size);
+        const guint64 taken = WHOLE - rows[i].left;
+        Harness harness;
+        harness_start(&harness, "message_memory = 10M\nmessage_size = 2M", piece);
+        harness_greet(&harness);
+        gint64 began = harness.world.now;
+        PosternTransfer *other =
+            postern_transfer_new(harness.settings->transfers, POSTERN_TRANSFER_OF_ANYBODY, began);
+        g_assert_true(postern_budget_reserve(harness.settings->budget, taken));
+        postern_transfer_note(other, taken, 1, began);
+        harness_wait(&harness, 5000);
+        if (!rows[i].stalls)
+            postern_transfer_note(other, taken, taken, harness.world.now);
+        harness_say(&harness, mail);
+        harness_say(&harness, "RCPT TO:<b@y.test>\r\n");
+        harness_say(&harness, "DATA\r\n");
+        harness_expect(&harness, rows[i].stalls ? "250 250 354" : "250 250 452");
+        g_assert_cmpint(postern_transfer_must_go(other), ==, rows[i].stalls);
+        if (rows[i].stalls) {
+            harness_say(&harness, octets);
+            harness_say(&harness, "\r\n.\r\n");
+            harness_expect(&harness, "250");
+        } else {
+            harness_say(&harness, "RSET\r\n");
+            harness_expect(&harness, "250");
+        }
+        postern_transfer_free(other);
+        postern_budget_release(harness.settings->budget, taken);
+        g_assert_cmpuint(postern_budget_used(harness.settings->budget), ==, 0);
+        harness_finish(&harness);
+    }
+}
+
+/* Those whom a smtpd in front speaks for have a share each. */
+static void test_share_of_forwarded(gsize piece)
+{
+    Harness harness;
+    PosternAddress hungry;
+    postern_address_parse(&hungry, "203.0.113.5");
+    harness_start_from(&harness, FILTER "message_memory = 10M\nmessage_size = 1M", "127.0.0.1", FALSE, piece);
+    guint64 most = postern_proxy_settings_client_share(harness.settings);
+    harness_greet(&harness);
+    harness_say(&harness, "XFORWARD ADDR=203.0.113.5\r\n" ENVELOPE);
+    harness_expect(&harness, "250 250 250");
+    g_autoptr(PosternBudget) share =
+        postern_client_table_share(harness.world.clients, &hungry, harness.settings->budget, most,
+                                   postern_proxy_settings_client_assured(harness.settings));
+    g_assert_true(postern_budget_reserve(share, most - 10000));
+    harness_say(&harness, "DATA\r\nRSET\r\n");
+    harness_expect(&harness, "452 250");
+    harness_say(&harness, "XFORWARD ADDR=203.0.113.6\r\n" ENVELOPE "DATA\r\n" MESSAGE);
+    harness_expect(&harness, "250 250 250 354 250");
+    postern_budget_release(share, most - 10000);
     harness_finish(&harness);
 }
 
@@ -117,28 +238,19 @@ static void test_recipients_are_charged(gsize piece)
     harness_finish(&harness);
 }
 
-static const struct {
-    const char *name;
-    void (*test)(gsize piece);
-} cases[] = {
+static const HarnessCase cases[] = {
     {"/session-memory/in-the-way", test_in_the_way},
     {"/session-memory/doomed-is-not-kept", test_doomed_is_not_kept},
     {"/session-memory/share", test_share},
-    {"/session-memory/room-for-what-comes", test_room_for_what_comes},
+    {"/session-memory/room-is-reserved", test_room_is_reserved},
+    {"/session-memory/reserved-in-the-way", test_reserved_in_the_way},
+    {"/session-memory/goes-for-another", test_goes_for_another},
+    {"/session-memory/room-is-made", test_room_is_made},
+    {"/session-memory/share-of-forwarded", test_share_of_forwarded},
     {"/session-memory/recipients-are-charged", test_recipients_are_charged},
 };
 
-/* Whole, then one octet at a time, of the client and of the MTA. */
-static void run_case(gconstpointer data)
-{
-    cases[GPOINTER_TO_UINT(data)].test(G_MAXSSIZE);
-    cases[GPOINTER_TO_UINT(data)].test(1);
-}
-
 int main(int argc, char **argv)
 {
-    g_test_init(&argc, &argv, NULL);
-    for (guint i = 0; i < G_N_ELEMENTS(cases); i++)
-        g_test_add_data_func(cases[i].name, GUINT_TO_POINTER(i), run_case);
-    return g_test_run();
+    return harness_main(argc, argv, cases, G_N_ELEMENTS(cases));
 }

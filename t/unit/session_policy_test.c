@@ -231,10 +231,7 @@ static void test_stranger_is_not_believed(gsize piece)
     harness_finish(&harness);
 }
 
-static const struct {
-    const char *name;
-    void (*test)(gsize piece);
-} cases[] = {
+static const HarnessCase cases[] = {
     {"/session-policy/mixed-recipients", test_mixed_recipients},
     {"/session-policy/no-split", test_no_split},
     {"/session-policy/classes", test_classes},
@@ -244,17 +241,7 @@ static const struct {
     {"/session-policy/stranger-is-not-believed", test_stranger_is_not_believed},
 };
 
-/* Whole, then one octet at a time, of the client and of the MTA. */
-static void run_case(gconstpointer data)
-{
-    cases[GPOINTER_TO_UINT(data)].test(G_MAXSSIZE);
-    cases[GPOINTER_TO_UINT(data)].test(1);
-}
-
 int main(int argc, char **argv)
 {
-    g_test_init(&argc, &argv, NULL);
-    for (guint i = 0; i < G_N_ELEMENTS(cases); i++)
-        g_test_add_data_func(cases[i].name, GUINT_TO_POINTER(i), run_case);
-    return g_test_run();
+    return harness_main(argc, argv, cases, G_N_ELEMENTS(cases));
 }

@@ -33,6 +33,10 @@ static inline const char *harness_default_reply(const char *command)
         {"DATA", "354 go on\r\n"},
         {".", "250 2.0.0 queued as 1\r\n"},
         {"RSET", "250 2.0.0 reset\r\n"},
+        {"VRFY", "252 2.1.5 maybe\r\n"},
+        {"EXPN", "502 5.5.1 no lists\r\n"},
+        {"HELP", "214 2.0.0 help\r\n"},
+        {"ETRN", "502 5.5.1 no queue\r\n"},
         {"QUIT", "221 2.0.0 bye\r\n"},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(replies); i++)

@@ -230,7 +230,7 @@ static void test_client_leaves(gsize piece)
 static void test_backpressure(gsize piece)
 {
     Harness harness;
-    g_autofree char *more = body_of(300000, TRUE);
+    g_autofree char *more = body_of(400000, TRUE);
     begin(&harness, STREAM "backend_timeout = 10m\nclient_data_timeout = 30s\nmin_data_rate = 1000\n", piece);
     harness.mta->wire->capacity = 1000;
     wire_stall(harness.mta->wire, harness.world.now + 250000);

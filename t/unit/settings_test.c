@@ -15,6 +15,11 @@ static PosternProxySettings *settings_from(const char *text)
     return settings;
 }
 
+static const PosternProxyGroup *group_of(const PosternProxySettings *settings)
+{
+    return g_ptr_array_index(settings->groups, 0);
+}
+
 static void test_backend(void)
 {
     static const struct {
@@ -28,7 +33,7 @@ static void test_backend(void)
     };
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(PosternProxySettings) settings = settings_from(cases[i].line);
-        const PosternServerSettings *server = g_ptr_array_index(settings->servers, 0);
+        const PosternServerSettings *server = g_ptr_array_index(group_of(settings)->settings.servers, 0);
         g_autofree char *address = postern_address_to_string(&server->address);
         g_assert_cmpstr(address, ==, cases[i].address);
         g_assert_cmpuint(server->address.port, ==, cases[i].port);
@@ -39,17 +44,88 @@ static void test_backend(void)
 static void test_bad_backend(void)
 {
     static const char *const texts[] = {
-        "",        "127.0.0.1", "127.0.0.1:", "127.0.0.1:0",  "127.0.0.1:65536", ":25",
-        "[::1:25", "[]:25",     "[:25",       "mail.test:25", "127.0.0.1:25x",   "[::1]"};
+        "",        "127.0.0.1", "127.0.0.1:", "127.0.0.1:0",   "127.0.0.1:65536", ":25",
+        "[::1:25", "[]:25",     "[:25",       "mail..test:25", "127.0.0.1:25x",   "[::1]"};
     for (gsize i = 0; i < G_N_ELEMENTS(texts); i++) {
         PosternConfiguration *configuration = postern_configuration_new();
         g_autoptr(GError) error = NULL;
-        g_free(configuration->proxy.backend);
-        configuration->proxy.backend = g_strdup(texts[i]);
+        g_free(configuration->proxy.backend[0]);
+        configuration->proxy.backend[0] = g_strdup(texts[i]);
         PosternProxySettings *settings = postern_proxy_settings_new(configuration, NULL, &error);
         g_assert_null(settings);
         g_assert_nonnull(error);
     }
+}
+
+static const PosternServerSettings *server_of(const PosternProxySettings *settings, guint group, guint server)
+{
+    const PosternProxyGroup *of = g_ptr_array_index(settings->groups, group);
+    return g_ptr_array_index(of->settings.servers, server);
+}
+
+static void test_groups(void)
+{
+    g_autoptr(PosternProxySettings) settings = settings_from(
+        "backend = 192.0.2.1:25 weight=3; 192.0.2.2:25 limit=7 backup; 192.0.2.3:25 drain\n"
+        "backend_connections = 20\n"
+        "[servers]\nbalance = client\n"
+        "[servers one]\naddress = [2001:db8::1]:25\nlimit = 5\nclient_address = none\n"
+        "[servers two]\naddress = 192.0.2.1:26\nbalance = round_robin\n[proxy]\nrecipient_domains = y.test");
+    g_assert_cmpuint(settings->groups->len, ==, 3);
+    static const struct {
+        guint group, server;
+        PosternServerSettings settings;
+    } rows[] = {
+        {0, 0, {.weight = 3, .limit = 20}},
+        {0, 1, {.weight = 1, .limit = 7, .backup = TRUE}},
+        {0, 2, {.weight = 1, .limit = 20, .drain = TRUE}},
+        {1, 0, {.weight = 1, .limit = 5}},
+        {2, 0, {.weight = 1, .limit = 20}},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        const PosternServerSettings *server = server_of(settings, rows[i].group, rows[i].server);
+        g_assert_cmpuint(server->weight, ==, rows[i].settings.weight);
+        g_assert_cmpuint(server->limit, ==, rows[i].settings.limit);
+        g_assert_cmpint(server->backup, ==, rows[i].settings.backup);
+        g_assert_cmpint(server->drain, ==, rows[i].settings.drain);
+    }
+    const PosternProxyGroup *const *groups = (const PosternProxyGroup *const *)settings->groups->pdata;
+    g_assert_cmpstr(groups[0]->name, ==, "default");
+    g_assert_cmpint(groups[0]->settings.balance, ==, POSTERN_BALANCE_CLIENT);
+    g_assert_cmpstr(groups[1]->name, ==, "one");
+    g_assert_cmpint(groups[1]->client_address, ==, POSTERN_CLIENT_ADDRESS_NONE);
+    g_assert_cmpint(groups[1]->settings.balance, ==, POSTERN_BALANCE_CLIENT);
+    g_assert_cmpint(groups[2]->client_address, ==, POSTERN_CLIENT_ADDRESS_XCLIENT);
+    g_assert_cmpint(groups[2]->settings.balance, ==, POSTERN_BALANCE_ROUND_ROBIN);
+    g_assert_cmpuint(groups[1]->settings.number, !=, groups[2]->settings.number);
+}
+
+/* Other servers alone leave what was found out of those that stay; another way to tell of clients does not,
+ * for that group. */
+static void test_reload_of_groups(void)
+{
+    static const char before[] =
+        "[servers one]\naddress = 192.0.2.1:25\n[servers two]\naddress = 192.0.2.2:25";
+    static const char after[] =
+        "[proxy]\nhostname = mx.test\n[servers one]\naddress = 192.0.2.1:25; "
+        "192.0.2.9:25\n[servers two]\naddress = 192.0.2.2:25\nclient_address = proxy-v2\n"
+        "[servers three]\naddress = 192.0.2.3:25\n";
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PosternProxySettings) old = settings_from(before);
+    g_autoptr(PosternProxySettings) fresh = postern_proxy_settings_new(
+        postern_configuration_parse(after, strlen(after), "test", &error), old, &error);
+    g_assert_no_error(error);
+    const PosternProxyGroup *const *groups = (const PosternProxyGroup *const *)fresh->groups->pdata;
+    const PosternProxyGroup *const *olds = (const PosternProxyGroup *const *)old->groups->pdata;
+    g_assert_true(groups[0]->servers == olds[0]->servers);
+    g_assert_true(groups[1]->servers == olds[1]->servers);
+    g_assert_cmpuint(groups[1]->settings.generation, ==, 0);
+    g_assert_cmpuint(groups[1]->settings.serial, ==, 1);
+    g_assert_cmpstr(groups[3]->name, ==, "two");
+    g_assert_true(groups[3]->servers == olds[2]->servers);
+    g_assert_cmpuint(groups[3]->settings.generation, ==, 1);
+    g_assert_cmpuint(groups[2]->settings.number, ==, 3);
+    g_assert_false(postern_proxy_settings_same_relaying(old, fresh));
 }
 
 static void test_recipient_domains(void)
@@ -89,10 +165,10 @@ static void test_reload(void)
     postern_budget_release(fresh->budget, 1000);
     g_autoptr(PosternProxySettings) again = postern_proxy_settings_ref(fresh);
     g_assert_true(again == fresh);
-    g_assert_cmpuint(fresh->generation, ==, 1); /* another hostname */
+    g_assert_cmpuint(group_of(fresh)->settings.generation, ==, 1); /* another hostname */
     g_autoptr(PosternProxySettings) same =
         postern_proxy_settings_new(postern_configuration_new(), fresh, &error);
-    g_assert_cmpuint(same->generation, ==, 1);
+    g_assert_cmpuint(group_of(same)->settings.generation, ==, 1);
     g_assert_cmpuint(same->threads, ==, fresh->threads);
 }
 
@@ -101,6 +177,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/settings/backend", test_backend);
     g_test_add_func("/settings/bad-backend", test_bad_backend);
+    g_test_add_func("/settings/groups", test_groups);
+    g_test_add_func("/settings/reload-of-groups", test_reload_of_groups);
     g_test_add_func("/settings/recipient-domains", test_recipient_domains);
     g_test_add_func("/settings/threads", test_threads);
     g_test_add_func("/settings/reload", test_reload);

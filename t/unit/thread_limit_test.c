@@ -9,7 +9,8 @@
 #define CLIENTS_MAX 40
 
 static const char configuration_text[] =
-    "[proxy]\nhostname = mx.test\nclient_address = none\nrecipient_domains = y.test\nrelay_probe = no\n"
+    "[screen]\ntrickle = 0\n[proxy]\nhostname = mx.test\nclient_address = none\nrecipient_domains = "
+    "y.test\nrelay_probe = no\n"
     "inspect = no\nbackend_connections = 5\nbackend_wait = 1h\nbackend_idle = 1h\n";
 
 static const char envelope_text[] = "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n";

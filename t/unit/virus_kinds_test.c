@@ -1,6 +1,7 @@
 /*
  * What is no virus, what is told apart, and what readers of mail decode otherwise than libclamav does.
  */
+#include "base/limits.h"
 #include "checks/check.h"
 
 #include "unit/virus_fixture.h"
@@ -153,6 +154,10 @@ static void test_kinds(VirusFixture *fixture, gconstpointer data)
         "\r\n--b\r\nContent-Type: message/partial; id=1; number=1; total=2\r\n\r\n"
         "Subject: y\r\n\r\nThe first half\r\n--b--\r\n",
         NULL);
+    g_autoptr(GString) parts = g_string_new(MIXED);
+    for (guint i = 0; i < POSTERN_MIME_PARTS_MIN * 2; i++)
+        g_string_append(parts, "\r\nx\r\n--b\r\n");
+    expect(fixture, parts->str, "unscannable:ambiguous");
     expect(fixture, one, "unscannable:encrypted");
     expect(fixture, two, "unscannable:encrypted,too_large");
     expect(fixture, four, "unscannable:ambiguous,encrypted,too_large");

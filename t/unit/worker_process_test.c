@@ -62,6 +62,7 @@ static void begin(Case *one, gboolean busy)
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), ==, 0);
     *one = (Case){.loop = event_base_new(), .other = pair[1]};
     one->worker = postern_worker_process_new(one->loop, 1, pair[0], &calls, one);
+    postern_worker_process_adopt(one->worker, getpid(), -1);
     send_to_pool(one, (PosternPacket){.kind = POSTERN_PACKET_READY});
     run(one);
     g_assert_cmpuint(one->ready, ==, 1);
@@ -186,6 +187,24 @@ static void test_end_is_told(void)
     end(&one);
 }
 
+/* What it says of itself may come before what its template says of it. */
+static void test_ready_before_known(void)
+{
+    Case one;
+    int pair[2];
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), ==, 0);
+    one = (Case){.loop = event_base_new(), .other = pair[1]};
+    one.worker = postern_worker_process_new(one.loop, 1, pair[0], &calls, &one);
+    send_to_pool(&one, (PosternPacket){.kind = POSTERN_PACKET_READY});
+    run(&one);
+    g_assert_cmpuint(one.ready, ==, 0);
+    g_assert_cmpint(one.worker->state, ==, POSTERN_WORKER_STARTING);
+    postern_worker_process_adopt(one.worker, getpid(), -1);
+    g_assert_cmpuint(one.ready, ==, 1);
+    g_assert_cmpint(one.worker->state, ==, POSTERN_WORKER_IDLE);
+    end(&one);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -194,5 +213,6 @@ int main(int argc, char **argv)
     g_test_add_func("/worker-process/endless", test_endless);
     g_test_add_func("/worker-process/descriptors", test_descriptors);
     g_test_add_func("/worker-process/end-is-told", test_end_is_told);
+    g_test_add_func("/worker-process/ready-before-known", test_ready_before_known);
     return g_test_run();
 }

@@ -1,188 +1,14 @@
 #include "base/configuration.h"
 
-#include <errno.h>
 #include <gio/gio.h>
-#include <grp.h>
-#include <pwd.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/configuration/check.h"
 #include "base/configuration/private.h"
 #include "base/endpoint.h"
 #include "base/limits.h"
-#include "base/milter_socket.h"
-#include "base/signature_files.h"
+#include "base/server_entry.h"
 #include "base/suggestion.h"
-
-typedef enum {
-    NEEDS_FILE,
-    NEEDS_FOLDER,
-    MAKES_FILE, /* and these three need the folder above it */
-    MAKES_FOLDER,
-    MAKES_SOCKET,
-    NEEDS_USER,
-    NEEDS_GROUP,
-    MAKES_MILTER_SOCKET,
-} Need;
-
-/* program: the only one that needs it; NULL: all do. */
-static const struct {
-    const char *group;
-    const char *key;
-    Need need;
-    const char *program;
-} rows[] = {
-    {"log", "destination", MAKES_FILE, NULL},
-    {"proxy", "user", NEEDS_USER, "postern-proxy"},
-    {"milter", "user", NEEDS_USER, "postern-milter"},
-    {"milter", "socket", MAKES_MILTER_SOCKET, "postern-milter"},
-    {"milter", "socket_group", NEEDS_GROUP, "postern-milter"},
-    {"inspector", "socket_group", NEEDS_GROUP, "postern-inspector"},
-    {"dns", "answers", NEEDS_FILE, NULL},
-    {"dns", "trust_anchor_file", NEEDS_FILE, NULL},
-    {"inspector", "socket", MAKES_SOCKET, NULL},
-    {"virus", "clamd", MAKES_SOCKET, NULL},
-    {"inspector", "user", NEEDS_USER, NULL},
-    {"inspector", "temporary_directory", NEEDS_FOLDER, NULL},
-    {"clients", "recipients", NEEDS_FILE, NULL},
-    {"sign", "table", NEEDS_FILE, NULL},
-    {"content", "rules", NEEDS_FILE, NULL},
-    {"capsule", "directory", MAKES_FOLDER, NULL},
-};
-
-static const PosternOption *find_option(const char *group, const char *key)
-{
-    gsize length = 0;
-    const PosternOption *options = postern_configuration_options(&length);
-    for (gsize i = 0; i < length; i++)
-        if (strcmp(options[i].group, group) == 0 && strcmp(options[i].key, key) == 0)
-            return &options[i];
-    return NULL;
-}
-
-/* NULL: as it must be, or this process cannot see. */
-static const char *problem_of_file(const char *path)
-{
-    struct stat status;
-    if (stat(path, &status) != 0)
-        return errno == EACCES && geteuid() != 0 ? NULL : g_strerror(errno);
-    if (S_ISDIR(status.st_mode))
-        return "is a folder; a file is meant";
-    return S_ISREG(status.st_mode) ? NULL : "is no file";
-}
-
-static const char *problem_of_folder(const char *path)
-{
-    struct stat status;
-    if (stat(path, &status) != 0)
-        return errno == EACCES && geteuid() != 0 ? NULL : g_strerror(errno);
-    return S_ISDIR(status.st_mode) ? NULL : "is no folder";
-}
-
-static void add(PosternDiagnostics *diagnostics, gsize row, const char *what, const char *problem)
-{
-    if (problem != NULL)
-        postern_diagnostics_add(diagnostics, rows[row].group, rows[row].key, "'%s': %s", what, problem);
-}
-
-/* What stands in the place of what is made; a log may well go to a pipe or to a device. */
-static const char *problem_of_made(const char *path, Need need)
-{
-    struct stat status;
-    if (stat(path, &status) != 0)
-        return NULL;
-    if (need == MAKES_FOLDER)
-        return S_ISDIR(status.st_mode) ? NULL : "is no folder";
-    if (need == MAKES_SOCKET)
-        return S_ISSOCK(status.st_mode) ? NULL : "is there already, and is no socket";
-    if (S_ISSOCK(status.st_mode))
-        return "is a socket; a file is meant";
-    return S_ISDIR(status.st_mode) ? "is a folder; a file is meant" : NULL;
-}
-
-static void check_made(PosternDiagnostics *diagnostics, gsize row, const char *path, Need need)
-{
-    if (!g_path_is_absolute(path))
-        return;
-    g_autofree char *folder = g_path_get_dirname(path);
-    const char *problem = problem_of_folder(folder);
-    if (problem != NULL)
-        add(diagnostics, row, folder, problem);
-    else
-        add(diagnostics, row, path, problem_of_made(path, need));
-}
-
-static void check_milter_socket(PosternDiagnostics *diagnostics, gsize row, const char *text)
-{
-    g_autoptr(PosternMilterSocket) place = postern_milter_socket_parse(text, NULL);
-    if (place != NULL && place->path != NULL)
-        check_made(diagnostics, row, place->path, MAKES_SOCKET);
-}
-
-/* The default user may be missing: a daemon that was never installed runs as nobody, and says so. */
-static void check_user(PosternDiagnostics *diagnostics, gsize row, const char *user)
-{
-    const PosternOption *option = find_option(rows[row].group, rows[row].key);
-    const struct passwd *entry = getpwnam(user);
-    if (entry == NULL && strcmp(option->initial, user) != 0)
-        add(diagnostics, row, user, "there is no such user on this machine");
-    if (entry != NULL && (entry->pw_uid == 0 || entry->pw_gid == 0))
-        add(diagnostics, row, user, "is root, or of root's group: name another user");
-}
-
-static void check_row(PosternDiagnostics *diagnostics, gsize row, const char *value)
-{
-    Need need = rows[row].need;
-    switch (need) {
-    case NEEDS_FILE:
-        add(diagnostics, row, value, problem_of_file(value));
-        break;
-    case NEEDS_FOLDER:
-        add(diagnostics, row, value, problem_of_folder(value));
-        break;
-    case MAKES_FILE:
-    case MAKES_FOLDER:
-    case MAKES_SOCKET:
-        check_made(diagnostics, row, value, need);
-        break;
-    case NEEDS_USER:
-        check_user(diagnostics, row, value);
-        break;
-    case NEEDS_GROUP:
-        if (getgrnam(value) == NULL)
-            add(diagnostics, row, value, "there is no such group on this machine");
-        break;
-    case MAKES_MILTER_SOCKET:
-        check_milter_socket(diagnostics, row, value);
-        break;
-    }
-}
-
-static void check_signatures(PosternDiagnostics *diagnostics, const PosternConfiguration *configuration)
-{
-    g_autofree char *path = NULL, *problem = NULL;
-    if (configuration->virus.scan && configuration->virus.clamd[0] == '\0' &&
-        postern_signature_files_look(configuration->virus.database, &path, &problem) ==
-            POSTERN_SIGNATURES_UNUSABLE)
-        postern_diagnostics_add(diagnostics, "virus", "database", "%s", problem);
-}
-
-gboolean postern_configuration_check_surroundings(const PosternConfiguration *configuration,
-                                                  const char *program, const char *name, GError **error)
-{
-    g_autoptr(PosternDiagnostics) diagnostics = postern_diagnostics_new(name);
-    for (gsize row = 0; row < G_N_ELEMENTS(rows); row++) {
-        const PosternOption *option = find_option(rows[row].group, rows[row].key);
-        g_return_val_if_fail(option != NULL, FALSE);
-        const char *value = *(char *const *)postern_configuration_place(configuration, NULL, option);
-        if (value[0] != '\0' && (rows[row].program == NULL || strcmp(rows[row].program, program) == 0))
-            check_row(diagnostics, row, value);
-    }
-    check_signatures(diagnostics, configuration);
-    return postern_diagnostics_none(diagnostics, error);
-}
 
 #define MAPPED_PREFIX_BITS 96 /* RFC 4291 2.5.5.2 */
 #define MAPPED_PREFIX "\0\0\0\0\0\0\0\0\0\0\xff\xff"
@@ -255,16 +81,16 @@ static guint64 count_common(const Range *range, const Range *other, guint64 *nex
     return last - first + 1;
 }
 
-static gboolean are_everybody(GArray *ranges, const Range *strangers, gsize count)
+static gboolean are_everybody(GArray *ranges, const Range *public, gsize count)
 {
     guint64 all = 0;
     guint64 trusted = 0;
     guint64 next = 0;
     g_array_sort(ranges, compare_ranges);
     for (gsize i = 0; i < count; i++) {
-        all += strangers[i].last - strangers[i].first + 1;
+        all += public[i].last - public[i].first + 1;
         for (guint j = 0; j < ranges->len; j++)
-            trusted += count_common(&g_array_index(ranges, Range, j), &strangers[i], &next);
+            trusted += count_common(&g_array_index(ranges, Range, j), &public[i], &next);
     }
     return trusted >= all / POSTERN_TRUST_PUBLIC_PARTS;
 }
@@ -317,31 +143,27 @@ static void check_trust(const PosternConfiguration *configuration, gboolean all_
 {
     gsize length;
     const PosternOption *options = postern_configuration_options(&length);
-    g_autoptr(GPtrArray) names = postern_configuration_policy_names(configuration);
     for (gsize i = 0; i < length; i++) {
         const PosternOption *option = &options[i];
         if (option->trust == NULL || (option->trust_of_peers && all_loopback))
             continue;
         check_list(configuration, NULL, option, diagnostics);
-        for (guint j = 0; j < names->len && strcmp(option->group, POSTERN_POLICY_GROUP) == 0; j++)
+        g_autoptr(GPtrArray) names = postern_configuration_names(configuration, option->group);
+        for (guint j = 0; j < names->len; j++)
             if (!is_inherited(configuration, names->pdata[j], option))
                 check_list(configuration, names->pdata[j], option, diagnostics);
     }
 }
 
-static gboolean is_same_address(GInetAddress *listener, GInetAddress *backend)
+/* What comes to listener comes to backend. */
+static gboolean is_same_endpoint(GInetSocketAddress *listener, const PosternAddress *backend)
 {
-    if (g_inet_address_equal(listener, backend))
-        return TRUE;
-    return g_inet_address_get_is_any(listener) && g_inet_address_get_is_loopback(backend) &&
-           g_inet_address_get_family(listener) == g_inet_address_get_family(backend);
-}
-
-static gboolean is_same_endpoint(GInetSocketAddress *listener, GInetSocketAddress *backend)
-{
-    return g_inet_socket_address_get_port(listener) == g_inet_socket_address_get_port(backend) &&
-           is_same_address(g_inet_socket_address_get_address(listener),
-                           g_inet_socket_address_get_address(backend));
+    GInetAddress *address = g_inet_socket_address_get_address(listener);
+    g_autofree char *text = g_inet_address_to_string(address);
+    g_autofree char *other = postern_address_to_string(backend);
+    gboolean any = g_inet_address_get_is_any(address) && postern_address_is_loopback(backend) &&
+                   (int)g_inet_address_get_family(address) == backend->family;
+    return g_inet_socket_address_get_port(listener) == backend->port && (any || g_str_equal(text, other));
 }
 
 static gboolean is_loopback(GInetSocketAddress *endpoint)
@@ -352,7 +174,6 @@ static gboolean is_loopback(GInetSocketAddress *endpoint)
 typedef struct {
     const PosternConfiguration *configuration;
     PosternDiagnostics *diagnostics;
-    GInetSocketAddress *backend;
     GPtrArray *listeners; /* so far */
     gboolean all_loopback;
 } Listening;
@@ -371,11 +192,61 @@ static void check_listener(Listening *listening, const char *key, const char *te
     }
     g_ptr_array_add(listening->listeners, listener);
     listening->all_loopback = listening->all_loopback && is_loopback(listener);
-    if (is_same_endpoint(listener, listening->backend))
+}
+
+static void check_server(const Listening *listening, const char *group, const char *key,
+                         const PosternServerEntry *entry)
+{
+    for (guint i = 0; i < listening->listeners->len; i++) {
+        GInetSocketAddress *listener = listening->listeners->pdata[i];
+        if (!is_same_endpoint(listener, &entry->address))
+            continue;
+        g_autofree char *place = g_socket_connectable_to_string(G_SOCKET_CONNECTABLE(listener));
         postern_diagnostics_add(
-            listening->diagnostics, "proxy", "backend",
-            "'%s' is where the proxy itself listens ('%s'): mail would go round in a loop",
-            listening->configuration->proxy.backend, text);
+            listening->diagnostics, group, key,
+            "'%s' is where the proxy itself listens ('%s'): mail would go round in a loop", entry->place,
+            place);
+    }
+}
+
+/* The same for all ways to write the same place. */
+static char *place_of(const PosternServerEntry *entry)
+{
+    g_autofree char *address = postern_address_to_string(&entry->address);
+    if (entry->host != NULL)
+        return g_strdup_printf("%s %s%u %s", entry->lmtp ? "lmtp" : "smtp", entry->srv ? "srv" : "",
+                               entry->address.port, entry->host);
+    return g_strdup_printf("%s %u %s", entry->lmtp ? "lmtp" : "smtp", entry->address.port, address);
+}
+
+/* Two that are the same would be one server that sees twice its limit. */
+static void check_servers(const Listening *listening, const char *group, const char *key, char **servers)
+{
+    g_autoptr(GHashTable) places = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (char **server = servers; *server != NULL; server++) {
+        g_autoptr(PosternServerEntry) entry = postern_server_entry_parse(*server, NULL);
+        g_return_if_fail(entry != NULL);
+        check_server(listening, group, key, entry);
+        if (!g_hash_table_add(places, place_of(entry)))
+            postern_diagnostics_add(listening->diagnostics, group, key, "'%s' stands there twice", *server);
+    }
+}
+
+static void check_groups(const Listening *listening)
+{
+    const PosternConfiguration *configuration = listening->configuration;
+    g_autoptr(GPtrArray) names = postern_configuration_names(configuration, "servers");
+    check_servers(listening, "proxy", "backend", configuration->proxy.backend);
+    for (guint i = 0; i < names->len; i++) {
+        const PosternServersOptions *group = g_hash_table_lookup(configuration->groups, names->pdata[i]);
+        g_autofree char *title = g_strdup_printf("servers %s", (char *)names->pdata[i]);
+        if (g_str_equal(names->pdata[i], POSTERN_DEFAULT_GROUP))
+            postern_diagnostics_add(listening->diagnostics, title, NULL,
+                                    "is the name of the group whose servers are in [proxy] backend");
+        if (group->address[0] == NULL)
+            postern_diagnostics_add(listening->diagnostics, title, "address", "must name a server");
+        check_servers(listening, title, "address", group->address);
+    }
 }
 
 static void check_role(const PosternConfiguration *configuration, PosternDiagnostics *diagnostics)
@@ -385,41 +256,42 @@ static void check_role(const PosternConfiguration *configuration, PosternDiagnos
             postern_diagnostics_add(diagnostics, "proxy", "trusted_clients",
                                     "must name the mail servers that may connect: with role = "
                                     "before_queue_filter nobody else is let in");
-    } else if (configuration->proxy.submission_listen[0] != NULL) {
-        postern_diagnostics_add(
-            diagnostics, "proxy", "submission_listen",
-            "is for role = before_queue_filter alone: in front of the mail server, who has "
-            "logged in is not known");
+    } else if (configuration->proxy.auth == POSTERN_AUTH_OFF &&
+               (configuration->proxy.submission_listen[0] != NULL ||
+                configuration->proxy.submission_tls_listen[0] != NULL)) {
+        postern_diagnostics_add(diagnostics, "proxy", "submission_listen",
+                                "is for users who log in: auth must not be off");
     }
 }
 
 static void check_listeners(const PosternConfiguration *configuration, PosternDiagnostics *diagnostics)
 {
-    g_autoptr(GInetSocketAddress) backend = postern_endpoint_parse(configuration->proxy.backend, NULL);
     g_autoptr(GPtrArray) listeners = g_ptr_array_new_with_free_func(g_object_unref);
-    Listening listening = {configuration, diagnostics, backend, listeners, TRUE};
-
-    g_return_if_fail(backend != NULL);
+    Listening listening = {configuration, diagnostics, listeners, TRUE};
     for (char **listen = configuration->proxy.listen; *listen != NULL; listen++)
         check_listener(&listening, "listen", *listen);
     for (char **listen = configuration->proxy.submission_listen; *listen != NULL; listen++)
         check_listener(&listening, "submission_listen", *listen);
+    for (char **listen = configuration->proxy.tls_listen; *listen != NULL; listen++)
+        check_listener(&listening, "tls_listen", *listen);
+    for (char **listen = configuration->proxy.submission_tls_listen; *listen != NULL; listen++)
+        check_listener(&listening, "submission_tls_listen", *listen);
+    check_groups(&listening);
     check_trust(configuration, listening.all_loopback, diagnostics);
     if (configuration->proxy.role == POSTERN_ROLE_BORDER &&
-        configuration->proxy.client_address != POSTERN_CLIENT_ADDRESS_XCLIENT && !listening.all_loopback &&
-        configuration->proxy.recipient_domains[0] == NULL)
+        !postern_client_address_is_judged(configuration->proxy.client_address) && !listening.all_loopback &&
+        configuration->proxy.recipient_domains[0] == NULL && configuration->proxy.routes[0] == '\0')
         postern_diagnostics_add(
             diagnostics, "proxy", "recipient_domains",
             "must name your domains: with client_address = %s the back-end takes every client for "
-            "the proxy, and would relay for strangers (or listen on loopback addresses alone)",
+            "the proxy, and would be an open relay (or listen on loopback addresses alone)",
             configuration->proxy.client_address == POSTERN_CLIENT_ADDRESS_NONE ? "none" : "xforward");
 }
 
 static void check_policy_exists(const PosternConfiguration *configuration, const char *key, const char *name,
                                 PosternDiagnostics *diagnostics)
 {
-    g_autoptr(GPtrArray) names = postern_configuration_policy_names(configuration);
-
+    g_autoptr(GPtrArray) names = postern_configuration_names(configuration, POSTERN_POLICY_GROUP);
     if (postern_configuration_policy(configuration, name) != NULL)
         return;
     g_ptr_array_add(names, NULL);
@@ -438,7 +310,6 @@ static void check_policy(const PosternConfiguration *configuration, const char *
     const PosternPolicyOptions *policy = postern_configuration_policy(configuration, name);
     const char *const *checks = (const char *const *)policy->checks;
     g_autofree char *group = name != NULL ? g_strdup_printf("policy %s", name) : g_strdup("policy");
-
     if (g_strv_contains(checks, "dmarc") &&
         !(g_strv_contains(checks, "spf") && g_strv_contains(checks, "dkim")))
         postern_diagnostics_add(diagnostics, group, "checks",
@@ -455,8 +326,7 @@ static void check_policy(const PosternConfiguration *configuration, const char *
 
 static void check_policies(const PosternConfiguration *configuration, PosternDiagnostics *diagnostics)
 {
-    g_autoptr(GPtrArray) names = postern_configuration_policy_names(configuration);
-
+    g_autoptr(GPtrArray) names = postern_configuration_names(configuration, POSTERN_POLICY_GROUP);
     check_policy(configuration, NULL, diagnostics);
     for (guint i = 0; i < names->len; i++)
         check_policy(configuration, names->pdata[i], diagnostics);

@@ -11,9 +11,12 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/milter_socket.h"
+#include "base/server_entry.h"
+#include "base/suspicion.h"
 
 #define LOCAL_PART_MAX_OCTETS 64 /* RFC 5321 4.5.3.1.1 */
 #define USER_MAX_OCTETS 32       /* useradd(8) */
+#define KEY_HASH_DIGITS 64       /* of SHA-256 */
 
 static gboolean require(gboolean condition, GError **error, const char *value, const char *problem)
 {
@@ -35,14 +38,10 @@ gboolean postern_configuration_check_endpoint(const char *value, GError **error)
     return endpoint != NULL;
 }
 
-gboolean postern_configuration_check_backend(const char *value, GError **error)
+gboolean postern_configuration_check_server(const char *value, GError **error)
 {
-    g_autoptr(GInetSocketAddress) endpoint = postern_endpoint_parse(value, error);
-    if (endpoint == NULL)
-        return FALSE;
-    GInetAddress *address = g_inet_socket_address_get_address(endpoint);
-    return require(!g_inet_address_get_is_any(address) && !g_inet_address_get_is_multicast(address), error,
-                   value, "cannot be connected to: name the address that the back-end listens on");
+    g_autoptr(PosternServerEntry) entry = postern_server_entry_parse(value, error);
+    return entry != NULL;
 }
 
 static gboolean is_label(const char *label)
@@ -89,11 +88,33 @@ gboolean postern_configuration_check_path(const char *value, GError **error)
                    "is not an absolute path: it has to begin with '/'");
 }
 
+gboolean postern_configuration_check_key_hash(const char *value, GError **error)
+{
+    guint digits = 0;
+    gboolean valid = TRUE;
+    for (const char *at = value; *at != '\0'; at++)
+        if (g_ascii_isxdigit(*at))
+            digits++;
+        else
+            valid = valid && *at == ':' && digits > 0 && digits % 2 == 0;
+    return require(valid && digits == KEY_HASH_DIGITS, error, value,
+                   "is not the SHA-256 of a public key: it has 64 hexadecimal digits");
+}
+
 gboolean postern_configuration_check_clamd(const char *value, GError **error)
 {
     g_autoptr(GInetSocketAddress) endpoint = postern_endpoint_parse(value, NULL);
     return require(endpoint != NULL || g_path_is_absolute(value), error, value,
                    "is not the socket of a clamd: write its LocalSocket (an absolute path), or ADDRESS:PORT");
+}
+
+gboolean postern_configuration_check_http(const char *value, GError **error)
+{
+    gboolean is_path =
+        g_str_has_prefix(value, "unix:/") && strlen(value) - strlen("unix:") < POSTERN_SOCKET_PATH_MAX_OCTETS;
+    g_autoptr(GInetSocketAddress) endpoint = is_path ? NULL : postern_endpoint_parse(value, NULL);
+    return require(endpoint != NULL || is_path, error, value,
+                   "is no place to listen: write ADDRESS:PORT or unix:PATH");
 }
 
 gboolean postern_configuration_check_milter_socket(const char *value, GError **error)
@@ -228,4 +249,19 @@ gboolean postern_configuration_check_mailbox(const char *value, GError **error)
     for (gsize i = 0; valid && i < length; i++)
         valid = g_ascii_isalnum(value[i]) || strchr("!#$%&'*+-/=?^_`{|}~.", value[i]) != NULL;
     return require(valid, error, value, "is not a mailbox: a local part without quotes, '@' and a domain");
+}
+
+gboolean postern_configuration_check_points(const char *value, GError **error)
+{
+    PosternReason reason;
+    guint points;
+    return require(postern_suspicion_parse(value, &reason, &points), error, value,
+                   "is not REASON=POINTS, such as early_talker=3; postern-proxy(8) has the reasons");
+}
+
+gboolean postern_configuration_check_list_code(const char *value, GError **error)
+{
+    return postern_configuration_check_network(value, error) &&
+           require(g_str_has_prefix(value, "127."), error, value,
+                   "is no answer of a list: all are 127.x.x.x");
 }

@@ -12,19 +12,24 @@ gboolean postern_configuration_check_log(const char *value, GError **error) G_GN
 /* "ADDRESS:PORT" or "[ADDRESS]:PORT" (base/endpoint.h). */
 gboolean postern_configuration_check_endpoint(const char *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* The same, and one that can be connected to. */
-gboolean postern_configuration_check_backend(const char *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* A server, as base/server_entry.h has it. */
+gboolean postern_configuration_check_server(const char *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* A domain name of letters, digits and hyphens (RFC 5321 4.1.2), not an address, without a final dot. */
 gboolean postern_configuration_check_domain(const char *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* A user name of POSIX's portable form; whether there is such a user is seen at start. */
 gboolean postern_configuration_check_user(const char *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* A SHA-256 in hexadecimal, colons between the octets or not. */
+gboolean postern_configuration_check_key_hash(const char *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* An absolute path; whether something is there is seen when it is used. */
 gboolean postern_configuration_check_path(const char *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The absolute path of a socket, or "ADDRESS:PORT" (base/endpoint.h). */
 gboolean postern_configuration_check_clamd(const char *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* "ADDRESS:PORT" (base/endpoint.h), or "unix:" and an absolute path. */
+gboolean postern_configuration_check_http(const char *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* "inet:PORT@ADDRESS", "inet6:PORT@ADDRESS" or "unix:PATH" (base/milter_socket.h). */
 gboolean postern_configuration_check_milter_socket(const char *value,
@@ -63,3 +68,9 @@ gboolean postern_configuration_check_check(const char *value, GError **error) G_
 
 /* Printable ASCII, for a header field. */
 gboolean postern_configuration_check_subject_tag(const char *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* An answer of a DNS list: "127.0.0.2", or several as "127.0.0.8/29". */
+gboolean postern_configuration_check_list_code(const char *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* "REASON=POINTS", a reason of suspicion. */
+gboolean postern_configuration_check_points(const char *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;

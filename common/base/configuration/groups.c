@@ -6,7 +6,7 @@
 #include "base/limits.h"
 #include "base/suggestion.h"
 
-/* Mail of people who have logged in is theirs to send: no stranger's records are asked for it. It is signed
+/* Mail of people who have logged in is theirs to send: no external records are asked for it. It is signed
  * if there are keys. */
 static const struct {
     const char *key, *value;
@@ -19,6 +19,31 @@ static const struct {
     {"dmarc_quarantine", "accept"},   {"dmarc_error", "accept"},
 };
 
+#define NAMED(group, member, named, maximum, text)                                                           \
+    {                                                                                                        \
+        group, G_STRUCT_OFFSET(PosternConfiguration, member),                                                \
+            sizeof(((PosternConfiguration *)NULL)->member), G_STRUCT_OFFSET(PosternConfiguration, named),    \
+            maximum, text                                                                                    \
+    }
+static const PosternNamedGroup named_groups[] = {
+    NAMED("policy", policy, policies, POSTERN_POLICIES_MAX,
+          "Keys as in [policy], and its values where nothing is said; [clients] and its recipients name it."),
+    NAMED("servers", servers, groups, POSTERN_SERVER_GROUPS_MAX,
+          "Keys as in [servers], and its values where nothing is said; a group of servers, which [proxy] "
+          "routes names."),
+    NAMED("class", class, classes, POSTERN_CLASSES_MAX,
+          "Keys as in [class], and its values where nothing is said; for the clients that it describes."),
+    NAMED(
+        "list", list, lists, POSTERN_LISTS_MAX,
+        "Keys as in [list], and its values where nothing is said; a DNS list that clients are looked up in."),
+};
+
+const PosternNamedGroup *postern_named_groups(gsize *ret_length)
+{
+    *ret_length = G_N_ELEMENTS(named_groups);
+    return named_groups;
+}
+
 static gboolean is_name(const char *text)
 {
     gsize length = strlen(text);
@@ -29,91 +54,104 @@ static gboolean is_name(const char *text)
     return length > 0 && length <= POSTERN_POLICY_NAME_MAX_OCTETS;
 }
 
-const char *postern_configuration_policy_of_group(const char *group)
+const PosternNamedGroup *postern_named_group(const char *group)
 {
-    if (!g_str_has_prefix(group, POSTERN_POLICY_GROUP " "))
-        return NULL;
-    const char *name = group + strlen(POSTERN_POLICY_GROUP " ");
-    return is_name(name) ? name : "";
+    for (gsize i = 0; i < G_N_ELEMENTS(named_groups); i++)
+        if (g_str_equal(named_groups[i].group, group))
+            return &named_groups[i];
+    return NULL;
 }
 
-/* The rows of group policy follow one another. */
-static const PosternOption *policy_options(gsize *ret_length)
+const PosternNamedGroup *postern_named_group_of(const char *group, const char **ret_name)
+{
+    const char *space = strchr(group, ' ');
+    if (space == NULL)
+        return NULL;
+    g_autofree char *first = g_strndup(group, (gsize)(space - group));
+    *ret_name = is_name(space + 1) ? space + 1 : "";
+    return postern_named_group(first);
+}
+
+static GHashTable *table_of(const PosternConfiguration *configuration, const PosternNamedGroup *kind)
+{
+    return *(GHashTable *const *)((const guint8 *)configuration + kind->table);
+}
+
+static gpointer place_in(gpointer values, const PosternNamedGroup *kind, const PosternOption *option)
+{
+    return (guint8 *)values + (option->offset - kind->offset);
+}
+
+void postern_configuration_named_init(PosternConfiguration *configuration)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(named_groups); i++)
+        *(GHashTable **)G_STRUCT_MEMBER_P(configuration, named_groups[i].table) =
+            g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+}
+
+void postern_configuration_named_clear(PosternConfiguration *configuration)
 {
     gsize length;
     const PosternOption *options = postern_configuration_options(&length);
-    gsize start = 0;
 
-    while (!g_str_equal(options[start].group, POSTERN_POLICY_GROUP))
-        start++;
-    gsize end = start;
-    while (end < length && g_str_equal(options[end].group, POSTERN_POLICY_GROUP))
-        end++;
-    *ret_length = end - start;
-    return options + start;
+    for (gsize i = 0; i < length; i++) {
+        const PosternNamedGroup *kind = postern_named_group(options[i].group);
+        GHashTableIter iter;
+        gpointer values;
+        if (kind == NULL)
+            continue;
+        g_hash_table_iter_init(&iter, table_of(configuration, kind));
+        while (g_hash_table_iter_next(&iter, NULL, &values))
+            postern_configuration_value_clear(place_in(values, kind, &options[i]), &options[i]);
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(named_groups); i++)
+        g_hash_table_unref(table_of(configuration, &named_groups[i]));
 }
 
-static gpointer place_in(PosternPolicyOptions *policy, const PosternOption *option)
-{
-    return (guint8 *)policy + (option->offset - G_STRUCT_OFFSET(PosternConfiguration, policy));
-}
-
-static void policy_free(gpointer data)
-{
-    gsize length;
-    const PosternOption *options = policy_options(&length);
-
-    for (gsize i = 0; i < length; i++)
-        postern_configuration_value_clear(place_in(data, &options[i]), &options[i]);
-    g_free(data);
-}
-
-GHashTable *postern_configuration_policies_new(void)
-{
-    return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, policy_free);
-}
-
-static void say_built_in(PosternPolicyOptions *policy, const PosternOption *option, gboolean has_keys)
+static void say_built_in(gpointer place, const PosternOption *option, gboolean has_keys)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(built_in_rows); i++)
         if (g_str_equal(built_in_rows[i].key, option->key) &&
             (has_keys || !g_str_equal(option->key, "sign")) &&
-            !postern_configuration_value_set(place_in(policy, option), option, built_in_rows[i].value, NULL))
+            !postern_configuration_value_set(place, option, built_in_rows[i].value, NULL))
             g_error("built-in [policy " POSTERN_POLICY_SUBMISSION "] %s is not taken", option->key);
 }
 
-void postern_configuration_policies_add(PosternConfiguration *configuration, const char *name)
+void postern_configuration_named_add(PosternConfiguration *configuration, const char *group, const char *name)
 {
     gsize length;
-    const PosternOption *options = policy_options(&length);
+    const PosternOption *options = postern_configuration_options(&length);
+    const PosternNamedGroup *kind = postern_named_group(group);
+    GHashTable *table = table_of(configuration, kind);
 
-    if (g_hash_table_contains(configuration->policies, name))
+    if (g_hash_table_contains(table, name))
         return;
-    PosternPolicyOptions *policy = g_new0(PosternPolicyOptions, 1);
+    gpointer values = g_malloc0(kind->size);
     for (gsize i = 0; i < length; i++) {
-        postern_configuration_value_copy(place_in(policy, &options[i]),
-                                         place_in(&configuration->policy, &options[i]), &options[i]);
-        if (g_str_equal(name, POSTERN_POLICY_SUBMISSION))
-            say_built_in(policy, &options[i], configuration->sign.table[0] != '\0');
+        if (!g_str_equal(options[i].group, group))
+            continue;
+        gpointer place = place_in(values, kind, &options[i]);
+        postern_configuration_value_copy(place, G_STRUCT_MEMBER_P(configuration, options[i].offset),
+                                         &options[i]);
+        if (g_str_equal(group, POSTERN_POLICY_GROUP) && g_str_equal(name, POSTERN_POLICY_SUBMISSION))
+            say_built_in(place, &options[i], configuration->sign.table[0] != '\0');
     }
-    g_hash_table_insert(configuration->policies, g_strdup(name), policy);
+    g_hash_table_insert(table, g_strdup(name), values);
 }
 
-gpointer postern_configuration_policies_place(PosternConfiguration *configuration, const char *policy,
-                                              const PosternOption *option)
+gpointer postern_configuration_named_place(PosternConfiguration *configuration, const char *name,
+                                           const PosternOption *option)
 {
-    PosternPolicyOptions *options = NULL;
+    const PosternNamedGroup *kind = name != NULL ? postern_named_group(option->group) : NULL;
+    gpointer values = kind != NULL ? g_hash_table_lookup(table_of(configuration, kind), name) : NULL;
 
-    if (policy != NULL && g_str_equal(option->group, POSTERN_POLICY_GROUP))
-        options = g_hash_table_lookup(configuration->policies, policy);
-    return options != NULL ? place_in(options, option) : G_STRUCT_MEMBER_P(configuration, option->offset);
+    return values != NULL ? place_in(values, kind, option) : G_STRUCT_MEMBER_P(configuration, option->offset);
 }
 
-gconstpointer postern_configuration_place(const PosternConfiguration *configuration, const char *policy,
+gconstpointer postern_configuration_place(const PosternConfiguration *configuration, const char *name,
                                           const PosternOption *option)
 {
-    return postern_configuration_policies_place((PosternConfiguration *)(guintptr)configuration, policy,
-                                                option);
+    return postern_configuration_named_place((PosternConfiguration *)(guintptr)configuration, name, option);
 }
 
 static int compare_names(gconstpointer a, gconstpointer b)
@@ -121,13 +159,16 @@ static int compare_names(gconstpointer a, gconstpointer b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-GPtrArray *postern_configuration_policy_names(const PosternConfiguration *configuration)
+GPtrArray *postern_configuration_names(const PosternConfiguration *configuration, const char *group)
 {
+    const PosternNamedGroup *kind = postern_named_group(group);
     GPtrArray *names = g_ptr_array_new();
     GHashTableIter iter;
     gpointer name;
 
-    g_hash_table_iter_init(&iter, configuration->policies);
+    if (kind == NULL)
+        return names;
+    g_hash_table_iter_init(&iter, table_of(configuration, kind));
     while (g_hash_table_iter_next(&iter, &name, NULL))
         g_ptr_array_add(names, name);
     g_ptr_array_sort(names, compare_names);
@@ -179,28 +220,27 @@ const PosternOption *postern_configuration_find(const char *group, const char *k
 }
 
 /* "polcy strict", "policy:strict", "Policy_strict": what [policy NAME] would be, or NULL; a new string. */
-static char *guess_policy(const char *group)
+static char *guess_named(const char *group)
 {
-    static const char *const candidates[] = {POSTERN_POLICY_GROUP, NULL};
+    const char *candidates[G_N_ELEMENTS(named_groups) + 1] = {NULL};
     gsize length = 0;
 
+    for (gsize i = 0; i < G_N_ELEMENTS(named_groups); i++)
+        candidates[i] = named_groups[i].group;
     while (g_ascii_isalpha(group[length]))
         length++;
     g_autofree char *word = g_strndup(group, length);
-    g_autofree char *name =
-        g_strconcat(POSTERN_POLICY_GROUP " ", group + length + (group[length] != '\0' ? 1 : 0), NULL);
-    const char *policy = postern_configuration_policy_of_group(name);
-    if (postern_suggestion_for_name(word, candidates) == NULL || policy == NULL || *policy == '\0')
-        return NULL;
-    return g_steal_pointer(&name);
+    const char *nearest = postern_suggestion_for_name(word, candidates);
+    const char *name = group + length + (group[length] != '\0' ? 1 : 0);
+    return nearest != NULL && is_name(name) ? g_strconcat(nearest, " ", name, NULL) : NULL;
 }
 
 void postern_configuration_add_unknown_group(PosternDiagnostics *diagnostics, const char *group)
 {
     g_autoptr(GPtrArray) names = list_names(NULL);
-    g_autofree char *policy = guess_policy(group);
+    g_autofree char *named = guess_named(group);
     const char *nearest =
-        policy != NULL ? policy : postern_suggestion_for_name(group, (const char *const *)names->pdata);
+        named != NULL ? named : postern_suggestion_for_name(group, (const char *const *)names->pdata);
     g_autofree char *all = g_strjoinv(", ", (char **)names->pdata);
 
     if (nearest != NULL)

@@ -4,9 +4,6 @@
 
 #include "base/configuration/private.h"
 
-static const char policies_text[] =
-    "Keys as in [policy], and its values where nothing is said; [clients] and its recipients name it.";
-
 /* value as a key file writes it, so that it is read back as it is. */
 static char *quote(const char *value)
 {
@@ -20,30 +17,35 @@ static const char *default_text(const PosternOption *option)
     return option->initial[0] == '\0' ? "empty" : option->initial;
 }
 
-static void append_value(GString *out, const PosternConfiguration *configuration, const char *policy,
-                         const PosternOption *option)
+char *postern_configuration_option_text(const PosternConfiguration *configuration, const char *name,
+                                        const PosternOption *option)
 {
-    gconstpointer place = postern_configuration_place(configuration, policy, option);
+    gconstpointer place = postern_configuration_place(configuration, name, option);
     gboolean unsaid =
         place == (gconstpointer)&configuration->proxy.hostname && configuration->proxy.hostname_of_machine;
     g_autofree char *value =
         unsaid ? g_strdup(option->initial) : postern_configuration_value_text(place, option);
-    g_autofree char *quoted = quote(value);
-
-    g_string_append_printf(out, "%s =%s%s\n", option->key, quoted[0] != '\0' ? " " : "", quoted);
+    return quote(value);
 }
 
-static void append_policies(GString *out, const PosternConfiguration *configuration)
+static void append_value(GString *out, const PosternConfiguration *configuration, const char *name,
+                         const PosternOption *option)
+{
+    g_autofree char *value = postern_configuration_option_text(configuration, name, option);
+    g_string_append_printf(out, "%s =%s%s\n", option->key, value[0] != '\0' ? " " : "", value);
+}
+
+static void append_named(GString *out, const PosternConfiguration *configuration, const char *group)
 {
     gsize length;
     const PosternOption *options = postern_configuration_options(&length);
-    g_autoptr(GPtrArray) names = postern_configuration_policy_names(configuration);
+    const PosternNamedGroup *kind = postern_named_group(group);
+    g_autoptr(GPtrArray) names = postern_configuration_names(configuration, group);
 
     for (guint i = 0; i < names->len; i++) {
-        g_string_append_printf(out, "\n[%s %s]\n# %s\n", POSTERN_POLICY_GROUP, (char *)names->pdata[i],
-                               policies_text);
+        g_string_append_printf(out, "\n[%s %s]\n# %s\n", group, (char *)names->pdata[i], kind->text);
         for (gsize j = 0; j < length; j++)
-            if (strcmp(options[j].group, POSTERN_POLICY_GROUP) == 0)
+            if (strcmp(options[j].group, group) == 0)
                 append_value(out, configuration, names->pdata[i], &options[j]);
     }
 }
@@ -71,13 +73,14 @@ char *postern_configuration_dump(const PosternConfiguration *configuration)
         g_string_append_printf(out, "# %s\n# (%s; default: %s; %s)\n", option->text, range,
                                default_text(option), postern_option_reload_text(option));
         append_value(out, configuration, NULL, option);
-        if (strcmp(option->group, POSTERN_POLICY_GROUP) == 0 && is_at_edge(options, length, i, TRUE))
-            append_policies(out, configuration);
+        if (is_at_edge(options, length, i, TRUE))
+            append_named(out, configuration, option->group);
     }
     return g_string_free(out, FALSE);
 }
 
-/* Text for mdoc(7), where a backslash begins an escape and a dot at the start of a line a request. */
+/* Text for mdoc(7), where a backslash begins an escape, a dot at the start of a line a request, and each
+ * sentence a line. */
 static void append_for_mdoc(GString *out, const char *text)
 {
     if (*text == '.' || *text == '\'')
@@ -87,6 +90,8 @@ static void append_for_mdoc(GString *out, const char *text)
             g_string_append(out, "\\e");
         else if (*text == '-')
             g_string_append(out, "\\-");
+        else if (text[0] == ' ' && out->str[out->len - 1] == '.' && g_ascii_isupper(text[1]))
+            g_string_append_c(out, '\n');
         else
             g_string_append_c(out, *text);
 }
@@ -113,9 +118,10 @@ char *postern_configuration_document(void)
             g_string_append_printf(out, "%s.Ss Group [%s]\n.Bl -tag -width Ds\n", i > 0 ? ".El\n" : "",
                                    options[i].group);
         append_row(out, &options[i]);
-        if (strcmp(options[i].group, POSTERN_POLICY_GROUP) == 0 && is_at_edge(options, length, i, TRUE)) {
-            g_string_append(out, ".It Op policy Ar NAME\n");
-            append_for_mdoc(out, policies_text);
+        const PosternNamedGroup *kind = postern_named_group(options[i].group);
+        if (kind != NULL && is_at_edge(options, length, i, TRUE)) {
+            g_string_append_printf(out, ".It Op %s Ar NAME\n", kind->group);
+            append_for_mdoc(out, kind->text);
             g_string_append_c(out, '\n');
         }
     }

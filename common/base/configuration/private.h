@@ -5,7 +5,7 @@
 
 #include <glib.h>
 
-#include "base/configuration.h"
+#include "base/option.h"
 
 /*
  * The mistakes of one configuration file, gathered so that an administrator sees all of them at once.
@@ -19,7 +19,7 @@ void postern_diagnostics_free(PosternDiagnostics *diagnostics);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternDiagnostics, postern_diagnostics_free)
 
 /*
- * Adds "NAME: [GROUP] KEY: what". group or key may be NULL. All three may be a stranger's: they are escaped
+ * Adds "NAME: [GROUP] KEY: what". group or key may be NULL. All three may be untrusted: they are escaped
  * and cut. Mistakes over POSTERN_CONFIGURATION_DIAGNOSTICS_MAX are only counted.
  */
 void postern_diagnostics_add(PosternDiagnostics *diagnostics, const char *group, const char *key,
@@ -31,6 +31,18 @@ void postern_diagnostics_add(PosternDiagnostics *diagnostics, const char *group,
  */
 gboolean postern_diagnostics_none(const PosternDiagnostics *diagnostics,
                                   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* The rows of [screen] and [class], and of [servers], and how many in *ret_length. */
+const PosternOption *postern_configuration_screen_options(gsize *ret_length);
+const PosternOption *postern_configuration_servers_options(gsize *ret_length);
+
+/* The rows of [report]; what of them does not go together. */
+const PosternOption *postern_configuration_report_options(gsize *ret_length);
+void postern_configuration_agree_report(const PosternConfiguration *configuration,
+                                        PosternDiagnostics *diagnostics);
+
+/* "same", then the words for PosternClientAddress; NULL-terminated. */
+extern const char *const postern_client_addresses[];
 
 /*
  * One option's value: from and to the text that a file has for it. Only here is known what a type looks like.
@@ -49,6 +61,11 @@ gboolean postern_configuration_value_set(gpointer place, const PosternOption *op
 /* What a file would say; a new string, that postern_configuration_value_set takes. */
 char *postern_configuration_value_text(gconstpointer place, const PosternOption *option);
 
+/* What a file would say of an option in [GROUP NAME], or in [GROUP] if name is NULL, with the key file's own
+ * escapes; a new string. The name of this machine, which was not said, is the default. */
+char *postern_configuration_option_text(const PosternConfiguration *configuration, const char *name,
+                                        const PosternOption *option);
+
 /* Puts a copy of the value at source in place, which owns nothing yet. */
 void postern_configuration_value_copy(gpointer place, gconstpointer source, const PosternOption *option);
 
@@ -59,30 +76,42 @@ void postern_configuration_value_clear(gpointer place, const PosternOption *opti
 char *postern_option_range(const PosternOption *option);
 
 /*
- * The groups [policy NAME] of a configuration.
+ * Groups of which there may be many: [GROUP NAME] has what [GROUP] says if it does not say otherwise.
  */
 
-/* The group whose rows a policy of any name has. */
-#define POSTERN_POLICY_GROUP "policy"
+typedef struct {
+    const char *group;
+    gsize offset, size; /* of what [GROUP] says, in PosternConfiguration */
+    gsize table;        /* offset of the GHashTable: NAME to a structure of that size */
+    guint maximum;
+    const char *text; /* one line for people */
+} PosternNamedGroup;
 
-/* The policy that there always is. */
+/* All of them, and how many in *ret_length. */
+const PosternNamedGroup *postern_named_groups(gsize *ret_length);
+
+/* The one that is called group, "policy"; or NULL. */
+const PosternNamedGroup *postern_named_group(const char *group);
+
+/* The one of which "policy NAME" is; *ret_name is NAME, in group, or "": it is none. NULL: it is no such. */
+const PosternNamedGroup *postern_named_group_of(const char *group, const char **ret_name);
+
+/* The group whose rows a policy of any name has, and the policy that there always is. */
+#define POSTERN_POLICY_GROUP "policy"
 #define POSTERN_POLICY_SUBMISSION "submission"
 
-/* NAME of group "policy NAME", in group, or NULL: it is another. "": there is none, or it is no name. */
-const char *postern_configuration_policy_of_group(const char *group);
+/* Begins with no named ones; and frees all of them. */
+void postern_configuration_named_init(PosternConfiguration *configuration);
+void postern_configuration_named_clear(PosternConfiguration *configuration);
 
-/* An empty table, that owns its names and policies. */
-GHashTable *postern_configuration_policies_new(void);
-
-/*
- * Makes [policy NAME] with what such a group has before it says anything: what configuration->policy has now.
- * Nothing if it exists.
- */
-void postern_configuration_policies_add(PosternConfiguration *configuration, const char *name);
+/* Makes [GROUP NAME] with what such a group has before it says anything: what [GROUP] has now. Nothing if it
+ * exists. */
+void postern_configuration_named_add(PosternConfiguration *configuration, const char *group,
+                                     const char *name);
 
 /* postern_configuration_place, to write to. */
-gpointer postern_configuration_policies_place(PosternConfiguration *configuration, const char *policy,
-                                              const PosternOption *option);
+gpointer postern_configuration_named_place(PosternConfiguration *configuration, const char *name,
+                                           const PosternOption *option);
 
 /*
  * The names of groups and keys: which there are, and what somebody who wrote another probably meant.
@@ -107,6 +136,9 @@ void postern_configuration_add_unknown_key(PosternDiagnostics *diagnostics, cons
 
 /* Adds what contradicts itself in configuration, whose values have all passed their own checks. */
 void postern_configuration_agree(const PosternConfiguration *configuration, PosternDiagnostics *diagnostics);
+/* What of the screen and of classes does not go together. */
+void postern_configuration_agree_screen(const PosternConfiguration *configuration,
+                                        PosternDiagnostics *diagnostics);
 
 /*
  * Lists of networks whose clients are believed, or spared (PosternOption.trust). Whom anybody may be,

@@ -247,7 +247,7 @@ static PosternConfiguration *new_with_defaults(void)
     gsize length;
     const PosternOption *options = postern_configuration_options(&length);
 
-    configuration->policies = postern_configuration_policies_new();
+    postern_configuration_named_init(configuration);
     for (gsize i = 0; i < length; i++) {
         g_autoptr(GError) error = NULL;
         if (!postern_configuration_value_set(place_of(configuration, &options[i]), &options[i],
@@ -260,7 +260,7 @@ static PosternConfiguration *new_with_defaults(void)
 PosternConfiguration *postern_configuration_new(void)
 {
     PosternConfiguration *configuration = new_with_defaults();
-    postern_configuration_policies_add(configuration, POSTERN_POLICY_SUBMISSION);
+    postern_configuration_named_add(configuration, POSTERN_POLICY_GROUP, POSTERN_POLICY_SUBMISSION);
     name_host(configuration);
     return configuration;
 }
@@ -274,11 +274,10 @@ void postern_configuration_free(PosternConfiguration *configuration)
         return;
     for (gsize i = 0; i < length; i++)
         postern_configuration_value_clear(place_of(configuration, &options[i]), &options[i]);
-    g_hash_table_unref(configuration->policies);
+    postern_configuration_named_clear(configuration);
     g_free(configuration);
 }
 
-/* A group of the file: the rows that it has, and, of a [policy NAME], the policy that it is. */
 typedef struct {
     PosternConfiguration *configuration;
     GKeyFile *file;
@@ -286,11 +285,12 @@ typedef struct {
     gboolean all_right; /* no value is wrong; a wrong one is still the default */
 } Reading;
 
-/* FALSE if the value, not the key, is wrong. */
-static gboolean read_key(Reading *reading, const char *group, const char *key, const char *policy)
+/* FALSE if the value, not the key, is wrong. group: as the file has it; rows: whose rows it has; name: of a
+ * [GROUP NAME], or NULL. */
+static gboolean read_key(Reading *reading, const char *group, const char *key, const char *rows,
+                         const char *name)
 {
     g_autoptr(GError) error = NULL;
-    const char *rows = policy != NULL ? POSTERN_POLICY_GROUP : group;
     const PosternOption *option = postern_configuration_find(rows, key);
 
     if (option == NULL) {
@@ -304,7 +304,7 @@ static gboolean read_key(Reading *reading, const char *group, const char *key, c
                                 "has a backslash that means nothing: write \\\\ for one");
         return FALSE;
     }
-    gpointer place = postern_configuration_policies_place(reading->configuration, policy, option);
+    gpointer place = postern_configuration_named_place(reading->configuration, name, option);
     if (!postern_configuration_value_set(place, option, value, &error)) {
         postern_diagnostics_add(reading->diagnostics, group, key, "%s%s", error->message,
                                 strstr(value, " #") != NULL ? " (a comment needs a line of its own)" : "");
@@ -313,55 +313,57 @@ static gboolean read_key(Reading *reading, const char *group, const char *key, c
     return TRUE;
 }
 
-static void read_group(Reading *reading, const char *group, const char *policy)
+static void read_group(Reading *reading, const char *group, const char *rows, const char *name)
 {
     g_auto(GStrv) keys = g_key_file_get_keys(reading->file, group, NULL, NULL);
     for (char **key = keys; key != NULL && *key != NULL; key++)
-        reading->all_right = read_key(reading, group, *key, policy) && reading->all_right;
+        reading->all_right = read_key(reading, group, *key, rows, name) && reading->all_right;
 }
 
-static void read_policy(Reading *reading, const char *group)
+static void read_named(Reading *reading, const char *group, const PosternNamedGroup *kind, const char *name)
 {
-    const char *policy = postern_configuration_policy_of_group(group);
-    GHashTable *policies = reading->configuration->policies;
-
-    if (*policy == '\0') {
+    if (*name == '\0') {
         postern_diagnostics_add(reading->diagnostics, group, NULL,
-                                "is no policy: write [policy NAME], NAME of at most %d letters, digits, '-' "
-                                "and '_'",
-                                POSTERN_POLICY_NAME_MAX_OCTETS);
+                                "is no %s: write [%s NAME], NAME of at most %d letters, digits, '-' and '_'",
+                                kind->group, kind->group, POSTERN_POLICY_NAME_MAX_OCTETS);
         return;
     }
-    if (!g_hash_table_contains(policies, policy) && g_hash_table_size(policies) >= POSTERN_POLICIES_MAX) {
+    g_autoptr(GPtrArray) names = postern_configuration_names(reading->configuration, kind->group);
+    if (names->len >= kind->maximum && !g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL)) {
         postern_diagnostics_add(reading->diagnostics, group, NULL,
-                                "is one too many: there may be %d policies", POSTERN_POLICIES_MAX);
+                                "is one too many: there may be %u of [%s NAME]", kind->maximum, kind->group);
         return;
     }
-    postern_configuration_policies_add(reading->configuration, policy);
-    read_group(reading, group, policy);
+    postern_configuration_named_add(reading->configuration, kind->group, name);
+    read_group(reading, group, kind->group, name);
 }
 
-/* Policies come last, wherever they stand: they begin with what [policy] says. */
+/* [GROUP NAME] come last, wherever they stand: they begin with what [GROUP] says. */
 static void read_file(PosternConfiguration *configuration, GKeyFile *file, PosternDiagnostics *diagnostics)
 {
     g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
     Reading reading = {configuration, file, diagnostics, TRUE};
+    const PosternNamedGroup *kind;
+    const char *name;
 
     for (char **group = groups; *group != NULL; group++) {
-        if (postern_configuration_policy_of_group(*group) != NULL)
+        if (postern_named_group_of(*group, &name) != NULL)
             continue;
         if (postern_configuration_has_group(*group))
-            read_group(&reading, *group, NULL);
+            read_group(&reading, *group, *group, NULL);
         else
             postern_configuration_add_unknown_group(diagnostics, *group);
     }
-    postern_configuration_policies_add(configuration, POSTERN_POLICY_SUBMISSION);
+    postern_configuration_named_add(configuration, POSTERN_POLICY_GROUP, POSTERN_POLICY_SUBMISSION);
     for (char **group = groups; *group != NULL; group++)
-        if (postern_configuration_policy_of_group(*group) != NULL)
-            read_policy(&reading, *group);
+        if ((kind = postern_named_group_of(*group, &name)) != NULL)
+            read_named(&reading, *group, kind, name);
     /* A wrong value is still the default here, which may contradict what was meant. */
-    if (reading.all_right)
+    if (reading.all_right) {
         postern_configuration_agree(configuration, diagnostics);
+        postern_configuration_agree_screen(configuration, diagnostics);
+        postern_configuration_agree_report(configuration, diagnostics);
+    }
 }
 
 static gboolean check_encoding(const char *text, gsize length, const char *name, GError **error)

@@ -2,53 +2,37 @@
 
 #include "base/configuration/check.h"
 #include "base/configuration/private.h"
+#include "base/configuration/row.h"
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/log.h"
 
-#define AT(member) G_STRUCT_OFFSET(PosternConfiguration, member)
-#define BOOLEAN(member) POSTERN_OPTION_BOOLEAN, AT(member), 0, 0, NULL
-#define NUMBER(member, minimum, maximum) POSTERN_OPTION_NUMBER, AT(member), minimum, maximum, NULL
-#define OCTETS(member, minimum, maximum) POSTERN_OPTION_OCTETS, AT(member), minimum, maximum, NULL
-#define DURATION(member, minimum)                                                                            \
-    POSTERN_OPTION_DURATION, AT(member), minimum, POSTERN_CONFIGURATION_DURATION_MAX_MS, NULL
-#define STRING(member, minimum, maximum) POSTERN_OPTION_STRING, AT(member), minimum, maximum, NULL
-#define LIST(member, minimum, maximum) POSTERN_OPTION_LIST, AT(member), minimum, maximum, NULL
-#define CHOICE(member, choices) POSTERN_OPTION_CHOICE, AT(member), 0, 0, choices
-
-#define TEXT POSTERN_CONFIGURATION_TEXT_MAX_OCTETS
-#define NAME POSTERN_CONFIGURATION_NAME_MAX_OCTETS
-#define ITEMS POSTERN_LIST_ITEMS_MAX
-#define KIBIBYTE G_GUINT64_CONSTANT(1024)
-#define MEBIBYTE (1024 * KIBIBYTE)
-#define GIBIBYTE (1024 * MEBIBYTE)
-#define TEBIBYTE (1024 * GIBIBYTE)
-
 /* Each in the order of the enumeration that the option is read as. */
+static const char *const log_formats[] = {
+    [POSTERN_LOG_FORMAT_TEXT] = "text", [POSTERN_LOG_FORMAT_JSON] = "json", NULL};
 static const char *const levels[] = {
     [POSTERN_LOG_ERROR] = "error", [POSTERN_LOG_WARNING] = "warning", [POSTERN_LOG_NOTICE] = "notice",
     [POSTERN_LOG_INFO] = "info",   [POSTERN_LOG_DEBUG] = "debug",     NULL};
-static const char *const client_addresses[] = {[POSTERN_CLIENT_ADDRESS_XCLIENT] = "xclient",
-                                               [POSTERN_CLIENT_ADDRESS_XFORWARD] = "xforward",
-                                               [POSTERN_CLIENT_ADDRESS_NONE] = "none",
-                                               NULL};
 static const char *const modes[] = {
     [POSTERN_MODE_ENFORCE] = "enforce", [POSTERN_MODE_OBSERVE] = "observe", NULL};
 static const char *const tls_levels[] = {
     [POSTERN_TLS_OFF] = "off", [POSTERN_TLS_MAY] = "may", [POSTERN_TLS_ENCRYPT] = "encrypt", NULL};
+static const char *const tls_server_levels[] = {[POSTERN_TLS_OFF] = "off",
+                                                [POSTERN_TLS_MAY] = "may",
+                                                [POSTERN_TLS_ENCRYPT] = "encrypt",
+                                                [POSTERN_TLS_VERIFY] = "verify",
+                                                [POSTERN_TLS_DANE] = "dane",
+                                                [POSTERN_TLS_DANE_ONLY] = "dane-only",
+                                                NULL};
+static const char *const auth_levels[] = {[POSTERN_AUTH_OFF] = "off",
+                                          [POSTERN_AUTH_PROTECTED] = "protected",
+                                          [POSTERN_AUTH_ALWAYS] = "always",
+                                          NULL};
+static const char *const tls_submission_levels[] = {"same", "off", "may", "encrypt", NULL};
 static const char *const tls_versions[] = {
     [POSTERN_TLS_1_2] = "TLSv1.2", [POSTERN_TLS_1_3] = "TLSv1.3", NULL};
 static const char *const bare_newlines[] = {
     [POSTERN_BARE_NEWLINE_REJECT] = "reject", [POSTERN_BARE_NEWLINE_REPAIR] = "repair", NULL};
-
-/* What a reload cannot take over (PosternReload). */
-#define THE_PROXY POSTERN_RELOAD_RESTARTS_PROXY
-#define THE_MILTER POSTERN_RELOAD_RESTARTS_MILTER
-#define THE_INSPECTOR POSTERN_RELOAD_RESTARTS_INSPECTOR
-#define WHO_ASKS (THE_PROXY | THE_MILTER)
-#define EVERY_PROGRAM (THE_PROXY | THE_MILTER | THE_INSPECTOR)
-#define BACKEND POSTERN_RELOAD_TRIES_BACKEND
-#define RELAYING (POSTERN_RELOAD_ENDS_SESSIONS | POSTERN_RELOAD_TRIES_BACKEND)
 
 static const char *const roles[] = {
     [POSTERN_ROLE_BORDER] = "border", [POSTERN_ROLE_BEFORE_QUEUE_FILTER] = "before_queue_filter", NULL};
@@ -74,12 +58,23 @@ const char *const postern_actions[] = {[POSTERN_ACTION_ACCEPT] = "accept",
                                        NULL};
 
 /* [policy] begins with checks; what the checks add stands between these tables. */
+static const char *const refuse_ats[] = {
+    [POSTERN_REFUSE_AT_CONNECT] = "connect", [POSTERN_REFUSE_AT_HELO] = "helo",
+    [POSTERN_REFUSE_AT_MAIL] = "mail",       [POSTERN_REFUSE_AT_RCPT] = "rcpt",
+    [POSTERN_REFUSE_AT_END] = "end",         NULL};
+
 static const PosternOption before_checks[] = {
     {"log", "destination", STRING(log.destination, 1, TEXT), "stderr",
      "Where log lines go: stderr, syslog (facility mail), or a file, by its absolute path.",
      postern_configuration_check_log, .reload = EVERY_PROGRAM},
     {"log", "level", CHOICE(log.level, levels), "info",
      "The least severe lines that are logged; info has one line per message and one per session."},
+    {"log", "format", CHOICE(log.format, log_formats), "text",
+     "text, or json: each line is an object, a closing line with its fields as members.",
+     .reload = EVERY_PROGRAM},
+    {"log", "subject", BOOLEAN(log.subject), "no", "Log the subject of each message, which is private, too."},
+    {"log", "recipients", BOOLEAN(log.recipients), "no",
+     "Log a line for each recipient that is accepted, too, with the mail server's reply to it."},
 
     {"proxy", "listen", LIST(proxy.listen, 1, POSTERN_LISTENERS_MAX), "127.0.0.1:2525",
      "Where to listen for clients: ADDRESS:PORT, or [ADDRESS]:PORT for IPv6.",
@@ -87,10 +82,16 @@ static const PosternOption before_checks[] = {
     {"proxy", "hostname", STRING(proxy.hostname, 0, POSTERN_DOMAIN_NAME_MAX_OCTETS), "",
      "The name in the greeting and in Authentication-Results; empty: the name of the machine.",
      postern_configuration_check_domain, .reload = BACKEND},
-    {"proxy", "backend", STRING(proxy.backend, 1, TEXT), "127.0.0.1:10025",
-     "The mail server that accepted mail goes to: ADDRESS:PORT, or [ADDRESS]:PORT for IPv6.",
-     postern_configuration_check_backend, .reload = RELAYING},
-    {"proxy", "client_address", CHOICE(proxy.client_address, client_addresses), "xclient",
+    {"proxy", "backend", LIST(proxy.backend, 1, POSTERN_SERVERS_MAX), "127.0.0.1:10025",
+     "The mail servers: ADDRESS:PORT, NAME:PORT, srv:NAME, unix:/PATH, lmtp: before it, weight=N and more.",
+     postern_configuration_check_server},
+    {"proxy", "drain_file", STRING(proxy.drain_file, 0, TEXT), "",
+     "A file with servers, one a line, that get nobody new; looked at each second; empty: none.",
+     postern_configuration_check_path},
+    {"proxy", "routes", STRING(proxy.routes, 0, TEXT), "",
+     "File with lines DOMAIN GROUP, .DOMAIN GROUP, USER@DOMAIN GROUP or * GROUP (absolute path).",
+     postern_configuration_check_path, .reload = POSTERN_RELOAD_ENDS_SESSIONS},
+    {"proxy", "client_address", CHOICE(proxy.client_address, postern_client_addresses + 1), "xclient",
      "How the back-end learns who the client is; xforward and none need recipient_domains.",
      .reload = RELAYING},
     {"proxy", "recipient_domains", LIST(proxy.recipient_domains, 0, ITEMS), "",
@@ -111,7 +112,7 @@ static const PosternOption before_checks[] = {
      NUMBER(proxy.max_connections_per_client, 1, POSTERN_CONNECTIONS_MAX), "50",
      "Most connections at once from one address (IPv6: from one /64)."},
     {"proxy", "backend_connections", NUMBER(proxy.backend_connections, 1, POSTERN_CONNECTIONS_MAX), "50",
-     "Most connections that the back-end ever sees from the proxy.", .reload = THE_PROXY},
+     "Most connections that each back-end ever sees from the proxy.", .reload = THE_PROXY},
     {"proxy", "backend_wait", DURATION(proxy.backend_wait_ms, 0), "30s",
      "How long a client may wait for a free back-end connection before it gets 451."},
     {"proxy", "backend_connect_timeout", DURATION(proxy.backend_connect_timeout_ms, 1), "10s",
@@ -144,9 +145,12 @@ static const PosternOption before_checks[] = {
      "Least octets per second of a message, averaged over a minute; a slower client gets 421; 0: no limit."},
     {"proxy", "max_recipients", NUMBER(proxy.max_recipients, 1, POSTERN_RECIPIENTS_MAX), "1000",
      "Most recipients of one message; RFC 5321 4.5.3.1.8 asks for at least 100."},
+    {"proxy", "lmtp_recipients", NUMBER(proxy.lmtp_recipients, 1, POSTERN_RECIPIENTS_MAX), "1",
+     "Most recipients of one message to an LMTP server, which may refuse it to some of them alone.",
+     .reload = BACKEND},
     {"proxy", "max_refused_recipients",
      NUMBER(proxy.max_refused_recipients, 0, POSTERN_REFUSED_RECIPIENTS_MAX), "20",
-     "Most recipients that the back-end may permanently refuse before a message passes; 0: no limit."},
+     "Most recipients that we or the back-end refuse for good before a message passes; 0: no limit."},
     {"proxy", "relay_probe", BOOLEAN(proxy.relay_probe), "yes",
      "Test whether the back-end relays for external clients, and do not use it if it does.",
      .reload = BACKEND},
@@ -160,8 +164,14 @@ static const PosternOption before_checks[] = {
      "What to do about a bare CR or LF: reject the message, or repair it to CRLF."},
     {"proxy", "strict_envelopes", BOOLEAN(proxy.strict_envelopes), "no",
      "Accept only the address syntax of RFC 5321; no: also the forms that mail servers accept."},
+    {"proxy", "discard_ehlo_keywords", LIST(proxy.discard_ehlo_keywords, 0, ITEMS), "",
+     "SMTP extensions and commands, as EHLO names them, that clients are not offered."},
     {"proxy", "tls", CHOICE(proxy.tls, tls_levels), "off",
      "STARTTLS for clients: off; may: offered; encrypt: no mail without it. Needs [tls] certificates."},
+    {"proxy", "auth", CHOICE(proxy.auth, auth_levels), "protected",
+     "AUTH, which the back-end answers: off; protected: with TLS, submission_listen, own networks; always."},
+    {"proxy", "max_failed_logins", NUMBER(proxy.max_failed_logins, 0, POSTERN_FAILED_LOGINS_MAX), "5",
+     "Failed logins of one session after which the client is let go with 421; 0: no limit."},
     {"proxy", "refuse_nul", BOOLEAN(proxy.refuse_nul), "no",
      "Refuse a message that contains a NUL octet; no: it passes, and the log says so."},
     {"proxy", "refuse_long_lines", BOOLEAN(proxy.refuse_long_lines), "no",
@@ -173,8 +183,20 @@ static const PosternOption before_checks[] = {
      "Mail servers, ADDRESS or ADDRESS/BITS, that may name their client (XFORWARD, XCLIENT).",
      postern_configuration_check_network, FALSE, "everybody could say that he is one of yours", TRUE,
      .reload = RELAYING},
+    {"proxy", "proxy_protocol", LIST(proxy.proxy_protocol, 0, ITEMS), "",
+     "Balancers, ADDRESS or ADDRESS/BITS, whose connections begin with a PROXY header (version 1 or 2).",
+     postern_configuration_check_network, FALSE, "everybody could say that he is one of yours", TRUE},
+    {"proxy", "proxy_protocol_late", LIST(proxy.proxy_protocol_late, 0, ITEMS), "",
+     "Balancers that send the PROXY header only when the client speaks: it is greeted before.",
+     postern_configuration_check_network, FALSE, "everybody could say that he is one of yours", TRUE},
     {"proxy", "submission_listen", LIST(proxy.submission_listen, 0, POSTERN_LISTENERS_MAX), "",
-     "As listen, for mail from authenticated users; with before_queue_filter only.",
+     "As listen, for users: who must log in, or for a before_queue_filter have logged in before.",
+     postern_configuration_check_endpoint, .reload = THE_PROXY},
+    {"proxy", "tls_listen", LIST(proxy.tls_listen, 0, POSTERN_LISTENERS_MAX), "",
+     "As listen, with TLS from the first octet on. Needs [tls] certificates.",
+     postern_configuration_check_endpoint, .reload = THE_PROXY},
+    {"proxy", "submission_tls_listen", LIST(proxy.submission_tls_listen, 0, POSTERN_LISTENERS_MAX), "",
+     "As submission_listen, with TLS from the first octet on (port 465). Needs [tls] certificates.",
      postern_configuration_check_endpoint, .reload = THE_PROXY},
     {"proxy", "filter_timeout", DURATION(proxy.filter_timeout_ms, 1000), "90s",
      "As before_queue_filter: time limit for the reply to a message; Postfix gives up after 100 s."},
@@ -186,9 +208,39 @@ static const PosternOption before_checks[] = {
      "PEM files with their private keys, in the same order; empty: they are in the same files.",
      postern_configuration_check_path},
     {"tls", "min_version", CHOICE(tls.min_version, tls_versions), "TLSv1.2",
-     "Oldest TLS version that is accepted (RFC 9325)."},
+     "Oldest TLS version that is accepted (RFC 9325).", .reload = BACKEND},
     {"tls", "ciphers", STRING(tls.ciphers, 1, TEXT), "ECDHE+AESGCM:ECDHE+CHACHA20",
-     "Ciphers of TLSv1.2, in the form of openssl-ciphers(1); those of TLSv1.3 are always offered."},
+     "Ciphers of TLSv1.2, in the form of openssl-ciphers(1); those of TLSv1.3 are always offered.",
+     .reload = BACKEND},
+    {"tls", "required_networks", LIST(tls.required_networks, 0, ITEMS), "",
+     "Clients, ADDRESS or ADDRESS/BITS, from which no mail is taken without TLS.",
+     postern_configuration_check_network, FALSE, "that is [proxy] tls = encrypt"},
+    {"tls", "excluded_networks", LIST(tls.excluded_networks, 0, ITEMS), "",
+     "Clients, ADDRESS or ADDRESS/BITS, to which STARTTLS is not offered.",
+     postern_configuration_check_network, FALSE, "that is [proxy] tls = off"},
+    {"tls", "submission", CHOICE(tls.submission, tls_submission_levels), "same",
+     "As [proxy] tls, for clients of [proxy] submission_listen; same: as [proxy] tls is."},
+    {"tls", "client_authorities", STRING(tls.client_authorities, 0, TEXT), "",
+     "PEM file; clients are asked for a certificate from these authorities, which the log names.",
+     postern_configuration_check_path},
+    {"tls", "servers", CHOICE(tls.servers, tls_server_levels), "off",
+     "STARTTLS to the back-end: off, may, encrypt, verify, or by its TLSA records: dane, dane-only.",
+     .reload = RELAYING},
+    {"tls", "server_name", STRING(tls.server_name, 0, POSTERN_DOMAIN_NAME_MAX_OCTETS), "",
+     "The name that the back-end's certificate must have; empty: its address.",
+     postern_configuration_check_domain, .reload = RELAYING},
+    {"tls", "server_authorities", STRING(tls.server_authorities, 0, TEXT), "",
+     "PEM file of the authorities that may have signed it; empty: those that the system trusts.",
+     postern_configuration_check_path, .reload = RELAYING},
+    {"tls", "server_pins", LIST(tls.server_pins, 0, POSTERN_TLS_PINS_MAX), "",
+     "SHA-256 of public keys, in hexadecimal; the back-end must have one, whoever signed its certificate.",
+     postern_configuration_check_key_hash, .reload = RELAYING},
+    {"tls", "server_certificate", STRING(tls.server_certificate, 0, TEXT), "",
+     "PEM file, a certificate with its chain, for back-ends that ask for one; empty: none is shown.",
+     postern_configuration_check_path, .reload = RELAYING},
+    {"tls", "server_key", STRING(tls.server_key, 0, TEXT), "",
+     "PEM file with its private key; empty: it is in the same file.", postern_configuration_check_path,
+     .reload = RELAYING},
 
     {"milter", "socket", STRING(milter.socket, 1, TEXT), "inet:8891@127.0.0.1",
      "Where the milter listens: inet:PORT@ADDRESS, inet6:PORT@ADDRESS or unix:PATH.",
@@ -303,6 +355,11 @@ static const PosternOption before_checks[] = {
     {"clients", "recipients", STRING(clients.recipients, 0, TEXT), "",
      "File with lines ADDRESS NAME or DOMAIN NAME: whose mail goes by [policy NAME] (absolute path).",
      postern_configuration_check_path},
+    {"clients", "networks", STRING(clients.networks, 0, TEXT), "",
+     "File with lines NETWORK ACTION TEXT: what is done about clients by address (absolute path).",
+     postern_configuration_check_path},
+    {"clients", "refuse_at", CHOICE(clients.refuse_at, refuse_ats), "rcpt",
+     "When what is known of a client refuses: at connect, helo, mail, rcpt or the end of a message."},
 
     {"policy", "checks", LIST(policy.checks, 0, ITEMS), "spf; dkim; dmarc; arc; virus; rules",
      "Which of spf, dkim, dmarc, arc, virus and rules to check; virus only if [virus] scan = yes.",
@@ -344,6 +401,18 @@ static const PosternOption after_checks[] = {
     {"capsule", "size", OCTETS(capsule.octets, MEBIBYTE, TEBIBYTE), "1G",
      "Most octets that are kept in all; the oldest goes first."},
     {"capsule", "age", DURATION(capsule.age_ms, 1000), "24h", "How long a message is kept."},
+
+    {"http", "listen", STRING(http.listen, 0, TEXT), "",
+     "Where postern-proxy serves /metrics and a status page: ADDRESS:PORT or unix:PATH; empty: nowhere.",
+     postern_configuration_check_http, .reload = THE_PROXY},
+    {"http", "milter_listen", STRING(http.milter_listen, 0, TEXT), "", "The same for postern-milter.",
+     postern_configuration_check_http, .reload = THE_MILTER},
+    {"http", "inspector_listen", STRING(http.inspector_listen, 0, TEXT), "",
+     "The same for postern-inspector, also for one that a program has for itself.",
+     postern_configuration_check_http, .reload = THE_INSPECTOR},
+    {"http", "password_file", STRING(http.password_file, 0, TEXT), "",
+     "Who may read it: a file of USER:HASH (htpasswd -B); needed where others than loopback can connect.",
+     postern_configuration_check_path, .reload = EVERY_PROGRAM},
 };
 
 static gpointer join(gpointer unused)
@@ -354,6 +423,13 @@ static gpointer join(gpointer unused)
         for (const PosternOption *row = postern_check_options(i); row->key != NULL; row++)
             g_array_append_vals(options, row, 1);
     g_array_append_vals(options, after_checks, G_N_ELEMENTS(after_checks));
+    gsize length;
+    const PosternOption *screen = postern_configuration_screen_options(&length);
+    g_array_append_vals(options, screen, length);
+    const PosternOption *report = postern_configuration_report_options(&length);
+    g_array_append_vals(options, report, length);
+    const PosternOption *servers = postern_configuration_servers_options(&length);
+    g_array_append_vals(options, servers, length);
     return options;
 }
 

@@ -17,7 +17,7 @@ typedef enum {
 /* As in RFC 8601: "pass", "fail" …; "temperror", "not_checked". */
 const char *postern_arc_result_name(PosternArcResult result);
 
-/* One ARC Set (RFC 8617 4.2). Texts are a stranger's. */
+/* One ARC Set (RFC 8617 4.2). Its texts are untrusted. */
 typedef struct {
     guint instance;     /* i= */
     char *sealer;       /* d= of ARC-Seal */

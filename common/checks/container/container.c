@@ -8,11 +8,14 @@
 #include "checks/container/encrypted.h"
 #include "checks/container/inflate.h"
 #include "checks/container/rar.h"
+#include "checks/container/weak_marks.h"
 #include "checks/container/zip.h"
 
 #define TAR_BLOCK_OCTETS 512
 #define TAR_CHECKSUM_PLACE 148
 #define TAR_CHECKSUM_OCTETS 8
+#define DISK_SECTOR_OCTETS 512
+#define MARK_MIN 3 /* octets of a mark that is enough for what is guessed to be a file */
 
 /* A header of tar: the sum of its octets, their signed sum in some (POSIX pax, ustar interchange format). */
 static gboolean has_tar_checksum(const guint8 *octets, gsize length)
@@ -100,6 +103,43 @@ static gboolean is_virtual_disk(const guint8 *octets, gsize length)
            (memcmp(octets, "conectix", 8) == 0 || memcmp(octets + length - 512, "conectix", 8) == 0);
 }
 
+/* The first sector of a disk, or of a file system of DOS or Windows, which says how many octets a sector has.
+ */
+static gboolean is_disk(const guint8 *octets, gsize length)
+{
+    if (length <= DISK_SECTOR_OCTETS || octets[510] != 0x55 || octets[511] != 0xaa)
+        return FALSE;
+    guint sector = postern_octets_16(octets + 11);
+    if (((octets[0] == 0xeb && octets[2] == 0x90) || octets[0] == 0xe9) &&
+        (sector == 512 || sector == 1024 || sector == 2048 || sector == 4096))
+        return TRUE;
+    gboolean any = FALSE;
+    for (gsize entry = 446; entry < 510; entry += 16) {
+        if ((octets[entry] & 0x7f) != 0)
+            return FALSE;
+        any = any || (octets[entry + 4] != 0 && postern_octets_32(octets + entry + 12) != 0);
+    }
+    return any;
+}
+
+/* One of Linux: its mark, and how large its blocks are. */
+static gboolean is_ext(const guint8 *octets, gsize length)
+{
+    return length > 2048 && postern_octets_16(octets + 1080) == 0xef53 &&
+           postern_octets_32(octets + 1048) <= 6;
+}
+
+static gboolean is_apple_image(const guint8 *octets, gsize length)
+{
+    return length > DISK_SECTOR_OCTETS &&
+           memcmp(octets + length - DISK_SECTOR_OCTETS, "koly\0\0\0\4", 8) == 0;
+}
+
+static void note_encrypted(PosternOpening *opening)
+{
+    postern_opening_note(opening, POSTERN_VIRUS_ENCRYPTED, NULL);
+}
+
 /* A frame that is passed over, which may come before one of zstd or LZ4. */
 static gboolean is_skippable(const guint8 *octets, gsize length)
 {
@@ -169,7 +209,7 @@ static void open_cabinet(PosternOpening *opening)
 }
 
 static const Kind kinds[] = {
-    {"a gzip file", 0, "\x1f\x8b\x08", 3, .open = postern_gzip_open},
+    {"a gzip file", .is = postern_gzip_is, .open = postern_gzip_open},
     {"a bzip2 file", .is = is_bzip2, .archive = PACKED(bzip2)},
     {"an xz file", 0, "\3757zXZ", 6, .archive = PACKED(xz)},
     {"an lzma file", .is = is_lzma, .archive = PACKED(lzma)},
@@ -178,7 +218,7 @@ static const Kind kinds[] = {
     {"an LZ4 file", 0, "\x04\x22\x4d\x18", 4, .archive = PACKED(lz4)},
     {"an LZ4 file", 0, "\x02\x21\x4c\x18", 4, .archive = PACKED(lz4)},
     {"a zstd file", .is = is_skippable, .archive = PACKED(zstd)},
-    {"a file of compress", 0, "\x1f\x9d", 2, .archive = PACKED(compress)},
+    {"a file of compress", .is = postern_compress_is, .archive = PACKED(compress)},
     {"an RPM package", 0, "\xed\xab\xee\xdb", 4, .archive = PACKED(rpm)},
     {"a tar archive", .is = is_tar,
      .archive = {.format = archive_read_support_format_tar, .whole = TRUE, TROUBLE}},
@@ -198,8 +238,22 @@ static const Kind kinds[] = {
     {"an ARJ archive", .is = is_arj, .open = postern_arj_open},
     {"a file of TNEF", 0, "\x78\x9f\x3e\x22", 4, .open = postern_tnef_open},
     {"signed data", .is = postern_signed_is, .open = postern_signed_open},
+    {"a file of AppleSingle", 0, "\0\5\x16\0\0", 5, .open = postern_apple_open},
+    {"a file of AppleDouble", 0, "\0\5\x16\7\0", 5, .open = postern_apple_open},
+    {"a file of MacBinary", .is = postern_macbinary_is, .open = postern_macbinary_open},
+    {"a message of OpenPGP", .is = postern_openpgp_is, .open = postern_openpgp_open},
+    {"a file of OpenSSL", 0, "Salted__", 8, .open = note_encrypted},
+    {"a file of age", 0, "age-encryption.org/", 19, .open = note_encrypted},
+    {"an image of a disk", .is = is_disk},
+    {"an image of a disk", 512, "EFI PART", 8},
+    {"an image of a disk", .is = is_apple_image},
+    {"a file system", 3, "EXFAT   ", 8},
+    {"a file system", 32, "NXSB", 4},
+    {"a file system", 1024, "H+\0\4", 4},
+    {"a file system", 1024, "HX\0\5", 4},
+    {"a file system", .is = is_ext},
     {"a file of compress, LZH", 0, "\x1f\xa0", 2},
-    {"a file of pack", 0, "\x1f\x1e", 2},
+    {"a file of pack", .is = postern_pack_is},
     {"a file of lzop", 0, "\x89LZO\0\r\n\x1a\n", 9},
     {"a file of lrzip", 0, "LRZI", 4},
     {"a file of rzip", 0, "RZIP", 4},
@@ -211,7 +265,8 @@ static const Kind kinds[] = {
     {"a virtual disk", 0, "KDMV", 4},
     {"a virtual disk", 0, "QFI\xfb", 4},
     {"a file system", 0, "hsqs", 4},
-    {"an archive of zpaq", 0, "zPQ", 3},
+    {"an archive of zpaq", 0, "zPQ\1\1", 5},
+    {"an archive of zpaq", 0, "zPQ\2\1", 5},
     {"an archive of zpaq", 0, "7kSt\xa0\x31\x83\xd3\x8c\xb2\x28\xb0\xd3", 13},
     {"an archive of StuffIt", 0, "SIT!", 4},
     {"an archive of StuffIt", 0, "StuffIt (c)", 11},
@@ -331,7 +386,8 @@ static gboolean open_all(PosternOpening *opening)
 {
     gboolean any = FALSE, accounted = FALSE;
     for (gsize i = 0; i < G_N_ELEMENTS(kinds) && !opening->over; i++) {
-        if (!is_kind(&kinds[i], opening->octets, opening->length))
+        gboolean unsure = opening->item->guessed && kinds[i].is == NULL && kinds[i].mark_octets < MARK_MIN;
+        if (unsure || !is_kind(&kinds[i], opening->octets, opening->length))
             continue;
         open_kind(opening, &kinds[i]);
         accounted = accounted || kinds[i].archive.whole || kinds[i].open == postern_gzip_open;

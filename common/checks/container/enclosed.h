@@ -17,3 +17,13 @@ void postern_tnef_open(PosternOpening *opening);
  */
 gboolean postern_signed_is(const guint8 *octets, gsize length);
 void postern_signed_open(PosternOpening *opening);
+
+/* AppleSingle and AppleDouble (RFC 1740), and MacBinary: the forks of a file are the members. */
+void postern_apple_open(PosternOpening *opening);
+gboolean postern_macbinary_is(const guint8 *octets, gsize length);
+void postern_macbinary_open(PosternOpening *opening);
+
+/* A message of OpenPGP in armor (RFC 9580 6.2), anywhere in a text; one that is not encrypted is noted as
+ * UNKNOWN_CONTAINER. */
+gboolean postern_openpgp_is(const guint8 *octets, gsize length);
+void postern_openpgp_open(PosternOpening *opening);

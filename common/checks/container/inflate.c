@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "checks/container/weak_marks.h"
 
 #define WINDOW_BITS 15
 #define GZIP_BITS 16 /* added: a gzip header is expected */
@@ -43,11 +44,6 @@ gboolean postern_inflate(PosternOpening *opening, const guint8 *octets, gsize le
     return whole && !opening->over;
 }
 
-static gboolean is_gzip(const guint8 *octets, gsize length)
-{
-    return length > 3 && memcmp(octets, "\x1f\x8b\x08", 3) == 0;
-}
-
 void postern_gzip_open(PosternOpening *opening)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
@@ -55,7 +51,7 @@ void postern_gzip_open(PosternOpening *opening)
     gsize at = 0;
     gboolean whole = TRUE;
     postern_opening_names_inside(opening, names);
-    while (whole && is_gzip(opening->octets + at, opening->length - at)) {
+    while (whole && postern_gzip_is(opening->octets + at, opening->length - at)) {
         char name[POSTERN_CONTAINER_NAME_MAX_OCTETS] = "";
         gz_header header = {.name = (Bytef *)name, .name_max = sizeof name};
         gsize consumed = 0;
@@ -65,9 +61,11 @@ void postern_gzip_open(PosternOpening *opening)
             postern_names_add(names, name, strnlen(name, sizeof name));
         at += consumed;
     }
-    if (!whole && !opening->over)
+    /* Text is cut, and words stand behind what it holds. */
+    gboolean loose = opening->item->guessed || opening->over;
+    if (!whole && !loose)
         postern_opening_note(opening, POSTERN_VIRUS_AMBIGUOUS, "it is cut or damaged");
-    else if (whole && !postern_octets_are_blank(opening->octets + at, opening->length - at))
+    else if (!loose && !postern_octets_are_blank(opening->octets + at, opening->length - at))
         postern_opening_note(opening, POSTERN_VIRUS_AMBIGUOUS, "octets stand behind its end");
     g_autoptr(GBytes) octets = postern_unpacked_steal(&unpacked);
     postern_opening_member(opening, names, octets);

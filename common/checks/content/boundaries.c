@@ -7,9 +7,10 @@ GArray *postern_boundaries_find(const char *octets, gsize length)
     GArray *dashes = g_array_new(FALSE, FALSE, sizeof(gsize));
     const char *end = octets + length;
     const char *at = octets;
-    while (end - at >= 2 && (at = memmem(at, (gsize)(end - at), "--", 2)) != NULL) {
+    while (at < end && (at = memchr(at, '-', (gsize)(end - at))) != NULL) {
         gsize place = (gsize)(at - octets);
-        if (place == 0 || octets[place - 1] == '\n' || octets[place - 1] == '\r')
+        gboolean begins = place == 0 || octets[place - 1] == '\n' || octets[place - 1] == '\r';
+        if (begins && end - at >= 2 && at[1] == '-')
             g_array_append_val(dashes, place);
         while (at < end && *at == '-')
             at++;

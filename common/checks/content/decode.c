@@ -179,11 +179,37 @@ static void decode_base64(Readings *readings, const char *octets, gsize length, 
     add(readings, decoder.out, decoder.used);
 }
 
+/* Of letters by fours and blanks between them, and padding at the end at most, there is one reading. FALSE:
+ * it is not so. */
+static gboolean read_plain_base64(Readings *readings, const char *octets, gsize length)
+{
+    Decoder decoder = {.out = room(readings, length + 3)};
+    gsize at = 0, pads = 0;
+    if (decoder.out == NULL)
+        return TRUE;
+    do
+        decoder.used += decode_groups(octets, length, &at, decoder.out + decoder.used);
+    while (at < length && is_blank(octets[at]) && ++at < length);
+    for (; at < length && value_of(octets[at]) >= 0; at++)
+        take_letter(&decoder, value_of(octets[at]));
+    while (at < length && (is_blank(octets[at]) || octets[at] == '='))
+        pads += octets[at++] == '=' ? 1 : 0;
+    if (at < length || (decoder.count + pads) % 4 != 0 || pads > 2) {
+        g_free(decoder.out);
+        return FALSE;
+    }
+    end_group(&decoder, decoder.count);
+    add(readings, decoder.out, decoder.used);
+    return TRUE;
+}
+
 static void read_base64(Readings *readings, const char *octets, gsize length)
 {
     static const Base64 at_padding[] = {{GO_ON}, {STOP}, {STOP_FULL}, {GROUPED}, {GROUPS_GO_ON}, {ZERO}};
     gboolean padded = FALSE, behind_padding = FALSE, foreign = FALSE, odd_lines = FALSE;
     gsize letters_in_line = 0;
+    if (read_plain_base64(readings, octets, length))
+        return;
     for (gsize i = 0; i < length; i++) {
         if (letters[(guchar)octets[i]] != 0) {
             behind_padding = behind_padding || padded;

@@ -5,6 +5,9 @@
 #include "base/limits.h"
 #include "checks/content/decode.h"
 
+#define BINHEX_LINE_OCTETS 64
+#define CHECKSUM_OCTETS 2
+
 /* Octets by line. */
 typedef struct {
     const char *octets;
@@ -110,10 +113,11 @@ static char *yenc_name(const Lines *lines)
     return name != NULL ? g_strdup(name + strlen(" name=")) : NULL;
 }
 
+static const char binhex_letters[] = "!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUVXYZ[`abcdefhijklmpqr";
+
 /* RFC 1741: letters of six bits between colons, then runs of an octet as OCTET 90 COUNT. */
 static GByteArray *unpack_binhex(Lines *lines, const char **ret_problem)
 {
-    static const char letters[] = "!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUVXYZ[`abcdefhijklmpqr";
     GByteArray *out = g_byte_array_new();
     gboolean inside = FALSE, repeat = FALSE;
     guint32 bits = 0;
@@ -128,10 +132,10 @@ static GByteArray *unpack_binhex(Lines *lines, const char **ret_problem)
             break;
         }
         inside = inside || octet == ':';
-        const char *letter = inside && octet != '\0' ? strchr(letters, octet) : NULL;
+        const char *letter = inside && octet != '\0' ? strchr(binhex_letters, octet) : NULL;
         if (letter == NULL)
             continue;
-        bits = bits << 6 | (guint32)(letter - letters);
+        bits = bits << 6 | (guint32)(letter - binhex_letters);
         count += 6;
         if (count < 8)
             continue;
@@ -155,7 +159,7 @@ static guint32 number(const guint8 *octets)
     return (guint32)octets[0] << 24 | (guint32)octets[1] << 16 | (guint32)octets[2] << 8 | octets[3];
 }
 
-/* Name, type and length of the data fork, then that. */
+/* Name, type and lengths, then the data fork; or the resource fork, if that is empty. */
 static GByteArray *decode_binhex(Lines *lines, char **ret_name, const char **ret_problem)
 {
     g_autoptr(GByteArray) all = unpack_binhex(lines, ret_problem);
@@ -165,8 +169,25 @@ static GByteArray *decode_binhex(Lines *lines, char **ret_name, const char **ret
     if (all->len <= start)
         return out;
     *ret_name = g_strndup((const char *)all->data + 1, name);
-    g_byte_array_append(out, all->data + start, MIN(number(all->data + start - 10), all->len - start));
+    guint32 data = number(all->data + start - 10), resource = number(all->data + start - 6);
+    if (data == 0 && all->len - start > CHECKSUM_OCTETS) {
+        start += CHECKSUM_OCTETS;
+        data = resource;
+    }
+    g_byte_array_append(out, all->data + start, MIN(data, all->len - start));
     return out;
+}
+
+/* A line of it, without the one that says so before: a colon and nothing but letters, as many as a line has.
+ */
+static gboolean is_binhex(const Lines *lines)
+{
+    if (lines->line_length < BINHEX_LINE_OCTETS || lines->line[0] != ':')
+        return FALSE;
+    for (gsize i = 1; i < lines->line_length; i++)
+        if (lines->line[i] == '\0' || strchr(binhex_letters, lines->line[i]) == NULL)
+            return lines->line[i] == ':' && i + 1 == lines->line_length;
+    return TRUE;
 }
 
 static GByteArray *decode_base64_lines(Lines *lines, const char **ret_problem)
@@ -206,8 +227,10 @@ static GByteArray *decode(Lines *lines, PosternEmbeddedFile *file, const char **
         file->decoding = "yEnc";
         return decode_yenc(lines);
     }
-    if (begins(lines, "(This file must be converted with BinHex")) {
+    if (begins(lines, "(This file must be converted") || is_binhex(lines)) {
         file->decoding = "BinHex";
+        if (lines->line[0] == ':')
+            lines->at = (gsize)(lines->line - lines->octets);
         return decode_binhex(lines, &file->name, ret_problem);
     }
     return NULL;
@@ -220,7 +243,7 @@ gboolean postern_embedded_next(const char *octets, gsize length, gsize *at, Post
     *ret_file = (PosternEmbeddedFile){NULL};
     *ret_problem = NULL;
     while (next_line(&lines)) {
-        if (lines.line_length == 0 || strchr("bB=(", lines.line[0]) == NULL)
+        if (lines.line_length == 0 || strchr("bB=(:", lines.line[0]) == NULL)
             continue;
         GByteArray *file = decode(&lines, ret_file, ret_problem);
         if (file == NULL)

@@ -7,19 +7,22 @@
 #include "base/limits.h"
 
 #define CONVERTED_OCTETS 4096 /* in one go */
+#define LOOKED_AT_CHARACTERS 64
 
 /* Those of mail, by the names that GMime asks iconv for. US-ASCII and UTF-8 need no module. */
 static const char *const charsets[] = {
-    "us-ascii",     "utf-8",        "utf-7",        "utf-16",       "utf-16le",     "utf-16be",
-    "utf-32",       "iso-8859-1",   "iso-8859-2",   "iso-8859-3",   "iso-8859-4",   "iso-8859-5",
-    "iso-8859-6",   "iso-8859-7",   "iso-8859-8",   "iso-8859-9",   "iso-8859-10",  "iso-8859-11",
-    "iso-8859-13",  "iso-8859-14",  "iso-8859-15",  "iso-8859-16",  "windows-1250", "windows-1251",
-    "windows-1252", "windows-1253", "windows-1254", "windows-1255", "windows-1256", "windows-1257",
-    "windows-1258", "windows-874",  "koi8-r",       "koi8-u",       "ibm437",       "ibm850",
-    "ibm852",       "ibm855",       "ibm866",       "macintosh",    "gb2312",       "gbk",
-    "gb18030",      "big5",         "big5-hkscs",   "euc-cn",       "euc-tw",       "euc-jp",
-    "shift_jis",    "iso-2022-jp",  "iso-2022-kr",  "iso-2022-cn",  "euc-kr",       "ks_c_5601-1987",
-    "tis-620",      "viscii",
+    "us-ascii",       "utf-8",        "utf-7",        "utf-16",       "utf-16le",
+    "utf-16be",       "utf-32",       "utf-32le",     "utf-32be",     "iso-8859-1",
+    "iso-8859-2",     "iso-8859-3",   "iso-8859-4",   "iso-8859-5",   "iso-8859-6",
+    "iso-8859-7",     "iso-8859-8",   "iso-8859-9",   "iso-8859-10",  "iso-8859-11",
+    "iso-8859-13",    "iso-8859-14",  "iso-8859-15",  "iso-8859-16",  "windows-1250",
+    "windows-1251",   "windows-1252", "windows-1253", "windows-1254", "windows-1255",
+    "windows-1256",   "windows-1257", "windows-1258", "windows-874",  "koi8-r",
+    "koi8-u",         "ibm437",       "ibm850",       "ibm852",       "ibm855",
+    "ibm866",         "macintosh",    "gb2312",       "gbk",          "gb18030",
+    "big5",           "big5-hkscs",   "euc-cn",       "euc-tw",       "euc-jp",
+    "shift_jis",      "iso-2022-jp",  "iso-2022-kr",  "iso-2022-cn",  "euc-kr",
+    "ks_c_5601-1987", "tis-620",      "viscii",
 };
 
 struct PosternContentEngine {
@@ -219,11 +222,51 @@ static char *convert(iconv_t converter, const char *octets, gsize length, gsize 
     return g_string_free(text, FALSE);
 }
 
+/* All its first characters are letters of ASCII, each with so many NULs before or behind it. */
+static gboolean is_padded_ascii(const char *octets, gsize length, gsize width, gsize place)
+{
+    gsize looked_at = MIN(length / width, LOOKED_AT_CHARACTERS);
+    for (gsize i = 0; i < looked_at; i++)
+        for (gsize k = 0; k < width; k++) {
+            guchar octet = (guchar)octets[i * width + k];
+            if (k == place ? octet >= 0x80 || octet == 0 : octet != 0)
+                return FALSE;
+        }
+    return looked_at > 1;
+}
+
+const char *postern_content_engine_wide(const char *charset, const char *octets, gsize length)
+{
+    static const struct {
+        const char *name;
+        const char *mark;
+        gsize mark_octets, width, place;
+    } wide[] = {
+        {"utf-32", "\377\376\0\0", 4, 0, 0},
+        {"utf-32", "\0\0\376\377", 4, 0, 0},
+        {"utf-16", "\377\376", 2, 0, 0},
+        {"utf-16", "\376\377", 2, 0, 0},
+        {"utf-32le", NULL, 0, 4, 0},
+        {"utf-32be", NULL, 0, 4, 3},
+        {"utf-16le", NULL, 0, 2, 0},
+        {"utf-16be", NULL, 0, 2, 1},
+        {"utf-7", NULL, 0, 0, 0},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(wide); i++)
+        if ((wide[i].mark != NULL && length > 4 && memcmp(octets, wide[i].mark, wide[i].mark_octets) == 0) ||
+            (wide[i].width > 0 && is_padded_ascii(octets, length, wide[i].width, wide[i].place)))
+            return wide[i].name;
+    for (gsize i = 0; charset != NULL && length > 0 && i < G_N_ELEMENTS(wide); i++)
+        if (g_str_equal(charset, wide[i].name))
+            return wide[i].name;
+    return NULL;
+}
+
 char *postern_content_engine_to_utf8(PosternContentEngine *engine, const char *charset, const char *octets,
                                      gsize length, gsize *ret_length)
 {
-    if (length >= 2 && (memcmp(octets, "\377\376", 2) == 0 || memcmp(octets, "\376\377", 2) == 0))
-        charset = "utf-16";
+    const char *wide = postern_content_engine_wide(charset, octets, length);
+    charset = wide != NULL ? wide : charset;
     gboolean named = charset != NULL && g_hash_table_contains(engine->known, charset) &&
                      !g_str_equal(charset, "utf-8") && !g_str_equal(charset, "us-ascii");
     if (!named && g_utf8_validate_len(octets, length, NULL)) {

@@ -32,5 +32,9 @@ void postern_content_header_clear(PosternContentHeader *header);
 char *postern_content_engine_to_utf8(PosternContentEngine *engine, const char *charset, const char *octets,
                                      gsize length, gsize *ret_length);
 
+/* The character set (static) of text whose letters are not octets of ASCII: charset, if it is such a one, or
+ * what the octets look like; or NULL: it is another. */
+const char *postern_content_engine_wide(const char *charset, const char *octets, gsize length);
+
 /* The value of a header field with its encoded words decoded (RFC 2047), a new string. */
 char *postern_content_engine_decode_words(PosternContentEngine *engine, const char *value);

@@ -23,6 +23,7 @@ struct PosternItem {
     const char *const *names; /* each file name that a reader would use: UTF-8, NULL-terminated, never NULL */
     const char *const *types; /* each declared media type, lower case, likewise; the first is the default type
                                  if none is declared */
+    gboolean guessed;         /* found in text: its letters may be a word, a digest or a key as well */
     gboolean verbatim;        /* its octets stand as they are in those of its parent, or of the message */
     const char *charset;      /* that text is said to be in, lower case, or NULL */
     GBytes *octets;           /* decoded, by one reading */

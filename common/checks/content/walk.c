@@ -1,11 +1,9 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "checks/container/container.h"
 #include "checks/content/boundaries.h"
-#include "checks/content/embedded.h"
 #include "checks/content/part.h"
-#include "checks/content/walk_budget.h"
+#include "checks/content/walk_files.h"
 
 /* Octets that are walked: the message, or what was decoded. */
 typedef struct {
@@ -24,19 +22,6 @@ typedef struct {
 
 /* Place.what, beside masks of encodings. */
 enum { PART = 1 << 8, PART_OF_DIGEST = 1 << 9, MESSAGE = 1 << 10, LOOSE_TEXT = 1 << 11 };
-
-/* Where in what a part is. */
-typedef struct {
-    const PosternItem *parent;
-    guint level;
-    gboolean other; /* by another reading than the first of what it is in */
-} Inside;
-
-static Inside one_deeper(Inside inside)
-{
-    inside.level++;
-    return inside;
-}
 
 static guint place_hash(gconstpointer data)
 {
@@ -57,118 +42,29 @@ static gboolean is_new(Text *text, gsize start, gsize end, guint what)
     return g_hash_table_add(text->done, place);
 }
 
-static void walk_bytes(PosternWalk *walk, GBytes *bytes, Inside inside);
-static void walk_part(Text *text, gsize start, gsize end, gboolean of_digest, Inside inside);
-
-static void take_embedded(PosternWalk *walk, const PosternItem *item, Inside inside);
-
-/* Members of the container at hand. */
-typedef struct {
-    PosternWalk *walk;
-    Inside inside;
-} Members;
-
-static void open_container(PosternWalk *walk, const PosternItem *item, Inside inside);
-
-static void note_container(PosternVirusKind kind, const char *text, gpointer data)
-{
-    postern_walk_note(((Members *)data)->walk, kind, text);
-}
-
-/* The messages of a mailbox (mbox, RFC 4155) behind the first, which is walked as any message is. */
-static void walk_mailbox(PosternWalk *walk, GBytes *bytes, Inside inside)
-{
-    static const char separator[] = "\nFrom ";
-    gsize length = 0, start = 0, first;
-    const char *octets = g_bytes_get_data(bytes, &length);
-    postern_part_skip_mailbox(octets, length, &start);
-    if (start == 0)
-        return;
-    const char *end = octets + length;
-    const char *at = memmem(octets, length, separator, strlen(separator));
-    while (at != NULL && !walk->ended) {
-        const char *begin = at + 1;
-        do
-            at = memmem(at + 1, (gsize)(end - at - 1), separator, strlen(separator));
-        while (at != NULL && !postern_part_is_message(octets, (gsize)(at + 1 - octets), length, &first));
-        if (!postern_part_is_message(octets, (gsize)(begin - octets), length, &first))
-            continue;
-        g_autoptr(GBytes) message = g_bytes_new_from_bytes(bytes, (gsize)(begin - octets),
-                                                           (gsize)((at != NULL ? at + 1 : end) - begin));
-        walk_bytes(walk, message, inside);
-    }
-}
-
-/* The budget has been charged for it. */
-static gboolean take_member(const PosternItem *item, gpointer data)
-{
-    const Members *members = data;
-    PosternWalk *walk = members->walk;
-    Inside deeper = {item, members->inside.level + 1, FALSE};
-    gsize length = 0, first;
-    const char *octets = g_bytes_get_data(item->octets, &length);
-    walk->ended = walk->ended || !walk->visitor->take(item, walk->visitor->data);
-    if (!walk->ended && postern_part_is_message(octets, 0, length, &first))
-        walk_bytes(walk, item->octets, deeper);
-    walk_mailbox(walk, item->octets, deeper);
-    open_container(walk, item, deeper);
-    return !walk->ended;
-}
-
-static void open_container(PosternWalk *walk, const PosternItem *item, Inside inside)
-{
-    Members members = {walk, inside};
-    const PosternItemVisitor visitor = {take_member, note_container, &members};
-    if (!walk->ended)
-        (void)postern_container_open(item, walk->budget, &visitor);
-}
+static void walk_part(Text *text, gsize start, gsize end, gboolean of_digest, PosternInside inside);
 
 /* A leaf, and what is in it: another message, files in its text, members of a container. */
-static void take_leaf(PosternWalk *walk, const PosternItem *item, Text *text, gsize start, Inside inside)
+static void take_leaf(PosternWalk *walk, const PosternItem *item, Text *text, gsize start,
+                      PosternInside inside)
 {
     gsize length = 0, first = 0;
     const char *octets = g_bytes_get_data(item->octets, &length);
-    Inside deeper = {item, inside.level + 1, inside.other};
+    PosternInside deeper = {item, inside.level + 1, inside.other};
     if (!postern_walk_take(walk, item))
         return;
     if (item->kind != POSTERN_ITEM_PIECE && postern_part_is_message(octets, 0, length, &first)) {
         if (item->verbatim && text != NULL)
             walk_part(text, start + first, start + length, FALSE, deeper);
         else
-            walk_bytes(walk, item->octets, deeper);
+            postern_walk_bytes(walk, item->octets, deeper);
     }
-    walk_mailbox(walk, item->octets, deeper);
-    take_embedded(walk, item, inside);
-    open_container(walk, item, inside);
+    postern_walk_into(walk, item, inside);
 }
 
-static void take_embedded(PosternWalk *walk, const PosternItem *item, Inside inside)
+void postern_walk_leaf(PosternWalk *walk, const PosternItem *item, PosternInside inside)
 {
-    static const char *const types[] = {"application/octet-stream", NULL};
-    gsize length = 0, at = 0;
-    const char *octets = g_bytes_get_data(item->octets, &length);
-    const char *problem = NULL;
-    PosternEmbeddedFile file;
-    while (!walk->ended && postern_embedded_next(octets, length, &at, &file, &problem)) {
-        g_autofree char *name =
-            file.name != NULL ? postern_content_engine_text(walk->engine, file.name) : NULL;
-        const char *names[] = {name, NULL};
-        PosternItem embedded = {.parent = inside.parent,
-                                .kind = POSTERN_ITEM_FILE,
-                                .depth = item->depth,
-                                .attachment = TRUE,
-                                .reading = inside.other ? 1 : 0,
-                                .names = names,
-                                .types = types,
-                                .octets = file.octets,
-                                .decoding = file.decoding};
-        if (postern_walk_allow_level(walk, inside.level + 1) && postern_walk_allow_part(walk) &&
-            postern_walk_allow_decoding(walk, g_bytes_get_size(file.octets)))
-            take_leaf(walk, &embedded, NULL, 0, one_deeper(inside));
-        postern_embedded_clear(&file);
-        if (problem != NULL)
-            postern_walk_note(walk, POSTERN_VIRUS_TOO_LARGE, problem);
-    }
+    take_leaf(walk, item, NULL, 0, inside);
 }
 
 static const char *const decodings[] = {
@@ -179,7 +75,7 @@ static const char *const decodings[] = {
 
 /* Decodes from start to end by one encoding; the readings are numbered on from item->reading. */
 static void take_readings(Text *text, PosternItem *item, PosternContentEncoding encoding, gsize start,
-                          gsize end, Inside inside)
+                          gsize end, PosternInside inside)
 {
     PosternWalk *walk = text->walk;
     GBytes *readings[POSTERN_CONTENT_READINGS_MAX];
@@ -200,8 +96,8 @@ static void take_readings(Text *text, PosternItem *item, PosternContentEncoding 
         else if (item->kind != POSTERN_ITEM_MESSAGE)
             take_leaf(walk, item, text, start, inside);
         else if (postern_walk_take(walk, item)) {
-            walk_bytes(walk, item->octets, (Inside){item, inside.level + 1, inside.other});
-            open_container(walk, item, inside);
+            postern_walk_bytes(walk, item->octets, (PosternInside){item, inside.level + 1, inside.other});
+            postern_walk_container(walk, item, inside);
         }
         item->reading++;
     }
@@ -209,7 +105,7 @@ static void take_readings(Text *text, PosternItem *item, PosternContentEncoding 
         g_bytes_unref(readings[i]);
 }
 
-static PosternItem item_of(const PosternPart *part, PosternItemKind kind, Inside inside)
+static PosternItem item_of(const PosternPart *part, PosternItemKind kind, PosternInside inside)
 {
     return (PosternItem){.parent = inside.parent,
                          .kind = kind,
@@ -222,7 +118,7 @@ static PosternItem item_of(const PosternPart *part, PosternItemKind kind, Inside
 }
 
 static void take_part(Text *text, const PosternPart *part, PosternItemKind kind, gsize start, gsize end,
-                      guint encodings, Inside inside)
+                      guint encodings, PosternInside inside)
 {
     PosternItem item = item_of(part, kind, inside);
     if (!is_new(text, start, end, encodings | (kind == POSTERN_ITEM_MESSAGE ? MESSAGE : 0)))
@@ -233,7 +129,7 @@ static void take_part(Text *text, const PosternPart *part, PosternItemKind kind,
 }
 
 /* An enclosed message that stands as it is. */
-static void take_message(Text *text, const PosternPart *part, gsize start, gsize end, Inside inside)
+static void take_message(Text *text, const PosternPart *part, gsize start, gsize end, PosternInside inside)
 {
     PosternItem item = item_of(part, POSTERN_ITEM_MESSAGE, inside);
     if (!is_new(text, start, end, MESSAGE | 1U << POSTERN_CONTENT_IDENTITY))
@@ -243,7 +139,7 @@ static void take_message(Text *text, const PosternPart *part, gsize start, gsize
     item.verbatim = TRUE;
     item.decoding = decodings[POSTERN_CONTENT_IDENTITY];
     if (postern_walk_take(text->walk, &item))
-        walk_part(text, start, end, FALSE, (Inside){&item, inside.level + 1, inside.other});
+        walk_part(text, start, end, FALSE, (PosternInside){&item, inside.level + 1, inside.other});
 }
 
 /* The first line in octets from start to end that begins as one of marks (to NULL), in any case; or end. */
@@ -262,7 +158,7 @@ static gsize find_line(const Text *text, gsize start, gsize end, const char *con
 
 /* What stands before the first boundary or behind the last: nothing that a reader shows as a file, unless it
  * says of itself that it is a part, or holds a file in text. */
-static void walk_aside(Text *text, gsize start, gsize end, Inside inside)
+static void walk_aside(Text *text, gsize start, gsize end, PosternInside inside)
 {
     static const char *const none[] = {NULL}, *const types[] = {"text/plain", NULL};
     static const char *const fields[] = {"Content-", NULL};
@@ -272,28 +168,28 @@ static void walk_aside(Text *text, gsize start, gsize end, Inside inside)
     gsize field = find_line(text, start, end, fields);
     inside.other = TRUE;
     if (field < end)
-        walk_part(text, field, end, FALSE, one_deeper(inside));
+        walk_part(text, field, end, FALSE, postern_inside_deeper(inside));
     if (find_line(text, start, end, files) == end)
         return;
     g_autoptr(GBytes) octets = g_bytes_new_from_bytes(text->bytes, start, end - start);
     PosternItem item = {.parent = inside.parent, .names = none, .types = types, .octets = octets};
     item.depth = inside.parent != NULL ? inside.parent->depth + 1 : 0;
-    take_embedded(text->walk, &item, inside);
+    postern_walk_embedded(text->walk, &item, inside);
 }
 
 /* The line end before a boundary is not the part's own (RFC 2046 5.1.1), and of a part that none closes some
  * readers take the last one away too. */
 static void walk_open_end(Text *text, const PosternBoundary *last, gsize end, gboolean of_digest,
-                          Inside inside)
+                          PosternInside inside)
 {
     gsize cut = postern_boundaries_before_line_end(text->octets, last->next, end);
     if (!last->closes && cut < end)
-        walk_part(text, last->next, cut, of_digest, (Inside){inside.parent, inside.level + 1, TRUE});
+        walk_part(text, last->next, cut, of_digest, (PosternInside){inside.parent, inside.level + 1, TRUE});
 }
 
 /* TRUE: such boundary lines are there. Parts may follow one that closes. */
 static gboolean walk_parts(Text *text, const char *boundary, gsize start, gsize end, gboolean of_digest,
-                           gboolean loose, Inside inside)
+                           gboolean loose, PosternInside inside)
 {
     PosternWalk *walk = text->walk;
     gboolean other = FALSE;
@@ -308,14 +204,14 @@ static gboolean walk_parts(Text *text, const char *boundary, gsize start, gsize 
         if (line->closes)
             walk_aside(text, line->next, part_end, inside);
         else if (line->next <= part_end)
-            walk_part(text, line->next, part_end, of_digest, one_deeper(inside));
+            walk_part(text, line->next, part_end, of_digest, postern_inside_deeper(inside));
     }
     gboolean found = lines->len > 0;
     if (found && !walk->ended)
         walk_open_end(text, &g_array_index(lines, PosternBoundary, lines->len - 1), end, of_digest, inside);
     if (other && !loose && !walk->ended)
         found = walk_parts(text, boundary, start, end, of_digest, TRUE,
-                           (Inside){inside.parent, inside.level, TRUE}) ||
+                           (PosternInside){inside.parent, inside.level, TRUE}) ||
                 found;
     return found;
 }
@@ -349,7 +245,7 @@ static guint count_boundaries(const char *octets, gsize length, const PosternPar
 
 /* A multipart that is encoded as a whole, against RFC 2045 6.4: what it decodes to is walked as its body. */
 static void walk_encoded_parts(Text *text, const PosternPart *part, const PosternPartHeader *header,
-                               gsize start, gsize end, Inside inside)
+                               gsize start, gsize end, PosternInside inside)
 {
     PosternWalk *walk = text->walk;
     guint plain = count_boundaries(text->octets + start, end - start, part);
@@ -374,7 +270,7 @@ static void walk_encoded_parts(Text *text, const PosternPart *part, const Poster
             g_byte_array_append(whole, (const guint8 *)"\n", 1);
             g_byte_array_append(whole, (const guint8 *)octets, (guint)length);
             g_autoptr(GBytes) bytes = g_byte_array_free_to_bytes(g_steal_pointer(&whole));
-            walk_bytes(walk, bytes, one_deeper(inside));
+            postern_walk_bytes(walk, bytes, postern_inside_deeper(inside));
         }
         for (guint k = 0; k < count; k++)
             g_bytes_unref(readings[k]);
@@ -383,12 +279,12 @@ static void walk_encoded_parts(Text *text, const PosternPart *part, const Poster
 
 /* TRUE: it has parts, by one reading. */
 static gboolean walk_multipart(Text *text, const PosternPart *part, const PosternPartHeader *header,
-                               gsize end, Inside inside)
+                               gsize end, PosternInside inside)
 {
     gsize start = header->starts[0];
     gboolean found = FALSE;
     for (guint i = 0; i < part->boundaries->len && !text->walk->ended; i++) {
-        Inside reading = {inside.parent, inside.level, inside.other || found};
+        PosternInside reading = {inside.parent, inside.level, inside.other || found};
         found = walk_parts(text, g_ptr_array_index(part->boundaries, i), start, end, part->digest, FALSE,
                            reading) ||
                 found;
@@ -402,7 +298,7 @@ static gboolean walk_multipart(Text *text, const PosternPart *part, const Poster
 }
 
 static void walk_body(Text *text, const PosternPartHeader *header, gsize end, gboolean of_digest,
-                      Inside inside)
+                      PosternInside inside)
 {
     PosternPart part;
     postern_part_read(text->walk->engine, header, of_digest, &part);
@@ -429,7 +325,7 @@ static void walk_body(Text *text, const PosternPartHeader *header, gsize end, gb
     postern_part_clear(&part);
 }
 
-static void walk_part(Text *text, gsize start, gsize end, gboolean of_digest, Inside inside)
+static void walk_part(Text *text, gsize start, gsize end, gboolean of_digest, PosternInside inside)
 {
     PosternWalk *walk = text->walk;
     PosternPartHeader header;
@@ -450,7 +346,7 @@ static void walk_part(Text *text, gsize start, gsize end, gboolean of_digest, In
     postern_part_header_clear(&header);
 }
 
-static void walk_bytes(PosternWalk *walk, GBytes *bytes, Inside inside)
+void postern_walk_bytes(PosternWalk *walk, GBytes *bytes, PosternInside inside)
 {
     Text text = {.walk = walk, .bytes = bytes};
     gsize start = 0;
@@ -469,7 +365,8 @@ void postern_items_walk_in(PosternContentEngine *engine, GBytes *message, const 
 {
     PosternWalk walk;
     postern_walk_begin(&walk, engine, g_bytes_get_size(message), budget, visitor);
-    walk_bytes(&walk, message, (Inside){.parent = parent, .level = parent != NULL ? parent->depth + 1 : 0});
+    postern_walk_bytes(&walk, message,
+                       (PosternInside){.parent = parent, .level = parent != NULL ? parent->depth + 1 : 0});
 }
 
 void postern_items_walk(PosternContentEngine *engine, const char *octets, gsize length,
@@ -486,5 +383,5 @@ void postern_items_open(PosternContentEngine *engine, GBytes *file, PosternItemB
     const PosternItem item = {.kind = POSTERN_ITEM_FILE, .names = none, .types = types, .octets = file};
     PosternWalk walk;
     postern_walk_begin(&walk, engine, g_bytes_get_size(file), budget, visitor);
-    open_container(&walk, &item, (Inside){NULL, 0, FALSE});
+    postern_walk_container(&walk, &item, (PosternInside){NULL, 0, FALSE});
 }

@@ -19,6 +19,8 @@ void postern_walk_begin(PosternWalk *walk, PosternContentEngine *engine, gsize l
     walk->decoded = POSTERN_MIME_DECODED_MIN + (guint64)length * POSTERN_MIME_DECODED_FACTOR;
     walk->parts = MIN(POSTERN_MIME_PARTS_MIN + length / POSTERN_MIME_PART_OCTETS, POSTERN_MIME_PARTS_MAX);
     walk->parts_max = walk->parts;
+    walk->likely = POSTERN_TEXT_FILES_MAX;
+    walk->unlikely = POSTERN_TEXT_FILES_OTHER_MAX;
 }
 
 void postern_walk_note(const PosternWalk *walk, PosternVirusKind kind, const char *text)
@@ -26,10 +28,12 @@ void postern_walk_note(const PosternWalk *walk, PosternVirusKind kind, const cha
     walk->visitor->note(kind, text, walk->visitor->data);
 }
 
+/* Mail programs have limits of their own, and what is beyond them is seen by some and not by others: no
+ * wanted mail is so. */
 void postern_walk_note_limit(const PosternWalk *walk, guint limit, const char *what)
 {
     g_autofree char *text = g_strdup_printf("more than %u %s", limit, what);
-    postern_walk_note(walk, POSTERN_VIRUS_TOO_LARGE, text);
+    postern_walk_note(walk, POSTERN_VIRUS_AMBIGUOUS, text);
 }
 
 /* Takes an item from the budget. */
@@ -71,6 +75,15 @@ gboolean postern_walk_allow_part(PosternWalk *walk)
     return TRUE;
 }
 
+gboolean postern_walk_allow_guess(PosternWalk *walk, gboolean likely)
+{
+    guint *left = likely ? &walk->likely : &walk->unlikely;
+    if (*left == 0)
+        return FALSE;
+    --*left;
+    return TRUE;
+}
+
 gboolean postern_walk_allow_decoding(PosternWalk *walk, gsize length)
 {
     if (length > walk->decoded) {
@@ -81,6 +94,12 @@ gboolean postern_walk_allow_decoding(PosternWalk *walk, gsize length)
     }
     walk->decoded -= length;
     return TRUE;
+}
+
+/* (How much may be unpacked has a bound of its own.) */
+void postern_walk_add_decoding(PosternWalk *walk, gsize length)
+{
+    walk->decoded += (guint64)length * POSTERN_MIME_DECODED_UNPACKED_FACTOR;
 }
 
 gboolean postern_walk_take(PosternWalk *walk, const PosternItem *item)

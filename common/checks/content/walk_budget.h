@@ -12,8 +12,9 @@ typedef struct {
     const PosternItemVisitor *visitor;
     guint parts; /* that may still be walked, files in text too */
     guint parts_max;
-    guint64 decoded; /* octets that may still be decoded */
-    guint64 looks;   /* lines compared with a boundary, and how many may be */
+    guint likely, unlikely; /* files that may still be guessed at in text */
+    guint64 decoded;        /* octets that may still be decoded */
+    guint64 looks;          /* lines compared with a boundary, and how many may be */
     guint64 looks_max;
     gboolean ended; /* no more is wanted or allowed */
 } PosternWalk;
@@ -24,14 +25,19 @@ void postern_walk_begin(PosternWalk *walk, PosternContentEngine *engine, gsize l
 
 /* Tells the visitor. */
 void postern_walk_note(const PosternWalk *walk, PosternVirusKind kind, const char *text);
-/* "more than LIMIT WHAT": TOO_LARGE. */
+/* "more than LIMIT WHAT": AMBIGUOUS. */
 void postern_walk_note_limit(const PosternWalk *walk, guint limit, const char *what);
 
 /* FALSE: so deep a level is not walked; the walk goes on. */
 gboolean postern_walk_allow_level(const PosternWalk *walk, guint level);
 gboolean postern_walk_allow_part(PosternWalk *walk);
+/* One that text seems to hold; likely: by more than its letters. Nothing is noted: no text is unreadable
+ * because it has many of them. */
+gboolean postern_walk_allow_guess(PosternWalk *walk, gboolean likely);
 /* Octets that are about to be decoded. */
 gboolean postern_walk_allow_decoding(PosternWalk *walk, gsize length);
+/* Text of length octets was unpacked: files in it may be decoded beside those of the message. */
+void postern_walk_add_decoding(PosternWalk *walk, gsize length);
 
 /* Lines may be looked at for so many octets more; and: whether they have been too many. */
 void postern_walk_add_looks(PosternWalk *walk, gsize length);

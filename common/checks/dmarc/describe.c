@@ -40,6 +40,10 @@ const char *postern_dmarc_policy_name(PosternDmarcPolicy policy)
 static const PosternField author_fields[] = {
     {POSTERN_FIELD_TEXT_OF(PosternDmarcAuthor, domain)},
     {POSTERN_FIELD_TEXT_OF(PosternDmarcAuthor, record_domain)},
+    {.name = "record",
+     .type = POSTERN_FIELD_TEXT,
+     .offset = G_STRUCT_OFFSET(PosternDmarcAuthor, record),
+     .maximum = POSTERN_DMARC_RECORD_MAX_OCTETS},
     {POSTERN_FIELD_TEXT_OF(PosternDmarcAuthor, organizational)},
     {POSTERN_FIELD_CHOICE(PosternDmarcAuthor, policy, policies)},
     {POSTERN_FIELD_BOOLEAN_OF(PosternDmarcAuthor, testing)},

@@ -106,6 +106,8 @@ static void apply_record(Run *run, PosternDmarcAuthor *author, const PosternDmar
     PosternDmarcPolicy asked = own ? record->policy : subdomain_policy(run, author->domain, record);
 
     author->record_domain = g_strdup(found->record_domain);
+    author->record =
+        g_strndup(g_bytes_get_data(found->record_text, NULL), g_bytes_get_size(found->record_text));
     author->testing = record->testing;
     author->strict_dkim = record->strict_dkim;
     author->strict_spf = record->strict_spf;

@@ -34,6 +34,7 @@ const char *postern_dmarc_policy_name(PosternDmarcPolicy policy);
 typedef struct {
     char *domain;              /* lower case, A-labels */
     char *record_domain;       /* where the DMARC Policy Record was found, or NULL: there is none */
+    char *record;              /* its text, or NULL */
     char *organizational;      /* the Organizational Domain (4.10.2), or NULL: not known */
     PosternDmarcPolicy policy; /* the one that applies: p, sp or np, eased by t=y (4.7) */
     gboolean testing;          /* t=y */

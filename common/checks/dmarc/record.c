@@ -205,6 +205,19 @@ gboolean postern_dmarc_record_parse(const char *octets, gsize length, PosternDma
     return TRUE;
 }
 
+char *postern_dmarc_record_value(const char *record, const char *name)
+{
+    Span rest = {record, strlen(record)};
+
+    while (rest.length > 0) {
+        Span tag, value;
+
+        if (split(cut(&rest, ';'), &tag, &value) && equals(tag, name))
+            return g_strndup(value.text, value.length);
+    }
+    return NULL;
+}
+
 gboolean postern_dmarc_record_select(const PosternAnswer *answer, PosternDmarcRecord *ret_record,
                                      GBytes **ret_text, guint *ret_count)
 {

@@ -33,6 +33,12 @@ typedef struct {
 gboolean postern_dmarc_record_parse(const char *octets, gsize length, PosternDmarcRecord *ret_record);
 
 /*
+ * What the tag called name says in a record that postern_dmarc_record_parse() takes, without blanks around
+ * it; a new string, or NULL: it has none. Text up to a NUL.
+ */
+char *postern_dmarc_record_value(const char *record, const char *name);
+
+/*
  * The DMARC Policy Record among those of an answer: *ret_text is it, owned by answer. FALSE: there is none,
  * or more than one, which are discarded (4.10, steps 2 and 6); *ret_count says how many.
  */

@@ -6,6 +6,7 @@
 typedef struct {
     enum { PENDING, NOTHING, RECORD, FAILED } state;
     PosternDmarcRecord record;
+    GBytes *text; /* of it */
 } Place;
 
 typedef struct {
@@ -87,6 +88,7 @@ static void read_place(Place *place, const char *name, const PosternAnswer *answ
         place->state = FAILED;
     else if (postern_dmarc_record_select(answer, &place->record, &text, &count))
         place->state = RECORD;
+    place->text = text;
     tell_place(findings, name, answer, place->state == RECORD ? text : NULL, count);
 }
 
@@ -177,6 +179,7 @@ static void select_record(const Places *places, PosternDmarcWalk *walk)
             continue;
         walk->record_domain = candidates[i];
         walk->record = place->record;
+        walk->record_text = place->text;
         return;
     }
 }

@@ -20,6 +20,7 @@ typedef struct {
     const char *organizational; /* 4.10.2, or NULL: the DNS failed on the way */
     const char *record_domain;  /* whose record applies to the domain (4.10.1), or NULL: none, or not known */
     PosternDmarcRecord record;  /* it */
+    GBytes *record_text;        /* its octets, owned by the answers; NULL with record_domain */
     gboolean failed;            /* the DNS failed before it was known which record applies */
 } PosternDmarcWalk;
 

@@ -14,9 +14,9 @@
 #define BLANKS_MIN 8
 
 const char *const postern_contents_words[] = {
-    "windows-program", "elf",          "mach-o",      "script",        "java",    "installer",
-    "shortcut",        "url-shortcut", "disk-image",  "compiled-help", "onenote", "macro",
-    "macro-sheet",     "html",         "html-script", "svg-script",    NULL,
+    "windows-program", "elf",          "mach-o",      "script",        "java",          "installer",
+    "shortcut",        "url-shortcut", "disk-image",  "compiled-help", "onenote",       "macro",
+    "macro-sheet",     "html",         "html-script", "svg-script",    "html-download", NULL,
 };
 
 const char *const postern_disguise_words[] = {"double-extension", "blanks", "bidi-override", "bidi", NULL};
@@ -205,6 +205,89 @@ static gboolean is_html(File file)
     return FALSE;
 }
 
+/* The rest of the file from an element of that name ("<a") on, in any case; or no octets. */
+static File find_element(File file, const char *element)
+{
+    const char *end = file.octets + file.length, *at = file.octets;
+    while ((at = memchr(at, '<', (gsize)(end - at))) != NULL) {
+        if (starts_with(at, (gsize)(end - at), element))
+            return (File){at, (gsize)(end - at)};
+        at++;
+    }
+    return (File){end, 0};
+}
+
+/* The rest of the text from word on, in any case; or no octets. */
+static File find_word(File text, const char *word)
+{
+    for (; text.length > 0; text.octets++, text.length--)
+        if (g_ascii_tolower(*text.octets) == *word && starts_with(text.octets, text.length, word))
+            return text;
+    return text;
+}
+
+static File behind(File text, gsize octets)
+{
+    return (File){text.octets + octets, text.length - octets};
+}
+
+static gboolean holds_data(File tag)
+{
+    static const char scheme[] = "data:";
+    for (File url = find_word(tag, scheme); url.length > 0; url = find_word(url, scheme)) {
+        url = behind(url, strlen(scheme));
+        if (!starts_with(url.octets, url.length, "image/"))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* A link to what is in it ("data:") that is to be saved. */
+static gboolean has_download_link(File file)
+{
+    for (File link = find_element(file, "<a"); link.length > 0; link = find_element(link, "<a")) {
+        const char *end = memchr(link.octets, '>', link.length);
+        File tag = {link.octets, end != NULL ? (gsize)(end - link.octets) : link.length};
+        if (tag.length > 2 && (g_ascii_isspace(tag.octets[2]) || tag.octets[2] == '/') &&
+            find_word(tag, "download").length > 0 && holds_data(tag))
+            return TRUE;
+        link = behind(link, tag.length);
+    }
+    return FALSE;
+}
+
+/* An attribute such as onload. */
+static gboolean has_handler(File file)
+{
+    for (File rest = find_word(file, "on"); rest.length > 0; rest = find_word(rest, "on")) {
+        gboolean begins = rest.octets > file.octets &&
+                          (g_ascii_isspace(rest.octets[-1]) || strchr("/\"'", rest.octets[-1]) != NULL);
+        gsize name = 0, blanks = 0;
+        while (name < rest.length && g_ascii_isalpha(rest.octets[name]))
+            name++;
+        while (name + blanks < rest.length && g_ascii_isspace(rest.octets[name + blanks]))
+            blanks++;
+        if (begins && name > 2 && name + blanks < rest.length && rest.octets[name + blanks] == '=')
+            return TRUE;
+        rest = behind(rest, name);
+    }
+    return FALSE;
+}
+
+/* HTML smuggling; text of wide characters is an item as UTF-8. Browsers pass over a NUL. */
+static gboolean is_html_download(File file)
+{
+    static const char *const calls[] = {"createObjectURL", "msSaveOrOpenBlob", "msSaveBlob", "new Blob",
+                                        "new File("};
+    gboolean builds = FALSE;
+    for (gsize i = 0; !builds && i < G_N_ELEMENTS(calls); i++)
+        builds = holds(file, calls[i], strlen(calls[i]));
+    if (builds && (find_element(file, "<script").length > 0 || find_element(file, "<svg").length > 0 ||
+                   (find_element(file, "<").length > 0 && (HOLDS(file, "javascript:") || has_handler(file)))))
+        return TRUE;
+    return has_download_link(file);
+}
+
 static const struct {
     guint bit;
     gboolean (*is)(File file);
@@ -223,6 +306,7 @@ static const struct {
     {POSTERN_CONTENTS_MACRO, has_macro},
     {POSTERN_CONTENTS_MACRO_SHEET, has_macro_sheet},
     {POSTERN_CONTENTS_HTML, is_html},
+    {POSTERN_CONTENTS_HTML_DOWNLOAD, is_html_download},
 };
 
 guint postern_contents_of(const char *octets, gsize length)

@@ -23,6 +23,7 @@ typedef enum {
     POSTERN_CONTENTS_HTML = 1 << 13,
     POSTERN_CONTENTS_HTML_SCRIPT = 1 << 14, /* HTML that runs a script */
     POSTERN_CONTENTS_SVG_SCRIPT = 1 << 15,
+    POSTERN_CONTENTS_HTML_DOWNLOAD = 1 << 16, /* HTML that holds, or builds, a file for saving */
 } PosternContents;
 
 /* Their words, in the order of the bits; NULL-terminated. */

@@ -1,4 +1,5 @@
 #include "checks/rules/engine.h"
+#include "mail/fingerprint.h"
 
 #include <errno.h>
 #include <string.h>
@@ -160,6 +161,17 @@ PosternRulesEngine *postern_rules_engine_new(const PosternRulesOptions *options,
     if (!read || (options->content != NULL && !make_ready(engine, error)))
         g_clear_pointer(&engine, postern_rules_engine_free);
     return engine;
+}
+
+gboolean postern_rules_engine_reads_trace(const PosternRulesEngine *engine)
+{
+    GHashTableIter iterator;
+    gpointer name = NULL;
+    g_hash_table_iter_init(&iterator, engine->fields);
+    while (g_hash_table_iter_next(&iterator, &name, NULL))
+        if (g_str_equal(name, "*") || postern_fingerprint_is_trace(name, strlen(name)))
+            return TRUE;
+    return FALSE;
 }
 
 void postern_rules_engine_free(PosternRulesEngine *engine)

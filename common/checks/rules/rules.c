@@ -40,7 +40,10 @@ static void explain(const PosternCheckRun *run, const PosternRulesEvaluation *ev
 static void end(const PosternCheckRun *run, gpointer data)
 {
     g_autoptr(PosternRulesEvaluation) evaluation = data;
-    postern_rules_conclude(evaluation, &run->findings->rules);
+    PosternRulesFinding *rules = &run->findings->rules;
+    postern_rules_conclude(evaluation, rules);
+    if (run->engines->rules_problem != NULL && rules->undecided == NULL)
+        rules->undecided = g_strdup(run->engines->rules_problem);
     explain(run, evaluation);
 }
 

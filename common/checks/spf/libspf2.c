@@ -13,7 +13,8 @@ struct PosternLibspf2Engine {
     SPF_server_t *server;
 };
 
-/* No explanation of a stranger is compiled: a record of 497 octets makes the library overrun its stack. */
+/* No explanation is compiled, for it is untrusted: a record of 497 octets makes the library overrun its
+ * stack. */
 static SPF_errcode_t keep_explanation_empty(SPF_server_t *server, const char *domain, char **buffer,
                                             size_t *length)
 {

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/signature_files.h"
+#include "checks/virus/encoded_signatures.h"
 #include "checks/virus/sample.h"
 #include "checks/virus/scan.h"
 
@@ -103,6 +104,42 @@ static gboolean load_database(struct cl_engine *library, const PosternVirusOptio
     return FALSE;
 }
 
+static gboolean compile(struct cl_engine *library, GError **error)
+{
+    cl_error_t status = cl_engine_compile(library);
+    if (status != CL_SUCCESS)
+        return set_library_error(error, status, "the signatures cannot be compiled");
+    cl_engine_set_clcb_file_inspection(library, postern_virus_scan_layer);
+    cl_engine_set_clcb_virus_found(library, postern_virus_scan_name);
+    return TRUE;
+}
+
+/* A second engine with the few signatures that base64 text may match; if that cannot be had, the first looks
+ * at all of the text. */
+static void load_encoded(PosternVirusEngine *engine, const PosternVirusOptions *options, char **ret_warning)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = NULL, *problem = NULL;
+    const char *directory =
+        options->temporary_directory != NULL ? options->temporary_directory : g_get_tmp_dir();
+    guint count = 0;
+    if (postern_signature_files_look(options->database, &path, &problem) != POSTERN_SIGNATURES_THERE)
+        return;
+    engine->encoded = cl_engine_new();
+    engine->uncut = engine->encoded == NULL || !set_limits(engine->encoded, options, &error) ||
+                    !postern_encoded_signatures_load(
+                        engine->encoded, options->loaded_from != NULL ? options->loaded_from : path,
+                        directory, &count, &error) ||
+                    (count > 0 && !compile(engine->encoded, &error));
+    if (engine->encoded != NULL && (engine->uncut || count == 0)) {
+        cl_engine_free(engine->encoded);
+        engine->encoded = NULL;
+    }
+    if (engine->uncut && *ret_warning == NULL)
+        *ret_warning = g_strdup_printf("scans of mail with long attachments take longer: %s",
+                                       error != NULL ? error->message : "no memory");
+}
+
 PosternVirusEngine *postern_virus_engine_new(const PosternVirusOptions *options, guint *ret_signatures,
                                              char **ret_warning, GError **error)
 {
@@ -124,15 +161,9 @@ PosternVirusEngine *postern_virus_engine_new(const PosternVirusOptions *options,
     engine->workers = MAX(options->workers, 1);
     if (engine->library == NULL || !set_limits(engine->library, options, error) ||
         !load_eicar(engine->library, options->temporary_directory, &count, error) ||
-        !load_database(engine->library, options, &count, &warning, error))
+        !load_database(engine->library, options, &count, &warning, error) || !compile(engine->library, error))
         return NULL;
-    status = cl_engine_compile(engine->library);
-    if (status != CL_SUCCESS) {
-        set_library_error(error, status, "the signatures cannot be compiled");
-        return NULL;
-    }
-    cl_engine_set_clcb_file_inspection(engine->library, postern_virus_scan_layer);
-    cl_engine_set_clcb_virus_found(engine->library, postern_virus_scan_name);
+    load_encoded(engine, options, &warning);
     engine->built = cl_engine_get_num(engine->library, CL_ENGINE_DB_TIME, NULL);
     if (engine->built == 0)
         engine->built = postern_signature_files_newest(options->database);
@@ -154,6 +185,8 @@ void postern_virus_engine_free(PosternVirusEngine *engine)
         return;
     if (engine->library != NULL)
         cl_engine_free(engine->library);
+    if (engine->encoded != NULL)
+        cl_engine_free(engine->encoded);
     g_free(engine->clamd);
     g_free(engine);
 }

@@ -12,6 +12,8 @@ struct PosternVirusEngine {
     gboolean passes; /* clamd takes descriptors, as far as is known */
     gint64 proved;   /* monotonic: when it last found the EICAR test file; 0: never */
     struct cl_engine *library;
+    struct cl_engine *encoded;     /* with the signatures that base64 may match; NULL: there are none */
+    gboolean uncut;                /* which those are cannot be told: library looks at all octets of mail */
     PosternContentEngine *content; /* not owned; NULL: leaves are not decoded here */
     struct cl_scan_options scan;
     guint64 scan_octets;

@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <openssl/evp.h>
+
 #include "checks/content/item.h"
 #include "checks/virus/clamd.h"
 #include "checks/virus/engine.h"
@@ -23,14 +25,17 @@ typedef struct {
     guint64 file_octets;       /* libclamav's limit for one file */
     gint64 end;                /* monotonic: no scan begins after it; 0: never */
     GQueue queue;              /* of GBytes *: messages and containers in files, to be scanned and walked */
+    EVP_MD *digest;            /* of octets, fetched once for all */
     GHashTable *walked;        /* digests of all that were ever in it */
     GHashTable *messages;      /* digests of the messages scanned */
     PosternItemBudget budget;  /* of the walks of the queue */
     GHashTable *seen;          /* digests of what libclamav has looked into */
+    GBytes *held;              /* a file that is scanned when the next one is known, or NULL */
     GHashTable *taken;         /* digests of the files that were taken, and so are opened by the walk */
     PosternVirusWork work;
     /* Of the scan at hand: */
     gsize since_look;  /* octets of layers since it was last seen whether there is room */
+    gboolean text;     /* libclamav knows what it was given as text or HTML */
     gboolean phishing; /* it is for heuristics on phishing alone */
     guint layers;      /* looked into: the file itself, and those in it */
 } PosternVirusScan;

@@ -24,17 +24,23 @@ static void judge_header(const char *octets, gsize length, PosternVirusFinding *
 }
 
 /* The library's limits follow the room; a worker scans one message at a time. */
-static gboolean set_room(PosternVirusEngine *engine, const char *directory,
-                         const PosternVirusScanLimits *room)
+static gboolean set_room(struct cl_engine *library, const char *directory, guint64 scan_octets,
+                         guint64 file_octets)
 {
-    const char *before = cl_engine_get_str(engine->library, CL_ENGINE_TMPDIR, NULL);
+    const char *before = cl_engine_get_str(library, CL_ENGINE_TMPDIR, NULL);
     if (g_strcmp0(before, directory) != 0 &&
-        cl_engine_set_str(engine->library, CL_ENGINE_TMPDIR, directory) != CL_SUCCESS)
+        cl_engine_set_str(library, CL_ENGINE_TMPDIR, directory) != CL_SUCCESS)
         return FALSE;
+    return cl_engine_set_num(library, CL_ENGINE_MAX_SCANSIZE, (long long)scan_octets) == CL_SUCCESS &&
+           cl_engine_set_num(library, CL_ENGINE_MAX_FILESIZE, (long long)file_octets) == CL_SUCCESS;
+}
+
+static gboolean set_rooms(const PosternVirusEngine *engine, const char *directory,
+                          const PosternVirusScanLimits *room)
+{
     guint64 file_octets = MIN(engine->scan_octets * 2, room->scan_octets);
-    return cl_engine_set_num(engine->library, CL_ENGINE_MAX_SCANSIZE, (long long)room->scan_octets) ==
-               CL_SUCCESS &&
-           cl_engine_set_num(engine->library, CL_ENGINE_MAX_FILESIZE, (long long)file_octets) == CL_SUCCESS;
+    return set_room(engine->library, directory, room->scan_octets, file_octets) &&
+           (engine->encoded == NULL || set_room(engine->encoded, directory, room->scan_octets, file_octets));
 }
 
 /* Files are made by clamd, where and how it likes. */
@@ -63,7 +69,7 @@ static PosternVirusScan *begin_scan(PosternVirusEngine *engine, const char *octe
                                              engine->scan_octets * POSTERN_VIRUS_UNPACKED_FACTOR,
                                              engine->workers, &error))
         postern_virus_finding_note(finding, POSTERN_VIRUS_SCAN_ERROR, error->message);
-    else if (!set_room(engine, temporary_directory, &room))
+    else if (!set_rooms(engine, temporary_directory, &room))
         postern_virus_finding_note(finding, POSTERN_VIRUS_SCAN_ERROR, "libclamav refuses its limits");
     else
         return postern_virus_scan_new(engine, &room, NULL, octets, length, finding);

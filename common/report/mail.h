@@ -1,0 +1,28 @@
+/*
+ * The mails that postern-report sends (RFC 5322, RFC 2045): a text, and attachments, all in base64.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef struct {
+    const char *type; /* "text/html; charset=utf-8" */
+    const char *name; /* of the file, or NULL: it is shown in the place of the text, if a reader can */
+    gconstpointer octets;
+    gsize length;
+} PosternReportPart;
+
+typedef struct {
+    const char *from;       /* an address */
+    const char *name;       /* before it, in words */
+    const GPtrArray *to;    /* of const char *, addresses */
+    const char *subject;    /* one line; it may have line folds */
+    const char *message_id; /* without its brackets */
+    const char *text;
+    const PosternReportPart *parts;
+    gsize count;
+    gint64 now;
+} PosternReportMail;
+
+/* The message, CRLF at the end of each line; a new string. */
+GString *postern_report_mail(const PosternReportMail *mail);

@@ -1,0 +1,33 @@
+/*
+ * The file of [report] store: rows by day, the policies that applied, and which reports were sent. Several
+ * processes share it. One thread at a time.
+ */
+#pragma once
+
+#include "base/database.h"
+#include "tally/rows.h"
+
+typedef struct PosternTallyStore PosternTallyStore;
+
+typedef struct {
+    const char *path;
+    guint keep_days;
+    guint max_rows;
+    gboolean must_exist; /* for who only reads what others keep */
+} PosternTallyStoreOptions;
+
+/* path outlives it. *ret_set_aside: the file was damaged, and is begun anew. NULL and error. */
+PosternTallyStore *postern_tally_store_open(const PosternTallyStoreOptions *options, gboolean *ret_set_aside,
+                                            GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void postern_tally_store_free(PosternTallyStore *store);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternTallyStore, postern_tally_store_free)
+
+/*
+ * Adds rows, all of them or, with FALSE and error, none. now: seconds since 1970, for the days that are kept.
+ * *ret_lost: new rows that were left out, for their day has half of max_rows already.
+ */
+gboolean postern_tally_store_add(PosternTallyStore *store, const PosternTallyRows *rows, gint64 now,
+                                 guint *ret_lost, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* For is_current and set_aside, and for who reads. Owned by store. */
+PosternDatabase *postern_tally_store_database(PosternTallyStore *store);

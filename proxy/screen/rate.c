@@ -1,0 +1,31 @@
+#include "proxy/screen/rate.h"
+
+#define COUNTS (POSTERN_RATE_SLOTS + 1) /* the window may begin and end within a slot */
+
+/* How many slots have begun since the one that was counted in last. */
+static guint slots_since(const PosternRate *rate, gint64 now, guint window_ms)
+{
+    guint slot_ms = (window_ms + POSTERN_RATE_SLOTS - 1) / POSTERN_RATE_SLOTS;
+    gint32 since = (gint32)((guint32)(now / slot_ms) - rate->slot);
+    return (guint)CLAMP(since, 0, COUNTS);
+}
+
+guint postern_rate_value(const PosternRate *rate, gint64 now, guint window_ms)
+{
+    guint64 value = 0;
+    for (guint back = 0; back + slots_since(rate, now, window_ms) < COUNTS; back++)
+        value += rate->counts[(rate->slot + COUNTS - back) % COUNTS];
+    return (guint)MIN(value, G_MAXUINT);
+}
+
+void postern_rate_add(PosternRate *rate, guint number, gint64 now, guint window_ms)
+{
+    guint slot_ms = (window_ms + POSTERN_RATE_SLOTS - 1) / POSTERN_RATE_SLOTS;
+    guint since = slots_since(rate, now, window_ms);
+    for (guint i = 1; i <= since; i++)
+        rate->counts[(rate->slot + i) % COUNTS] = 0;
+    if (since > 0)
+        rate->slot = (guint32)(now / slot_ms);
+    guint32 *count = &rate->counts[rate->slot % COUNTS];
+    *count = (guint32)MIN((guint64)*count + number, G_MAXUINT32);
+}

@@ -1,0 +1,23 @@
+/*
+ * Servers that are written by name: the addresses that the DNS has for them, each a server of its own. Pure:
+ * it runs again until all its questions are answered (dns/answers.h).
+ */
+#pragma once
+
+#include "dns/answers.h"
+#include "proxy/servers/server.h"
+
+typedef struct {
+    GPtrArray *servers; /* of PosternServerSettings * */
+    guint ttl;          /* seconds that they hold */
+    char *problem;      /* why there are none, or some may be missing; else NULL */
+} PosternNamedServers;
+
+/*
+ * What the DNS has for named, which has a host: its A and AAAA records, or those of the targets of its SRV
+ * records, with their priority, and their weight divided among the addresses of a target (RFC 2782).
+ * Addresses that nothing can be sent to are left out. FALSE: it needs answers.
+ */
+gboolean postern_named_servers_find(const PosternServerSettings *named, PosternAnswers *answers,
+                                    PosternNamedServers *ret_found);
+void postern_named_servers_clear(PosternNamedServers *found);

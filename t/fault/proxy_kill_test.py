@@ -46,9 +46,9 @@ class ProxyKill(LoadTestCase):
         load = self.load(proxy, seed=3)
         for number in range(3):
             self.wait_for_acknowledged(load, 6)
-            self.kills.append(time.monotonic())
-            for program in (backend, proxy.program) if number % 2 else (proxy.program, backend):
-                program.kill()
+            with self.span(self.kills):
+                for program in (backend, proxy.program) if number % 2 else (proxy.program, backend):
+                    program.kill()
             self.start_again(proxy)
             time.sleep(0.3)
             backend.start()

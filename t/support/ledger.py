@@ -5,17 +5,23 @@ that nothing acknowledged is lost, and its conditions.
 
 import collections
 import hashlib
+from typing import NamedTuple
 
 from support.load import DOMAIN, Outcome
 
-SLACK_SECONDS = 0.5
+
+class Span(NamedTuple):
+    """From when to when something was done, by the clock of the attempts: it fell somewhere within."""
+
+    began: float
+    ended: float
 
 
 class Ledger:
     """
     The books of one test. load has the attempts, records are those of the back-end, lines the closing lines
-    of the proxy's log ("message"), kills the moments at which the proxy was killed, drains those at which it
-    was told to end. prefix_allowed: header fields may stand before a recorded message (the proxy adds them).
+    of the proxy's log ("message"), kills the spans within which the proxy was killed, drains those in which
+    it drained. prefix_allowed: header fields may stand before a recorded message (the proxy adds them).
     """
 
     def __init__(self, load, records, lines, kills=(), drains=(), prefix_allowed=False):
@@ -133,7 +139,7 @@ class Ledger:
     def _life(self, attempt):
         """Which of the processes that were killed one after the other it spoke to; the last one was not."""
         began = attempt.connection.began if attempt.connection is not None else attempt.began
-        return sum(moment < began for moment in self.kills)
+        return sum(kill.ended < began for kill in self.kills)
 
     def _is_exact(self, octets, message):
         if hashlib.sha256(octets).hexdigest() == message.sha256:
@@ -149,8 +155,6 @@ class Ledger:
                 or not attempt.mail_taken and _was_open(attempt, self.drains))
 
 
-def _was_open(attempt, moments):
+def _was_open(attempt, spans):
     connection = attempt.connection
-    return connection is not None and any(
-        connection.was_open_at(moment) or connection.was_open_at(moment + SLACK_SECONDS)
-        for moment in moments)
+    return connection is not None and any(connection.was_open_within(span) for span in spans)

@@ -83,8 +83,9 @@ class Connection:
             self.client.close()
         self.ended = self.ended or time.monotonic()
 
-    def was_open_at(self, moment):
-        return self.began <= moment and (self.ended is None or moment <= self.ended)
+    def was_open_within(self, span):
+        """Whether it was open at any moment of span."""
+        return self.began <= span.ended and (self.ended is None or span.began <= self.ended)
 
 
 def ordinary_message(identifier, chance):

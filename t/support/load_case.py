@@ -1,10 +1,11 @@
 """A test case for load tests: a back-end program, a proxy that starts again, and the books at the end."""
 
+import contextlib
 import time
 
 from support import proxy as proxies
 from support.backend_program import BackendProgram
-from support.ledger import Ledger
+from support.ledger import Ledger, Span
 from support.load import Load, Outcome
 from support.process import wait_until
 
@@ -14,8 +15,8 @@ class LoadTestCase(proxies.ProxyTestCase):
 
     def setUp(self):
         super().setUp()
-        self.kills = []   # moments at which the proxy was killed
-        self.drains = []  # moments at which it was told to end
+        self.kills = []   # the spans within which the proxy was killed
+        self.drains = []  # those in which it drained
 
     def backend_program(self, *arguments):
         backend = BackendProgram(self.subfolder("back-end"), *arguments).start()
@@ -28,10 +29,18 @@ class LoadTestCase(proxies.ProxyTestCase):
 
     def kill_proxy(self, proxy):
         """SIGKILL, and a new start with the same configuration."""
-        self.kills.append(time.monotonic())
-        proxy.program.kill()
+        with self.span(self.kills):
+            proxy.program.kill()
         self.assertEqual(proxy.program.orphans, [], "processes that outlived postern-proxy")
         self.start_again(proxy)
+
+    @staticmethod
+    @contextlib.contextmanager
+    def span(spans):
+        """Adds to spans how long the block ran."""
+        began = time.monotonic()
+        yield
+        spans.append(Span(began, time.monotonic()))
 
     @staticmethod
     def start_again(proxy):
@@ -41,8 +50,8 @@ class LoadTestCase(proxies.ProxyTestCase):
 
     def drain_proxy(self, proxy, seconds=20.0):
         """SIGTERM; it has to end by itself, with status 0."""
-        self.drains.append(time.monotonic())
-        status = proxy.program.stop(seconds=seconds)
+        with self.span(self.drains):
+            status = proxy.program.stop(seconds=seconds)
         self.assertEqual(status, 0, proxy.log()[-2000:])
 
     def wait_for_acknowledged(self, load, count, seconds=30.0):

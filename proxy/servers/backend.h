@@ -57,7 +57,8 @@ typedef enum {
     POSTERN_BACKEND_FINAL_REPLY, /* reply to the dot; of an LMTP server what comes of all of them */
     POSTERN_BACKEND_RESET_DONE,  /* RSET was answered with 2xx: IDLE */
     POSTERN_BACKEND_FAILED,      /* of no more use; text says why. The last event. */
-    POSTERN_BACKEND_ENDED,       /* after quit: it answered, closed, or had its time. The last event. */
+    POSTERN_BACKEND_ENDED,       /* after quit: it answered, closed, or had its time.
+                                    The last event. */
 } PosternBackendEventKind;
 
 /* Whose trouble a failure is. */
@@ -73,8 +74,8 @@ typedef enum {
 typedef struct {
     GList link; /* in the back-end's queue */
     PosternBackendEventKind kind;
-    PosternReply *reply; /* the *_REPLY events; FAILED and ENDED if a reply was the reason, else NULL; CLIENT:
-                            4yz or 5yz */
+    PosternReply *reply; /* the *_REPLY events; FAILED if it was the reason (CLIENT: 4yz or 5yz); ENDED if it
+                            is the 221 to QUIT, with which the server's side is over; else NULL */
     gboolean partial;    /* FINAL_REPLY: it refuses, but some of the recipients have the message */
     char *text;          /* FAILED: why, printable ASCII */
     PosternBackendFault fault;  /* FAILED */

@@ -333,6 +333,12 @@ static gboolean is_of_data(const PosternBackend *backend, const PosternReply *re
     return reply->code == 354 || postern_reply_class(reply) >= 4;
 }
 
+/* Any other is to something else: its server has lost count, and has not closed. */
+static gboolean is_of_quit(const PosternBackend *backend, const PosternReply *reply)
+{
+    return reply->code == 221;
+}
+
 static PosternBackendFault fault_of_connection(const PosternReply *reply)
 {
     return POSTERN_BACKEND_FAULT_LOST;
@@ -361,7 +367,7 @@ static const struct {
     [POSTERN_EXPECT_DATA] = {"DATA", is_of_data, handle_data, fault_of_connection, TRUE},
     [POSTERN_EXPECT_FINAL] = {"the message", is_any, handle_final, fault_of_connection, FALSE},
     [POSTERN_EXPECT_RSET] = {"RSET", is_done, handle_rset, fault_of_connection, TRUE},
-    [POSTERN_EXPECT_QUIT] = {"QUIT", is_any, handle_quit, fault_of_connection, FALSE},
+    [POSTERN_EXPECT_QUIT] = {"QUIT", is_of_quit, handle_quit, fault_of_connection, FALSE},
 };
 
 /* Once a PROXY header has told of the client, what is refused is refused to it; who knows no such header
@@ -428,7 +434,7 @@ void postern_backend_handle_reply(PosternBackend *backend, PosternReply *reply, 
 }
 
 /* One for each kind of reply that is told apart. */
-static const guint codes[] = {220, 250, 334, 354, 421, 450, 501, 502, 530, 550};
+static const guint codes[] = {220, 221, 250, 334, 354, 421, 450, 501, 502, 530, 550};
 
 void postern_backend_describe(GString *out)
 {

@@ -33,8 +33,7 @@ struct Mta {
     gboolean takes_early;    /* the same with 250 */
     gboolean overridden;     /* an XCLIENT was taken */
     gboolean probed;         /* the transaction is the relay probe's */
-    gboolean quitting;       /* it was told QUIT */
-    gboolean said_bye;       /* and has answered */
+    gboolean said_bye;       /* has answered QUIT */
     gboolean misled;         /* MAIL came for another client than it had been told of */
     char *client;            /* the address that it was told */
     guint challenges;        /* answers that it awaits of who logs in */
@@ -237,7 +236,6 @@ static inline void mta_command(Sim *sim, Mta *mta, const char *command)
     gboolean quits = g_str_equal(command, "QUIT");
     trace(sim, "mta %d < %s", (int)mta->number, command);
     g_assert_false(mta->awaits_message); /* nothing may come before the 354 is out */
-    mta->quitting = quits;
     gboolean faulty = percent(sim, sim->fault_percent);
     gboolean authenticates = mta->challenges > 0 || g_str_has_prefix(command, "AUTH ");
     if (faulty && !g_str_equal(command, "RSET") && mta_fault(sim, mta, command))
@@ -436,7 +434,7 @@ static inline void mta_speak(gpointer user_data)
     mta->wire->whole = saying->whole;
     wire_say(mta->wire, saying->text + saying->said, length);
     saying->said += length;
-    mta->said_bye |= done && mta->quitting;
+    mta->said_bye |= done && g_str_has_prefix(saying->text, "221 ");
     if (!done)
         saying->at = sim->world.now + any_of(sim, 300);
     gboolean ends = done && saying->ends;

@@ -300,33 +300,49 @@ static void test_reset_refused(gsize piece)
     }
 }
 
+/* Only its 221 says that it has closed; TRUE: whoever counts its connections may count this one no more. */
+static void expect_ended(Fixture *fixture, gboolean answered)
+{
+    expect_events(fixture, "ended");
+    g_assert_true((fixture->last->reply != NULL) == answered);
+    expect_state(fixture, POSTERN_BACKEND_CLOSED);
+}
+
 static void test_quit(gsize piece)
 {
-    for (guint way = 0; way < 3; way++) {
+    static const char *const replies[] = {"221 bye\r\n", "500 what\r\n", "250 unasked\r\n", "421 busy\r\n",
+                                          "what?\r\n"};
+    for (guint way = 0; way < G_N_ELEMENTS(replies) + 2; way++) {
         Fixture fixture;
         start_transaction(&fixture, piece, ehlo_plain);
         postern_backend_quit(fixture.backend, fixture.now);
         expect_output(&fixture, "QUIT\r\n");
         expect_state(&fixture, POSTERN_BACKEND_QUITTING);
-        if (way == 0)
-            say(&fixture, "500 what\r\n");
-        else if (way == 1)
+        if (way < G_N_ELEMENTS(replies))
+            say(&fixture, replies[way]);
+        else if (way == G_N_ELEMENTS(replies))
             postern_backend_closed(fixture.backend, "Broken pipe", fixture.now);
         else
             postern_backend_timer(fixture.backend, fixture.now + POSTERN_BACKEND_QUIT_TIMEOUT_MS);
-        expect_events(&fixture, "ended");
-        expect_state(&fixture, POSTERN_BACKEND_CLOSED);
+        expect_ended(&fixture, way == 0);
         finish(&fixture);
     }
-    Fixture fixture;
-    start_transaction(&fixture, piece, ehlo_plain);
-    open_envelope(&fixture, 0);
-    postern_backend_recipient(fixture.backend, "b@y.test", "", fixture.now);
-    postern_backend_quit(fixture.backend, fixture.now);
-    expect_output(&fixture, "RCPT TO:<b@y.test>\r\nQUIT\r\n");
-    say(&fixture, "250 ok\r\n221 bye\r\n");
-    expect_events(&fixture, "ended");
-    finish(&fixture);
+}
+
+/* Replies to what was said before QUIT come first; one too many among them, and QUIT is not answered yet. */
+static void test_quit_behind_commands(gsize piece)
+{
+    for (guint unasked = 0; unasked < 2; unasked++) {
+        Fixture fixture;
+        start_transaction(&fixture, piece, ehlo_plain);
+        open_envelope(&fixture, 0);
+        postern_backend_recipient(fixture.backend, "b@y.test", "", fixture.now);
+        postern_backend_quit(fixture.backend, fixture.now);
+        expect_output(&fixture, "RCPT TO:<b@y.test>\r\nQUIT\r\n");
+        say(&fixture, unasked ? "250 unasked\r\n250 ok\r\n221 bye\r\n" : "250 ok\r\n221 bye\r\n");
+        expect_ended(&fixture, !unasked);
+        finish(&fixture);
+    }
 }
 
 static void test_deadlines(gsize piece)
@@ -391,6 +407,7 @@ static const struct {
     {"/backend-fault/reset-in-flight", test_reset_in_flight},
     {"/backend-fault/reset-refused", test_reset_refused},
     {"/backend-fault/quit", test_quit},
+    {"/backend-fault/quit-behind-commands", test_quit_behind_commands},
     {"/backend-fault/deadlines", test_deadlines},
     {"/backend-fault/deadline-is-for-each-reply", test_deadline_is_for_each_reply},
 };

@@ -48,6 +48,7 @@ static void tell_server(const PosternServerSettings *settings, PosternServerHeal
                                                    .name = settings->name,
                                                    .health = names[health],
                                                    .reason = (char *)(gsize)reason,
+                                                   .drained = settings->drain,
                                                    .used = used,
                                                    .limit = settings->limit,
                                                    .weight = settings->weight,

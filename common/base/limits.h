@@ -290,6 +290,7 @@
 #define POSTERN_LIST_TEST_MS 3600000 /* the same of one that has passed its test */
 #define POSTERN_CONNECTIONS_MAX 1000000
 #define POSTERN_SERVERS_MAX 1000       /* of one group */
+#define POSTERN_TLS_SESSIONS_MAX 1024  /* that are kept for the servers of one group */
 #define POSTERN_SERVER_GROUPS_MAX 1000 /* groups [servers NAME] */
 #define POSTERN_SERVER_WEIGHT_MAX 256
 #define POSTERN_DRAIN_FILE_MAX_OCTETS (1024 * 1024)

@@ -170,7 +170,12 @@ static void add_gauges(GString *out, const GArray *gauges)
 
 static double value_of_up(const PosternStatusServer *server)
 {
-    return g_str_equal(server->health, "up");
+    return !server->drained && g_str_equal(server->health, "up");
+}
+
+static double value_of_drained(const PosternStatusServer *server)
+{
+    return server->drained;
 }
 
 static double value_of_used(const PosternStatusServer *server)
@@ -190,6 +195,7 @@ static void add_servers(GString *out, const GPtrArray *servers)
         double (*value)(const PosternStatusServer *server);
     } of_server[] = {
         {"server_up", "1 if the mail server may be used.", value_of_up},
+        {"server_drained", "1 if the mail server is drained: it gets nobody new.", value_of_drained},
         {"server_connections", "Connections that the mail server has from us.", value_of_used},
         {"server_connections_limit", "Connections that it may have.", value_of_limit},
     };

@@ -56,15 +56,21 @@ char *postern_page_policy(void)
 static void append_state(GString *out, const PosternStatus *status)
 {
     guint down = 0;
-    for (guint i = 0; i < status->servers->len; i++)
-        down +=
-            g_str_equal(((const PosternStatusServer *)g_ptr_array_index(status->servers, i))->health, "down");
+    guint drained = 0;
+    for (guint i = 0; i < status->servers->len; i++) {
+        const PosternStatusServer *server = g_ptr_array_index(status->servers, i);
+        drained += server->drained;
+        down += !server->drained && g_str_equal(server->health, "down");
+    }
     g_string_append(out, "<p id=\"state\" data-fresh>");
     if (down > 0)
         g_string_append_printf(out, "<span class=\"badge bad\">%u of %u mail servers down</span> ", down,
                                status->servers->len);
     else
         g_string_append(out, "<span class=\"badge good\">serving</span> ");
+    if (drained > 0)
+        g_string_append_printf(out, "<span class=\"badge warn\">%u of %u mail servers drained</span> ",
+                               drained, status->servers->len);
     if (status->observes)
         g_string_append(out, "<span class=\"badge warn\">observing: refuses nothing by policy</span>");
     g_string_append(out, "</p>");

@@ -317,7 +317,8 @@ void postern_page_append_servers(GString *out, const GPtrArray *servers)
     begin_table(out, columns, G_N_ELEMENTS(columns));
     for (guint i = 0; i < servers->len; i++) {
         const PosternStatusServer *server = g_ptr_array_index(servers, i);
-        const char *class = g_str_equal(server->health, "up")     ? "good"
+        const char *class = server->drained                       ? "warn"
+                            : g_str_equal(server->health, "up")   ? "good"
                             : g_str_equal(server->health, "down") ? "bad"
                                                                   : "warn";
         g_string_append(out, ROW "<th role=\"rowheader\" scope=\"row\">");
@@ -325,7 +326,8 @@ void postern_page_append_servers(GString *out, const GPtrArray *servers)
         g_string_append(out, "</th>");
         append_text_cell(out, &columns[1], server->group, VALUE_CHARACTERS);
         begin_cell(out, &columns[2]);
-        g_string_append_printf(out, "<span class=\"badge %s\">%s</span></td>", class, server->health);
+        const char *state = server->drained ? (server->used > 0 ? "draining" : "drained") : server->health;
+        g_string_append_printf(out, "<span class=\"badge %s\">%s</span></td>", class, state);
         append_number_cell(out, &columns[3], server->used);
         append_number_cell(out, &columns[4], server->limit);
         append_number_cell(out, &columns[5], server->weight);

@@ -27,6 +27,7 @@ typedef struct {
     char *name;
     const char *health; /* static: "up", "down", "unknown" */
     char *reason;       /* or NULL */
+    gboolean drained;   /* it gets nobody new */
     guint used, limit, weight;
 } PosternStatusServer;
 

@@ -112,9 +112,10 @@ void postern_server_tls_begin(const PosternServerTls *tls, PosternStream *stream
     if (postern_backend_state(backend) == POSTERN_BACKEND_CLOSED)
         return;
     gboolean early = postern_stream_has_more(stream);
+    g_autofree char *name = postern_server_certificate_name(tls->server);
     PosternTransport *transport =
         early ? NULL
-              : postern_tls_transport_connect(tls->group->tls, postern_server_address(tls->server),
+              : postern_tls_transport_connect(tls->group->tls, postern_server_address(tls->server), name,
                                               tls->records, postern_stream_transport(stream));
     if (transport != NULL)
         postern_stream_replace_transport(stream, transport);

@@ -68,7 +68,8 @@ void postern_server_group_each(PosternServerGroup *group, PosternServerTold told
         const PosternServerSettings settings = {.name = server->name,
                                                 .address = server->address,
                                                 .weight = server->weight,
-                                                .limit = server->limit};
+                                                .limit = server->limit,
+                                                .drain = server->drain};
         told(&settings, server->health, server->reason, server->used, user_data);
     }
     pthread_mutex_unlock(&group->lock);
@@ -101,11 +102,15 @@ const char *postern_group_down_reason(const PosternServerGroup *group)
 {
     if (group->servers->len == 0)
         return postern_group_names_problem(group);
-    const PosternServer *first = g_ptr_array_index(group->servers, 0);
-    for (guint i = 0; i < group->servers->len; i++)
-        if (may_come_up(g_ptr_array_index(group->servers, i)))
+    const char *reason = "the servers are drained";
+    for (guint i = group->servers->len; i > 0; i--) {
+        const PosternServer *server = g_ptr_array_index(group->servers, i - 1);
+        if (may_come_up(server))
             return NULL;
-    return first->drain ? "the servers are drained" : first->reason;
+        if (!server->drain)
+            reason = server->reason;
+    }
+    return reason;
 }
 
 PosternPool *postern_group_prober(const PosternServerGroup *group)
@@ -343,4 +348,11 @@ void postern_group_refuse_all(PosternServerGroup *group, const char *reason)
 {
     for (guint i = 0; i < group->pools->len; i++)
         postern_pool_refuse_all(g_ptr_array_index(group->pools, i), reason);
+}
+
+void postern_group_refuse_if_down(PosternServerGroup *group)
+{
+    const char *reason = postern_group_down_reason(group);
+    if (reason != NULL)
+        postern_group_refuse_all(group, reason);
 }

@@ -52,6 +52,7 @@ struct PosternServer {
     pthread_mutex_t status_lock; /* for what follows; it is held for no other */
     char *problem;               /* what was logged last */
     char *warning;
+    char *certificate_name; /* or NULL */
     gint64 without_tls_until;
 };
 
@@ -163,6 +164,8 @@ PosternPool *postern_group_prober(const PosternServerGroup *group);
 void postern_group_dispatch(PosternServerGroup *group, PosternPool *first, gint64 now);
 /* All that wait, in all pools, are refused. */
 void postern_group_refuse_all(PosternServerGroup *group, const char *reason);
+/* Likewise if nobody can be served before long, with that for a reason. */
+void postern_group_refuse_if_down(PosternServerGroup *group);
 
 /* balance.c */
 /* It may have new clients, as far as it alone is concerned; it may be full. */

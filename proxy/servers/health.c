@@ -122,9 +122,7 @@ static void mark(PosternPool *pool, PosternServer *server, PosternServerHealth h
     postern_pool_enter(pool);
     if (pool->generation == pool->group->generation && !server->retired) {
         postern_server_set_health(server, health, reason);
-        const char *down = postern_group_down_reason(pool->group);
-        if (down != NULL)
-            postern_group_refuse_all(pool->group, down);
+        postern_group_refuse_if_down(pool->group);
     }
     postern_group_set_probe_time(pool->group, server, now + again_ms);
     postern_pool_dispatch_and_leave(pool, now);

@@ -2,8 +2,9 @@
 #include "base/log.h"
 #include "proxy/servers/group_private.h"
 
-#define TTL_MAX_SECONDS 86400 /* whatever the DNS says; and at each reload */
-#define RETRY_SECONDS 10      /* after a name that was not found */
+#define TTL_MAX_SECONDS 86400                      /* whatever the DNS says; and at each reload */
+#define RETRY_SECONDS 10                           /* after a name that was not found */
+#define STALE_MS (86400 * G_GINT64_CONSTANT(1000)) /* so long an address stays that is not answered for */
 
 /* One that the configuration names: a server, or those that the DNS has. */
 typedef struct {
@@ -167,6 +168,7 @@ void postern_server_group_drain(PosternServerGroup *group, GHashTable *names, gi
     drain_servers(group);
     for (guint i = 0; i < group->pools->len; i++)
         postern_pool_end_retired(g_ptr_array_index(group->pools, i), now);
+    postern_group_refuse_if_down(group);
     if (group->pools->len > 0)
         postern_group_dispatch(group, g_ptr_array_index(group->pools, 0), now);
     pthread_mutex_unlock(&group->lock);
@@ -289,7 +291,7 @@ static void note_problem(Member *member, const char *problem)
     if (g_strcmp0(problem, member->problem) == 0)
         return;
     if (problem != NULL && member->found != NULL)
-        postern_log(POSTERN_LOG_WARNING, "back-end %s: %s; what it had last stays in service",
+        postern_log(POSTERN_LOG_WARNING, "back-end %s: %s; what it had last of that stays in service",
                     member->settings->name, problem);
     else if (problem != NULL)
         postern_log(POSTERN_LOG_ERROR, "back-end %s: %s", member->settings->name, problem);
@@ -339,26 +341,40 @@ static void take_found(PosternPool *pool, gint64 now)
     }
 }
 
+/* A kind of address that is not answered for keeps those that it had last; the others are as the DNS says. */
+static void keep_unanswered(const Member *member, PosternNamedServers *found, gint64 now)
+{
+    guint answered = found->servers->len;
+    for (guint i = 0; i < answered; i++)
+        ((PosternServerSettings *)g_ptr_array_index(found->servers, i))->found_at = now;
+    for (guint i = 0; member->found != NULL && i < member->found->len; i++) {
+        const PosternServerSettings *before = g_ptr_array_index(member->found, i);
+        gboolean is_stale = answered > 0 && now - before->found_at > STALE_MS;
+        gboolean is_there = is_stale || !postern_named_servers_may_have(found, before);
+        for (guint j = 0; j < found->servers->len && !is_there; j++)
+            is_there = is_same_server(g_ptr_array_index(found->servers, j), before);
+        if (!is_there && found->servers->len < POSTERN_SERVERS_MAX)
+            g_ptr_array_add(found->servers, postern_server_settings_copy(before));
+    }
+}
+
 void postern_pool_looked_up(PosternPool *pool, const PosternServerSettings *named, PosternNamedServers *found,
                             gint64 now)
 {
     postern_pool_enter(pool);
     Member *member = find_member(pool->group->members, named->name);
     if (member != NULL) {
-        /* Some that are missing may be there all the same. */
-        gboolean counts = found->servers->len > 0 && (found->problem == NULL || member->found == NULL);
+        keep_unanswered(member, found, now);
         gint64 seconds = found->problem != NULL ? RETRY_SECONDS : CLAMP(found->ttl, 1, TTL_MAX_SECONDS);
         member->at = now + seconds * 1000;
         note_problem(member, found->problem);
-        if (counts && !is_the_same(found->servers, member->found)) {
+        if (found->servers->len > 0 && !is_the_same(found->servers, member->found)) {
             g_clear_pointer(&member->found, g_ptr_array_unref);
             member->found = g_steal_pointer(&found->servers);
             log_found(member);
             take_found(pool, now);
         }
-        const char *down = postern_group_down_reason(pool->group);
-        if (down != NULL)
-            postern_group_refuse_all(pool->group, down);
+        postern_group_refuse_if_down(pool->group);
     }
     postern_named_servers_clear(found);
     postern_pool_dispatch_and_leave(pool, now);

@@ -31,13 +31,21 @@ static void free_server(gpointer server)
     postern_server_settings_free(server);
 }
 
-static void note_problem(Search *search, const char *host, PosternDnsType type, const char *what)
+static char *question_of(PosternDnsType type, const char *host)
 {
     static const char *const types[] = {
         [POSTERN_DNS_A] = "A", [POSTERN_DNS_AAAA] = "AAAA", [POSTERN_DNS_SRV] = "SRV"};
+    return g_strdup_printf("%s %s", types[type], host);
+}
+
+static void note_problem(Search *search, const char *host, PosternDnsType type, const char *what)
+{
+    char *question = question_of(type, host);
     if (search->found->problem == NULL)
-        search->found->problem =
-            g_strdup_printf("the DNS does not answer for %s %s (%s)", types[type], host, what);
+        search->found->problem = g_strdup_printf("the DNS does not answer for %s (%s)", question, what);
+    if (search->found->unanswered == NULL)
+        search->found->unanswered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_hash_table_add(search->found->unanswered, question);
 }
 
 /* The records, or NULL: there are none, or none yet. */
@@ -114,6 +122,7 @@ static void add_addresses(Search *search, const Target *target, PosternDnsType t
         g_autofree char *text = postern_address_to_string(&address);
         PosternServerSettings *server = postern_server_settings_copy(search->named);
         g_clear_pointer(&server->host, g_free);
+        server->target = g_strdup(target->host);
         g_free(server->name);
         server->name =
             g_strdup_printf("%s%s[%s]:%u", server->lmtp ? "lmtp:" : "", target->host, text, target->port);
@@ -179,5 +188,15 @@ gboolean postern_named_servers_find(const PosternServerSettings *named, PosternA
 void postern_named_servers_clear(PosternNamedServers *found)
 {
     g_clear_pointer(&found->servers, g_ptr_array_unref);
+    g_clear_pointer(&found->unanswered, g_hash_table_unref);
     g_clear_pointer(&found->problem, g_free);
+}
+
+gboolean postern_named_servers_may_have(const PosternNamedServers *found, const PosternServerSettings *server)
+{
+    if (found->unanswered == NULL || server->target == NULL)
+        return FALSE;
+    g_autofree char *question =
+        question_of(server->address.family == AF_INET ? POSTERN_DNS_A : POSTERN_DNS_AAAA, server->target);
+    return g_hash_table_contains(found->unanswered, question);
 }

@@ -8,9 +8,10 @@
 #include "proxy/servers/server.h"
 
 typedef struct {
-    GPtrArray *servers; /* of PosternServerSettings * */
-    guint ttl;          /* seconds that they hold */
-    char *problem;      /* why there are none, or some may be missing; else NULL */
+    GPtrArray *servers;     /* of PosternServerSettings * */
+    GHashTable *unanswered; /* a set of what there was no answer for: "A HOST", "AAAA HOST"; or NULL */
+    guint ttl;              /* seconds that they hold */
+    char *problem;          /* why there are none, or some may be missing; else NULL */
 } PosternNamedServers;
 
 /*
@@ -21,3 +22,6 @@ typedef struct {
 gboolean postern_named_servers_find(const PosternServerSettings *named, PosternAnswers *answers,
                                     PosternNamedServers *ret_found);
 void postern_named_servers_clear(PosternNamedServers *found);
+/* TRUE if server, that was found before, may be there still: its kind of address was not answered for. */
+gboolean postern_named_servers_may_have(const PosternNamedServers *found,
+                                        const PosternServerSettings *server);

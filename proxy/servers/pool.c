@@ -355,6 +355,7 @@ void postern_pool_reload(PosternPool *pool, const PosternGroupSettings *settings
     for (guint i = 0; i < pool->group->servers->len && is_prober(pool); i++)
         postern_group_set_probe_time(pool->group, g_ptr_array_index(pool->group->servers, i), now);
     pool->generation = settings->generation;
+    postern_group_refuse_if_down(pool->group);
     postern_pool_push_action(pool, POSTERN_POOL_ANNOUNCE);
     postern_pool_dispatch_and_leave(pool, now);
 }

@@ -1,8 +1,19 @@
 #include "proxy/servers/server.h"
 
+#include <string.h>
+
 #include "base/log.h"
 #include "base/server_entry.h"
 #include "proxy/servers/group_private.h"
+
+/* Of _service._protocol.name (RFC 2782) the name. */
+static char *certificate_name_of(const PosternServerSettings *settings)
+{
+    const char *name = settings->host;
+    for (guint i = 0; settings->srv && i < 2; i++)
+        name = strchr(name, '.') + 1;
+    return g_strdup(name);
+}
 
 PosternServerSettings *postern_server_settings_new(const char *text, guint limit, GError **error)
 {
@@ -14,6 +25,7 @@ PosternServerSettings *postern_server_settings_new(const char *text, guint limit
     settings->address = entry->address;
     settings->host = g_steal_pointer(&entry->host);
     settings->srv = entry->srv;
+    settings->certificate_name = certificate_name_of(settings);
     settings->lmtp = entry->lmtp;
     settings->weight = entry->weight;
     settings->limit = entry->limit > 0 ? entry->limit : limit;
@@ -27,6 +39,8 @@ PosternServerSettings *postern_server_settings_copy(const PosternServerSettings 
     PosternServerSettings *copy = g_memdup2(settings, sizeof *settings);
     copy->name = g_strdup(settings->name);
     copy->host = g_strdup(settings->host);
+    copy->certificate_name = g_strdup(settings->certificate_name);
+    copy->target = g_strdup(settings->target);
     return copy;
 }
 
@@ -35,6 +49,8 @@ void postern_server_settings_free(PosternServerSettings *settings)
     if (settings == NULL)
         return;
     g_free(settings->host);
+    g_free(settings->certificate_name);
+    g_free(settings->target);
     g_free(settings->name);
     g_free(settings);
 }
@@ -48,8 +64,8 @@ PosternServer *postern_server_new(const PosternServerSettings *settings)
     server->address = settings->address;
     server->lmtp = settings->lmtp;
     server->retry_at = server->without_tls_until = server->up_since = G_MININT64;
-    postern_server_set(server, settings);
     pthread_mutex_init(&server->status_lock, NULL);
+    postern_server_set(server, settings);
     return server;
 }
 
@@ -59,6 +75,10 @@ void postern_server_set(PosternServer *server, const PosternServerSettings *sett
     server->limit = settings->limit;
     server->priority = settings->priority;
     server->backup = settings->backup;
+    pthread_mutex_lock(&server->status_lock);
+    g_free(server->certificate_name);
+    server->certificate_name = g_strdup(settings->certificate_name);
+    pthread_mutex_unlock(&server->status_lock);
 }
 
 PosternServer *postern_server_ref(PosternServer *server)
@@ -75,6 +95,7 @@ void postern_server_unref(PosternServer *server)
     g_free(server->reason);
     g_free(server->problem);
     g_free(server->warning);
+    g_free(server->certificate_name);
     g_free(server->name);
     g_free(server);
 }
@@ -92,6 +113,14 @@ const PosternAddress *postern_server_address(const PosternServer *server)
 gboolean postern_server_speaks_lmtp(const PosternServer *server)
 {
     return server->lmtp;
+}
+
+char *postern_server_certificate_name(PosternServer *server)
+{
+    pthread_mutex_lock(&server->status_lock);
+    char *name = g_strdup(server->certificate_name);
+    pthread_mutex_unlock(&server->status_lock);
+    return name;
 }
 
 void postern_server_set_health(PosternServer *server, PosternServerHealth health, const char *reason)

@@ -17,6 +17,9 @@ typedef struct {
     PosternAddress address; /* and port; of one that has a host AF_UNSPEC */
     char *host;             /* servers whose addresses the DNS has (names.h), or NULL */
     gboolean srv;           /* host has SRV records */
+    char *certificate_name; /* that the administrator calls it by; NULL: by its address */
+    char *target;           /* of one that the DNS has: whose A or AAAA record it is; else NULL */
+    gint64 found_at;        /* likewise, when the DNS had it last (monotonic milliseconds) */
     gboolean lmtp;          /* it speaks LMTP */
     guint weight;           /* its part of the load beside the others of its group, at least 1 */
     guint limit;            /* connections at the same time, at least 1 */
@@ -44,6 +47,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternServer, postern_server_unref)
 const char *postern_server_name(const PosternServer *server);
 const PosternAddress *postern_server_address(const PosternServer *server);
 gboolean postern_server_speaks_lmtp(const PosternServer *server);
+/* The name that its certificate must have if the options have none (RFC 7817 3): the administrator's own word
+ * for it, which no DNS answer changes; a new string, or NULL: it is known by its address. */
+char *postern_server_certificate_name(PosternServer *server);
 
 /* Until then (monotonic milliseconds) it is served without TLS, with which it fails. */
 void postern_server_do_without_tls(PosternServer *server, gint64 until);

@@ -60,11 +60,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternTlsContext, postern_tls_context_unref)
 
 /* The server's side of one connection, the caller's, who keeps context as long. NULL: no memory. */
 SSL *postern_tls_context_accept(PosternTlsContext *context);
-/* Likewise the client's side of a connection to the server at address. The last session with it is resumed,
- * if it agrees (RFC 8446 2.2). records, of GBytes *, or NULL: of TLSA, of which one that can be used is
- * there: they alone say who it is (RFC 7672 3). */
-SSL *postern_tls_context_connect(PosternTlsContext *context, const PosternAddress *address,
+/* Likewise the client's side of a connection to the server at address, which the administrator calls name
+ * (NULL: by its address). The last session with it is resumed, if it agrees (RFC 8446 2.2). records, of
+ * GBytes *, or NULL: of TLSA, of which one that can be used is there: they alone say who it is (RFC 7672 3).
+ */
+SSL *postern_tls_context_connect(PosternTlsContext *context, const PosternAddress *address, const char *name,
                                  const GPtrArray *records);
+/* Servers with whom a session is kept, at most POSTERN_TLS_SESSIONS_MAX. */
+guint postern_tls_context_sessions(PosternTlsContext *context);
 /* TRUE if one of records, of GBytes *, of TLSA, can be used (RFC 7672 3.1: not those of usage 0 and 1). */
 gboolean postern_tls_context_takes_dane(PosternTlsContext *context, const GPtrArray *records);
 

@@ -18,10 +18,10 @@ struct PosternTlsContext {
     PosternTlsTickets *tickets;
     /* For servers. */
     PosternTls level;
-    char *name;                            /* that their certificate must have; "": their address */
+    char *name;                            /* that their certificate must have; "": their own */
     char *authorities, *certificate, *key; /* paths, or "" */
     char **pins;          /* SHA-256 of the keys that they may have, in lower case; none: authorities vouch */
-    GHashTable *sessions; /* interned "ADDRESS PORT" -> SSL_SESSION *: the last one */
+    GHashTable *sessions; /* "NAME ADDRESS PORT" -> SSL_SESSION *: the last one */
 };
 
 /* One without ends yet: postern_tls_context_reload() makes them. */

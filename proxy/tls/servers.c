@@ -2,19 +2,47 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "proxy/tls/context_private.h"
 
 /* The usages of TLSA records that mail has (RFC 7672 3.1, RFC 7218 2.1). */
 enum { DANE_TA = 2, DANE_EE = 3 };
 
+static void free_place(void *ssl, void *place, CRYPTO_EX_DATA *data, int index, long number, void *pointer)
+{
+    g_free(place);
+}
+
+/* Where an SSL has the place of its session, a string that goes with it. */
+static int place_index(void)
+{
+    static gsize number = 0;
+    if (g_once_init_enter(&number))
+        g_once_init_leave(&number, (gsize)SSL_get_ex_new_index(0, NULL, NULL, NULL, free_place) + 1);
+    return (int)number - 1;
+}
+
 /* TLS 1.3 tickets come after the handshake, RFC 8446 4.6.1. */
 static int on_session(SSL *ssl, SSL_SESSION *session)
 {
     PosternTlsContext *context = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    const char *place = SSL_get_ex_data(ssl, place_index());
     pthread_mutex_lock(&context->lock);
-    g_hash_table_insert(context->sessions, SSL_get_app_data(ssl), session);
+    /* A name whose addresses change for ever leaves its sessions behind: all of them begin anew then. */
+    if (g_hash_table_size(context->sessions) >= POSTERN_TLS_SESSIONS_MAX &&
+        !g_hash_table_contains(context->sessions, place))
+        g_hash_table_remove_all(context->sessions);
+    g_hash_table_insert(context->sessions, g_strdup(place), session);
     pthread_mutex_unlock(&context->lock);
     return 1; /* it is ours */
+}
+
+guint postern_tls_context_sessions(PosternTlsContext *context)
+{
+    pthread_mutex_lock(&context->lock);
+    guint sessions = g_hash_table_size(context->sessions);
+    pthread_mutex_unlock(&context->lock);
+    return sessions;
 }
 
 /* The key alone speaks for itself (RFC 7469 2.4): neither authority nor name nor time is asked. */
@@ -139,19 +167,19 @@ PosternTlsContext *postern_tls_context_new_for_servers(const PosternConfiguratio
     context->certificate = g_strdup(servers->certificate);
     context->key = g_strdup(servers->key);
     context->pins = read_pins(servers->pins);
-    context->sessions = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)SSL_SESSION_free);
+    context->sessions =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)SSL_SESSION_free);
     return postern_tls_context_reload(context, configuration, error) ? g_steal_pointer(&context) : NULL;
 }
 
-/* RFC 7817: the name that the administrator has given, which no DNS answer can change. */
-static gboolean set_name(const PosternTlsContext *context, SSL *ssl, const char *address)
+/* RFC 7817: a name that the administrator has given, which no DNS answer can change. */
+static gboolean set_name(SSL *ssl, const char *name, const char *address)
 {
     X509_VERIFY_PARAM *parameters = SSL_get0_param(ssl);
     X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    if (context->name[0] == '\0')
+    if (name == NULL)
         return X509_VERIFY_PARAM_set1_ip_asc(parameters, address) == 1;
-    return X509_VERIFY_PARAM_set1_host(parameters, context->name, 0) == 1 &&
-           SSL_set_tlsext_host_name(ssl, context->name) == 1;
+    return X509_VERIFY_PARAM_set1_host(parameters, name, 0) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
 static void resume(PosternTlsContext *context, SSL *ssl, const char *place)
@@ -187,15 +215,24 @@ gboolean postern_tls_context_takes_dane(PosternTlsContext *context, const GPtrAr
     return takes;
 }
 
-SSL *postern_tls_context_connect(PosternTlsContext *context, const PosternAddress *address,
+/* place is taken over, in any case. */
+static gboolean set_place(SSL *ssl, char *place)
+{
+    if (SSL_set_ex_data(ssl, place_index(), place) == 1)
+        return TRUE;
+    g_free(place);
+    return FALSE;
+}
+
+SSL *postern_tls_context_connect(PosternTlsContext *context, const PosternAddress *address, const char *name,
                                  const GPtrArray *records)
 {
     SSL *ssl = postern_tls_context_new_connection(context);
     g_autofree char *host = postern_address_to_string(address);
-    g_autofree char *place = g_strdup_printf("%s %u", host, address->port);
-    /* The administrator's servers are few: what is interned stays. */
-    if (ssl == NULL || !set_name(context, ssl, host) ||
-        !SSL_set_app_data(ssl, (gpointer)(gsize)g_intern_string(place)) ||
+    if (context->name[0] != '\0')
+        name = context->name;
+    if (ssl == NULL || !set_name(ssl, name, host) ||
+        !set_place(ssl, g_strdup_printf("%s %s %u", name != NULL ? name : "", host, address->port)) ||
         (records != NULL && add_records(context, ssl, records) <= 0)) {
         SSL_free(ssl);
         return NULL;
@@ -205,6 +242,6 @@ SSL *postern_tls_context_connect(PosternTlsContext *context, const PosternAddres
     if (records != NULL)
         SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
     else
-        resume(context, ssl, g_intern_string(place));
+        resume(context, ssl, SSL_get_ex_data(ssl, place_index()));
     return ssl;
 }

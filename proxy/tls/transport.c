@@ -324,9 +324,10 @@ PosternTransport *postern_tls_transport_accept(PosternTlsContext *context, Poste
 }
 
 PosternTransport *postern_tls_transport_connect(PosternTlsContext *context, const PosternAddress *address,
-                                                const GPtrArray *records, PosternTransport *inner)
+                                                const char *name, const GPtrArray *records,
+                                                PosternTransport *inner)
 {
-    return transport_new(context, postern_tls_context_connect(context, address, records), inner);
+    return transport_new(context, postern_tls_context_connect(context, address, name, records), inner);
 }
 
 /* The last, and so the most exact, common name (RFC 6125 1.8) of the peer's certificate. */

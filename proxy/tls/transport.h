@@ -16,11 +16,12 @@ PosternTransport *postern_tls_transport_accept(PosternTlsContext *context, Poste
 
 /*
  * The client's side, toward the server at address: the handshake begins with the first octets that are
- * written. They leave once it is done, and the server is who it must be; else likewise. records: as
- * postern_tls_context_connect() has it.
+ * written. They leave once it is done, and the server is who it must be; else likewise. name and records: as
+ * postern_tls_context_connect() has them.
  */
 PosternTransport *postern_tls_transport_connect(PosternTlsContext *context, const PosternAddress *address,
-                                                const GPtrArray *records, PosternTransport *inner);
+                                                const char *name, const GPtrArray *records,
+                                                PosternTransport *inner);
 /* Frees transport, of which nothing is to be said any more, but not what is below it, which is returned: the
  * caller's. It is none of these: transport itself. */
 PosternTransport *postern_tls_transport_unwrap(PosternTransport *transport);

@@ -37,6 +37,7 @@ NEEDS = {  # what goes with a new value
     "proxy submission_listen": {"proxy": {"role": "before_queue_filter", "trusted_clients": "192.0.2.1"}},
     "dns servers": {"dns": {"answers": None}},
     "report dmarc": {"report": {"store": "/other/place", "email": "joe@other.example"}},
+    "tls server_key": {"tls": {"server_certificate": "/other/place"}},
     "policy sign": {"sign": {"table": "/other/place"}},
 }
 # Those that are read at the reload.

@@ -146,6 +146,8 @@ static void test_very_many_mistakes(void)
     g_assert_cmpstr(lines[POSTERN_CONFIGURATION_DIAGNOSTICS_MAX], ==, "test.conf: and 7 mistakes more");
 }
 
+#define PIN "7777777777777777777777777777777777777777777777777777777777777777"
+
 /* Groups that agree with one another or not; text goes on behind [proxy]. */
 static const struct {
     const char *text;
@@ -159,6 +161,17 @@ static const struct {
     {"[servers a]\nlimit=3", "[servers a] address: must name a server"},
     {"[servers]\naddress=192.0.2.1:25\n[servers a]", NULL},
     {"[servers default]\naddress=192.0.2.1:25", "[servers default]: is the name of the group whose servers"},
+    {"\n[tls]\nserver_pins=" PIN "\nserver_authorities=/a", "[tls] server_authorities: is of no use beside"},
+    {"\n[tls]\nserver_key=/a", "[tls] server_key: is of no use without server_certificate"},
+    {"\n[tls]\nserver_key=/a\nserver_certificate=/b\nserver_pins=" PIN, NULL},
+    {"[servers a]\naddress=192.0.2.1:25\ntls_pins=" PIN "\ntls_authorities=/a",
+     "[servers a] tls_authorities: is of no use beside tls_pins"},
+    {"[servers a]\naddress=192.0.2.1:25\ntls_authorities=/a\n[tls]\nserver_pins=" PIN,
+     "[servers a] tls_authorities: is of no use beside [tls] server_pins"},
+    {"[servers a]\naddress=192.0.2.1:25\ntls=verify\ntls_authorities=/a\n[tls]\nserver_pins=" PIN, NULL},
+    {"[servers a]\naddress=192.0.2.1:25\ntls_pins=" PIN "\n[tls]\nserver_authorities=/a", NULL},
+    {"[servers a]\naddress=192.0.2.1:25\ntls_key=/a\n[tls]\nserver_certificate=/b",
+     "[servers a] tls_key: is of no use without tls_certificate"},
     {"client_address=xforward", NULL},
     {"client_address=none\nlisten=127.0.0.1:25;[::1]:25", NULL},
     {"client_address=none\nlisten=127.0.0.1:25;[::]:25", "[proxy] recipient_domains: must name your domains"},

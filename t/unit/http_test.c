@@ -30,6 +30,9 @@ static void test_metrics(void)
     postern_status_add_server(
         status,
         &(PosternStatusServer){.group = (char[]){"g"}, .name = (char[]){"s\"1"}, .health = "up", .used = 2});
+    postern_status_add_server(
+        status, &(PosternStatusServer){
+                    .group = (char[]){"g"}, .name = (char[]){"s2"}, .health = "up", .drained = TRUE});
     g_autofree char *text = postern_metrics("postern-test", counters, status);
     static const char *const lines[] = {
         "\npostern_messages_total 3\n",
@@ -43,6 +46,9 @@ static void test_metrics(void)
         "\npostern_verdict_seconds_bucket{le=\"+Inf\"} 2\n",
         "\npostern_verdict_seconds_sum 1000.003\n",
         "\npostern_server_up{group=\"g\",server=\"s\\\"1\"} 1\n",
+        "\npostern_server_up{group=\"g\",server=\"s2\"} 0\n",
+        "\npostern_server_drained{group=\"g\",server=\"s\\\"1\"} 0\n",
+        "\npostern_server_drained{group=\"g\",server=\"s2\"} 1\n",
     };
     for (gsize i = 0; i < G_N_ELEMENTS(lines); i++) {
         g_test_message("%s", lines[i]);

@@ -225,12 +225,70 @@ static void test_problem(void)
     prove(pool, "192.0.2.1:25", 10000);
     postern_pool_timer(pool, 70000);
     expect_actions(pool, "look up m.test");
-    looked_up(pool, "192.0.2.3:25", "some are missing", 70000);
+    looked_up(pool, "", "no answer", 70000);
     want(pool, 3, 3, 70000);
     expect_actions(pool, "open 1");
     g_autoptr(GString) text = g_string_new(NULL);
     postern_server_group_describe(postern_pool_group(pool), "default", text);
     g_assert_true(g_str_has_prefix(text->str, "server 192.0.2.1:25 group=default state=up "));
+}
+
+static void append_name(const PosternServerSettings *settings, PosternServerHealth health, const char *reason,
+                        guint used, gpointer user_data)
+{
+    g_string_append_printf(user_data, "%s ", settings->name);
+}
+
+/* The DNS has records; the servers of the pool are those of names then. */
+static void expect_found(PosternPool *pool, const char *name, const Record *records, gint64 now,
+                         const char *names)
+{
+    g_autoptr(PosternAnswers) answers = postern_answers_new();
+    g_autoptr(GString) text = g_string_new(NULL);
+    PosternNamedServers found;
+    PosternServerSettings *named = postern_server_settings_new(name, 1, NULL);
+    while (!postern_named_servers_find(named, answers, &found))
+        answer(answers, records);
+    postern_pool_looked_up(pool, named, &found, now);
+    postern_server_settings_free(named);
+    postern_server_group_each(postern_pool_group(pool), append_name, text);
+    g_assert_cmpstr(text->str, ==, names);
+}
+
+/* Addresses of one kind come and go while the other is not answered for, which keeps what it had last. */
+static void test_kinds_of_address(void)
+{
+    static const Record both[8] = {A("m.test", ONE), AAAA("m.test", SIX)};
+    static const Record moved[8] = {A("m.test", TWO),
+                                    {"m.test", POSTERN_DNS_AAAA, POSTERN_ANSWER_SERVFAIL, NULL, 0}};
+    static const Record no_four[8] = {{"m.test", POSTERN_DNS_A, POSTERN_ANSWER_TIMEOUT, NULL, 0}};
+    static const Record none[8] = {{"m.test", POSTERN_DNS_A, POSTERN_ANSWER_TIMEOUT, NULL, 0},
+                                   {"m.test", POSTERN_DNS_AAAA, POSTERN_ANSWER_TIMEOUT, NULL, 0}};
+    const gint64 day = 86400 * G_GINT64_CONSTANT(1000);
+    g_autoptr(PosternPool) pool = named_pool();
+    expect_found(pool, "m.test:25", both, 0, "m.test[192.0.2.1]:25 m.test[2001:db8::1]:25 ");
+    expect_found(pool, "m.test:25", moved, 10, "m.test[192.0.2.2]:25 m.test[2001:db8::1]:25 ");
+    expect_found(pool, "m.test:25", none, 20, "m.test[192.0.2.2]:25 m.test[2001:db8::1]:25 ");
+    expect_found(pool, "m.test:25", moved, day, "m.test[192.0.2.2]:25 m.test[2001:db8::1]:25 ");
+    expect_found(pool, "m.test:25", moved, day + 1, "m.test[192.0.2.2]:25 ");
+    expect_found(pool, "m.test:25", no_four, day + 2, "m.test[192.0.2.2]:25 "); /* and there is no AAAA */
+    expect_found(pool, "m.test:25", none, 9 * day, "m.test[192.0.2.2]:25 ");    /* there is no other */
+    expect_found(pool, "m.test:25", both, 9 * day, "m.test[192.0.2.1]:25 m.test[2001:db8::1]:25 ");
+}
+
+static void test_certificate_name(void)
+{
+    static const struct {
+        const char *server, *name;
+    } named[] = {{"M.test:25", "m.test"},
+                 {"srv:_smtp._tcp.X.test", "x.test"},
+                 {"lmtp:m.test:24", "m.test"},
+                 {"192.0.2.1:25", NULL}};
+    for (gsize i = 0; i < G_N_ELEMENTS(named); i++) {
+        PosternServerSettings *settings = postern_server_settings_new(named[i].server, 1, NULL);
+        g_assert_cmpstr(settings->certificate_name, ==, named[i].name);
+        postern_server_settings_free(settings);
+    }
 }
 
 /* A reload keeps what is known, and asks again. */
@@ -280,6 +338,8 @@ int main(int argc, char **argv)
     g_test_add_func("/names/rows", test_rows);
     g_test_add_func("/names/change", test_change);
     g_test_add_func("/names/problem", test_problem);
+    g_test_add_func("/names/kinds-of-address", test_kinds_of_address);
+    g_test_add_func("/names/certificate-name", test_certificate_name);
     g_test_add_func("/names/reload", test_reload);
     g_test_add_func("/names/drained-by-either", test_drained_by_either);
     return g_test_run();

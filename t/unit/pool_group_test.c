@@ -362,6 +362,44 @@ static void test_drained_server_is_probed(void)
     fixture_clear(&fixture);
 }
 
+/* Nobody waits for what cannot come: all servers are drained, whichever thread's clients wait. */
+static void test_all_drained(void)
+{
+    Fixture fixture;
+    g_autoptr(GHashTable) names = names_of_one("192.0.2.1:25");
+    fixture_init(&fixture, 2, 1);
+    want(fixture.pools[1], 1, 1, 0);
+    want(fixture.pools[1], 2, 2, 0);
+    expect_actions(fixture.pools[1], "open 1, open 2");
+    want(fixture.pools[1], 3, 3, 0);
+    want(fixture.pools[2], 4, 4, 0);
+    postern_server_group_drain(fixture.group, names, 1);
+    expect_actions(fixture.pools[1], "");
+    g_hash_table_add(names, (gpointer)(guintptr) "192.0.2.2:25");
+    fixture.woken[1] = fixture.woken[2] = FALSE;
+    postern_server_group_drain(fixture.group, names, 2);
+    expect_woken(&fixture, 1,
+                 "refuse 1 (the servers are drained), refuse 2 (the servers are drained), "
+                 "refuse 3 (the servers are drained)");
+    expect_woken(&fixture, 2, "refuse 4 (the servers are drained)");
+    opened(fixture.pools[1], 1, 3);
+    expect_actions(fixture.pools[1], "quit 1");
+    fixture_clear(&fixture);
+}
+
+/* What the administrator drains does not hide why the other is down. */
+static void test_one_drained_one_down(void)
+{
+    Fixture fixture;
+    g_autoptr(GHashTable) names = names_of_one("192.0.2.1:25");
+    fixture_init(&fixture, 2, 1);
+    postern_server_group_drain(fixture.group, names, 1);
+    postern_pool_mark_down(fixture.pools[0], fixture.servers[1], "it relays", PROBE_AGAIN_MS, 2);
+    want(fixture.pools[3], 1, 1, 3);
+    expect_actions(fixture.pools[3], "refuse 1 (it relays)");
+    fixture_clear(&fixture);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -376,5 +414,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pool-group/weight", test_weight);
     g_test_add_func("/pool-group/reload", test_reload);
     g_test_add_func("/pool-group/drained-server-is-probed", test_drained_server_is_probed);
+    g_test_add_func("/pool-group/all-drained", test_all_drained);
+    g_test_add_func("/pool-group/one-drained-one-down", test_one_drained_one_down);
     return g_test_run();
 }

@@ -232,6 +232,32 @@ static void check_servers(const Listening *listening, const char *group, const c
     }
 }
 
+/* What would be left aside without a word: pins ask no authority, and a key needs its certificate. */
+static void check_server_tls(const PosternConfiguration *configuration, PosternDiagnostics *diagnostics)
+{
+    if (configuration->tls.server_pins[0] != NULL && configuration->tls.server_authorities[0] != '\0')
+        postern_diagnostics_add(diagnostics, "tls", "server_authorities",
+                                "is of no use beside server_pins, for which no authority is asked: keep one "
+                                "of both");
+    if (configuration->tls.server_key[0] != '\0' && configuration->tls.server_certificate[0] == '\0')
+        postern_diagnostics_add(diagnostics, "tls", "server_key",
+                                "is of no use without server_certificate: name that too");
+}
+
+static void check_group_tls(const PosternConfiguration *configuration, const PosternServersOptions *group,
+                            const char *title, PosternDiagnostics *diagnostics)
+{
+    gboolean pinned =
+        group->tls_pins[0] != NULL || (group->tls == 0 && configuration->tls.server_pins[0] != NULL);
+    if (pinned && group->tls_authorities[0] != '\0')
+        postern_diagnostics_add(diagnostics, title, "tls_authorities",
+                                "is of no use beside %s, for which no authority is asked: keep one of both",
+                                group->tls_pins[0] != NULL ? "tls_pins" : "[tls] server_pins");
+    if (group->tls_key[0] != '\0' && group->tls_certificate[0] == '\0')
+        postern_diagnostics_add(diagnostics, title, "tls_key",
+                                "is of no use without tls_certificate: name that too");
+}
+
 static void check_groups(const Listening *listening)
 {
     const PosternConfiguration *configuration = listening->configuration;
@@ -246,6 +272,7 @@ static void check_groups(const Listening *listening)
         if (group->address[0] == NULL)
             postern_diagnostics_add(listening->diagnostics, title, "address", "must name a server");
         check_servers(listening, title, "address", group->address);
+        check_group_tls(configuration, group, title, listening->diagnostics);
     }
 }
 
@@ -354,6 +381,7 @@ static void check_message_size(const PosternConfiguration *configuration, Poster
 void postern_configuration_agree(const PosternConfiguration *configuration, PosternDiagnostics *diagnostics)
 {
     check_listeners(configuration, diagnostics);
+    check_server_tls(configuration, diagnostics);
     check_role(configuration, diagnostics);
     check_policies(configuration, diagnostics);
     check_message_size(configuration, diagnostics);

@@ -227,7 +227,7 @@ static const PosternOption before_checks[] = {
      "STARTTLS to the back-end: off, may, encrypt, verify, or by its TLSA records: dane, dane-only.",
      .reload = RELAYING},
     {"tls", "server_name", STRING(tls.server_name, 0, POSTERN_DOMAIN_NAME_MAX_OCTETS), "",
-     "The name that the back-end's certificate must have; empty: its address.",
+     "The name that the back-end's certificate must have; empty: as [proxy] backend calls it.",
      postern_configuration_check_domain, .reload = RELAYING},
     {"tls", "server_authorities", STRING(tls.server_authorities, 0, TEXT), "",
      "PEM file of the authorities that may have signed it; empty: those that the system trusts.",

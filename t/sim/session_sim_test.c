@@ -8,6 +8,7 @@
 #define SESSIONS_DEFAULT 60000
 #define SESSIONS_PER_WORLD 100
 #define DRAIN_MAX_MS (15 * 60 * 1000)
+#define SLOT_MAX_MS (15 * 60 * 1000)
 
 #define FILTER "role = before_queue_filter\ntrusted_clients = 10.0.0.0/8\nfilter_timeout = 20s\n"
 
@@ -180,6 +181,10 @@ static void arrive(gpointer user_data)
     g_assert_true(postern_address_parse(&client->address, client->address_text));
     client->wire = wire_new(world, &client_peer, client);
     client->wire->capacity = wire_capacity(sim);
+    if (permille(sim, 20)) { /* it does not read */
+        client->wire->capacity = any_of(sim, 400);
+        wire_stall(client->wire, NEVER);
+    }
     world_timer_init(world, &client->turn, client_turn, client);
     world_timer_init(world, &client->patience, client_impatient, client);
     client->to_say = g_string_new(NULL);
@@ -232,8 +237,10 @@ static void reload(gpointer user_data)
     postern_proxy_settings_count_in(settings, sim->world.clients);
     for (guint i = 0; i < sim->world.thread_count; i++)
         postern_proxy_thread_reload(sim->world.threads[i].thread, postern_proxy_settings_ref(settings));
-    if (drains)
+    if (drains) {
         sim->drained_after = MAX(1, sim->next_mta);
+        sim->drained_at = sim->world.now;
+    }
 }
 
 static void sim_start(Sim *sim, guint32 seed, guint sessions, const char *table, Counts *counts)
@@ -279,10 +286,30 @@ static void sim_start(Sim *sim, guint32 seed, guint sessions, const char *table,
         world_timer_set(&sim->reload, world->now + any_of(sim, 100000));
 }
 
+static guint slots_used(const Sim *sim)
+{
+    const GPtrArray *groups = sim->world.settings->groups;
+    guint used = 0;
+    for (guint i = 0; i < groups->len; i++)
+        used += postern_server_group_used(((const PosternProxyGroup *)g_ptr_array_index(groups, i))->servers);
+    return used;
+}
+
+/* Once no client is left, there is a moment before long in which no connection takes a slot. */
+static void expect_slots_free(Sim *sim)
+{
+    gint64 end = sim->world.now + SLOT_MAX_MS;
+    while (slots_used(sim) > 0)
+        if (!world_step(&sim->world, end))
+            g_error("seed %u: %u slots of servers are taken for ever", sim->seed, slots_used(sim));
+}
+
 static void sim_stop(Sim *sim)
 {
     World *world = &sim->world;
     world_timer_set(&sim->drain, NEVER);
+    if (!sim->draining)
+        expect_slots_free(sim);
     if (!sim->draining)
         drain(sim);
     gint64 end = world->now + DRAIN_MAX_MS;

@@ -124,6 +124,7 @@ typedef struct {
     gboolean outages;          /* they go down for a while */
     gint64 down_until[SERVERS_MAX];
     guint64 drained_after;  /* the first was drained when this was the newest MTA; 0: it was not */
+    gint64 drained_at;      /* and that was when */
     guint descriptors;      /* that all wires may have */
     guint fault_percent;    /* of the MTA's answers */
     guint leave_permille;   /* of a client's turns */
@@ -279,6 +280,37 @@ static inline void note_log(Sim *sim, const char *line)
     g_assert_nonnull(message->delivery);
     sim->counts->message_lines++;
     sim->counts->accepted_lines += g_str_equal(message->delivery, "accepted");
+}
+
+/* Takes the field that the proxy has inserted out of the message, with its folds. */
+static inline void remove_inserted_field(GString *got, const char *begin)
+{
+    const char *start = strstr(got->str, begin);
+    g_assert_nonnull(start);
+    const char *end = start;
+    do {
+        end = strstr(end, "\r\n");
+        g_assert_nonnull(end);
+        end += 2;
+    } while (*end == ' ' || *end == '\t');
+    g_string_erase(got, start - got->str, end - start);
+}
+
+/* The octets are the client's, the fields that policy and the trace want aside. */
+static inline void check_octets(const Sim *sim, const Message *message, GString *got)
+{
+    const PosternConfiguration *configuration = sim->world.settings->configuration;
+    /* [policy authenticated] is for who has logged in. */
+    if (configuration->policy.authentication_results && configuration->proxy.inspect &&
+        configuration->proxy.mode == POSTERN_MODE_ENFORCE && message->login == 0)
+        remove_inserted_field(got, "Authentication-Results: mx.test;");
+    if (configuration->proxy.role == POSTERN_ROLE_BORDER &&
+        configuration->proxy.client_address != POSTERN_CLIENT_ADDRESS_XCLIENT)
+        remove_inserted_field(got, "Received: from ");
+    g_autoptr(GString) meant = g_string_new_len(message->octets->str, (gssize)message->octets->len);
+    if (meant->len > 0 && !g_str_has_suffix(meant->str, "\r\n"))
+        g_string_append(meant, "\r\n");
+    g_assert_cmpmem(got->str, got->len, meant->str, meant->len);
 }
 
 /* At the end of a world: what each message came to, seen from all sides. */

@@ -6,7 +6,7 @@
 #include "proxy/connection/message_sender.h"
 #include "proxy/connection/server_tls.h"
 #include "proxy/connection/thread_private.h"
-#include "proxy/tls/transport.h"
+#include "proxy/connection/tls_transport.h"
 
 typedef enum {
     CONNECTION_OPENING,   /* until it is greeted */

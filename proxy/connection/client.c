@@ -2,7 +2,7 @@
 
 #include "base/log.h"
 #include "proxy/connection/thread_private.h"
-#include "proxy/tls/transport.h"
+#include "proxy/connection/tls_transport.h"
 
 /* A client that has come, or has said something, often goes on at once, and is not parked in between, unless
  * a thread has so many at work that their sessions would be felt. */

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/fair_queue.h"
-#include "proxy/tls/transport.h"
+#include "proxy/connection/tls_transport.h"
 
 struct PosternServerTls {
     PosternWorld *world;

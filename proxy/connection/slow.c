@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "proxy/connection/thread_private.h"
-#include "proxy/tls/transport.h"
+#include "proxy/connection/tls_transport.h"
 
 PosternFairTurn postern_client_turn(const PosternClient *client, const PosternSession *session)
 {

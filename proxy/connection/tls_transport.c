@@ -1,4 +1,4 @@
-#include "proxy/tls/transport.h"
+#include "proxy/connection/tls_transport.h"
 
 #include <errno.h>
 #include <openssl/bio.h>

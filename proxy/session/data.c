@@ -360,7 +360,7 @@ void postern_session_measure_rate(PosternSession *session, gint64 now)
         return;
     gboolean measured =
         postern_session_is_in_message(session) && (!session->core.trusted || session->transaction->streams);
-    session->transaction->rate = (PosternRate){
+    session->transaction->rate = (PosternMessageRate){
         .deadline = measured ? now + POSTERN_DATA_CROWDED_SECONDS * 1000 : POSTERN_NEVER,
         .minute_end = now + POSTERN_DATA_RATE_SECONDS * 1000,
     };
@@ -382,7 +382,7 @@ static gboolean is_in_the_way(const PosternSession *session)
 
 void postern_session_judge_rate(PosternSession *session, gint64 now)
 {
-    PosternRate *rate = &session->transaction->rate;
+    PosternMessageRate *rate = &session->transaction->rate;
     const PosternConfiguration *configuration = session->settings->configuration;
     guint64 minimum =
         session->core.trusted ? 0 : configuration->proxy.min_data_rate * POSTERN_DATA_RATE_SECONDS;

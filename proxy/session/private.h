@@ -106,7 +106,7 @@ typedef struct {
     gboolean held_up; /* since it was judged last, the back-end had to be waited for */
     gboolean minute_held_up;
     gboolean slow; /* a message that is streamed came too slowly when it was judged last */
-} PosternRate;
+} PosternMessageRate;
 
 /* How long a borrowed back-end has waited for its client, or for the verdict on what came from it. */
 typedef struct {
@@ -159,7 +159,7 @@ typedef struct {
     PosternBudget *budget;                    /* what it is charged to */
     guint64 charged, reserved;                /* octets of that: for recipients, and before the first came */
     PosternTransfer *transfer;                /* if it takes much of that, or NULL */
-    PosternRate rate;
+    PosternMessageRate rate;
     guint repeats;   /* times that MAIL and RCPT were told anew */
     gboolean chunks; /* it comes by BDAT */
     gboolean data_sent;

@@ -23,7 +23,7 @@ static void on_answers(gpointer user_data)
     event_base_loopbreak(user_data);
 }
 
-/* What strangers call themselves must stay one word. */
+/* What external clients call themselves must stay one word. */
 static gboolean is_word(const char *name)
 {
     while (g_ascii_isgraph(*name))

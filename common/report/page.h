@@ -1,6 +1,6 @@
 /*
  * A page of tables, as text for a terminal or a mail, or as HTML that needs nothing else. Cells may be
- * strangers' text: they are escaped.
+ * others' text: they are escaped.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
  * An aggregate report as XML (RFC 9990 3.1.1, Appendix A), written piece by piece into a string. Texts may be
- * strangers': they are escaped, and what XML cannot have becomes '?'.
+ * others': they are escaped, and what XML cannot have becomes '?'.
  */
 #pragma once
 

@@ -38,7 +38,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternTallyRows, postern_tally_rows_free)
 guint postern_tally_day(gint64 seconds);
 
 /*
- * Counts one of a row. columns: texts, as many as the table has; what is a stranger's in them is cut, and
+ * Counts one of a row. columns: texts, as many as the table has; what a sender wrote in them is cut, and
  * controls become '?'. FALSE: there are POSTERN_TALLY_WAITING_MAX other rows already, and it is lost.
  */
 gboolean postern_tally_rows_add(PosternTallyRows *rows, PosternTallyTable table, guint day,

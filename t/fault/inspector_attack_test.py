@@ -11,7 +11,7 @@ import unittest
 
 from support import inspector_packets as packets
 from support.inspector import Inspector, is_alive, message
-from support.inspector_packets import HEAD, Stranger, memfd, packet
+from support.inspector_packets import HEAD, HostileClient, memfd, packet
 from support.process import wait_until
 
 CONTENT = b"no request"
@@ -54,10 +54,10 @@ class AttackTest(unittest.TestCase):
         wait_until(lambda: self.descriptors_now() <= self.descriptors, 10, "the end of all connections")
 
     def connect(self):
-        stranger = Stranger(self.inspector.socket)
-        self.addCleanup(stranger.__exit__)
-        self.assertEqual(stranger.receive()[0], packets.READY)
-        return stranger
+        hostile = HostileClient(self.inspector.socket)
+        self.addCleanup(hostile.__exit__)
+        self.assertEqual(hostile.receive()[0], packets.READY)
+        return hostile
 
     def test_packets(self):
         end = HEAD.size
@@ -78,21 +78,21 @@ class AttackTest(unittest.TestCase):
                 "text with a newline": packet(octets=CONTENT, text=b"a\nb"),
                 "text with more than ASCII": packet(octets=CONTENT, text=b"\xff")}.items():
             with self.subTest(name):
-                stranger = self.connect()
-                stranger.send(octets)
-                self.assertIsNone(stranger.receive())
+                hostile = self.connect()
+                hostile.send(octets)
+                self.assertIsNone(hostile.receive())
 
     def test_what_only_the_inspector_sends_itself(self):
         for kind in range(packets.RESPONSE, packets.RECALL + 1):
             with self.subTest(kind):
-                stranger = self.connect()
+                hostile = self.connect()
                 octets = CONTENT if kind in (packets.RESPONSE, packets.RECALL) else b""
-                stranger.send(packet(kind=kind, octets=octets))
-                self.assertIsNone(stranger.receive())
+                hostile.send(packet(kind=kind, octets=octets))
+                self.assertIsNone(hostile.receive())
         for octets in (packet(kind=packets.FORK), packet(octets=CONTENT, scanner=1)):
-            stranger = self.connect()
-            stranger.send(octets, stranger.socket.fileno())
-            self.assertIsNone(stranger.receive())
+            hostile = self.connect()
+            hostile.send(octets, hostile.socket.fileno())
+            self.assertIsNone(hostile.receive())
 
     def descriptors_of_all_kinds(self):
         """(name, descriptor) of what is no message and no content."""
@@ -121,9 +121,9 @@ class AttackTest(unittest.TestCase):
         for name, descriptor in self.descriptors_of_all_kinds():
             for what, octets in (("content", packet(content_octets=0)), ("message", inline())):
                 with self.subTest(name, what=what):
-                    stranger = self.connect()
-                    stranger.send(octets, descriptor)
-                    kind, number, failure, text = stranger.receive()
+                    hostile = self.connect()
+                    hostile.send(octets, descriptor)
+                    kind, number, failure, text = hostile.receive()
                     self.assertEqual((kind, number, failure), (packets.FAILURE, 1, 5), text)
                     self.assertRegex(text, "memfd|limit|over")
 
@@ -132,9 +132,9 @@ class AttackTest(unittest.TestCase):
         self.addCleanup(os.close, descriptor)
         for count in (2, 3, 10, 250):
             with self.subTest(count):
-                stranger = self.connect()
-                stranger.send(inline(), *[descriptor] * count)
-                self.assertIsNone(stranger.receive())
+                hostile = self.connect()
+                hostile.send(inline(), *[descriptor] * count)
+                self.assertIsNone(hostile.receive())
 
     def test_memfd_that_shrinks(self):
         """What can still change is not looked at: a worker that reads it would get a SIGBUS."""
@@ -150,27 +150,27 @@ class AttackTest(unittest.TestCase):
         thread.start()
         self.addCleanup(thread.join)
         self.addCleanup(over.set)
-        stranger = self.connect()
+        hostile = self.connect()
         for number in range(200):
-            stranger.send(inline(id=number), descriptor)
-            self.assertEqual(stranger.receive()[:2], (packets.FAILURE, number))
+            hostile.send(inline(id=number), descriptor)
+            self.assertEqual(hostile.receive()[:2], (packets.FAILURE, number))
 
     def test_requests_that_are_none(self):
-        stranger = self.connect()
+        hostile = self.connect()
         for number in range(500):
             octets = os.urandom(1 + number % 2000)
-            stranger.send(packet(octets=octets, id=number, role=number % 2, value=number))
-            self.assertEqual(stranger.receive()[:3], (packets.FAILURE, number, 5))
+            hostile.send(packet(octets=octets, id=number, role=number % 2, value=number))
+            self.assertEqual(hostile.receive()[:3], (packets.FAILURE, number, 5))
 
     def test_half_of_a_conversation(self):
         """Who asks and is gone, and who connects and says nothing, in numbers."""
         for number in range(300):
-            with Stranger(self.inspector.socket) as stranger:
+            with HostileClient(self.inspector.socket) as hostile:
                 if number % 2:
-                    stranger.send(packet(octets=CONTENT, id=number))
+                    hostile.send(packet(octets=CONTENT, id=number))
         silent = []
         for _ in range(800):
-            silent.append(Stranger(self.inspector.socket))
+            silent.append(HostileClient(self.inspector.socket))
         answers = [one.receive() for one in silent]
         for one in silent:
             one.socket.close()
@@ -180,21 +180,21 @@ class AttackTest(unittest.TestCase):
 
     def test_who_does_not_read(self):
         """Answers wait for him, a while; then he is hung up on."""
-        stranger = self.connect()
-        stranger.socket.settimeout(0.2)
+        hostile = self.connect()
+        hostile.socket.settimeout(0.2)
         sent = 0
         try:
             while sent < 100_000:
-                stranger.send(packet(octets=CONTENT, id=sent))
+                hostile.send(packet(octets=CONTENT, id=sent))
                 sent += 1
         except TimeoutError:
             pass
         self.assertLess(sent, 100_000, "the inspector reads on although nobody reads its answers")
         self.assert_serves()
-        stranger.socket.settimeout(100)
+        hostile.socket.settimeout(100)
         with self.assertRaises((BrokenPipeError, ConnectionResetError)):
             for number in range(100_000):
-                stranger.send(packet(octets=CONTENT, id=number))
+                hostile.send(packet(octets=CONTENT, id=number))
 
 
 if __name__ == "__main__":

@@ -83,11 +83,11 @@ class AuthTest(ProxyTestCase):
                 reply = client.command("AUTH PLAIN " + plain("ada", "sesame"))
                 self.assertEqual(reply.code, 235 if offered else 504, reply)
 
-    def test_a_user_and_a_stranger(self):
+    def test_a_user_and_an_external_client(self):
         server = self.front()
         before = len(self.postfix.messages())
-        stranger = self.client(server.port, tls=True)
-        self.assertEqual(stranger.envelope(SENDER, FOREIGN)[-1].code, 554)
+        external = self.client(server.port, tls=True)
+        self.assertEqual(external.envelope(SENDER, FOREIGN)[-1].code, 554)
         user = self.client(server.port, tls=True)
         self.assertEqual(sorted(user.capabilities["AUTH"]), ["CRAM-MD5", "LOGIN", "PLAIN"])
         wrong = user.command("AUTH PLAIN " + plain("ada", "wrong"))

@@ -10,7 +10,7 @@ from support import milter_messages as mail, outcome, sasl
 from support.before_queue import Place
 from support.inspector_processes import InspectorProcesses
 from support.milter import MilterTestCase
-from support.milter_messages import CLIENT, RECIPIENT, STRANGER
+from support.milter_messages import CLIENT, EXTERNAL, RECIPIENT
 from support.postfix import Postfix, Unavailable
 from support.process import wait_until
 from support.sign_keys import SignKeys
@@ -97,7 +97,7 @@ class BeforeQueueFilterTest(MilterTestCase):
 
     def test_spf_judges_the_client_of_the_smtpd_in_front(self):
         self.start_proxy()
-        for address, code in ((CLIENT, 250), (STRANGER, 550), ("2001:db8::9", 550), ("127.0.0.2", 250)):
+        for address, code in ((CLIENT, 250), (EXTERNAL, 550), ("2001:db8::9", 550), ("127.0.0.2", 250)):
             reply = self.deliver(mail.CLEAN, address=address)
             self.assertEqual(reply.code, code, (address, reply))
             if code == 550:
@@ -149,7 +149,7 @@ class BeforeQueueFilterTest(MilterTestCase):
         table.write_text("strict@example.org strict\n")
         self.start_proxy(policy={"spf_fail": "mark"}, clients={"recipients": table},
                          **{"policy strict": {"spf_fail": "reject"}})
-        client = self.client(STRANGER)
+        client = self.client(EXTERNAL)
         replies = client.envelope(SENDER, RECIPIENT, "strict@example.org")
         self.assertEqual([reply.code for reply in replies], [250, 250, 452], replies)
         self.assertEqual(client.message(mail.CLEAN).code, 250)
@@ -232,8 +232,8 @@ class BeforeQueueFilterTest(MilterTestCase):
             self.skipTest(str(error))
         with postfix:
             self.start_proxy(place, sign={"table": keys.table}, **{"policy submission": {"sign": "yes"}})
-            self.assertEqual(self.client(STRANGER, place=place).deliver(*envelope, octets).code, 550)
-            client = self.client(STRANGER, "submission", place)
+            self.assertEqual(self.client(EXTERNAL, place=place).deliver(*envelope, octets).code, 550)
+            client = self.client(EXTERNAL, "submission", place)
             self.assertEqual(client.envelope(*envelope)[0].code, 250)
             self.assertEqual(client.command(f"RCPT TO:<{RECIPIENT}>").code, 554)  # nobody has logged in
             client.command("RSET")
@@ -244,17 +244,17 @@ class BeforeQueueFilterTest(MilterTestCase):
             delivered = postfix.wait_for_messages(1)[-1]
         line = self.server.closing_lines("message")[-2]
         self.assertEqual((line["class"], line["policy"], line["client"], line["spf"]),
-                         ("authenticated", "submission", STRANGER, "not_checked"))
+                         ("authenticated", "submission", EXTERNAL, "not_checked"))
         self.assertIn(b"DKIM-Signature: ", delivered)
         self.assertIn(b"d=signed.example", delivered)
 
-    def test_strangers_may_not_connect(self):
+    def test_external_clients_may_not_connect(self):
         self.start_proxy()
         for port in ("filter", "submission filter"):
-            stranger = Client(self.place.ports[port], source="127.0.0.9")
-            self.addCleanup(stranger.close)
-            self.assertEqual((stranger.greeting.code, stranger.greeting.enhanced), (554, "5.7.1"))
-            self.assertEqual(stranger.wait_closed(), b"")
+            external = Client(self.place.ports[port], source="127.0.0.9")
+            self.addCleanup(external.close)
+            self.assertEqual((external.greeting.code, external.greeting.enhanced), (554, "5.7.1"))
+            self.assertEqual(external.wait_closed(), b"")
         line = self.server.wait_for_closing_lines("session", 2)[-1]
         self.assertEqual((line["client"], line["ended"]), ("127.0.0.9", "not-trusted"))
 
@@ -277,13 +277,13 @@ class BeforeQueueFilterTest(MilterTestCase):
             self.assertEqual(self.deliver(mail.CLEAN, place=place).code, 250)
             postfix.wait_for_messages(1)
             for octets, address, enhanced in ((mail.INFECTED, CLIENT, "5.7.1"),
-                                              (mail.CLEAN, STRANGER, "5.7.23")):
+                                              (mail.CLEAN, EXTERNAL, "5.7.23")):
                 reply = self.deliver(octets, address=address, place=place)
                 self.assertEqual((reply.code, reply.enhanced), (550, enhanced), reply)
             self.settle(postfix)
             self.assertEqual(len(postfix.messages()), 1)
             lines = milter.wait_for_closing_lines("message", 3)
-            self.assertEqual([line["client"] for line in lines], [CLIENT, CLIENT, STRANGER])
+            self.assertEqual([line["client"] for line in lines], [CLIENT, CLIENT, EXTERNAL])
             self.assertIn(b"Authentication-Results: mx.example.org;", postfix.messages()[0])
 
 

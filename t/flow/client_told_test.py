@@ -168,15 +168,15 @@ class RefusedTest(ClientTest):
                         heard.append(client.envelope("bad@x.example", RECIPIENT)[-1])
                 except (Closed, OSError) as error:
                     heard.append(error)
-        stranger = threading.Thread(target=come_again)
-        stranger.start()
+        other = threading.Thread(target=come_again)
+        other.start()
         codes = []
         try:
             while len(codes) < 15 or len(heard) < 4 and len(codes) < 1000:
                 codes.append(self.say(server, self.GOOD).code)
         finally:
             ended.set()
-            stranger.join(60)
+            other.join(60)
         self.assertEqual(set(codes), {250})
         self.assertGreater(len(heard), 3)
         for reply in heard:

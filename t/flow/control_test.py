@@ -104,8 +104,8 @@ class ControlTest(ProxyTestCase):
             one.close()
         if os.geteuid() == 0:
             os.chmod(self.socket, 0o666)  # the kernel says who asks
-            stranger = run_program("postern-proxy", "--config", server.path, "--status", user=4242)
-            self.assertEqual((stranger.returncode != 0, stranger.stdout), (True, ""))
+            other = run_program("postern-proxy", "--config", server.path, "--status", user=4242)
+            self.assertEqual((other.returncode != 0, other.stdout), (True, ""))
 
 
 if __name__ == "__main__":

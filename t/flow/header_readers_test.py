@@ -1,7 +1,7 @@
 """
 One opinion on what the header is: where DKIM or DMARC pass, no mail server behind us and no program that
 people read mail with shows another author, subject, type or body than was judged; and what is passed on has
-no field of ours that a stranger wrote, however it was spelt. Real Postfix, Sendmail and Exim, Python's email
+no field of ours that a sender wrote, however it was spelt. Real Postfix, Sendmail and Exim, Python's email
 and GMime; messages made from a seed (POSTERN_SEED, POSTERN_CASES for longer runs).
 """
 

@@ -15,7 +15,7 @@ import unittest
 
 from support import milter_messages as mail, outcome, packages, ports, sasl
 from support.milter import MilterTestCase, administrator_lines
-from support.milter_messages import CLIENT, RECIPIENT, STRANGER
+from support.milter_messages import CLIENT, EXTERNAL, RECIPIENT
 from support.milter_servers import SENDER, main_cf
 from support.postfix import Postfix, Unavailable, without_trace
 from support.sendmail import Sendmail
@@ -116,12 +116,12 @@ class PostfixClientsTest(ClientsTestCase):
 
     def test_users_elsewhere_are_judged_as_users(self):
         milter = self.start_milter()
-        client = self.from_elsewhere(STRANGER, self.submission_port)
+        client = self.from_elsewhere(EXTERNAL, self.submission_port)
         start_tls(client)
         self.assertEqual(log_in(client, "ada", "sesame").code, 235)
         self.assertEqual(client.deliver(SENDER, [RECIPIENT], mail.CLEAN).code, 250)
         self.assertEqual(client.deliver(SENDER, [RECIPIENT], mail.INFECTED).code, 550)
-        self.closing_line(milter, **{"class": "authenticated", "client": STRANGER})
+        self.closing_line(milter, **{"class": "authenticated", "client": EXTERNAL})
 
     def test_tls_without_login(self):
         milter = self.start_milter()

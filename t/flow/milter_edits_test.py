@@ -10,7 +10,7 @@ import unittest
 from support import milter_messages as mail, outcome
 from support.dkim_verifiers import dkimpy, missing
 from support.milter import HOSTNAME
-from support.milter_messages import STRANGER
+from support.milter_messages import EXTERNAL
 from support.milter_servers import PostfixTestCase, SendmailTestCase, comparable, delivered_header
 from support.postfix import Postfix, Unavailable
 from support.proxy import run_program, unprivileged_user
@@ -125,11 +125,11 @@ class PostfixEditsTest(EditsTests, PostfixTestCase):
         return [TRACE.sub("Received: from client.example", field) for field in fields], body
 
     def through_bare(self, octets, own=False):
-        return self.split(self.arrived(octets, sender=SENDER, address="127.0.0.1" if own else STRANGER,
+        return self.split(self.arrived(octets, sender=SENDER, address="127.0.0.1" if own else EXTERNAL,
                                        port=self.bare_port))
 
     def through_milter(self, octets, own=False):
-        return self.split(self.arrived(octets, sender=SENDER, address="127.0.0.1" if own else STRANGER))
+        return self.split(self.arrived(octets, sender=SENDER, address="127.0.0.1" if own else EXTERNAL))
 
 
 class SendmailEditsTest(EditsTests, SendmailTestCase):

@@ -8,7 +8,7 @@ import unittest
 from support import milter_messages as mail, packages
 from support.demo_messages import eicar
 from support.milter import MilterTestCase
-from support.milter_messages import CLIENT, STRANGER
+from support.milter_messages import CLIENT, EXTERNAL
 from support.process import source_folder
 
 
@@ -18,7 +18,7 @@ class MiltertestTest(MilterTestCase):
         folder = packages.unpack("miltertest")
         literal = "".join(f"\\{octet}" for octet in eicar())
         script = self.subfolder("script") / "test.lua"
-        script.write_text(f'PLACE = "{milter.socket}"\nCLIENT = "{CLIENT}"\nSTRANGER = "{STRANGER}"\n'
+        script.write_text(f'PLACE = "{milter.socket}"\nCLIENT = "{CLIENT}"\nEXTERNAL = "{EXTERNAL}"\n'
                           f'EICAR = "{literal}"\n'
                           + (source_folder() / "t" / "support" / "miltertest.lua").read_text())
         result = subprocess.run([folder / "usr" / "bin" / "miltertest", "-s", script], capture_output=True,

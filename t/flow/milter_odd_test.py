@@ -12,7 +12,7 @@ from support import milter_messages as mail
 from support.milter import HOSTNAME, MilterTestCase
 from support.milter_client import (ADD_HEADERS, CHANGE_HEADERS, NO_REPLY_BODY, NO_REPLY_MAIL, SKIP, Closed,
                                    arguments, packet)
-from support.milter_messages import CLIENT, RECIPIENT, STRANGER
+from support.milter_messages import CLIENT, EXTERNAL, RECIPIENT
 from support.ports import free_port
 from support.process import wait_until
 
@@ -112,7 +112,7 @@ class MilterOddTest(MilterTestCase):
 
     def test_ten_thousand_recipients(self):
         milter = self.start(policy={"exempt_recipients": "abuse", "spf_fail": "reject"})
-        client = self.connected(milter, STRANGER)
+        client = self.connected(milter, EXTERNAL)
         for count, last, code in ((1000, "abuse", 250), (10000, "abuse", 550), (2, "bob", 550)):
             with self.subTest(count=count, last=last):
                 client.mail(SENDER)
@@ -199,21 +199,21 @@ class MilterOddTest(MilterTestCase):
         clients = (
             # who, how the message is sent, what SPF says
             (lambda client: client.connect(address=CLIENT), {}, "pass"),
-            (lambda client: client.connect(address=STRANGER), {}, "refused"),
+            (lambda client: client.connect(address=EXTERNAL), {}, "refused"),
             (lambda client: client.connect(address="2001:db8::1"), {}, "refused"),
             (lambda client: client.connect(address="IPv6:2001:db8::1"), {}, "refused"),
             (lambda client: client.connect(name="localhost", address="127.0.0.1"), {}, None),
             (lambda client: client.connect(name="localhost", address="::1"), {}, None),
             (lambda client: client.connect(name="localhost", address="/run/socket"), {}, None),
-            (lambda client: client.connect(name="localhost", address="/run/socket", client_addr=STRANGER), {},
+            (lambda client: client.connect(name="localhost", address="/run/socket", client_addr=EXTERNAL), {},
              "refused"),
             (lambda client: client.connect_unknown(), {}, None),
             (lambda client: client.connect_unknown(name=""), {}, None),
             (lambda client: None, {}, None),
-            (lambda client: client.connect(address=STRANGER), {"auth_authen": "ada", "auth_type": "PLAIN"},
+            (lambda client: client.connect(address=EXTERNAL), {"auth_authen": "ada", "auth_type": "PLAIN"},
              None),
-            (lambda client: client.connect(address=STRANGER), {"auth_authen": ""}, "refused"),
-            (lambda client: client.connect(address=STRANGER), {"auth_type": "PLAIN"}, "refused"),
+            (lambda client: client.connect(address=EXTERNAL), {"auth_authen": ""}, "refused"),
+            (lambda client: client.connect(address=EXTERNAL), {"auth_type": "PLAIN"}, "refused"),
         )
         for number, (connect, macros, spf) in enumerate(clients):
             with self.subTest(number):
@@ -238,7 +238,7 @@ class MilterOddTest(MilterTestCase):
         self.assertEqual({line["name"] for line in lines if "name" in line}, {"client.example", "localhost"})
 
     def test_login_is_of_one_message(self):
-        client = self.connected(self.start(), STRANGER)
+        client = self.connected(self.start(), EXTERNAL)
         client.mail(SENDER, auth_authen="ada", i="Q1")
         client.recipient(RECIPIENT)
         client.header(mail.CLEAN)
@@ -249,7 +249,7 @@ class MilterOddTest(MilterTestCase):
         self.assertEqual(client.end().code, 550)
 
     def test_new_client_on_an_old_connection(self):
-        client = self.connected(self.start(), STRANGER)
+        client = self.connected(self.start(), EXTERNAL)
         self.assertEqual(client.deliver(SENDER, [RECIPIENT], mail.CLEAN).code, 550)
         # libmilter takes "quit, a new client follows" here alone, and ignores it elsewhere.
         client.command(b"U", b"NOOP\0")
@@ -262,7 +262,7 @@ class MilterOddTest(MilterTestCase):
         milter = self.start(policy={"spf_fail": "quarantine", "dkim_fail": "mark"})
         servers = ((ADD_HEADERS | CHANGE_HEADERS, 0, 2), (0x3F, 0x7F, 2), (0x1FF, 0x1FFFFF, 6))
         for actions, steps, version in servers:
-            client = self.connected(milter, STRANGER, actions=actions, steps=steps, version=version)
+            client = self.connected(milter, EXTERNAL, actions=actions, steps=steps, version=version)
             self.assertEqual(client.actions & ~actions, 0)
             self.assertEqual(client.steps & ~steps, 0)
             self.assertEqual(client.steps & NO_REPLY_MAIL, 0)

@@ -10,7 +10,7 @@ import unittest
 from support import milter_messages as mail, proc
 from support.milter import MilterTestCase, is_sanitized
 from support.milter_client import arguments
-from support.milter_messages import CLIENT, RECIPIENT, STRANGER
+from support.milter_messages import CLIENT, EXTERNAL, RECIPIENT
 from support.process import build_folder, wait_until
 
 SENDER = "a@pass.example"
@@ -83,7 +83,7 @@ class MilterOperationTest(MilterTestCase):
     def test_reload_with_many_connections_open(self):
         milter = self.start()
         idle = milter.memory_octets()
-        clients = [self.connected(milter, STRANGER) for _ in range(CONNECTIONS)]
+        clients = [self.connected(milter, EXTERNAL) for _ in range(CONNECTIONS)]
         used = milter.memory_octets() - idle
         print(f"{CONNECTIONS} open connections: {milter.threads()} threads, {used / 1024:.0f} KiB more memory"
               f" ({used / CONNECTIONS:.0f} octets each)", flush=True)

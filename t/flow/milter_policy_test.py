@@ -14,7 +14,7 @@ import unittest
 from support import milter_messages as mail
 from support.milter import MilterTestCase
 from support.milter_client import NO_REPLY_RCPT
-from support.milter_messages import CLIENT, RECIPIENT, STRANGER
+from support.milter_messages import CLIENT, EXTERNAL, RECIPIENT
 from support.milter_servers import SENDER, PostfixTestCase, SendmailTestCase
 from support.postfix import Postfix, Unavailable
 from support.process import wait_until
@@ -58,7 +58,7 @@ class PolicyTest(MilterTestCase):
     def start(self, **options):
         return self.milter(answers=mail.ANSWERS, **options)
 
-    def connected(self, milter, address=STRANGER, **options):
+    def connected(self, milter, address=EXTERNAL, **options):
         client = milter.client(**options)
         self.addCleanup(client.close)
         client.connect(address=address)
@@ -133,7 +133,7 @@ class PolicyTest(MilterTestCase):
 
     def test_own_clients_have_one_policy_for_all_recipients(self):
         options = options_for(self)
-        options["clients"]["own_networks"] = f"{STRANGER}/32"
+        options["clients"]["own_networks"] = f"{EXTERNAL}/32"
         client = self.connected(self.start(**options))
         client.mail(SENDER)
         self.assertEqual([client.recipient(recipient)[0] for recipient in (STRICT, LAX)], [b"c", b"c"])
@@ -158,7 +158,7 @@ class PolicyTest(MilterTestCase):
     def test_not_refused_at_mail(self):
         for options in ({"policy": {"spf_fail": "mark"}}, {"milter": {"mode": "observe"}},
                         {"policy": {"exempt_recipients": "postmaster"}},
-                        {"policy": {"allow_clients": STRANGER}}):
+                        {"policy": {"allow_clients": EXTERNAL}}):
             with self.subTest(options):
                 milter = self.start(**{**options, "milter": {"refuse_at_mail": "yes",
                                                              **options.get("milter", {})}})
@@ -180,17 +180,17 @@ class PolicyTest(MilterTestCase):
         client.recipient(RECIPIENT)
         self.assertEqual(self.end(client).code, 550)
 
-    def test_slow_strangers_do_not_take_all_room(self):
-        """Who waits at MAIL leaves room to those at the end, and strangers there to our own clients."""
+    def test_slow_external_clients_do_not_take_all_room(self):
+        """Who waits at MAIL leaves room to those at the end, and external clients there to our own."""
         milter = self.start(milter={"refuse_at_mail": "yes", "max_waiting": 4,
                                     "inspection_timeout": "15s"})
-        strangers = [self.connected(milter) for _ in range(4)]
+        external = [self.connected(milter) for _ in range(4)]
         guest, user = self.connected(milter, CLIENT), self.connected(milter, CLIENT)
         with inspectors_stopped(milter):
-            for client in strangers:
+            for client in external:
                 client.send(b"M", b"<a@pass.example>\0")
             # Two wait, two are decided on at the end, and who comes then is not put off.
-            others = wait_until(lambda: len(ready := readable(strangers)) == 2 and ready, 10)
+            others = wait_until(lambda: len(ready := readable(external)) == 2 and ready, 10)
             self.assertEqual([client.receive()[0] for client in others], [b"c", b"c"])
             self.assertEqual(guest.mail(SENDER)[0], b"c")
             others[0].recipient(RECIPIENT)
@@ -207,7 +207,7 @@ class PolicyTest(MilterTestCase):
         milter = self.start(clients={"trusted_relays": RELAY})
         client = self.connected(milter, RELAY)
         for count, (address, code) in enumerate(
-                ((CLIENT, 250), (STRANGER, 550), ("IPv6:2001:db8::7", 550)), start=1):
+                ((CLIENT, 250), (EXTERNAL, 550), ("IPv6:2001:db8::7", 550)), start=1):
             octets = BY_RELAY.format(name="mail.example", address=address).encode()
             outcome = client.deliver(SENDER, [RECIPIENT], octets)
             self.assertEqual(outcome.code, code, outcome)
@@ -217,10 +217,10 @@ class PolicyTest(MilterTestCase):
         outcome = client.deliver(SENDER, [RECIPIENT], mail.CLEAN)
         self.assertTrue(outcome.is_accepted, outcome)
         self.assertEqual(milter.wait_for_closing_lines("message", 4)[-1]["spf"], "not_checked")
-        # A stranger's word is not taken.
-        stranger = self.connected(milter, STRANGER)
+        # An external client's word is not taken.
+        external = self.connected(milter, EXTERNAL)
         octets = BY_RELAY.format(name="mail.example", address=CLIENT).encode()
-        self.assertEqual(stranger.deliver(SENDER, [RECIPIENT], octets).code, 550)
+        self.assertEqual(external.deliver(SENDER, [RECIPIENT], octets).code, 550)
 
 
 def comm(pid):
@@ -253,7 +253,7 @@ def inspectors_stopped(milter):
 class PostfixPolicyTest(PostfixTestCase):
     def test_refused_at_mail(self):
         milter = self.start_milter(milter={"refuse_at_mail": "yes"})
-        client = self.client(STRANGER)
+        client = self.client(EXTERNAL)
         reply = client.envelope(SENDER)[0]
         self.assertEqual((reply.code, reply.enhanced), (550, "5.7.23"), reply)
         self.assertEqual(client.envelope("a@softfail.example")[0].code, 250)

@@ -10,7 +10,7 @@ import unittest
 from support import milter_messages as mail
 from support.load import Load, Outcome, ordinary_message
 from support.milter import HOSTNAME
-from support.milter_messages import CLIENT, RECIPIENT, STRANGER
+from support.milter_messages import CLIENT, EXTERNAL, RECIPIENT
 from support.milter_servers import SENDER, PostfixTestCase, main_cf, message_of
 from support.postfix import Postfix, Unavailable, without_trace
 from support.process import wait_until
@@ -38,7 +38,7 @@ class PostfixMilterTest(PostfixTestCase):
         for octets, sender, address, code, enhanced in (
                 (mail.INFECTED, "a@pass.example", CLIENT, 550, "5.7.1"),
                 (mail.PLAINLY_INFECTED, "a@pass.example", CLIENT, 550, "5.7.1"),
-                (mail.CLEAN, "a@pass.example", STRANGER, 550, "5.7.23"),
+                (mail.CLEAN, "a@pass.example", EXTERNAL, 550, "5.7.23"),
                 (mail.CLEAN, "a@pass.example", "2001:db8::9", 550, "5.7.23"),
                 (mail.BROKEN, "ada@signed.example", CLIENT, 550, "5.7.20"),
                 (mail.BROKEN_HEADER, "ada@signed.example", CLIENT, 550, "5.7.20")):
@@ -53,10 +53,10 @@ class PostfixMilterTest(PostfixTestCase):
     def test_a_client_that_never_greets(self):
         table = self.subfolder("table") / "networks"
         table.parent.chmod(0o755)
-        table.write_text(f"{STRANGER} reject No mail from you\n")
+        table.write_text(f"{EXTERNAL} reject No mail from you\n")
         self.start_milter(clients={"networks": table, "refuse_at": "helo"},
                           policy={"exempt_recipients": "", "checks": "spf"})
-        for address, refused in ((STRANGER, True), (CLIENT, False)):
+        for address, refused in ((EXTERNAL, True), (CLIENT, False)):
             with Client(self.postfix.port, timeout=60) as client:
                 client.ehlo()
                 client.command(f"XCLIENT NAME=[UNAVAILABLE] ADDR={address} PROTO=SMTP")
@@ -90,7 +90,7 @@ class PostfixMilterTest(PostfixTestCase):
 
     def test_percent_signs_and_strange_senders(self):
         self.start_milter()
-        reply = self.deliver(mail.CLEAN, sender="100%d%s%n@pass.example", address=STRANGER)
+        reply = self.deliver(mail.CLEAN, sender="100%d%s%n@pass.example", address=EXTERNAL)
         self.assertEqual(reply.code, 550, reply)
         self.assertEqual(self.deliver(mail.CLEAN, sender="").code, 250)
 
@@ -106,7 +106,7 @@ class PostfixMilterTest(PostfixTestCase):
 
     def test_quarantine_holds_the_message(self):
         milter = self.start_milter(policy={"spf_fail": "quarantine"})
-        reply = self.deliver(mail.CLEAN, address=STRANGER)
+        reply = self.deliver(mail.CLEAN, address=EXTERNAL)
         self.assertEqual(reply.code, 250, reply)
         held = self.postfix.queue("hold")
         self.assertEqual(len(held), 1)
@@ -127,7 +127,7 @@ class PostfixMilterTest(PostfixTestCase):
     def test_observe_changes_nothing(self):
         milter = self.start_milter(milter={"mode": "observe"})
         for octets in (mail.INFECTED, mail.FORGED, mail.BROKEN):
-            delivered = self.arrived(octets, address=STRANGER)
+            delivered = self.arrived(octets, address=EXTERNAL)
             self.assertEqual(without_trace(delivered), octets)
         self.assertEqual([line["would"] for line in milter.closing_lines("message")], ["reject"] * 3)
 

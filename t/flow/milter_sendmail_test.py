@@ -62,7 +62,7 @@ class SendmailMilterTest(SendmailTestCase):
             self.assertEqual(reply.code, 550 if refused else 250)
             self.assertEqual("No mail from you" in reply.text, refused)
 
-    def test_strangers(self):
+    def test_external_clients(self):
         if self.address is None:
             self.skipTest("this machine has no address but those of its loopback interface")
         self.start_milter(f'mine.example TXT "v=spf1 ip4:{self.address} -all"\n')

@@ -35,7 +35,7 @@ RESULTS = re.compile(rb"\AAuthentication-Results: proxy\.example;[^\r]*\r\n(?:[ 
 class PostfixTest(ProxyTestCase):
     @classmethod
     def setUpClass(cls):
-        # Only 127.0.0.1 is Postfix's own network: the other loopback addresses are strangers to it.
+        # Only 127.0.0.1 is Postfix's own network: the other loopback addresses are external to it.
         cls.postfix = Postfix(parameters={"mynetworks": "127.0.0.1/32",
                                           "default_transport": "discard:"}).start()
         cls.addClassCleanup(cls.postfix.close)
@@ -113,8 +113,8 @@ class PostfixTest(ProxyTestCase):
 
     def test_postfix_judges_relaying_by_the_client(self):
         self.start()
-        stranger = self.connect()
-        reply = stranger.envelope(SENDER, FOREIGN)[-1]
+        external = self.connect()
+        reply = external.envelope(SENDER, FOREIGN)[-1]
         self.assertEqual(reply.raw, f"554 5.7.1 <{FOREIGN}>: Relay access denied\r\n".encode())
         friend = self.connect(source="127.0.0.1")
         self.assertEqual([reply.code for reply in friend.envelope(SENDER, FOREIGN)], [250, 250])

@@ -105,9 +105,9 @@ class ProxyProtocolTest(ProxyTestCase):
 
     def test_who_is_no_balancer(self):
         """A header of somebody who is not listed is what he says, and what is none ends the connection."""
-        stranger = Client(self.server.port, source="127.0.0.9")
-        self.addCleanup(stranger.close)
-        self.assertEqual(stranger.command(version_1().decode().strip()).code, 500)
+        external = Client(self.server.port, source="127.0.0.9")
+        self.addCleanup(external.close)
+        self.assertEqual(external.command(version_1().decode().strip()).code, 500)
         for octets in (b"EHLO client.example\r\n", SIGNATURE + b"\x21\x11\xff\xff", b"PROXY TCP4 1\r\n"):
             self.assertEqual(self.client(octets).wait_closed(), b"")
         lines = self.server.wait_for_closing_lines("refused", 1)

@@ -5,7 +5,7 @@ import unittest
 from support.proxy import ProxyTestCase
 from support.smtp import Client, crlf
 
-BALANCER, STRANGER = "127.0.0.5", "127.0.0.9"
+BALANCER, EXTERNAL = "127.0.0.5", "127.0.0.9"
 PASSES, FAILS = "198.51.100.7", "203.0.113.9"
 SENDER, RECIPIENT = "a@pass.example", "b@example.org"
 ANSWERS = f"""
@@ -59,16 +59,16 @@ class TrustedTest(ProxyTestCase):
                              (address, BALANCER, "client.example"))
         self.assertEqual(len(self.recorder.messages()), 2)
 
-    def test_strangers_are_not_believed(self):
+    def test_external_clients_are_not_believed(self):
         self.start()
-        stranger = self.connect(STRANGER)
-        self.assertNotIn("XCLIENT", stranger.capabilities)
+        external = self.connect(EXTERNAL)
+        self.assertNotIn("XCLIENT", external.capabilities)
         for command in (f"XCLIENT ADDR={PASSES}", f"XFORWARD ADDR={PASSES}"):
-            reply = stranger.command(command)
+            reply = external.command(command)
             self.assertEqual((reply.code, reply.enhanced), (550, "5.7.0"))
-        self.assertEqual(stranger.deliver(SENDER, [RECIPIENT], received(FAILS) + MESSAGE).code, 250)
+        self.assertEqual(external.deliver(SENDER, [RECIPIENT], received(FAILS) + MESSAGE).code, 250)
         line = self.server.wait_for_closing_lines("message", 1)[-1]
-        self.assertEqual((line["client"], line["class"], line["spf"]), (STRANGER, "other", "not_checked"))
+        self.assertEqual((line["client"], line["class"], line["spf"]), (EXTERNAL, "other", "not_checked"))
 
     def test_login_by_xclient(self):
         self.start(policy={})

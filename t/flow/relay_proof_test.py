@@ -56,7 +56,7 @@ SAFE = {
     "one error and out": {"smtpd_hard_error_limit": "1"},
     "one recipient": {"smtpd_recipient_limit": "1"},
 }
-# It takes what is foreign from strangers, whatever it refuses besides.
+# It takes what is foreign from external clients, whatever it refuses besides.
 OPEN = {
     "networks": {"mynetworks": "0.0.0.0/0, [::]/0"},
     "restrictions": OPEN_RELAY,

@@ -12,7 +12,7 @@ SENDER, RECIPIENT, FOREIGN = "a@sender.example", "b@example.org", "x@elsewhere.e
 SOURCE = "127.0.0.9"
 
 # What an administrator may change one into the other. The back-end relays for 127.0.0.1, which is the proxy,
-# and for nobody else: under none and xforward the proxy alone stands between strangers and the world.
+# and for nobody else: under none and xforward the proxy alone stands between external clients and the world.
 WAYS = {
     "xclient": {"client_address": "xclient", "recipient_domains": None, "trusted_clients": None},
     "xclient with domains": {"client_address": "xclient", "recipient_domains": "example.org"},

@@ -1,4 +1,4 @@
-/* Answers and questions from a stranger: a table that was taken gives the same table again. */
+/* Hostile answers and questions: a table that was taken gives the same table again. */
 #include "dns/answers.h"
 
 #include <stdint.h>

@@ -8,7 +8,7 @@
 
 #define AUTHSERV_ID "mx.example.org"
 
-/* A stranger's text in every place that takes one: the field stays one field, of one shape, and ours. */
+/* Hostile text in every place that takes one: the field stays one field, of one shape, and ours. */
 static void check_format(const char *text)
 {
     g_autoptr(PosternAuthenticationResults) results = postern_authentication_results_new(AUTHSERV_ID);

@@ -1,5 +1,5 @@
 /*
- * From fields of a stranger: what is taken for well-formed names one domain that can be asked for, and none
+ * Hostile From fields: what is taken for well-formed names one domain that can be asked for, and none
  * of the octets that a careless reader cuts it at.
  */
 #include "checks/header/author.h"

@@ -1,4 +1,4 @@
-/* A capsule from a stranger: an error, or one that is written and read again as the same. */
+/* A hostile capsule: an error, or one that is written and read again as the same. */
 #include "capsule/capsule.h"
 
 #include <stdint.h>

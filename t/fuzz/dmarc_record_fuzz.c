@@ -1,5 +1,5 @@
 /*
- * DMARC Policy Records of a stranger: whatever is taken for one begins as one must, and tags behind it change
+ * Hostile DMARC Policy Records: whatever is taken for one begins as one must, and tags behind it change
  * nothing of what is no tag of theirs.
  */
 #include "checks/dmarc/record.h"

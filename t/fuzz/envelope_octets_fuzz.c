@@ -1,4 +1,4 @@
-/* Envelope from a stranger: whatever is taken goes out and comes back the same. */
+/* A hostile envelope: whatever is taken goes out and comes back the same. */
 #include "mail/envelope.h"
 
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /*
- * What a stranger sends to the inspector's socket: a packet that is taken has text that can be logged, and
- * its content and message are within their limits.
+ * What a hostile client sends to the inspector's socket: a packet that is taken has text that can be logged,
+ * and its content and message are within their limits.
  */
 #include "inspector_client/packet.h"
 

@@ -1,5 +1,5 @@
 /*
- * rua= of a stranger's DMARC record: what is taken is an address that SMTP commands and headers can carry,
+ * rua= of a hostile DMARC record: what is taken is an address that SMTP commands and headers can carry,
  * and the record's text is XML whatever it is.
  */
 #include "report/rua.h"

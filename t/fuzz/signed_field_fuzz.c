@@ -1,5 +1,5 @@
 /*
- * Header blocks of a stranger, their long fields folded: each has the same relaxed form as before, no long
+ * Hostile header blocks, their long fields folded: each has the same relaxed form as before, no long
  * line, and is what an edit may have.
  */
 #include "mail/signed_field.h"

@@ -1,5 +1,5 @@
 /*
- * SPF records and macros of a stranger: whatever is taken as valid must expand within its bounds.
+ * Hostile SPF records and macros: whatever is taken as valid must expand within its bounds.
  */
 #include "checks/spf/record.h"
 

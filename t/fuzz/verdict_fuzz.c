@@ -1,6 +1,6 @@
 /*
- * Verdicts over a stranger's message and findings: replies are one printable line, temporary errors never
- * refuse for good, no forged field of our name survives, and no octet of a stranger makes a line.
+ * Verdicts over a hostile message and findings: replies are one printable line, temporary errors never
+ * refuse for good, no forged field of our name survives, and no hostile octet makes a line.
  */
 #include "verdict/verdict.h"
 

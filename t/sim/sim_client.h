@@ -175,7 +175,7 @@ static inline void client_ask_recipients(Sim *sim, Client *client)
     for (guint i = 0; i < count; i++) {
         client->recipients++;
         if (percent(sim, 3))
-            client_ask(client, ASKED_RCPT, 0, "RCPT TO:<stranger@else.where>\r\n");
+            client_ask(client, ASKED_RCPT, 0, "RCPT TO:<somebody@else.where>\r\n");
         client_ask(client, ASKED_RCPT, client->recipients, "RCPT TO:<r%um%d@%s.test>\r\n", client->recipients,
                    (int)client->message->number,
                    is_strict(client->recipients)                  ? "s"

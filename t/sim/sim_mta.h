@@ -207,7 +207,7 @@ static inline void mta_rcpt(Sim *sim, Mta *mta, const char *command)
         mta_say(sim, mta, own ? "250 2.1.5 ok\r\n" : "554 5.7.1 Relay access denied\r\n", FALSE);
         return;
     }
-    if (mta->login != 0 && g_str_has_prefix(command, "RCPT TO:<stranger@")) {
+    if (mta->login != 0 && g_str_has_prefix(command, "RCPT TO:<somebody@")) {
         mta_say(sim, mta, "554 5.7.1 Not from here\r\n", FALSE);
         return;
     }

@@ -1,4 +1,4 @@
-"""The inspector's socket as a stranger may use it: packets of any octets, with any descriptors."""
+"""The inspector's socket as a hostile client may use it: packets of any octets, with any descriptors."""
 
 import array
 import os
@@ -41,7 +41,7 @@ def memfd(octets=b"", seals=SEALS, size=None):
     return descriptor
 
 
-class Stranger:
+class HostileClient:
     """A connection of a user who may connect."""
 
     def __init__(self, path, timeout=100):

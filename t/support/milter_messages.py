@@ -5,7 +5,7 @@ from support.dkim_signer import Signer
 from support.smtp import crlf
 
 CLIENT = "198.51.100.7"     # pass.example sends from here
-STRANGER = "203.0.113.9"
+EXTERNAL = "203.0.113.9"
 RECIPIENT = "b@example.org"
 SIGNER = Signer("signed.example")
 ANSWERS = f"""

@@ -1,4 +1,4 @@
--- What miltertest(8) asks postern-milter at the socket PLACE, with a client at CLIENT and a stranger at STRANGER.
+-- What miltertest(8) asks postern-milter at the socket PLACE, with a client at CLIENT and an external one at EXTERNAL.
 
 local function connect(address)
     local conn = mt.connect(PLACE, 40, 0.05)
@@ -60,13 +60,13 @@ finish(conn)
 expect(conn, SMFIR_ACCEPT, "empty message")
 mt.disconnect(conn)
 
--- A stranger, and one who vanishes.
-conn = connect(STRANGER)
+-- An external client, and one who vanishes.
+conn = connect(EXTERNAL)
 envelope(conn)
 header(conn)
 mt.bodyrandom(conn, 100000)
 finish(conn)
-expect(conn, SMFIR_REPLYCODE, "stranger")
+expect(conn, SMFIR_REPLYCODE, "external client")
 envelope(conn)
 mt.disconnect(conn, false)
 

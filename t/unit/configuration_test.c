@@ -206,7 +206,7 @@ static const struct {
      "[proxy] trusted_clients: '0.0.0.0/1' is everybody"},
     {"listen=0.0.0.0:25\ntrusted_clients=64.0.0.0/3; 192.0.2.1; 96.0.0.0/3",
      "[proxy] trusted_clients: all of them together are everybody"},
-    /* A milter, and a server in front, bring strangers to a program that listens on loopback alone. */
+    /* A milter, and a server in front, bring external clients to a program that listens on loopback alone. */
     {"[clients]\nown_networks=0.0.0.0/0", "[clients] own_networks: '0.0.0.0/0' is everybody"},
     {"[clients]\nown_networks=::/0", "[clients] own_networks: '::/0' is everybody"},
     {"listen=0.0.0.0:25\n[clients]\nown_networks=::ffff:0:0/96", "[clients] own_networks"},

@@ -238,7 +238,7 @@ static void assert_refused(GBytes *octets)
 #define CLIENT_OCTETS (4 + sizeof(struct in6_addr)) /* of the sample's client, with their length */
 
 /* Cut off anywhere, with something behind it, an address of another length, a NUL octet in a text. */
-static void test_octets_of_stranger(void)
+static void test_hostile_octets(void)
 {
     g_autoptr(PosternEnvelope) envelope = sample();
     g_autoptr(GBytes) whole = octets_of(envelope);
@@ -299,7 +299,7 @@ int main(int argc, char **argv)
     g_test_add_func("/envelope/path-domain", test_path_domain);
     g_test_add_func("/envelope/copy-and-reset", test_copy_and_reset);
     g_test_add_func("/envelope/octets", test_octets);
-    g_test_add_func("/envelope/octets-of-stranger", test_octets_of_stranger);
+    g_test_add_func("/envelope/hostile-octets", test_hostile_octets);
     g_test_add_func("/envelope/octets-limits", test_octets_limits);
     return g_test_run();
 }

@@ -229,7 +229,7 @@ static void assert_refused(const GByteArray *octets, PosternError code)
     g_assert_error(error, POSTERN_ERROR, code);
 }
 
-static void test_values_of_stranger(void)
+static void test_hostile_values(void)
 {
     static const struct {
         const char *outer, *list, *name;
@@ -275,7 +275,7 @@ static void test_values_of_stranger(void)
 }
 
 /* What is longer than its bound, is there twice, or is not known. */
-static void test_entries_of_stranger(void)
+static void test_hostile_entries(void)
 {
     g_autofree char *text = g_strnfill(POSTERN_FINDING_TEXT_MAX_OCTETS + 1, 't');
     g_autoptr(GByteArray) too_long = g_byte_array_new();
@@ -329,7 +329,7 @@ static void assert_list_over_limit(const char *outer, const char *list, guint ma
     assert_refused(octets, POSTERN_ERROR_LIMIT);
 }
 
-static void test_lists_of_stranger(void)
+static void test_hostile_lists(void)
 {
     assert_list_over_limit("dkim", "signatures", POSTERN_DKIM_SIGNATURES_REPORTED_MAX);
     assert_list_over_limit("content", "attachments", POSTERN_ATTACHMENTS_REPORTED_MAX);
@@ -404,9 +404,9 @@ int main(int argc, char **argv)
     g_test_add_func("/findings/octets-of-nothing", test_octets_of_nothing);
     g_test_add_func("/findings/octets-are-cut", test_octets_are_cut);
     g_test_add_func("/findings/octets-make-names-valid", test_octets_make_names_valid);
-    g_test_add_func("/findings/values-of-stranger", test_values_of_stranger);
-    g_test_add_func("/findings/entries-of-stranger", test_entries_of_stranger);
-    g_test_add_func("/findings/lists-of-stranger", test_lists_of_stranger);
+    g_test_add_func("/findings/hostile-values", test_hostile_values);
+    g_test_add_func("/findings/hostile-entries", test_hostile_entries);
+    g_test_add_func("/findings/hostile-lists", test_hostile_lists);
     g_test_add_func("/findings/cut-off", test_cut_off);
     g_test_add_func("/findings/virus-is-not-believed-clean", test_virus_is_not_believed_clean);
     g_test_add_func("/findings/author-has-a-domain", test_author_has_a_domain);

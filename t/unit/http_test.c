@@ -63,7 +63,7 @@ static char *shown(const char *text, gsize limit)
     return g_string_free(out, FALSE);
 }
 
-static void test_strangers_text(void)
+static void test_hostile_text(void)
 {
     static const struct {
         const char *text, *shown;
@@ -230,7 +230,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/http/metrics", test_metrics);
-    g_test_add_func("/http/strangers-text", test_strangers_text);
+    g_test_add_func("/http/hostile-text", test_hostile_text);
     g_test_add_func("/http/history", test_history);
     g_test_add_func("/http/remembered", test_remembered);
     g_test_add_func("/http/wrong-password-files", test_wrong_password_files);

@@ -238,7 +238,7 @@ static void test_from_bad_descriptor(void)
     close(pair[1]);
 }
 
-static void test_large_header_of_stranger(void)
+static void test_large_hostile_header(void)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *octets = g_strnfill(3 * POSTERN_MESSAGE_CHUNK_OCTETS - 3, 'x');
@@ -287,7 +287,7 @@ int main(int argc, char **argv)
     g_test_add_func("/message/empty", test_empty);
     g_test_add_func("/message/from-descriptor", test_from_descriptor);
     g_test_add_func("/message/from-bad-descriptor", test_from_bad_descriptor);
-    g_test_add_func("/message/large-header-of-stranger", test_large_header_of_stranger);
+    g_test_add_func("/message/large-hostile-header", test_large_hostile_header);
     g_test_add_func("/message/threads-share-one-mapping", test_threads_share_one_mapping);
     return g_test_run();
 }

@@ -162,7 +162,7 @@ static const BadPacket bad_packets[] = {
     {"a worker without a descriptor", HEAD, POSTERN_PACKET_FORKED},
 };
 
-/* A good packet's octets, as a stranger would send them changed. */
+/* A good packet's octets, as a hostile client would send them changed. */
 static void send_changed(int socket, int taker, const BadPacket *bad)
 {
     char room[HEAD + POSTERN_PACKET_OCTETS_MAX + 1] = {0};

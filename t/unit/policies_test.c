@@ -291,7 +291,7 @@ static void test_checks(Folder *folder, gconstpointer data)
                      POSTERN_CHECK_SPF | content);
 }
 
-/* A stranger may write any From: only mail of our own clients is signed. */
+/* Anybody may write any From: only mail of our own clients is signed. */
 static void test_signs_own_mail_alone(Folder *folder, gconstpointer data)
 {
     g_autoptr(GError) error = NULL;

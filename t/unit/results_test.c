@@ -185,7 +185,7 @@ static void test_checks(void)
     }
 }
 
-/* Nothing that a stranger says ends its place: all of it stays within quotes, on one line. */
+/* Nothing that a sender says ends its place: all of it stays within quotes, on one line. */
 static void test_hostile(void)
 {
     static const char hostile[] = "x\" ; dkim=pass header.d=good.example (\\\r\nSubject: y\x1b\xff";

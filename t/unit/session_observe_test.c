@@ -93,7 +93,7 @@ typedef enum {
     ABSENT,   /* what is needed to take the mail is not there; it passes later */
     BOUND,    /* memory and time are bounded whatever policy says */
     PROTOCOL, /* there is no message in it, or no way to hand it on */
-    RELAY,    /* it would open a relay, or let strangers speak for others */
+    RELAY,    /* it would open a relay, or let external clients speak for others */
 } Stays;
 
 /* Every refusal that stands in the proxy's sources. */

@@ -217,8 +217,8 @@ static void test_relay_without_inspection(gsize piece)
     harness_finish(&harness);
 }
 
-/* A stranger's Received says nothing. */
-static void test_stranger_is_not_believed(gsize piece)
+/* An external client's Received says nothing. */
+static void test_external_client_is_not_believed(gsize piece)
 {
     Harness harness;
     start(&harness, "", "203.0.113.1", piece);
@@ -238,7 +238,7 @@ static const HarnessCase cases[] = {
     {"/session-policy/policy-decides", test_policy_decides},
     {"/session-policy/trusted-relay", test_trusted_relay},
     {"/session-policy/relay-without-inspection", test_relay_without_inspection},
-    {"/session-policy/stranger-is-not-believed", test_stranger_is_not_believed},
+    {"/session-policy/external-client-is-not-believed", test_external_client_is_not_believed},
 };
 
 int main(int argc, char **argv)

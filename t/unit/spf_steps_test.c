@@ -82,7 +82,7 @@ static void test_no_steps(void)
     g_assert_cmpuint(findings->steps->len, ==, 0);
 }
 
-/* A stranger's octets are shown, not sent. */
+/* Hostile octets are shown, not sent. */
 static void test_escaped(void)
 {
     const SpfQuestion question = {"192.0.2.1", "h.example", "u\x1b[2J@example.com"};

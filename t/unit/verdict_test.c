@@ -351,9 +351,9 @@ static void test_allowed_clients(void)
 
     add_network(policy, "198.51.100.0", 24);
 
-    g_autoptr(PosternVerdict) stranger = decide(policy, "spf=fail");
+    g_autoptr(PosternVerdict) external = decide(policy, "spf=fail");
 
-    g_assert_cmpstr(stranger->check, ==, "spf_fail");
+    g_assert_cmpstr(external->check, ==, "spf_fail");
     add_network(policy, "192.0.2.0", 24);
 
     g_autoptr(PosternVerdict) friend_of_ours = decide(policy, "spf=fail dkim=fail");

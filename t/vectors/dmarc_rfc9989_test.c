@@ -61,7 +61,7 @@ static const DmarcCase alignment[] = {
      "pass reject xn--bcher-kva.example xn--bcher-kva.example"},
 };
 
-/* Where other implementations let a stranger vouch. */
+/* Where other implementations let another domain vouch. */
 static const DmarcCase bypasses[] = {
     {"one-letter-author", "_dmarc.x.com TXT \"v=DMARC1; p=reject\"\n", "a@x.com", NULL, "pass evil.com",
      "fail reject x.com x.com"},
@@ -160,7 +160,7 @@ static const DmarcCase walks[] = {
      "pass quarantine giant.bank.example giant.bank.example"},
     {"bank-dkim", BANK, "a@giant.bank.example", NULL, "pass mail.mega.bank.example",
      "fail quarantine giant.bank.example giant.bank.example"},
-    {"bank-stranger", BANK, "a@giant.bank.example", "pass mega.bank.example", NULL,
+    {"bank-other", BANK, "a@giant.bank.example", "pass mega.bank.example", NULL,
      "fail quarantine giant.bank.example giant.bank.example"},
     {"bank-signs-for-none", BANK, "a@giant.bank.example", NULL, "pass bank.example",
      "fail quarantine giant.bank.example giant.bank.example"},
@@ -308,7 +308,7 @@ static const DmarcCase failures[] = {
     {"parent-fails", "_dmarc.example.com TXT !SERVFAIL\n", "a@sub.example.com", NULL, NULL, "temperror"},
     {"parent-fails-own-record", "_dmarc.com TXT !SERVFAIL\n" REJECT, PLAIN, NULL, "pass example.com",
      "pass reject example.com -"},
-    {"parent-fails-stranger", "_dmarc.com TXT !SERVFAIL\n" REJECT, PLAIN, NULL, "pass example.net",
+    {"parent-fails-other", "_dmarc.com TXT !SERVFAIL\n" REJECT, PLAIN, NULL, "pass example.net",
      "fail reject example.com -"},
     {"parent-fails-neighbour", "_dmarc.com TXT !SERVFAIL\n" REJECT, PLAIN, NULL, "pass other.com",
      "temperror reject example.com -"},
@@ -317,7 +317,7 @@ static const DmarcCase failures[] = {
      "fail reject example.com example.com"},
     {"spf-temperror-aligned", REJECT, PLAIN, "temperror example.com", "fail example.com",
      "temperror reject example.com example.com"},
-    {"spf-temperror-stranger", REJECT, PLAIN, "temperror other.net", "temperror other.net",
+    {"spf-temperror-other", REJECT, PLAIN, "temperror other.net", "temperror other.net",
      "fail reject example.com example.com"},
     {"dkim-temperror-aligned", REJECT, PLAIN, "fail other.net", "temperror example.com",
      "temperror reject example.com example.com"},
@@ -325,7 +325,7 @@ static const DmarcCase failures[] = {
      "pass reject example.com example.com"},
     {"dkim-temperror-spf-passes", REJECT, PLAIN, "pass example.com", "temperror example.com",
      "pass reject example.com example.com"},
-    {"stranger-fails", REJECT "_dmarc.net TXT !SERVFAIL\n_dmarc.evil.net TXT !SERVFAIL\n", PLAIN,
+    {"other-fails", REJECT "_dmarc.net TXT !SERVFAIL\n_dmarc.evil.net TXT !SERVFAIL\n", PLAIN,
      "pass evil.net", "pass evil.net", "fail reject example.com example.com"},
     {"identifier-fails", REJECT "_dmarc.sub.example.com TXT !SERVFAIL\n", PLAIN, "pass sub.example.com", NULL,
      "temperror reject example.com example.com"},

@@ -2,21 +2,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glib/gstdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/database_file.h"
 #include "base/error.h"
 
 #define PAGE_OCTETS 4096
-#define BUSY_MS 5000
 
 struct PosternDatabase {
     PosternDatabaseOptions options;
     sqlite3 *handle;
-    dev_t device; /* with inode: the file that was opened */
-    ino_t inode;
+    struct stat file; /* that was opened */
+    gboolean damaged;
 };
 
 static gboolean is_file(const PosternDatabase *database)
@@ -24,11 +22,31 @@ static gboolean is_file(const PosternDatabase *database)
     return !g_str_equal(database->options.path, ":memory:");
 }
 
-gboolean postern_database_fail(const PosternDatabase *database, GError **error)
+/* What an administrator can do about it; "": nothing that we know of. */
+static const char *advice_on(int code)
 {
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_SYSTEM, "%s %s: %s", database->options.what,
+    switch (code) {
+    case SQLITE_FULL:
+        return ": make room on that disk";
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+        return ": the folder must be there, and writable, with the file, for the user of this program";
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return ": another program keeps it locked: end that one";
+    default:
+        return "";
+    }
+}
+
+gboolean postern_database_fail(PosternDatabase *database, GError **error)
+{
+    int code = database->handle != NULL ? sqlite3_errcode(database->handle) & 0xff : SQLITE_NOMEM;
+    database->damaged = database->damaged || code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_SYSTEM, "%s %s: %s%s", database->options.what,
                 database->options.path,
-                database->handle != NULL ? sqlite3_errmsg(database->handle) : "no memory");
+                database->handle != NULL ? sqlite3_errmsg(database->handle) : "no memory", advice_on(code));
     return FALSE;
 }
 
@@ -62,76 +80,89 @@ sqlite3_stmt *postern_database_prepare(PosternDatabase *database, const char *st
     return prepared;
 }
 
-static gboolean is_at_path(const PosternDatabase *database)
-{
-    struct stat status;
-    return stat(database->options.path, &status) == 0 && status.st_dev == database->device &&
-           status.st_ino == database->inode;
-}
-
 gboolean postern_database_is_current(const PosternDatabase *database)
 {
-    return !is_file(database) || is_at_path(database);
+    struct stat now;
+    return !is_file(database) || (stat(database->options.path, &now) == 0 &&
+                                  now.st_dev == database->file.st_dev && now.st_ino == database->file.st_ino);
 }
 
 gboolean postern_database_is_damaged(const PosternDatabase *database)
 {
-    int code = database->handle != NULL ? sqlite3_errcode(database->handle) : SQLITE_OK;
-    return code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+    return database->damaged;
 }
 
-/* Of several processes that see the damage one renames the file; the others find another one in its place. */
-void postern_database_set_aside(PosternDatabase *database)
+void postern_database_set_wait(PosternDatabase *database, guint wait_ms)
 {
-    static const char *const endings[] = {"", "-wal", "-shm"};
-    if (!is_file(database))
-        return;
-    g_autofree char *lock = g_strconcat(database->options.path, ".lock", NULL);
-    int descriptor = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-    if (descriptor >= 0)
-        (void)flock(descriptor, LOCK_EX);
-    for (gsize i = 0; is_at_path(database) && i < G_N_ELEMENTS(endings); i++) {
-        gsize last = G_N_ELEMENTS(endings) - 1 - i; /* the file itself goes last */
-        g_autofree char *from = g_strconcat(database->options.path, endings[last], NULL);
-        g_autofree char *to = g_strconcat(database->options.path, ".damaged", endings[last], NULL);
-        if (g_rename(from, to) != 0)
-            (void)g_unlink(to);
-    }
-    if (descriptor >= 0)
-        (void)close(descriptor);
+    sqlite3_busy_timeout(database->handle, (int)wait_ms);
 }
 
-/* WAL: who only reads waits for nobody, and a commit needs no fsync to survive the end of the process. */
+static gboolean set_number(PosternDatabase *database, const char *pragma, guint number, GError **error)
+{
+    gint64 now = 0;
+    g_autofree char *get = g_strdup_printf("PRAGMA %s", pragma);
+    g_autofree char *set = g_strdup_printf("PRAGMA %s = %u", pragma, number);
+    return postern_database_number(database, get, &now, error) &&
+           (now == number || postern_database_run(database, set, error));
+}
+
+/* The mark is there before anything else, and in the file itself: what is in the log alone is not always
+ * read. WAL: who only reads waits for nobody, and a commit needs no fsync to survive the end of the process.
+ */
 static gboolean prepare(PosternDatabase *database, GError **error)
 {
     g_autofree char *pages = g_strdup_printf("PRAGMA max_page_count = %" G_GUINT64_FORMAT,
                                              database->options.octets_max / PAGE_OCTETS);
-    sqlite3_busy_timeout(database->handle, BUSY_MS);
     return postern_database_run(database, "PRAGMA page_size = 4096", error) &&
+           set_number(database, "application_id", database->options.mark, error) &&
            postern_database_run(database, "PRAGMA journal_mode = WAL", error) &&
            postern_database_run(database, "PRAGMA synchronous = NORMAL", error) &&
            postern_database_run(database, "PRAGMA journal_size_limit = 4194304", error) &&
            postern_database_run(database, pages, error) &&
-           postern_database_run(database, database->options.schema, error);
+           postern_database_run(database, database->options.schema, error) &&
+           set_number(database, "user_version", database->options.layout, error);
 }
 
 /* Made by us, for SQLite would let everybody read it. */
 static gboolean make_file(PosternDatabase *database, GError **error)
 {
-    struct stat status;
+    const PosternDatabaseOptions *options = &database->options;
     if (!is_file(database))
         return TRUE;
-    int flags = O_RDWR | O_CLOEXEC | (database->options.must_exist ? 0 : O_CREAT);
-    int descriptor = open(database->options.path, flags, 0640);
+    if (!postern_database_file_is_usable(options, error))
+        return FALSE;
+    int descriptor = open(options->path, O_RDWR | O_CLOEXEC | (options->must_exist ? 0 : O_CREAT), 0640);
     if (descriptor < 0)
-        return postern_error_set_system(error, errno, "%s %s", database->options.what,
-                                        database->options.path);
-    gboolean ok = fstat(descriptor, &status) == 0;
-    database->device = status.st_dev;
-    database->inode = status.st_ino;
+        return postern_error_set_system(
+            error, errno,
+            "%s %s: the folder must be there, and writable, with the file, for the user of this program",
+            options->what, options->path);
+    gboolean ok = fstat(descriptor, &database->file) == 0;
     (void)close(descriptor);
-    return ok ||
-           postern_error_set_system(error, errno, "%s %s", database->options.what, database->options.path);
+    return ok || postern_error_set_system(error, errno, "%s %s", options->what, options->path);
+}
+
+/* If what is open is no longer what the path names, nothing that has its name is touched: SQLite would delete
+ * the log of the file that is there now. */
+static void shut(PosternDatabase *database)
+{
+    gboolean touch = !database->damaged && postern_database_is_current(database);
+    if (database->handle != NULL)
+        sqlite3_db_config(database->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !touch, NULL);
+    sqlite3_close(g_steal_pointer(&database->handle));
+}
+
+static gboolean is_ours(PosternDatabase *database, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    if (postern_database_file_is_ours(database->handle, &database->options, &problem))
+        return TRUE;
+    if (!g_error_matches(problem, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION))
+        return postern_database_fail(database, error);
+    sqlite3_db_config(database->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_close(g_steal_pointer(&database->handle));
+    g_propagate_error(error, g_steal_pointer(&problem));
+    return FALSE;
 }
 
 static gboolean open_once(PosternDatabase *database, GError **error)
@@ -141,24 +172,31 @@ static gboolean open_once(PosternDatabase *database, GError **error)
         return FALSE;
     if (sqlite3_open_v2(database->options.path, &database->handle, flags, NULL) != SQLITE_OK)
         return postern_database_fail(database, error);
-    return prepare(database, error);
+    postern_database_set_wait(database, database->options.wait_ms);
+    return is_ours(database, error) && prepare(database, error);
 }
 
-PosternDatabase *postern_database_open(const PosternDatabaseOptions *options, gboolean *ret_set_aside,
+char *postern_database_set_aside(PosternDatabase *database, GError **error)
+{
+    shut(database);
+    database->damaged = FALSE;
+    return is_file(database) ? postern_database_file_set_aside(&database->options, &database->file, error)
+                             : NULL;
+}
+
+PosternDatabase *postern_database_open(const PosternDatabaseOptions *options, char **ret_aside,
                                        GError **error)
 {
     g_autoptr(PosternDatabase) database = g_new0(PosternDatabase, 1);
     g_autoptr(GError) problem = NULL;
     database->options = *options;
-    *ret_set_aside = FALSE;
+    *ret_aside = NULL;
     gboolean ok = open_once(database, &problem);
-    if (!ok && postern_database_is_damaged(database)) {
-        postern_database_set_aside(database);
-        *ret_set_aside = TRUE;
+    if (!ok && database->damaged) {
         g_clear_error(&problem);
-        sqlite3_close(g_steal_pointer(&database->handle));
+        *ret_aside = postern_database_set_aside(database, &problem);
         database->options.must_exist = FALSE;
-        ok = open_once(database, &problem);
+        ok = problem == NULL && open_once(database, &problem);
     }
     if (ok)
         return g_steal_pointer(&database);
@@ -170,6 +208,6 @@ void postern_database_free(PosternDatabase *database)
 {
     if (database == NULL)
         return;
-    sqlite3_close(database->handle);
+    shut(database);
     g_free(database);
 }

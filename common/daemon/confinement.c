@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/build.h"
+#include "base/database.h"
 #include "base/privileges.h"
 #include "daemon/directory.h"
 
@@ -38,14 +39,18 @@ static void add_directories(GPtrArray *directories, char **files)
     }
 }
 
-/* The directories of files that SQLite writes: it makes others beside them. */
+/* The directories of files that SQLite writes, and of what they are links to: it makes others beside them. */
 static GPtrArray *list_stores(const PosternConfiguration *configuration)
 {
     char *files[] = {configuration->greylist.file, configuration->report.store};
     GPtrArray *directories = g_ptr_array_new_with_free_func(g_free);
-    for (gsize i = 0; i < G_N_ELEMENTS(files); i++)
-        if (files[i][0] != '\0')
-            g_ptr_array_add(directories, g_path_get_dirname(files[i]));
+    for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
+        g_autofree char *target = files[i][0] != '\0' ? postern_database_resolve(files[i]) : NULL;
+        if (target == NULL)
+            continue;
+        g_ptr_array_add(directories, g_path_get_dirname(files[i]));
+        g_ptr_array_add(directories, g_path_get_dirname(target));
+    }
     return directories;
 }
 

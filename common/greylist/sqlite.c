@@ -1,78 +1,32 @@
-#include <sqlite3.h>
-#include <sys/stat.h>
-
-#include "base/error.h"
+#include "base/database.h"
 #include "base/log.h"
-#include "greylist/set_aside.h"
 #include "greylist/store.h"
 
-#define LAYOUT 1 /* PRAGMA user_version; 0 is the same, of before it had a number */
+#define MARK 0x5073476c /* "PsGl" */
+#define LAYOUT 1
 #define PAGE_OCTETS 4096
 #define BUSY_MS 3000     /* less than POSTERN_GREYLIST_WAIT_MS, so that who asks is answered */
 #define PRUNED_PARTS 20  /* so much of all goes at once: 1 / this */
 #define COUNT_EVERY 1000 /* entries put; others may share the file */
 
+static const char schema[] =
+    "CREATE TABLE IF NOT EXISTS entry (identity TEXT PRIMARY KEY, first INTEGER NOT NULL,"
+    " last INTEGER NOT NULL, passed INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS entry_by_age ON entry (passed, last);";
+
 typedef struct {
     PosternGreylistStore store;
     PosternGreylistStoreOptions options;
-    sqlite3 *database; /* NULL: it could not be opened, or has to be opened anew */
+    PosternDatabase *database; /* NULL: it could not be opened, or has to be opened anew */
     sqlite3_stmt *get;
     sqlite3_stmt *put;
-    struct stat file; /* that is open */
-    guint puts;       /* until the entries are counted again */
-    gboolean damaged;
+    guint puts;      /* until the entries are counted again */
     gboolean failed; /* the last batch: who waits for a lock has waited */
 } Sqlite;
 
 static Sqlite *of(PosternGreylistStore *store)
 {
     return (Sqlite *)store;
-}
-
-/* What an administrator can do about it; "": nothing that we know of. */
-static const char *advice_on(int code)
-{
-    switch (code) {
-    case SQLITE_FULL:
-        return ": make room on that disk";
-    case SQLITE_CANTOPEN:
-    case SQLITE_PERM:
-    case SQLITE_READONLY:
-        return ": the folder must be there, and writable, with the file, for the user of this program";
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return ": another program keeps it locked: end that one";
-    case SQLITE_ERROR:
-        return ": if it is of another program, name another file";
-    default:
-        return "";
-    }
-}
-
-static gboolean fail(Sqlite *self, GError **error)
-{
-    int code = self->database != NULL ? sqlite3_errcode(self->database) & 0xff : SQLITE_NOMEM;
-    self->damaged = self->damaged || code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_SYSTEM, "[greylist] file %s: %s%s", self->options.path,
-                self->database != NULL ? sqlite3_errmsg(self->database) : "no memory", advice_on(code));
-    return FALSE;
-}
-
-static gboolean run(Sqlite *self, const char *statement, GError **error)
-{
-    return sqlite3_exec(self->database, statement, NULL, NULL, NULL) == SQLITE_OK || fail(self, error);
-}
-
-static int take_number(void *data, int columns, char **values, char **names)
-{
-    *(gint64 *)data = values[0] != NULL ? g_ascii_strtoll(values[0], NULL, 10) : 0;
-    return 0;
-}
-
-static gboolean ask_number(Sqlite *self, const char *statement, gint64 *ret_number, GError **error)
-{
-    return sqlite3_exec(self->database, statement, take_number, ret_number, NULL) == SQLITE_OK ||
-           fail(self, error);
 }
 
 /* Those whose time is over go, and then, if there are too many, those who have not passed, the oldest first.
@@ -85,9 +39,10 @@ static gboolean prune(Sqlite *self, GError **error)
                                            " OR passed = 1 AND last < %" G_GINT64_FORMAT,
                                            now - times->window_s, now - times->lifetime_s);
     self->puts = MIN(COUNT_EVERY, self->options.entries_max / PRUNED_PARTS);
-    if (!run(self, old, error) || !ask_number(self, "SELECT count(*) FROM entry", &count, error) ||
-        !ask_number(self, "PRAGMA page_count", &pages, error) ||
-        !ask_number(self, "PRAGMA freelist_count", &unused, error))
+    if (!postern_database_run(self->database, old, error) ||
+        !postern_database_number(self->database, "SELECT count(*) FROM entry", &count, error) ||
+        !postern_database_number(self->database, "PRAGMA page_count", &pages, error) ||
+        !postern_database_number(self->database, "PRAGMA freelist_count", &unused, error))
         return FALSE;
     gint64 more = count + self->puts - self->options.entries_max;
     gboolean large = (guint64)(pages - unused) * PAGE_OCTETS > self->options.octets_max / 4 * 3;
@@ -96,7 +51,7 @@ static gboolean prune(Sqlite *self, GError **error)
     g_autofree char *most = g_strdup_printf("DELETE FROM entry WHERE identity IN (SELECT identity FROM entry "
                                             "ORDER BY passed, last LIMIT %" G_GINT64_FORMAT ")",
                                             MAX(more, count / (large ? 4 : PRUNED_PARTS)));
-    return run(self, most, error);
+    return postern_database_run(self->database, most, error);
 }
 
 static gboolean get(PosternGreylistStore *store, const char *identity, PosternGreylistEntry *ret_entry,
@@ -112,7 +67,7 @@ static gboolean get(PosternGreylistStore *store, const char *identity, PosternGr
         ret_entry->passed = sqlite3_column_int(self->get, 2) != 0;
     }
     sqlite3_reset(self->get);
-    return result == SQLITE_ROW || result == SQLITE_DONE || fail(self, error);
+    return result == SQLITE_ROW || result == SQLITE_DONE || postern_database_fail(self->database, error);
 }
 
 static gboolean put(PosternGreylistStore *store, const char *identity, const PosternGreylistEntry *entry,
@@ -131,107 +86,74 @@ static gboolean put(PosternGreylistStore *store, const char *identity, const Pos
     if (sqlite3_reset(self->put) == SQLITE_OK)
         return TRUE;
     self->puts = 0;
-    return fail(self, error);
+    return postern_database_fail(self->database, error);
 }
 
-/* WAL: who only reads waits for nobody, and a commit needs no fsync to survive the end of the process. */
-static gboolean prepare(Sqlite *self, GError **error)
+static void shut(Sqlite *self)
 {
-    g_autofree char *pages =
-        g_strdup_printf("PRAGMA max_page_count = %" G_GUINT64_FORMAT, self->options.octets_max / PAGE_OCTETS);
-    g_autofree char *layout = g_strdup_printf("PRAGMA user_version = %u", LAYOUT);
-    return run(self, "PRAGMA page_size = 4096", error) && run(self, "PRAGMA journal_mode = WAL", error) &&
-           run(self, "PRAGMA synchronous = NORMAL", error) &&
-           run(self, "PRAGMA journal_size_limit = 4194304", error) && run(self, pages, error) &&
-           run(self,
-               "CREATE TABLE IF NOT EXISTS entry (identity TEXT PRIMARY KEY, first INTEGER NOT NULL,"
-               " last INTEGER NOT NULL, passed INTEGER NOT NULL) WITHOUT ROWID",
-               error) &&
-           run(self, "CREATE INDEX IF NOT EXISTS entry_by_age ON entry (passed, last)", error) &&
-           run(self, layout, error) &&
-           (sqlite3_prepare_v2(self->database, "SELECT first, last, passed FROM entry WHERE identity = ?", -1,
-                               &self->get, NULL) == SQLITE_OK ||
-            fail(self, error)) &&
-           (sqlite3_prepare_v2(self->database, "INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?)", -1,
-                               &self->put, NULL) == SQLITE_OK ||
-            fail(self, error)) &&
-           prune(self, error);
-}
-
-static gboolean is_in_memory(const Sqlite *self)
-{
-    return self->options.path[0] == '\0';
-}
-
-/* What a newer version has written is left as it is, for that version. */
-static gboolean knows_layout(Sqlite *self, GError **error)
-{
-    gint64 layout = 0;
-    if (!ask_number(self, "PRAGMA user_version", &layout, error))
-        return FALSE;
-    if (layout <= LAYOUT)
-        return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
-                "[greylist] file %s: a newer version of this program has written it (layout %" G_GINT64_FORMAT
-                ", this one knows %d): run that version, or name another file",
-                self->options.path, layout, LAYOUT);
-    return FALSE;
-}
-
-/* in_place: what is open is still what the path names. Else nothing that has its name is touched: SQLite
- * would delete the log of the file that is there now. */
-static void shut(Sqlite *self, gboolean in_place)
-{
-    if (self->database != NULL)
-        sqlite3_db_config(self->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !in_place, NULL);
     sqlite3_finalize(g_steal_pointer(&self->get));
     sqlite3_finalize(g_steal_pointer(&self->put));
-    sqlite3_close(g_steal_pointer(&self->database));
+    g_clear_pointer(&self->database, postern_database_free);
 }
 
+static void tell_aside(const Sqlite *self, const char *aside)
+{
+    if (aside != NULL)
+        postern_log(POSTERN_LOG_WARNING,
+                    "[greylist] file %s was damaged: it is kept as %s, and a new one is begun, so whoever was"
+                    " known has to come back once; look at the disk, and remove what is not needed",
+                    self->options.path, aside);
+}
+
+/* What fails later may be damage that mend() sees to, so it stays open. */
 static gboolean open_file(Sqlite *self, GError **error)
 {
-    const char *path = is_in_memory(self) ? ":memory:" : self->options.path;
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    gboolean ok = sqlite3_open_v2(path, &self->database, flags, NULL) == SQLITE_OK || fail(self, error);
-    sqlite3_busy_timeout(self->database, self->failed ? 0 : BUSY_MS);
-    ok = ok && knows_layout(self, error) && prepare(self, error);
-    if (stat(path, &self->file) != 0)
-        self->file = (struct stat){0};
-    if (!ok)
-        shut(self, !self->damaged);
-    return ok;
-}
-
-/* Somebody has set it aside, or removed it: what is written to it nobody would read. */
-static gboolean is_gone(const Sqlite *self)
-{
-    struct stat now;
-    return !is_in_memory(self) && (stat(self->options.path, &now) != 0 || now.st_ino != self->file.st_ino ||
-                                   now.st_dev != self->file.st_dev);
+    g_autofree char *aside = NULL;
+    const PosternDatabaseOptions options = {
+        .what = "[greylist] file",
+        .path = self->options.path[0] == '\0' ? ":memory:" : self->options.path,
+        .schema = schema,
+        .mark = MARK,
+        .layout = LAYOUT,
+        .octets_max = self->options.octets_max,
+        .wait_ms = self->failed ? 0 : BUSY_MS,
+    };
+    self->database = postern_database_open(&options, &aside, error);
+    tell_aside(self, aside);
+    if (self->database == NULL)
+        return FALSE;
+    self->get = postern_database_prepare(self->database,
+                                         "SELECT first, last, passed FROM entry WHERE identity = ?", error);
+    if (self->get == NULL)
+        return FALSE;
+    self->put =
+        postern_database_prepare(self->database, "INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?)", error);
+    return self->put != NULL && prune(self, error);
 }
 
 static gboolean begin(PosternGreylistStore *store, GError **error)
 {
     Sqlite *self = of(store);
-    if (self->database != NULL && is_gone(self))
-        shut(self, FALSE);
+    if (self->database != NULL && !postern_database_is_current(self->database))
+        shut(self);
     if (self->database == NULL && !open_file(self, error)) {
+        if (self->database != NULL && !postern_database_is_damaged(self->database))
+            shut(self);
         self->failed = TRUE;
         return FALSE;
     }
-    sqlite3_busy_timeout(self->database, self->failed ? 0 : BUSY_MS);
-    self->failed = !run(self, "BEGIN IMMEDIATE", error);
+    postern_database_set_wait(self->database, self->failed ? 0 : BUSY_MS);
+    self->failed = !postern_database_run(self->database, "BEGIN IMMEDIATE", error);
     return !self->failed;
 }
 
 static gboolean end(PosternGreylistStore *store, GError **error)
 {
     Sqlite *self = of(store);
-    if (run(self, "COMMIT", error))
+    if (postern_database_run(self->database, "COMMIT", error))
         return TRUE;
     self->failed = TRUE;
-    (void)sqlite3_exec(self->database, "ROLLBACK", NULL, NULL, NULL);
+    (void)!postern_database_run(self->database, "ROLLBACK", NULL);
     return FALSE;
 }
 
@@ -239,28 +161,23 @@ static gboolean mend(PosternGreylistStore *store)
 {
     g_autoptr(GError) error = NULL;
     Sqlite *self = of(store);
-    if (!self->damaged || is_in_memory(self))
+    if (self->database == NULL || !postern_database_is_damaged(self->database) ||
+        self->options.path[0] == '\0')
         return FALSE;
-    shut(self, FALSE);
-    self->damaged = FALSE;
-    g_autofree char *aside = postern_greylist_set_aside(self->options.path, &self->file, &error);
+    sqlite3_finalize(g_steal_pointer(&self->get));
+    sqlite3_finalize(g_steal_pointer(&self->put));
+    g_autofree char *aside = postern_database_set_aside(self->database, &error);
+    shut(self);
+    tell_aside(self, aside);
     if (error != NULL)
-        postern_log(POSTERN_LOG_ERROR,
-                    "[greylist] file %s is damaged, and cannot be set aside: %s: move it away, or"
-                    " make its folder writable",
-                    self->options.path, error->message);
-    else if (aside != NULL)
-        postern_log(POSTERN_LOG_WARNING,
-                    "[greylist] file %s was damaged: it is kept as %s, and a new one is begun, so whoever was"
-                    " known has to come back once; look at the disk, and remove what is not needed",
-                    self->options.path, aside);
+        postern_log(POSTERN_LOG_ERROR, "%s", error->message);
     return error == NULL;
 }
 
 static void sqlite_free(PosternGreylistStore *store)
 {
     Sqlite *self = of(store);
-    shut(self, !is_gone(self));
+    shut(self);
     g_free((gpointer)(guintptr)self->options.path);
     g_free(self);
 }

@@ -157,7 +157,8 @@ static int report(const Options *options, const PosternConfiguration *configurat
     g_autoptr(GError) error = NULL;
     guint today = postern_tally_day(g_get_real_time() / G_USEC_PER_SEC);
     Work work = {.options = options, .configuration = configuration, .today = today};
-    gboolean set_aside = FALSE, due = options->words == NULL && options->send;
+    g_autofree char *aside = NULL;
+    gboolean due = options->words == NULL && options->send;
     gboolean dmarc = due ? configuration->report.dmarc : g_strcmp0(options->word, "dmarc") == 0;
     gboolean daily = due ? configuration->report.daily[0] != '\0' : g_strcmp0(options->word, "daily") == 0;
     work.day = options->day != NULL ? parse_day(options->day, today) : options->send ? 0 : today - 1;
@@ -172,10 +173,10 @@ static int report(const Options *options, const PosternConfiguration *configurat
                                             .keep_days = configuration->report.keep_days,
                                             .max_rows = configuration->report.max_rows,
                                             .must_exist = TRUE};
-    g_autoptr(PosternTallyStore) store = postern_tally_store_open(&place, &set_aside, &error);
+    g_autoptr(PosternTallyStore) store = postern_tally_store_open(&place, &aside, &error);
     work.store = store;
-    if (set_aside)
-        g_printerr(PROGRAM ": [report] store was damaged: it is %s.damaged now\n", place.path);
+    if (aside != NULL)
+        g_printerr(PROGRAM ": [report] store was damaged: it is kept as %s\n", aside);
     if (store == NULL || (dmarc && !report_dmarc(&work, &error)) || (daily && !report_daily(&work, &error)))
         return fail(error->message, EX_IOERR);
     return work.left ? EX_TEMPFAIL : EXIT_SUCCESS;

@@ -4,6 +4,9 @@
 
 #include "base/error.h"
 
+#define MARK 0x50735270 /* "PsRp" */
+#define LAYOUT 1
+#define BUSY_MS 5000
 #define ROW_OCTETS 1024 /* of the file, that a row may take; they are smaller */
 #define FILE_MIN_OCTETS (4 * 1024 * 1024)
 #define PRUNED_PARTS 20 /* the rows are counted once as many may be new as this part of all */
@@ -56,20 +59,31 @@ PosternDatabase *postern_tally_store_database(PosternTallyStore *store)
     return store->database;
 }
 
+static void finalize(PosternTallyStore *store)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(statements); i++) {
+        sqlite3_finalize(g_steal_pointer(&store->update[i]));
+        sqlite3_finalize(g_steal_pointer(&store->insert[i]));
+    }
+    sqlite3_finalize(g_steal_pointer(&store->policy));
+}
+
+char *postern_tally_store_set_aside(PosternTallyStore *store, GError **error)
+{
+    finalize(store);
+    return postern_database_set_aside(store->database, error);
+}
+
 void postern_tally_store_free(PosternTallyStore *store)
 {
     if (store == NULL)
         return;
-    for (gsize i = 0; i < G_N_ELEMENTS(statements); i++) {
-        sqlite3_finalize(store->update[i]);
-        sqlite3_finalize(store->insert[i]);
-    }
-    sqlite3_finalize(store->policy);
+    finalize(store);
     postern_database_free(store->database);
     g_free(store);
 }
 
-PosternTallyStore *postern_tally_store_open(const PosternTallyStoreOptions *wanted, gboolean *ret_set_aside,
+PosternTallyStore *postern_tally_store_open(const PosternTallyStoreOptions *wanted, char **ret_aside,
                                             GError **error)
 {
     g_autoptr(PosternTallyStore) store = g_new0(PosternTallyStore, 1);
@@ -77,12 +91,15 @@ PosternTallyStore *postern_tally_store_open(const PosternTallyStoreOptions *want
         .what = "[report] store",
         .path = wanted->path,
         .schema = schema,
+        .mark = MARK,
+        .layout = LAYOUT,
+        .wait_ms = BUSY_MS,
         .octets_max = MAX((guint64)wanted->max_rows * ROW_OCTETS, FILE_MIN_OCTETS),
         .must_exist = wanted->must_exist,
     };
     store->keep_days = wanted->keep_days;
     store->max_rows = wanted->max_rows;
-    store->database = postern_database_open(&options, ret_set_aside, error);
+    store->database = postern_database_open(&options, ret_aside, error);
     gboolean ok = store->database != NULL;
     for (gsize i = 0; i < G_N_ELEMENTS(statements) && ok; i++) {
         store->update[i] = postern_database_prepare(store->database, statements[i].update, error);

@@ -16,8 +16,8 @@ typedef struct {
     gboolean must_exist; /* for who only reads what others keep */
 } PosternTallyStoreOptions;
 
-/* path outlives it. *ret_set_aside: the file was damaged, and is begun anew. NULL and error. */
-PosternTallyStore *postern_tally_store_open(const PosternTallyStoreOptions *options, gboolean *ret_set_aside,
+/* path outlives it. *ret_aside: see postern_database_open(). NULL and error. */
+PosternTallyStore *postern_tally_store_open(const PosternTallyStoreOptions *options, char **ret_aside,
                                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void postern_tally_store_free(PosternTallyStore *store);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternTallyStore, postern_tally_store_free)
@@ -29,5 +29,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternTallyStore, postern_tally_store_free)
 gboolean postern_tally_store_add(PosternTallyStore *store, const PosternTallyRows *rows, gint64 now,
                                  guint *ret_lost, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* For is_current and set_aside, and for who reads. Owned by store. */
+/* For a file that is damaged; see postern_database_set_aside(). Free the store then. */
+char *postern_tally_store_set_aside(PosternTallyStore *store, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* For is_current and is_damaged, and for who reads. Owned by store. */
 PosternDatabase *postern_tally_store_database(PosternTallyStore *store);

@@ -27,19 +27,31 @@ struct PosternTally {
     gboolean told;             /* the log knows that it cannot be written */
 };
 
-static void tell_set_aside(const PosternTally *tally)
+static void tell_aside(const PosternTally *tally, const char *aside)
 {
-    postern_log(POSTERN_LOG_ERROR, "[report] store %s was damaged: it is %s.damaged now, and begun anew",
-                tally->options.path, tally->options.path);
+    if (aside != NULL)
+        postern_log(POSTERN_LOG_ERROR, "[report] store %s was damaged: it is kept as %s, and begun anew",
+                    tally->options.path, aside);
 }
 
 static gboolean open_store(PosternTally *tally, GError **error)
 {
-    gboolean set_aside = FALSE;
-    tally->store = postern_tally_store_open(&tally->options, &set_aside, error);
-    if (set_aside)
-        tell_set_aside(tally);
+    g_autofree char *aside = NULL;
+    tally->store = postern_tally_store_open(&tally->options, &aside, error);
+    tell_aside(tally, aside);
     return tally->store != NULL;
+}
+
+static gboolean set_aside(PosternTally *tally, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    g_autofree char *aside = postern_tally_store_set_aside(tally->store, &problem);
+    g_clear_pointer(&tally->store, postern_tally_store_free);
+    tell_aside(tally, aside);
+    if (problem == NULL)
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&problem));
+    return FALSE;
 }
 
 /* Once more if the file is not, or no longer, what it was. */
@@ -59,9 +71,8 @@ static gboolean write_rows(PosternTally *tally, const PosternTallyRows *rows, gu
             g_propagate_error(error, g_steal_pointer(&problem));
             return FALSE;
         }
-        postern_database_set_aside(database);
-        g_clear_pointer(&tally->store, postern_tally_store_free);
-        tell_set_aside(tally);
+        if (!set_aside(tally, error))
+            return FALSE;
     }
 }
 

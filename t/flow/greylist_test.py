@@ -119,11 +119,14 @@ class GreylistTest(MilterTestCase):
         for make, ask in doors:
             door = make()
             door.stop()
-            self.file.write_bytes(b"this is no database" * 500)
+            damaged = b"SQLite format 3\0" + b"this is no database" * 500
+            for path in self.file.parent.glob("greylist-*"):  # which would make up for the damage
+                path.unlink()
+            self.file.write_bytes(damaged)
             door.start()
             self.assertRegex(ask(door, "203.0.113.4", "a@other.example"), GREYLISTED)
             aside = re.search(r"was damaged: it is kept as (\S+),", door.log_now())[1]
-            self.assertEqual(Path(aside).read_bytes(), b"this is no database" * 500)
+            self.assertEqual(Path(aside).read_bytes(), damaged)
             with contextlib.closing(sqlite3.connect(self.file, timeout=30)) as database:
                 database.execute("PRAGMA user_version = 2")
             door.stop()
@@ -131,6 +134,13 @@ class GreylistTest(MilterTestCase):
             self.assertEqual(ask(door, "198.18.0.4", "a@other.example")[:3], "250")
             self.assertRegex(door.log_now(), "a newer version of this program .*nobody is greylisted")
             door.stop()
+            self.file.write_text("what somebody needs")
+            door.start()
+            self.assertEqual(ask(door, "198.18.0.4", "a@other.example")[:3], "250")
+            self.assertRegex(door.log_now(), "is no database of SQLite.*nobody is greylisted")
+            self.assertEqual(self.file.read_text(), "what somebody needs")
+            door.stop()
+            self.file.write_bytes(b"")
 
     def test_one_file_for_both_and_a_store_that_fails(self):
         groups = self.groups()
@@ -141,7 +151,7 @@ class GreylistTest(MilterTestCase):
         self.assertEqual(self.ask_milter(milter, POOL[1], "a@pool.example")[:3], "250")
         self.assertEqual(self.ask_proxy(server, POOL[2], "a@pool.example")[:3], "250")
         with open(self.file, "r+b") as file:  # garbage in the place of all that is kept
-            file.write(b"x" * self.file.stat().st_size)
+            file.write(b"SQLite format 3\0".ljust(self.file.stat().st_size, b"x"))
         for _ in range(3):
             self.assertNotEqual(self.ask_proxy(server, "203.0.113.4", "a@other.example")[0], "5")
             self.assertNotEqual(self.ask_milter(milter, "203.0.113.5", "a@other.example")[0], "5")

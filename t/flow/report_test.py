@@ -319,12 +319,11 @@ class StoreTest(ReportTest):
         self.wait_for_messages(1)
         self.select("PRAGMA wal_checkpoint(TRUNCATE)")
         with open(self.store, "r+b") as file:  # garbage in the place of all that is kept
-            file.write(b"x" * self.store.stat().st_size)
-        damaged = pathlib.Path(f"{self.store}.damaged")
+            file.write(b"SQLite format 3\0".ljust(self.store.stat().st_size, b"x"))
 
         def is_set_aside():
             self.assertEqual(self.send(server, message("a@own.example")), 550)
-            return damaged.exists() and self.store.exists()
+            return list(self.store.parent.glob(f"{self.store.name}.damaged-*")) and self.store.exists()
         wait_until(is_set_aside, what="a file that is set aside")
         self.wait_for_messages(1)
         self.assertIn("was damaged", server.log_now())

@@ -12,6 +12,7 @@ from support.proxy import ProxyTestCase, closing_lines, configuration_text, unpr
 READY_SECONDS = 60
 SANITIZER_ENVIRONMENT = {"G_SLICE": "always-malloc"}  # GLib's own allocator hides who owns what
 HOSTNAME = "mx.example.org"
+READY = " is ready on "
 
 
 class Milter:
@@ -66,10 +67,11 @@ class Milter:
         command = [program_path("postern-milter"), "--config", self.path]
         if self.system_log is not None:
             command = self.system_log.command(command)
+        times = self.log_now().count(READY) if self.program else 0  # it goes on with the same log
         self.program = Program(*command, folder=self.folder,
                                environment=SANITIZER_ENVIRONMENT if is_sanitized() else None)
         if ready:
-            self.wait_ready(1)
+            self.wait_ready(times + 1)
         return self
 
     def wait_ready(self, times):
@@ -77,7 +79,7 @@ class Milter:
         def look():
             if not self.program.is_running():
                 raise RuntimeError(f"postern-milter ended with {self.program.status}:\n{self.log()}")
-            return self.log().count(" is ready on ") >= times
+            return self.log().count(READY) >= times
         return wait_until(look, READY_SECONDS, "postern-milter being ready")
 
     def stop(self):

@@ -20,6 +20,7 @@ from support.recording_backend import RecordingBackend
 # [proxy] options of one that inspects, and is told of clients with XCLIENT (Client(told=ADDRESS)).
 TOLD = {"inspect": "yes", "trusted_clients": "127.0.0.1"}
 READY_SECONDS = 60
+STARTED = ": notice: postern-proxy "
 MEMORY = pathlib.Path("/dev/shm")  # the back-end synchronises each message: costs nothing there
 PAIR = re.compile(r' ([a-z_]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"\\=]+))')
 CLOSING_LINE = re.compile(
@@ -94,6 +95,7 @@ class Proxy:
         self.path.write_text(configuration_text(self.groups))
 
     def start(self, ready=True):
+        self.starts = self.log_now().count(STARTED) if self.program else 0  # it goes on with the same log
         self.program = Program("postern-proxy", "--config", self.path, folder=self.folder)
         if ready:
             wait_until(self._is_ready, READY_SECONDS, "postern-proxy being ready")
@@ -102,7 +104,7 @@ class Proxy:
     def _is_ready(self):
         if not self.program.is_running():
             raise RuntimeError(f"postern-proxy ended with {self.program.status}:\n{self.log()}")
-        return ": notice: postern-proxy " in self.log()
+        return self.log().count(STARTED) > self.starts
 
     def stop(self):
         if self.program is not None:

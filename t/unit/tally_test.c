@@ -247,9 +247,9 @@ static void test_records(void)
 static PosternTallyStore *open_store(guint max_rows)
 {
     g_autoptr(GError) error = NULL;
-    gboolean set_aside = FALSE;
+    g_autofree char *aside = NULL;
     const PosternTallyStoreOptions options = {.path = ":memory:", .keep_days = 3, .max_rows = max_rows};
-    PosternTallyStore *store = postern_tally_store_open(&options, &set_aside, &error);
+    PosternTallyStore *store = postern_tally_store_open(&options, &aside, &error);
     g_assert_no_error(error);
     return store;
 }
@@ -322,10 +322,10 @@ static void test_thread(void)
     for (guint i = 0; i < 5; i++)
         postern_tally_note_message(tally, &record);
     postern_tally_free(tally); /* writes what waits, whatever the interval is */
-    gboolean set_aside;
+    g_autofree char *aside = NULL;
     const PosternTallyStoreOptions options = {
         .path = path, .keep_days = 3, .max_rows = 1000, .must_exist = TRUE};
-    PosternTallyStore *store = postern_tally_store_open(&options, &set_aside, &error);
+    PosternTallyStore *store = postern_tally_store_open(&options, &aside, &error);
     g_assert_no_error(error);
     g_assert_cmpint(ask(store, "SELECT messages FROM count WHERE kind = 'action'"), ==, 5);
     postern_tally_store_free(store);

@@ -2,12 +2,20 @@
 
 #define COUNTS (POSTERN_RATE_SLOTS + 1) /* the window may begin and end within a slot */
 
+static gint64 slot_at(gint64 now, guint window_ms)
+{
+    return now / ((window_ms + POSTERN_RATE_SLOTS - 1) / POSTERN_RATE_SLOTS);
+}
+
 /* How many slots have begun since the one that was counted in last. */
 static guint slots_since(const PosternRate *rate, gint64 now, guint window_ms)
 {
-    guint slot_ms = (window_ms + POSTERN_RATE_SLOTS - 1) / POSTERN_RATE_SLOTS;
-    gint32 since = (gint32)((guint32)(now / slot_ms) - rate->slot);
-    return (guint)CLAMP(since, 0, COUNTS);
+    return (guint)CLAMP(slot_at(now, window_ms) - rate->slot, 0, COUNTS);
+}
+
+static guint32 *count_of(PosternRate *rate, gint64 slot)
+{
+    return &rate->counts[slot % COUNTS];
 }
 
 guint postern_rate_value(const PosternRate *rate, gint64 now, guint window_ms)
@@ -20,12 +28,11 @@ guint postern_rate_value(const PosternRate *rate, gint64 now, guint window_ms)
 
 void postern_rate_add(PosternRate *rate, guint number, gint64 now, guint window_ms)
 {
-    guint slot_ms = (window_ms + POSTERN_RATE_SLOTS - 1) / POSTERN_RATE_SLOTS;
     guint since = slots_since(rate, now, window_ms);
     for (guint i = 1; i <= since; i++)
-        rate->counts[(rate->slot + i) % COUNTS] = 0;
+        *count_of(rate, rate->slot + i) = 0;
     if (since > 0)
-        rate->slot = (guint32)(now / slot_ms);
-    guint32 *count = &rate->counts[rate->slot % COUNTS];
+        rate->slot = slot_at(now, window_ms);
+    guint32 *count = count_of(rate, rate->slot);
     *count = (guint32)MIN((guint64)*count + number, G_MAXUINT32);
 }

@@ -16,7 +16,7 @@
 
 /* Zeroed: nothing yet. */
 typedef struct {
-    guint32 slot; /* the one that was counted in last, by number */
+    gint64 slot; /* the one that was counted in last, by number: it never wraps */
     guint32 counts[POSTERN_RATE_SLOTS + 1];
 } PosternRate;
 

@@ -105,6 +105,58 @@ static void test_maximum(void)
     g_assert_cmpuint(postern_rate_value(&rate, G_GINT64_CONSTANT(5600) + 70000000, 1000), ==, 0);
 }
 
+/* Silences of about a window, of so many slots that their number is told apart by more than 32 bits, and of
+ * all between: what was counted long ago never comes back. */
+static void test_long_silence(void)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(windows); i++) {
+        const guint window_ms = windows[i];
+        const gint64 slot_ms = (window_ms + POSTERN_RATE_SLOTS - 1) / POSTERN_RATE_SLOTS;
+        for (guint bits = 0; bits < 44; bits++)
+            for (gint64 more = -(gint64)POSTERN_RATE_SLOTS - 2; more <= POSTERN_RATE_SLOTS + 2; more++) {
+                const gint64 start = 5 * (gint64)window_ms + 1;
+                const gint64 now = start + MAX(((G_GINT64_CONSTANT(1) << bits) + more) * slot_ms, 0);
+                PosternRate rate = {0};
+                postern_rate_add(&rate, 7, start, window_ms);
+                guint value = postern_rate_value(&rate, now, window_ms);
+                g_assert_cmpuint(value, ==, now - start < POSTERN_RATE_SLOTS * slot_ms ? 7 : value);
+                g_assert_true(now - start < longest(window_ms) || value == 0);
+                postern_rate_add(&rate, 1, now, window_ms);
+                g_assert_cmpuint(postern_rate_value(&rate, now, window_ms), ==, value + 1);
+            }
+    }
+}
+
+/* A clock that steps: back, it stands still until it has caught up; ahead, all is over. */
+static void test_clock_steps(void)
+{
+    PosternRate rate = {0};
+    const gint64 day = G_GINT64_CONSTANT(86400000);
+    postern_rate_add(&rate, 5, 100 * day, 60000);
+    g_assert_cmpuint(postern_rate_value(&rate, 0, 60000), ==, 5);
+    postern_rate_add(&rate, 1, 0, 60000);
+    g_assert_cmpuint(postern_rate_value(&rate, 100 * day + 59999, 60000), ==, 6);
+    g_assert_cmpuint(postern_rate_value(&rate, 100 * day + 60000 + 7500, 60000), ==, 0);
+    postern_rate_add(&rate, 3, 30000 * day, 60000);
+    g_assert_cmpuint(postern_rate_value(&rate, 30000 * day, 60000), ==, 3);
+    g_assert_cmpuint(postern_rate_value(&rate, G_MAXINT64, 60000), ==, 0);
+    g_assert_cmpuint(postern_rate_value(&rate, G_MAXINT64, 1), ==, 0);
+}
+
+/* A machine that has been up for longer than its first slot: the first window is as exact as any. */
+static void test_first_use(void)
+{
+    for (guint bits = 0; bits < 62; bits++) {
+        const gint64 now = G_GINT64_CONSTANT(1) << bits;
+        PosternRate rate = {0};
+        g_assert_cmpuint(postern_rate_value(&rate, now, 1000), ==, 0);
+        postern_rate_add(&rate, 2, now, 1000);
+        g_assert_cmpuint(postern_rate_value(&rate, now, 1000), ==, 2);
+        g_assert_cmpuint(postern_rate_value(&rate, now + 999, 1000), ==, 2);
+        g_assert_cmpuint(postern_rate_value(&rate, now + 1125, 1000), ==, 0);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -112,5 +164,8 @@ int main(int argc, char **argv)
     g_test_add_func("/rate/limit", test_limit);
     g_test_add_func("/rate/clock-of-before", test_clock_of_before);
     g_test_add_func("/rate/maximum", test_maximum);
+    g_test_add_func("/rate/long-silence", test_long_silence);
+    g_test_add_func("/rate/clock-steps", test_clock_steps);
+    g_test_add_func("/rate/first-use", test_first_use);
     return g_test_run();
 }

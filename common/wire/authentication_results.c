@@ -7,6 +7,7 @@
 
 #define VALUE_MAX_OCTETS 255
 #define LINE_MAX_OCTETS 998 /* RFC 5322 2.1.1, without CRLF */
+#define IDEOGRAPHIC_FULL_STOP 0x3002
 
 /* Each method is a GPtrArray of char *: `method=result`, then what follows it. */
 struct PosternAuthenticationResults {
@@ -275,10 +276,38 @@ static char *squeeze(const char *text, gsize length, gboolean drop_comments)
     return g_string_free(g_steal_pointer(&squeezed), FALSE);
 }
 
+/* As IDNA reads a name (UTS 46 4): forms of a letter are one letter, what is not seen is nothing. */
+static char *fold_letters(const char *text)
+{
+    g_autofree char *normal = g_str_is_ascii(text) ? NULL : g_utf8_normalize(text, -1, G_NORMALIZE_NFKC);
+    g_autoptr(GString) seen = g_string_new(NULL);
+
+    if (normal == NULL)
+        return g_strdup(text);
+    for (const char *at = normal; *at != '\0'; at = g_utf8_next_char(at)) {
+        gunichar letter = g_utf8_get_char(at);
+
+        if (g_unichar_type(letter) != G_UNICODE_FORMAT)
+            g_string_append_unichar(seen, letter == IDEOGRAPHIC_FULL_STOP ? '.' : letter);
+    }
+    return g_utf8_casefold(seen->str, (gssize)seen->len);
+}
+
+/* A squeezed name with the U-labels of its A-labels (RFC 5890 2.3.2.1). */
+static char *fold_name(const char *squeezed)
+{
+    g_autofree char *letters = fold_letters(squeezed);
+    g_autofree char *unicode = g_hostname_to_unicode(letters);
+
+    return fold_letters(unicode != NULL ? unicode : letters);
+}
+
 static gboolean is_same_name(const GString *word, const char *authserv_id)
 {
-    g_autofree char *left = squeeze(word->str, word->len, FALSE);
-    g_autofree char *right = squeeze(authserv_id, strlen(authserv_id), FALSE);
+    g_autofree char *squeezed = squeeze(word->str, word->len, FALSE);
+    g_autofree char *squeezed_id = squeeze(authserv_id, strlen(authserv_id), FALSE);
+    g_autofree char *left = fold_name(squeezed);
+    g_autofree char *right = fold_name(squeezed_id);
     gsize length = strlen(left);
 
     if (length > 0 && left[length - 1] == '.' && !g_str_has_suffix(right, "."))
@@ -289,10 +318,16 @@ static gboolean is_same_name(const GString *word, const char *authserv_id)
 gboolean postern_authentication_results_mentions(const char *value, gsize length, const char *authserv_id)
 {
     g_autofree char *name = squeeze(authserv_id, strlen(authserv_id), FALSE);
-    g_autofree char *with_comments = squeeze(value, length, FALSE);
-    g_autofree char *without_comments = squeeze(value, length, TRUE);
+    g_autofree char *folded_name = fold_name(name);
 
-    return strstr(with_comments, name) != NULL || strstr(without_comments, name) != NULL;
+    for (int drop_comments = FALSE; drop_comments <= TRUE; drop_comments++) {
+        g_autofree char *squeezed = squeeze(value, length, drop_comments);
+        g_autofree char *folded = fold_letters(squeezed);
+
+        if (strstr(squeezed, name) != NULL || strstr(folded, folded_name) != NULL)
+            return TRUE;
+    }
+    return FALSE;
 }
 
 /* No authserv-id is an encoded word (RFC 8601 2.2); a reader that decodes one all the same may find ours. */

@@ -37,7 +37,8 @@ char *postern_authentication_results_format(const PosternAuthenticationResults *
  * TRUE if a field value (folds and comments inside allowed, RFC 5322 3.2.2) names authserv_id as its
  * authserv-id, case ignored, quoted or not: such a field from outside is forged (5). A value that cannot be
  * parsed is TRUE too if authserv_id occurs in it anywhere, also if only comments, quotes, white space
- * or control octets stand between its letters, for a careless reader may pass over these.
+ * or control octets stand between its letters, for a careless reader may pass over these. A-labels and
+ * U-labels are the same name, and so are forms of a letter that IDNA takes for one (RFC 8616 5, UTS 46 4).
  */
 gboolean postern_authentication_results_is_of(const char *value, gsize length, const char *authserv_id);
 

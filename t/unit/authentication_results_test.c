@@ -219,6 +219,40 @@ static void test_is_of(void)
     }
 }
 
+/* Names that a reader who knows IDNA (RFC 8616 5) takes for one. */
+static void test_is_of_internationalized(void)
+{
+    static const struct {
+        const char *value;
+        const char *authserv_id;
+        gboolean is_of;
+    } cases[] = {
+        {"mx.b\u00fccher.example; spf=pass", "mx.xn--bcher-kva.example", TRUE},
+        {"mx.B\u00dcCHER.example 1; spf=pass", "mx.xn--bcher-kva.example", TRUE},
+        {"mx.bu\u0308cher.example; spf=pass", "mx.xn--bcher-kva.example", TRUE},
+        {"mx.XN--bcher-kva.example; spf=pass", "mx.b\u00fccher.example", TRUE},
+        {"mx.bucher.example; spf=pass", "mx.xn--bcher-kva.example", FALSE},
+        {"mx\u3002example\u3002org; spf=pass", AUTHSERV_ID, TRUE},
+        {"mx\uff0eexample\uff0eorg; spf=pass", AUTHSERV_ID, TRUE},
+        {"\uff4d\uff58.example.org; spf=pass", AUTHSERV_ID, TRUE},
+        {"mx\u00ad.example.org; spf=pass", AUTHSERV_ID, TRUE},
+        {"\"mx.example.org\u200b\"; spf=pass", AUTHSERV_ID, TRUE},
+        {"mx.example.org\u3002; spf=pass", AUTHSERV_ID, TRUE},
+        {"\uff4d\uff58.example.org spf=pass", AUTHSERV_ID, TRUE},
+        {"mx.example.\u00f6rg; spf=pass", AUTHSERV_ID, FALSE},
+        {"mx.example.org\xff; spf=pass", AUTHSERV_ID, FALSE},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        gsize length = strlen(cases[i].value);
+        g_autofree char *copy = trickle_copy(cases[i].value, length);
+
+        show(cases[i].value);
+        g_assert_cmpint(postern_authentication_results_is_of(copy, length, cases[i].authserv_id), ==,
+                        cases[i].is_of);
+    }
+}
+
 static void test_is_of_with_nul(void)
 {
     static const char inside[] = "mx.exam\0ple.org; spf=pass";
@@ -267,6 +301,7 @@ int main(int argc, char **argv)
     g_test_add_func("/wire/authentication-results/authserv-id-is-quoted", test_authserv_id_is_quoted);
     g_test_add_func("/wire/authentication-results/size-is-bounded", test_size_is_bounded);
     g_test_add_func("/wire/authentication-results/is-of", test_is_of);
+    g_test_add_func("/wire/authentication-results/is-of-internationalized", test_is_of_internationalized);
     g_test_add_func("/wire/authentication-results/is-of-with-nul", test_is_of_with_nul);
     g_test_add_func("/wire/authentication-results/is-of-every-prefix", test_is_of_every_prefix);
     g_test_add_func("/wire/authentication-results/is-of-our-own", test_is_of_our_own);

@@ -24,7 +24,13 @@ static gboolean is_literal(const char *text)
 
 static gboolean is_name_to_exim(const char *text)
 {
-    return text[0] == '[' ? is_literal(text) : text[0] != '\0' && has_only(text, ".-");
+    static const char ipv4_tag[] = "[IPv4:";
+    g_autofree char *untagged = NULL;
+    if (g_ascii_strncasecmp(text, ipv4_tag, strlen(ipv4_tag)) == 0)
+        untagged = g_strconcat("[", text + strlen(ipv4_tag), NULL);
+    if (text[0] == '[')
+        return is_literal(untagged != NULL ? untagged : text);
+    return text[0] != '\0' && has_only(text, ".-");
 }
 
 static gboolean is_name_to_sendmail(const char *text)
@@ -66,7 +72,8 @@ static const PosternManners all[] = {
         {
             .takes_name = is_any_name,
             .manners = POSTERN_MANNER_ENDS_FOREIGN | POSTERN_MANNER_ENDS_FEW | POSTERN_MANNER_FAREWELL |
-                       POSTERN_MANNER_LEADING_BLANKS,
+                       POSTERN_MANNER_LEADING_BLANKS | POSTERN_MANNER_TAKES_ANY_AUTH |
+                       POSTERN_MANNER_WANTS_UTF8,
             .syntax = POSTERN_PATH_TAKEN | POSTERN_PATH_SINGLE,
             .without_hello = VERB(MAIL) | VERB(AUTH),
             .without_argument = VERB(RSET),
@@ -78,20 +85,23 @@ static const PosternManners all[] = {
             .takes_name = is_name_to_exim,
             .manners = POSTERN_MANNER_ENDS_AT_MISTAKE | POSTERN_MANNER_VRFY_FOR_ALL |
                        POSTERN_MANNER_ETRN_LATER | POSTERN_MANNER_PARAMETERS_NEED_EHLO |
-                       POSTERN_MANNER_TAKES_ANY_SIZE | POSTERN_MANNER_TAKES_ANY_RET,
+                       POSTERN_MANNER_TAKES_ANY_SIZE | POSTERN_MANNER_TAKES_ANY_RET |
+                       POSTERN_MANNER_TAKES_PRDR,
             .syntax = POSTERN_PATH_ONE_SPACE | POSTERN_PATH_QUALIFIED,
             .without_hello = VERB(ETRN),
             .after_ehlo = VERB(STARTTLS) | VERB(BDAT),
             .without_argument = VERB(RSET) | VERB(QUIT),
             .mistakes_max = 4,   /* smtp_max_synprot_errors, and one more */
             .idle_talk_max = 10, /* smtp_accept_max_nonmail */
+            .spared = VERB(RSET) | VERB(EHLO) | VERB(HELO) | VERB(STARTTLS) | VERB(AUTH),
         },
     [POSTERN_MAIL_SERVER_SENDMAIL] =
         {
             .takes_name = is_name_to_sendmail,
             .manners = POSTERN_MANNER_VRFY_FOR_ALL | POSTERN_MANNER_EXPN_FOR_ALL |
                        POSTERN_MANNER_ENDS_AT_NEWLINE | POSTERN_MANNER_TAKES_ANY_SIZE |
-                       POSTERN_MANNER_LEADING_BLANKS,
+                       POSTERN_MANNER_LEADING_BLANKS | POSTERN_MANNER_VALUES_ONLY |
+                       POSTERN_MANNER_ENDS_AT_LONG_LINE | POSTERN_MANNER_LONG_LINE_421,
             .syntax = POSTERN_PATH_TAKEN | POSTERN_PATH_COLON_APART,
             .without_hello = VERB(MAIL) | VERB(AUTH),
             .between_mails = VERB(STARTTLS),
@@ -104,6 +114,7 @@ static const PosternManners all[] = {
             .manners = POSTERN_MANNER_NO_VRFY | POSTERN_MANNER_BLANKS_ARE_ARGUMENTS |
                        POSTERN_MANNER_TAKES_ANY_SIZE | POSTERN_MANNER_TAKES_ANY_RET |
                        POSTERN_MANNER_TAKES_ANY_NOTIFY | POSTERN_MANNER_TAKES_ANY_AUTH |
+                       POSTERN_MANNER_TAKES_AUTH_UNOFFERED | POSTERN_MANNER_VALUES_ONLY |
                        POSTERN_MANNER_ENDS_AT_LONG_LINE,
             .syntax = POSTERN_PATH_ONE_SPACE | POSTERN_PATH_PLAIN,
             .once = VERB(EHLO) | VERB(HELO),

@@ -28,10 +28,15 @@ typedef enum {
     POSTERN_MANNER_TAKES_ANY_SIZE = 1 << 10,   /* one that is no number is none */
     POSTERN_MANNER_TAKES_ANY_RET = 1 << 11,    /* RET and ENVID that RFC 3461 does not know are passed over */
     POSTERN_MANNER_TAKES_ANY_NOTIFY = 1 << 12, /* likewise NOTIFY and ORCPT */
-    POSTERN_MANNER_TAKES_ANY_AUTH = 1 << 13,   /* of MAIL, likewise, whether it was offered or not */
+    POSTERN_MANNER_TAKES_ANY_AUTH = 1 << 13,   /* of MAIL, likewise */
     POSTERN_MANNER_LEADING_BLANKS = 1 << 14,   /* are passed over before a command */
     POSTERN_MANNER_BLANKS_ARE_ARGUMENTS = 1 << 15,
-    POSTERN_MANNER_ENDS_AT_LONG_LINE = 1 << 16, /* one of a command, with 500 */
+    POSTERN_MANNER_ENDS_AT_LONG_LINE = 1 << 16,    /* one of a command, with 500 */
+    POSTERN_MANNER_LONG_LINE_421 = 1 << 17,        /* and with 421 at such a one */
+    POSTERN_MANNER_TAKES_AUTH_UNOFFERED = 1 << 18, /* AUTH of MAIL */
+    POSTERN_MANNER_VALUES_ONLY = 1 << 19,          /* SIZE, AUTH and those of RFC 3461 have a value */
+    POSTERN_MANNER_TAKES_PRDR = 1 << 20,           /* of MAIL, offered or not, and passed over if it is not */
+    POSTERN_MANNER_WANTS_UTF8 = 1 << 21,           /* each command is UTF-8, if SMTPUTF8 is offered */
 } PosternManner;
 
 /* Commands are masks of 1 << PosternCommandVerb. */
@@ -48,6 +53,7 @@ typedef struct {
     guint without_argument; /* refused with an argument */
     guint mistakes_max;     /* in one session */
     guint idle_talk_max;    /* commands in one session that bring no message nearer */
+    guint spared;           /* of these are not counted, the first since the last message */
 } PosternManners;
 
 /* Which one greets so: greeting is the text of its 220. */

@@ -233,15 +233,15 @@ static gboolean is_plain(const char *text, gsize length)
     return TRUE;
 }
 
-static gboolean is_qualified(const char *text, gsize length, const char *path)
+static gboolean is_qualified(const char *text, gsize length, const char *path, gboolean is_sender)
 {
     const char *at = memrchr(text, '@', length);
     gsize left = at != NULL ? (gsize)(text + length - at) - 1 : 0;
     while (left > 0 && strchr("> \t", at[left]) != NULL)
         left--;
     if (left == 0 || at[left] == '.')
-        return path[0] == '\0' && at == NULL;
-    for (gsize i = 1; i <= left; i++)
+        return at == NULL && (path[0] == '\0' || !is_sender);
+    for (gsize i = 1; i <= left && is_sender; i++)
         if (!g_ascii_isalnum(at[i]) && strchr("-. \t", at[i]) == NULL && (guchar)at[i] < 0x80)
             return FALSE;
     return TRUE;
@@ -304,5 +304,5 @@ gboolean postern_path_suits(const char *text, gsize length, const char *path, gb
     return ((syntax & POSTERN_PATH_SINGLE) == 0 ||
             (is_single(text, length) && (!is_sender || has_host(path, (syntax & POSTERN_PATH_UTF8) != 0)))) &&
            ((syntax & POSTERN_PATH_PLAIN) == 0 || is_plain(text, length)) &&
-           ((syntax & POSTERN_PATH_QUALIFIED) == 0 || !is_sender || is_qualified(text, length, path));
+           ((syntax & POSTERN_PATH_QUALIFIED) == 0 || is_qualified(text, length, path, is_sender));
 }

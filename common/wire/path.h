@@ -29,7 +29,7 @@ typedef enum {
     POSTERN_PATH_PLAIN = 1 << 3,
     /* One address, with nothing behind it, whose domain, if it is a sender, is that of a host. */
     POSTERN_PATH_SINGLE = 1 << 7,
-    /* A sender has a domain, of letters, digits and '-', or of U-labels, and without a final dot. */
+    /* A sender has a domain, of letters, digits and '-', or of U-labels; and nobody's has a final dot. */
     POSTERN_PATH_QUALIFIED = 1 << 4,
     /* Of a command: one space, and no tab, stands behind its verb. */
     POSTERN_PATH_ONE_SPACE = 1 << 5,

@@ -272,7 +272,7 @@ void postern_session_xclient(PosternSession *session, const PosternCommand *comm
     postern_session_identity_clear(&session->core.own);
     session->core.own = identity;
     session->core.errors = session->core.mistakes = session->core.refusals = 0;
-    session->core.commands_without_mail = 0;
+    session->core.commands_without_mail = session->core.spared = 0;
     session->core.refused_recipients = 0;
     postern_session_forget_forwarded(session);
     postern_session_show_client(session);

@@ -129,7 +129,10 @@ static void handle_unknown(PosternSession *session, const PosternCommand *comman
         return;
     }
     const char *text = command->problem != NULL ? command->problem : "Command not recognised";
-    postern_session_error(session, now, 500, "5.5.2", text);
+    if (command->too_long && (manners & POSTERN_MANNER_LONG_LINE_421) != 0)
+        postern_session_reply(session, 421, "4.7.0", "Command line too long");
+    else
+        postern_session_error(session, now, 500, "5.5.2", text);
     if (command->too_long && (manners & POSTERN_MANNER_ENDS_AT_LONG_LINE) != 0)
         postern_session_finish(session, "too-long", now);
 }
@@ -350,9 +353,10 @@ static gboolean awaits_client(PosternSession *session, const PosternCommand *com
 }
 
 /* What a client says that goes on although it was refused before, as one that pipelines does. */
-static gboolean is_forgiven(const PosternSession *session, PosternCommandVerb verb, const char *refusal)
+static gboolean is_forgiven(const PosternSession *session, const PosternCommand *command, const char *refusal)
 {
-    return (verb == POSTERN_COMMAND_MAIL && g_str_equal(refusal, NO_HELLO)) ||
+    return (command->verb == POSTERN_COMMAND_MAIL && command->argument[0] != '\0' &&
+            g_str_equal(refusal, NO_HELLO)) ||
            (session->core.own.esmtp && g_str_equal(refusal, NONE_ACCEPTED));
 }
 
@@ -369,7 +373,7 @@ static gboolean dispatch(PosternSession *session, const PosternCommand *command,
     if (command->verb == POSTERN_COMMAND_BDAT)
         postern_session_bdat(session, command, refusal, now);
     else if (refusal != NULL)
-        postern_session_refuse(session, refusal, !is_forgiven(session, command->verb, refusal), now);
+        postern_session_refuse(session, refusal, !is_forgiven(session, command, refusal), now);
     else if (command->verb == POSTERN_COMMAND_RCPT)
         return postern_session_rcpt(session, command, now);
     else
@@ -403,20 +407,24 @@ static void run(PosternSession *session, PosternCommand *command, gint64 now)
     }
 }
 
-/* The first that greets is no idle talk to Exim. */
-static gboolean begins(const PosternSession *session, PosternCommandVerb verb)
+/* TRUE if the command brings no message nearer, and the mail server would count it. */
+static gboolean is_idle_talk(PosternSession *session, PosternCommandVerb verb)
 {
-    return (postern_session_manners(session)->manners & POSTERN_MANNER_ENDS_AT_MISTAKE) != 0 &&
-           (verb == POSTERN_COMMAND_EHLO || verb == POSTERN_COMMAND_HELO) && session->core.own.helo == NULL;
+    const guint hello = 1U << POSTERN_COMMAND_EHLO | 1U << POSTERN_COMMAND_HELO;
+    const guint bits = ((1U << verb) & hello) != 0 ? hello : 1U << verb;
+    if ((commands[verb].flags & IDLE_TALK) == 0)
+        return FALSE;
+    const guint spared = postern_session_manners(session)->spared & bits & ~session->core.spared;
+    session->core.spared |= spared;
+    return spared == 0;
 }
 
 void postern_session_run(PosternSession *session, PosternCommand *command, gint64 now)
 {
     g_autoptr(PosternCommand) taken = command;
     const PosternManners *manners = postern_session_manners(session);
-    if ((commands[command->verb].flags & IDLE_TALK) != 0 && !begins(session, command->verb) &&
-        ++session->core.commands_without_mail >
-            manners->idle_talk_max + (command->verb == POSTERN_COMMAND_RSET) &&
+    if (is_idle_talk(session, command->verb) &&
+        ++session->core.commands_without_mail > manners->idle_talk_max &&
         !postern_session_awaits_answers(session)) {
         if ((manners->manners & POSTERN_MANNER_ENDS_AT_MISTAKE) != 0)
             postern_session_reply(session, 554, "5.7.0", "Too many commands without a message");

@@ -147,6 +147,7 @@ void postern_session_conclude(PosternSession *session, const char *reply, gint64
     postern_session_log_message(session, text, now);
     g_string_append(session->output, text);
     session->core.commands_without_mail = 0;
+    session->core.spared &= 1U << POSTERN_COMMAND_AUTH;
     postern_session_set_state(session, POSTERN_SESSION_COMMAND, now);
     postern_session_end_transaction(session, now);
     if (session->ended != NULL)

@@ -30,6 +30,8 @@ typedef const char *(*Taker)(const PosternSession *session, PosternTransaction *
 static const char *take_size(const PosternSession *session, PosternTransaction *transaction,
                              const char *value)
 {
+    if (value == NULL && has_manner(session, POSTERN_MANNER_VALUES_ONLY))
+        return UNKNOWN_OF_MAIL;
     if (value == NULL ||
         !g_ascii_string_to_unsigned(value, 10, 0, G_MAXUINT64, &transaction->declared_size, NULL)) {
         gboolean digits = value != NULL && value[0] != '\0' && value[strspn(value, "0123456789")] == '\0';
@@ -83,16 +85,23 @@ static const char *take_auth(const PosternSession *session, PosternTransaction *
 {
     if (takes_blindly(session))
         return NULL;
-    gboolean any = has_manner(session, POSTERN_MANNER_TAKES_ANY_AUTH);
-    if (!any && (value == NULL || session->core.announced.auth_mechanisms == 0))
+    gboolean is_offered = session->core.announced.auth_mechanisms != 0 ||
+                          has_manner(session, POSTERN_MANNER_TAKES_AUTH_UNOFFERED);
+    if (value == NULL || !is_offered)
         return UNKNOWN_OF_MAIL;
-    g_autofree char *identity = value != NULL ? postern_xtext_decode(value) : NULL;
-    gboolean is_known = identity != NULL || g_strcmp0(value, "<>") == 0;
-    if (!is_known && !any)
+    g_autofree char *identity = postern_xtext_decode(value);
+    gboolean is_known = identity != NULL || g_str_equal(value, "<>");
+    if (!is_known && !has_manner(session, POSTERN_MANNER_TAKES_ANY_AUTH))
         return UNKNOWN_OF_MAIL;
     if (is_known && session->core.authenticated)
         transaction->auth_parameter = g_strdup(value);
     return NULL;
+}
+
+static const char *take_prdr(const PosternSession *session, PosternTransaction *transaction,
+                             const char *value)
+{
+    return has_manner(session, POSTERN_MANNER_TAKES_PRDR) ? NULL : UNKNOWN_OF_MAIL;
 }
 
 static const struct {
@@ -100,14 +109,28 @@ static const struct {
     Taker take;
 } rows[] = {
     {"SIZE", take_size}, {"BODY", take_body}, {"SMTPUTF8", take_smtputf8}, {"REQUIRETLS", take_requiretls},
-    {"AUTH", take_auth},
+    {"AUTH", take_auth}, {"PRDR", take_prdr},
 };
+
+/* Where any original recipient is taken it may have no type, but is an address. */
+static gboolean has_value(const PosternSession *session, const PosternParameter *parameter)
+{
+    static const char type[] = "rfc822;";
+    const char *value = parameter->value;
+    if (value == NULL || g_ascii_strcasecmp(parameter->keyword, "ORCPT") != 0 ||
+        !has_manner(session, POSTERN_MANNER_TAKES_ANY_NOTIFY))
+        return value != NULL;
+    value += g_ascii_strncasecmp(value, type, strlen(type)) == 0 ? strlen(type) : 0;
+    return value[0] != '\0' && strchr(value, ';') == NULL;
+}
 
 /* A filter does without DSN if the back-end does (RFC 3461 5.2.2): mail is worth more than its notice. */
 static const char *take_dsn(const PosternSession *session, PosternTransaction *transaction,
                             const PosternParameter *parameter, guint any, GString *text)
 {
     const char *problem = postern_dsn_problem(parameter->keyword, parameter->value);
+    if (has_manner(session, POSTERN_MANNER_VALUES_ONLY) && !has_value(session, parameter))
+        return postern_dsn_problem(parameter->keyword, NULL);
     if (has_manner(session, any) && (problem != NULL || !takes(session, POSTERN_CAPABILITY_DSN))) {
         transaction->dsn_dropped = TRUE;
         return NULL;

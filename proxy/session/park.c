@@ -117,11 +117,17 @@ static void walk_identity(Walk *walk, PosternClientIdentity *identity, const Pos
 static void walk_core(Walk *walk, PosternSessionCore *core)
 {
     gboolean flags[] = {core->trusted, core->submission, core->slow, core->tls, core->authenticated};
-    guint *counters[] = {&core->commands,         &core->commands_without_mail,
-                         &core->errors,           &core->mistakes,
-                         &core->refusals,         &core->refused_recipients,
-                         &core->failed_logins,    &core->early_greeting,
-                         &core->early_data,       &core->messages,
+    guint *counters[] = {&core->commands,
+                         &core->commands_without_mail,
+                         &core->spared,
+                         &core->errors,
+                         &core->mistakes,
+                         &core->refusals,
+                         &core->refused_recipients,
+                         &core->failed_logins,
+                         &core->early_greeting,
+                         &core->early_data,
+                         &core->messages,
                          &core->messages_accepted};
     walk_octets(walk, core->identifier.text, POSTERN_IDENTIFIER_LENGTH);
     walk_flags(walk, flags, G_N_ELEMENTS(flags));

@@ -66,6 +66,7 @@ typedef struct {
     guint64 octets;
     guint commands;
     guint commands_without_mail;
+    guint spared; /* mask of 1 << verb: the first since the last message has come, and was not counted */
     guint errors;
     guint mistakes;           /* of them, what its mail server too would count */
     guint refusals;           /* 4xx and 5xx of ours */
@@ -73,8 +74,7 @@ typedef struct {
     guint failed_logins;
     guint early_greeting; /* times that the client spoke before it, an XCLIENT's included */
     guint early_data;     /* times that a message came before its 354 */
-    guint messages;
-    guint messages_accepted;
+    guint messages, messages_accepted;
 } PosternSessionCore;
 
 typedef struct {

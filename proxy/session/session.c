@@ -267,12 +267,17 @@ static void note_progress(PosternSession *session, gint64 now)
     session->pace_octets = 0;
 }
 
+/* To a mail server that wants UTF-8 what is none is no command. */
+static gboolean is_readable(const PosternSession *session, const char *line, gsize length)
+{
+    return (postern_session_manners(session)->manners & POSTERN_MANNER_WANTS_UTF8) == 0 ||
+           !postern_session_offers(session, POSTERN_CAPABILITY_SMTPUTF8) ||
+           g_utf8_validate_len(line, length, NULL);
+}
+
 /* If policy only observes, an address passes that any mail server takes, written so that it is clear. */
 static PosternCommand *parse_line(const PosternSession *session, const char *line, gsize length)
 {
-    gboolean skips = (postern_session_manners(session)->manners & POSTERN_MANNER_LEADING_BLANKS) != 0;
-    for (; skips && length > 0 && (line[0] == ' ' || line[0] == '\t'); line++)
-        length--;
     PosternCommand *command = postern_command_parse(line, length, postern_session_path_syntax(session));
     if (command->problem == NULL || !postern_session_observes(session))
         return command;
@@ -322,8 +327,15 @@ static gsize receive_line(PosternSession *session, const char *octets, gsize len
         status = POSTERN_LINE_TOO_LONG;
     if (refuse_line(session, status, now))
         return consumed;
-    PosternCommand *command = parse_line(session, line, line_length);
-    command->foreign = command->verb == POSTERN_COMMAND_UNKNOWN && postern_line_is_foreign(line, line_length);
+    gboolean skips = (postern_session_manners(session)->manners & POSTERN_MANNER_LEADING_BLANKS) != 0;
+    for (; skips && line_length > 0 && (line[0] == ' ' || line[0] == '\t'); line++)
+        line_length--;
+    gboolean readable = is_readable(session, line, line_length);
+    PosternCommand *command = parse_line(session, line, readable ? line_length : 0);
+    if (!readable)
+        command->problem = "The command is not UTF-8";
+    command->foreign =
+        readable && command->verb == POSTERN_COMMAND_UNKNOWN && postern_line_is_foreign(line, line_length);
     command->request = command->foreign && postern_line_is_request(line, line_length);
     postern_session_run(session, command, now);
     return consumed;

@@ -7,6 +7,7 @@ import argparse
 import collections
 import contextlib
 import pathlib
+import random
 import sys
 import tempfile
 import time
@@ -42,6 +43,7 @@ def main():
     parser.add_argument("--family", action="append", help="only these")
     parser.add_argument("--transcripts", help="a Python file whose corpus() is taken in place of ours")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--sample", type=int, help="so many of them, chosen at random")
     parser.add_argument("--at-once", type=int, default=30)
     parser.add_argument("--examples", type=int, default=3)
     parser.add_argument("--domain", action="append", help="that mail is taken for; may be repeated")
@@ -55,6 +57,8 @@ def main():
         corpus = names["corpus"]()
     if options.family:
         corpus = [transcript for transcript in corpus if transcript.family in options.family]
+    if options.sample:
+        corpus = random.Random(options.seed).sample(corpus, min(options.sample, len(corpus)))
     with contextlib.ExitStack() as stack:
         out = stack.enter_context(open(options.out, "w")) if options.out else sys.stdout
         for name in options.server or differential_servers.SERVERS:

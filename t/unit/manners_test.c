@@ -29,6 +29,7 @@ static void test_names(void)
         {"client.example", "PESO"},     {"client", "PESO"},
         {"client.example.", "PES"},     {"[192.0.2.1]", "PESO"},
         {"[IPv6:2001:db8::1]", "PESO"}, {"[2001:db8::1]", "PESO"},
+        {"[IPv4:192.0.2.1]", "PES"},    {"[IPv4:x]", "PS"},
         {"[192.0.2.256]", "PS"},        {"[x", "PS"},
         {"x_y.example", "PSO"},         {"-x.example", "PES"},
         {"client..example", "PES"},     {"client:25", "PS"},

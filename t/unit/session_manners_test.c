@@ -4,6 +4,9 @@
 
 #define ENVELOPE "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n"
 
+#define MESSAGE "DATA\r\nA: b\r\n.\r\n"
+#define NOOPS "NOOP\r\nNOOP\r\nNOOP\r\n"
+
 #define POSTFIX "220 mx ESMTP Postfix\r\n"
 #define EXIM "220 mx ESMTP Exim 4.96\r\n"
 #define SENDMAIL "220 mx ESMTP Sendmail 8.17.1\r\n"
@@ -36,6 +39,21 @@ static const struct {
     {POSTFIX, "MAIL FROM:<a@x.test> SIZE=1 SIZE=2\r\n", "250"},
     {EXIM, "MAIL FROM:<a@x.test> SIZE=x RET=y\r\n", "250"},
     {EXIM, "MAIL FROM:<a@x.test> SIZE=99999999999999999999999\r\n", "552"},
+    {EXIM, "MAIL FROM:<a@x.test> PRDR\r\n", "250"},
+    {POSTFIX, "MAIL FROM:<a@x.test> PRDR\r\n", "555"},
+    {POSTFIX, " - x\r\n", "221"},
+    {ANOTHER, " - x\r\n", "500"},
+    {POSTFIX, "NOOP \xff\r\n", "250"},
+    {EXIM, NOOPS NOOPS NOOPS "RSET\r\nNOOP\r\n", "250 250 250 250 250 250 250 250 250 250 554"},
+    {EXIM, NOOPS NOOPS ENVELOPE MESSAGE "RSET\r\n" NOOPS NOOPS NOOPS "RSET\r\n",
+     "250 250 250 250 250 250 250 250 354 250 250 250 250 250 250 250 250 250 250 250 250"},
+    {ANOTHER, NOOPS NOOPS NOOPS "RSET\r\n", "250 250 250 250 250 250 250 250 250 250"},
+    {OPENSMTPD, "MAIL FROM:<a@x.test> AUTH\r\nMAIL FROM:<a@x.test> AUTH=x+\r\n", "555 250"},
+    {OPENSMTPD, "MAIL FROM:<a@x.test> SIZE\r\nMAIL FROM:<a@x.test> SIZE=x\r\n", "555 250"},
+    {OPENSMTPD, "MAIL FROM:<a@x.test> RET\r\nMAIL FROM:<a@x.test> RET=x\r\n", "501 250"},
+    {SENDMAIL, "MAIL FROM:<a@x.test> SIZE\r\n", "555"},
+    {EXIM, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test.>\r\nRCPT TO:<b@y.test>\r\n", "250 501 250"},
+    {SENDMAIL, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test.>\r\n", "250 250"},
     {OPENSMTPD, "MAIL  FROM:<a@x.test>\r\n", "500"},
     {SENDMAIL, ENVELOPE "DATA\r\nA: b\nc\r\n.\r\nNOOP\r\n", "250 250 354 421"},
     {EXIM, ENVELOPE "DATA\r\nA: b\nc\r\n.\r\nNOOP\r\n", "250 250 354 550 250"},
@@ -82,12 +100,12 @@ static void test_software(gsize piece)
     }
 }
 
-/* OpenSMTPD closes behind a command that is too long, the others go on. */
+/* OpenSMTPD and Sendmail close behind a command that is too long, the others go on. */
 static void test_long_line(gsize piece)
 {
     static const struct {
         const char *greeting, *codes;
-    } servers[] = {{OPENSMTPD, "500"}, {POSTFIX, "500 250"}};
+    } servers[] = {{OPENSMTPD, "500"}, {SENDMAIL, "421"}, {POSTFIX, "500 250"}};
     g_autofree char *word = g_strnfill(3000, 'x');
     g_autofree char *said = g_strdup_printf("%s\r\nNOOP\r\n", word);
     for (gsize i = 0; i < G_N_ELEMENTS(servers); i++) {

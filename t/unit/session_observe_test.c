@@ -110,6 +110,7 @@ static const struct {
     {"421 4.7.0 Too many commands without a message", BOUND},
     {"554 5.7.0 Too many commands without a message", BOUND},
     {"421 4.7.0 Too many errors", BOUND},
+    {"421 4.7.0 Command line too long", BOUND},
     {"421 4.7.1 %s", PASSES}, /* the screen's */
     {"421 4.7.1 %s %s\\r\\n", BOUND},
     {"451 4.3.0 The mail server behind us cannot be used now, try again later", ABSENT},

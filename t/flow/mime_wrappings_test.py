@@ -14,6 +14,7 @@ import unittest
 from support.demo_messages import eicar
 from support.hidings import hidings, message_with
 from support.process import build_folder
+from support.reader_hidings import reader_hidings
 from support.scan import ScanTestCase
 from support.wrappings import wrappings
 
@@ -85,11 +86,12 @@ class WrappingsTest(ScanTestCase):
         self.assertGreater(shown, 200)
         self.assertGreater(infected, len(names) * 3 // 4)
 
-    def judge_hidings(self, octets):
+    def judge_messages(self, messages):
+        """None of (name, message) is clean, or an error; how many are infected."""
         names = {}
-        for number, (name, file, kind, contents) in enumerate(hidings(octets)):
+        for number, (name, message) in enumerate(messages):
             path = self.folder / f"hidden-{number:03}.eml"
-            path.write_bytes(message_with(file, kind, contents))
+            path.write_bytes(message)
             names[str(path)] = name
         results = {verdict["file"]: verdict["virus"] for verdict in self.verdicts("--no-mbox", *names)}
         self.assertGreater(len(names), 90)
@@ -99,7 +101,17 @@ class WrappingsTest(ScanTestCase):
         self.assertEqual(bad, {})
         infected = sum(result["result"] == "infected" for result in results.values())
         print(f"{len(names)} hidings, {infected} infected")
+        return infected
+
+    def judge_hidings(self, octets):
+        infected = self.judge_messages((name, message_with(file, kind, contents))
+                                       for name, file, kind, contents in hidings(octets))
         self.assertGreater(infected, 75)
+
+    def test_hidings_of_readers(self):
+        for octets in (MARKER, eicar()):
+            with self.subTest(octets=octets[:8]):
+                self.assertGreater(self.judge_messages(reader_hidings(octets)), 125)
 
     def test_hidings_of_marker(self):
         """(Longer: a stream of a compound file that is short stands elsewhere.)"""

@@ -1,6 +1,7 @@
 /*
- * winmail.dat, signed mail, files of Apple and OpenPGP of any octets: within the budget, and never a problem
- * without a note. The first octet says which mark is put in front.
+ * winmail.dat, signed and compressed mail, files of Apple, ActiveMime, rich text, OLE and OpenPGP of any
+ * octets: within the budget, and never a problem without a note. The first octet says which mark is put in
+ * front.
  */
 #include "checks/container/container.h"
 
@@ -38,7 +39,10 @@ int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
                  {"", 0},
                  {"\0\5\x16\0\0\2\0\0", 8},
                  {"\0\1x", 3},
-                 {"-----BEGIN PGP MESSAGE-----\n\n", 29}};
+                 {"-----BEGIN PGP MESSAGE-----\n\n", 29},
+                 {"ActiveMime\0\0", 12},
+                 {"{\\rtf1{\\objdata ", 15},
+                 {"\1\5\0\0\2\0\0\0", 8}};
     static const char *const names[] = {"x", NULL}, *const types[] = {"application/octet-stream", NULL};
     if (size == 0)
         return 0;

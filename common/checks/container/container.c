@@ -135,6 +135,20 @@ static gboolean is_apple_image(const guint8 *octets, gsize length)
            memcmp(octets + length - DISK_SECTOR_OCTETS, "koly\0\0\0\4", 8) == 0;
 }
 
+/* A map of partitions: its own block, and the first that it tells of. */
+static gboolean is_apple_disk(const guint8 *octets, gsize length)
+{
+    return length > 2 * (gsize)DISK_SECTOR_OCTETS && memcmp(octets, "ER", 2) == 0 &&
+           memcmp(octets + DISK_SECTOR_OCTETS, "PM\0\0", 4) == 0;
+}
+
+/* An image of Nero ends in where its description begins. */
+static gboolean is_nero(const guint8 *octets, gsize length)
+{
+    return length > 12 &&
+           (memcmp(octets + length - 12, "NER5", 4) == 0 || memcmp(octets + length - 8, "NERO", 4) == 0);
+}
+
 static void note_encrypted(PosternOpening *opening)
 {
     postern_opening_note(opening, POSTERN_VIRUS_ENCRYPTED, NULL);
@@ -241,9 +255,14 @@ static const Kind kinds[] = {
     {"a file of AppleSingle", 0, "\0\5\x16\0\0", 5, .open = postern_apple_open},
     {"a file of AppleDouble", 0, "\0\5\x16\7\0", 5, .open = postern_apple_open},
     {"a file of MacBinary", .is = postern_macbinary_is, .open = postern_macbinary_open},
+    {"rich text", 0, "{\\rt", 4, .open = postern_rtf_open},
+    {"an object of OLE", 0, "\1\5\0\0\2\0\0\0", 8, .open = postern_ole1_open},
+    {"compressed data", .is = postern_compressed_is, .open = postern_compressed_open},
+    {"a file of ActiveMime", 0, "ActiveMime", 10, .open = postern_active_mime_open},
     {"a message of OpenPGP", .is = postern_openpgp_is, .open = postern_openpgp_open},
     {"a file of OpenSSL", 0, "Salted__", 8, .open = note_encrypted},
     {"a file of age", 0, "age-encryption.org/", 19, .open = note_encrypted},
+    {"an image of a disk", 0, "LUKS\xba\xbe", 6, .open = note_encrypted},
     {"an image of a disk", .is = is_disk},
     {"an image of a disk", 512, "EFI PART", 8},
     {"an image of a disk", .is = is_apple_image},
@@ -252,7 +271,21 @@ static const Kind kinds[] = {
     {"a file system", 1024, "H+\0\4", 4},
     {"a file system", 1024, "HX\0\5", 4},
     {"a file system", .is = is_ext},
+    {"a file system", 0, "XFSB", 4},
+    {"a file system", 65600, "_BHRfS_M", 8},
+    {"a file system", 0, "-rom1fs-", 8},
+    {"a file system", 0, "UBI#\1\0\0\0", 8},
+    {"a file system", 0, "\x45\x3d\xcd\x28", 4},
+    {"an image of a disk", .is = is_apple_disk},
+    {"an image of a disc", 0, "\0\377\377\377\377\377\377\377\377\377\377\0", 12},
+    {"an image of a disc", .is = is_nero},
+    {"an image of a disc", 0, "CISO", 4},
+    {"an image of a disc", 0, "DAA\0\0\0\0\0", 8},
+    {"a mailbox of Outlook", 0, "!BDN", 4},
+    {"a mailbox of Outlook Express", 0, "\xcf\xad\x12\xfe", 4},
     {"a file of compress, LZH", 0, "\x1f\xa0", 2},
+    {"a file of freeze", 0, "\x1f\x9f", 2},
+    {"a file of freeze", 0, "\x1f\x9e", 2},
     {"a file of pack", .is = postern_pack_is},
     {"a file of lzop", 0, "\x89LZO\0\r\n\x1a\n", 9},
     {"a file of lrzip", 0, "LRZI", 4},
@@ -264,7 +297,12 @@ static const Kind kinds[] = {
     {"a UDF image", .is = is_udf},
     {"a virtual disk", 0, "KDMV", 4},
     {"a virtual disk", 0, "QFI\xfb", 4},
+    {"a virtual disk", 64, "\x7f\x10\xda\xbe", 4},
+    {"a virtual disk", 0, "WithoutFreeSpace", 16},
+    {"a virtual disk", 0, "WithouFreSpacExt", 16},
     {"a file system", 0, "hsqs", 4},
+    {"a file system", 0, "sqsh", 4},
+    {"an archive of ALZip", 0, "ALZ\1", 4},
     {"an archive of zpaq", 0, "zPQ\1\1", 5},
     {"an archive of zpaq", 0, "zPQ\2\1", 5},
     {"an archive of zpaq", 0, "7kSt\xa0\x31\x83\xd3\x8c\xb2\x28\xb0\xd3", 13},
@@ -371,6 +409,11 @@ static gboolean open_by_name(PosternOpening *opening)
         if (postern_brotli_open(opening))
             return TRUE;
     }
+    if (is_called(opening->item, ".gpg") || is_called(opening->item, ".pgp")) {
+        opening->what = "a message of OpenPGP";
+        if (postern_openpgp_packets_open(opening))
+            return TRUE;
+    }
     for (gsize i = 0; i < G_N_ELEMENTS(called); i++) {
         if (!is_called(opening->item, called[i].ending) ||
             postern_octets_are_blank(opening->octets, opening->length))
@@ -379,6 +422,13 @@ static gboolean open_by_name(PosternOpening *opening)
         return TRUE;
     }
     return FALSE;
+}
+
+/* Scripts unpack what they hold; what does not unpack is no such stream. */
+static gboolean open_of_script(PosternOpening *opening)
+{
+    opening->what = "a stream of zlib";
+    return postern_zlib_open(opening, opening->octets, opening->length);
 }
 
 /* Octets may be of several kinds at once; each reading is one that some program has. */
@@ -402,6 +452,8 @@ static gboolean open_all(PosternOpening *opening)
         postern_zip_open(opening);
         any = TRUE;
     }
+    if (!any && !opening->over && opening->item->guessed)
+        any = open_of_script(opening);
     return any || (!opening->over && open_by_name(opening));
 }
 

@@ -6,6 +6,8 @@
 #include "checks/container/weak_marks.h"
 
 #define WINDOW_BITS 15
+#define ZLIB_HEADER_OCTETS 2
+#define ZLIB_CHECKSUM_OCTETS 4
 #define GZIP_BITS 16 /* added: a gzip header is expected */
 
 static gboolean run(PosternOpening *opening, z_stream *stream, guint64 expected, PosternUnpacked *unpacked)
@@ -42,6 +44,27 @@ gboolean postern_inflate(PosternOpening *opening, const guint8 *octets, gsize le
     *ret_consumed = length - stream.avail_in;
     inflateEnd(&stream);
     return whole && !opening->over;
+}
+
+gboolean postern_zlib_is(const guint8 *octets, gsize length)
+{
+    return length > ZLIB_HEADER_OCTETS + ZLIB_CHECKSUM_OCTETS && octets[0] == 0x78 &&
+           (octets[1] & 0x20) == 0 && (octets[0] << 8 | octets[1]) % 31 == 0;
+}
+
+gboolean postern_zlib_open(PosternOpening *opening, const guint8 *octets, gsize length)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    g_auto(PosternUnpacked) unpacked = {NULL};
+    gsize consumed = 0;
+    if (!postern_zlib_is(octets, length) ||
+        !postern_inflate(opening, octets + ZLIB_HEADER_OCTETS, length - ZLIB_HEADER_OCTETS, NULL, 0,
+                         &unpacked, &consumed))
+        return FALSE;
+    g_autoptr(GBytes) inside = postern_unpacked_steal(&unpacked);
+    postern_opening_names_inside(opening, names);
+    postern_opening_member(opening, names, inside);
+    return TRUE;
 }
 
 void postern_gzip_open(PosternOpening *opening)

@@ -3,7 +3,9 @@
 #include <string.h>
 
 /* Packets (RFC 9580 5) that hold what is not encrypted. */
-enum { SIGNATURE = 2, ONE_PASS = 4, COMPRESSED = 8, LITERAL = 11 };
+enum { SIGNATURE = 2, ONE_PASS = 4, COMPRESSED = 8, MARKER = 10, LITERAL = 11 };
+
+#define MARKER_OCTETS 5
 
 static const char armor[] = "-----BEGIN PGP MESSAGE-----";
 
@@ -28,6 +30,30 @@ static guint8 *read_armor(const char *begin, const char *end, gsize *ret_length)
     return g_base64_decode(text, ret_length);
 }
 
+static guint tag_of(guint8 first)
+{
+    return (first & 0x80) == 0 ? 0 : (first & 0x40) != 0 ? first & 0x3f : (first >> 2) & 0xf;
+}
+
+/* Of the first packet behind markers, which say "PGP" and nothing. */
+static guint first_tag(const guint8 *packets, gsize length)
+{
+    while (length > MARKER_OCTETS && tag_of(packets[0]) == MARKER && packets[1] == MARKER_OCTETS - 2) {
+        packets += MARKER_OCTETS;
+        length -= MARKER_OCTETS;
+    }
+    return length > 0 ? tag_of(packets[0]) : 0;
+}
+
+gboolean postern_openpgp_packets_open(PosternOpening *opening)
+{
+    guint tag = first_tag(opening->octets, opening->length);
+    if (tag != ONE_PASS && tag != COMPRESSED && tag != LITERAL)
+        return FALSE;
+    postern_opening_note(opening, POSTERN_VIRUS_UNKNOWN_CONTAINER, "it is signed or packed");
+    return TRUE;
+}
+
 /* What the first packet of each is; encrypted mail is its reader's alone, and wanted. One ends where the next
  * begins, so that no octet is looked at for two. */
 void postern_openpgp_open(PosternOpening *opening)
@@ -38,8 +64,7 @@ void postern_openpgp_open(PosternOpening *opening)
         at += strlen(armor);
         const char *next = memmem(at, (gsize)(end - at), armor, strlen(armor));
         g_autofree guint8 *packets = read_armor(at, next != NULL ? next : end, &length);
-        guint8 first = packets != NULL && length > 0 ? packets[0] : 0;
-        guint tag = (first & 0x80) == 0 ? 0 : (first & 0x40) != 0 ? first & 0x3f : (first >> 2) & 0xf;
+        guint tag = packets != NULL ? first_tag(packets, length) : 0;
         if (tag == SIGNATURE || tag == ONE_PASS || tag == COMPRESSED || tag == LITERAL) {
             postern_opening_note(opening, POSTERN_VIRUS_UNKNOWN_CONTAINER, "it is signed or packed");
             return;

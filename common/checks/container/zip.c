@@ -35,11 +35,16 @@ typedef struct {
     guint64 directory_size;
     gsize shift;    /* what every place is short of: octets stand in front of the archive */
     GArray *places; /* of Place: what entries of the directory take up */
+    gboolean loose; /* nothing is in doubt: it is a guess, and cut */
+    gboolean rest_taken;
 } Zip;
+
+static const char local_mark[] = {'P', 'K', 3, 4};
 
 static void doubt(Zip *zip, const char *text)
 {
-    postern_opening_note(zip->opening, POSTERN_VIRUS_AMBIGUOUS, text);
+    if (!zip->loose)
+        postern_opening_note(zip->opening, POSTERN_VIRUS_AMBIGUOUS, text);
 }
 
 static gboolean has_mark(const guint8 *octets, gsize length, gsize place, guint32 mark)
@@ -241,6 +246,12 @@ static void hand_on(Zip *zip, const PosternZipEntry *entry, const PosternZipEntr
     postern_opening_member(zip->opening, names, octets);
 }
 
+static gsize until_header(const Zip *zip, gsize start)
+{
+    const guint8 *at = memmem(zip->octets + start, zip->length - start, local_mark, sizeof local_mark);
+    return at != NULL ? (gsize)(at - zip->octets) - start : zip->length - start;
+}
+
 /* A member by its local header alone, whose end is where its data end; returns where that is. */
 static gsize salvage_member(Zip *zip, const PosternZipEntry *local)
 {
@@ -251,8 +262,13 @@ static gsize salvage_member(Zip *zip, const PosternZipEntry *local)
         hand_on(zip, local, NULL, NULL);
         return local->end;
     }
-    if (entry.method != 0 || entry.packed > rest || entry.packed == 0)
+    if (entry.method != 0 || entry.packed > rest || entry.packed == 0) {
+        /* Of those that are not packed but the first has all of it: the others end before the next. */
+        if (entry.method == 0 && zip->rest_taken)
+            rest = until_header(zip, local->end);
+        zip->rest_taken = zip->rest_taken || entry.method == 0;
         entry.packed = rest;
+    }
     g_autoptr(GBytes) octets = postern_zip_entry_unpack(zip->opening, &entry, local->end, &consumed);
     hand_on(zip, local, NULL, octets);
     return local->end + (entry.method == 8 || local->packed == entry.packed ? consumed : 0);
@@ -267,11 +283,10 @@ static gboolean is_plausible(const PosternZipEntry *local, const guint8 *header)
 /* Opens whatever has a local header between two places. */
 static gboolean salvage(Zip *zip, gsize start, gsize end)
 {
-    static const char mark[] = {'P', 'K', 3, 4};
     gboolean any = FALSE;
     while (start < end && !zip->opening->over) {
         PosternZipEntry local;
-        const guint8 *at = memmem(zip->octets + start, end - start, mark, sizeof mark);
+        const guint8 *at = memmem(zip->octets + start, end - start, local_mark, sizeof local_mark);
         if (at == NULL)
             break;
         start = (gsize)(at - zip->octets);
@@ -281,7 +296,7 @@ static gboolean salvage(Zip *zip, gsize start, gsize end)
             any = TRUE;
             start = salvage_member(zip, &local);
         } else {
-            start += sizeof mark;
+            start += sizeof local_mark;
         }
     }
     return any;
@@ -428,6 +443,8 @@ void postern_zip_open(PosternOpening *opening)
             return;
         }
     }
+    /* Letters in text that end somewhere are no archive that anybody opens. */
+    zip.loose = opening->item->guessed;
     doubt(&zip, "it has no directory");
     (void)salvage(&zip, 0, zip.length);
 }

@@ -127,7 +127,7 @@ static GBytes *inflate_entry(PosternOpening *opening, const PosternZipEntry *ent
     g_auto(PosternUnpacked) unpacked = {NULL};
     if (!postern_inflate(opening, opening->octets + data, (gsize)entry->packed, NULL, entry->size, &unpacked,
                          ret_consumed) &&
-        !opening->over)
+        !opening->over && !opening->item->guessed)
         postern_opening_note(opening, POSTERN_VIRUS_AMBIGUOUS, "a member is cut or damaged");
     return postern_unpacked_steal(&unpacked);
 }

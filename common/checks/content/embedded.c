@@ -7,6 +7,7 @@
 
 #define BINHEX_LINE_OCTETS 64
 #define CHECKSUM_OCTETS 2
+#define MODE_DIGITS 3 /* at least, without a name behind them */
 
 /* Octets by line. */
 typedef struct {
@@ -36,21 +37,45 @@ static gboolean begins(const Lines *lines, const char *prefix)
     return lines->line_length >= length && g_ascii_strncasecmp(lines->line, prefix, length) == 0;
 }
 
-static guint sixbit(char octet)
+/* What the letters of uuencode, and of xxencode, stand for; NONE: it is no such letter. */
+#define NONE 64
+
+static guint uu_bits(char octet)
 {
-    return ((guint)(guchar)octet - ' ') & 0x3f;
+    return octet >= ' ' && octet <= '`' ? ((guint)octet - ' ') & 0x3f : NONE;
 }
 
-/* One line of uuencode; what is short of it is blanks that were cut off. FALSE: it is none. */
-static gboolean decode_uu_line(const Lines *lines, GByteArray *out)
+static guint xx_bits(char octet)
 {
-    guint count = lines->line_length > 0 ? sixbit(lines->line[0]) : 0;
-    if (count == 0 || (guchar)lines->line[0] < ' ' || (guchar)lines->line[0] > '`')
+    static const char letters[] = "+-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    const char *letter = octet != '\0' ? strchr(letters, octet) : NULL;
+    return letter != NULL ? (guint)(letter - letters) : NONE;
+}
+
+typedef guint (*LineBits)(char octet);
+
+/* It has exactly the letters for as many octets as its first tells. */
+static gboolean is_whole_line(const Lines *lines, LineBits bits)
+{
+    guint count = lines->line_length > 0 ? bits(lines->line[0]) : NONE;
+    if (count == NONE || lines->line_length != 1 + (gsize)(count + 2) / 3 * 4)
+        return FALSE;
+    for (gsize i = 1; i < lines->line_length; i++)
+        if (bits(lines->line[i]) == NONE)
+            return FALSE;
+    return TRUE;
+}
+
+/* One line of either; what is short of it is blanks that were cut off. FALSE: it is none. */
+static gboolean decode_uu_line(const Lines *lines, LineBits letter_bits, GByteArray *out)
+{
+    guint count = lines->line_length > 0 ? letter_bits(lines->line[0]) : NONE;
+    if (count == 0 || count == NONE)
         return FALSE;
     for (gsize i = 1; count > 0; i += 4) {
         guint32 bits = 0;
         for (gsize k = 0; k < 4; k++)
-            bits = bits << 6 | (i + k < lines->line_length ? sixbit(lines->line[i + k]) : 0);
+            bits = bits << 6 | (i + k < lines->line_length ? letter_bits(lines->line[i + k]) & 0x3f : 0);
         guint8 octets[] = {(guint8)(bits >> 16), (guint8)(bits >> 8), (guint8)bits};
         guint take = MIN(count, 3);
         g_byte_array_append(out, octets, take);
@@ -65,19 +90,28 @@ static char *uu_name(const Lines *lines, gsize prefix)
     g_autofree char *text = g_strndup(lines->line + prefix, MIN(lines->line_length - prefix, 1024));
     g_strstrip(text);
     gsize mode = strspn(text, "01234567");
-    if (mode == 0 || (text[mode] != ' ' && text[mode] != '\t'))
+    if (mode == 0 || (text[mode] != ' ' && text[mode] != '\t' && (text[mode] != '\0' || mode < MODE_DIGITS)))
         return NULL;
     return g_strdup(g_strchug(text + mode));
 }
 
-static GByteArray *decode_uu(Lines *lines)
+/* xxencode begins as uuencode does. */
+static GByteArray *decode_uu(Lines *lines, const char **ret_decoding)
 {
     GByteArray *out = g_byte_array_new();
     gsize before = lines->at;
+    LineBits bits = NULL;
+    *ret_decoding = "uuencode";
     while (next_line(lines)) {
-        if (begins(lines, "begin ") || begins(lines, "end") || !decode_uu_line(lines, out)) {
+        if (bits == NULL && lines->line_length > 0) {
+            gboolean xx = is_whole_line(lines, xx_bits) && !is_whole_line(lines, uu_bits);
+            bits = xx ? xx_bits : uu_bits;
+            *ret_decoding = xx ? "xxencode" : "uuencode";
+        }
+        if (begins(lines, "begin ") || begins(lines, "end") || bits == NULL ||
+            !decode_uu_line(lines, bits, out)) {
             /* A line that is none may be rubbish between others, or their end; it may begin another file. */
-            if (lines->line_length == 0 || begins(lines, "`"))
+            if (lines->line_length == 0 || begins(lines, "`") || begins(lines, "+"))
                 continue;
             lines->at = begins(lines, "end") ? lines->at : before;
             break;
@@ -213,10 +247,12 @@ static GByteArray *decode_base64_lines(Lines *lines, const char **ret_problem)
 /* The file that the line at hand begins, or NULL. */
 static GByteArray *decode(Lines *lines, PosternEmbeddedFile *file, const char **ret_problem)
 {
-    static const char base64[] = "begin-base64 ", uu[] = "begin ";
-    if (begins(lines, uu) && (file->name = uu_name(lines, strlen(uu))) != NULL) {
-        file->decoding = "uuencode";
-        return decode_uu(lines);
+    static const char base64[] = "begin-base64 ", uu[] = "begin";
+    if (begins(lines, uu) && lines->line_length > strlen(uu) &&
+        strchr(" \t", lines->line[strlen(uu)]) != NULL && (file->name = uu_name(lines, strlen(uu))) != NULL) {
+        if (*file->name == '\0')
+            g_clear_pointer(&file->name, g_free);
+        return decode_uu(lines, &file->decoding);
     }
     if (begins(lines, base64) && (file->name = uu_name(lines, strlen(base64))) != NULL) {
         file->decoding = "begin-base64";

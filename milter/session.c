@@ -145,7 +145,8 @@ void postern_milter_session_decide(PosternMilterSession *session, PosternFinding
     else if (session->transaction->extent == POSTERN_MILTER_TOO_BIG)
         postern_case_reduce(mail_case, taken, POSTERN_CASE_BEGINNING);
     if (postern_case_decide(mail_case, session->transaction->message, taken, problem)) {
-        postern_tally_note_verdict(session->transaction->settings->tally, mail_case, taken);
+        postern_tally_note_verdict(session->transaction->settings->tally, mail_case, taken,
+                                   session->transaction->message);
         keep(session, taken);
     }
 }

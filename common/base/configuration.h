@@ -306,6 +306,8 @@ typedef struct {
     struct {
         char *store; /* path, or "": nothing is kept */
         gboolean dmarc;
+        gboolean failures;
+        guint failure_rate;
         char *organization;
         char *email;
         char *contact;

@@ -278,7 +278,9 @@
 #define POSTERN_GREYLIST_WAIT_MS 5000          /* for the store; then nobody is greylisted */
 #define POSTERN_TALLY_WAITING_MAX 50000        /* different rows that wait for the store of [report] */
 #define POSTERN_TALLY_ROW_MAX_OCTETS 4096      /* of one, as text */
-#define POSTERN_REPORT_ADDRESSES_MAX 5         /* of rua=, that one report goes to */
+#define POSTERN_FAILURES_WAITING_MAX 500       /* different failures that wait for it */
+#define POSTERN_FAILURE_HEADER_MAX_OCTETS 8192 /* of one that a report tells */
+#define POSTERN_REPORT_ADDRESSES_MAX 5         /* of rua= or ruf=, that one report goes to */
 #define POSTERN_REPORT_ROWS_MAX 100000         /* of one report */
 #define POSTERN_REPORT_TRIES_MAX 8             /* to send one */
 #define POSTERN_REPORT_DAYS_MAX 3              /* days that reports are still sent for */

@@ -6,6 +6,7 @@
 #include "dns/resolver.h"
 
 #define ROUNDS_MAX 4
+#define SPF "v=spf1"
 
 struct PosternReportDns {
     struct event_base *loop;
@@ -48,6 +49,15 @@ static void ask(PosternReportDns *dns, PosternAnswers *answers)
     event_base_loop(dns->loop, EVLOOP_NO_EXIT_ON_EMPTY);
 }
 
+/* The TXT records of name, owned by answers. NULL: the DNS failed. */
+static const PosternAnswer *look_up_text(PosternReportDns *dns, PosternAnswers *answers, const char *name)
+{
+    const PosternAnswer *answer = postern_answers_look_up(answers, name, POSTERN_DNS_TXT);
+    if (answer == NULL)
+        ask(dns, answers);
+    return answer != NULL ? answer : postern_answers_look_up(answers, name, POSTERN_DNS_TXT);
+}
+
 /* NULL: the DNS failed. */
 static char *organizational(PosternReportDns *dns, const char *domain)
 {
@@ -63,9 +73,9 @@ static char *organizational(PosternReportDns *dns, const char *domain)
 }
 
 /* One that its destination puts in the place of address; FALSE: it is of another domain. */
-static gboolean replace(PosternReportAddress *address, const char *record)
+static gboolean replace(PosternReportAddress *address, const char *tag, const char *record)
 {
-    g_autofree char *list = postern_dmarc_record_value(record, "rua");
+    g_autofree char *list = postern_dmarc_record_value(record, tag);
     if (list == NULL)
         return TRUE;
     g_autoptr(GPtrArray) others = postern_rua_parse(list, strlen(list));
@@ -83,7 +93,7 @@ static gboolean replace(PosternReportAddress *address, const char *record)
     return TRUE;
 }
 
-static int read_answer(const PosternAnswer *answer, PosternReportAddress *address)
+static int read_answer(const PosternAnswer *answer, const char *tag, PosternReportAddress *address)
 {
     int found = -1;
     if (answer->status == POSTERN_ANSWER_SERVFAIL || answer->status == POSTERN_ANSWER_TIMEOUT)
@@ -95,14 +105,15 @@ static int read_answer(const PosternAnswer *answer, PosternReportAddress *addres
         if (!postern_dmarc_record_parse(octets, length, &record))
             continue;
         g_autofree char *text = g_strndup(octets, length);
-        if (!replace(address, text))
+        if (!replace(address, tag, text))
             return -1;
         found = 1;
     }
     return found;
 }
 
-int postern_report_authorize(PosternReportDns *dns, const char *domain, PosternReportAddress *address)
+int postern_report_authorize(PosternReportDns *dns, const char *domain, const char *tag,
+                             PosternReportAddress *address)
 {
     const char *host = postern_report_address_domain(address);
     if (g_str_equal(host, domain))
@@ -115,10 +126,20 @@ int postern_report_authorize(PosternReportDns *dns, const char *domain, PosternR
         return 1;
     g_autofree char *name = g_strdup_printf("%s._report._dmarc.%s", domain, host);
     g_autoptr(PosternAnswers) answers = postern_answers_new();
-    const PosternAnswer *answer = postern_answers_look_up(answers, name, POSTERN_DNS_TXT);
-    if (answer == NULL) {
-        ask(dns, answers);
-        answer = postern_answers_look_up(answers, name, POSTERN_DNS_TXT);
+    const PosternAnswer *answer = look_up_text(dns, answers, name);
+    return answer != NULL ? read_answer(answer, tag, address) : 0;
+}
+
+char *postern_report_spf_record(PosternReportDns *dns, const char *domain)
+{
+    g_autoptr(PosternAnswers) answers = postern_answers_new();
+    const PosternAnswer *answer = look_up_text(dns, answers, domain);
+    for (guint i = 0; answer != NULL && i < answer->records->len; i++) {
+        gsize length;
+        const char *octets = g_bytes_get_data(answer->records->pdata[i], &length);
+        if (length >= strlen(SPF) && g_ascii_strncasecmp(octets, SPF, strlen(SPF)) == 0 &&
+            (length == strlen(SPF) || octets[strlen(SPF)] == ' '))
+            return g_strndup(octets, length);
     }
-    return answer != NULL ? read_answer(answer, address) : 0;
+    return NULL;
 }

@@ -138,13 +138,7 @@ gboolean postern_daily_send(const PosternConfiguration *configuration, PosternTa
     g_autoptr(GString) message = make_mail(configuration, store, day, recipients, error);
     if (message == NULL)
         return FALSE;
-    const PosternSubmission submission = {
-        .server = configuration->report.server,
-        .helo = configuration->proxy.hostname[0] != '\0' ? configuration->proxy.hostname : g_get_host_name(),
-        .sender = configuration->report.envelope_sender,
-        .recipients = recipients,
-        .message = message,
-    };
+    const PosternSubmission submission = postern_submission_of(configuration, recipients, message);
     PosternSubmissionResult result = postern_submit(&submission, before_end, &sent, &problem);
     *ret_left = result == POSTERN_SUBMIT_LATER;
     if (result == POSTERN_SUBMITTED) {

@@ -1,12 +1,8 @@
 #include "report/dmarc.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
-#include "base/error.h"
 #include "base/limits.h"
 #include "checks/dmarc/record.h"
 #include "report/authorization.h"
@@ -56,7 +52,7 @@ static GPtrArray *authorized(Work *work, const PosternDmarcReport *report, const
     *ret_later = FALSE;
     for (guint i = 0; i < wanted->len; i++) {
         PosternReportAddress *address = wanted->pdata[i];
-        int allowed = postern_report_authorize(work->dns, report->domain, address);
+        int allowed = postern_report_authorize(work->dns, report->domain, "rua", address);
         if (allowed < 0)
             tell(report, "%s has not agreed to get it (no %s._report._dmarc.%s)", address->address,
                  report->domain, postern_report_address_domain(address));
@@ -72,16 +68,9 @@ static GPtrArray *authorized(Work *work, const PosternDmarcReport *report, const
 static PosternSubmissionResult submit(Work *work, PosternDmarcReport *report, const GPtrArray *addresses,
                                       GError **error)
 {
-    const PosternConfiguration *configuration = work->run->configuration;
     g_autoptr(GString) message =
         postern_dmarc_report_mail(report, addresses, g_get_real_time() / G_USEC_PER_SEC);
-    const PosternSubmission submission = {
-        .server = configuration->report.server,
-        .helo = configuration->proxy.hostname[0] != '\0' ? configuration->proxy.hostname : g_get_host_name(),
-        .sender = configuration->report.envelope_sender,
-        .recipients = addresses,
-        .message = message,
-    };
+    const PosternSubmission submission = postern_submission_of(work->run->configuration, addresses, message);
     gpointer both[] = {work, report};
     return postern_submit(&submission, before_end, both, error);
 }
@@ -186,23 +175,6 @@ static gboolean report_day(Work *work, guint day, GError **error)
     return TRUE;
 }
 
-/* One process sends at a time: two would both find a report that is still to be sent. */
-static int lock(const PosternDmarcRun *run, GError **error)
-{
-    g_autofree char *path = g_strconcat(run->configuration->report.store, ".sending", NULL);
-    int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-    if (descriptor >= 0 && flock(descriptor, LOCK_EX | LOCK_NB) == 0)
-        return descriptor;
-    int number = errno;
-    if (descriptor >= 0)
-        (void)close(descriptor);
-    if (number == EWOULDBLOCK)
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE, "another postern-report is sending");
-    else
-        (void)postern_error_set_system(error, number, "%s", path);
-    return -1;
-}
-
 static gboolean report_days(Work *work, GError **error)
 {
     const PosternDmarcRun *run = work->run;
@@ -218,7 +190,7 @@ gboolean postern_dmarc_run(const PosternDmarcRun *run, gboolean *ret_left, GErro
 {
     Work work = {.run = run, .database = postern_tally_store_database(run->store)};
     gboolean sends = run->send && run->output == NULL;
-    int locked = sends ? lock(run, error) : -1;
+    int locked = sends ? postern_report_lock(run->configuration->report.store, error) : -1;
     work.dns = sends && locked >= 0 ? postern_report_dns_new(run->configuration, error) : NULL;
     gboolean ok = (!sends || work.dns != NULL) && report_days(&work, error);
     postern_report_dns_free(work.dns);

@@ -16,11 +16,14 @@ static void append_base64(GString *out, gconstpointer octets, gsize length)
 static void append_part(GString *out, const PosternReportPart *part)
 {
     g_string_append_printf(out, "--" BOUNDARY "\r\nContent-Type: %s\r\n", part->type);
-    g_string_append(out, "Content-Transfer-Encoding: base64\r\n");
+    g_string_append_printf(out, "Content-Transfer-Encoding: %s\r\n", part->is_plain ? "7bit" : "base64");
     if (part->name != NULL)
         g_string_append_printf(out, "Content-Disposition: attachment;\r\n filename=\"%s\"\r\n", part->name);
     g_string_append(out, "\r\n");
-    append_base64(out, part->octets, part->length);
+    if (part->is_plain)
+        g_string_append_len(out, part->octets, (gssize)part->length);
+    else
+        append_base64(out, part->octets, part->length);
 }
 
 /* A display name: a quoted string if it is ASCII, else an encoded word (RFC 2047). */
@@ -51,7 +54,9 @@ GString *postern_report_mail(const PosternReportMail *mail)
     g_string_append_printf(out, "\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s>\r\n", mail->subject, date,
                            mail->message_id);
     g_string_append(out, "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n");
-    g_string_append(out, "Content-Type: multipart/mixed; boundary=\"" BOUNDARY "\"\r\n\r\n");
+    g_string_append_printf(out, "Content-Type: multipart/%s%s;\r\n boundary=\"" BOUNDARY "\"\r\n\r\n",
+                           mail->report_type != NULL ? "report; report-type=" : "mixed",
+                           mail->report_type != NULL ? mail->report_type : "");
     append_part(out, &(PosternReportPart){.type = "text/plain; charset=utf-8",
                                           .octets = mail->text,
                                           .length = strlen(mail->text)});

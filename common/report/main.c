@@ -14,6 +14,7 @@
 #include "base/privileges.h"
 #include "report/daily.h"
 #include "report/dmarc.h"
+#include "report/failure.h"
 
 #define PROGRAM "postern-report"
 
@@ -38,16 +39,18 @@ static gboolean parse_options(Options *options, int *argc, char ***argv, gboolea
         {"to", 't', 0, G_OPTION_ARG_STRING, &options->to, "Send the summary there (default: [report] daily)",
          "ADDRESS"},
         {"version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version, and end", NULL},
-        {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &options->words, NULL, "[dmarc|daily]"},
+        {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &options->words, NULL,
+         "[dmarc|failures|daily]"},
         {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL},
     };
     const GOptionEntry *const tables[] = {entries, NULL};
     const PosternCommandLine line = {
         .program = PROGRAM,
         .summary = "Makes reports of what was judged, as [report] store has it.\n"
-                   "dmarc: to the owners of domains (RFC 9990); without --send and --output it\n"
-                   "tells what would be sent. daily: a summary of a day. --send without either:\n"
-                   "all that is set up and still to be sent.",
+                   "dmarc: to the owners of domains (RFC 9990). failures: to them about single\n"
+                   "messages (RFC 9991). Both tell what would be sent, without --send and --output.\n"
+                   "daily: a summary of a day. --send without either: all that is set up and still\n"
+                   "to be sent.",
         .tables = tables,
         .operands = TRUE,
     };
@@ -91,6 +94,7 @@ typedef struct {
     const PosternConfiguration *configuration;
     PosternTallyStore *store;
     guint day, today;
+    gboolean dmarc, failures, daily; /* which are wanted */
     gboolean left;
 } Work;
 
@@ -107,6 +111,21 @@ static gboolean report_dmarc(Work *work, GError **error)
     };
     gboolean left = FALSE;
     gboolean ok = postern_dmarc_run(&run, &left, error);
+    work->left = work->left || left;
+    return ok;
+}
+
+static gboolean report_failures(Work *work, GError **error)
+{
+    const PosternFailureRun run = {
+        .configuration = work->configuration,
+        .store = work->store,
+        .now = g_get_real_time() / G_USEC_PER_SEC,
+        .domain = work->options->domain,
+        .send = work->options->send,
+    };
+    gboolean left = FALSE;
+    gboolean ok = postern_failure_run(&run, &left, error);
     work->left = work->left || left;
     return ok;
 }
@@ -129,23 +148,27 @@ static gboolean report_daily(Work *work, GError **error)
 }
 
 /* NULL: what is asked for can be done. */
-static const char *problem_of(const Work *work, gboolean dmarc, gboolean daily)
+static const char *problem_of(const Work *work)
 {
     const Options *options = work->options;
     const PosternConfiguration *configuration = work->configuration;
-    if (!dmarc && !daily)
-        return options->send ? NULL : "which report? Say dmarc or daily; see --help";
+    if (!work->dmarc && !work->failures && !work->daily)
+        return options->send && options->words == NULL
+                   ? NULL
+                   : "which report? Say dmarc, failures or daily; see --help";
     if (options->day != NULL && work->day == 0)
         return "--day is a day of the past: YYYY-MM-DD, today or yesterday";
-    if (options->send && dmarc && work->day == work->today)
+    if (options->send && work->dmarc && work->day == work->today)
         return "today is not over: its reports cannot be sent yet";
-    if (dmarc && !configuration->report.dmarc)
+    if (work->dmarc && !configuration->report.dmarc)
         return "[report] dmarc = no: nothing is kept for DMARC reports";
+    if (work->failures && !configuration->report.failures)
+        return "[report] failures = no: nothing is kept for failure reports";
     if (configuration->report.store[0] == '\0')
         return "[report] store is not set: nothing is kept";
-    if (daily && options->send && configuration->report.email[0] == '\0')
+    if (work->daily && options->send && configuration->report.email[0] == '\0')
         return "[report] email is not set: the summary has to come from somebody";
-    if (daily && options->send && options->to == NULL && configuration->report.daily[0] == '\0')
+    if (work->daily && options->send && options->to == NULL && configuration->report.daily[0] == '\0')
         return "whom to? Say --to ADDRESS, or set [report] daily";
     if (options->to != NULL && !postern_configuration_check_mailbox(options->to, NULL))
         return "--to is a mail address";
@@ -159,13 +182,14 @@ static int report(const Options *options, const PosternConfiguration *configurat
     Work work = {.options = options, .configuration = configuration, .today = today};
     g_autofree char *aside = NULL;
     gboolean due = options->words == NULL && options->send;
-    gboolean dmarc = due ? configuration->report.dmarc : g_strcmp0(options->word, "dmarc") == 0;
-    gboolean daily = due ? configuration->report.daily[0] != '\0' : g_strcmp0(options->word, "daily") == 0;
+    work.dmarc = due ? configuration->report.dmarc : g_strcmp0(options->word, "dmarc") == 0;
+    work.failures = due ? configuration->report.failures : g_strcmp0(options->word, "failures") == 0;
+    work.daily = due ? configuration->report.daily[0] != '\0' : g_strcmp0(options->word, "daily") == 0;
     work.day = options->day != NULL ? parse_day(options->day, today) : options->send ? 0 : today - 1;
-    const char *problem = problem_of(&work, dmarc, daily);
+    const char *problem = problem_of(&work);
     if (problem != NULL)
         return fail(problem, EX_USAGE);
-    if (!dmarc && !daily) /* nothing is set up */
+    if (!work.dmarc && !work.failures && !work.daily) /* nothing is set up */
         return EXIT_SUCCESS;
     if (options->send && !give_up_rights(configuration->report.store, &error))
         return fail(error->message, EX_NOPERM);
@@ -177,7 +201,8 @@ static int report(const Options *options, const PosternConfiguration *configurat
     work.store = store;
     if (aside != NULL)
         g_printerr(PROGRAM ": [report] store was damaged: it is kept as %s\n", aside);
-    if (store == NULL || (dmarc && !report_dmarc(&work, &error)) || (daily && !report_daily(&work, &error)))
+    if (store == NULL || (work.dmarc && !report_dmarc(&work, &error)) ||
+        (work.failures && !report_failures(&work, &error)) || (work.daily && !report_daily(&work, &error)))
         return fail(error->message, EX_IOERR);
     return work.left ? EX_TEMPFAIL : EXIT_SUCCESS;
 }

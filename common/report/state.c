@@ -1,6 +1,28 @@
 #include "report/state.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/error.h"
 #include "base/limits.h"
+
+int postern_report_lock(const char *store, GError **error)
+{
+    g_autofree char *path = g_strconcat(store, ".sending", NULL);
+    int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (descriptor >= 0 && flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+        return descriptor;
+    int number = errno;
+    if (descriptor >= 0)
+        (void)close(descriptor);
+    if (number == EWOULDBLOCK)
+        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE, "another postern-report is sending");
+    else
+        (void)postern_error_set_system(error, number, "%s", path);
+    return -1;
+}
 
 gboolean postern_report_set_state(PosternDatabase *database, guint day, const char *domain, const char *state,
                                   guint tried, GError **error)

@@ -11,6 +11,12 @@
 #define POSTERN_REPORT_SENT "sent"
 #define POSTERN_REPORT_REFUSED "refused"
 
+/*
+ * One process sends at a time: two would both find a report that is still to be sent. A descriptor that holds
+ * the right until it is closed; store: the path of [report] store. -1 and error.
+ */
+int postern_report_lock(const char *store, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Notes state, and tried more tries. */
 gboolean postern_report_set_state(PosternDatabase *database, guint day, const char *domain, const char *state,
                                   guint tried, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -23,6 +23,18 @@ typedef struct {
     gboolean in_message; /* what is written is no command */
 } Dialogue;
 
+PosternSubmission postern_submission_of(const PosternConfiguration *configuration,
+                                        const GPtrArray *recipients, const GString *message)
+{
+    return (PosternSubmission){
+        .server = configuration->report.server,
+        .helo = configuration->proxy.hostname[0] != '\0' ? configuration->proxy.hostname : g_get_host_name(),
+        .sender = configuration->report.envelope_sender,
+        .recipients = recipients,
+        .message = message,
+    };
+}
+
 static gboolean connect_to(Dialogue *dialogue, GError **error)
 {
     g_autoptr(GSocketClient) client = g_socket_client_new();

@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include <glib.h>
+#include "base/configuration.h"
 
 typedef struct {
     const char *server; /* ADDRESS:PORT */
@@ -12,6 +12,10 @@ typedef struct {
     const GPtrArray *recipients; /* of const char * */
     const GString *message;
 } PosternSubmission;
+
+/* Of message to recipients, as [report] says; nothing is copied. */
+PosternSubmission postern_submission_of(const PosternConfiguration *configuration,
+                                        const GPtrArray *recipients, const GString *message);
 
 typedef enum {
     POSTERN_SUBMITTED,      /* for one recipient at least */

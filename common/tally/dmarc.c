@@ -3,34 +3,20 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "checks/dmarc/conclude.h"
 #include "checks/dmarc/record.h"
 #include "mail/envelope.h"
+#include "tally/evaluation.h"
 
 /* RFC 9990 3.1.1.14: which signatures are told first. */
 typedef enum { SIGNED_STRICTLY, SIGNED_RELAXED, SIGNED_OTHERWISE, SIGNED_WRONGLY, SIGNED_RANKS } Rank;
 
-typedef struct {
-    const PosternFindings *findings;
-    const PosternDmarcAuthor *author;
-    gboolean dkim, spf; /* aligned, and passed */
-} Evaluation;
-
-static gboolean is_aligned(const Evaluation *evaluation, const char *domain, gboolean strict)
-{
-    gboolean temporary;
-    return domain != NULL && *domain != '\0' &&
-           postern_dmarc_is_aligned(&evaluation->findings->dmarc, evaluation->author, domain, strict,
-                                    &temporary);
-}
-
-static Rank rank_of(const Evaluation *evaluation, const PosternDkimFinding *signature)
+static Rank rank_of(const PosternTallyEvaluation *evaluation, const PosternDkimFinding *signature)
 {
     if (signature->result != POSTERN_DKIM_PASS)
         return SIGNED_WRONGLY;
-    if (is_aligned(evaluation, signature->domain, TRUE))
+    if (postern_tally_is_aligned(evaluation, signature->domain, TRUE))
         return SIGNED_STRICTLY;
-    return is_aligned(evaluation, signature->domain, FALSE) ? SIGNED_RELAXED : SIGNED_OTHERWISE;
+    return postern_tally_is_aligned(evaluation, signature->domain, FALSE) ? SIGNED_RELAXED : SIGNED_OTHERWISE;
 }
 
 /* A word of a list whose separators it must not have. */
@@ -41,7 +27,7 @@ static void append_word(GString *list, const char *word)
 }
 
 /* Those that would not fit whole are left out. */
-static char *list_signatures(const Evaluation *evaluation)
+static char *list_signatures(const PosternTallyEvaluation *evaluation)
 {
     const GPtrArray *signatures = evaluation->findings->dkim.signatures;
     GString *list = g_string_new(NULL);
@@ -63,20 +49,6 @@ static char *list_signatures(const Evaluation *evaluation)
     return g_string_free(list, FALSE);
 }
 
-static Evaluation evaluate(const PosternFindings *findings)
-{
-    Evaluation evaluation = {.findings = findings, .author = findings->dmarc.decisive};
-    evaluation.spf = findings->spf.result == POSTERN_SPF_PASS &&
-                     is_aligned(&evaluation, findings->spf.domain, evaluation.author->strict_spf);
-    for (guint i = 0; i < findings->dkim.signatures->len; i++) {
-        const PosternDkimFinding *signature = g_ptr_array_index(findings->dkim.signatures, i);
-        evaluation.dkim =
-            evaluation.dkim || (signature->result == POSTERN_DKIM_PASS &&
-                                is_aligned(&evaluation, signature->domain, evaluation.author->strict_dkim));
-    }
-    return evaluation;
-}
-
 /* What the owner has published wants, t=y aside, is something. */
 static gboolean asks_for_something(const PosternDmarcAuthor *author)
 {
@@ -88,7 +60,8 @@ static gboolean asks_for_something(const PosternDmarcAuthor *author)
 }
 
 /* RFC 9990 3.1.1.9: disposition, and the reason if that is not what the owner has published. */
-static void tell_disposition(const PosternCase *mail_case, const Evaluation *evaluation, const char **columns)
+static void tell_disposition(const PosternCase *mail_case, const PosternTallyEvaluation *evaluation,
+                             const char **columns)
 {
     const PosternDmarcAuthor *author = evaluation->author;
     const PosternVerdict *verdict = mail_case->verdict;
@@ -119,39 +92,12 @@ static void tell_disposition(const PosternCase *mail_case, const Evaluation *eva
     }
 }
 
-static gboolean is_reported(const PosternCase *mail_case, const PosternFindings *findings)
-{
-    const PosternDmarcFinding *dmarc = &findings->dmarc;
-    gboolean from_elsewhere =
-        mail_case->client_class == POSTERN_CLIENT_OTHER ||
-        (mail_case->client_class == POSTERN_CLIENT_TRUSTED_RELAY && mail_case->origin != NULL);
-    gboolean evaluated = dmarc->result == POSTERN_DMARC_PASS || dmarc->result == POSTERN_DMARC_FAIL ||
-                         dmarc->result == POSTERN_DMARC_TEMPERROR || dmarc->result == POSTERN_DMARC_PERMERROR;
-    const PosternPolicy policy = postern_case_policy(mail_case);
-    return from_elsewhere && evaluated && mail_case->verdict != NULL && dmarc->decisive != NULL &&
-           dmarc->decisive->record_domain != NULL && (policy.checks & POSTERN_CHECK_DMARC) != 0;
-}
-
-static gboolean is_our_report(const PosternCase *mail_case, const PosternFindings *findings,
-                              const char *reporter)
-{
-    const char *from = mail_case->header_from;
-    gsize length = from != NULL ? strlen(from) : 0, reporter_length = strlen(reporter);
-    if (findings->dmarc.result != POSTERN_DMARC_PASS || reporter_length == 0 || from == NULL)
-        return FALSE;
-    gboolean bracketed = length > 0 && from[length - 1] == '>';
-    gsize end = length - (bracketed ? 1 : 0);
-    if (end < reporter_length || g_ascii_strncasecmp(from + end - reporter_length, reporter, reporter_length))
-        return FALSE;
-    return end == reporter_length || from[end - reporter_length - 1] == (bracketed ? '<' : ' ');
-}
-
 gboolean postern_tally_add_dmarc(PosternTallyRows *rows, guint day, const PosternCase *mail_case,
                                  const PosternFindings *findings, const char *reporter)
 {
-    if (!is_reported(mail_case, findings) || is_our_report(mail_case, findings, reporter))
+    if (!postern_tally_is_reported(mail_case, findings, reporter))
         return TRUE;
-    const Evaluation evaluation = evaluate(findings);
+    const PosternTallyEvaluation evaluation = postern_tally_evaluate(findings);
     const PosternEnvelope *envelope = postern_case_envelope(mail_case);
     g_autofree char *source = postern_address_to_string(&envelope->client);
     g_autofree char *sender = envelope->sender != NULL ? postern_path_domain(envelope->sender) : NULL;

@@ -7,7 +7,8 @@
 #define MARK 0x50735270 /* "PsRp" */
 #define LAYOUT 1
 #define BUSY_MS 5000
-#define ROW_OCTETS 1024 /* of the file, that a row may take; they are smaller */
+#define ROW_OCTETS 1024  /* of the file, that a row may take; they are smaller */
+#define FAILURE_ROWS 100 /* in whose place a failure stands, which has a header */
 #define FILE_MIN_OCTETS (4 * 1024 * 1024)
 #define PRUNED_PARTS 20 /* the rows are counted once as many may be new as this part of all */
 
@@ -42,7 +43,7 @@ static const struct {
          "INSERT INTO count VALUES (?4, ?1, ?2, ?3, ?5)", POSTERN_TALLY_COUNT_COLUMNS},
 };
 static const char put_policy[] = "INSERT OR REPLACE INTO policy VALUES (?1, ?2, ?3)";
-static const char *const tables[] = {"dmarc", "count", "policy", "report"};
+static const char *const tables[] = {"dmarc", "count", "policy", "report", "failure"};
 
 struct PosternTallyStore {
     PosternDatabase *database;
@@ -100,7 +101,8 @@ PosternTallyStore *postern_tally_store_open(const PosternTallyStoreOptions *want
     store->keep_days = wanted->keep_days;
     store->max_rows = wanted->max_rows;
     store->database = postern_database_open(&options, ret_aside, error);
-    gboolean ok = store->database != NULL;
+    gboolean ok = store->database != NULL &&
+                  postern_database_run(store->database, postern_tally_failures_schema, error);
     for (gsize i = 0; i < G_N_ELEMENTS(statements) && ok; i++) {
         store->update[i] = postern_database_prepare(store->database, statements[i].update, error);
         store->insert[i] = store->update[i] != NULL
@@ -195,8 +197,9 @@ static gboolean add_policy(guint day, const char *domain, const char *record, gp
     return sqlite3_reset(store->policy) == SQLITE_OK || postern_database_fail(store->database, store->error);
 }
 
-gboolean postern_tally_store_add(PosternTallyStore *store, const PosternTallyRows *rows, gint64 now,
-                                 guint *ret_lost, GError **error)
+gboolean postern_tally_store_add(PosternTallyStore *store, const PosternTallyRows *rows,
+                                 const PosternTallyFailures *failures, gint64 now, guint *ret_lost,
+                                 GError **error)
 {
     g_autoptr(GError) problem = NULL;
     store->lost = 0;
@@ -205,6 +208,8 @@ gboolean postern_tally_store_add(PosternTallyStore *store, const PosternTallyRow
         return FALSE;
     gboolean ok = (store->room > 0 || prune(store, postern_tally_day(now), &problem)) &&
                   postern_tally_rows_each(rows, add_row, add_policy, store) &&
+                  postern_tally_failures_write(failures, store->database,
+                                               MAX(store->max_rows / FAILURE_ROWS, 1), &problem) &&
                   postern_database_run(store->database, "COMMIT", &problem);
     *ret_lost = store->lost;
     if (ok)

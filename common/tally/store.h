@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/database.h"
+#include "tally/failures.h"
 #include "tally/rows.h"
 
 typedef struct PosternTallyStore PosternTallyStore;
@@ -23,11 +24,12 @@ void postern_tally_store_free(PosternTallyStore *store);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternTallyStore, postern_tally_store_free)
 
 /*
- * Adds rows, all of them or, with FALSE and error, none. now: seconds since 1970, for the days that are kept.
- * *ret_lost: new rows that were left out, for their day has half of max_rows already.
+ * Adds rows and failures, all of them or, with FALSE and error, none. now: seconds since 1970, for the days
+ * that are kept. *ret_lost: new rows that were left out, for their day has half of max_rows already.
  */
-gboolean postern_tally_store_add(PosternTallyStore *store, const PosternTallyRows *rows, gint64 now,
-                                 guint *ret_lost, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean postern_tally_store_add(PosternTallyStore *store, const PosternTallyRows *rows,
+                                 const PosternTallyFailures *failures, gint64 now, guint *ret_lost,
+                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* For a file that is damaged; see postern_database_set_aside(). Free the store then. */
 char *postern_tally_store_set_aside(PosternTallyStore *store, GError **error) G_GNUC_WARN_UNUSED_RESULT;

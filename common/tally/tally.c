@@ -1,6 +1,7 @@
 #include "tally/tally.h"
 
 #include <pthread.h>
+#include <sys/random.h>
 
 #include "base/limits.h"
 #include "base/log.h"
@@ -12,19 +13,23 @@
 struct PosternTally {
     char *path;
     PosternTallyStoreOptions options;
-    gboolean dmarc;
-    char *reporter; /* [report] email */
+    gboolean dmarc, failures;
+    guint failure_rate;
+    guint8 key[POSTERN_REDACTION_KEY_OCTETS]; /* of this process alone: what is redacted stays so */
+    char *reporter;                           /* [report] email */
     guint interval_ms;
     GThread *thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     PosternTallyRows *rows; /* under lock, as what follows */
+    PosternTallyFailures *failed;
     guint lost;
     gboolean ends;
     /* The thread's. */
-    PosternTallyStore *store;  /* or NULL: it has to be opened anew */
-    PosternTallyRows *waiting; /* what could not be written */
-    gboolean told;             /* the log knows that it cannot be written */
+    PosternTallyStore *store;             /* or NULL: it has to be opened anew */
+    PosternTallyRows *waiting;            /* what could not be written; NULL: nothing */
+    PosternTallyFailures *waiting_failed; /* likewise */
+    gboolean told;                        /* the log knows that it cannot be written */
 };
 
 static void tell_aside(const PosternTally *tally, const char *aside)
@@ -55,7 +60,7 @@ static gboolean set_aside(PosternTally *tally, GError **error)
 }
 
 /* Once more if the file is not, or no longer, what it was. */
-static gboolean write_rows(PosternTally *tally, const PosternTallyRows *rows, guint *ret_lost, GError **error)
+static gboolean write_rows(PosternTally *tally, guint *ret_lost, GError **error)
 {
     gint64 now = g_get_real_time() / G_USEC_PER_SEC;
     for (guint tries = 2;; tries--) {
@@ -65,7 +70,8 @@ static gboolean write_rows(PosternTally *tally, const PosternTallyRows *rows, gu
             return FALSE;
         PosternDatabase *database = postern_tally_store_database(tally->store);
         g_autoptr(GError) problem = NULL;
-        if (postern_tally_store_add(tally->store, rows, now, ret_lost, &problem))
+        if (postern_tally_store_add(tally->store, tally->waiting, tally->waiting_failed, now, ret_lost,
+                                    &problem))
             return TRUE;
         if (tries == 1 || !postern_database_is_damaged(database)) {
             g_propagate_error(error, g_steal_pointer(&problem));
@@ -91,9 +97,10 @@ static void write_waiting(PosternTally *tally)
     guint left_out = 0;
     if (tally->waiting == NULL)
         return;
-    gboolean ok = write_rows(tally, tally->waiting, &left_out, &error);
+    gboolean ok = write_rows(tally, &left_out, &error);
     if (ok) {
         g_clear_pointer(&tally->waiting, postern_tally_rows_free);
+        g_clear_pointer(&tally->waiting_failed, postern_tally_failures_free);
         tell_lost(left_out);
     }
     if (!ok && !tally->told)
@@ -101,6 +108,12 @@ static void write_waiting(PosternTally *tally)
     else if (ok && tally->told)
         postern_log(POSTERN_LOG_NOTICE, "[report] store %s is written again", tally->options.path);
     tally->told = !ok;
+}
+
+static void begin(PosternTally *tally)
+{
+    tally->rows = postern_tally_rows_new();
+    tally->failed = postern_tally_failures_new(tally->failure_rate);
 }
 
 static gpointer run(gpointer data)
@@ -117,9 +130,11 @@ static gpointer run(gpointer data)
         ends = tally->ends;
         guint lost = tally->lost;
         tally->lost = 0;
-        if (tally->waiting == NULL && postern_tally_rows_count(tally->rows) > 0) {
+        if (tally->waiting == NULL &&
+            (postern_tally_rows_count(tally->rows) > 0 || postern_tally_failures_length(tally->failed) > 0)) {
             tally->waiting = tally->rows;
-            tally->rows = postern_tally_rows_new();
+            tally->waiting_failed = tally->failed;
+            begin(tally);
         }
         pthread_mutex_unlock(&tally->lock);
         write_waiting(tally);
@@ -138,10 +153,14 @@ PosternTally *postern_tally_start(const PosternConfiguration *configuration)
                                                 .keep_days = configuration->report.keep_days,
                                                 .max_rows = configuration->report.max_rows};
     tally->dmarc = configuration->report.dmarc;
+    tally->failures = configuration->report.failures &&
+                      getrandom(tally->key, sizeof tally->key, 0) == (gssize)sizeof tally->key;
+    tally->failure_rate = configuration->report.failure_rate;
     tally->reporter = g_strdup(configuration->report.email);
     tally->interval_ms = configuration->report.interval_ms;
-    tally->rows = postern_tally_rows_new();
+    begin(tally);
     tally->waiting = postern_tally_rows_new(); /* so that the file is opened at once */
+    tally->waiting_failed = postern_tally_failures_new(tally->failure_rate);
     (void)pthread_mutex_init(&tally->lock, NULL);
     postern_condition_init(&tally->changed);
     tally->thread = postern_thread_new("tally", run, tally);
@@ -159,6 +178,8 @@ void postern_tally_free(PosternTally *tally)
     g_thread_join(tally->thread);
     postern_tally_rows_free(tally->rows);
     postern_tally_rows_free(tally->waiting);
+    postern_tally_failures_free(tally->failed);
+    postern_tally_failures_free(tally->waiting_failed);
     postern_tally_store_free(tally->store);
     pthread_cond_destroy(&tally->changed);
     pthread_mutex_destroy(&tally->lock);
@@ -181,9 +202,34 @@ static void noted(PosternTally *tally, gboolean ok)
     pthread_mutex_unlock(&tally->lock);
 }
 
-void postern_tally_note_verdict(PosternTally *tally, const PosternCase *mail_case,
-                                const PosternFindings *findings)
+/* Text is made of a message only if there is none of a like one yet. */
+static void note_failure(PosternTally *tally, const PosternCase *mail_case, const PosternFindings *findings,
+                         PosternMessage *message)
 {
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    gsize length = 0;
+    PosternTallyFailure *failure = postern_tally_failure_new(mail_case, findings, tally->reporter, now);
+    if (failure == NULL)
+        return;
+    pthread_mutex_lock(&tally->lock);
+    gboolean counted = postern_tally_failures_count(tally->failed, failure);
+    pthread_mutex_unlock(&tally->lock);
+    const char *octets = counted ? NULL : postern_message_octets(message, &length, NULL);
+    if (octets == NULL ||
+        !postern_tally_failure_describe(failure, mail_case, findings, octets, length, tally->key, now)) {
+        postern_tally_failure_free(failure);
+        return;
+    }
+    pthread_mutex_lock(&tally->lock);
+    postern_tally_failures_add(tally->failed, failure);
+    pthread_mutex_unlock(&tally->lock);
+}
+
+void postern_tally_note_verdict(PosternTally *tally, const PosternCase *mail_case,
+                                const PosternFindings *findings, PosternMessage *message)
+{
+    if (tally != NULL && tally->failures)
+        note_failure(tally, mail_case, findings, message);
     if (tally == NULL || !tally->dmarc)
         return;
     pthread_mutex_lock(&tally->lock);

@@ -19,9 +19,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternTally, postern_tally_free)
 
 /* Any thread; tally may be NULL: nothing is remembered. */
 
-/* A message that was decided by findings: for DMARC reports. */
+/* message, sealed, was decided by findings: for DMARC reports. */
 void postern_tally_note_verdict(PosternTally *tally, const PosternCase *mail_case,
-                                const PosternFindings *findings);
+                                const PosternFindings *findings, PosternMessage *message);
 /* The end of a message, and of a session: for the day's summary. */
 void postern_tally_note_message(PosternTally *tally, const PosternRecord *record);
 void postern_tally_note_session(PosternTally *tally, const PosternSessionRecord *record);

@@ -78,7 +78,7 @@ void postern_session_inspected(PosternSession *session, const PosternFindings *f
     if (findings != NULL && findings->virus.result == POSTERN_VIRUS_UNSCANNABLE)
         postern_session_count(session, POSTERN_COUNT_UNSCANNABLE, 1, now);
     if (postern_case_decide(mail_case, transaction->message, findings, problem)) {
-        postern_tally_note_verdict(session->settings->tally, mail_case, findings);
+        postern_tally_note_verdict(session->settings->tally, mail_case, findings, transaction->message);
         keep(session, findings);
     }
     /* It holds the message, and with it the room that this takes. */

@@ -272,7 +272,7 @@ static guint add_many(PosternTallyStore *store, guint day, guint from, guint num
         g_assert_true(count(rows, day, "spf", "pass", domain));
         postern_tally_rows_set_policy(rows, day, domain, "v=DMARC1");
     }
-    g_assert_true(postern_tally_store_add(store, rows, (gint64)day * 86400, &lost, &error));
+    g_assert_true(postern_tally_store_add(store, rows, NULL, (gint64)day * 86400, &lost, &error));
     g_assert_no_error(error);
     return lost;
 }

@@ -9,6 +9,11 @@ static const PosternOption options[] = {
     {"report", "dmarc", BOOLEAN(report.dmarc), "no",
      "Keep what DMARC aggregate reports are made of, and let postern-report send them (RFC 9990).",
      .reload = WHO_ASKS},
+    {"report", "failures", BOOLEAN(report.failures), "no",
+     "Keep redacted headers if a domain asks for DMARC failure reports (RFC 9991), and send them.",
+     .reload = WHO_ASKS},
+    {"report", "failure_rate", NUMBER(report.failure_rate, 1, 1000), "10",
+     "Most failure reports about one domain an hour; like failures are one report.", .reload = WHO_ASKS},
     {"report", "organization", STRING(report.organization, 0, TEXT), "",
      "Who reports, in words; empty: the domain of email."},
     {"report", "email", STRING(report.email, 0, POSTERN_PATH_MAX_OCTETS), "",
@@ -41,10 +46,11 @@ const PosternOption *postern_configuration_report_options(gsize *ret_length)
 void postern_configuration_agree_report(const PosternConfiguration *configuration,
                                         PosternDiagnostics *diagnostics)
 {
-    if (!configuration->report.dmarc)
-        return;
-    if (configuration->report.store[0] == '\0')
-        postern_diagnostics_add(diagnostics, "report", "dmarc", "needs store: a file for what is reported");
-    if (configuration->report.email[0] == '\0')
-        postern_diagnostics_add(diagnostics, "report", "dmarc", "needs email: who reports must be reachable");
+    const char *which = configuration->report.dmarc      ? "dmarc"
+                        : configuration->report.failures ? "failures"
+                                                         : NULL;
+    if (which != NULL && configuration->report.store[0] == '\0')
+        postern_diagnostics_add(diagnostics, "report", which, "needs store: a file for what is reported");
+    if (which != NULL && configuration->report.email[0] == '\0')
+        postern_diagnostics_add(diagnostics, "report", which, "needs email: who reports must be reachable");
 }

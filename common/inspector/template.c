@@ -329,6 +329,13 @@ static void on_pool_death(int number)
     alarm(POSTERN_INSPECTOR_TEMPLATE_END_MS / 1000);
 }
 
+/* The pool has bidden us to end, or is gone: the signal of its death may have come too early for us. */
+static gboolean is_given_up(const Template *template)
+{
+    struct pollfd control = {.fd = template->control};
+    return poll(&control, 1, 0) > 0;
+}
+
 /* What ends us is the control socket alone: a SIGTERM to the whole group must let the pool drain. */
 static gboolean take_signals(Template *template, GError **error)
 {
@@ -419,7 +426,7 @@ void postern_template_run(const PosternTemplateOptions *options)
     int oom = options->background ? offer_to_oom_killer(score) : -1;
     template.signatures.options = &signatures;
     template.workers = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, forked_free);
-    if (take_signals(&template, &error) && load(&template, &error)) {
+    if (take_signals(&template, &error) && !is_given_up(&template) && load(&template, &error)) {
         take_back_from_oom_killer(oom, score);
         while (serve(&template)) {
         }

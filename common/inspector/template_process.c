@@ -216,8 +216,9 @@ PosternTemplateProcess *postern_template_process_new(const PosternTemplateProces
 
 void postern_template_process_end(PosternTemplateProcess *process)
 {
+    /* While it loads it hears of nothing, and needs no time: it has no workers yet. */
     if (process->control >= 0 && process->deadline != NULL)
-        set_deadline(process, POSTERN_INSPECTOR_TEMPLATE_END_MS);
+        set_deadline(process, process->loaded ? POSTERN_INSPECTOR_TEMPLATE_END_MS : 0);
     g_clear_pointer(&process->readable, event_free);
     close_descriptor(&process->control);
 }

@@ -254,6 +254,28 @@ class ReloadTest(unittest.TestCase):
         wait_until(lambda: len(self.inspector.workers()) == 3, 10)
 
 
+    def reload_often(self, times):
+        """Reloads before the last one can be done; yields after each."""
+        for count in range(1, times + 1):
+            self.inspector.program.send_signal(signal.SIGHUP)
+            wait_until(lambda count=count: self.inspector.log().count("notice: reloading ") >= count, 10,
+                       "a reload", pause=0.001)
+            yield
+
+    def test_killed_amid_reloads(self):
+        """What is just being started finds nobody whose death could be told to it."""
+        for _ in self.reload_often(20):
+            pass
+        self.inspector.program.popen.kill()
+        self.inspector.program.wait()
+        wait_until(lambda: not self.inspector.program.processes(), 5, "the end of all that it started")
+
+    def test_many_reloads_load_once_at_a_time(self):
+        most = max(len(self.inspector.templates()) for _ in self.reload_often(30))
+        self.assertLessEqual(most, 4)  # in use, being ended, being started
+        self.assertEqual(self.inspector.ask(with_attachment(EICAR))[0].virus, "infected")
+
+
 class UnavailableTest(unittest.TestCase):
     def test_signatures_that_cannot_be_loaded(self):
         with Inspector(workers=1) as inspector:

@@ -137,6 +137,8 @@ static gboolean add(GPtrArray *groups, PosternProxySettings *settings, const Pos
     group->settings.balance = options->balance;
     group->settings.slow_start_ms = options->slow_start_ms;
     group->settings.check_ms = options->check_ms;
+    group->settings.refusals = options->refusals;
+    group->settings.refusals_ms = options->refusals_ms;
     group->settings.servers = parse_servers(texts, limit, error);
     if (group->settings.servers == NULL) {
         g_prefix_error(error, name != NULL ? "[servers %s] address: " : "[proxy] backend: ", name);

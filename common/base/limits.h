@@ -291,9 +291,11 @@
 #define POSTERN_LIST_RETRY_MS 60000  /* until it is tested again */
 #define POSTERN_LIST_TEST_MS 3600000 /* the same of one that has passed its test */
 #define POSTERN_CONNECTIONS_MAX 1000000
-#define POSTERN_SERVERS_MAX 1000       /* of one group */
-#define POSTERN_TLS_SESSIONS_MAX 1024  /* that are kept for the servers of one group */
-#define POSTERN_SERVER_GROUPS_MAX 1000 /* groups [servers NAME] */
+#define POSTERN_SERVERS_MAX 1000            /* of one group */
+#define POSTERN_KEPT_REFUSALS_MAX 1000000   /* of recipients, that are kept for one group */
+#define POSTERN_KEPT_REFUSAL_MAX_OCTETS 512 /* of a reply, else it is not kept */
+#define POSTERN_TLS_SESSIONS_MAX 1024       /* that are kept for the servers of one group */
+#define POSTERN_SERVER_GROUPS_MAX 1000      /* groups [servers NAME] */
 #define POSTERN_SERVER_WEIGHT_MAX 256
 #define POSTERN_DRAIN_FILE_MAX_OCTETS (1024 * 1024)
 #define POSTERN_ROUTES_MAX 2000000 /* lines of [proxy] routes */

@@ -20,6 +20,9 @@ PosternServerGroup *postern_server_group_new(const PosternGroupSettings *setting
     group->retired = g_ptr_array_new_with_free_func(unref_server);
     group->pools = g_ptr_array_new();
     group->turns = postern_fair_queue_new(0);
+    group->refusals = postern_refusals_new();
+    group->refusals_kept = settings->refusals;
+    group->refusals_ms = settings->refusals_ms;
     postern_group_take_members(group, settings->servers, TRUE);
     group->balance = settings->balance;
     group->slow_start_ms = settings->slow_start_ms;
@@ -46,8 +49,14 @@ void postern_server_group_unref(PosternServerGroup *group)
     g_ptr_array_unref(group->members);
     g_clear_pointer(&group->drained, g_hash_table_unref);
     g_ptr_array_unref(group->retired);
+    postern_refusals_free(group->refusals);
     pthread_mutex_destroy(&group->lock);
     g_free(group);
+}
+
+PosternRefusals *postern_server_group_refusals(PosternServerGroup *group)
+{
+    return group->refusals;
 }
 
 guint postern_server_group_used(PosternServerGroup *group)

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/configuration/servers.h"
+#include "proxy/servers/refusals.h"
 #include "proxy/servers/server.h"
 
 typedef struct {
@@ -13,6 +14,8 @@ typedef struct {
     PosternBalance balance;
     guint slow_start_ms; /* so long a server that comes back gets less than its part */
     guint check_ms;      /* how often one that failed is tried while others serve */
+    guint refusals;      /* of recipients, that are kept (refusals.h); 0: none */
+    guint refusals_ms;   /* how long */
     guint number;        /* of the group: no two that one thread has may have the same */
     guint wait_ms;       /* how long who wants a connection waits */
     guint idle_ms;       /* how long an unused connection is kept */
@@ -46,6 +49,10 @@ guint postern_server_group_waiting(PosternServerGroup *group);
 
 /* The key of who has that name, such as a domain, where a group balances by a hash. */
 guint64 postern_balance_key(const char *name);
+
+/* What its servers have said of recipients, as long as the group; it is begun anew by a reload, and if the
+ * DNS has other servers. Any thread. */
+PosternRefusals *postern_server_group_refusals(PosternServerGroup *group);
 
 /* Connections that take a slot now, of all pools. Any thread. */
 guint postern_server_group_used(PosternServerGroup *group);

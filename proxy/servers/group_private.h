@@ -68,6 +68,8 @@ struct PosternServerGroup {
     PosternBalance balance;
     guint slow_start_ms;
     guint check_ms;
+    guint refusals_kept, refusals_ms;
+    PosternRefusals *refusals;
     gint64 served;       /* the time of turns */
     GPtrArray *members;  /* what the configuration names (members.c) */
     GPtrArray *servers;  /* of PosternServer *; none: those of names are not known yet */

@@ -203,6 +203,7 @@ static void set_servers(PosternServerGroup *group, gboolean known)
         retire(group, g_ptr_array_index(before, i));
     drain_servers(group);
     postern_group_set_capacity(group);
+    postern_refusals_begin(group->refusals, group->refusals_kept, group->refusals_ms);
 }
 
 /* What the DNS had for before holds, with what is said of them now. */
@@ -244,6 +245,8 @@ void postern_group_reload(PosternServerGroup *group, const PosternGroupSettings 
     group->balance = settings->balance;
     group->slow_start_ms = settings->slow_start_ms;
     group->check_ms = settings->check_ms;
+    group->refusals_kept = settings->refusals;
+    group->refusals_ms = settings->refusals_ms;
     group->serial = settings->serial;
     group->generation = settings->generation;
     postern_group_take_members(group, settings->servers, known);
@@ -291,7 +294,7 @@ static void note_problem(Member *member, const char *problem)
     if (g_strcmp0(problem, member->problem) == 0)
         return;
     if (problem != NULL && member->found != NULL)
-        postern_log(POSTERN_LOG_WARNING, "back-end %s: %s; what it had last of that stays in service",
+        postern_log(POSTERN_LOG_WARNING, "back-end %s: %s; what it had last stays in service",
                     member->settings->name, problem);
     else if (problem != NULL)
         postern_log(POSTERN_LOG_ERROR, "back-end %s: %s", member->settings->name, problem);

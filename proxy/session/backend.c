@@ -43,7 +43,10 @@ void postern_session_answer_recipient(PosternSession *session, PosternRecipient 
         g_free(transaction->last_refusal);
         transaction->last_refusal = g_strdup(text);
         postern_session_log_refusal(session, recipient, NULL,
-                                    transaction->failure != NULL ? "proxy" : "backend", text);
+                                    transaction->failure != NULL ? "proxy"
+                                    : recipient->was_known       ? "cache"
+                                                                 : "backend",
+                                    text);
     }
     g_string_append(session->output, text);
     session->answer_deadline = G_MAXINT64;
@@ -284,6 +287,10 @@ static void handle_rcpt_reply(PosternSession *session, const PosternReply *reply
     g_return_if_fail(recipient != NULL);
     if (recipient->state == POSTERN_RECIPIENT_SENT) {
         const PosternReply *answer = transaction->mail_refusal != NULL ? transaction->mail_refusal : reply;
+        /* What servers say to users is for users. */
+        if (transaction->mail_refusal == NULL && !session->core.authenticated)
+            postern_refusals_note(postern_server_group_refusals(recipient->group->servers), recipient->path,
+                                  reply, now);
         postern_session_answer_recipient(session, recipient, answer, now);
         if (!postern_session_awaits_answers(session))
             postern_session_run_pending(session, now);

@@ -325,13 +325,24 @@ static gboolean may_be_one_too_many(const PosternSession *session)
            postern_session_may_guess_no_more(session, session->transaction->unanswered);
 }
 
+/* What the servers have said of it before, to anybody, or NULL. */
+static PosternReply *known_refusal(const PosternSession *session, const PosternRecipient *recipient,
+                                   gint64 now)
+{
+    if (session->core.authenticated || recipient->group == NULL)
+        return NULL;
+    return postern_refusals_find(postern_server_group_refusals(recipient->group->servers), recipient->path,
+                                 now);
+}
+
 gboolean postern_session_rcpt(PosternSession *session, const PosternCommand *command, gint64 now)
 {
     g_autoptr(PosternRecipient) recipient = recipient_new(session, command);
     g_autofree char *refusal = refusal_of(session, command, recipient);
     PosternTransaction *transaction = session->transaction;
     gboolean elsewhere = goes_elsewhere(transaction, recipient);
-    gboolean answer_now = refusal != NULL || transaction->mail_refusal != NULL || elsewhere;
+    g_autoptr(PosternReply) known = refusal == NULL ? known_refusal(session, recipient, now) : NULL;
+    gboolean answer_now = refusal != NULL || transaction->mail_refusal != NULL || elsewhere || known != NULL;
     if (hangs_on_answers(session, recipient) || may_be_one_too_many(session) ||
         (answer_now && postern_session_awaits_answers(session)))
         return FALSE;
@@ -362,8 +373,10 @@ gboolean postern_session_rcpt(PosternSession *session, const PosternCommand *com
     transaction->asked_policy = asked->policy;
     if (transaction->unanswered++ == 0)
         postern_session_expect_answer(session, now);
-    if (transaction->mail_refusal != NULL) {
-        postern_session_answer_recipient(session, asked, transaction->mail_refusal, now);
+    asked->was_known = known != NULL && transaction->mail_refusal == NULL;
+    if (transaction->mail_refusal != NULL || known != NULL) {
+        postern_session_answer_recipient(
+            session, asked, transaction->mail_refusal != NULL ? transaction->mail_refusal : known, now);
         return TRUE;
     }
     postern_session_ask_recipients(session, now);

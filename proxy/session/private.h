@@ -83,6 +83,7 @@ typedef struct {
     const PosternPolicy *policy;    /* owned by the settings */
     const PosternProxyGroup *group; /* likewise; where its mail goes, or NULL: nowhere */
     PosternRecipientState state;
+    gboolean was_known; /* its refusal, from one that was asked for before (proxy/servers/refusals.h) */
 } PosternRecipient;
 
 /* Where the session stands with a back-end. */
@@ -330,8 +331,7 @@ char *postern_session_ehlo_reply(const PosternSession *session);
 
 /* parameters.c */
 /* The parameters of MAIL into transaction. NULL, or why they or the path are refused: "CODE X.Y.Z text",
- * static.
- */
+ * static. */
 const char *postern_session_take_mail_parameters(const PosternSession *session,
                                                  PosternTransaction *transaction,
                                                  const PosternCommand *command);

@@ -123,6 +123,71 @@ static void test_harvest_by_transactions(gsize piece)
     harness_finish(&harness);
 }
 
+/* Who guesses what others have guessed learns no more than they, and the back-end does not hear of it. */
+static void test_harvest_from_memory(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "max_refused_recipients = 5\n[servers]\nrefusal_cache = 10", piece);
+    harness_rule(&harness, "RCPT TO:<no", "550-5.1.1 Nobody\r\n550 5.1.1 of that name\r\n", 0);
+    harness_greet(&harness);
+    harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<no1@y.test>\r\nRCPT TO:<no2@y.test>\r\nRSET\r\n");
+    harness_expect(&harness, "250 550 550 250");
+    g_assert_cmpuint(count_commands(&harness, "RCPT"), ==, 2);
+    g_string_truncate(harness.replies, 0);
+    harness_say(&harness, "MAIL FROM:<other@x.test>\r\nRCPT TO:<no1@Y.test>\r\n");
+    g_assert_nonnull(strstr(harness.replies->str, "550-5.1.1 Nobody\r\n550 5.1.1 of that name\r\n"));
+    harness_expect(&harness, "250 550");
+    harness_expect_log(&harness, "to=<no1@Y.test> refused_by=cache reply=\"550-5.1.1 Nobody");
+    harness_say(&harness, "RCPT TO:<no2@y.test>\r\nRCPT TO:<no1@y.test>\r\nNOOP\r\n");
+    harness_expect(&harness, "550 550 421");
+    g_assert_cmpuint(count_commands(&harness, "RCPT"), ==, 2);
+    g_assert_true(harness_is_closed(&harness));
+    harness_expect_log(&harness, "ended=too-many-errors");
+    harness_finish(&harness);
+}
+
+/* What is known waits for the answers before it, and the message goes on with those that are there. */
+static void test_known_refusal_in_its_turn(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "[servers]\nrefusal_cache = 10", piece);
+    harness_rule(&harness, "RCPT TO:<no", "550 5.1.1 nobody\r\n", 0);
+    harness_greet(&harness);
+    harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<no@y.test>\r\nRSET\r\n");
+    harness_expect(&harness, "250 550 250");
+    harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<no@y.test>\r\nRCPT TO:<b@y.test>\r\n"
+                          "RCPT TO:<no@y.test>\r\nRCPT TO:<c@y.test>\r\nDATA\r\n" MESSAGE);
+    harness_expect(&harness, "250 550 250 550 250 354 250");
+    g_assert_cmpuint(count_commands(&harness, "RCPT"), ==, 3);
+    harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<no@y.test>\r\nDATA\r\n");
+    harness_expect(&harness, "250 550 554");
+    harness_finish(&harness);
+}
+
+/* Another server's words about its client, or its sender, are for nobody else. */
+static void test_what_is_not_remembered(gsize piece)
+{
+    static const struct {
+        const char *prefix, *reply, *code;
+    } rows[] = {{"RCPT", "450 4.1.1 later\r\n", "450"},
+                {"RCPT", "550 5.7.1 not you\r\n", "550"},
+                {"MAIL", "550 5.1.1 not that sender\r\n", "550"}};
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        Harness harness;
+        harness_start(&harness, "[servers]\nrefusal_cache = 10", piece);
+        harness_rule(&harness, rows[i].prefix, rows[i].reply, 1);
+        if (g_str_equal(rows[i].prefix, "MAIL")) /* as a server without a transaction says */
+            harness_rule(&harness, "RCPT", "503 5.5.1 MAIL first\r\n", 1);
+        harness_greet(&harness);
+        harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nRSET\r\n");
+        g_autofree char *codes = g_strdup_printf("250 %s 250", rows[i].code);
+        harness_expect(&harness, codes);
+        harness_say(&harness, "MAIL FROM:<c@x.test>\r\nRCPT TO:<b@y.test>\r\n");
+        harness_expect(&harness, "250 250");
+        harness_finish(&harness);
+    }
+}
+
 /* A list with some dead addresses is no harvest: a message that is accepted begins the count anew, what is
  * only not taken now does not count; and neither does anything of a server in front. */
 static void test_no_harvest(gsize piece)
@@ -291,6 +356,9 @@ static const HarnessCase cases[] = {
     {"/session-abuse/harvest", test_harvest},
     {"/session-abuse/own-refusals-are-a-harvest", test_own_refusals_are_a_harvest},
     {"/session-abuse/harvest-by-transactions", test_harvest_by_transactions},
+    {"/session-abuse/harvest-from-memory", test_harvest_from_memory},
+    {"/session-abuse/known-refusal-in-its-turn", test_known_refusal_in_its_turn},
+    {"/session-abuse/what-is-not-remembered", test_what_is_not_remembered},
     {"/session-abuse/no-harvest", test_no_harvest},
     {"/session-abuse/many-good-recipients", test_many_good_recipients},
     {"/session-abuse/half-dead-list", test_half_dead_list},

@@ -13,6 +13,8 @@ typedef struct {
     guint balance;        /* PosternBalance */
     guint slow_start_ms;
     guint check_ms;
+    guint refusals; /* of recipients that are kept; 0: none */
+    guint refusals_ms;
     char *probe_recipient; /* a mailbox of these servers, or "" */
     guint software;        /* 0: as they greet, else 1 + PosternMailServer (wire/manners.h) */
     /* TLS with those of a named group. */

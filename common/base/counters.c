@@ -135,11 +135,6 @@ void postern_counters_add(PosternCounters *counters, const char *name, const cha
         postern_counters_add_at(counters, postern_counters_place(counters, name, label), number);
 }
 
-void postern_counters_change(PosternCounters *counters, const char *name, const char *label, gint64 change)
-{
-    postern_counters_add(counters, name, label, (guint64)change); /* sums are modulo 2^64 */
-}
-
 void postern_counters_time(PosternCounters *counters, PosternLatency latency, gint64 milliseconds)
 {
     guint bucket = 0;

@@ -20,9 +20,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternCounters, postern_counters_unref)
  */
 void postern_counters_add(PosternCounters *counters, const char *name, const char *label, guint64 number);
 
-/* The same for a number of what there is now: change may be negative. */
-void postern_counters_change(PosternCounters *counters, const char *name, const char *label, gint64 change);
-
 /*
  * Where the counter of name and label is kept as long as counters live, for what is counted often:
  * postern_counters_add_at() need not look for it. POSTERN_COUNTERS_MAX: there was no room, and nothing is

@@ -303,11 +303,6 @@ guint postern_fair_queue_waiting(const PosternFairQueue *queue)
     return queue->waiting;
 }
 
-guint postern_fair_queue_admitted(const PosternFairQueue *queue)
-{
-    return queue->admitted;
-}
-
 guint postern_fair_queue_needy(const PosternFairQueue *queue)
 {
     return queue->needy;

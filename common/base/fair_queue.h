@@ -71,9 +71,8 @@ PosternFairPlace *postern_fair_queue_admit(PosternFairQueue *queue);
 /* place, in whatever state, is NONE. */
 void postern_fair_queue_leave(PosternFairQueue *queue, PosternFairPlace *place);
 
-/* Places WAITING and ADMITTED, of all clients. */
+/* Places WAITING, of all clients. */
 guint postern_fair_queue_waiting(const PosternFairQueue *queue);
-guint postern_fair_queue_admitted(const PosternFairQueue *queue);
 /* Clients that wait and have nothing: one that comes free would be for them, and for no other. */
 guint postern_fair_queue_needy(const PosternFairQueue *queue);
 /* Lines with somebody in them. */

@@ -8,7 +8,7 @@
  * with a colon between them. */
 typedef struct {
     const char *name, *label, *second_label, *help;
-    gboolean is_gauge; /* postern_counters_change() */
+    gboolean is_gauge; /* it shrinks, too: sums are modulo 2^64 */
 } Family;
 
 static const Family families[] = {

@@ -7,8 +7,9 @@
 
 #define SCHEME "mailto:"
 
-void postern_report_address_free(PosternReportAddress *address)
+static void free_address(gpointer data)
 {
+    PosternReportAddress *address = data;
     g_free(address->address);
     g_free(address);
 }
@@ -67,7 +68,7 @@ static gboolean is_new(const GPtrArray *addresses, const char *address)
 
 GPtrArray *postern_rua_parse(const char *list, gsize length)
 {
-    GPtrArray *addresses = g_ptr_array_new_with_free_func((GDestroyNotify)postern_report_address_free);
+    GPtrArray *addresses = g_ptr_array_new_with_free_func(free_address);
     for (gsize at = 0; at < length && addresses->len < POSTERN_REPORT_ADDRESSES_MAX;) {
         const char *comma = memchr(list + at, ',', length - at);
         gsize end = comma != NULL ? (gsize)(comma - list) : length;
@@ -77,7 +78,7 @@ GPtrArray *postern_rua_parse(const char *list, gsize length)
         if (address != NULL && is_new(addresses, address->address))
             g_ptr_array_add(addresses, address);
         else if (address != NULL)
-            postern_report_address_free(address);
+            free_address(address);
         at = end + 1;
     }
     return addresses;

@@ -10,8 +10,6 @@ typedef struct {
     guint64 octets_max; /* of a report, as the obsolete "!10m" of RFC 7489 6.4 says; 0: any */
 } PosternReportAddress;
 
-void postern_report_address_free(PosternReportAddress *address);
-
 /* The domain of it, owned by it. */
 const char *postern_report_address_domain(const PosternReportAddress *address);
 

@@ -79,14 +79,6 @@ static void append_xtext(GString *out, const char *text, gsize text_maximum, gsi
     }
 }
 
-char *postern_xtext_encode(const char *text)
-{
-    g_autoptr(GString) out = g_string_new(NULL);
-
-    append_xtext(out, text, G_MAXSIZE, G_MAXSIZE);
-    return g_string_free(g_steal_pointer(&out), FALSE);
-}
-
 /* Two hexadecimal digits, upper case alone (RFC 3461 4), or -1. */
 static int parse_hexadecimal(const char *digits)
 {

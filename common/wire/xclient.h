@@ -48,9 +48,8 @@ typedef struct {
  */
 GPtrArray *postern_client_attributes_read(const char *text, guint supported, const char **ret_problem);
 
-/* xtext (RFC 3461 4): every octet outside 0x21-0x7e, '+' and '=' as +HH; a new string. */
-char *postern_xtext_encode(const char *text);
-/* The way back, or NULL if text is not xtext, or would hold a NUL. */
+/* What stands in xtext (RFC 3461 4: every octet outside 0x21-0x7e, '+' and '=' as +HH), a new string; NULL if
+ * text is none, or would hold a NUL. */
 char *postern_xtext_decode(const char *text);
 
 /*

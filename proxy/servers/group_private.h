@@ -178,8 +178,6 @@ PosternServer *postern_group_choose(PosternServerGroup *group, guint64 key, gint
 gboolean postern_group_rejects(const PosternServerGroup *group, const PosternServer *server);
 
 /* health.c */
-/* Something of server failed: there may be a pause, of pause_ms, before it is tried again. */
-void postern_group_note_failure(PosternServerGroup *group, PosternServer *server, guint pause_ms, gint64 now);
 /* The prober tries servers that failed while others serve. */
 void postern_group_check_suspects(PosternServerGroup *group, gint64 now);
 /* It is in service again. */

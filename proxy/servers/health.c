@@ -52,7 +52,8 @@ static void set_suspect(PosternServer *server, gboolean suspect)
     server->suspect = suspect;
 }
 
-void postern_group_note_failure(PosternServerGroup *group, PosternServer *server, guint pause_ms, gint64 now)
+/* Something of server failed: there may be a pause, of pause_ms, before it is tried again. */
+static void note_failure(PosternServerGroup *group, PosternServer *server, guint pause_ms, gint64 now)
 {
     gboolean another = has_another(group, server);
     server->failures++;
@@ -93,7 +94,7 @@ void postern_pool_note_failure(PosternPool *pool, PosternServer *server, guint p
 {
     postern_pool_enter(pool);
     if (pause_ms == 0 || has_another(pool->group, server))
-        postern_group_note_failure(pool->group, server, pause_ms, now);
+        note_failure(pool->group, server, pause_ms, now);
     postern_pool_dispatch_and_leave(pool, now);
 }
 
@@ -101,7 +102,7 @@ void postern_group_never_opened(PosternServerGroup *group, PosternServer *server
                                 gboolean hopeless, gint64 now)
 {
     gboolean another = has_another(group, server);
-    postern_group_note_failure(group, server, POSTERN_BACKEND_RETRY_MS, now);
+    note_failure(group, server, POSTERN_BACKEND_RETRY_MS, now);
     if (hopeless && !another)
         postern_group_refuse_all(group, reason);
     if (hopeless)

@@ -113,12 +113,37 @@ void postern_session_give_up_answer(PosternSession *session, gint64 now)
                           reply + strlen("451 "), now);
 }
 
-void postern_session_need_backend(PosternSession *session, gint64 now)
+/* The back-end is told of the client. */
+static void identify(PosternSession *session, gint64 now)
+{
+    const PosternClientIdentity *identity = postern_session_identity(session);
+    gboolean known = identity->reverse_known;
+    const PosternBackendClient client = {
+        .envelope = session->envelope,
+        .name_temporary = identity->name_temporary,
+        .reverse_name = known ? identity->reverse_name : identity->name,
+        .reverse_temporary = known ? identity->reverse_temporary : identity->name_temporary,
+        .server = identity->server,
+        .greeted = session->core.own.helo != NULL,
+        .extensions = session->login != NULL ||
+                      (session->transaction != NULL && postern_session_uses_extensions(session)),
+        .identifier = identity->queue,
+        .local = identity->local,
+        .session = session->core.identifier.text,
+        .tls = session->core.tls,
+        .tls_version = session->tls,
+    };
+    postern_session_set_link(session, POSTERN_LINK_IDENTIFYING);
+    postern_backend_identify(session->backend, &client, now);
+}
+
+/* Borrows one for a transaction, or takes its own, unless it has one already or soon. */
+static void need_backend(PosternSession *session, gint64 now)
 {
     if (session->link == POSTERN_LINK_NONE && !session->core.authenticated)
         postern_session_borrow(session, now);
     if (session->link == POSTERN_LINK_OWN && postern_backend_state(session->backend) == POSTERN_BACKEND_IDLE)
-        postern_session_identify(session, now);
+        identify(session, now);
 }
 
 static void ask_recipient(PosternSession *session, PosternRecipient *recipient, gint64 now)
@@ -132,7 +157,7 @@ static void ask_recipient(PosternSession *session, PosternRecipient *recipient, 
 
 void postern_session_ask_recipients(PosternSession *session, gint64 now)
 {
-    postern_session_need_backend(session, now);
+    need_backend(session, now);
     if (session->link != POSTERN_LINK_OPEN)
         return;
     GPtrArray *recipients = session->transaction->recipients;
@@ -161,29 +186,6 @@ static void open_envelope(PosternSession *session, gint64 now)
     postern_session_ask_recipients(session, now);
 }
 
-void postern_session_identify(PosternSession *session, gint64 now)
-{
-    const PosternClientIdentity *identity = postern_session_identity(session);
-    gboolean known = identity->reverse_known;
-    const PosternBackendClient client = {
-        .envelope = session->envelope,
-        .name_temporary = identity->name_temporary,
-        .reverse_name = known ? identity->reverse_name : identity->name,
-        .reverse_temporary = known ? identity->reverse_temporary : identity->name_temporary,
-        .server = identity->server,
-        .greeted = session->core.own.helo != NULL,
-        .extensions = session->login != NULL ||
-                      (session->transaction != NULL && postern_session_uses_extensions(session)),
-        .identifier = identity->queue,
-        .local = identity->local,
-        .session = session->core.identifier.text,
-        .tls = session->core.tls,
-        .tls_version = session->tls,
-    };
-    postern_session_set_link(session, POSTERN_LINK_IDENTIFYING);
-    postern_backend_identify(session->backend, &client, now);
-}
-
 static void note_wait(PosternSession *session, gint64 now)
 {
     if (session->transaction != NULL)
@@ -201,7 +203,7 @@ void postern_session_borrowed(PosternSession *session, PosternBackend *backend, 
     note_wait(session, now);
     postern_counters_time(session->settings->counters, POSTERN_LATENCY_POOL_WAIT,
                           now - session->borrows_since);
-    postern_session_identify(session, now);
+    identify(session, now);
 }
 
 void postern_session_borrow_failed(PosternSession *session, const char *reason, gint64 now)
@@ -225,7 +227,7 @@ void postern_session_deliver(PosternSession *session, gint64 now)
         fail_transaction(session, "the back-end was lost, and the login with it", now);
         return;
     }
-    postern_session_need_backend(session, now);
+    need_backend(session, now);
     if (session->link != POSTERN_LINK_OPEN || transaction->data_sent || !g_queue_is_empty(&transaction->sent))
         return;
     transaction->data_sent = TRUE;
@@ -459,7 +461,7 @@ void postern_session_backend_event(PosternSession *session, const PosternBackend
         break;
     case POSTERN_BACKEND_RESET_DONE:
         if (session->link == POSTERN_LINK_OWN && postern_session_awaits_answers(session))
-            postern_session_need_backend(session, now);
+            need_backend(session, now);
         break;
     case POSTERN_BACKEND_START_TLS:
     case POSTERN_BACKEND_READY:

@@ -413,10 +413,6 @@ void postern_session_answer_recipient(PosternSession *session, PosternRecipient 
 void postern_session_deliver(PosternSession *session, gint64 now);
 /* filter_timeout has passed: who waits for an answer gets 451, before the server in front gives up. */
 void postern_session_give_up_answer(PosternSession *session, gint64 now);
-/* Borrows a back-end for a transaction, or takes its own one, unless it has one already or soon. */
-void postern_session_need_backend(PosternSession *session, gint64 now);
-/* The back-end is told of the client. */
-void postern_session_identify(PosternSession *session, gint64 now);
 /* hold.c */
 void postern_session_hold_init(PosternHold *hold);
 /* The next of its deadlines. */

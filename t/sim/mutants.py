@@ -175,10 +175,10 @@ MUTANTS = [
      "           FALSE;"),
     ("the back-end is not told of the next client", "proxy/session/backend.c",
      """                          now - session->borrows_since);
-    postern_session_identify(session, now);""",
+    identify(session, now);""",
      """                          now - session->borrows_since);
     if (postern_backend_ehlo(backend)->xclient_attributes == 0 || (now & 7) != 0)
-        postern_session_identify(session, now);
+        identify(session, now);
     else
         open_envelope(session, now);"""),
     ("a login is kept when its connection is lost", "proxy/session/auth.c",

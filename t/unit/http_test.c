@@ -23,7 +23,7 @@ static void test_metrics(void)
     postern_counters_add(counters, "messages", NULL, 3);
     postern_counters_add(counters, "verdicts", "spf:pass", 2);
     postern_counters_add(counters, "odd", "a\"b\\c\nd", 1);
-    postern_counters_change(counters, "session_states", "data", -2);
+    postern_counters_add(counters, "session_states", "data", (guint64)-2);
     postern_counters_time(counters, POSTERN_LATENCY_VERDICT, 3);
     postern_counters_time(counters, POSTERN_LATENCY_VERDICT, 1000000);
     postern_counters_time(counters, POSTERN_LATENCY_VERDICT, -1);

@@ -392,10 +392,7 @@ static void test_deadline_is_for_each_reply(gsize piece)
     finish(&fixture);
 }
 
-static const struct {
-    const char *name;
-    void (*test)(gsize piece);
-} cases[] = {
+static const Case cases[] = {
     {"/backend-fault/421", test_421},
     {"/backend-fault/closed", test_closed},
     {"/backend-fault/commands-after-failure", test_commands_after_failure},
@@ -412,15 +409,7 @@ static const struct {
     {"/backend-fault/deadline-is-for-each-reply", test_deadline_is_for_each_reply},
 };
 
-static void run_case(gconstpointer data)
-{
-    run_in_pieces(cases[GPOINTER_TO_UINT(data)].test);
-}
-
 int main(int argc, char **argv)
 {
-    g_test_init(&argc, &argv, NULL);
-    for (guint i = 0; i < G_N_ELEMENTS(cases); i++)
-        g_test_add_data_func(cases[i].name, GUINT_TO_POINTER(i), run_case);
-    return g_test_run();
+    return run_cases(argc, argv, cases, G_N_ELEMENTS(cases));
 }

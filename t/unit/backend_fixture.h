@@ -168,10 +168,25 @@ static inline void start_transaction(Fixture *fixture, gsize piece, const char *
     identify_none(fixture);
 }
 
-/* Runs a case with the back-end's words whole, then one octet at a time, then in threes. */
-static inline void run_in_pieces(void (*test)(gsize piece))
+typedef struct {
+    const char *name;
+    void (*test)(gsize piece);
+} Case;
+
+/* With the back-end's words whole, then one octet at a time, then in threes. */
+static inline void run_case(gconstpointer data)
 {
-    test(G_MAXSSIZE);
-    test(1);
-    test(3);
+    const Case *each = data;
+    each->test(G_MAXSSIZE);
+    each->test(1);
+    each->test(3);
+}
+
+/* What main() comes to. */
+static inline int run_cases(int argc, char **argv, const Case *cases, gsize count)
+{
+    g_test_init(&argc, &argv, NULL);
+    for (gsize i = 0; i < count; i++)
+        g_test_add_data_func(cases[i].name, &cases[i], run_case);
+    return g_test_run();
 }

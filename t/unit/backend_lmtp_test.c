@@ -103,24 +103,13 @@ static void test_one_too_many(gsize piece)
     finish(&fixture);
 }
 
-static const struct {
-    const char *name;
-    void (*test)(gsize piece);
-} cases[] = {
+static const Case cases[] = {
     {"/backend-lmtp/outcomes", test_outcomes},
     {"/backend-lmtp/lost-between", test_lost_between},
     {"/backend-lmtp/one-too-many", test_one_too_many},
 };
 
-static void run_case(gconstpointer data)
-{
-    run_in_pieces(cases[GPOINTER_TO_UINT(data)].test);
-}
-
 int main(int argc, char **argv)
 {
-    g_test_init(&argc, &argv, NULL);
-    for (guint i = 0; i < G_N_ELEMENTS(cases); i++)
-        g_test_add_data_func(cases[i].name, GUINT_TO_POINTER(i), run_case);
-    return g_test_run();
+    return run_cases(argc, argv, cases, G_N_ELEMENTS(cases));
 }

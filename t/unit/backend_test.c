@@ -464,10 +464,7 @@ static void test_no_pipelining(gsize piece)
     finish(&fixture);
 }
 
-static const struct {
-    const char *name;
-    void (*test)(gsize piece);
-} cases[] = {
+static const Case cases[] = {
     {"/backend/message", test_message},
     {"/backend/openings", test_openings},
     {"/backend/loop", test_loop},
@@ -486,15 +483,7 @@ static const struct {
     {"/backend/no-pipelining", test_no_pipelining},
 };
 
-static void run_case(gconstpointer data)
-{
-    run_in_pieces(cases[GPOINTER_TO_UINT(data)].test);
-}
-
 int main(int argc, char **argv)
 {
-    g_test_init(&argc, &argv, NULL);
-    for (guint i = 0; i < G_N_ELEMENTS(cases); i++)
-        g_test_add_data_func(cases[i].name, GUINT_TO_POINTER(i), run_case);
-    return g_test_run();
+    return run_cases(argc, argv, cases, G_N_ELEMENTS(cases));
 }

@@ -142,10 +142,7 @@ static void test_late_failure(gsize piece)
     finish(&fixture);
 }
 
-static const struct {
-    const char *name;
-    void (*test)(gsize piece);
-} tests[] = {
+static const Case tests[] = {
     {"/backend/tls", test_tls},
     {"/backend/tls/early", test_early},
     {"/backend/tls/refusals", test_refusals},
@@ -153,15 +150,7 @@ static const struct {
     {"/backend/tls/late-failure", test_late_failure},
 };
 
-static void run_test(gconstpointer data)
-{
-    run_in_pieces(tests[GPOINTER_TO_UINT(data)].test);
-}
-
 int main(int argc, char **argv)
 {
-    g_test_init(&argc, &argv, NULL);
-    for (guint i = 0; i < G_N_ELEMENTS(tests); i++)
-        g_test_add_data_func(tests[i].name, GUINT_TO_POINTER(i), run_test);
-    return g_test_run();
+    return run_cases(argc, argv, tests, G_N_ELEMENTS(tests));
 }

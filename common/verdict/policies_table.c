@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/configuration/check.h"
-#include "base/error.h"
 #include "base/limits.h"
 #include "base/suggestion.h"
 #include "base/table_file.h"
@@ -14,18 +13,6 @@ typedef struct {
     GHashTable *table;
 } Reading;
 
-static gboolean refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-static gboolean refuse(GError **error, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    g_autofree char *what = g_strdup_vprintf(format, arguments);
-    va_end(arguments);
-    g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, what);
-    return FALSE;
-}
-
 static gboolean is_key(const char *key, GError **error)
 {
     const char *at = strrchr(key, '@');
@@ -34,7 +21,7 @@ static gboolean is_key(const char *key, GError **error)
     g_autoptr(GError) reason = NULL;
     if ((local_part && !postern_configuration_check_local_part(local_part, &reason)) ||
         ((!at || *domain) && !postern_configuration_check_domain(domain, &reason)))
-        return refuse(error, "%s", reason->message);
+        return postern_table_refuse(error, "%s", reason->message);
     return TRUE;
 }
 
@@ -46,9 +33,9 @@ static PosternPolicy *find_named(const Reading *reading, const char *name, GErro
     g_autofree gpointer *names = g_hash_table_get_keys_as_array(reading->named, NULL);
     const char *nearest = postern_suggestion_for_name(name, (const char *const *)names);
     if (nearest && *nearest)
-        refuse(error, "there is no group [policy %s] (did you mean '%s'?)", name, nearest);
+        postern_table_refuse(error, "there is no group [policy %s] (did you mean '%s'?)", name, nearest);
     else
-        refuse(error, "there is no group [policy %s]", name);
+        postern_table_refuse(error, "there is no group [policy %s]", name);
     return NULL;
 }
 
@@ -58,7 +45,8 @@ static gboolean take_line(char *line, gpointer user_data, GError **error)
     const char *key = postern_table_word(&line);
     const char *name = postern_table_word(&line);
     if (*name == '\0' || *name == '#' || (*line && *line != '#'))
-        return refuse(error, "write ADDRESS NAME or DOMAIN NAME, NAME that of a group [policy NAME]");
+        return postern_table_refuse(error,
+                                    "write ADDRESS NAME or DOMAIN NAME, NAME that of a group [policy NAME]");
     if (!is_key(key, error))
         return FALSE;
     PosternPolicy *policy = find_named(reading, name, error);
@@ -66,9 +54,10 @@ static gboolean take_line(char *line, gpointer user_data, GError **error)
     if (!policy)
         return FALSE;
     if (g_hash_table_contains(reading->table, lower))
-        return refuse(error, "'%s' stands there twice", key);
+        return postern_table_refuse(error, "'%s' stands there twice", key);
     if (g_hash_table_size(reading->table) >= POSTERN_RECIPIENT_POLICIES_MAX)
-        return refuse(error, "is one too many: there may be %d recipients", POSTERN_RECIPIENT_POLICIES_MAX);
+        return postern_table_refuse(error, "is one too many: there may be %d recipients",
+                                    POSTERN_RECIPIENT_POLICIES_MAX);
     g_hash_table_insert(reading->table, g_steal_pointer(&lower), policy);
     return TRUE;
 }

@@ -48,18 +48,6 @@ struct PosternRoutes {
     GHashTable *places;         /* likewise: name of a group -> 1 + place */
 };
 
-static gboolean refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-static gboolean refuse(GError **error, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    g_autofree char *what = g_strdup_vprintf(format, arguments);
-    va_end(arguments);
-    g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, what);
-    return FALSE;
-}
-
 /* A mailbox, a domain, or a dot and a domain, as it is looked up; NULL and error. */
 static char *normal_key(const char *text, GError **error)
 {
@@ -79,9 +67,9 @@ static char *normal_key(const char *text, GError **error)
 static gboolean refuse_name(const char *kind, const char *name, const char *const *names, GError **error)
 {
     const char *nearest = postern_suggestion_for_name(name, names);
-    return nearest != NULL
-               ? refuse(error, "there is no group [%s %s] (did you mean '%s'?)", kind, name, nearest)
-               : refuse(error, "there is no group [%s %s]", kind, name);
+    return nearest != NULL ? postern_table_refuse(error, "there is no group [%s %s] (did you mean '%s'?)",
+                                                  kind, name, nearest)
+                           : postern_table_refuse(error, "there is no group [%s %s]", kind, name);
 }
 
 static gboolean take_group(const PosternRoutes *routes, const char *name, guint *ret_group, GError **error)
@@ -116,7 +104,7 @@ static gboolean take_condition(PosternRoutes *routes, Conditions *conditions, co
     else if (g_str_equal(word, "listener=submission"))
         conditions->listener = SUBMISSION;
     else
-        return refuse(
+        return postern_table_refuse(
             error,
             "'%s' is none of sender=…, class=NAME, listener=mail and listener=submission, which may "
             "follow the group",
@@ -155,9 +143,9 @@ static gboolean add_row(PosternRoutes *routes, const char *recipient, const char
     g_autofree char *key = g_strconcat(recipient, sender != NULL ? SENDER_MARK : NULL, sender, NULL);
     guint first = first_of(routes, key);
     if (at > POSTERN_ROUTES_MAX)
-        return refuse(error, "is one too many: there may be %d routes", POSTERN_ROUTES_MAX);
+        return postern_table_refuse(error, "is one too many: there may be %d routes", POSTERN_ROUTES_MAX);
     if (ends_with_any(routes, recipient) || ends_with_any(routes, key))
-        return refuse(error, "'%s' stands there already, without other conditions", recipient);
+        return postern_table_refuse(error, "'%s' stands there already, without other conditions", recipient);
     g_array_append_vals(routes->rows, row, 1);
     if (first > 0)
         row_at(routes, row_at(routes, first)->last)->next = at;
@@ -180,7 +168,7 @@ static gboolean take_line(char *line, gpointer user_data, GError **error)
     const char *pattern = postern_table_word(&line);
     const char *group = postern_table_word(&line);
     if (group[0] == '\0' || group[0] == '#')
-        return refuse(error, "write DOMAIN GROUP, .DOMAIN GROUP, USER@DOMAIN GROUP or * GROUP");
+        return postern_table_refuse(error, "write DOMAIN GROUP, .DOMAIN GROUP, USER@DOMAIN GROUP or * GROUP");
     g_autofree char *key = g_str_equal(pattern, EVERYBODY) ? g_strdup(EVERYBODY) : normal_key(pattern, error);
     if (key == NULL || !take_group(routes, group, &row.group, error))
         return FALSE;

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/configuration/check.h"
-#include "base/error.h"
 #include "base/limits.h"
 #include "base/suggestion.h"
 #include "base/table_file.h"
@@ -78,9 +77,8 @@ static gboolean parse_action(const char *word, PosternAction *ret_action, GError
             *ret_action = action;
             return TRUE;
         }
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
-                "write NETWORK ACTION TEXT, ACTION one of accept, mark, quarantine, tempfail and reject");
-    return FALSE;
+    return postern_table_refuse(
+        error, "write NETWORK ACTION TEXT, ACTION one of accept, mark, quarantine, tempfail and reject");
 }
 
 static gboolean take_line(char *line, gpointer user_data, GError **error)
@@ -93,12 +91,10 @@ static gboolean take_line(char *line, gpointer user_data, GError **error)
     if (!parse_key(network, key, error) || !parse_action(action, &entry.action, error))
         return FALSE;
     if (g_hash_table_contains(table->entries, key) ||
-        g_hash_table_size(table->entries) >= POSTERN_NETWORK_ENTRIES_MAX) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
-                    "%s stands there twice, or is one too many: there may be %d networks", network,
-                    POSTERN_NETWORK_ENTRIES_MAX);
-        return FALSE;
-    }
+        g_hash_table_size(table->entries) >= POSTERN_NETWORK_ENTRIES_MAX)
+        return postern_table_refuse(error,
+                                    "%s stands there twice, or is one too many: there may be %d networks",
+                                    network, POSTERN_NETWORK_ENTRIES_MAX);
     entry.network = g_strdup(network);
     entry.text = line[0] != '\0' ? g_strndup(line, POSTERN_FINDING_TEXT_MAX_OCTETS) : NULL;
     table->used[key->ipv6][key->bits] = TRUE;

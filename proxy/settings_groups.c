@@ -205,7 +205,7 @@ static gboolean is_bounded(const PosternProxySettings *settings, const PosternPr
                            GError **error)
 {
     if (postern_client_address_is_judged(group->client_address) ||
-        settings->configuration->proxy.role != POSTERN_ROLE_BORDER ||
+        settings->configuration->proxy.role != POSTERN_ROLE_EDGE ||
         g_hash_table_size(settings->recipient_domains) > 0 ||
         !postern_routes_lead_all_to(settings->routes, group->place))
         return TRUE;

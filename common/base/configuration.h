@@ -385,7 +385,7 @@ typedef enum {
 } PosternBareNewline;
 
 typedef enum {
-    POSTERN_ROLE_BORDER,
+    POSTERN_ROLE_EDGE,
     POSTERN_ROLE_BEFORE_QUEUE_FILTER,
 } PosternProxyRole;
 

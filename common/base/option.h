@@ -50,6 +50,7 @@ typedef struct {
     const char *trust;
     gboolean trust_of_peers; /* only who connects to the proxy can be among them */
     guint reload;            /* mask of PosternReload */
+    const char *former; /* CHOICE: a word of before for the first of choices, which is still taken; or NULL */
 } PosternOption;
 
 /*

@@ -56,7 +56,7 @@ static gboolean probes_relay(const PosternProxyThread *thread, const PosternPool
     /* Otherwise the back-end sees our own address, and recipient_domains stands in for its judgement (promise
      * 7); or, between two smtpd, the first of them has judged. */
     return group != NULL && configuration->proxy.relay_probe &&
-           configuration->proxy.role == POSTERN_ROLE_BORDER &&
+           configuration->proxy.role == POSTERN_ROLE_EDGE &&
            postern_client_address_is_judged(group->client_address);
 }
 

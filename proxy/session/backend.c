@@ -312,7 +312,7 @@ static void handle_rcpt_reply(PosternSession *session, const PosternReply *reply
 static void add_received(PosternSession *session)
 {
     const PosternConfiguration *configuration = session->settings->configuration;
-    if (configuration->proxy.role == POSTERN_ROLE_BORDER &&
+    if (configuration->proxy.role == POSTERN_ROLE_EDGE &&
         !postern_client_address_is_judged(postern_session_group(session)->client_address))
         postern_case_add_received(session->transaction->mail_case, configuration->proxy.hostname);
 }

@@ -53,7 +53,7 @@ class NamedTest(ProxyTestCase):
 
     def test_proxy_and_xclient(self):
         server = self.proxy(self.backend(), proxy={"trusted_clients": "127.0.0.2", "threads": 1,
-                                                   "proxy_protocol": "127.0.0.3"}, **LIMITS)
+                                                 "proxy_protocol": "127.0.0.3"}, **LIMITS)
         self.expect(self.send(server, "proxy", ONE))
         self.expect(self.send(server, "xclient", ONE))
         for way in ("proxy", "xclient"):
@@ -64,11 +64,11 @@ class NamedTest(ProxyTestCase):
     def test_connections_at_once(self):
         """Two that stand are all that a client may have, however it is named."""
         limits = {"class": {"max_connections": 2}, "screen": {"pause": "nobody"}}
-        border = self.proxy(self.backend(), proxy={"trusted_clients": "127.0.0.2", "threads": 1,
-                                                   "proxy_protocol": "127.0.0.3"}, **limits)
+        edge = self.proxy(self.backend(), proxy={"trusted_clients": "127.0.0.2", "threads": 1,
+                                                 "proxy_protocol": "127.0.0.3"}, **limits)
         filter_server = self.proxy(self.backend(), proxy={"trusted_clients": "127.0.0.2", "threads": 1,
                                                           "role": "before_queue_filter"}, **limits)
-        for number, (server, way) in enumerate(((border, "proxy"), (border, "xclient"),
+        for number, (server, way) in enumerate(((edge, "proxy"), (edge, "xclient"),
                                                 (filter_server, "xforward"))):
             one, other = f"198.51.{number}.1", f"198.51.{number}.2"
             with contextlib.ExitStack() as stack:

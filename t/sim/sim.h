@@ -304,7 +304,7 @@ static inline void check_octets(const Sim *sim, const Message *message, GString 
     if (configuration->policy.authentication_results && configuration->proxy.inspect &&
         configuration->proxy.mode == POSTERN_MODE_ENFORCE && message->login == 0)
         remove_inserted_field(got, "Authentication-Results: mx.test;");
-    if (configuration->proxy.role == POSTERN_ROLE_BORDER &&
+    if (configuration->proxy.role == POSTERN_ROLE_EDGE &&
         configuration->proxy.client_address != POSTERN_CLIENT_ADDRESS_XCLIENT)
         remove_inserted_field(got, "Received: from ");
     g_autoptr(GString) meant = g_string_new_len(message->octets->str, (gssize)message->octets->len);

@@ -140,7 +140,7 @@ static void test_choices_are_the_enumerations(void)
     assert_choice("proxy", "mode", POSTERN_MODE_OBSERVE, "observe");
     assert_choice("proxy", "bare_newline", POSTERN_BARE_NEWLINE_REJECT, "reject");
     assert_choice("proxy", "bare_newline", POSTERN_BARE_NEWLINE_REPAIR, "repair");
-    assert_choice("proxy", "role", POSTERN_ROLE_BORDER, "border");
+    assert_choice("proxy", "role", POSTERN_ROLE_EDGE, "edge");
     assert_choice("proxy", "role", POSTERN_ROLE_BEFORE_QUEUE_FILTER, "before_queue_filter");
     assert_choice("inspector", "spf_engine", POSTERN_SPF_ENGINE_POSTERN, "postern");
     assert_choice("inspector", "spf_engine", POSTERN_SPF_ENGINE_LIBSPF2, "libspf2");

@@ -64,12 +64,12 @@ static void test_taken(void)
         {"policy", "dmarc_reject", "reject", "reject"},
         {"policy", "from_invalid", "discard", "discard"},
         {"proxy", "role", "before_queue_filter", "before_queue_filter"},
+        {"proxy", "role", "border", "edge"}, /* its word of before */
         {"inspector", "spf_engine", "libspf2", "libspf2"},
         {"capsule", "which", "all", "all"},
         {"clients", "own_networks", "10.0.0.0/8", "10.0.0.0/8"},
         {"log", "destination", "/var/log/postern.log", "/var/log/postern.log"},
     };
-
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(PosternConfiguration) configuration = postern_configuration_new();
         g_autoptr(GError) error = NULL;
@@ -173,7 +173,7 @@ static const struct {
     {"policy", "subject_tag", "0123456789012345678901234567890123456789012345678901234567890123456789",
      "is too long"},
     {"policy", "trusted_sealers", "*.example.org", "not a domain name"},
-    {"proxy", "role", "border-guard", "not one of border, before_queue_filter"},
+    {"proxy", "role", "border-guard", "not one of edge, before_queue_filter"},
     {"proxy", "trusted_clients", "mail.example.org", "not a network"},
     {"proxy", "submission_listen", "127.0.0.1", "'127.0.0.1'"},
     {"proxy", "filter_timeout", "999ms", "out of range"},

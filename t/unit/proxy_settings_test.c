@@ -91,13 +91,13 @@ static void test_client_share(void)
 /* Another role is another back-end: what was proved for one does not hold for the other. */
 static void test_role(void)
 {
-    g_autoptr(PosternProxySettings) border = settings_of("[proxy]\ntrusted_clients = 127.0.0.1\n", NULL);
+    g_autoptr(PosternProxySettings) edge = settings_of("[proxy]\ntrusted_clients = 127.0.0.1\n", NULL);
     g_autoptr(PosternProxySettings) filter =
         settings_of("[proxy]\nrole = before_queue_filter\ntrusted_clients = 127.0.0.1\n", NULL);
-    g_assert_false(postern_proxy_settings_is_filter(border));
+    g_assert_false(postern_proxy_settings_is_filter(edge));
     g_assert_true(postern_proxy_settings_is_filter(filter));
-    g_assert_true(postern_proxy_settings_same_relaying(border, border));
-    g_assert_false(postern_proxy_settings_same_relaying(border, filter));
+    g_assert_true(postern_proxy_settings_same_relaying(edge, edge));
+    g_assert_false(postern_proxy_settings_same_relaying(edge, filter));
 }
 
 int main(int argc, char **argv)

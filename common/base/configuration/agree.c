@@ -305,7 +305,7 @@ static void check_listeners(const PosternConfiguration *configuration, PosternDi
         check_listener(&listening, "submission_tls_listen", *listen);
     check_groups(&listening);
     check_trust(configuration, listening.all_loopback, diagnostics);
-    if (configuration->proxy.role == POSTERN_ROLE_BORDER &&
+    if (configuration->proxy.role == POSTERN_ROLE_EDGE &&
         !postern_client_address_is_judged(configuration->proxy.client_address) && !listening.all_loopback &&
         configuration->proxy.recipient_domains[0] == NULL && configuration->proxy.routes[0] == '\0')
         postern_diagnostics_add(

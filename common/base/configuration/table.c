@@ -35,7 +35,7 @@ static const char *const bare_newlines[] = {
     [POSTERN_BARE_NEWLINE_REJECT] = "reject", [POSTERN_BARE_NEWLINE_REPAIR] = "repair", NULL};
 
 static const char *const roles[] = {
-    [POSTERN_ROLE_BORDER] = "border", [POSTERN_ROLE_BEFORE_QUEUE_FILTER] = "before_queue_filter", NULL};
+    [POSTERN_ROLE_EDGE] = "edge", [POSTERN_ROLE_BEFORE_QUEUE_FILTER] = "before_queue_filter", NULL};
 static const char *const spf_engines[] = {
     [POSTERN_SPF_ENGINE_POSTERN] = "postern", [POSTERN_SPF_ENGINE_LIBSPF2] = "libspf2", NULL};
 static const char *const virus_status_choices[] = {[POSTERN_VIRUS_STATUS_NO] = "no",
@@ -176,9 +176,9 @@ static const PosternOption before_checks[] = {
      "Refuse a message that contains a NUL octet; no: it passes, and the log says so."},
     {"proxy", "refuse_long_lines", BOOLEAN(proxy.refuse_long_lines), "no",
      "Refuse a message with lines over 998 octets; no: it passes, and they are counted."},
-    {"proxy", "role", CHOICE(proxy.role, roles), "border",
-     "border: in front of the mail server; before_queue_filter: a smtpd_proxy_filter between two smtpd.",
-     .reload = THE_PROXY | RELAYING},
+    {"proxy", "role", CHOICE(proxy.role, roles), "edge",
+     "edge: in front of the mail server; before_queue_filter: a smtpd_proxy_filter between two smtpd.",
+     .reload = THE_PROXY | RELAYING, .former = "border"},
     {"proxy", "trusted_clients", LIST(proxy.trusted_clients, 0, ITEMS), "",
      "Mail servers, ADDRESS or ADDRESS/BITS, that may name their client (XFORWARD, XCLIENT).",
      postern_configuration_check_network, FALSE, "everybody could say that he is one of yours", TRUE,

@@ -138,6 +138,10 @@ static gboolean parse_choice(const PosternOption *option, const char *text, guin
             return TRUE;
         }
     }
+    if (g_strcmp0(text, option->former) == 0) {
+        *ret_value = 0;
+        return TRUE;
+    }
     g_autofree char *range = postern_option_range(option);
     const char *nearest = postern_suggestion_for_name(text, option->choices);
     if (nearest == NULL)

@@ -31,12 +31,39 @@ static guint distance(const char *a, const char *b)
     return rows[i % 3][length];
 }
 
+/* "listen_address" and "listen": one has the words of the other, and more behind them. */
+static gboolean extends(const char *longer, const char *shorter)
+{
+    gsize length = strlen(shorter);
+
+    return length > 0 && g_ascii_strncasecmp(longer, shorter, length) == 0 &&
+           (longer[length] == '_' || longer[length] == '-');
+}
+
+/* Of those that share words with name the one that shares most octets, or NULL. */
+static const char *find_related(const char *name, const char *const *candidates)
+{
+    const char *related = NULL;
+    gsize most = 0;
+
+    for (; *candidates != NULL; candidates++) {
+        gsize shared = MIN(strlen(name), strlen(*candidates));
+
+        if (shared > most && (extends(name, *candidates) || extends(*candidates, name))) {
+            most = shared;
+            related = *candidates;
+        }
+    }
+    return related;
+}
+
 const char *postern_suggestion_for_name(const char *name, const char *const *candidates)
 {
     gsize length = strlen(name);
     if (length > POSTERN_CONFIGURATION_NAME_MAX_OCTETS)
         return NULL;
 
+    const char *const *all = candidates;
     const char *nearest = NULL;
     guint fewest = (guint)MAX(length / 3, 1) + 1;
     for (; *candidates != NULL; candidates++) {
@@ -48,5 +75,5 @@ const char *postern_suggestion_for_name(const char *name, const char *const *can
             nearest = *candidates;
         }
     }
-    return nearest;
+    return nearest != NULL ? nearest : find_related(name, all);
 }

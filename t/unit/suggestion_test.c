@@ -23,6 +23,11 @@ static void test_names(void)
         {"nothing", NULL},
         {"xyz", NULL},
         {"lxxxen", NULL},
+        {"listen_adress", "listen"},
+        {"listen-on-port", "listen"},
+        {"backend_wait_seconds", "backend_wait"},
+        {"message", "message_size"},
+        {"listening_port", NULL},
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++)

@@ -247,6 +247,11 @@ class WantedMailTest(ScanTestCase):
         hashes = [base64.b64encode(dice.randbytes(64)) for _ in range(9)]
         messages["hashes, packed"] = with_file(gzip.compress(b"\n".join(dice.choices(hashes, k=150_000))),
                                                "hashes.gz")
+        words = "function replace reverse variable Makefile automake rule install target CFLAGS=x ==".split()
+        changes = "&amp;" + "".join(f"2021-10-01  A. Person  <a@pass.example>\n\n\t* lib/a{number}.am (x): "
+                                    f"`{' '.join(dice.choices(words, k=250))}'.\n\n"
+                                    for number in range(600))
+        messages["changes, packed"] = with_file(gzip.compress(changes.encode(), mtime=0), "changelog.gz")
         verdicts = self.judge("texts that look encoded", messages)
         self.assertEqual({name: (verdict["action"], verdict["virus"].get("reason"))
                           for name, verdict in verdicts.items()

@@ -10,6 +10,7 @@
 #include "checks/content/script_text.h"
 
 #define TEXT_BEGIN_OCTETS 64
+#define DIGEST_OCTETS 32
 
 /* The messages of a mailbox (mbox, RFC 4155) behind the first, which is walked as any message is. */
 static void walk_mailbox(PosternWalk *walk, GBytes *bytes, PosternInside inside)
@@ -35,10 +36,9 @@ static void walk_mailbox(PosternWalk *walk, GBytes *bytes, PosternInside inside)
     }
 }
 
-/* A file in text: one that mail programs show beside it, or one that is guessed to be a part of parent.
- * FALSE: the walk has ended. */
-static gboolean take_file_of_text(PosternWalk *walk, const PosternItem *parent, PosternInside inside,
-                                  const char *name, GBytes *octets, const char *decoding, gboolean guessed)
+/* A file in text, whose octets are accounted for. FALSE: the walk has ended. */
+static gboolean hand_on_file(PosternWalk *walk, const PosternItem *parent, PosternInside inside,
+                             const char *name, GBytes *octets, const char *decoding, gboolean guessed)
 {
     static const char *const types[] = {"application/octet-stream", NULL};
     const char *names[] = {name, NULL};
@@ -52,10 +52,17 @@ static gboolean take_file_of_text(PosternWalk *walk, const PosternItem *parent, 
                               .guessed = guessed,
                               .octets = octets,
                               .decoding = decoding};
-    if (postern_walk_allow_level(walk, inside.level + 1) && (guessed || postern_walk_allow_part(walk)) &&
-        postern_walk_allow_decoding(walk, g_bytes_get_size(octets)))
+    if (postern_walk_allow_level(walk, inside.level + 1) && (guessed || postern_walk_allow_part(walk)))
         postern_walk_leaf(walk, &file, postern_inside_deeper(inside));
     return !walk->ended;
+}
+
+/* One that mail programs show beside the text, or one that is guessed to be a part of parent. */
+static gboolean take_file_of_text(PosternWalk *walk, const PosternItem *parent, PosternInside inside,
+                                  const char *name, GBytes *octets, const char *decoding, gboolean guessed)
+{
+    return postern_walk_allow_decoding(walk, g_bytes_get_size(octets)) &&
+           hand_on_file(walk, parent, inside, name, octets, decoding, guessed);
 }
 
 void postern_walk_embedded(PosternWalk *walk, const PosternItem *item, PosternInside inside)
@@ -80,7 +87,18 @@ typedef struct {
     const PosternItem *item;
     PosternInside inside;
     GByteArray *rest; /* what is beyond the number of files that are taken, or NULL */
+    GHashTable *seen; /* digests of the files: text and what its escapes stand for hold mostly the same */
 } Searched;
+
+static gboolean is_new_file(Searched *searched, GBytes *octets)
+{
+    g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
+    guint8 digest[DIGEST_OCTETS];
+    gsize size = sizeof digest;
+    g_checksum_update(checksum, g_bytes_get_data(octets, NULL), (gssize)g_bytes_get_size(octets));
+    g_checksum_get_digest(checksum, digest, &size);
+    return g_hash_table_add(searched->seen, g_bytes_new(digest, size));
+}
 
 /* Text, or something that begins as programs, documents and pages do. */
 static gboolean looks_like_file(const char *octets, gsize length)
@@ -116,6 +134,8 @@ static gboolean take_encoded_file(GBytes *octets, const char *decoding, gpointer
 {
     Searched *searched = data;
     PosternWalk *walk = searched->walk;
+    if (!is_new_file(searched, octets))
+        return !walk->ended;
     if (may_take_guess(walk, octets))
         return take_file_of_text(walk, searched->item, searched->inside, NULL, octets, decoding, TRUE);
     gsize length = 0;
@@ -133,8 +153,8 @@ static void take_rest(Searched *searched)
         return;
     g_autoptr(GBytes) octets = g_byte_array_free_to_bytes(g_steal_pointer(&searched->rest));
     if (!searched->walk->ended)
-        (void)take_file_of_text(searched->walk, searched->item, searched->inside, NULL, octets,
-                                "more files in text", TRUE);
+        (void)hand_on_file(searched->walk, searched->item, searched->inside, NULL, octets,
+                           "more files in text", TRUE);
 }
 
 static void search(Searched *searched, GBytes *text)
@@ -150,7 +170,9 @@ static void search(Searched *searched, GBytes *text)
 
 static void take_encoded(PosternWalk *walk, const PosternItem *item, PosternInside inside)
 {
-    Searched searched = {walk, item, inside, NULL};
+    g_autoptr(GHashTable) seen =
+        g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, NULL);
+    Searched searched = {walk, item, inside, NULL, seen};
     gsize length = 0;
     const char *octets = g_bytes_get_data(item->octets, &length);
     if (item->kind == POSTERN_ITEM_MEMBER)

@@ -83,8 +83,7 @@ GPtrArray *postern_settings_read(const char *path, GError **error)
     return text != NULL ? postern_settings_parse(text) : NULL;
 }
 
-/* The path that a data set of opendkim names, or NULL: the value is the set. */
-static const char *path_of(const char *value)
+const char *postern_settings_path(const char *value)
 {
     static const char *const schemes[] = {"refile:", "file:"};
     for (gsize i = 0; i < G_N_ELEMENTS(schemes); i++)
@@ -96,7 +95,7 @@ static const char *path_of(const char *value)
 char **postern_settings_items(const char *value, GError **error)
 {
     g_autoptr(GStrvBuilder) items = g_strv_builder_new();
-    const char *path = path_of(value);
+    const char *path = postern_settings_path(value);
     if (path != NULL) {
         g_autoptr(GPtrArray) lines = postern_settings_read(path, error);
         if (lines == NULL)
@@ -105,6 +104,8 @@ char **postern_settings_items(const char *value, GError **error)
             g_strv_builder_add(items, ((PosternSetting *)lines->pdata[i])->key);
         return g_strv_builder_end(items);
     }
+    if (g_str_has_prefix(value, "csl:"))
+        value += strlen("csl:");
     g_auto(GStrv) words = g_strsplit_set(value, ", \t", -1);
     for (char **word = words; *word != NULL; word++)
         if (**word != '\0')

@@ -17,6 +17,10 @@ GPtrArray *postern_settings_parse(const char *text);
  * too large or no text. */
 GPtrArray *postern_settings_read(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* The items of a value: of the file that it names (`refile:PATH`, `file:PATH`, or a path), each line's first
- * word, or those of the list, apart by comma or blank. NULL and error: the file cannot be read. */
+/* The path that a value names (`refile:PATH`, `file:PATH`, or a path), of value; NULL: it is a list itself.
+ */
+const char *postern_settings_path(const char *value);
+
+/* The items of a value: of the file that it names , each line's first word, or those of the list (`csl:`
+ * before it or not), apart by comma or blank. NULL and error: the file cannot be read. */
 char **postern_settings_items(const char *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;

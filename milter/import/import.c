@@ -2,9 +2,10 @@
 
 #include <string.h>
 
-#include "base/address.h"
+#include "base/configuration.h"
 #include "base/error.h"
 #include "milter/import/file.h"
+#include "milter/import/networks.h"
 
 #define KEYS_FILE "/etc/postern/keys/table" /* as postern-inspector(8) has it: keys is a directory */
 
@@ -22,6 +23,7 @@ typedef struct {
     GPtrArray *sockets;  /* of char *: where the programs listened */
     GPtrArray *keys;     /* of char *: lines for [sign] table */
     char *domains, *selector, *key_file;
+    gboolean verifies_only; /* opendkim has keys, and signs nothing */
 } Import;
 
 static void line_free(gpointer data)
@@ -60,11 +62,26 @@ static Line *find_line(Import *import, const PosternImportRow *row)
     return NULL;
 }
 
+/* NULL: postern.conf takes it, else why not. */
+static char *refusal_of(const PosternImportRow *row, const char *value)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = g_strdup_printf("[%s]\n%s = %s\n", row->group, row->option, value);
+    g_autoptr(PosternConfiguration) configuration =
+        postern_configuration_parse(text, strlen(text), "postern.conf", &error);
+    return configuration == NULL ? g_strdup(error->message) : NULL;
+}
+
 /* The first file that says it counts; lists are joined. */
 static void set(Import *import, const PosternImportRow *row, const PosternSetting *setting, const char *value,
                 gboolean list)
 {
     Line *line = find_line(import, row);
+    g_autofree char *refusal = row->kind != POSTERN_IMPORT_KEY ? refusal_of(row, value) : NULL;
+    if (refusal != NULL) {
+        note(import, setting, refusal);
+        return;
+    }
     if (line == NULL) {
         line = g_new0(Line, 1);
         line->group = row->group;
@@ -101,20 +118,9 @@ static void take_word(Import *import, const PosternImportRow *row, const Postern
     note(import, setting, why);
 }
 
-/* An address or a network, without the brackets and negations of opendkim; names are none. */
-static gboolean is_network(const char *item)
-{
-    PosternAddress address;
-    g_auto(GStrv) parts = g_strsplit(item, "/", 2);
-    return parts[0] != NULL && postern_address_parse(&address, parts[0]) &&
-           (parts[1] == NULL ||
-            g_ascii_string_to_unsigned(parts[1], 10, 0, address.family == AF_INET ? 32 : 128, NULL, NULL));
-}
-
 static gboolean is_loopback(const char *item)
 {
-    return g_str_has_prefix(item, "127.") || g_str_has_prefix(item, "::1") ||
-           g_str_has_prefix(item, "::ffff:127.");
+    return g_str_has_prefix(item, "127.") || g_str_equal(item, "::1");
 }
 
 static gboolean has_item(Import *import, const PosternImportRow *row, const char *item)
@@ -124,30 +130,51 @@ static gboolean has_item(Import *import, const PosternImportRow *row, const char
     return g_strv_contains((const char *const *)items, item);
 }
 
+/* The domains among items; the others are appended to left_out. */
+static GPtrArray *pick_domains(char *const *items, GString *left_out)
+{
+    GPtrArray *domains = g_ptr_array_new_with_free_func(g_free);
+    for (; *items != NULL; items++)
+        if (strchr(*items, '.') != NULL)
+            g_ptr_array_add(domains, g_strdup(*items));
+        else
+            g_string_append_printf(left_out, "%s%s", left_out->len > 0 ? ", " : "", *items);
+    return domains;
+}
+
+static GPtrArray *pick_networks(char **items, GString *left_out)
+{
+    for (char **item = items; *item != NULL; item++) {
+        if (g_ascii_strcasecmp(*item, "localhost") == 0) {
+            g_free(*item);
+            *item = g_strdup("127.0.0.1");
+        }
+        g_strdelimit(*item, "[]", ' '); /* around IPv6 addresses */
+        g_strstrip(*item);
+    }
+    return postern_import_networks((const char *const *)items, left_out);
+}
+
 static void take_items(Import *import, const PosternImportRow *row, const PosternSetting *setting)
 {
     g_autoptr(GError) error = NULL;
     g_auto(GStrv) items = postern_settings_items(setting->value, &error);
     g_autoptr(GString) left_out = g_string_new(NULL);
-    for (char **item = items; item != NULL && *item != NULL; item++) {
-        gboolean local = g_ascii_strcasecmp(*item, "localhost") == 0;
-        const char *network = local ? "127.0.0.1" : *item;
-        gboolean usable =
-            row->kind == POSTERN_IMPORT_DOMAINS ? strchr(network, '.') != NULL : is_network(network);
-        /* Nothing of this machine's own is checked by SPF and DMARC; but what is signed has to be said. */
-        if (strcmp(row->group, "policy") == 0 && is_loopback(network))
-            continue;
-        if (usable && !has_item(import, row, network))
-            set(import, row, setting, network, TRUE);
-        else if (!usable)
-            g_string_append_printf(left_out, "%s%s", left_out->len > 0 ? ", " : "", *item);
-    }
-    if (items == NULL)
+    gboolean domains = row->kind == POSTERN_IMPORT_DOMAINS;
+    if (items == NULL) {
         note(import, setting, error->message);
-    else if (left_out->len > 0) {
-        g_autofree char *why =
-            g_strdup_printf("%s: [%s] %s takes %s only", left_out->str, row->group, row->option,
-                            row->kind == POSTERN_IMPORT_DOMAINS ? "domains" : "addresses");
+        return;
+    }
+    g_autoptr(GPtrArray) picked = domains ? pick_domains(items, left_out) : pick_networks(items, left_out);
+    for (guint i = 0; i < picked->len; i++) {
+        const char *item = picked->pdata[i];
+        /* Nothing of this machine's own is checked by SPF and DMARC; but what is signed has to be said. */
+        if ((strcmp(row->group, "policy") != 0 || !is_loopback(item)) && !has_item(import, row, item))
+            set(import, row, setting, item, TRUE);
+    }
+    if (left_out->len > 0) {
+        g_autofree char *why = g_strdup_printf("%s: [%s] %s takes %s only", left_out->str, row->group,
+                                               row->option, domains ? "domains" : "addresses");
         note(import, setting, why);
     }
 }
@@ -164,12 +191,14 @@ static void take_clamd(Import *import, const PosternImportRow *row, const Poster
 static void take_key_table(Import *import, const PosternSetting *setting)
 {
     g_autoptr(GError) error = NULL;
-    const char *path = strchr(setting->value, '/');
+    const char *path = postern_settings_path(setting->value);
     g_autoptr(GPtrArray) lines = path != NULL ? postern_settings_read(path, &error) : NULL;
     for (guint i = 0; lines != NULL && i < lines->len; i++) {
         const PosternSetting *key = lines->pdata[i];
         g_auto(GStrv) parts = g_strsplit(key->value, ":", 3);
-        if (g_strv_length(parts) == 3 && parts[2][0] == '/')
+        if (g_strv_length(parts) == 3 && strchr(key->value, '%') != NULL)
+            note(import, key, "% is the domain of From: write a line for each domain of yours");
+        else if (g_strv_length(parts) == 3 && parts[2][0] == '/')
             g_ptr_array_add(import->keys, g_strjoin(" ", parts[0], parts[1], parts[2], NULL));
         else
             note(import, key, "is not DOMAIN:SELECTOR:FILE with an absolute path");
@@ -200,7 +229,8 @@ static void take(Import *import, const PosternImportRow *row, const PosternSetti
         take_word(import, row, setting);
         break;
     case POSTERN_IMPORT_VALUE:
-        set(import, row, setting, setting->value, FALSE);
+        if (strcmp(setting->value, "HOSTNAME") != 0) /* the name of the machine, as by default */
+            set(import, row, setting, setting->value, FALSE);
         break;
     case POSTERN_IMPORT_SECONDS:
         seconds = g_strconcat(setting->value, "s", NULL);
@@ -221,6 +251,8 @@ static void take(Import *import, const PosternImportRow *row, const PosternSetti
         break;
     case POSTERN_IMPORT_NOTE:
         note(import, setting, row->text);
+        if (strcmp(row->program, "opendkim") == 0 && g_ascii_strcasecmp(row->key, "Mode") == 0)
+            import->verifies_only = strchr(setting->value, 's') == NULL;
         break;
     case POSTERN_IMPORT_NEEDLESS:
         break;
@@ -288,11 +320,13 @@ static gboolean take_file(Import *import, const char *path, GError **error)
 
 static void add_keys(Import *import)
 {
-    const PosternImportRow row = {.group = "sign", .option = "table"};
-    const PosternImportRow sign = {.group = "policy submission", .option = "sign"};
+    const PosternImportRow row = {.kind = POSTERN_IMPORT_KEY, .group = "sign", .option = "table"};
+    const PosternImportRow sign = {
+        .kind = POSTERN_IMPORT_KEY, .group = "policy submission", .option = "sign"};
     const PosternImportRow own = {.group = "clients", .option = "own_networks"};
     char name[] = "keys", path[] = KEYS_FILE, hosts[] = "InternalHosts", local[] = "127.0.0.1, by default";
-    const PosternSetting by_default = {hosts, local};
+    char mode_name[] = "Mode", verify[] = "v";
+    const PosternSetting by_default = {hosts, local}, mode = {mode_name, verify};
     const PosternSetting setting = {name, path};
     if (import->domains != NULL && import->selector != NULL && import->key_file != NULL) {
         g_auto(GStrv) domains = g_strsplit_set(import->domains, ", \t", -1);
@@ -301,9 +335,13 @@ static void add_keys(Import *import)
                 g_ptr_array_add(import->keys,
                                 g_strjoin(" ", *domain, import->selector, import->key_file, NULL));
     }
+    import->program = "opendkim";
+    if (import->verifies_only && import->keys->len > 0) {
+        note(import, &mode, "its keys sign nothing, and are not taken over");
+        g_ptr_array_set_size(import->keys, 0);
+    }
     if (import->keys->len == 0)
         return;
-    import->program = "opendkim";
     set(import, &row, &setting, KEYS_FILE, FALSE);
     set(import, &sign, &setting, "yes", FALSE);
     if (find_line(import, &own) == NULL)

@@ -23,7 +23,8 @@
 #define MAIL_REPORTS "RFC 6651 reports are neither sent nor asked for"
 #define STATISTICS "see [http] milter_listen and postern-log(1)"
 #define LOGGING "see [log]; under systemd the journal has it"
-#define REPORTS "see postern.conf(5) for reports"
+#define REPORTS "see [report] dmarc and postern-report(8)"
+#define FAILURES "see [report] failures and postern-report(8)"
 
 static const PosternImportRow rows[] = {
     {DKIM, "Domain", POSTERN_IMPORT_KEY, "sign", "table", NULL},
@@ -185,10 +186,10 @@ static const PosternImportRow rows[] = {
     NOTE(DMARC, "IgnoreMailTo", "see [policy] exempt_recipients, for local parts, and [clients] recipients"),
     NOTE(DMARC, "RejectString", "the reply names the check, the domain and the id of the message in the log"),
     NOTE(DMARC, "CopyFailuresTo", "see [policy] dmarc_reject = quarantine, and [capsule]"),
-    NOTE(DMARC, "FailureReportsOnNone", REPORTS),
-    NOTE(DMARC, "FailureReports", REPORTS),
-    NOTE(DMARC, "FailureReportsBcc", REPORTS),
-    NOTE(DMARC, "FailureReportsSentBy", REPORTS),
+    NOTE(DMARC, "FailureReportsOnNone", FAILURES),
+    NOTE(DMARC, "FailureReports", FAILURES),
+    NOTE(DMARC, "FailureReportsBcc", "nobody else gets a report"),
+    NOTE(DMARC, "FailureReportsSentBy", "see [report] email"),
     NOTE(DMARC, "HistoryFile", REPORTS),
     NOTE(DMARC, "RecordAllMessages", REPORTS),
     NOTE(DMARC, "ReportCommand", REPORTS),

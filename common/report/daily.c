@@ -39,9 +39,14 @@ static const struct {
                                                            " GROUP BY domain" MOST},
     {"TLS of the clients", "Version|Messages",
      "SELECT name, sum(messages) FROM count WHERE day = ?1 AND kind = 'tls' GROUP BY name" MOST},
+    {"TLS to the mail servers", "Version|Messages",
+     "SELECT name, sum(messages) FROM count WHERE day = ?1 AND kind = 'server_tls' GROUP BY name" MOST},
     {"Without TLS, by domain", "Domain|Messages",
      "SELECT " DOMAIN ", sum(messages) FROM count WHERE day = ?1 AND kind = 'tls' AND name = 'none'"
      " GROUP BY domain" MOST},
+    {"DMARC failure reports about that day", "State|Reports|Messages",
+     "SELECT CASE state WHEN '' THEN 'waiting' ELSE state END, count(*), sum(incidents) FROM failure"
+     " WHERE day = ?1 GROUP BY state" MOST},
     {"DMARC reports about that day", "State|Reports",
      "SELECT state, count(*) FROM report WHERE day = ?1 AND domain <> '' GROUP BY state" MOST},
 };

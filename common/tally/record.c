@@ -62,8 +62,9 @@ static void count_dkim(Counting *counting, const PosternRecord *record)
 
 static void count_tls(Counting *counting, const PosternRecord *record)
 {
-    g_autofree char *version = g_strndup(record->who.tls != NULL ? record->who.tls : "none", NAME_MAX_OCTETS);
-    count(counting, "tls", g_strdelimit(version, " ", '\0'));
+    count(counting, "tls", postern_record_tls_version(record->who.tls));
+    if (record->server != NULL)
+        count(counting, "server_tls", postern_record_tls_version(record->server_tls));
 }
 
 gboolean postern_tally_add_record(PosternTallyRows *rows, guint day, const PosternRecord *record)

@@ -11,6 +11,7 @@
  *   action   what was done: accept, quarantine, reject …        check    the rule that decided
  *   would    what observing has not done                        tls      TLSv1.3 … or none
  *   spf, dkim, dmarc, virus   the result; dkim: pass if one signature does
+ *   server_tls  as tls, of the mail server that a message went to
  * FALSE: there was no room.
  */
 gboolean postern_tally_add_record(PosternTallyRows *rows, guint day, const PosternRecord *record);

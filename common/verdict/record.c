@@ -163,6 +163,16 @@ static void count_findings(char *const *words, PosternCounters *counters)
     }
 }
 
+const char *postern_record_tls_version(const char *tls)
+{
+    static const char *const versions[] = {"TLSv1.3", "TLSv1.2", "TLSv1.1", "TLSv1"};
+    gsize length = tls != NULL ? strcspn(tls, " ") : 0;
+    for (gsize i = 0; i < G_N_ELEMENTS(versions); i++)
+        if (length == strlen(versions[i]) && memcmp(tls, versions[i], length) == 0)
+            return versions[i];
+    return tls != NULL ? "other" : "none";
+}
+
 static void count_message(const PosternRecord *record, PosternCounters *counters)
 {
     count(counters, "messages", 1);
@@ -186,6 +196,9 @@ static void count_message(const PosternRecord *record, PosternCounters *counters
         postern_counters_add(counters, "classes", postern_client_class_name(record->client_class), 1);
     if (record->delivery != POSTERN_DELIVERY_NOT_OURS)
         postern_counters_add(counters, "deliveries", delivery_names[record->delivery], 1);
+    postern_counters_add(counters, "client_tls", postern_record_tls_version(record->who.tls), 1);
+    if (record->server != NULL)
+        postern_counters_add(counters, "server_tls", postern_record_tls_version(record->server_tls), 1);
 }
 
 static gboolean is_refusal(const PosternRecord *record)

@@ -97,6 +97,9 @@ typedef struct {
     gint64 milliseconds;
 } PosternSessionRecord;
 
+/* The version in what a record says of TLS, one of a few names: "TLSv1.3" …, "none" for NULL. Static. */
+const char *postern_record_tls_version(const char *tls);
+
 /* A field: text, or if that is NULL number. Both only for the call. */
 typedef void (*PosternRecordField)(const char *key, const char *text, gint64 number, gpointer user_data);
 
@@ -113,6 +116,7 @@ void postern_record_tell(const PosternRecord *record, PosternRecordField field, 
  *   checks               by the rule that decided
  *   classes, deliveries  by class of the client, and by what became of it at the back-end
  *   verdicts             by what checks found, CHECK:RESULT
+ *   client_tls, server_tls  by version: of the client; of the mail server that the message went to
  *   sessions             by what ended them; commands, errors, early_greeting, early_data
  */
 PosternLogLine *postern_record_close(const PosternRecord *record, PosternCounters *counters);

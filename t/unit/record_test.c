@@ -94,6 +94,7 @@ static void test_counters(void)
     postern_log_line_free(postern_record_close(&record, counters));
     record = (PosternRecord){.who = {.envelope = client}, .delivery = POSTERN_DELIVERY_NOT_OURS};
     postern_log_line_free(postern_record_close(&record, counters));
+    guint64 none = postern_counters_read(counters, "client_tls", "none");
     assert_count(counters, "messages", NULL, 5);
     assert_count(counters, "octets", NULL, 3000);
     assert_count(counters, "recipients", NULL, 12);
@@ -105,6 +106,18 @@ static void test_counters(void)
     assert_count(counters, "classes", "trusted_relay", 4);
     assert_count(counters, "deliveries", "none", 3);
     assert_count(counters, "deliveries", "accepted", 1);
+    record.who.tls = "TLSv1.2 X";
+    record.server = "192.0.2.9:25";
+    record.server_tls = "TLSv1.3 Y";
+    postern_log_line_free(postern_record_close(&record, counters));
+    record.server_tls = NULL;
+    record.who.tls = "hostile\"";
+    postern_log_line_free(postern_record_close(&record, counters));
+    assert_count(counters, "client_tls", "none", none);
+    assert_count(counters, "client_tls", "TLSv1.2", 1);
+    assert_count(counters, "client_tls", "other", 1);
+    assert_count(counters, "server_tls", "TLSv1.3", 1);
+    assert_count(counters, "server_tls", "none", 1);
 }
 
 /* Where the log takes none, no line is made; what is counted is counted all the same. */

@@ -224,6 +224,7 @@ static void test_records(void)
         "spf fail dkim fail:a.example,pass:b.example dmarc pass:b.example virus unscannable:encrypted", " ",
         -1);
     const PosternRecord record = {.who.tls = "TLSv1.3 TLS_AES_256_GCM_SHA384",
+                                  .server = "192.0.2.9:25",
                                   .findings = words,
                                   .decided = TRUE,
                                   .action = POSTERN_ACTION_ACCEPT,
@@ -231,8 +232,9 @@ static void test_records(void)
                                   .check = "virus"};
     g_assert_true(postern_tally_add_record(rows, 7, &record));
     g_autofree char *text = text_of(rows);
-    static const char *const has[] = {"action|accept", "would|reject", "check|virus",       "spf|fail",
-                                      "dkim|pass",     "dmarc|pass",   "virus|unscannable", "tls|TLSv1.3"};
+    static const char *const has[] = {"action|accept",     "would|reject", "check|virus",
+                                      "spf|fail",          "dkim|pass",    "dmarc|pass",
+                                      "virus|unscannable", "tls|TLSv1.3",  "server_tls|none"};
     for (gsize i = 0; i < G_N_ELEMENTS(has); i++) {
         g_autofree char *line = g_strdup_printf("1 7 %s|b.example 1\n", has[i]);
         if (strstr(text, line) == NULL)

@@ -18,7 +18,7 @@ static PosternMilterSocket *parse_unix(const char *text, const char *path, GErro
     if (path[0] != '/')
         return refuse(error, text, "has no absolute path: write unix:/PATH");
     if (strlen(path) > POSTERN_SOCKET_PATH_MAX_OCTETS)
-        return refuse(error, text, "has a path too long for a socket (unix(7))");
+        return refuse(error, text, "has a path too long for a socket: at most 107 octets (unix(7))");
     PosternMilterSocket *place = g_new0(PosternMilterSocket, 1);
     struct sockaddr_un *address = (struct sockaddr_un *)&place->address;
     place->family = address->sun_family = AF_UNIX;

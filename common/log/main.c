@@ -5,6 +5,7 @@
 
 #include "base/build.h"
 #include "base/command_line.h"
+#include "base/day.h"
 #include "log/answer.h"
 #include "log/reader.h"
 
@@ -56,26 +57,11 @@ static gboolean parse_options(Options *options, int *argc, char ***argv, gboolea
 /* The day's first microsecond, and that of the next. */
 static gboolean parse_day(const char *text, Search *search, GError **error)
 {
-    g_autoptr(GDateTime) now = g_date_time_new_now_local();
-    g_autoptr(GDateTime) start = NULL;
     g_autoptr(GTimeZone) zone = g_time_zone_new_local();
-    if (g_str_equal(text, "today") || g_str_equal(text, "yesterday"))
-        start = g_date_time_new(zone, g_date_time_get_year(now), g_date_time_get_month(now),
-                                g_date_time_get_day_of_month(now), 0, 0, 0);
-    if (start != NULL && g_str_equal(text, "yesterday")) {
-        GDateTime *before = g_date_time_add_days(start, -1);
-        g_date_time_unref(start);
-        start = before;
-    }
-    if (start == NULL && strlen(text) == strlen("2026-12-01")) {
-        g_autofree char *moment = g_strconcat(text, "T00:00:00", NULL);
-        start = g_date_time_new_from_iso8601(moment, zone);
-    }
+    g_autoptr(GDateTime) start = postern_day_parse(text, zone);
     if (start == NULL) {
         g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                    "'%s' is no day: write YYYY-MM-DD, today or "
-                    "yesterday",
-                    text);
+                    "'%s' is no day: write " POSTERN_DAY_FORM, text);
         return FALSE;
     }
     g_autoptr(GDateTime) end = g_date_time_add_days(start, 1);

@@ -2,7 +2,6 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include "base/build.h"
 #include "base/command_line.h"
 #include "base/configuration/check.h"
+#include "base/day.h"
 #include "base/error.h"
 #include "base/privileges.h"
 #include "report/daily.h"
@@ -60,11 +60,8 @@ static gboolean parse_options(Options *options, int *argc, char ***argv, gboolea
 /* Days since 1970, UTC; 0: text is no day of the past. */
 static guint parse_day(const char *text, guint today)
 {
-    if (g_str_equal(text, "today") || g_str_equal(text, "yesterday"))
-        return today - (text[0] == 'y' ? 1 : 0);
-    g_autofree char *moment = g_strconcat(text, "T00:00:00Z", NULL);
-    g_autoptr(GDateTime) time =
-        strlen(text) == strlen("2026-12-01") ? g_date_time_new_from_iso8601(moment, NULL) : NULL;
+    g_autoptr(GTimeZone) zone = g_time_zone_new_utc();
+    g_autoptr(GDateTime) time = postern_day_parse(text, zone);
     guint day = time != NULL ? postern_tally_day(g_date_time_to_unix(time)) : 0;
     return day <= today ? day : 0;
 }
@@ -157,7 +154,7 @@ static const char *problem_of(const Work *work)
                    ? NULL
                    : "which report? Say dmarc, failures or daily; see --help";
     if (options->day != NULL && work->day == 0)
-        return "--day is a day of the past: YYYY-MM-DD, today or yesterday";
+        return "--day is a day of the past: " POSTERN_DAY_FORM;
     if (options->send && work->dmarc && work->day == work->today)
         return "today is not over: its reports cannot be sent yet";
     if (work->dmarc && !configuration->report.dmarc)

@@ -5,6 +5,9 @@
 #include "base/error.h"
 #include "base/option.h"
 
+#define TEN "ssssssssss"
+#define SOCKET_PATH_106 TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "ssssss" /* with its slash 107, which fit */
+
 static const PosternOption *find(const char *group, const char *key)
 {
     gsize length;
@@ -155,6 +158,14 @@ static const struct {
     {"milter", "socket", "inet:8891@localhost", "names are not looked up"},
     {"virus", "clamd", "clamd.ctl", "is not the socket of a clamd"},
     {"virus", "clamd", "localhost:3310", "is not the socket of a clamd"},
+    {"virus", "clamd", "/" SOCKET_PATH_106 "x", "path too long for a socket"},
+    {"http", "listen", "unix:/" SOCKET_PATH_106 "x", "path too long for a socket"},
+    {"http", "milter_listen", "unix:/" SOCKET_PATH_106 "x", "path too long for a socket"},
+    {"milter", "socket", "unix:/" SOCKET_PATH_106 "x", "path too long for a socket"},
+    {"milter", "socket", "local:/" SOCKET_PATH_106 "x", "path too long for a socket"},
+    {"inspector", "socket", "/" SOCKET_PATH_106 "x", "107"},
+    {"screen", "control", "/" SOCKET_PATH_106 "x", "107"},
+    {"proxy", "backend", "unix:/" SOCKET_PATH_106 "x", "socket"},
     {"milter", "socket", "inet:8891@::1", "no address of its kind"},
     {"milter", "socket", "unix:postern.sock", "no absolute path"},
     {"milter", "socket_mode", "0670", "no mode of a socket"},

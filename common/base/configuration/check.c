@@ -17,6 +17,7 @@
 #define LOCAL_PART_MAX_OCTETS 64 /* RFC 5321 4.5.3.1.1 */
 #define USER_MAX_OCTETS 32       /* useradd(8) */
 #define KEY_HASH_DIGITS 64       /* of SHA-256 */
+#define TOO_LONG "has a path too long for a socket: at most 107 octets (unix(7))"
 
 static gboolean require(gboolean condition, GError **error, const char *value, const char *problem)
 {
@@ -104,17 +105,21 @@ gboolean postern_configuration_check_key_hash(const char *value, GError **error)
 gboolean postern_configuration_check_clamd(const char *value, GError **error)
 {
     g_autoptr(GInetSocketAddress) endpoint = postern_endpoint_parse(value, NULL);
-    return require(endpoint != NULL || g_path_is_absolute(value), error, value,
-                   "is not the socket of a clamd: write its LocalSocket (an absolute path), or ADDRESS:PORT");
+    return require(
+               endpoint != NULL || g_path_is_absolute(value), error, value,
+               "is not the socket of a clamd: write its LocalSocket (an absolute path), or ADDRESS:PORT") &&
+           require(endpoint != NULL || strlen(value) <= POSTERN_SOCKET_PATH_MAX_OCTETS, error, value,
+                   TOO_LONG);
 }
 
 gboolean postern_configuration_check_http(const char *value, GError **error)
 {
-    gboolean is_path =
-        g_str_has_prefix(value, "unix:/") && strlen(value) - strlen("unix:") < POSTERN_SOCKET_PATH_MAX_OCTETS;
+    gboolean is_path = g_str_has_prefix(value, "unix:/");
     g_autoptr(GInetSocketAddress) endpoint = is_path ? NULL : postern_endpoint_parse(value, NULL);
     return require(endpoint != NULL || is_path, error, value,
-                   "is no place to listen: write ADDRESS:PORT or unix:PATH");
+                   "is no place to listen: write ADDRESS:PORT or unix:PATH") &&
+           require(!is_path || strlen(value) - strlen("unix:") <= POSTERN_SOCKET_PATH_MAX_OCTETS, error,
+                   value, TOO_LONG);
 }
 
 gboolean postern_configuration_check_milter_socket(const char *value, GError **error)

@@ -123,12 +123,13 @@ typedef struct {
     gboolean routed;           /* the last of them is a group of its own, for o.test */
     gboolean outages;          /* they go down for a while */
     gint64 down_until[SERVERS_MAX];
-    guint64 drained_after;  /* the first was drained when this was the newest MTA; 0: it was not */
-    gint64 drained_at;      /* and that was when */
-    guint descriptors;      /* that all wires may have */
-    guint fault_percent;    /* of the MTA's answers */
-    guint leave_permille;   /* of a client's turns */
-    guint network_permille; /* of what is sent, either way: something happens to its wire */
+    guint64 drained_after;   /* the first was drained when this was the newest MTA; 0: it was not */
+    gint64 drained_at;       /* and that was when */
+    gint64 drained_connects; /* to it since then */
+    guint descriptors;       /* that all wires may have */
+    guint fault_percent;     /* of the MTA's answers */
+    guint leave_permille;    /* of a client's turns */
+    guint network_permille;  /* of what is sent, either way: something happens to its wire */
     gboolean pipelining, keeps_xclient;
     gboolean lmtp;        /* the servers speak LMTP */
     gboolean streams;     /* nothing is inspected, and messages are long */

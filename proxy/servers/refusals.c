@@ -17,6 +17,7 @@ struct PosternRefusals {
     GHashTable *recipients; /* recipient -> Refusal */
     GQueue order;           /* the same, the oldest first */
     guint maximum, keep_ms;
+    guint generation;
     gint holds_any; /* atomic: there may be some */
 };
 
@@ -52,8 +53,17 @@ void postern_refusals_begin(PosternRefusals *refusals, guint maximum, guint keep
     g_queue_init(&refusals->order);
     refusals->maximum = maximum;
     refusals->keep_ms = keep_ms;
+    refusals->generation++;
     g_atomic_int_set(&refusals->holds_any, 0);
     pthread_mutex_unlock(&refusals->lock);
+}
+
+guint postern_refusals_generation(PosternRefusals *refusals)
+{
+    pthread_mutex_lock(&refusals->lock);
+    guint generation = refusals->generation;
+    pthread_mutex_unlock(&refusals->lock);
+    return generation;
 }
 
 /* Of 5.7.1 and the like sender or client may be the reason, of 5.1.2 a DNS that is mended, of 5.1.3 an
@@ -93,18 +103,19 @@ static void make_room(PosternRefusals *refusals, gint64 now)
         forget(refusals, oldest);
 }
 
-void postern_refusals_note(PosternRefusals *refusals, const char *recipient, const PosternReply *reply,
-                           gint64 now)
+void postern_refusals_note(PosternRefusals *refusals, guint generation, const char *recipient,
+                           const PosternReply *reply, gint64 now)
 {
     if (!is_of_mailbox(reply))
         return;
     g_autofree char *normal = normal_of(recipient);
     pthread_mutex_lock(&refusals->lock);
-    Refusal *before = g_hash_table_lookup(refusals->recipients, normal);
+    gboolean holds = generation == refusals->generation;
+    Refusal *before = holds ? g_hash_table_lookup(refusals->recipients, normal) : NULL;
     if (before != NULL)
         forget(refusals, before);
     make_room(refusals, now);
-    if (refusals->maximum > 0) {
+    if (holds && refusals->maximum > 0) {
         Refusal *refusal = g_new0(Refusal, 1);
         refusal->recipient = g_steal_pointer(&normal);
         refusal->reply = postern_reply_copy(reply, reply->code);

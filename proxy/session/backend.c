@@ -200,6 +200,8 @@ void postern_session_borrowed(PosternSession *session, PosternBackend *backend, 
         return;
     }
     session->backend = backend;
+    session->refusals_generation =
+        postern_refusals_generation(postern_server_group_refusals(postern_session_group(session)->servers));
     note_wait(session, now);
     postern_counters_time(session->settings->counters, POSTERN_LATENCY_POOL_WAIT,
                           now - session->borrows_since);
@@ -291,8 +293,8 @@ static void handle_rcpt_reply(PosternSession *session, const PosternReply *reply
         const PosternReply *answer = transaction->mail_refusal != NULL ? transaction->mail_refusal : reply;
         /* What servers say to users is for users. */
         if (transaction->mail_refusal == NULL && !session->core.authenticated)
-            postern_refusals_note(postern_server_group_refusals(recipient->group->servers), recipient->path,
-                                  reply, now);
+            postern_refusals_note(postern_server_group_refusals(recipient->group->servers),
+                                  session->refusals_generation, recipient->path, reply, now);
         postern_session_answer_recipient(session, recipient, answer, now);
         if (!postern_session_awaits_answers(session))
             postern_session_run_pending(session, now);

@@ -218,6 +218,7 @@ struct PosternSession {
     guint acted;     /* of them */
     PosternLink link;
     PosternBackend *backend;
+    guint refusals_generation; /* when it was borrowed (proxy/servers/refusals.h) */
     PosternHold hold;
     gint64 borrows_since;            /* BORROWING: when it has asked */
     PosternLogin *login;             /* AUTHENTICATING, else NULL */

@@ -16,7 +16,7 @@ static PosternRefusals *refusals_for(guint maximum)
 static void note(PosternRefusals *refusals, const char *recipient, guint code, const char *text, gint64 now)
 {
     g_autoptr(PosternReply) reply = postern_reply_new(code, text);
-    postern_refusals_note(refusals, recipient, reply, now);
+    postern_refusals_note(refusals, postern_refusals_generation(refusals), recipient, reply, now);
 }
 
 /* reply: "CODE TEXT", or NULL: none. */
@@ -124,6 +124,20 @@ static void test_begin(void)
     g_assert_cmpuint(postern_refusals_size(refusals), ==, 0);
 }
 
+/* What was asked before a reload is answered after it. */
+static void test_answer_of_before(void)
+{
+    g_autoptr(PosternRefusals) refusals = refusals_for(5);
+    g_autoptr(PosternReply) reply = postern_reply_new(550, "5.1.1 Before");
+    guint before = postern_refusals_generation(refusals);
+    postern_refusals_begin(refusals, 5, KEEP_MS);
+    postern_refusals_note(refusals, before, "a@x.test", reply, 0);
+    expect(refusals, "a@x.test", 0, NULL);
+    note(refusals, "a@x.test", 550, "5.1.1 Now", 0);
+    postern_refusals_note(refusals, before, "a@x.test", reply, 0);
+    expect(refusals, "a@x.test", 0, "550 5.1.1 Now");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -132,5 +146,6 @@ int main(int argc, char **argv)
     g_test_add_func("/refusals/time", test_time);
     g_test_add_func("/refusals/bounds", test_bounds);
     g_test_add_func("/refusals/begin", test_begin);
+    g_test_add_func("/refusals/answer-of-before", test_answer_of_before);
     return g_test_run();
 }

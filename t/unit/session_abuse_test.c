@@ -164,6 +164,27 @@ static void test_known_refusal_in_its_turn(gsize piece)
     harness_finish(&harness);
 }
 
+/* A server that was taken before a reload is not believed after it. */
+static void test_reload_meanwhile(gsize piece)
+{
+    Harness harness;
+    harness_start(&harness, "[servers]\nrefusal_cache = 10", piece);
+    harness_rule(&harness, "RCPT TO:<no", "550 5.1.1 nobody\r\n", 0);
+    harness_greet(&harness);
+    harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n");
+    harness_expect(&harness, "250 250");
+    const PosternProxyGroup *group = g_ptr_array_index(harness.settings->groups, 0);
+    postern_refusals_begin(postern_server_group_refusals(group->servers), 10, 60000);
+    harness_say(&harness, "RCPT TO:<no@y.test>\r\nRSET\r\n");
+    harness_expect(&harness, "550 250");
+    for (guint i = 0; i < 2; i++) {
+        harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<no@y.test>\r\nRSET\r\n");
+        harness_expect(&harness, "250 550 250");
+        g_assert_cmpuint(count_commands(&harness, "RCPT"), ==, 3);
+    }
+    harness_finish(&harness);
+}
+
 /* Another server's words about its client, or its sender, are for nobody else. */
 static void test_what_is_not_remembered(gsize piece)
 {
@@ -358,6 +379,7 @@ static const HarnessCase cases[] = {
     {"/session-abuse/harvest-by-transactions", test_harvest_by_transactions},
     {"/session-abuse/harvest-from-memory", test_harvest_from_memory},
     {"/session-abuse/known-refusal-in-its-turn", test_known_refusal_in_its_turn},
+    {"/session-abuse/reload-meanwhile", test_reload_meanwhile},
     {"/session-abuse/what-is-not-remembered", test_what_is_not_remembered},
     {"/session-abuse/no-harvest", test_no_harvest},
     {"/session-abuse/many-good-recipients", test_many_good_recipients},

@@ -36,7 +36,8 @@ NEEDS = {  # what goes with a new value
     "proxy role": {"proxy": {"trusted_clients": "192.0.2.1"}},
     "proxy submission_listen": {"proxy": {"role": "before_queue_filter", "trusted_clients": "192.0.2.1"}},
     "dns servers": {"dns": {"answers": None}},
-    "report dmarc": {"report": {"store": "/other/place", "email": "joe@other.example"}},
+    **{f"report {key}": {"report": {"store": "/other/place", "email": "joe@other.example"}}
+       for key in ("dmarc", "failures")},
     "tls server_key": {"tls": {"server_certificate": "/other/place"}},
     "policy sign": {"sign": {"table": "/other/place"}},
 }

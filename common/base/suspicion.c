@@ -5,10 +5,11 @@
 #include "base/limits.h"
 
 const PosternSuspicion postern_suspicions[POSTERN_REASONS] = {
-    [POSTERN_REASON_EARLY_TALKER] = {"early_talker", 6, TRUE, "spoke before its greeting"},
-    [POSTERN_REASON_EARLY_DATA] = {"early_data", 2, TRUE, "sent a message before it was asked to"},
-    [POSTERN_REASON_PIPELINING] = {"pipelining", 3, TRUE, "sent commands ahead that it may not send so"},
-    [POSTERN_REASON_HELO_OURS] = {"helo_ours", 6, TRUE, "called itself by our name or address"},
+    [POSTERN_REASON_EARLY_TALKER] = {"early_talker", 6, TRUE, "spoke before its greeting", TRUE},
+    [POSTERN_REASON_EARLY_DATA] = {"early_data", 2, TRUE, "sent a message before it was asked to", TRUE},
+    [POSTERN_REASON_PIPELINING] = {"pipelining", 3, TRUE, "sent commands ahead that it may not send so",
+                                   TRUE},
+    [POSTERN_REASON_HELO_OURS] = {"helo_ours", 6, TRUE, "called itself by our name or address", TRUE},
     [POSTERN_REASON_HELO_LITERAL] = {"helo_literal", 3, FALSE, "gave an address that it does not have"},
     [POSTERN_REASON_NO_NAME] = {"no_name", 1, FALSE, "has an address without a name"},
     [POSTERN_REASON_LISTED] = {"listed", 1, FALSE, "is on DNS lists: times their weight"},
@@ -16,7 +17,7 @@ const PosternSuspicion postern_suspicions[POSTERN_REASONS] = {
                                           "wrote to refused recipients, more than twice"},
     [POSTERN_REASON_ERROR] = {"error", 1, TRUE, "made a mistake in a command"},
     [POSTERN_REASON_AUTH_FAILURE] = {"auth_failure", 2, TRUE, "failed to log in"},
-    [POSTERN_REASON_REFUSED_MESSAGE] = {"refused_message", 3, TRUE, "sent a message that was refused"},
+    [POSTERN_REASON_REFUSED_MESSAGE] = {"refused_message", 3, TRUE, "sent a message that was refused", TRUE},
     [POSTERN_REASON_TIMEOUT] = {"timeout", 1, TRUE, "fell silent in the middle of a message"},
     [POSTERN_REASON_OVER_LIMIT] = {"over_limit", 2, TRUE, "was over a limit of its class"},
     [POSTERN_REASON_BLOCKED] = {"blocked", POSTERN_POINTS_MAX, FALSE, "is blocked by the administrator"},

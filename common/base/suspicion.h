@@ -27,8 +27,9 @@ typedef enum {
 typedef struct {
     const char *name; /* in the configuration and the log */
     guint points;
-    gboolean lasts;   /* its points are remembered after the connection */
-    const char *text; /* the client …, for people */
+    gboolean lasts;    /* its points are remembered after the connection */
+    const char *text;  /* the client …, for people */
+    gboolean unworthy; /* a client of good standing loses that: what no wanted mail needs */
 } PosternSuspicion;
 
 /* By number. */

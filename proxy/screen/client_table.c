@@ -353,14 +353,15 @@ void postern_client_table_blame(PosternClientTable *table, const PosternAddress 
     unlock(stripe);
 }
 
-void postern_client_table_praise(PosternClientTable *table, const PosternAddress *client, gint64 now)
+void postern_client_table_set_good(PosternClientTable *table, const PosternAddress *client, gboolean good,
+                                   gint64 now)
 {
     Entry key;
     Stripe *stripe = lock(table, client, FALSE, &key);
     Entry *entry = find(stripe, &key);
     if (entry != NULL) {
-        entry->points = 0;
-        entry->good_until = now + table->good_ms;
+        entry->points = good ? 0 : entry->points;
+        entry->good_until = good ? now + table->good_ms : 0;
     }
     unlock(stripe);
 }

@@ -33,7 +33,7 @@ typedef struct {
     guint connections;
     guint points;       /* of suspicion, those that are forgotten subtracted */
     guint reasons;      /* for them: mask of PosternReason */
-    gboolean good;      /* its mail was accepted, and not refused since */
+    gboolean good;      /* its mail was accepted, and it gave no reason since to doubt it */
     PosternOrder order; /* an administrator's, that holds */
     guint counts[POSTERN_COUNTS];
 } PosternClientStanding;
@@ -77,8 +77,10 @@ gboolean postern_client_table_is_over(PosternClientTable *table, const PosternAd
 /* Points more for a client, for reason, if it is known; half of them are forgotten in [screen] forget. */
 void postern_client_table_blame(PosternClientTable *table, const PosternAddress *client, PosternReason reason,
                                 guint points, gint64 now);
-/* Its mail was accepted: its points are forgotten, and it is good for [screen] good_days. */
-void postern_client_table_praise(PosternClientTable *table, const PosternAddress *client, gint64 now);
+/* good: its mail was accepted, so its points are forgotten, and it is good for [screen] good_days; else it
+ * has done what no wanted client does, and is good no more until mail of it is accepted again. */
+void postern_client_table_set_good(PosternClientTable *table, const PosternAddress *client, gboolean good,
+                                   gint64 now);
 /* The administrator's order for client, in place of an earlier one, until then; NONE: there is none any more.
  * Its points are forgotten; it need not be known. FALSE: POSTERN_ORDERS_MAX others hold. */
 gboolean postern_client_table_order(PosternClientTable *table, const PosternAddress *client,

@@ -288,6 +288,12 @@ void postern_screen_allow(PosternScreen *screen)
     screen->points = screen->reasons = 0;
 }
 
+static void set_good(PosternScreen *screen, gboolean good, gint64 now)
+{
+    postern_client_table_set_good(postern_screen_table_of(screen), &screen->client, good, now);
+    screen->good = good;
+}
+
 void postern_screen_note(PosternScreen *screen, PosternReason reason, guint times, gint64 now)
 {
     const PosternSuspicion *suspicion = &postern_suspicions[reason];
@@ -297,6 +303,8 @@ void postern_screen_note(PosternScreen *screen, PosternReason reason, guint time
         (!suspicion->lasts && (before || screen->submits)))
         return;
     screen->reasons |= (guint16)(1U << reason);
+    if (suspicion->unworthy)
+        set_good(screen, FALSE, now);
     if (suspicion->lasts)
         postern_client_table_blame(postern_screen_table_of(screen), &screen->client, reason, points, now);
     else
@@ -308,8 +316,7 @@ void postern_screen_praise(PosternScreen *screen, gint64 now)
 {
     if (screen->class->options == NULL)
         return;
-    postern_client_table_praise(postern_screen_table_of(screen), &screen->client, now);
-    screen->good = TRUE;
+    set_good(screen, TRUE, now);
     screen->own_points = screen->reasons = 0;
     reckon(screen, now);
 }
@@ -342,6 +349,8 @@ void postern_screen_count(PosternScreen *screen, PosternClientCount what, guint 
                                                           screen->class->options, what, number, now);
     gboolean ends = what == POSTERN_COUNT_REFUSED_RECIPIENTS || what == POSTERN_COUNT_ERRORS ||
                     what == POSTERN_COUNT_AUTH_FAILURES;
+    if (limit != POSTERN_LIMIT_NONE && ends)
+        set_good(screen, FALSE, now);
     if (is_over(screen, limit, now) && ends)
         screen->must_go = (guint8)(GO_OVER_LIMIT + what);
 }

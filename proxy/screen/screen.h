@@ -47,7 +47,7 @@ typedef struct {
     guint8 limit;          /* PosternClientLimit that it did not enter for */
     guint8 named : 1;      /* it is not who has connected, and is entered in the table by us */
     guint8 spoken_for : 1; /* by a server, whom it would only hold up to be slow */
-    guint8 good : 1;       /* its mail was accepted, before it came */
+    guint8 good : 1;       /* its mail was accepted, and it gave no reason since to doubt it */
     guint8 allowed : 1;    /* a list vouches for it */
     guint8 told : 1;       /* its line is in the log */
     guint8 throttled : 4;  /* mask of PosternThrottle: it was read slowly for */
@@ -93,7 +93,8 @@ gboolean postern_screen_is_watched(const PosternScreen *screen);
 void postern_screen_submits(PosternScreen *screen);
 /* A list vouches for it, or the server behind has let it log in. */
 void postern_screen_allow(PosternScreen *screen);
-/* It gave reason for suspicion, so many times; of the reasons that do not last, once. */
+/* It gave reason for suspicion, so many times; of the reasons that do not last, once. Some, and limits of
+ * refused recipients, mistakes and failed logins that it exceeds, end its good standing. */
 void postern_screen_note(PosternScreen *screen, PosternReason reason, guint times, gint64 now);
 /* A message of it was accepted by the server behind. */
 void postern_screen_praise(PosternScreen *screen, gint64 now);

@@ -338,6 +338,14 @@ static void handle_data_reply(PosternSession *session, const PosternReply *reply
     postern_session_answer_message(session, text, now);
 }
 
+/* The server refuses the message for what it is (RFC 3463: 5.7.x), as far as it says: its size, a full
+ * mailbox and the like are no fault of the client. */
+static gboolean is_for_policy(const PosternReply *reply)
+{
+    gboolean enhanced = g_str_has_prefix(reply->text, "5.");
+    return enhanced ? g_str_has_prefix(reply->text, "5.7.") : reply->code == 550 || reply->code == 554;
+}
+
 static void handle_final_reply(PosternSession *session, const PosternBackendEvent *event, gint64 now)
 {
     g_autofree char *text = postern_session_reply_for_client(event->reply);
@@ -352,6 +360,8 @@ static void handle_final_reply(PosternSession *session, const PosternBackendEven
         session->core.refused_recipients = 0;
         session->core.slow = FALSE;
         postern_session_praise(session, now);
+    } else if (is_for_policy(event->reply)) {
+        postern_session_note(session, POSTERN_REASON_REFUSED_MESSAGE, now);
     }
     postern_session_conclude(session, text, now);
 }

@@ -276,7 +276,7 @@ static void test_history(void)
         g_assert_cmpuint(standing.points, ==, rows[i].points);
         g_assert_false(standing.good);
     }
-    postern_client_table_praise(table, &client, NOW);
+    postern_client_table_set_good(table, &client, TRUE, NOW);
     leave(table, "192.0.2.1");
     g_assert_true(postern_client_table_standing(table, &client, NOW + 3600 * 1000, &standing));
     g_assert_true(standing.good && standing.points == 0);
@@ -299,7 +299,7 @@ static void test_flood(void)
     enter(table, "192.0.2.1", 1, 9, POSTERN_LIMIT_NONE);
     enter(table, "192.0.2.2", 1, 9, POSTERN_LIMIT_NONE);
     enter(table, "192.0.2.3", 1, 9, POSTERN_LIMIT_NONE);
-    postern_client_table_praise(table, &good, NOW);
+    postern_client_table_set_good(table, &good, TRUE, NOW);
     postern_client_table_blame(table, &bad, POSTERN_REASON_ERROR, 9, NOW);
     leave(table, "192.0.2.1");
     leave(table, "192.0.2.2");

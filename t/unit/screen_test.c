@@ -134,6 +134,30 @@ static void test_good(void)
     finish(&fixture);
 }
 
+/* What no wanted client does ends that, also for its next connections; until mail is accepted again. */
+static void test_good_is_lost(void)
+{
+    const guint ends = 1U << POSTERN_REASON_EARLY_TALKER | 1U << POSTERN_REASON_EARLY_DATA |
+                       1U << POSTERN_REASON_PIPELINING | 1U << POSTERN_REASON_HELO_OURS |
+                       1U << POSTERN_REASON_REFUSED_MESSAGE;
+    for (guint reason = 0; reason < POSTERN_REASONS; reason++) {
+        Fixture fixture;
+        gboolean good = (ends & 1U << reason) == 0;
+        start(&fixture, "[screen]\npause = unknown\ngreeting_pause = 4s\n");
+        connect_as(&fixture, "192.0.2.1");
+        postern_screen_praise(&fixture.screen, NOW);
+        postern_screen_note(&fixture.screen, reason, 1, NOW);
+        g_assert_cmpint(postern_screen_history(&fixture.screen).good, ==, good);
+        leave(&fixture);
+        connect_as(&fixture, "192.0.2.1");
+        g_assert_cmpuint(postern_screen_greeting_pause(&fixture.screen), ==, good ? 0 : 4000);
+        postern_screen_praise(&fixture.screen, NOW);
+        g_assert_true(postern_screen_is_good(&fixture.screen));
+        leave(&fixture);
+        finish(&fixture);
+    }
+}
+
 static void test_helo(void)
 {
     static const struct {
@@ -457,6 +481,7 @@ int main(int argc, char **argv)
     g_test_add_func("/screen/reasons", test_reasons);
     g_test_add_func("/screen/who-is-watched", test_who_is_watched);
     g_test_add_func("/screen/good", test_good);
+    g_test_add_func("/screen/good-is-lost", test_good_is_lost);
     g_test_add_func("/screen/helo", test_helo);
     g_test_add_func("/screen/submission", test_submission);
     g_test_add_func("/screen/limits", test_limits);

@@ -41,7 +41,7 @@ static const PosternOption options[] = {
     {"screen", "forget", DURATION(screen.forget_ms, 1000), "1h",
      "The time in which half of a client's points are forgotten."},
     {"screen", "good_days", NUMBER(screen.good_days, 0, POSTERN_GOOD_DAYS_MAX), "30",
-     "Days that a client whose mail was accepted is not slowed for what it has not done again."},
+     "Days that accepted mail spares a client its pause and greylisting, until it does what ends that."},
     {"screen", "rate_window", DURATION(screen.rate_window_ms, 1000), "1m",
      "The time that the rates of [class] are counted in, by eighths of it.", .reload = THE_PROXY},
     {"screen", "max_clients", NUMBER(screen.max_clients, 1000, POSTERN_CLIENTS_REMEMBERED_MAX), "50000",

@@ -42,6 +42,7 @@ static void look_up(PosternNameLookup *lookup)
             world->functions->ask(world, POSTERN_FAIR_QUEUE_NOBODY, lookup->answers, on_answers, lookup);
         return;
     }
+    postern_named_servers_leave_out_own(&found, lookup->named, thread->settings->configuration);
     postern_pool_looked_up(lookup->pool, lookup->named, &found, postern_thread_now(thread));
     postern_relay_probe_tidy(thread, lookup->pool);
     g_ptr_array_remove_fast(thread->lookups, lookup);

@@ -11,6 +11,7 @@ typedef struct {
     PosternServerSettings *settings;
     GPtrArray *found; /* of PosternServerSettings *, those of a host; NULL: they are not known yet */
     char *problem;    /* what the DNS said last in their place, or NULL */
+    char *left_out;   /* what was logged last of an address that is our own, or NULL */
     gint64 at;        /* when a host is looked up; G_MAXINT64: it is, or it has none */
 } Member;
 
@@ -20,6 +21,7 @@ static void free_member(gpointer data)
     postern_server_settings_free(member->settings);
     g_clear_pointer(&member->found, g_ptr_array_unref);
     g_free(member->problem);
+    g_free(member->left_out);
     g_free(member);
 }
 
@@ -212,6 +214,7 @@ static void keep_found(Member *member, Member *before)
     const PosternServerSettings *settings = member->settings;
     member->found = g_steal_pointer(&before->found);
     member->problem = g_steal_pointer(&before->problem);
+    member->left_out = g_steal_pointer(&before->left_out);
     member->at = before->at;
     for (guint i = 0; member->found != NULL && i < member->found->len; i++) {
         PosternServerSettings *found = g_ptr_array_index(member->found, i);
@@ -305,6 +308,16 @@ static void note_problem(Member *member, const char *problem)
     member->problem = g_strdup(problem);
 }
 
+static void note_left_out(Member *member, const char *left_out)
+{
+    if (g_strcmp0(left_out, member->left_out) == 0)
+        return;
+    if (left_out != NULL)
+        postern_log(POSTERN_LOG_ERROR, "back-end %s: %s", member->settings->name, left_out);
+    g_free(member->left_out);
+    member->left_out = g_strdup(left_out);
+}
+
 static gboolean is_the_same(const GPtrArray *found, const GPtrArray *before)
 {
     gboolean same = before != NULL && found->len == before->len;
@@ -370,6 +383,7 @@ void postern_pool_looked_up(PosternPool *pool, const PosternServerSettings *name
         keep_unanswered(member, found, now);
         gint64 seconds = found->problem != NULL ? RETRY_SECONDS : CLAMP(found->ttl, 1, TTL_MAX_SECONDS);
         member->at = now + seconds * 1000;
+        note_left_out(member, found->left_out);
         note_problem(member, found->problem);
         if (found->servers->len > 0 && !is_the_same(found->servers, member->found)) {
             g_clear_pointer(&member->found, g_ptr_array_unref);

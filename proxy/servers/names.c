@@ -2,9 +2,12 @@
 
 #include <string.h>
 
+#include "base/configuration/listeners.h"
 #include "base/limits.h"
 
 #define SRV_WEIGHT 4096 /* of the heaviest target of a priority */
+/* Two questions for each, and there is room for POSTERN_QUESTIONS_PER_MESSAGE_MAX. */
+#define SRV_TARGETS_MAX 100
 
 /* A target, of an SRV record or the name itself. */
 typedef struct {
@@ -69,6 +72,13 @@ static guint16 number_at(const guint8 *octets, guint place)
     return (guint16)(octets[2 * place] << 8 | octets[2 * place + 1]);
 }
 
+static int compare_priorities(gconstpointer a, gconstpointer b)
+{
+    const Target *first = *(const Target *const *)a;
+    const Target *second = *(const Target *const *)b;
+    return (first->priority > second->priority) - (first->priority < second->priority);
+}
+
 /* The root as target says that there are none (RFC 2782); nor is there one at port 0. */
 static void add_targets(Search *search, GPtrArray *targets)
 {
@@ -84,6 +94,10 @@ static void add_targets(Search *search, GPtrArray *targets)
         target->port = number_at(octets, 2);
         target->host = g_strndup((const char *)octets + 6, length - 6);
         g_ptr_array_add(targets, target);
+    }
+    if (targets->len > SRV_TARGETS_MAX) {
+        g_ptr_array_sort(targets, compare_priorities);
+        g_ptr_array_set_size(targets, SRV_TARGETS_MAX);
     }
 }
 
@@ -185,8 +199,28 @@ gboolean postern_named_servers_find(const PosternServerSettings *named, PosternA
     return !search.waits;
 }
 
+void postern_named_servers_leave_out_own(PosternNamedServers *found, const PosternServerSettings *named,
+                                         const PosternConfiguration *configuration)
+{
+    for (guint i = found->servers->len; i > 0; i--) {
+        const PosternServerSettings *server = g_ptr_array_index(found->servers, i - 1);
+        const char *listener = postern_configuration_listener_at(configuration, &server->address);
+        if (listener == NULL)
+            continue;
+        g_free(found->left_out);
+        found->left_out = g_strdup_printf(
+            "%s is where the proxy itself listens ('%s'): it is left out, mail would go round in a loop",
+            server->name, listener);
+        g_ptr_array_remove_index(found->servers, i - 1);
+    }
+    if (found->left_out != NULL && found->servers->len == 0 && found->problem == NULL)
+        found->problem =
+            g_strdup_printf("the DNS has no address for %s but where the proxy itself listens", named->host);
+}
+
 void postern_named_servers_clear(PosternNamedServers *found)
 {
+    g_clear_pointer(&found->left_out, g_free);
     g_clear_pointer(&found->servers, g_ptr_array_unref);
     g_clear_pointer(&found->unanswered, g_hash_table_unref);
     g_clear_pointer(&found->problem, g_free);

@@ -132,6 +132,89 @@ static void test_rows(void)
     }
 }
 
+/* A zone with more targets than there are questions for: those of the first priorities serve. */
+static void test_many_targets(void)
+{
+    enum { TARGETS = 200, SERVING = 100 };
+    g_autoptr(PosternAnswers) answers = postern_answers_new();
+    PosternAnswer *srv = postern_answer_new(POSTERN_ANSWER_RECORDS);
+    for (guint i = 0; i < TARGETS; i++) {
+        g_autofree char *target = g_strdup_printf("012345t%u.test", i);
+        const guint8 numbers[6] = {0, (guint8)(TARGETS - i), 0, 1, 0, 25};
+        memcpy(target, numbers, sizeof numbers);
+        g_assert_true(postern_answer_add(srv, target, 6 + strlen(target + 6)));
+    }
+    PosternNamedServers found;
+    PosternServerSettings *named = postern_server_settings_new("srv:_smtp._tcp.x.test", 1, NULL);
+    char name[] = "_smtp._tcp.x.test";
+    const PosternQuestion question = {.name = name, .type = POSTERN_DNS_SRV};
+    g_assert_false(postern_named_servers_find(named, answers, &found));
+    postern_answers_add(answers, &question, srv);
+    g_assert_false(postern_named_servers_find(named, answers, &found));
+    GPtrArray *questions = postern_answers_questions(answers);
+    g_assert_cmpuint(questions->len, ==, 2 * SERVING);
+    while (questions->len > 0) {
+        g_autoptr(PosternQuestion) asked = postern_question_copy(g_ptr_array_index(questions, 0));
+        PosternAnswer *answer = postern_answer_new(POSTERN_ANSWER_NODATA);
+        if (asked->type == POSTERN_DNS_A)
+            g_assert_true(postern_answer_add(answer, ONE, 4));
+        postern_answers_add(answers, asked, answer);
+    }
+    g_assert_true(postern_named_servers_find(named, answers, &found));
+    g_assert_null(found.problem);
+    g_assert_cmpuint(found.servers->len, ==, SERVING);
+    for (guint i = 0; i < found.servers->len; i++)
+        g_assert_cmpuint(((PosternServerSettings *)g_ptr_array_index(found.servers, i))->priority, <=,
+                         SERVING);
+    postern_named_servers_clear(&found);
+    postern_server_settings_free(named);
+}
+
+/* Mail does not go round, whatever the DNS says. */
+static void test_own_addresses(void)
+{
+    static const struct {
+        const char *listen;
+        Record records[8];
+        const char *servers, *left_out, *problem;
+    } own[] = {
+        {"0.0.0.0:25",
+         {A("m.test", ONE), A("m.test", "\x7f\0\0\1")},
+         "m.test[192.0.2.1]:25 0 1",
+         "m.test[127.0.0.1]:25 is where the proxy itself listens ('0.0.0.0:25'): it is left out, mail would "
+         "go "
+         "round in a loop",
+         NULL},
+        {"127.0.0.1:26; [2001:db8::1]:25",
+         {AAAA("m.test", SIX)},
+         "",
+         "m.test[2001:db8::1]:25 is where the proxy itself listens ('[2001:db8::1]:25'): it is left out, "
+         "mail "
+         "would go round in a loop",
+         "the DNS has no address for m.test but where the proxy itself listens"},
+        {"127.0.0.1:26", {A("m.test", "\x7f\0\0\1")}, "m.test[127.0.0.1]:25 0 1", NULL, NULL},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(own); i++) {
+        g_autofree char *text = g_strdup_printf("[proxy]\nbackend = m.test:25\nlisten = %s\n", own[i].listen);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(PosternConfiguration) configuration =
+            postern_configuration_parse(text, strlen(text), "test", &error);
+        g_assert_no_error(error);
+        g_autoptr(PosternAnswers) answers = postern_answers_new();
+        PosternNamedServers found;
+        PosternServerSettings *named = postern_server_settings_new("m.test:25", 1, NULL);
+        while (!postern_named_servers_find(named, answers, &found))
+            answer(answers, own[i].records);
+        postern_named_servers_leave_out_own(&found, named, configuration);
+        g_autofree char *servers = describe(found.servers);
+        g_assert_cmpstr(servers, ==, own[i].servers);
+        g_assert_cmpstr(found.left_out, ==, own[i].left_out);
+        g_assert_cmpstr(found.problem, ==, own[i].problem);
+        postern_named_servers_clear(&found);
+        postern_server_settings_free(named);
+    }
+}
+
 static PosternNamedServers found_at(const char *address, guint ttl, const char *problem)
 {
     PosternNamedServers found = {.ttl = ttl, .problem = g_strdup(problem)};
@@ -336,6 +419,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/names/rows", test_rows);
+    g_test_add_func("/names/many-targets", test_many_targets);
+    g_test_add_func("/names/own-addresses", test_own_addresses);
     g_test_add_func("/names/change", test_change);
     g_test_add_func("/names/problem", test_problem);
     g_test_add_func("/names/kinds-of-address", test_kinds_of_address);

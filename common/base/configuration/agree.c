@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/configuration/check.h"
+#include "base/configuration/listeners.h"
 #include "base/configuration/private.h"
 #include "base/endpoint.h"
 #include "base/limits.h"
@@ -155,17 +156,6 @@ static void check_trust(const PosternConfiguration *configuration, gboolean all_
     }
 }
 
-/* What comes to listener comes to backend. */
-static gboolean is_same_endpoint(GInetSocketAddress *listener, const PosternAddress *backend)
-{
-    GInetAddress *address = g_inet_socket_address_get_address(listener);
-    g_autofree char *text = g_inet_address_to_string(address);
-    g_autofree char *other = postern_address_to_string(backend);
-    gboolean any = g_inet_address_get_is_any(address) && postern_address_is_loopback(backend) &&
-                   (int)g_inet_address_get_family(address) == backend->family;
-    return g_inet_socket_address_get_port(listener) == backend->port && (any || g_str_equal(text, other));
-}
-
 static gboolean is_loopback(GInetSocketAddress *endpoint)
 {
     return g_inet_address_get_is_loopback(g_inet_socket_address_get_address(endpoint));
@@ -197,16 +187,12 @@ static void check_listener(Listening *listening, const char *key, const char *te
 static void check_server(const Listening *listening, const char *group, const char *key,
                          const PosternServerEntry *entry)
 {
-    for (guint i = 0; i < listening->listeners->len; i++) {
-        GInetSocketAddress *listener = listening->listeners->pdata[i];
-        if (!is_same_endpoint(listener, &entry->address))
-            continue;
-        g_autofree char *place = g_socket_connectable_to_string(G_SOCKET_CONNECTABLE(listener));
+    const char *listener = postern_configuration_listener_at(listening->configuration, &entry->address);
+    if (listener != NULL)
         postern_diagnostics_add(
             listening->diagnostics, group, key,
             "'%s' is where the proxy itself listens ('%s'): mail would go round in a loop", entry->place,
-            place);
-    }
+            listener);
 }
 
 /* The same for all ways to write the same place. */

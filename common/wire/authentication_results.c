@@ -284,7 +284,7 @@ static char *fold_letters(const char *text)
 
     if (normal == NULL)
         return g_strdup(text);
-    for (const char *at = normal; *at != '\0'; at = g_utf8_next_char(at)) {
+    for (char *at = normal; *at != '\0'; at = g_utf8_next_char(at)) {
         gunichar letter = g_utf8_get_char(at);
 
         if (g_unichar_type(letter) != G_UNICODE_FORMAT)

@@ -47,7 +47,7 @@ static void end_object(Reader *reader)
     const GByteArray *all = reader->all.octets, *own = reader->own.octets;
     if (reader->object_depth > 0) {
         hand_on(reader->opening, &reader->all);
-        if (all->len != own->len || memcmp(all->data, own->data, own->len) != 0)
+        if (all->len != own->len || (own->len > 0 && memcmp(all->data, own->data, own->len) != 0))
             hand_on(reader->opening, &reader->own);
     }
     reader->object_depth = 0;

@@ -114,8 +114,8 @@ static void log_of_signatures(PosternLogLevel level, const char *text, gpointer 
     tell(template->control, POSTERN_PACKET_LOG, 0, level, text);
 }
 
-/* The same of the content rules: what a template has already stays in use if its successor cannot have it. At
- * the start the default rules are better than none. */
+/* Loads the content rules. If a reload cannot, the old template stays in use; the first start falls back to
+ * the default rules. */
 static gboolean load_rules(Template *template, GError **error)
 {
     const PosternConfiguration *configuration = template->configuration;

@@ -14,7 +14,7 @@
 #define PROGRESS_MS 5000
 /* The inspection has its deadline; a loop that does not keep it is waited for so much longer. */
 #define GRACE_MS 15000
-/* At MAIL it cannot hear of us; what takes longer than this is decided on at the end of the message. */
+/* At MAIL no progress can be told: what takes longer is decided at the end of the message. */
 #define MAIL_WAIT_MS 20000
 
 #define TOO_MANY "451 4.3.2 Too many messages at the same time, try again later"

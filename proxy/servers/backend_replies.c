@@ -100,7 +100,7 @@ void postern_backend_say_ehlo(PosternBackend *backend)
                             backend->options.hostname, "\r\n", NULL);
 }
 
-/* Promise 7: if the way of telling the client's address is not taken, the back-end cannot be used. */
+/* Without it the back-end would take our address for the client's, and relay for everybody. */
 static const char *missing_way_to_tell_client(const PosternBackend *backend)
 {
     switch (backend->options.client_address) {
@@ -344,7 +344,7 @@ static PosternBackendFault fault_of_connection(const PosternReply *reply)
     return POSTERN_BACKEND_FAULT_LOST;
 }
 
-/* What comes of a reply: handler, if it is taken; else the end of the connection, which is whose trouble? */
+/* For each reply that is awaited: which are accepted, who handles them, and whose fault any other is. */
 static const struct {
     const char *what;
     gboolean (*takes)(const PosternBackend *backend, const PosternReply *reply);

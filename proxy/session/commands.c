@@ -3,7 +3,7 @@
 
 typedef void (*Handler)(PosternSession *session, const PosternCommand *command, gint64 now);
 
-/* What has given up its transaction is idle; with one that was streamed its back-end has gone. */
+/* Ends a session that was asked to leave, now that its transaction is over. */
 static void let_go_if_leaving(PosternSession *session, gint64 now)
 {
     if (session->leaving != NULL)

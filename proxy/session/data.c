@@ -164,8 +164,7 @@ void postern_session_conclude_with(PosternSession *session, const char *reply, g
     postern_session_conclude(session, text, now);
 }
 
-/* The rest is taken to its end; what is there is not needed any more, nor is a back-end that has begun with
- * it. */
+/* Reads the rest of the message and drops it; frees what was stored and the back-end that began with it. */
 static void discard(PosternSession *session, PosternDiscard why, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
@@ -354,7 +353,7 @@ void postern_session_judge_stream(PosternSession *session, gint64 now)
 
 /* ---- how fast a message comes */
 
-/* A server in front holds its clients to a time of its own. */
+/* A server in front times its own clients. */
 void postern_session_measure_rate(PosternSession *session, gint64 now)
 {
     if (session->transaction == NULL)

@@ -11,6 +11,7 @@
  *   capabilities.c what EHLO offers, and what commands may look like
  *   data.c        DATA and the message
  *   chunk.c       BDAT (RFC 3030)
+ *   transit.c     a message on its way: its blocks, from the client to the back-end
  *   query.c       what the back-end is asked beside messages
  *   verdict.c     inspection and verdict
  *   hold.c        how long a back-end is borrowed; room.c what its message takes of the memory
@@ -414,6 +415,7 @@ void postern_session_answer_recipient(PosternSession *session, PosternRecipient 
 void postern_session_deliver(PosternSession *session, gint64 now);
 /* filter_timeout has passed: who waits for an answer gets 451, before the server in front gives up. */
 void postern_session_give_up_answer(PosternSession *session, gint64 now);
+
 /* hold.c */
 void postern_session_hold_init(PosternHold *hold);
 /* The next of its deadlines. */

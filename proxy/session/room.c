@@ -27,7 +27,7 @@ static guint64 held(const PosternTransaction *transaction)
                                           : 0;
 }
 
-/* A server in front holds its clients to a time of its own. */
+/* A server in front times its own clients. */
 void postern_session_note_room(PosternSession *session, guint64 octets, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;

@@ -82,7 +82,7 @@ class ToldTest(ProxyTestCase):
                       self.postfix.wait_for_messages(before + 1)[before])
 
     def test_relay(self):
-        """Promise 7: who is an open relay is found out by this way too, and not used."""
+        """Who is an open relay is found out by this way too, and not used."""
         for way in WAYS:
             with self.subTest(way):
                 self.assert_not_used(self.front(self.open, way), "it is an open relay")

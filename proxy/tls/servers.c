@@ -179,7 +179,8 @@ static gboolean set_name(SSL *ssl, const char *name, const char *address)
     X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     if (name == NULL)
         return X509_VERIFY_PARAM_set1_ip_asc(parameters, address) == 1;
-    return X509_VERIFY_PARAM_set1_host(parameters, name, 0) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
+    return X509_VERIFY_PARAM_set1_host(parameters, name, 0) == 1 &&
+           SSL_set_tlsext_host_name(ssl, (char *)(gsize)name) == 1; /* it is copied */
 }
 
 static void resume(PosternTlsContext *context, SSL *ssl, const char *place)

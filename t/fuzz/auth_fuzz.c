@@ -4,6 +4,8 @@
 #include "support/smtp_peer.h"
 #include "support/world.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 /*
  * The dialogue of AUTH between a client and a mail server, of which either may say anything at any time. The
  * input is a list of events: an octet that chooses one, then what it takes. After each: a client hears 235

@@ -68,7 +68,7 @@ class Unavailable(RuntimeError):
 class Dovecot:
     """
     users have mailboxes in domain; those of broken are known, but their mailboxes cannot be written to: what
-    comes for them is refused for now, after the dot.
+    comes for them is refused with 451, after the dot.
     """
 
     def __init__(self, users, broken=(), domain="example.org"):

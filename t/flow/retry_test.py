@@ -7,7 +7,7 @@ import sys
 
 from support import milter_messages as mail, outcome
 from support.before_queue import Place
-from support.inspector import EICAR, slow_message
+from support.inspector import EICAR, slow_archive
 from support.milter import MilterTestCase
 from support.milter_servers import PostfixTestCase
 from support.postfix import Postfix, Unavailable
@@ -15,11 +15,10 @@ from support.process import wait_until
 from support.proxy import ProxyTestCase
 from support.smtp import Client
 
-WAITS = {"inspection_timeout": "300ms"}
+WAITS = {"inspection_timeout": "1s"}
 # A message that is due again while its delivery still ends is left alone by Postfix, and never looked for.
 QUEUE = {"default_transport": "smtp", "minimal_backoff_time": "4s", "maximal_backoff_time": "4s",
          "queue_run_delay": "2s", "relay_transport": "smtp"}
-WORDS = 4_000_000
 
 
 class Retry:
@@ -41,7 +40,7 @@ class Retry:
         return self.lines()[before:]
 
     def check(self):
-        for octets, code in ((slow_message(count=WORDS), "250"), (slow_message(EICAR, WORDS), "550")):
+        for octets, code in ((slow_archive(), "250"), (slow_archive(EICAR), "550")):
             with self.subTest(code):
                 codes = [line.get("reply", "250")[:3] for line in self.send(octets)]
                 self.assertEqual((codes[0], codes[-1]), ("451", code), codes)
@@ -72,7 +71,7 @@ class ProxyTest(ProxyTestCase):
     def test_proxy(self):
         server = self.proxy(self.backend(), proxy={"inspect": "yes", **WAITS}, inspector={"workers": 1},
                             virus={"database": self.signatures()})
-        slow = slow_message(count=WORDS)
+        slow = slow_archive()
 
         def code():
             with Client(server.port, timeout=100) as client:

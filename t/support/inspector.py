@@ -89,6 +89,20 @@ def slow_message(end=b"", count=5_000_000):
     return with_attachment(text * 20 + end, "words.txt")
 
 
+def slow_archive(end=None):
+    """A message of 6 MB whose page takes a scanner seconds, and everybody else nearly nothing: what is slow
+    is the scan alone, on each machine. A last file of its archive is end."""
+    import io
+    import zipfile
+    generator, out = random.Random(5), io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("page.html", b"".join(b'<a href="http://%x.example/">x</a><p><b>&#65;</b>'
+                                               % generator.getrandbits(64) for _ in range(400_000)))
+        if end:
+            archive.writestr("end.com", end)
+    return with_attachment(out.getvalue(), "page.zip")
+
+
 def bomb_message():
     """A message of 3 kB that takes a worker some seconds; it ends as unscannable."""
     import io

@@ -74,7 +74,9 @@ class ReportTestCase(MilterTestCase):
             return database.execute(statement, values).fetchall()
 
     def wait_for_messages(self, count):
-        wait_until(lambda: self.select("SELECT total(messages) FROM dmarc")[0][0] >= count,
+        """(A store that is made anew has no tables for a moment.)"""
+        wait_until(lambda: self.select("SELECT 1 FROM sqlite_master WHERE name = 'dmarc'")
+                   and self.select("SELECT total(messages) FROM dmarc")[0][0] >= count,
                    what=f"{count} messages in the store")
 
     def age(self, days=1):

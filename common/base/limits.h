@@ -301,7 +301,7 @@
 #define POSTERN_ROUTES_MAX 2000000 /* lines of [proxy] routes */
 #define POSTERN_ROUTES_FILE_MAX_OCTETS (256 * 1024 * 1024)
 /* what is remembered of a client that is parked, without more allocations: names of some 50 octets in all */
-#define POSTERN_PARKED_SESSION_OCTETS 120
+#define POSTERN_PARKED_SESSION_OCTETS 119
 #define POSTERN_PARKED_PACE_MAX_OCTETS 512 /* that one who is parked is still to hear */
 #define POSTERN_MILTER_WAITING_MAX 4096    /* threads of the milter that wait for a verdict */
 #define POSTERN_MILTER_COMMAND_MAX_OCTETS (2 * 1024 * 1024) /* one header field may be all of the header */

@@ -11,7 +11,9 @@ void postern_session_core_clear(PosternSessionCore *core)
 
 void postern_parked_session_clear(PosternParkedSession *parked)
 {
-    g_clear_pointer(&parked->elsewhere, g_free);
+    if (parked->is_elsewhere)
+        g_free(parked->elsewhere);
+    parked->is_elsewhere = FALSE;
 }
 
 /* One walk over the core counts, writes and reads. */
@@ -165,8 +167,10 @@ gboolean postern_session_park(PosternSession *session, PosternParkedSession *ret
         return FALSE;
     postern_log_state("session", session->core.identifier.text, "command", "parked");
     walk_core(&walk, &session->core);
-    ret_parked->elsewhere = walk.count > sizeof ret_parked->here ? g_malloc(walk.count) : NULL;
-    walk = (Walk){.to = ret_parked->elsewhere != NULL ? ret_parked->elsewhere : ret_parked->here};
+    ret_parked->is_elsewhere = walk.count > sizeof ret_parked->here;
+    if (ret_parked->is_elsewhere)
+        ret_parked->elsewhere = g_malloc(walk.count);
+    walk = (Walk){.to = ret_parked->is_elsewhere ? ret_parked->elsewhere : ret_parked->here};
     walk_core(&walk, &session->core);
     postern_session_free(session);
     return TRUE;
@@ -175,7 +179,7 @@ gboolean postern_session_park(PosternSession *session, PosternParkedSession *ret
 PosternSession *postern_session_resume(PosternProxySettings *settings, PosternParkedSession *parked)
 {
     PosternSession *session = postern_session_alloc(settings);
-    Walk walk = {.from = parked->elsewhere != NULL ? parked->elsewhere : parked->here};
+    Walk walk = {.from = parked->is_elsewhere ? parked->elsewhere : parked->here};
     walk_core(&walk, &session->core);
     postern_parked_session_clear(parked);
     session->envelope->session = g_strdup(session->core.identifier.text);

@@ -102,9 +102,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternSession, postern_session_free)
  * few octets as hold it; elsewhere only if names are long. To be embedded; only the functions below look into
  * it.
  */
-typedef struct {
-    guint8 *elsewhere; /* NULL: it is here */
-    guint8 here[POSTERN_PARKED_SESSION_OCTETS];
+typedef union {
+    guint8 *elsewhere;
+    struct {
+        guint8 here[POSTERN_PARKED_SESSION_OCTETS];
+        guint8 is_elsewhere;
+    };
 } PosternParkedSession;
 
 /* If nothing of the session is under way (a transaction, a part of a line, an action, output that was not

@@ -108,6 +108,11 @@ class ProxyMetricsTest(ProxyTestCase):
         self.check_page()
         self.attack(server)
 
+    @staticmethod
+    def without_tls():
+        return [{"exp_labels": {"severity": "warning", "instance": "a"}, "exp_annotations": {
+            "summary": "a: half as many clients as a day ago use TLS; see the certificates"}}]
+
     def check_monitoring(self, known):
         """Rules and dashboard name no metric that there is not."""
         rules = MONITORING / "postern.rules.yml"
@@ -127,14 +132,22 @@ class ProxyMetricsTest(ProxyTestCase):
         self.assertEqual(checked.returncode, 0, checked.stderr)
         cases = self.folder / "cases.yml"
         cases.write_text(json.dumps({"rule_files": [str(rules)], "evaluation_interval": "1m", "tests": [
-            {"interval": "1m", "input_series": [{"series": series, "values": values}],
-             "alert_rule_test": [{"eval_time": "20m", "alertname": alert, "exp_alerts": expected}]}
-            for alert, series, values, expected in (
-                ("PosternNoServer", 'postern_server_up{instance="a",group="",server="s"}', "0x20",
+            {"interval": "1m",
+             "input_series": [{"series": one, "values": values} for one, values in series.items()],
+             "alert_rule_test": [{"eval_time": time, "alertname": alert, "exp_alerts": expected}]}
+            for alert, series, time, expected in (
+                ("PosternNoServer", {'postern_server_up{instance="a",group="",server="s"}': "0x20"}, "20m",
                  [{"exp_labels": {"severity": "critical", "instance": "a"},
                    "exp_annotations": {"summary": "a can use no mail server: all mail is deferred"}}]),
-                ("PosternNoServer", 'postern_server_up{instance="a",group="",server="s"}', "1x20", []),
-                ("PosternWorkersCrash", 'postern_crashes_total{instance="a",role="scan"}', "0+1x20",
+                ("PosternNoServer", {'postern_server_up{instance="a",group="",server="s"}': "1x20"}, "20m",
+                 []),
+                *(("PosternClientsWithoutTls", {
+                    'postern_client_tls_total{instance="a",version="TLSv1.3"}': f"0+8x1499 {tls}",
+                    'postern_client_tls_total{instance="a",version="none"}': f"0+2x1499 {none}"}, "29h",
+                   expected)
+                  for tls, none, expected in (("11992x299", "2998+10x299", self.without_tls()),
+                                              ("11992+6x299", "2998+4x299", []))),
+                ("PosternWorkersCrash", {'postern_crashes_total{instance="a",role="scan"}': "0+1x20"}, "20m",
                  [{"exp_labels": {"severity": "warning", "instance": "a", "role": "scan"},
                   "exp_annotations": {
                      "summary": "a: workers (scan) crash again and again"}}]))]}))

@@ -32,6 +32,14 @@ typedef struct PosternDatabase PosternDatabase;
  */
 PosternDatabase *postern_database_open(const PosternDatabaseOptions *options, char **ret_aside,
                                        GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/*
+ * Whether postern_database_open() could use the file, as far as can be seen without a write or a lock; one
+ * that is not there yet can be made. Nothing is changed. by_its_user: this process may do what the one that
+ * opens it may; else what it is not allowed to see or do is taken to be right. FALSE and error, which says
+ * what to do.
+ */
+gboolean postern_database_check(const PosternDatabaseOptions *options, gboolean by_its_user,
+                                GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Statements must be finalized before. NULL is allowed. */
 void postern_database_free(PosternDatabase *database);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternDatabase, postern_database_free)

@@ -180,6 +180,23 @@ gboolean postern_database_file_is_usable(const PosternDatabaseOptions *options, 
     return ok && looks_ours(path, options, error);
 }
 
+gboolean postern_database_check(const PosternDatabaseOptions *options, gboolean by_its_user, GError **error)
+{
+    g_autofree char *path = postern_database_resolve(options->path);
+    g_autofree char *folder = g_path_get_dirname(path);
+    if (access(folder, by_its_user ? W_OK | X_OK : F_OK) != 0)
+        return (errno == EACCES && !by_its_user) ||
+               postern_error_set_system(
+                   error, errno,
+                   "%s %s: its folder %s has to be there, and writable for the user of this program",
+                   options->what, options->path, folder);
+    if (access(path, by_its_user ? R_OK | W_OK : R_OK) != 0)
+        return errno == ENOENT || (errno == EACCES && !by_its_user) ||
+               postern_error_set_system(error, errno, "%s %s has to be writable for the user of this program",
+                                        options->what, options->path);
+    return postern_database_file_is_usable(options, error);
+}
+
 static int by_name(gconstpointer a, gconstpointer b)
 {
     return g_strcmp0(*(char *const *)a, *(char *const *)b);

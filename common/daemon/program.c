@@ -10,6 +10,8 @@
 #include "base/configuration.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/privileges.h"
+#include "daemon/stores.h"
 
 typedef struct {
     char *path;
@@ -86,17 +88,28 @@ static int fail(const PosternProgram *program, const GError *error, int status)
     return status;
 }
 
-/* The file's values are right by themselves; here is seen whether the program can go by them. */
+static const char *user_of(const PosternProgram *program, const PosternConfiguration *configuration)
+{
+    gboolean milter = g_str_equal(program->name, "postern-milter");
+    return milter ? postern_privileges_user("milter", configuration->milter.user)
+                  : postern_privileges_user("proxy", configuration->proxy.user);
+}
+
+/* The file's values are right by themselves; here is seen whether the program can go by them. What it runs
+ * without has a status of its own: it is no reason not to start it. */
 static int check(const PosternProgram *program, PosternConfiguration *configuration, const char *path)
 {
-    g_autoptr(GError) error = NULL;
+    g_autoptr(GError) error = NULL, stores = NULL;
     const char *name = path != NULL ? path : POSTERN_CONFIGURATION_FILE;
     if (!postern_configuration_check_surroundings(configuration, program->name, name, &error)) {
         postern_configuration_free(configuration);
         return fail(program, error, EX_CONFIG);
     }
+    gboolean usable = postern_stores_check(configuration, user_of(program, configuration), &stores);
     if (!program->check(configuration, path, &error))
         return fail(program, error, EX_CONFIG);
+    if (!usable)
+        return fail(program, stores, EX_CANTCREAT);
     g_autofree char *approval = postern_configuration_ok_message(path);
     g_print("%s\n", approval);
     return EXIT_SUCCESS;

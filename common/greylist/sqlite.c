@@ -105,19 +105,32 @@ static void tell_aside(const Sqlite *self, const char *aside)
                     self->options.path, aside);
 }
 
+static PosternDatabaseOptions file_of(const char *path, guint64 octets_max)
+{
+    return (PosternDatabaseOptions){
+        .what = "[greylist] file",
+        .path = path,
+        .schema = schema,
+        .mark = MARK,
+        .layout = LAYOUT,
+        .octets_max = octets_max,
+        .wait_ms = BUSY_MS,
+    };
+}
+
+gboolean postern_greylist_sqlite_check(const char *path, gboolean by_its_user, GError **error)
+{
+    const PosternDatabaseOptions options = file_of(path, G_MAXUINT64);
+    return postern_database_check(&options, by_its_user, error);
+}
+
 /* What fails later may be damage that mend() sees to, so it stays open. */
 static gboolean open_file(Sqlite *self, GError **error)
 {
     g_autofree char *aside = NULL;
-    const PosternDatabaseOptions options = {
-        .what = "[greylist] file",
-        .path = self->options.path[0] == '\0' ? ":memory:" : self->options.path,
-        .schema = schema,
-        .mark = MARK,
-        .layout = LAYOUT,
-        .octets_max = self->options.octets_max,
-        .wait_ms = self->failed ? 0 : BUSY_MS,
-    };
+    const char *path = self->options.path[0] == '\0' ? ":memory:" : self->options.path;
+    PosternDatabaseOptions options = file_of(path, self->options.octets_max);
+    options.wait_ms = self->failed ? 0 : BUSY_MS;
     self->database = postern_database_open(&options, &aside, error);
     tell_aside(self, aside);
     if (self->database == NULL)

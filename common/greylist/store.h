@@ -58,3 +58,6 @@ typedef struct {
  * is damaged is set aside by mend(); one of a newer version is left alone, and begin() fails. */
 PosternGreylistStore *
 postern_greylist_sqlite_new(const PosternGreylistStoreOptions *options) G_GNUC_WARN_UNUSED_RESULT;
+/* See postern_database_check(). */
+gboolean postern_greylist_sqlite_check(const char *path, gboolean by_its_user,
+                                       GError **error) G_GNUC_WARN_UNUSED_RESULT;

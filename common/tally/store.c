@@ -84,20 +84,32 @@ void postern_tally_store_free(PosternTallyStore *store)
     g_free(store);
 }
 
-PosternTallyStore *postern_tally_store_open(const PosternTallyStoreOptions *wanted, char **ret_aside,
-                                            GError **error)
+static PosternDatabaseOptions file_of(const char *path, guint64 octets_max)
 {
-    g_autoptr(PosternTallyStore) store = g_new0(PosternTallyStore, 1);
-    const PosternDatabaseOptions options = {
+    return (PosternDatabaseOptions){
         .what = "[report] store",
-        .path = wanted->path,
+        .path = path,
         .schema = schema,
         .mark = MARK,
         .layout = LAYOUT,
         .wait_ms = BUSY_MS,
-        .octets_max = MAX((guint64)wanted->max_rows * ROW_OCTETS, FILE_MIN_OCTETS),
-        .must_exist = wanted->must_exist,
+        .octets_max = octets_max,
     };
+}
+
+gboolean postern_tally_store_check(const char *path, gboolean by_its_user, GError **error)
+{
+    const PosternDatabaseOptions options = file_of(path, G_MAXUINT64);
+    return postern_database_check(&options, by_its_user, error);
+}
+
+PosternTallyStore *postern_tally_store_open(const PosternTallyStoreOptions *wanted, char **ret_aside,
+                                            GError **error)
+{
+    g_autoptr(PosternTallyStore) store = g_new0(PosternTallyStore, 1);
+    PosternDatabaseOptions options =
+        file_of(wanted->path, MAX((guint64)wanted->max_rows * ROW_OCTETS, FILE_MIN_OCTETS));
+    options.must_exist = wanted->must_exist;
     store->keep_days = wanted->keep_days;
     store->max_rows = wanted->max_rows;
     store->database = postern_database_open(&options, ret_aside, error);

@@ -20,6 +20,9 @@ typedef struct {
 /* path outlives it. *ret_aside: see postern_database_open(). NULL and error. */
 PosternTallyStore *postern_tally_store_open(const PosternTallyStoreOptions *options, char **ret_aside,
                                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* See postern_database_check(). */
+gboolean postern_tally_store_check(const char *path, gboolean by_its_user,
+                                   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void postern_tally_store_free(PosternTallyStore *store);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternTallyStore, postern_tally_store_free)
 

@@ -1,9 +1,12 @@
 """Whatever is wrong with options, files, configuration or machine: a clear line, and the right status."""
 
+import contextlib
+import itertools
 import os
 import pathlib
 import shutil
 import socket
+import sqlite3
 import unittest
 
 from support import outcome
@@ -15,7 +18,7 @@ from support.smtp import Client, crlf
 
 PROGRAMS = ("postern-proxy", "postern-scan", "postern-inspector")
 # sysexits.h
-USAGE, NO_INPUT, UNAVAILABLE, CONFIGURATION = 64, 66, 69, 78
+USAGE, NO_INPUT, UNAVAILABLE, CANNOT_CREATE, CONFIGURATION = 64, 66, 69, 73, 78
 CONFIGURATION_STATUS = {"postern-proxy": CONFIGURATION, "postern-scan": USAGE,
                         "postern-inspector": CONFIGURATION}
 ACCEPT, REJECT, TEMPFAIL = 0, 1, 2
@@ -138,7 +141,6 @@ class SurroundingsTest(BadInputTestCase):
             ("log", "destination", folder), ("log", "destination", self.folder / "listening"),
             ("inspector", "socket", folder),
             ("inspector", "socket", self.answers), ("capsule", "directory", self.answers),
-            ("greylist", "file", missing / "senders"), ("greylist", "file", folder),
             ("inspector", "user", "root"))]
         cases += [(program, "dns", key, bad_keys) for program in self.PROGRAMS[:2]
                   for key in ("answers", "trust_anchor_file")]
@@ -160,6 +162,40 @@ class SurroundingsTest(BadInputTestCase):
                 self.assertEqual(result.returncode, CONFIGURATION, result)
                 named = str(bad_keys) if value == bad_keys else f"[{group}] {key}: "
                 self.assertIn(named, result.stderr)
+
+
+    def test_stores(self):
+        """What a daemon runs without, if it has to, has a status of its own: it may be started."""
+        missing, folder = self.folder / "missing", self.subfolder("above") / "folder"
+        folder.mkdir()
+        text, foreign, newer = (self.subfolder(name) / "file" for name in ("text", "foreign", "newer"))
+        text.write_text("what somebody needs")
+        for path, statements in ((foreign, "CREATE TABLE mine (a)"), (newer, "PRAGMA user_version = 99")):
+            with contextlib.closing(sqlite3.connect(path)) as database:
+                database.execute(statements)
+        read_only = self.subfolder("read-only") / "file"
+        cases = [(missing / "file", f"its folder {missing} has to be there"), (folder, "is no file"),
+                 (text, "is no database of SQLite"),
+                 (foreign, "is a database of another program (it has mine)"),
+                 (newer, "a newer version of this program has written it"),
+                 (read_only, f"its folder {read_only.parent} has to be there, and writable")]
+        for path in (text, foreign, newer, folder):
+            path.parent.chmod(0o777)
+            path.chmod(0o777)
+        before = [(path, path.read_bytes()) for path in (text, foreign, newer)]
+        read_only.parent.chmod(0o555)
+        self.folder.chmod(0o755)
+        for program in self.PROGRAMS[:2]:
+            for (path, said), (group, key) in itertools.product(cases, (("greylist", "file"),
+                                                                         ("report", "store"))):
+                with self.subTest(program=program, option=f"[{group}] {key}", path=path):
+                    result = self.check(program, {
+                        "virus": {"database": self.signatures()}, "proxy": {"user": unprivileged_user()},
+                        "milter": {"user": unprivileged_user()}, group: {key: path}})
+                    self.assert_says(result, CANNOT_CREATE, f"[{group}] {key} {path}", said)
+                    self.assertEqual(result.stdout, "")
+        self.assertEqual([(path, path.read_bytes()) for path, _ in before], before)
+        self.assertEqual([list(path.parent.iterdir()) for path, _ in before], [[path] for path, _ in before])
 
 
 class ConfigurationTest(BadInputTestCase):

@@ -53,8 +53,6 @@ static const struct {
     {"http", "milter_listen", MAKES_HTTP_SOCKET, "postern-milter"},
     {"http", "inspector_listen", MAKES_HTTP_SOCKET, NULL},
     {"http", "password_file", NEEDS_FILE, NULL},
-    {"greylist", "file", MAKES_FILE, NULL},
-    {"report", "store", MAKES_FILE, NULL},
     {"screen", "control", MAKES_SOCKET, "postern-proxy"},
 };
 

@@ -147,9 +147,9 @@ static float points_of(const PosternClientTable *table, const Entry *entry, gint
 
 static Standing standing_of(const PosternClientTable *table, const Entry *entry, gint64 now)
 {
-    if (points_of(table, entry, now) >= 1)
-        return STANDING_BAD;
-    return entry->good_until > now ? STANDING_GOOD : STANDING_SEEN;
+    if (entry->good_until > now)
+        return STANDING_GOOD;
+    return points_of(table, entry, now) >= 1 ? STANDING_BAD : STANDING_SEEN;
 }
 
 static void take_out(Stripe *stripe, Entry *entry)

@@ -5,9 +5,9 @@
  *
  * What is known outlives the connection, and is bounded: of those that are not connected [screen] max_clients
  * are remembered. A flood of addresses pushes out what was seen once; a quarter of the room is for that, a
- * quarter for those with points, and half for those whose mail was accepted. What an administrator has
- * ordered stands apart from that: it is bounded (POSTERN_ORDERS_MAX), and nothing but time or another order
- * ends it.
+ * quarter for those with points, and half for those whose mail was accepted, with points or without. What an
+ * administrator has ordered stands apart from that: it is bounded (POSTERN_ORDERS_MAX), and nothing but time
+ * or another order ends it.
  */
 #pragma once
 

@@ -89,9 +89,13 @@ static void reckon(PosternScreen *screen, gint64 now)
 {
     PosternClientStanding standing;
     guint refuse_from = postern_screen_rules_of(screen)->configuration->screen.refuse_from;
-    if (!postern_screen_is_watched(screen))
+    if (screen->class->options == NULL)
         return;
     (void)postern_client_table_standing(postern_screen_table_of(screen), &screen->client, now, &standing);
+    screen->good = standing.good;
+    if (!postern_screen_is_watched(screen))
+        return;
+    screen->reasons |= (guint16)(standing.points > 0 ? standing.reasons : 0);
     screen->points = (guint16)MIN(standing.points + screen->own_points, POSTERN_POINTS_MAX);
     if (refuse_from > 0 && screen->points >= refuse_from && screen->must_go == GO_NOT)
         screen->must_go = GO_SUSPICIOUS;
@@ -168,10 +172,8 @@ static PosternClientLimit enter(PosternScreen *screen, const PosternAddress *cli
     PosternClientLimit limit =
         postern_client_table_enter(postern_screen_table_of(screen), client, &allowance, now);
     (void)postern_client_table_standing(postern_screen_table_of(screen), client, now, &standing);
-    screen->good = standing.good;
     screen->must_go = GO_NOT;
-    screen->points = screen->own_points = 0;
-    screen->reasons = standing.points > 0 ? standing.reasons : 0;
+    screen->points = screen->own_points = screen->reasons = 0;
     screen->told = screen->allowed = FALSE;
     heed(screen, standing.order.kind);
     if (limit == POSTERN_LIMIT_NONE && over && is_over(screen, POSTERN_LIMIT_RATE, now))
@@ -231,6 +233,7 @@ void postern_screen_name(PosternScreen *screen, const PosternAddress *client, gi
     screen->limit = POSTERN_LIMIT_NONE;
     screen->must_go = GO_NOT;
     screen->points = screen->own_points = screen->reasons = 0;
+    screen->good = FALSE;
     if (client->family == AF_UNSPEC)
         return;
     screen->limit = (guint8)enter(screen, client, 0, now);
@@ -299,12 +302,13 @@ void postern_screen_note(PosternScreen *screen, PosternReason reason, guint time
     const PosternSuspicion *suspicion = &postern_suspicions[reason];
     gboolean before = (screen->reasons & 1U << reason) != 0;
     guint points = postern_screen_rules_of(screen)->points[reason] * times;
-    if (!postern_screen_is_watched(screen) || points == 0 ||
-        (!suspicion->lasts && (before || screen->submits)))
+    if (!postern_screen_is_watched(screen) || (!suspicion->lasts && (before || screen->submits)))
         return;
-    screen->reasons |= (guint16)(1U << reason);
     if (suspicion->unworthy)
         set_good(screen, FALSE, now);
+    if (points == 0)
+        return;
+    screen->reasons |= (guint16)(1U << reason);
     if (suspicion->lasts)
         postern_client_table_blame(postern_screen_table_of(screen), &screen->client, reason, points, now);
     else
@@ -329,6 +333,7 @@ gboolean postern_screen_refuses(PosternScreen *screen, PosternClientCount what, 
     const PosternClass *class = screen->class;
     if (class->options == NULL)
         return FALSE;
+    reckon(screen, now); /* another connection of it may have made it good or bad */
     if (screen->limit != POSTERN_LIMIT_NONE)
         return refuse(screen, refusal_of(screen->limit, POSTERN_COUNT_CONNECTIONS), ret_refusal);
     for (guint i = 0; i < G_N_ELEMENTS(others) && what == POSTERN_COUNT_MESSAGES; i++)

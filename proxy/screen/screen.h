@@ -13,6 +13,7 @@
 #include <glib.h>
 
 #include "base/configuration.h"
+#include "base/limits.h"
 #include "base/suspicion.h"
 #include "checks/client/client.h"
 #include "proxy/screen/classes.h"
@@ -39,20 +40,22 @@ typedef enum {
 /* To be embedded, and small, for there are many; only the functions below look into it. */
 typedef struct {
     const PosternClass *class;
-    PosternAddress client; /* who it is that is watched: the peer, or whom it speaks for */
-    guint16 own_points;    /* that are not remembered */
-    guint16 points;        /* all, as of the last event */
-    guint16 reasons;       /* mask of PosternReason */
-    guint8 must_go;        /* why, or 0: it need not */
-    guint8 limit;          /* PosternClientLimit that it did not enter for */
-    guint8 named : 1;      /* it is not who has connected, and is entered in the table by us */
-    guint8 spoken_for : 1; /* by a server, whom it would only hold up to be slow */
-    guint8 good : 1;       /* its mail was accepted, and it gave no reason since to doubt it */
-    guint8 allowed : 1;    /* a list vouches for it */
-    guint8 told : 1;       /* its line is in the log */
-    guint8 throttled : 4;  /* mask of PosternThrottle: it was read slowly for */
-    guint8 submits : 1;    /* see postern_screen_submits() */
+    PosternAddress client;   /* who it is that is watched: the peer, or whom it speaks for */
+    guint16 points;          /* all, as of the last event */
+    guint16 reasons;         /* mask of PosternReason */
+    guint16 own_points : 10; /* that are not remembered */
+    guint16 named : 1;       /* it is not who has connected, and is entered in the table by us */
+    guint16 spoken_for : 1;  /* by a server, whom it would only hold up to be slow */
+    guint16 good : 1;        /* its mail was accepted, and it gave no reason since to doubt it */
+    guint16 allowed : 1;     /* a list vouches for it */
+    guint16 told : 1;        /* its line is in the log */
+    guint16 submits : 1;     /* see postern_screen_submits() */
+    guint8 must_go;          /* why, or 0: it need not */
+    guint8 limit : 4;        /* PosternClientLimit that it did not enter for */
+    guint8 throttled : 4;    /* mask of PosternThrottle: it was read slowly for */
 } PosternScreen;
+
+G_STATIC_ASSERT(POSTERN_POINTS_MAX < 1U << 10);
 
 /* "CODE X.Y.Z text" in parts; limit is the option that it is for. Static. */
 typedef struct {
@@ -93,13 +96,15 @@ gboolean postern_screen_is_watched(const PosternScreen *screen);
 void postern_screen_submits(PosternScreen *screen);
 /* A list vouches for it, or the server behind has let it log in. */
 void postern_screen_allow(PosternScreen *screen);
-/* It gave reason for suspicion, so many times; of the reasons that do not last, once. Some, and limits of
- * refused recipients, mistakes and failed logins that it exceeds, end its good standing. */
+/* It gave reason for suspicion, so many times; of the reasons that do not last, once. Some, whatever points
+ * they have, and limits of refused recipients, mistakes and failed logins that it exceeds, end its good
+ * standing. */
 void postern_screen_note(PosternScreen *screen, PosternReason reason, guint times, gint64 now);
 /* A message of it was accepted by the server behind. */
 void postern_screen_praise(PosternScreen *screen, gint64 now);
 
-/* It wants one more of MESSAGES or RECIPIENTS: FALSE, and it is counted; or TRUE, and is to be refused. */
+/* It wants one more of MESSAGES or RECIPIENTS: FALSE, and it is counted; or TRUE, and is to be refused. What
+ * its other connections have done until now holds for this one, too. */
 gboolean postern_screen_refuses(PosternScreen *screen, PosternClientCount what, gint64 now,
                                 PosternScreenRefusal *ret_refusal);
 /* The others have happened, number times. */
@@ -108,7 +113,7 @@ void postern_screen_count(PosternScreen *screen, PosternClientCount what, guint 
 /* Why the client has to go with 421 ("CODE" and enhanced code are the caller's), or NULL: it need not. */
 const char *postern_screen_must_go(const PosternScreen *screen);
 gboolean postern_screen_is_suspect(const PosternScreen *screen);
-/* Its mail was accepted. */
+/* Its mail was accepted, and it gave no reason since to doubt it. */
 gboolean postern_screen_is_good(const PosternScreen *screen);
 /* It is one, and treated so: neither only observed nor spoken for by a server. */
 gboolean postern_screen_is_slowed(const PosternScreen *screen);

@@ -315,6 +315,27 @@ static void test_flood(void)
     g_assert_true(postern_client_table_standing(table, &here, NOW, &standing) && standing.connections == 1);
 }
 
+/* However many have points: who is good, and has some too, is kept as one who is good. */
+static void test_flood_of_suspects(void)
+{
+    g_autoptr(PosternClientTable) table = table_new("[screen]\nmax_clients = 12800\n");
+    PosternAddress good = address("192.0.2.1");
+    PosternClientStanding standing;
+    enter(table, "192.0.2.1", 1, 9, POSTERN_LIMIT_NONE);
+    postern_client_table_set_good(table, &good, TRUE, NOW);
+    postern_client_table_blame(table, &good, POSTERN_REASON_ERROR, 2, NOW);
+    leave(table, "192.0.2.1");
+    for (guint i = 0; i < 64000; i++) {
+        PosternAddress client = {.family = AF_INET, .ipv4.s_addr = g_htonl(0x0a000000 + i)};
+        g_assert_cmpint(try_to_enter(table, &client, 1, 9), ==, POSTERN_LIMIT_NONE);
+        postern_client_table_blame(table, &client, POSTERN_REASON_EARLY_TALKER, 9, NOW);
+        postern_client_table_leave(table, &client, TRUE, NOW);
+    }
+    g_assert_true(postern_client_table_standing(table, &good, NOW, &standing));
+    g_assert_true(standing.good && standing.points == 2);
+    g_assert_cmpuint(postern_client_table_size(table), <=, 12800);
+}
+
 static void expect_orders(PosternClientTable *table, gint64 now, guint expected)
 {
     g_autoptr(GArray) orders = postern_client_table_orders(table, now);
@@ -402,6 +423,7 @@ int main(int argc, char **argv)
     g_test_add_func("/client-table/networks", test_networks);
     g_test_add_func("/client-table/history", test_history);
     g_test_add_func("/client-table/flood", test_flood);
+    g_test_add_func("/client-table/flood-of-suspects", test_flood_of_suspects);
     g_test_add_func("/client-table/orders", test_orders);
     g_test_add_func("/client-table/rate-threads", test_rate_threads);
     return g_test_run();

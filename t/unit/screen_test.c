@@ -1,58 +1,4 @@
-#include "proxy/screen/screen.h"
-
-#include <string.h>
-
-#define NOW 1000000
-
-typedef struct {
-    PosternConfiguration *configuration;
-    PosternClientTable *table;
-    PosternScreenRules *rules;
-    PosternScreen screen;
-    PosternAddress peer;
-} Fixture;
-
-static PosternAddress address(const char *text)
-{
-    PosternAddress parsed;
-    g_assert_true(postern_address_parse(&parsed, text));
-    return parsed;
-}
-
-static void start(Fixture *fixture, const char *text)
-{
-    g_autoptr(GError) error = NULL;
-    fixture->configuration = postern_configuration_parse(text, strlen(text), "test", &error);
-    g_assert_no_error(error);
-    fixture->table = postern_client_table_new(fixture->configuration);
-    fixture->rules = postern_screen_rules_new(fixture->configuration);
-    postern_screen_rules_set_table(fixture->rules, fixture->table);
-}
-
-static gboolean come(Fixture *fixture, const char *client, gboolean trusted, PosternScreenRefusal *refusal)
-{
-    fixture->peer = address(client);
-    return postern_screen_begins(&fixture->screen, fixture->rules, &fixture->peer, trusted, NOW, refusal);
-}
-
-static void connect_as(Fixture *fixture, const char *client)
-{
-    PosternScreenRefusal refusal;
-    g_assert_true(come(fixture, client, FALSE, &refusal));
-}
-
-static void leave(Fixture *fixture)
-{
-    postern_screen_ends(&fixture->screen, &fixture->peer, NOW);
-}
-
-static void finish(Fixture *fixture)
-{
-    g_assert_cmpuint(postern_client_table_total(fixture->table), ==, 0);
-    postern_client_table_free(fixture->table);
-    postern_screen_rules_free(fixture->rules);
-    postern_configuration_free(fixture->configuration);
-}
+#include "screen_fixture.h"
 
 /* Each reason alone, as often as it needs to make a suspect, from the table of reasons. */
 static void test_reasons(void)
@@ -111,48 +57,6 @@ static void test_who_is_watched(void)
         connect_as(&fixture, rows[i].client);
         postern_screen_note(&fixture.screen, POSTERN_REASON_EARLY_TALKER, 1, NOW);
         g_assert_cmpint(postern_screen_is_suspect(&fixture.screen), ==, rows[i].watched);
-        leave(&fixture);
-        finish(&fixture);
-    }
-}
-
-/* What was accepted makes good: what is remembered is forgotten, and only new deeds count. */
-static void test_good(void)
-{
-    Fixture fixture;
-    start(&fixture, "[screen]\npause = unknown\ngreeting_pause = 4s\n");
-    connect_as(&fixture, "192.0.2.1");
-    g_assert_cmpuint(postern_screen_greeting_pause(&fixture.screen), ==, 4000);
-    postern_screen_note(&fixture.screen, POSTERN_REASON_EARLY_TALKER, 1, NOW);
-    g_assert_true(postern_screen_is_suspect(&fixture.screen));
-    postern_screen_praise(&fixture.screen, NOW);
-    g_assert_false(postern_screen_is_suspect(&fixture.screen));
-    leave(&fixture);
-    connect_as(&fixture, "192.0.2.1");
-    g_assert_cmpuint(postern_screen_greeting_pause(&fixture.screen), ==, 0);
-    leave(&fixture);
-    finish(&fixture);
-}
-
-/* What no wanted client does ends that, also for its next connections; until mail is accepted again. */
-static void test_good_is_lost(void)
-{
-    const guint ends = 1U << POSTERN_REASON_EARLY_TALKER | 1U << POSTERN_REASON_EARLY_DATA |
-                       1U << POSTERN_REASON_PIPELINING | 1U << POSTERN_REASON_HELO_OURS |
-                       1U << POSTERN_REASON_REFUSED_MESSAGE;
-    for (guint reason = 0; reason < POSTERN_REASONS; reason++) {
-        Fixture fixture;
-        gboolean good = (ends & 1U << reason) == 0;
-        start(&fixture, "[screen]\npause = unknown\ngreeting_pause = 4s\n");
-        connect_as(&fixture, "192.0.2.1");
-        postern_screen_praise(&fixture.screen, NOW);
-        postern_screen_note(&fixture.screen, reason, 1, NOW);
-        g_assert_cmpint(postern_screen_history(&fixture.screen).good, ==, good);
-        leave(&fixture);
-        connect_as(&fixture, "192.0.2.1");
-        g_assert_cmpuint(postern_screen_greeting_pause(&fixture.screen), ==, good ? 0 : 4000);
-        postern_screen_praise(&fixture.screen, NOW);
-        g_assert_true(postern_screen_is_good(&fixture.screen));
         leave(&fixture);
         finish(&fixture);
     }
@@ -480,8 +384,6 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/screen/reasons", test_reasons);
     g_test_add_func("/screen/who-is-watched", test_who_is_watched);
-    g_test_add_func("/screen/good", test_good);
-    g_test_add_func("/screen/good-is-lost", test_good_is_lost);
     g_test_add_func("/screen/helo", test_helo);
     g_test_add_func("/screen/submission", test_submission);
     g_test_add_func("/screen/limits", test_limits);

@@ -26,7 +26,7 @@ static const PosternOption options[] = {
     {"screen", "refuse_from", NUMBER(screen.refuse_from, 0, POSTERN_POINTS_MAX), "0",
      "Points from which a client is let go with 421; 0: never."},
     {"screen", "points", LIST(screen.points, 0, ITEMS), "",
-     "REASON=POINTS, other points than the default ones for a reason of suspicion; 0: it is none.",
+     "REASON=POINTS, other points than the default ones for a reason of suspicion; 0: it makes no suspect.",
      postern_configuration_check_points},
     {"screen", "trickle", DURATION(screen.trickle_ms, 0), "5s",
      "Time between two octets of a reply to a suspect (more at a time in long ones); 0: whole."},

@@ -20,6 +20,8 @@ POOL = [f"192.0.2.{number}" for number in (7, 8, 9)]
 ANSWERS = """
 pool.example TXT "v=spf1 ip4:192.0.2.0/24 -all"
 other.example TXT "v=spf1 ip4:198.51.100.0/24 ?all"
+2.0.0.127.friends.example A 127.0.0.2
+5.113.0.203.friends.example A 127.0.0.2
 """
 MESSAGE = crlf("From: a@pool.example\nSubject: x\n\nx\n")
 DELAY = 300
@@ -94,6 +96,34 @@ class GreylistTest(MilterTestCase):
     def test_milter_over_restarts(self):
         milter = self.milter(answers=ANSWERS, **self.groups())
         self.judge(milter, self.ask_milter, self.stop_and_start)
+
+    def not_asked(self):
+        """The groups with which a list vouches for 203.0.113.5, and the administrator for 203.0.113.6."""
+        networks = self.subfolder("table") / "networks"
+        networks.parent.chmod(0o755)
+        networks.write_text("203.0.113.6 accept\n")
+        return {**self.groups(), "clients": {"networks": networks},
+                "list friends": {"zone": "friends.example", "allow": "yes"}}
+
+    def test_who_is_not_asked_to_wait(self):
+        groups = self.not_asked()
+        server = self.proxy(self.backend(), answers=ANSWERS, proxy=TOLD, **groups)
+        milter = self.milter(answers=ANSWERS, **groups)
+        for door, ask in ((server, self.ask_proxy), (milter, self.ask_milter)):
+            for address in ("203.0.113.5", "203.0.113.6"):
+                self.assertEqual(ask(door, address, "a@other.example")[:3], "250", address)
+            self.assertRegex(ask(door, "203.0.113.7", "a@other.example"), GREYLISTED)
+        for recipient in ("postmaster@example.org", RECIPIENT):  # the first makes it one who is known
+            self.assertEqual(self.ask_proxy(server, "198.18.7.7", "a@other.example", recipient)[:3], "250")
+        self.assertRegex(self.ask_proxy(server, "198.18.7.8", "a@other.example"), GREYLISTED)
+
+    def test_observing(self):
+        server = self.proxy(self.backend(), answers=ANSWERS, proxy={**TOLD, "mode": "observe"},
+                            **self.groups())
+        self.assertEqual(self.ask_proxy(server, "203.0.113.4", "a@other.example")[:3], "250")
+        line = server.closing_lines("message")[-1]
+        self.assertEqual((line["would"], line["greylist"]), ("tempfail", "new"))
+        self.assertRegex(line["would_reply"], GREYLISTED)
 
     def test_turned_on_by_a_reload(self):
         groups = self.groups()

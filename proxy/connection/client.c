@@ -191,14 +191,15 @@ PosternClientConnection *postern_client_connection_new(PosternClient *client, Po
     return connection;
 }
 
-void postern_client_connection_give(PosternClientConnection *client, PosternBackendConnection *backend)
+void postern_client_connection_give(PosternClientConnection *client, PosternBackendConnection *backend,
+                                    guint refusals)
 {
     client->backend = backend;
     postern_backend_connection_set_user(backend, client->number);
     postern_log(POSTERN_LOG_DEBUG, "session %s: has back-end connection %" G_GUINT64_FORMAT,
                 postern_session_identifier(client->session)->text,
                 postern_backend_connection_number(backend));
-    postern_session_borrowed(client->session, postern_backend_connection_backend(backend),
+    postern_session_borrowed(client->session, postern_backend_connection_backend(backend), refusals,
                              postern_thread_now(client->thread));
 }
 

@@ -117,7 +117,7 @@ static void assign(PosternProxyThread *thread, PosternPool *pool, const PosternP
                                       "a reload has changed the back-end since the client came", now);
         postern_thread_mark_client(thread, action->waiter);
     } else {
-        postern_client_connection_give(client, connection);
+        postern_client_connection_give(client, connection, action->refusals);
         postern_thread_mark_client(thread, action->waiter);
     }
     postern_thread_mark_backend(thread, action->connection);

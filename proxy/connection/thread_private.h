@@ -210,8 +210,9 @@ void postern_client_connection_let_go(PosternClientConnection *client);
 PosternSession *postern_client_connection_session(PosternClientConnection *client);
 /* What its session goes by: the settings of the time when it connected. */
 const PosternProxySettings *postern_client_connection_settings(const PosternClientConnection *client);
-/* A back-end serves it now: the session is told. */
-void postern_client_connection_give(PosternClientConnection *client, PosternBackendConnection *backend);
+/* A back-end serves it now: the session is told. refusals: as of PosternPoolAction. */
+void postern_client_connection_give(PosternClientConnection *client, PosternBackendConnection *backend,
+                                    guint refusals);
 /* Somebody needs that connection; nothing if it is on its way back. */
 void postern_client_connection_recall(PosternClientConnection *client, guint64 connection);
 /* An event of its back-end. */

@@ -43,6 +43,7 @@ typedef struct {
     guint64 connection;
     PosternPoolBorrower borrower;
     guint64 waiter;
+    guint refusals;        /* ASSIGN: what of its refusals is remembered has this number (refusals.h) */
     PosternServer *server; /* OPEN, PROBE, and what is the probe's: the pool's, until its next action */
     const PosternServerSettings *named; /* LOOK_UP: likewise */
     const char *reason; /* REFUSE: likewise; of the probe also NULL: server is no longer of the group */

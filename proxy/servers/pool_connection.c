@@ -86,6 +86,7 @@ void postern_pooled_assign(PosternPooledConnection *connection, PosternPoolWaite
     set_state(connection, POSTERN_POOLED_BUSY, now);
     connection->user = waiter;
     PosternPoolQueuedAction *queued = push_action(connection, POSTERN_POOL_ASSIGN);
+    queued->action.refusals = postern_refusals_generation(connection->pool->group->refusals);
     if (waiter != NULL) {
         queued->action.waiter = waiter->number;
     } else {

@@ -192,7 +192,7 @@ static void note_wait(PosternSession *session, gint64 now)
         session->transaction->backend_wait_ms += now - session->borrows_since;
 }
 
-void postern_session_borrowed(PosternSession *session, PosternBackend *backend, gint64 now)
+void postern_session_borrowed(PosternSession *session, PosternBackend *backend, guint refusals, gint64 now)
 {
     if (session->link != POSTERN_LINK_BORROWING) {
         /* It came while BORROW_CANCEL was still on its way. */
@@ -200,8 +200,7 @@ void postern_session_borrowed(PosternSession *session, PosternBackend *backend, 
         return;
     }
     session->backend = backend;
-    session->refusals_generation =
-        postern_refusals_generation(postern_server_group_refusals(postern_session_group(session)->servers));
+    session->refusals_generation = refusals;
     note_wait(session, now);
     postern_counters_time(session->settings->counters, POSTERN_LATENCY_POOL_WAIT,
                           now - session->borrows_since);

@@ -219,7 +219,7 @@ struct PosternSession {
     guint acted;     /* of them */
     PosternLink link;
     PosternBackend *backend;
-    guint refusals_generation; /* when it was borrowed (proxy/servers/refusals.h) */
+    guint refusals_generation; /* when it was assigned (proxy/servers/refusals.h) */
     PosternHold hold;
     gint64 borrows_since;            /* BORROWING: when it has asked */
     PosternLogin *login;             /* AUTHENTICATING, else NULL */

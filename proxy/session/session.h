@@ -203,8 +203,9 @@ void postern_session_set_screen(PosternSession *session, PosternScreen *screen);
 void postern_session_set_capabilities(PosternSession *session, const PosternEhlo *ehlo);
 
 /* backend (IDLE, owned by the caller, valid until RETURN, ABANDON or its FAILED event) serves this session;
- * if it wants none any more, RETURN follows. */
-void postern_session_borrowed(PosternSession *session, PosternBackend *backend, gint64 now);
+ * if it wants none any more, RETURN follows. refusals: of those that are remembered of its group, the
+ * generation when it was assigned (proxy/servers/refusals.h). */
+void postern_session_borrowed(PosternSession *session, PosternBackend *backend, guint refusals, gint64 now);
 /* After OFFER: somebody needs the back-end. RETURN follows, at once or when it has nothing to do. */
 void postern_session_recalled(PosternSession *session, gint64 now);
 /* For whom BORROW is: a number that is the same for all that count as one client, or

@@ -291,6 +291,28 @@ static void test_weight(void)
     fixture_clear(&fixture);
 }
 
+/* What a server of before says is not remembered of those of after the reload, also if its connection was
+ * assigned, and its thread has not looked yet. */
+static void test_assigned_before_reload(void)
+{
+    Fixture fixture;
+    PosternPoolAction action;
+    g_autoptr(GPtrArray) others = server_settings_of(2, 2);
+    fixture_init(&fixture, 1, 2);
+    g_ptr_array_remove_index(others, 0);
+    PosternRefusals *refusals = postern_server_group_refusals(fixture.group);
+    fill(fixture.pools[1], 1);
+    postern_pool_returned(fixture.pools[1], 1, TRUE, 1);
+    want(fixture.pools[1], 7, 7, 2);
+    guint before = postern_refusals_generation(refusals);
+    reload_pool(fixture.pools[0], others, 1, 1, 3);
+    g_assert_true(postern_pool_next_action(fixture.pools[1], &action));
+    g_assert_cmpint(action.kind, ==, POSTERN_POOL_ASSIGN);
+    g_assert_cmpuint(action.refusals, ==, before);
+    g_assert_cmpuint(postern_refusals_generation(refusals), !=, before);
+    fixture_clear(&fixture);
+}
+
 /* A server that stays keeps its slots; one that is gone is let go; each thread follows in its own time. */
 static void test_reload(void)
 {
@@ -413,6 +435,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pool-group/two-servers", test_two_servers);
     g_test_add_func("/pool-group/weight", test_weight);
     g_test_add_func("/pool-group/reload", test_reload);
+    g_test_add_func("/pool-group/assigned-before-reload", test_assigned_before_reload);
     g_test_add_func("/pool-group/drained-server-is-probed", test_drained_server_is_probed);
     g_test_add_func("/pool-group/all-drained", test_all_drained);
     g_test_add_func("/pool-group/one-drained-one-down", test_one_drained_one_down);

@@ -1,7 +1,13 @@
 #include "proxy/servers/names.h"
 
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
+#include "base/configuration/listeners.h"
 #include "pool_harness.h"
 
 typedef struct {
@@ -212,6 +218,49 @@ static void test_own_addresses(void)
         g_assert_cmpstr(found.problem, ==, own[i].problem);
         postern_named_servers_clear(&found);
         postern_server_settings_free(named);
+    }
+}
+
+/* A machine of our own, whose loopback interface has an address more. FALSE: the system does not let us. */
+static gboolean have_address(const char *address)
+{
+    struct ifreq request = {.ifr_name = "lo:1"};
+    struct sockaddr_in *place = (struct sockaddr_in *)&request.ifr_addr;
+    place->sin_family = AF_INET;
+    g_assert_cmpint(inet_pton(AF_INET, address, &place->sin_addr), ==, 1);
+    if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+        return FALSE;
+    int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    gboolean done = ioctl(any, SIOCSIFADDR, &request) == 0;
+    close(any);
+    return done;
+}
+
+/* A listener for all addresses has those of the interfaces, too; the test's process keeps that machine. */
+static void test_addresses_of_this_machine(void)
+{
+    if (!have_address("192.0.2.77")) {
+        g_test_skip("no network of one's own may be made here");
+        return;
+    }
+    static const struct {
+        const char *listen, *address;
+        gboolean own;
+    } cases[] = {{"0.0.0.0:25", "192.0.2.77:25", TRUE},   {"0.0.0.0:25", "192.0.2.78:25", FALSE},
+                 {"0.0.0.0:26", "192.0.2.77:25", FALSE},  {"127.0.0.1:25", "192.0.2.77:25", FALSE},
+                 {"[::]:25", "192.0.2.77:25", FALSE},     {"[::]:25", "[2001:db8::77]:25", FALSE},
+                 {"192.0.2.77:25", "192.0.2.77:25", TRUE}};
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *text = g_strdup_printf("[proxy]\nbackend = m.test:25\nlisten = %s\n"
+                                                "recipient_domains = m.test\n",
+                                                cases[i].listen);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(PosternConfiguration) configuration =
+            postern_configuration_parse(text, strlen(text), "test", &error);
+        g_assert_no_error(error);
+        g_autoptr(PosternServerSettings) server = postern_server_settings_new(cases[i].address, 1, NULL);
+        const char *listener = postern_configuration_listener_at(configuration, &server->address);
+        g_assert_cmpstr(listener, ==, cases[i].own ? cases[i].listen : NULL);
     }
 }
 
@@ -427,5 +476,6 @@ int main(int argc, char **argv)
     g_test_add_func("/names/certificate-name", test_certificate_name);
     g_test_add_func("/names/reload", test_reload);
     g_test_add_func("/names/drained-by-either", test_drained_by_either);
+    g_test_add_func("/names/addresses-of-this-machine", test_addresses_of_this_machine);
     return g_test_run();
 }

@@ -1,6 +1,25 @@
 #include "base/configuration/listeners.h"
 
+#include <ifaddrs.h>
+
 #include "base/endpoint.h"
+
+/* An interface of this machine has it now. */
+static gboolean is_of_this_machine(const PosternAddress *address)
+{
+    struct ifaddrs *interfaces = NULL;
+    gboolean found = FALSE;
+    if (getifaddrs(&interfaces) < 0)
+        return FALSE;
+    for (const struct ifaddrs *one = interfaces; one != NULL && !found; one = one->ifa_next) {
+        if (one->ifa_addr == NULL || one->ifa_addr->sa_family != address->family)
+            continue;
+        const PosternAddress own = postern_address_from_sockaddr(one->ifa_addr);
+        found = postern_address_in_network(&own, address, address->family == AF_INET ? 32 : 128);
+    }
+    freeifaddrs(interfaces);
+    return found;
+}
 
 /* What comes to listener comes to server. */
 static gboolean is_same_endpoint(GInetSocketAddress *listener, const PosternAddress *server)
@@ -8,9 +27,12 @@ static gboolean is_same_endpoint(GInetSocketAddress *listener, const PosternAddr
     GInetAddress *address = g_inet_socket_address_get_address(listener);
     g_autofree char *text = g_inet_address_to_string(address);
     g_autofree char *other = postern_address_to_string(server);
-    gboolean any = g_inet_address_get_is_any(address) && postern_address_is_loopback(server) &&
-                   (int)g_inet_address_get_family(address) == server->family;
-    return g_inet_socket_address_get_port(listener) == server->port && (any || g_str_equal(text, other));
+    if (g_inet_socket_address_get_port(listener) != server->port)
+        return FALSE;
+    if (g_str_equal(text, other))
+        return TRUE;
+    return g_inet_address_get_is_any(address) && (int)g_inet_address_get_family(address) == server->family &&
+           (postern_address_is_loopback(server) || is_of_this_machine(server));
 }
 
 const char *postern_configuration_listener_at(const PosternConfiguration *configuration,

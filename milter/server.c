@@ -255,7 +255,7 @@ static void keep_listener(const Server *server)
     gboolean kept = postern_notify_is_heard() && server->listener.descriptor >= 0;
     g_array_append_val(sockets, server->listener.descriptor);
     if (kept && !server->options->of_unit)
-        postern_notify_keep(sockets);
+        postern_notify_keep(sockets, 1);
     (void)postern_descriptor_send(server->options->ready, '\0', kept ? server->listener.descriptor : -1);
 }
 

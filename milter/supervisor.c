@@ -226,12 +226,12 @@ gboolean postern_milter_supervisor_run(PosternConfiguration *configuration, cons
     Supervisor supervisor = {.configuration = configuration, .orders = -1, .ready = -1};
     PosternDaemon *daemon = &supervisor.daemon;
     sigset_t signals;
-    gboolean kept = FALSE;
+    guint kept = 0;
     postern_daemon_init(daemon, "postern-milter", path, POSTERN_RELOAD_RESTARTS_MILTER);
     daemon->user = g_strdup(postern_daemon_user("milter", configuration->milter.user));
     take_signals(&signals);
     supervisor.passed = postern_notify_take_sockets(&kept);
-    supervisor.of_unit = supervisor.passed->len > 0 && !kept;
+    supervisor.of_unit = supervisor.passed->len > 0 && kept == 0;
     postern_log_start();
     gboolean ended = postern_log_give(daemon->user, error) &&
                      postern_daemon_start_inspector(daemon, configuration, FALSE, error) &&

@@ -34,6 +34,7 @@ typedef struct {
     PosternGreylist *greylist;                    /* or NULL: nobody is greylisted */
     GPtrArray *threads;                           /* of PosternProxyLoop * */
     GPtrArray *listeners[POSTERN_LISTENER_KINDS]; /* [thread], until it has them */
+    PosternSpread *spread;                        /* of these */
     PosternTlsWatch *certificates;
     PosternDrain *drain;
     PosternControl *control; /* or NULL */
@@ -49,7 +50,8 @@ static void open_listeners_close(gpointer sockets)
 
 /* [thread] -> its listening sockets for addresses, which are in all too. NULL and error if one cannot be had.
  */
-static GPtrArray *open_listeners(char **addresses, guint threads, GArray *passed, GArray *all, GError **error)
+static GPtrArray *open_listeners(char **addresses, PosternSpread *spread, guint threads, GArray *passed,
+                                 GArray *all, GError **error)
 {
     g_autoptr(GPtrArray) of_threads = g_ptr_array_new_with_free_func(open_listeners_close);
     for (guint i = 0; i < MAX(threads, 1); i++)
@@ -63,6 +65,7 @@ static GPtrArray *open_listeners(char **addresses, guint threads, GArray *passed
         g_array_append_vals(all, sockets->data, sockets->len);
         if (!ok)
             return NULL; /* the program ends: the kernel closes what was opened */
+        postern_spread_add(spread, sockets);
     }
     return g_steal_pointer(&of_threads);
 }
@@ -101,6 +104,8 @@ static gboolean start_threads(Server *server, GError **error)
             .inspector_path = server->daemon.inspector_path,
             .answers = server->daemon.answers,
             .greylist = server->greylist,
+            .spread = server->spread,
+            .number = i,
         };
         for (guint kind = 0; kind < POSTERN_LISTENER_KINDS; kind++)
             options.listeners[kind] = g_ptr_array_index(server->listeners[kind], i);
@@ -293,12 +298,14 @@ static gboolean listen_everywhere(Server *server, GError **error)
         [POSTERN_LISTENER_TLS] = configuration->proxy.tls_listen,
         [POSTERN_LISTENER_SUBMISSION_TLS] = configuration->proxy.submission_tls_listen,
     };
-    gboolean kept = FALSE;
+    guint kept = 0;
+    server->spread = postern_spread_new(threads);
     g_autoptr(GArray) passed = postern_notify_take_sockets(&kept);
     g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(int));
-    const gboolean of_unit = passed->len > 0 && !kept;
+    const gboolean of_unit = passed->len > 0 && kept == 0;
     for (guint kind = 0; kind < POSTERN_LISTENER_KINDS; kind++) {
-        server->listeners[kind] = open_listeners(addresses[kind], threads, passed, all, error);
+        server->listeners[kind] =
+            open_listeners(addresses[kind], server->spread, threads, passed, all, error);
         if (server->listeners[kind] == NULL)
             return FALSE;
     }
@@ -309,7 +316,7 @@ static gboolean listen_everywhere(Server *server, GError **error)
     for (guint i = 0; i < passed->len; i++)
         close(g_array_index(passed, int, i));
     if (!of_unit)
-        postern_notify_keep(all);
+        postern_notify_keep(all, kept);
     return TRUE;
 }
 
@@ -357,6 +364,7 @@ static void server_clear(Server *server)
     g_ptr_array_unref(server->threads);
     for (guint kind = 0; kind < POSTERN_LISTENER_KINDS; kind++)
         g_clear_pointer(&server->listeners[kind], g_ptr_array_unref);
+    postern_spread_free(server->spread);
     g_clear_pointer(&server->certificates, postern_tls_watch_free);
     postern_drain_free(server->drain);
     g_clear_pointer(&server->clients, postern_client_table_free);

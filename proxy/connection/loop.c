@@ -38,6 +38,8 @@ struct PosternProxyLoop {
     gint ended;           /* atomic */
     gint asked;           /* likewise: whether it comes around, and it has not yet */
     GPtrArray *listeners; /* of Listener * */
+    PosternSpread *spread;
+    guint number;
 };
 
 static PosternAddress address_of_socket(int socket)
@@ -79,6 +81,7 @@ static void on_client(evutil_socket_t descriptor, short what, void *data)
         listener->address.family != AF_UNSPEC ? listener->address : address_of_socket(socket);
     PosternTransport *transport = postern_socket_transport_new(listener->loop->world.loop, socket);
     postern_proxy_thread_accept(listener->loop->proxy, transport, &client, &server, listener->kind);
+    postern_spread_look(listener->loop->spread, g_get_monotonic_time());
 }
 
 static void on_resume_timer(evutil_socket_t socket, short what, void *data)
@@ -91,6 +94,7 @@ static void on_resume_timer(evutil_socket_t socket, short what, void *data)
 static void drain(PosternProxyLoop *loop, guint timeout_ms)
 {
     evtimer_del(loop->resume_timer);
+    postern_spread_end(loop->spread);
     g_ptr_array_set_size(loop->listeners, 0);
     postern_proxy_thread_drain(loop->proxy, timeout_ms);
 }
@@ -154,6 +158,7 @@ static void loop_free(PosternProxyLoop *loop)
 static gpointer run(gpointer data)
 {
     PosternProxyLoop *loop = data;
+    postern_spread_begin(loop->spread, loop->number);
     postern_proxy_thread_look(loop->proxy);
     event_base_dispatch(loop->world.loop);
     g_atomic_int_set(&loop->ended, 1);
@@ -235,6 +240,8 @@ PosternProxyLoop *postern_proxy_loop_new(const PosternProxyLoopOptions *options,
     loop->world.world.functions = &postern_event_world_functions;
     loop->world.loop = new_event_base();
     loop->wake[0] = loop->wake[1] = -1;
+    loop->spread = options->spread;
+    loop->number = options->number;
     loop->commands = g_async_queue_new_full(g_free);
     loop->listeners = g_ptr_array_new_with_free_func(listener_free);
     loop->resume_timer = evtimer_new(loop->world.loop, on_resume_timer, loop);

@@ -9,6 +9,7 @@
 #include "dns/answers_file.h"
 #include "dns/resolver_health.h"
 #include "greylist/greylist.h"
+#include "proxy/connection/spread.h"
 #include "proxy/connection/thread.h"
 #include "proxy/screen/client_table.h"
 #include "proxy/settings.h"
@@ -21,6 +22,8 @@ typedef struct {
     PosternGreylist *greylist;                 /* which outlives it, or NULL */
     PosternAnswersFile *answers;               /* in place of the DNS (a reference is taken), or NULL */
     GArray *listeners[POSTERN_LISTENER_KINDS]; /* of int: listening sockets, taken over */
+    PosternSpread *spread;                     /* of these among the threads; outlives them */
+    guint number;                              /* of the thread, there */
 } PosternProxyLoopOptions;
 
 typedef struct PosternProxyLoop PosternProxyLoop;

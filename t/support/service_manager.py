@@ -14,7 +14,7 @@ for place, number in enumerate(numbers):
     os.dup2(number, 3 + place)
 os.closerange(3 + len(numbers), 1000)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(numbers)),
-                  LISTEN_FDNAMES=":".join([sys.argv[2]] * len(numbers)))
+                  LISTEN_FDNAMES=sys.argv[2])
 os.execv(sys.argv[3], sys.argv[3:])
 """
 
@@ -28,7 +28,7 @@ class ServiceManager:
         self.socket.bind(str(path))
         os.chmod(path, 0o666)
         self.environment = {"NOTIFY_SOCKET": str(path)}
-        self.told, self.kept, self.beats, self.status = [], [], 0, None
+        self.told, self.kept, self.names, self.beats, self.status = [], [], [], 0, None
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
@@ -46,9 +46,10 @@ class ServiceManager:
         if lines[0] == "end":
             self.socket.close()
         elif lines[0] == "FDSTOREREMOVE=1":
-            self._forget()
-        elif lines[0] == "FDSTORE=1":
-            self.kept += sockets
+            self._forget(lines[1].removeprefix("FDNAME="))
+        elif lines[0] == "FDSTORE=1":  # the last first, as systemd has them
+            self.kept[:0] = sockets
+            self.names[:0] = [lines[1].removeprefix("FDNAME=")] * len(sockets)
         elif lines[0] == "WATCHDOG=1":
             self.beats += 1
         elif lines[0].startswith("STATUS="):
@@ -56,10 +57,11 @@ class ServiceManager:
         else:
             self.told.append(lines)
 
-    def _forget(self):
-        for one in self.kept:
-            one.close()
-        self.kept = []
+    def _forget(self, name=None):
+        for place in reversed(range(len(self.kept))):
+            if name in (None, self.names[place]):
+                self.kept.pop(place).close()
+                self.names.pop(place)
 
     def lines(self):
         """What it is told next of a new state."""
@@ -72,9 +74,11 @@ class ServiceManager:
         self._thread.join()
         self._forget()
 
-    def start(self, name, *arguments, folder, sockets=None, names="postern-listener"):
-        """A program of the service, which is handed sockets (None: those that are kept)."""
-        numbers = [one.fileno() for one in (self.kept if sockets is None else sockets)]
-        return Program(sys.executable, "-c", HAND_OVER, ",".join(map(str, numbers)), names,
+    def start(self, name, *arguments, folder, sockets=None, names=None):
+        """A program of the service, which is handed sockets, of names (None: those that are kept)."""
+        handed = self.kept if sockets is None else sockets
+        numbers = [one.fileno() for one in handed]
+        called = ":".join(names or self.names if sockets is None else [names] * len(sockets))
+        return Program(sys.executable, "-c", HAND_OVER, ",".join(map(str, numbers)), called,
                        program_path(name), *arguments, folder=folder, environment=self.environment,
                        descriptors=numbers)

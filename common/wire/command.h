@@ -49,6 +49,7 @@ typedef struct {
     char *word;            /* what stands where the verb is, in capitals */
     gboolean bare;         /* its line was none (RFC 5321 2.3.8); set likewise */
     gboolean too_long;     /* likewise, for its length (RFC 5321 4.5.3.1.4); set likewise */
+    gboolean followed;     /* more had come when its line had; set likewise */
     const char *problem; /* what is wrong with path or parameters, static text for a 501 reply (UNKNOWN: for a
                           * 500); NULL: nothing */
     const char *excused; /* a problem that it has by a stricter syntax, or NULL; the caller's to set */

@@ -94,6 +94,7 @@ static const PosternManners all[] = {
             .mistakes_max = 4,   /* smtp_max_synprot_errors, and one more */
             .idle_talk_max = 10, /* smtp_accept_max_nonmail */
             .spared = VERB(RSET) | VERB(EHLO) | VERB(HELO) | VERB(STARTTLS) | VERB(AUTH),
+            .last = VERB(DATA),
         },
     [POSTERN_MAIL_SERVER_SENDMAIL] =
         {
@@ -105,6 +106,8 @@ static const PosternManners all[] = {
             .syntax = POSTERN_PATH_TAKEN | POSTERN_PATH_COLON_APART,
             .without_hello = VERB(MAIL) | VERB(AUTH),
             .between_mails = VERB(STARTTLS),
+            .last = VERB(EHLO) | VERB(HELO) | VERB(DATA),
+            .turns = {{VERB(EHLO) | VERB(HELO), 5}, {VERB(AUTH), 7}, {VERB(VRFY) | VERB(EXPN), 11}},
             .mistakes_max = 26, /* its MAXBADCOMMANDS, and one more */
             .idle_talk_max = POSTERN_COMMANDS_WITHOUT_MAIL_MAX,
         },
@@ -120,7 +123,7 @@ static const PosternManners all[] = {
             .once = VERB(EHLO) | VERB(HELO),
             .after_hello = VERB(RSET),
             .without_argument = VERB(RSET) | VERB(NOOP) | VERB(QUIT) | VERB(HELP),
-            .mistakes_max = POSTERN_ERRORS_MAX,
+            .mistakes_max = POSTERN_COMMANDS_WITHOUT_MAIL_MAX, /* it knows no limit of them */
             .idle_talk_max = POSTERN_COMMANDS_WITHOUT_MAIL_MAX,
         },
 };

@@ -39,6 +39,8 @@ typedef enum {
     POSTERN_MANNER_WANTS_UTF8 = 1 << 21,           /* each command is UTF-8, if SMTPUTF8 is offered */
 } PosternManner;
 
+#define POSTERN_MANNER_TURNS 3
+
 /* Commands are masks of 1 << PosternCommandVerb. */
 typedef struct {
     /* Whether it takes text behind EHLO or HELO. */
@@ -51,9 +53,13 @@ typedef struct {
     guint once;             /* refused after EHLO or HELO */
     guint between_mails;    /* refused within a transaction */
     guint without_argument; /* refused with an argument */
-    guint mistakes_max;     /* in one session */
-    guint idle_talk_max;    /* commands in one session that bring no message nearer */
-    guint spared;           /* of these are not counted, the first since the last message */
+    guint last;             /* refused if anything comes with them, for their reply must be awaited first */
+    struct {
+        guint verbs, most;
+    } turns[POSTERN_MANNER_TURNS]; /* of some commands, together, so many come in one session */
+    guint mistakes_max;            /* in one session */
+    guint idle_talk_max;           /* commands in one session that bring no message nearer */
+    guint spared;                  /* of these are not counted, the first since the last message */
 } PosternManners;
 
 /* Which one greets so: greeting is the text of its 220. */

@@ -213,6 +213,7 @@ static const char *const stage_names[STAGES] = {
 #define MAIL_TWICE "503 5.5.1 MAIL was given already"
 #define IN_CHUNKS "503 5.5.1 BDAT has begun: only BDAT or RSET may follow" /* RFC 3030 2 */
 #define IN_MAIL "503 5.5.1 A mail transaction is in progress"
+#define FOLLOWED "554 5.5.0 Nothing may follow before the reply to this"
 
 static const char *const begins_mail[STAGES] = {[STAGE_CONNECTED] = NO_HELLO,
                                                 [STAGE_SENDER] = MAIL_TWICE,
@@ -295,12 +296,16 @@ static const char *refusal_of(const PosternSession *session, const PosternComman
     const guint bit = 1U << command->verb;
     const guint hello = 1U << POSTERN_COMMAND_EHLO | 1U << POSTERN_COMMAND_HELO;
     const guint judged = 1U << POSTERN_COMMAND_MAIL | 1U << POSTERN_COMMAND_ETRN;
+    const guint untimely = ~(hello | 1U << POSTERN_COMMAND_NOOP | 1U << POSTERN_COMMAND_RSET |
+                             1U << POSTERN_COMMAND_QUIT | 1U << POSTERN_COMMAND_UNKNOWN);
     gboolean told = postern_session_group(session)->client_address == POSTERN_CLIENT_ADDRESS_XCLIENT;
     gboolean greeted = session->core.own.helo != NULL;
     gboolean argument = (manners->manners & POSTERN_MANNER_BLANKS_ARE_ARGUMENTS) != 0
                             ? command->has_argument
                             : command->argument[0] != '\0';
     const char *refusal = commands[command->verb].refusals[stage_of(session)];
+    if (session->core.untimely && (untimely & bit) != 0)
+        return "550 5.5.0 Something has followed EHLO or HELO before its reply";
     if (g_strcmp0(refusal, NO_HELLO) == 0 && ((manners->without_hello | (told ? judged : 0)) & bit) != 0)
         refusal = NULL;
     const struct {
@@ -312,6 +317,7 @@ static const char *refusal_of(const PosternSession *session, const PosternComman
         {manners->after_ehlo, !session->core.own.esmtp, "503 5.5.1 Send EHLO first"},
         {manners->once, greeted, "503 5.5.1 EHLO or HELO was given already"},
         {manners->between_mails, session->transaction != NULL, IN_MAIL},
+        {manners->last, command->followed, FOLLOWED},
         {manners->without_argument, argument, "501 5.5.4 The command takes no argument"},
         {hello, !manners->takes_name(command->argument), "501 5.5.4 EHLO and HELO need the client's name"},
     };
@@ -360,6 +366,21 @@ static gboolean is_forgiven(const PosternSession *session, const PosternCommand 
            (session->core.own.esmtp && g_str_equal(refusal, NONE_ACCEPTED));
 }
 
+static void refuse(PosternSession *session, const PosternCommand *command, const char *refusal, gint64 now)
+{
+    postern_session_refuse(session, refusal, !is_forgiven(session, command, refusal), now);
+    if (!g_str_equal(refusal, FOLLOWED))
+        return;
+    if (command->verb == POSTERN_COMMAND_DATA) {
+        session->our_turn = POSTERN_TURN_DATA;
+        postern_session_our_turn_ends(session, TRUE, now);
+        postern_session_finish(session, "early-data", now);
+    } else {
+        postern_session_end_transaction(session, now);
+        session->core.untimely = TRUE;
+    }
+}
+
 /* FALSE: it must wait for answers to those before it. */
 static gboolean dispatch(PosternSession *session, const PosternCommand *command, gint64 now)
 {
@@ -373,7 +394,7 @@ static gboolean dispatch(PosternSession *session, const PosternCommand *command,
     if (command->verb == POSTERN_COMMAND_BDAT)
         postern_session_bdat(session, command, refusal, now);
     else if (refusal != NULL)
-        postern_session_refuse(session, refusal, !is_forgiven(session, command, refusal), now);
+        refuse(session, command, refusal, now);
     else if (command->verb == POSTERN_COMMAND_RCPT)
         return postern_session_rcpt(session, command, now);
     else
@@ -419,13 +440,26 @@ static gboolean is_idle_talk(PosternSession *session, PosternCommandVerb verb)
     return spared == 0;
 }
 
+static gboolean has_had_its_turns(PosternSession *session, PosternCommandVerb verb)
+{
+    const PosternManners *manners = postern_session_manners(session);
+    for (guint i = 0; i < POSTERN_MANNER_TURNS; i++) {
+        guint had = session->core.turns >> i * 4 & 15;
+        if ((manners->turns[i].verbs & 1U << verb) == 0)
+            continue;
+        session->core.turns += (had < 15 ? 1U : 0U) << i * 4;
+        return had >= manners->turns[i].most;
+    }
+    return FALSE;
+}
+
 void postern_session_run(PosternSession *session, PosternCommand *command, gint64 now)
 {
     g_autoptr(PosternCommand) taken = command;
     const PosternManners *manners = postern_session_manners(session);
-    if (is_idle_talk(session, command->verb) &&
-        ++session->core.commands_without_mail > manners->idle_talk_max &&
-        !postern_session_awaits_answers(session)) {
+    gboolean idles = is_idle_talk(session, command->verb) &&
+                     ++session->core.commands_without_mail > manners->idle_talk_max;
+    if ((has_had_its_turns(session, command->verb) || idles) && !postern_session_awaits_answers(session)) {
         if ((manners->manners & POSTERN_MANNER_ENDS_AT_MISTAKE) != 0)
             postern_session_reply(session, 554, "5.7.0", "Too many commands without a message");
         else

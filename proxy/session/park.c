@@ -118,7 +118,8 @@ static void walk_identity(Walk *walk, PosternClientIdentity *identity, const Pos
 
 static void walk_core(Walk *walk, PosternSessionCore *core)
 {
-    gboolean flags[] = {core->trusted, core->submission, core->slow, core->tls, core->authenticated};
+    gboolean flags[] = {core->trusted, core->submission,    core->slow,
+                        core->tls,     core->authenticated, core->untimely};
     guint *counters[] = {&core->commands,
                          &core->commands_without_mail,
                          &core->spared,
@@ -130,7 +131,8 @@ static void walk_core(Walk *walk, PosternSessionCore *core)
                          &core->early_greeting,
                          &core->early_data,
                          &core->messages,
-                         &core->messages_accepted};
+                         &core->messages_accepted,
+                         &core->turns};
     walk_octets(walk, core->identifier.text, POSTERN_IDENTIFIER_LENGTH);
     walk_flags(walk, flags, G_N_ELEMENTS(flags));
     core->trusted = flags[0];
@@ -138,6 +140,7 @@ static void walk_core(Walk *walk, PosternSessionCore *core)
     core->slow = flags[2];
     core->tls = flags[3];
     core->authenticated = flags[4];
+    core->untimely = flags[5];
     walk_address(walk, &core->peer);
     walk_identity(walk, &core->own, &core->peer);
     core->started = (gint64)walk_number(walk, (guint64)core->started);

@@ -57,6 +57,7 @@ typedef struct {
     guint8 submission : 1;     /* its mail is that of users who have logged in */
     guint8 tls : 1;            /* STARTTLS is done, or has come */
     guint8 authenticated : 1;  /* it has logged in by AUTH: its link to a back-end is its own */
+    guint8 untimely : 1;       /* what it said came with a command whose reply it had to await */
     guint8 slow : 1;           /* it had to give a back-end back, and no message was accepted since */
     PosternAddress peer;       /* who has connected */
     PosternClientIdentity own; /* the peer, or whom it has named by XCLIENT */
@@ -65,8 +66,7 @@ typedef struct {
     gint64 client_deadline;
     char *would_reply; /* observe: what would have ended the session, or NULL */
     guint64 octets;
-    guint commands;
-    guint commands_without_mail;
+    guint commands, commands_without_mail;
     guint spared; /* mask of 1 << verb: the first since the last message has come, and was not counted */
     guint errors;
     guint mistakes;           /* of them, what its mail server too would count */
@@ -76,6 +76,7 @@ typedef struct {
     guint early_greeting; /* times that the client spoke before it, an XCLIENT's included */
     guint early_data;     /* times that a message came before its 354 */
     guint messages, messages_accepted;
+    guint turns; /* of what its mail server hears only so often: four bits for each kind */
 } PosternSessionCore;
 
 typedef struct {

@@ -337,6 +337,7 @@ static gsize receive_line(PosternSession *session, const char *octets, gsize len
     command->foreign =
         readable && command->verb == POSTERN_COMMAND_UNKNOWN && postern_line_is_foreign(line, line_length);
     command->request = command->foreign && postern_line_is_request(line, line_length);
+    command->followed = consumed < length;
     postern_session_run(session, command, now);
     return consumed;
 }

@@ -1,6 +1,7 @@
 """
 All transcripts direct to each real mail server and through postern-proxy before it. Prints for each server
-how many are the same, and each kind of difference with examples, the commonest first. It is run by hand.
+how many are the same, how many differ for what reason of postern-proxy(8), and each kind of difference with
+examples, the commonest first. It is run by hand.
 """
 
 import argparse
@@ -23,11 +24,14 @@ MEANT = ("Bare CR, LF and NUL", "BDAT", "What comes before 354")
 
 def told(name, total, found, seconds, examples, out):
     same = total - len(found)
-    meant = sum(name_of(difference) in MEANT for difference in found)
+    reasons = collections.Counter(name_of(difference) or "no name" for difference in found)
+    meant = sum(reasons[name] for name in MEANT)
     words = (f"{name}: {same} of {total} the same ({100 * same / total:.1f} %), "
              f"of those that no policy touches {100 * same / (total - meant):.1f} %")
     print(f"{words}, {seconds:.0f} seconds", flush=True)
     print(f"== {words}", file=out)
+    for reason, count in reasons.most_common():
+        print(f"{count:5} {100 * count / total:5.1f} % {reason}", file=out)
     kinds = collections.defaultdict(list)
     for difference in found:
         kinds[difference.kind].append(difference)

@@ -4,7 +4,8 @@
 
 #define ENVELOPE "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n"
 
-#define MESSAGE "DATA\r\nA: b\r\n.\r\n"
+#define MESSAGE "DATA\r\n|A: b\r\n.\r\n"
+#define HELLOS "EHLO c.test\r\n|HELO c.test\r\n|"
 #define NOOPS "NOOP\r\nNOOP\r\nNOOP\r\n"
 
 #define POSTFIX "220 mx ESMTP Postfix\r\n"
@@ -14,7 +15,7 @@
 #define ANOTHER "220 mx ESMTP\r\n"
 #define NONE "client_address = none\nrecipient_domains = y.test"
 
-/* What a client hears before each mail server, once it is known. */
+/* What a client hears before each mail server, once it is known; | parts what it says at different times. */
 static const struct {
     const char *greeting, *said, *codes;
 } rows[] = {
@@ -55,8 +56,10 @@ static const struct {
     {EXIM, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test.>\r\nRCPT TO:<b@y.test>\r\n", "250 501 250"},
     {SENDMAIL, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test.>\r\n", "250 250"},
     {OPENSMTPD, "MAIL  FROM:<a@x.test>\r\n", "500"},
-    {SENDMAIL, ENVELOPE "DATA\r\nA: b\nc\r\n.\r\nNOOP\r\n", "250 250 354 421"},
-    {EXIM, ENVELOPE "DATA\r\nA: b\nc\r\n.\r\nNOOP\r\n", "250 250 354 550 250"},
+    {SENDMAIL, ENVELOPE "DATA\r\n|A: b\nc\r\n.\r\nNOOP\r\n", "250 250 354 421"},
+    {EXIM, ENVELOPE "DATA\r\n|A: b\nc\r\n.\r\nNOOP\r\n", "250 250 354 550 250"},
+    {SENDMAIL, HELLOS HELLOS "EHLO c.test\r\n|NOOP\r\n", "250 250 250 250 421"},
+    {EXIM, HELLOS HELLOS "EHLO c.test\r\n|NOOP\r\n", "250 250 250 250 250 250"},
 };
 
 static void test_rows(gsize piece)
@@ -69,8 +72,39 @@ static void test_rows(gsize piece)
         harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nRSET\r\n");
         harness_expect(&harness, "250 250 250");
         g_test_message("%s %s", rows[i].greeting, rows[i].said);
-        harness_say(&harness, rows[i].said);
+        g_auto(GStrv) parts = g_strsplit(rows[i].said, "|", -1);
+        for (gsize part = 0; parts[part] != NULL; part++)
+            harness_say(&harness, parts[part]);
         harness_expect(&harness, rows[i].codes);
+        harness_finish(&harness);
+    }
+}
+
+/* What comes with a command whose reply must be awaited first: what comes an octet at a time does not. */
+static void test_followed(gsize piece)
+{
+    static const struct {
+        const char *greeting, *said, *whole, *in_pieces;
+    } followed[] = {
+        {SENDMAIL, "EHLO c.test\r\nNOOP\r\n" ENVELOPE "RSET\r\nQUIT\r\n", "554 250 550 550 250 221",
+         "250 250 250 250 250 221"},
+        {SENDMAIL, "HELO c.test\r\nMAIL FROM:<a@x.test>\r\n", "554 550", "250 250"},
+        {SENDMAIL, ENVELOPE "DATA\r\nA: b\r\n.\r\nNOOP\r\n", "250 250 554", "250 250 354 250 250"},
+        {SENDMAIL, "DATA\r\nNOOP\r\n", "503 250", "503 250"},
+        {EXIM, ENVELOPE "DATA\r\nA: b\r\n.\r\nNOOP\r\n", "250 250 554", "250 250 354 250 250"},
+        {EXIM, "EHLO c.test\r\nNOOP\r\n", "250 250", "250 250"},
+        {POSTFIX, ENVELOPE "DATA\r\nA: b\r\n.\r\nNOOP\r\n", "250 250 354 250 250", "250 250 354 250 250"},
+        {ANOTHER, ENVELOPE "DATA\r\nA: b\r\n.\r\nNOOP\r\n", "250 250 354 250 250", "250 250 354 250 250"},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(followed); i++) {
+        Harness harness;
+        harness_start(&harness, NONE, piece);
+        harness_rule(&harness, "connect", followed[i].greeting, 0);
+        harness_greet(&harness);
+        harness_say(&harness, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nRSET\r\n");
+        harness_expect(&harness, "250 250 250");
+        harness_say(&harness, followed[i].said);
+        harness_expect(&harness, piece == 1 ? followed[i].in_pieces : followed[i].whole);
         harness_finish(&harness);
     }
 }
@@ -122,6 +156,7 @@ static void test_long_line(gsize piece)
 }
 
 static const HarnessCase cases[] = {{"/session-manners/rows", test_rows},
+                                    {"/session-manners/followed", test_followed},
                                     {"/session-manners/software", test_software},
                                     {"/session-manners/long-line", test_long_line}};
 

@@ -161,6 +161,8 @@ static const struct {
     {"502 5.5.1 CHUNKING is not offered here", PROTOCOL},
     {"501 5.5.4 Syntax: BDAT octets [LAST]", PROTOCOL},
     {"503 5.5.1 BDAT has begun: only BDAT or RSET may follow", PROTOCOL},
+    {"550 5.5.0 Something has followed EHLO or HELO before its reply", PROTOCOL},
+    {"554 5.5.0 Nothing may follow before the reply to this", PROTOCOL},
     {"521 5.3.4 The chunk is too big", BOUND},
     {"521 5.5.4 BDAT needs the number of octets that follow", PROTOCOL},
     {"550 5.7.1 Relaying refused: no route leads there", RELAY},

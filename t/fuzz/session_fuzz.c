@@ -57,8 +57,8 @@ struct Fuzz {
     World world;
     const uint8_t *data;
     size_t size;
-    Client clients[CLIENTS];
-    Client *client; /* that acts now */
+    Client clients[CLIENTS + 1]; /* the last is not the input's */
+    Client *client;              /* that acts now */
     GPtrArray *mtas;
     gboolean honest; /* the MTA has said nothing but answers */
     Answer answer;
@@ -226,7 +226,7 @@ static void client_closed(Wire *wire, gboolean reset)
 static void client_says(Fuzz *fuzz, const char *octets, gsize length)
 {
     static const WirePeer peer = {.received = client_received, .shut = client_shut, .closed = client_closed};
-    static const char *const addresses[CLIENTS] = {"192.0.2.1", "2001:db8::1"};
+    static const char *const addresses[CLIENTS + 1] = {"192.0.2.1", "2001:db8::1", "192.0.2.2"};
     Client *client = fuzz->client;
     if (client->came) {
         if (client->wire != NULL)
@@ -234,13 +234,25 @@ static void client_says(Fuzz *fuzz, const char *octets, gsize length)
         return;
     }
     PosternAddress address;
-    guint flags = take(fuzz);
+    guint flags = client != &fuzz->clients[CLIENTS] ? take(fuzz) : 0;
     g_assert_true(postern_address_parse(&address, addresses[client - fuzz->clients]));
     client->came = TRUE;
     client->wire = wire_new(&fuzz->world, &peer, client);
     if ((flags & 1) != 0)
         wire_say(client->wire, octets, length);
     world_accept(&fuzz->world, 0, client->wire, &address, (flags & 2) != 0);
+}
+
+/* A first message, by which the proxy learns what the MTA announces. */
+static void begin(Fuzz *fuzz)
+{
+    static const char text[] = "EHLO c.test\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nQUIT\r\n";
+    fuzz->client = &fuzz->clients[CLIENTS];
+    client_says(fuzz, "", 0);
+    world_run(&fuzz->world, fuzz->world.now);
+    client_says(fuzz, text, strlen(text));
+    world_run(&fuzz->world, fuzz->world.now + 5000);
+    fuzz->client = &fuzz->clients[0];
 }
 
 static void say_usual(Fuzz *fuzz)
@@ -406,13 +418,9 @@ static void step(Fuzz *fuzz)
     world_run(&fuzz->world, fuzz->world.now);
 }
 
-/* Made once for each kind: that takes longer than all the rest of an input. */
+/* Anew for each input: what is known of the servers is in them. */
 static PosternProxySettings *settings_for(guint flags)
 {
-    static PosternProxySettings *all[128];
-    PosternProxySettings **settings = &all[flags % G_N_ELEMENTS(all)];
-    if (*settings != NULL)
-        return postern_proxy_settings_ref(*settings);
     g_autofree char *text = g_strdup_printf(
         "[proxy]\nhostname = mx.test\nbackend_connections = 2\nbackend_timeout = 10s\nmessage_size = "
         "1K\nmessage_memory = 70K\nmax_recipients = "
@@ -425,9 +433,9 @@ static PosternProxySettings *settings_for(guint flags)
         flags & 64 ? "refuse_at = helo\n[policy]\nclient_no_name = reject\n" : "");
     PosternConfiguration *configuration = postern_configuration_parse(text, strlen(text), "fuzz", NULL);
     g_assert_nonnull(configuration);
-    *settings = postern_proxy_settings_new(configuration, NULL, NULL);
-    g_assert_nonnull(*settings);
-    return postern_proxy_settings_ref(*settings);
+    PosternProxySettings *settings = postern_proxy_settings_new(configuration, NULL, NULL);
+    g_assert_nonnull(settings);
+    return settings;
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -440,23 +448,27 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     Fuzz fuzz = {.data = data, .size = size, .honest = TRUE, .piece = G_MAXSIZE};
-    for (guint i = 0; i < CLIENTS; i++)
+    for (guint i = 0; i <= CLIENTS; i++)
         fuzz.clients[i] = (Client){.fuzz = &fuzz, .heard = g_string_new(NULL)};
     fuzz.client = &fuzz.clients[0];
     fuzz.mtas = g_ptr_array_new_with_free_func(mta_free);
-    world_start(&fuzz.world, &hooks, &fuzz, settings_for(take(&fuzz)), 1);
+    guint flags = take(&fuzz);
+    fuzz.greeting = flags / 32 % G_N_ELEMENTS(greetings);
+    world_start(&fuzz.world, &hooks, &fuzz, settings_for(flags), 1);
     world_run(&fuzz.world, fuzz.world.now);
+    if ((flags & 128) != 0)
+        begin(&fuzz);
     while (fuzz.size > 0)
         step(&fuzz);
     world_drain(&fuzz.world, 0);
     gint64 end = fuzz.world.now + 3600000;
     while (!world_is_drained(&fuzz.world))
         g_assert_true(world_step(&fuzz.world, end));
-    for (guint i = 0; i < CLIENTS; i++)
+    for (guint i = 0; i <= CLIENTS; i++)
         wire_leave(fuzz.clients[i].wire, FALSE);
     g_ptr_array_unref(fuzz.mtas);
     world_stop(&fuzz.world);
-    for (guint i = 0; i < CLIENTS; i++)
+    for (guint i = 0; i <= CLIENTS; i++)
         g_string_free(fuzz.clients[i].heard, TRUE);
     return 0;
 }

@@ -103,6 +103,7 @@ typedef struct {
     guint rates[POSTERN_COUNTS];  /* in the window; 0: any. KIBIBYTES is in octet_rate. */
     guint64 octet_rate;           /* likewise */
     guint network_factor;         /* 0: a network is not limited */
+    guint total_factor;           /* 0: all clients of the class together are not */
     guint64 connection_data_rate; /* octets of messages a second, of one connection; 0: any */
     guint64 client_data_rate;     /* likewise, of one client */
     guint64 class_data_rate;      /* likewise, of all clients of the class */

@@ -19,19 +19,29 @@ static void described_clear(gpointer data)
 {
     g_array_unref(((Described *)data)->networks);
     g_free(((Described *)data)->class.bucket);
+    g_free(((Described *)data)->class.done);
+}
+
+static PosternClass class_of(const char *name, const PosternClassOptions *options, gconstpointer user_data)
+{
+    return (PosternClass){.name = name,
+                          .options = options,
+                          .bucket = g_new0(PosternBucket, 1),
+                          .done = g_new0(PosternSharedRate, POSTERN_COUNTS),
+                          .user_data = user_data};
 }
 
 PosternClasses *postern_classes_new(const PosternConfiguration *configuration, gconstpointer user_data)
 {
     PosternClasses *classes = g_new0(PosternClasses, 1);
     g_autoptr(GPtrArray) names = postern_configuration_names(configuration, "class");
-    classes->all = (PosternClass){"", &configuration->class, g_new0(PosternBucket, 1), user_data};
+    classes->all = class_of("", &configuration->class, user_data);
     classes->described = g_array_new(FALSE, FALSE, sizeof(Described));
     g_array_set_clear_func(classes->described, described_clear);
     for (guint i = 0; i < names->len; i++) {
         const char *name = g_ptr_array_index(names, i);
         const PosternClassOptions *options = g_hash_table_lookup(configuration->classes, name);
-        const Described described = {{name, options, g_new0(PosternBucket, 1), user_data},
+        const Described described = {class_of(name, options, user_data),
                                      g_array_new(FALSE, FALSE, sizeof(PosternNetwork))};
         postern_networks_add(described.networks, options->networks);
         g_array_append_val(classes->described, described);
@@ -45,6 +55,7 @@ void postern_classes_free(PosternClasses *classes)
         return;
     g_array_unref(classes->described);
     g_free(classes->all.bucket);
+    g_free(classes->all.done);
     g_free(classes);
 }
 

@@ -9,11 +9,13 @@
 #include "base/configuration.h"
 #include "mail/envelope.h"
 #include "proxy/screen/bucket.h"
+#include "proxy/screen/shared_rate.h"
 
 typedef struct {
     const char *name; /* of [class NAME]; "": [class] */
     const PosternClassOptions *options;
     PosternBucket *bucket;   /* all of its clients together; for all threads */
+    PosternSharedRate *done; /* [POSTERN_COUNTS], likewise: what is limited by total_factor */
     gconstpointer user_data; /* of postern_classes_new() */
 } PosternClass;
 

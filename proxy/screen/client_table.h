@@ -27,6 +27,7 @@ typedef enum {
     POSTERN_LIMIT_CONNECTIONS_TOTAL,   /* all clients together */
     POSTERN_LIMIT_RATE,                /* this client has done that too often */
     POSTERN_LIMIT_RATE_NETWORK,
+    POSTERN_LIMIT_RATE_TOTAL, /* all clients of its class: see [class] total_factor */
 } PosternClientLimit;
 
 typedef struct {

@@ -39,6 +39,11 @@ static const PosternScreenRefusal of_networks[POSTERN_COUNTS] = {
     [POSTERN_COUNT_MESSAGES] = OF_CLIENT("Too many messages from your network", "network_factor"),
     [POSTERN_COUNT_RECIPIENTS] = OF_CLIENT("Too many recipients from your network", "network_factor"),
 };
+static const PosternScreenRefusal of_all[POSTERN_COUNTS] = {
+    [POSTERN_COUNT_CONNECTIONS] = OF_CLIENT("Too many connections from everybody", "total_factor"),
+    [POSTERN_COUNT_MESSAGES] = OF_CLIENT("Too many messages from everybody", "total_factor"),
+    [POSTERN_COUNT_RECIPIENTS] = OF_CLIENT("Too many recipients from everybody", "total_factor"),
+};
 static const PosternScreenRefusal too_many =
     OF_CLIENT("Too many connections at once from you", "max_connections_per_client");
 static const PosternScreenRefusal blocked = OF_CLIENT("You are blocked for a while", "blocked");
@@ -129,9 +134,39 @@ static const PosternScreenRefusal *refusal_of(PosternClientLimit limit, PosternC
         return &of_networks[POSTERN_COUNT_CONNECTIONS];
     case POSTERN_LIMIT_RATE_NETWORK:
         return &of_networks[what];
+    case POSTERN_LIMIT_RATE_TOTAL:
+        return &of_all[what];
     default:
         return &refusals[what];
     }
+}
+
+/* What all clients of its class may have, in the window; 0: any. */
+static guint64 total_of(const PosternScreen *screen, PosternClientCount what)
+{
+    const PosternClassOptions *class = screen->class->options;
+    const guint64 one =
+        what == POSTERN_COUNT_KIBIBYTES ? (class->octet_rate + 1023) / 1024 : class->rates[what];
+    return one * class->total_factor;
+}
+
+static guint window_of(const PosternScreen *screen)
+{
+    return postern_screen_rules_of(screen)->configuration->screen.rate_window_ms;
+}
+
+/* One more of all clients of its class; FALSE: they have what they may have. */
+static gboolean take_of_all(const PosternScreen *screen, PosternClientCount what, gint64 now)
+{
+    const guint64 total = total_of(screen, what);
+    return total == 0 || postern_shared_rate_take(&screen->class->done[what], total, now, window_of(screen));
+}
+
+/* That one was refused otherwise. */
+static void give_back_to_all(const PosternScreen *screen, PosternClientCount what, gint64 now)
+{
+    if (total_of(screen, what) > 0)
+        postern_shared_rate_give_back(&screen->class->done[what], now, window_of(screen));
 }
 
 static void heed(PosternScreen *screen, PosternOrderKind order)
@@ -169,8 +204,14 @@ static PosternClientLimit enter(PosternScreen *screen, const PosternAddress *cli
     };
     gboolean over = postern_client_table_is_over(postern_screen_table_of(screen), client, class,
                                                  POSTERN_COUNT_CONNECTIONS, now);
+    const gboolean room = take_of_all(screen, POSTERN_COUNT_CONNECTIONS, now);
+    over |= !room;
     PosternClientLimit limit =
-        postern_client_table_enter(postern_screen_table_of(screen), client, &allowance, now);
+        !room && allowance.rate_refuses
+            ? POSTERN_LIMIT_RATE_TOTAL
+            : postern_client_table_enter(postern_screen_table_of(screen), client, &allowance, now);
+    if (limit != POSTERN_LIMIT_NONE && room)
+        give_back_to_all(screen, POSTERN_COUNT_CONNECTIONS, now);
     (void)postern_client_table_standing(postern_screen_table_of(screen), client, now, &standing);
     screen->must_go = GO_NOT;
     screen->points = screen->own_points = screen->reasons = 0;
@@ -341,8 +382,18 @@ gboolean postern_screen_refuses(PosternScreen *screen, PosternClientCount what, 
                                          others[i], now) &&
             is_over(screen, POSTERN_LIMIT_RATE, now))
             return refuse(screen, &refusals[others[i]], ret_refusal);
-    PosternClientLimit limit = postern_client_table_count(postern_screen_table_of(screen), &screen->client,
-                                                          class->options, what, 1, now);
+    if (what == POSTERN_COUNT_MESSAGES && total_of(screen, POSTERN_COUNT_KIBIBYTES) > 0 &&
+        postern_shared_rate_value(&class->done[POSTERN_COUNT_KIBIBYTES], now, window_of(screen)) >=
+            total_of(screen, POSTERN_COUNT_KIBIBYTES) &&
+        is_over(screen, POSTERN_LIMIT_RATE_TOTAL, now))
+        return refuse(screen, &of_all[what], ret_refusal);
+    const gboolean room = take_of_all(screen, what, now);
+    PosternClientLimit limit =
+        !room ? POSTERN_LIMIT_RATE_TOTAL
+              : postern_client_table_count(postern_screen_table_of(screen), &screen->client, class->options,
+                                           what, 1, now);
+    if (limit != POSTERN_LIMIT_NONE && room)
+        give_back_to_all(screen, what, now);
     return is_over(screen, limit, now) && refuse(screen, refusal_of(limit, what), ret_refusal);
 }
 
@@ -352,6 +403,8 @@ void postern_screen_count(PosternScreen *screen, PosternClientCount what, guint 
         return;
     PosternClientLimit limit = postern_client_table_count(postern_screen_table_of(screen), &screen->client,
                                                           screen->class->options, what, number, now);
+    if (what == POSTERN_COUNT_KIBIBYTES && total_of(screen, what) > 0)
+        postern_shared_rate_add(&screen->class->done[what], number, now, window_of(screen));
     gboolean ends = what == POSTERN_COUNT_REFUSED_RECIPIENTS || what == POSTERN_COUNT_ERRORS ||
                     what == POSTERN_COUNT_AUTH_FAILURES;
     if (limit != POSTERN_LIMIT_NONE && ends)

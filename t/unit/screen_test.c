@@ -170,6 +170,51 @@ static void test_limits(void)
     }
 }
 
+/* All clients of a class together, each below its own limit; those of another class are none of them. */
+static void test_limits_of_all(void)
+{
+    static const char *const over_limits[] = {"slow", "tempfail", "close"};
+    static const struct {
+        PosternClientCount what;
+        const char *option;
+    } rows[] = {{POSTERN_COUNT_MESSAGES, "message_rate"},
+                {POSTERN_COUNT_RECIPIENTS, "recipient_rate"},
+                {POSTERN_COUNT_KIBIBYTES, "octet_rate"},
+                {POSTERN_COUNT_CONNECTIONS, "connection_rate"}};
+    for (gsize i = 0; i < G_N_ELEMENTS(rows) * 3; i++) {
+        Fixture fixture;
+        PosternScreenRefusal refusal;
+        const PosternClientCount what = rows[i / 3].what;
+        const gboolean slow = i % 3 == 0, connections = what == POSTERN_COUNT_CONNECTIONS;
+        g_autofree char *text = g_strdup_printf(
+            "[class]\n%s = %s\ntotal_factor = 2\nover_limit = %s\n[class other]\nnetworks = 203.0.113.0/24\n",
+            rows[i / 3].option, what == POSTERN_COUNT_KIBIBYTES ? "1K" : "1", over_limits[i % 3]);
+        start(&fixture, text);
+        for (guint client = 0; client < 4; client++) {
+            static const char *const clients[] = {"192.0.2.1", "198.51.100.1", "198.18.0.1", "203.0.113.1"};
+            const gboolean over = client == 2;
+            const gboolean came = come(&fixture, clients[client], FALSE, &refusal);
+            gboolean refused = !came;
+            if (came && what == POSTERN_COUNT_KIBIBYTES) {
+                refused = postern_screen_refuses(&fixture.screen, POSTERN_COUNT_MESSAGES, NOW, &refusal);
+                postern_screen_count(&fixture.screen, what, refused ? 0 : 1, NOW);
+            } else if (came && !connections) {
+                refused = postern_screen_refuses(&fixture.screen, what, NOW, &refusal);
+            }
+            g_assert_cmpint(refused, ==, over && !slow);
+            if (refused)
+                g_assert_cmpstr(refusal.limit, ==, "total_factor");
+            if (refused)
+                g_assert_cmpuint(refusal.code, ==, connections || i % 3 == 2 ? 421 : 450);
+            g_autofree char *reasons = came ? postern_screen_reasons(&fixture.screen) : NULL;
+            g_assert_cmpstr(reasons, ==, over && slow ? "over_limit" : NULL);
+            if (came)
+                leave(&fixture);
+        }
+        finish(&fixture);
+    }
+}
+
 static void test_connections(void)
 {
     Fixture fixture;
@@ -387,6 +432,7 @@ int main(int argc, char **argv)
     g_test_add_func("/screen/helo", test_helo);
     g_test_add_func("/screen/submission", test_submission);
     g_test_add_func("/screen/limits", test_limits);
+    g_test_add_func("/screen/limits-of-all", test_limits_of_all);
     g_test_add_func("/screen/connections", test_connections);
     g_test_add_func("/screen/orders", test_orders);
     g_test_add_func("/screen/named", test_named);

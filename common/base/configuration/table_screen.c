@@ -106,6 +106,8 @@ static const PosternOption options[] = {
      "Most octets of messages in that time; then MAIL is refused."},
     {"class", "network_factor", NUMBER(class.network_factor, 0, POSTERN_RATE_MAX), "0",
      "All clients of a network may have this many times what one may; 0: networks are not limited."},
+    {"class", "total_factor", NUMBER(class.total_factor, 0, POSTERN_RATE_MAX), "0",
+     "All clients of the class may have this many times the rates of one (not of what goes wrong); 0: any."},
     {"class", "connection_data_rate", OCTETS(class.connection_data_rate, 0, TEBIBYTE), "0",
      "Octets per second that are read of one message; 0: any, here and below."},
     {"class", "client_data_rate", OCTETS(class.client_data_rate, 0, TEBIBYTE), "0",

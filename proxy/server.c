@@ -299,7 +299,7 @@ static gboolean listen_everywhere(Server *server, GError **error)
         [POSTERN_LISTENER_SUBMISSION_TLS] = configuration->proxy.submission_tls_listen,
     };
     guint kept = 0;
-    server->spread = postern_spread_new(threads);
+    server->spread = postern_spread_new(threads, configuration->proxy.gather_clients);
     g_autoptr(GArray) passed = postern_notify_take_sockets(&kept);
     g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(int));
     const gboolean of_unit = passed->len > 0 && kept == 0;

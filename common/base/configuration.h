@@ -144,6 +144,7 @@ typedef struct {
         guint mode; /* PosternMode */
         char *user;
         guint threads; /* 0: one for each core */
+        gboolean gather_clients;
         guint max_connections;
         guint max_connections_per_client;
         guint backend_connections;

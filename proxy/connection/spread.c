@@ -28,6 +28,7 @@ typedef struct {
 
 struct PosternSpread {
     guint threads;
+    gboolean gather;
     int uptime;           /* proc(5): how long processors were idle; or -1 */
     pthread_mutex_t lock; /* for what follows */
     GArray *groups;       /* of Group */
@@ -41,14 +42,22 @@ struct PosternSpread {
     PosternSpreadLoad load;
 };
 
-PosternSpread *postern_spread_new(guint threads)
+/* A mask of so many, at least 1. */
+static guint64 first_threads(guint count)
+{
+    return G_MAXUINT64 >> (POSTERN_THREADS_MAX - count);
+}
+
+PosternSpread *postern_spread_new(guint threads, gboolean gather)
 {
     PosternSpread *spread = g_new0(PosternSpread, 1);
     spread->threads = threads;
     spread->uptime = open("/proc/uptime", O_RDONLY | O_CLOEXEC);
     pthread_mutex_init(&spread->lock, NULL);
     spread->groups = g_array_new(FALSE, FALSE, sizeof(Group));
-    spread->serving = 1;
+    spread->gather = gather;
+    spread->serving = gather ? 1 : threads;
+    spread->led = first_threads(spread->serving);
     return spread;
 }
 
@@ -118,10 +127,8 @@ void postern_spread_add(PosternSpread *spread, const GArray *sockets)
     if (group.count < 2 || group.count > SOCKETS_MAX || spread->threads < 2)
         return;
     pthread_mutex_lock(&spread->lock);
-    if (lead(spread, &group, 1)) {
+    if (lead(spread, &group, spread->led))
         g_array_append_val(spread->groups, group);
-        spread->led = 1;
-    }
     pthread_mutex_unlock(&spread->lock);
 }
 
@@ -235,7 +242,7 @@ static void measure(PosternSpread *spread, gint64 now)
 
 void postern_spread_look(PosternSpread *spread, gint64 now)
 {
-    if (spread->threads < 2 || pthread_mutex_trylock(&spread->lock) != 0)
+    if (!spread->gather || spread->threads < 2 || pthread_mutex_trylock(&spread->lock) != 0)
         return;
     if (now >= spread->looked + LOOK_US) {
         measure(spread, now);

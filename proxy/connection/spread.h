@@ -12,8 +12,9 @@
 
 typedef struct PosternSpread PosternSpread;
 
-/* Before the process gives up its rights. threads: at least 1, at most POSTERN_THREADS_MAX. */
-PosternSpread *postern_spread_new(guint threads);
+/* Before the process gives up its rights. threads: at least 1, at most POSTERN_THREADS_MAX. gather FALSE: new
+ * clients go to all threads alike. */
+PosternSpread *postern_spread_new(guint threads, gboolean gather);
 void postern_spread_free(PosternSpread *spread);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternSpread, postern_spread_free)
 

@@ -47,16 +47,27 @@ class ThreadsTest(ProxyTestCase):
                 client.ehlo()
         return [after - earlier for after, earlier in zip(switches(program.pid), before)]
 
+    def _check_restart(self):
+        program = self._start()
+        first, *others = self._work_of_threads(program)
+        print(f"waits of the first thread {first}, of the others {others}", flush=True)
+        self.assertGreater(first, CLIENTS)
+        self.assertLess(sum(others), CLIENTS / 4)
+        program.send_signal(signal.SIGTERM)
+        self.assertEqual(self.manager.lines()[0], "STOPPING=1")
+        self.assertEqual(program.wait(60), 0)
+
     def test_first_thread_serves(self):
         for _ in range(3):
-            program = self._start()
-            first, *others = self._work_of_threads(program)
-            print(f"waits of the first thread {first}, of the others {others}", flush=True)
-            self.assertGreater(first, CLIENTS)
-            self.assertLess(sum(others), CLIENTS / 4)
-            program.send_signal(signal.SIGTERM)
-            self.assertEqual(self.manager.lines()[0], "STOPPING=1")
-            self.assertEqual(program.wait(60), 0)
+            self._check_restart()
+
+    def test_all_threads_serve(self):
+        self._check_restart()
+        self.server.configure(proxy={"threads": THREADS, "gather_clients": "no"})
+        program = self._start()
+        waits = self._work_of_threads(program)
+        print(f"waits of the threads {waits}", flush=True)
+        self.assertGreater(min(waits), 0)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from support.service_manager import ServiceManager
 from support.smtp import Client, crlf
 
 CLIENTS, REPLACEMENTS = 6, 3
+TWO = {"threads": 2, "gather_clients": "no"}
 PATH_OCTETS = 106  # of a unix socket, for libmilter
 
 
@@ -73,7 +74,7 @@ class UpgradeTest(ProxyTestCase):
     def setUp(self):
         super().setUp()
         self.back = self.backend()
-        self.server = Proxy(self.subfolder("proxy"), self.back.port, proxy={"threads": 2})
+        self.server = Proxy(self.subfolder("proxy"), self.back.port, proxy=TWO)
         self.manager = ServiceManager(self.server.folder / "notify")
         self.addCleanup(self.manager.close)
 

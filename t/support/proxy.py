@@ -166,8 +166,9 @@ class ProxyTestCase(unittest.TestCase):
         return backend
 
     def proxy(self, backend, ready=True, **groups):
-        """A proxy before backend (or a port) that runs until the test is over."""
+        """A proxy before backend (or a port) that runs until the test is over; all its threads serve."""
         port = backend if isinstance(backend, int) else backend.port
+        groups["proxy"] = {"gather_clients": "no", **groups.get("proxy", {})}
         proxy = Proxy(self.subfolder("proxy"), port, **groups)
         self.addCleanup(self._stop_proxy, proxy)
         return proxy.start(ready)

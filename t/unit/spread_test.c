@@ -84,7 +84,7 @@ static void test_first_thread_serves_while_it_has_time(void)
 {
     guint counts[THREADS];
     Listeners listeners = listeners_new(THREADS);
-    g_autoptr(PosternSpread) spread = postern_spread_new(THREADS);
+    g_autoptr(PosternSpread) spread = postern_spread_new(THREADS, TRUE);
     postern_spread_add(spread, listeners.sockets);
     connect_clients(&listeners, counts);
     assert_counts(counts, (const gboolean[]){TRUE, FALSE, FALSE}, THREADS);
@@ -98,7 +98,7 @@ static void test_more_threads_serve_if_need_be(void)
 {
     guint counts[THREADS];
     Listeners listeners = listeners_new(THREADS);
-    g_autoptr(PosternSpread) spread = postern_spread_new(THREADS);
+    g_autoptr(PosternSpread) spread = postern_spread_new(THREADS, TRUE);
     postern_spread_add(spread, listeners.sockets);
     decide(spread, 0.95, 0, 0, 3);
     connect_clients(&listeners, counts);
@@ -121,7 +121,7 @@ static void test_threads_rest_when_there_is_less_to_do(void)
 {
     guint counts[THREADS];
     Listeners listeners = listeners_new(THREADS);
-    g_autoptr(PosternSpread) spread = postern_spread_new(THREADS);
+    g_autoptr(PosternSpread) spread = postern_spread_new(THREADS, TRUE);
     postern_spread_add(spread, listeners.sockets);
     decide(spread, 1, 0, 0, 3);
     decide(spread, 1, 1, 0, 3);
@@ -139,7 +139,7 @@ static void test_threads_rest_when_there_is_less_to_do(void)
 
 static void test_no_further_thread_where_no_processor_is_idle(void)
 {
-    g_autoptr(PosternSpread) spread = postern_spread_new(THREADS);
+    g_autoptr(PosternSpread) spread = postern_spread_new(THREADS, TRUE);
     decide(spread, 0.95, 0, 0, 0.3);
     g_assert_cmpuint(postern_spread_serving(spread), ==, 1);
     decide(spread, 0.95, 0, 0, 0.6);
@@ -159,8 +159,8 @@ static void test_other_numbers_of_sockets(void)
         int again = fcntl(g_array_index(two.sockets, int, i), F_DUPFD_CLOEXEC, 0);
         g_array_append_val(two.sockets, again);
     }
-    g_autoptr(PosternSpread) of_four = postern_spread_new(4);
-    g_autoptr(PosternSpread) of_two = postern_spread_new(2);
+    g_autoptr(PosternSpread) of_four = postern_spread_new(4, TRUE);
+    g_autoptr(PosternSpread) of_two = postern_spread_new(2, TRUE);
     postern_spread_add(of_four, two.sockets);
     postern_spread_add(of_two, four.sockets);
     connect_clients(&two, counts);
@@ -176,7 +176,7 @@ static void test_socket_of_its_own_is_left_alone(void)
     guint counts[1];
     Listeners one = listeners_new(1);
     int same = fcntl(g_array_index(one.sockets, int, 0), F_DUPFD_CLOEXEC, 0);
-    g_autoptr(PosternSpread) spread = postern_spread_new(2);
+    g_autoptr(PosternSpread) spread = postern_spread_new(2, TRUE);
     g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(int));
     postern_spread_add(spread, none);
     postern_spread_add(spread, one.sockets);
@@ -207,7 +207,7 @@ static gint64 work(PosternSpread *spread, gint64 now, gint64 part)
 
 static void test_time_of_threads_is_measured(void)
 {
-    g_autoptr(PosternSpread) spread = postern_spread_new(2);
+    g_autoptr(PosternSpread) spread = postern_spread_new(2, TRUE);
     gint64 now = g_get_monotonic_time();
     postern_spread_begin(spread, 0);
     postern_spread_begin(spread, 1); /* each has all the time of this thread, so that two are at work */
@@ -224,12 +224,28 @@ static void test_nothing_is_done_with_sockets_that_are_closed(void)
 {
     guint counts[THREADS];
     Listeners listeners = listeners_new(THREADS);
-    g_autoptr(PosternSpread) spread = postern_spread_new(THREADS);
+    g_autoptr(PosternSpread) spread = postern_spread_new(THREADS, TRUE);
     postern_spread_add(spread, listeners.sockets);
     postern_spread_end(spread);
     decide(spread, 1, 0, 0, 3);
     connect_clients(&listeners, counts); /* as before */
     assert_counts(counts, (const gboolean[]){TRUE, FALSE, FALSE}, THREADS);
+    listeners_clear(&listeners);
+}
+
+/* Also if they were led to the first before. */
+static void test_all_threads_serve_alike(void)
+{
+    guint counts[THREADS];
+    Listeners listeners = listeners_new(THREADS);
+    g_autoptr(PosternSpread) before = postern_spread_new(THREADS, TRUE);
+    g_autoptr(PosternSpread) spread = postern_spread_new(THREADS, FALSE);
+    postern_spread_add(before, listeners.sockets);
+    postern_spread_add(spread, listeners.sockets);
+    postern_spread_begin(spread, 0);
+    postern_spread_look(spread, g_get_monotonic_time());
+    connect_clients(&listeners, counts);
+    assert_counts(counts, (const gboolean[]){TRUE, TRUE, TRUE}, THREADS);
     listeners_clear(&listeners);
 }
 
@@ -243,6 +259,7 @@ int main(int argc, char **argv)
     g_test_add_func("/spread/numbers", test_other_numbers_of_sockets);
     g_test_add_func("/spread/alone", test_socket_of_its_own_is_left_alone);
     g_test_add_func("/spread/measured", test_time_of_threads_is_measured);
+    g_test_add_func("/spread/alike", test_all_threads_serve_alike);
     g_test_add_func("/spread/end", test_nothing_is_done_with_sockets_that_are_closed);
     return g_test_run();
 }

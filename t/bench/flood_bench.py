@@ -89,13 +89,14 @@ class FloodBench(suspects.SuspectsCase):
         self.judge("clients and networks remembered", known, CLIENTS_REMEMBERED * 1.1)
         self.assertEqual(self.missed, [])
 
-    def _count_greeted(self, port, each, hold):
-        """Of each connections from one address by 8 at once: how many were let in; hold: they stay."""
+    def _count_greeted(self, port, each, hold, addresses=("127.9.9.9",)):
+        """Of each connections from addresses in turn by 8 at once: how many were let in; hold: they stay."""
         greeted, kept = [], []
 
         def come():
-            for _ in range(each):
-                one = socket.create_connection(("127.0.0.1", port), 30, ("127.9.9.9", 0))
+            for number in range(each):
+                one = socket.create_connection(("127.0.0.1", port), 30,
+                                               (addresses[number % len(addresses)], 0))
                 greeted.append(one.recv(100).startswith(b"220"))
                 if hold:
                     kept.append(one)
@@ -117,6 +118,13 @@ class FloodBench(suspects.SuspectsCase):
                              **{"class": {"connection_rate": LIMIT}})
         let_in = self._count_greeted(front.port, 150, False)
         print(f"limit of {LIMIT} connections in an hour, two threads: {let_in} of 1200 were let in")
+        self.judge("off the limit", abs(let_in - LIMIT), 1)
+        front.stop()
+        front = self.postern({"pause": "nobody", "rate_window": "1h"}, sink.port, proxy={"threads": 2},
+                             **{"class crowd": {"networks": "127.9.0.0/16", "connection_rate": LIMIT // 10,
+                                                "total_factor": 10}})
+        let_in = self._count_greeted(front.port, 150, False, crowd.addresses(150, 9))
+        print(f"limit of {LIMIT} connections of all in an hour, two threads: {let_in} of 1200 were let in")
         self.judge("off the limit", abs(let_in - LIMIT), 1)
         front.stop()
         front = self.postern({"pause": "nobody"}, sink.port, proxy={"threads": 2},

@@ -44,7 +44,7 @@ class PriceBench(suspects.SuspectsCase):
         print(f"{CLIENTS} spam programs, {SECONDS:.0f} s")
 
         def warm(port):
-            suspects.Held(port, 100, crowd.addresses(64), rb"\n\Z").close()
+            suspects.Held(port, 100, crowd.addresses(64), rb"\n").close()
         sink, bare = peers.Sink(), suspects.BareHolder(1)
         self.addCleanup(sink.stop)
         self.addCleanup(bare.stop)

@@ -269,7 +269,6 @@ gboolean postern_milter_server_run(const PosternMilterServerOptions *options, GE
         return FALSE;
     keep_listener(&server);
     postern_milter_serve();
-    g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_SYSTEM,
-                        "libmilter has ended; the system log (facility mail) tells why");
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_SYSTEM,
+                             "libmilter has ended; the system log (facility mail) tells why");
 }

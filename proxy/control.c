@@ -28,8 +28,7 @@ static gboolean address_of(const char *path, struct sockaddr_un *address, GError
     *address = (struct sockaddr_un){.sun_family = AF_UNIX};
     if (g_strlcpy(address->sun_path, path, sizeof address->sun_path) < sizeof address->sun_path)
         return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_SYSTEM, "%s: is too long for a socket", path);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_SYSTEM, "%s: is too long for a socket", path);
 }
 
 /* Connected to path, or -1 and error. */
@@ -59,8 +58,7 @@ static gboolean bind_to(int descriptor, const char *path, const char *user, GErr
     int other = connect_to(path, NULL);
     if (other >= 0) {
         close(other);
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_SYSTEM, "%s: another proxy listens there", path);
-        return FALSE;
+        return postern_error_set(error, POSTERN_ERROR_SYSTEM, "%s: another proxy listens there", path);
     }
     struct stat status;
     if (lstat(path, &status) == 0 && S_ISSOCK(status.st_mode))

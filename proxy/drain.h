@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "proxy/settings.h"
+#include "proxy/settings/settings.h"
 
 typedef struct PosternDrain PosternDrain;
 

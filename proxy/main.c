@@ -6,7 +6,7 @@
 #include "proxy/control.h"
 #include "proxy/server.h"
 #include "proxy/session/session.h"
-#include "proxy/settings.h"
+#include "proxy/settings/settings.h"
 #include "proxy/verified_name.h"
 
 static gboolean check(PosternConfiguration *configuration, const char *path, GError **error)

@@ -19,9 +19,11 @@
 #include "proxy/control.h"
 #include "proxy/drain.h"
 #include "proxy/screen/report.h"
-#include "proxy/settings_groups.h"
+#include "proxy/session/session.h"
+#include "proxy/settings/groups.h"
+#include "proxy/settings/settings.h"
 #include "proxy/status.h"
-#include "proxy/tls/watch.h"
+#include "proxy/tls_watch.h"
 
 #define TICK_MS 250
 #define AT_ONCE_MS 1000 /* for the closing lines of what is cut off */
@@ -150,6 +152,7 @@ static void on_reload(evutil_socket_t number, short what, void *data)
         return;
     gboolean ends_sessions = !postern_proxy_settings_same_relaying(server->settings, settings);
     postern_proxy_settings_keep(settings, server->daemon.capsules, server->daemon.counters);
+    postern_session_place_states(settings);
     settings->tally = server->daemon.tally;
     postern_proxy_settings_count_in(settings, server->clients);
     for (guint i = 0; i < server->threads->len; i++)
@@ -345,6 +348,7 @@ static gboolean prepare(Server *server, GError **error)
         (configuration->proxy.inspect && !postern_daemon_start_inspector(daemon, configuration, TRUE, error)))
         return FALSE;
     postern_proxy_settings_keep(server->settings, daemon->capsules, daemon->counters);
+    postern_session_place_states(server->settings);
     postern_proxy_settings_count_in(server->settings, server->clients);
     if (configuration->screen.control[0] != '\0') {
         server->control = postern_control_open(configuration->screen.control, daemon->user, error);

@@ -5,7 +5,7 @@
 
 #include "http/status.h"
 #include "proxy/screen/client_table.h"
-#include "proxy/settings.h"
+#include "proxy/settings/settings.h"
 
 /* Adds it to status. From the thread that has settings. */
 void postern_proxy_tell(const PosternProxySettings *settings, PosternClientTable *clients,

@@ -109,6 +109,21 @@ static gboolean same_bits(const guint8 *a, const guint8 *b, guint bits)
     return memcmp(a, b, octets) == 0 && (mask == 0 || ((a[octets] ^ b[octets]) & mask) == 0);
 }
 
+gboolean postern_address_is_same_host(const PosternAddress *a, const PosternAddress *b)
+{
+    if (a->family != b->family)
+        return FALSE;
+    return a->family == AF_INET    ? a->ipv4.s_addr == b->ipv4.s_addr
+           : a->family == AF_INET6 ? IN6_ARE_ADDR_EQUAL(&a->ipv6, &b->ipv6)
+           : a->family == AF_UNIX  ? g_strcmp0(a->path, b->path) == 0
+                                   : TRUE;
+}
+
+gboolean postern_address_is_same(const PosternAddress *a, const PosternAddress *b)
+{
+    return a->port == b->port && postern_address_is_same_host(a, b);
+}
+
 gboolean postern_address_in_network(const PosternAddress *address, const PosternAddress *network, guint bits)
 {
     if (address->family != network->family)

@@ -34,6 +34,10 @@ void postern_address_write(const PosternAddress *address, char *text);
 /* Likewise, but a Unix socket by its path; a new string. */
 char *postern_address_to_string(const PosternAddress *address);
 
+/* TRUE if both are of the same host, or the same path, whatever their ports; two of AF_UNSPEC are. */
+gboolean postern_address_is_same_host(const PosternAddress *a, const PosternAddress *b);
+/* The same, and their ports are the same. */
+gboolean postern_address_is_same(const PosternAddress *a, const PosternAddress *b);
 /* TRUE if the first bits bits of both addresses are the same; FALSE for different families. */
 gboolean postern_address_in_network(const PosternAddress *address, const PosternAddress *network, guint bits);
 

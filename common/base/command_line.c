@@ -203,7 +203,6 @@ gboolean postern_command_line_parse(const PosternCommandLine *line, int *argc, c
         return *ret_done = TRUE, complete(line, shell, error);
     if (line->operands || *argc <= 1)
         return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_USAGE, "'%s' is not expected: there are options only",
-                (*argv)[1]);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_USAGE, "'%s' is not expected: there are options only",
+                             (*argv)[1]);
 }

@@ -44,10 +44,9 @@ gboolean postern_database_fail(PosternDatabase *database, GError **error)
 {
     int code = database->handle != NULL ? sqlite3_errcode(database->handle) & 0xff : SQLITE_NOMEM;
     database->damaged = database->damaged || code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_SYSTEM, "%s %s: %s%s", database->options.what,
-                database->options.path,
-                database->handle != NULL ? sqlite3_errmsg(database->handle) : "no memory", advice_on(code));
-    return FALSE;
+    return postern_error_set(
+        error, POSTERN_ERROR_SYSTEM, "%s %s: %s%s", database->options.what, database->options.path,
+        database->handle != NULL ? sqlite3_errmsg(database->handle) : "no memory", advice_on(code));
 }
 
 gboolean postern_database_run(PosternDatabase *database, const char *statements, GError **error)

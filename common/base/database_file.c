@@ -40,9 +40,8 @@ static gboolean refuse(const PosternDatabaseOptions *options, GError **error, co
     va_start(arguments, format);
     g_autofree char *why = g_strdup_vprintf(format, arguments);
     va_end(arguments);
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, "%s %s %s", options->what, options->path,
-                why);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "%s %s %s", options->what, options->path,
+                             why);
 }
 
 /* Zeros are what some file systems leave of a file after a loss of power. */
@@ -92,9 +91,8 @@ static GHashTable *list_made(const char *schema)
 
 static gboolean fail(sqlite3 *handle, const PosternDatabaseOptions *options, GError **error)
 {
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_SYSTEM, "%s %s: %s", options->what, options->path,
-                sqlite3_errmsg(handle));
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_SYSTEM, "%s %s: %s", options->what, options->path,
+                             sqlite3_errmsg(handle));
 }
 
 /* For files of before they were marked. */

@@ -6,8 +6,7 @@
 
 static gboolean refuse(GError **error, const char *text, const char *why)
 {
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, "'%s' %s", text, why);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "'%s' %s", text, why);
 }
 
 /* The address part, without brackets, as a new string; *ret_port points behind the colon. */

@@ -22,8 +22,11 @@ typedef enum {
 /* The quark of POSTERN_ERROR. */
 GQuark postern_error_quark(void);
 
+/* Sets *error (may be NULL) to code of POSTERN_ERROR. Always returns FALSE, so that a failing function can
+ * return it. */
+gboolean postern_error_set(GError **error, PosternError code, const char *format, ...) G_GNUC_PRINTF(3, 4);
 /*
  * Sets *error (may be NULL) to POSTERN_ERROR_SYSTEM with "WHAT: STRERROR" for error number number.
- * Always returns FALSE, so that a failing function can return it.
+ * Always returns FALSE.
  */
 gboolean postern_error_set_system(GError **error, int number, const char *format, ...) G_GNUC_PRINTF(3, 4);

@@ -103,10 +103,9 @@ gboolean postern_log_open(const char *program, const char *destination, PosternL
     } else if (strcmp(destination, "stderr") == 0) {
         form = is_journal(STDERR_FILENO) ? POSTERN_LOG_FORM_JOURNAL : POSTERN_LOG_FORM_STAMPED;
     } else {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_USAGE,
-                    "'%s' is no log destination: use stderr, syslog or the absolute path of a file",
-                    destination);
-        return FALSE;
+        return postern_error_set(
+            error, POSTERN_ERROR_USAGE,
+            "'%s' is no log destination: use stderr, syslog or the absolute path of a file", destination);
     }
     take_destination(program, form, descriptor, is_file ? g_strdup(destination) : NULL);
     postern_log_set_level(level);

@@ -73,6 +73,5 @@ gboolean postern_octets_end(const PosternOctets *in, const char *what, GError **
 {
     if (!in->bad && in->left == 0)
         return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "%s is cut off, too long or malformed", what);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_PROTOCOL, "%s is cut off, too long or malformed", what);
 }

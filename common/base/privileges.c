@@ -27,16 +27,14 @@ static gboolean find_user(const char *user, uid_t *ret_uid, gid_t *ret_gid, GErr
 
     if (number != 0)
         return postern_error_set_system(error, number, "cannot look up the user '%s' (option 'user')", user);
-    if (found == NULL) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
-                    "there is no user '%s': create it, or name another one in the option 'user'", user);
-        return FALSE;
-    }
-    if (found->pw_uid == 0 || found->pw_gid == 0) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
-                    "the user '%s' is root, or of root's group: name another one in the option 'user'", user);
-        return FALSE;
-    }
+    if (found == NULL)
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION,
+                                 "there is no user '%s': create it, or name another one in the option 'user'",
+                                 user);
+    if (found->pw_uid == 0 || found->pw_gid == 0)
+        return postern_error_set(
+            error, POSTERN_ERROR_CONFIGURATION,
+            "the user '%s' is root, or of root's group: name another one in the option 'user'", user);
     *ret_uid = found->pw_uid;
     *ret_gid = found->pw_gid;
     return TRUE;

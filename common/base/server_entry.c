@@ -9,18 +9,15 @@
 
 static gboolean refuse(GError **error, const char *text, const char *why)
 {
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, "'%s' %s", text, why);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "'%s' %s", text, why);
 }
 
 static gboolean take_number(const char *word, guint maximum, guint *ret_number, GError **error)
 {
     guint64 number = 0;
-    if (!g_ascii_string_to_unsigned(strchr(word, '=') + 1, 10, 1, maximum, &number, NULL)) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, "'%s' is no number from 1 to %u", word,
-                    maximum);
-        return FALSE;
-    }
+    if (!g_ascii_string_to_unsigned(strchr(word, '=') + 1, 10, 1, maximum, &number, NULL))
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "'%s' is no number from 1 to %u", word,
+                                 maximum);
     *ret_number = (guint)number;
     return TRUE;
 }

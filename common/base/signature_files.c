@@ -103,8 +103,7 @@ gboolean postern_signature_files_check(const char *database, GError **error)
     g_autofree char *path = NULL, *problem = NULL;
     if (postern_signature_files_look(database, &path, &problem) != POSTERN_SIGNATURES_UNUSABLE)
         return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, "[virus] database: %s", problem);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "[virus] database: %s", problem);
 }
 
 static int compare_paths(gconstpointer a, gconstpointer b)

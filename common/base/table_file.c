@@ -59,20 +59,10 @@ static GString *read_file(const char *path, const char *option, gsize maximum, G
     return g_steal_pointer(&text);
 }
 
-gboolean postern_table_refuse(GError **error, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    g_autofree char *text = g_strdup_vprintf(format, arguments);
-    va_end(arguments);
-    g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, text);
-    return FALSE;
-}
-
 static gboolean take_line(char *line, gsize length, PosternTableLine take, gpointer user_data, GError **error)
 {
     if (strlen(line) != length)
-        return postern_table_refuse(error, "has an octet 0: it is no text");
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "has an octet 0: it is no text");
     g_strstrip(line);
     return line[0] == '\0' || line[0] == '#' || take(line, user_data, error);
 }

@@ -8,9 +8,6 @@
 /* One line, without white space before and behind it; it may be changed. FALSE and error: what is wrong. */
 typedef gboolean (*PosternTableLine)(char *line, gpointer user_data, GError **error);
 
-/* What is wrong with a line (POSTERN_ERROR_CONFIGURATION). Always returns FALSE, for a PosternTableLine. */
-gboolean postern_table_refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
 /*
  * Calls take for each line of the file at path that is neither empty nor a comment. option: "[group] key",
  * for errors. FALSE and error, with file and line: it cannot be read, has more than maximum octets, is no

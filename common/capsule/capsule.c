@@ -220,10 +220,8 @@ static gboolean get_texts(PosternCapsule *capsule, GVariant *dictionary, GError 
         if (!postern_dictionary_get_text(dictionary, texts[i].key, texts[i].maximum, text_of(capsule, i),
                                          error))
             return FALSE;
-        if (texts[i].required && *text_of(capsule, i) == NULL) {
-            g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_INPUT, "the capsule has no '%s'", texts[i].key);
-            return FALSE;
-        }
+        if (texts[i].required && *text_of(capsule, i) == NULL)
+            return postern_error_set(error, POSTERN_ERROR_INPUT, "the capsule has no '%s'", texts[i].key);
     }
     if (!postern_dictionary_get_text(dictionary, "digest", POSTERN_CAPSULE_TEXT_MAX_OCTETS, &digest, error))
         return FALSE;
@@ -241,8 +239,7 @@ static gboolean get_wide(GVariant *dictionary, const char *key, const char *type
         g_variant_get(value, type, ret_number);
         return TRUE;
     }
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_INPUT, "the capsule has no number '%s'", key);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_INPUT, "the capsule has no number '%s'", key);
 }
 
 static gboolean get_numbers(PosternCapsule *capsule, GVariant *dictionary, guint64 *ret_size, GError **error)

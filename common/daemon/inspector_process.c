@@ -81,11 +81,9 @@ static gboolean make_directory(PosternInspectorProcess *process, GError **error)
 static gboolean listen_there(PosternInspectorProcess *process, GError **error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (g_strlcpy(address.sun_path, process->path, sizeof address.sun_path) >= sizeof address.sun_path) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_USAGE, "the path %s is too long for a socket",
-                    process->path);
-        return FALSE;
-    }
+    if (g_strlcpy(address.sun_path, process->path, sizeof address.sun_path) >= sizeof address.sun_path)
+        return postern_error_set(error, POSTERN_ERROR_USAGE, "the path %s is too long for a socket",
+                                 process->path);
     process->listening = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (process->listening < 0 ||
         bind(process->listening, (const struct sockaddr *)&address, sizeof address) != 0 ||
@@ -156,8 +154,7 @@ gboolean postern_inspector_process_check_configuration(const char *path, GError 
         return FALSE;
     if (g_spawn_check_wait_status(status, NULL))
         return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, "%s", g_strchomp(words));
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "%s", g_strchomp(words));
 }
 
 const char *postern_inspector_process_path(const PosternInspectorProcess *process)
@@ -174,10 +171,8 @@ gboolean postern_inspector_process_give_to(PosternInspectorProcess *process, con
 {
     errno = 0;
     const struct passwd *entry = getpwnam(user);
-    if (entry == NULL) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, "there is no user %s", user);
-        return FALSE;
-    }
+    if (entry == NULL)
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "there is no user %s", user);
     if (chown(process->path, entry->pw_uid, entry->pw_gid) != 0 ||
         chown(process->directory->path, entry->pw_uid, entry->pw_gid) != 0)
         return postern_error_set_system(error, errno, "giving %s to user %s", process->directory->path, user);

@@ -27,8 +27,7 @@ typedef struct {
 static gboolean fail(GError **error, const char *problem, const char *text, gsize length)
 {
     g_autofree char *shown = postern_escape(text, length, TOKEN_SHOWN_OCTETS);
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_INPUT, "%s: \"%s\"", problem, shown);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_INPUT, "%s: \"%s\"", problem, shown);
 }
 
 static void skip_blanks(Rest *rest)

@@ -97,23 +97,20 @@ static PosternAnswer *decode_answer(PosternDnsType type, PosternOctets *in)
 static gboolean decode_count(PosternOctets *in, const char *what, guint64 *ret_count, GError **error)
 {
     *ret_count = postern_octets_number(in, 2);
-    if (in->bad) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "a table of %s is cut off", what);
-        return FALSE;
-    }
+    if (in->bad)
+        return postern_error_set(error, POSTERN_ERROR_PROTOCOL, "a table of %s is cut off", what);
     if (*ret_count <= POSTERN_QUESTIONS_PER_MESSAGE_MAX)
         return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT,
-                "a table of %s has %" G_GUINT64_FORMAT " rows, over %d", what, *ret_count,
-                POSTERN_QUESTIONS_PER_MESSAGE_MAX);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_LIMIT,
+                             "a table of %s has %" G_GUINT64_FORMAT " rows, over %d", what, *ret_count,
+                             POSTERN_QUESTIONS_PER_MESSAGE_MAX);
 }
 
 static gboolean refuse_row(guint64 row, const char *what, GError **error)
 {
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL,
-                "row %" G_GUINT64_FORMAT " of a table of %s is malformed or repeated", row, what);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_PROTOCOL,
+                             "row %" G_GUINT64_FORMAT " of a table of %s is malformed or repeated", row,
+                             what);
 }
 
 gboolean postern_answers_decode(PosternAnswers *answers, PosternOctets *in, GError **error)
@@ -129,11 +126,9 @@ gboolean postern_answers_decode(PosternAnswers *answers, PosternOctets *in, GErr
             return refuse_row(i, "answers", error);
         }
         postern_answers_add(answers, question, answer);
-        if (postern_answers_get(answers, question) != answer) {
-            g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT, "a table of answers holds over %d octets",
-                        POSTERN_ANSWERS_MAX_OCTETS);
-            return FALSE;
-        }
+        if (postern_answers_get(answers, question) != answer)
+            return postern_error_set(error, POSTERN_ERROR_LIMIT, "a table of answers holds over %d octets",
+                                     POSTERN_ANSWERS_MAX_OCTETS);
     }
     return TRUE;
 }

@@ -42,9 +42,8 @@ static gboolean check(int outcome, const char *what, const char *value, GError *
 {
     if (outcome == UB_NOERROR)
         return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, "resolver: %s \"%s\": %s", what, value,
-                ub_strerror(outcome));
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "resolver: %s \"%s\": %s", what, value,
+                             ub_strerror(outcome));
 }
 
 static gboolean set_octets(struct ub_ctx *context, const char *name, guint64 octets, GError **error)
@@ -84,10 +83,10 @@ static gboolean finish(struct ub_ctx *context, GError **error)
     int outcome = ub_resolve_event(context, "localhost", POSTERN_DNS_A, ns_c_in, NULL, ignore_answer, NULL);
     if (outcome == UB_NOERROR)
         return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
-                "resolver: libunbound cannot start with its servers, trust anchors or cache size: %s",
-                ub_strerror(outcome));
-    return FALSE;
+    return postern_error_set(
+        error, POSTERN_ERROR_CONFIGURATION,
+        "resolver: libunbound cannot start with its servers, trust anchors or cache size: %s",
+        ub_strerror(outcome));
 }
 
 struct ub_ctx *postern_resolver_context_new(struct event_base *loop, const PosternResolverOptions *options,

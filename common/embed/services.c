@@ -99,8 +99,7 @@ gboolean postern_services_check(PosternServices *services, GError **error)
         return TRUE;
     if (++services->restarts < RESTARTS_MAX)
         return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE,
-                "postern-inspector keeps ending%s%s: what it says above tells why", text != NULL ? ": " : "",
-                text != NULL ? text : "");
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_UNAVAILABLE,
+                             "postern-inspector keeps ending%s%s: what it says above tells why",
+                             text != NULL ? ": " : "", text != NULL ? text : "");
 }

@@ -312,10 +312,9 @@ static gboolean is_path(const char *text, GError **error)
     if (!g_str_has_prefix(text, UNIX_PREFIX) ||
         (path[0] == '/' && strlen(path) < sizeof((struct sockaddr_un *)NULL)->sun_path))
         return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
-                "[http]: %s: want an absolute path of less than %zu octets", text,
-                sizeof((struct sockaddr_un *)NULL)->sun_path);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_CONFIGURATION,
+                             "[http]: %s: want an absolute path of less than %zu octets", text,
+                             sizeof((struct sockaddr_un *)NULL)->sun_path);
 }
 
 gboolean postern_http_check(const PosternConfiguration *configuration, const char *text, GError **error)
@@ -327,8 +326,8 @@ gboolean postern_http_check(const PosternConfiguration *configuration, const cha
                                                 configuration->http.password_file[0] != '\0')))
         return TRUE;
     if (address != NULL)
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
-                    "[http]: %s can be reached from elsewhere, and needs a password_file", text);
+        postern_error_set(error, POSTERN_ERROR_CONFIGURATION,
+                          "[http]: %s can be reached from elsewhere, and needs a password_file", text);
     return FALSE;
 }
 

@@ -23,8 +23,7 @@ static gboolean address_of(const char *place, Address *address, socklen_t *ret_l
         if (g_strlcpy(address->local.sun_path, place, sizeof address->local.sun_path) <
             sizeof address->local.sun_path)
             return TRUE;
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_USAGE, "the path %s is too long for a socket", place);
-        return FALSE;
+        return postern_error_set(error, POSTERN_ERROR_USAGE, "the path %s is too long for a socket", place);
     }
     g_autoptr(GInetSocketAddress) endpoint = postern_endpoint_parse(place, error);
     *ret_length = sizeof address->internet;

@@ -37,13 +37,11 @@ static gboolean take(PosternListener *listener, int descriptor, GError **error)
     struct sockaddr_un address = {0};
     socklen_t length = sizeof address;
     if (!option_is(descriptor, SO_DOMAIN, AF_UNIX) || !option_is(descriptor, SO_TYPE, SOCK_SEQPACKET) ||
-        !option_is(descriptor, SO_ACCEPTCONN, 1)) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_USAGE,
-                    "descriptor %d is no listening Unix socket of type SOCK_SEQPACKET (systemd: "
-                    "ListenSequentialPacket=)",
-                    descriptor);
-        return FALSE;
-    }
+        !option_is(descriptor, SO_ACCEPTCONN, 1))
+        return postern_error_set(error, POSTERN_ERROR_USAGE,
+                                 "descriptor %d is no listening Unix socket of type SOCK_SEQPACKET (systemd: "
+                                 "ListenSequentialPacket=)",
+                                 descriptor);
     int flags = fcntl(descriptor, F_GETFL);
     if (flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) != 0 ||
         fcntl(descriptor, F_SETFD, FD_CLOEXEC) != 0)
@@ -66,22 +64,18 @@ static gboolean clear_path(const struct sockaddr_un *address, GError **error)
                        errno == ECONNREFUSED;
     if (probe >= 0)
         close(probe);
-    if (!refused || unlink(address->sun_path) != 0) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE,
-                    "%s is there already: another inspector listens on it, or it is no socket",
-                    address->sun_path);
-        return FALSE;
-    }
+    if (!refused || unlink(address->sun_path) != 0)
+        return postern_error_set(error, POSTERN_ERROR_UNAVAILABLE,
+                                 "%s is there already: another inspector listens on it, or it is no socket",
+                                 address->sun_path);
     return TRUE;
 }
 
 static gboolean make(PosternListener *listener, const char *path, GError **error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (g_strlcpy(address.sun_path, path, sizeof address.sun_path) >= sizeof address.sun_path) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_USAGE, "the path %s is too long for a socket", path);
-        return FALSE;
-    }
+    if (g_strlcpy(address.sun_path, path, sizeof address.sun_path) >= sizeof address.sun_path)
+        return postern_error_set(error, POSTERN_ERROR_USAGE, "the path %s is too long for a socket", path);
     if (!clear_path(&address, error))
         return FALSE;
     listener->descriptor = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -130,11 +124,9 @@ static gboolean find_group(const char *name, const char *asking, gid_t *ret_grou
 {
     const struct group *group = name[0] != '\0' ? getgrnam(name) : NULL;
     const struct passwd *entry = getpwnam(asking);
-    if (name[0] != '\0' && group == NULL) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
-                    "there is no group '%s' ([inspector] socket_group)", name);
-        return FALSE;
-    }
+    if (name[0] != '\0' && group == NULL)
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION,
+                                 "there is no group '%s' ([inspector] socket_group)", name);
     *ret_group = group != NULL ? group->gr_gid : entry != NULL ? entry->pw_gid : getegid();
     return TRUE;
 }

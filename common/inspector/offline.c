@@ -27,11 +27,9 @@ PosternSignEngine *postern_offline_load_keys(const char *table, GError **error)
 
 gboolean postern_offline_print_keys(const char *table, GError **error)
 {
-    if (table == NULL || table[0] == '\0') {
-        g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
-                            "[sign] table is empty: there are no keys");
-        return FALSE;
-    }
+    if (table == NULL || table[0] == '\0')
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION,
+                                 "[sign] table is empty: there are no keys");
     g_autoptr(PosternSignEngine) engine = postern_offline_load_keys(table, error);
     if (engine == NULL)
         return FALSE;

@@ -33,13 +33,13 @@ static gboolean are_enough(const PosternSignatures *signatures, GError **error)
     guint64 at_least = signatures->options->at_least;
     if (signatures->count >= at_least)
         return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE,
-                signatures->count <= 1
-                    ? "[virus] database has no signatures any more"
-                    : "[virus] database has only %u signatures, fewer than half of those in use; if that is "
-                      "right, reload",
-                signatures->count);
-    return FALSE;
+    return postern_error_set(
+        error, POSTERN_ERROR_UNAVAILABLE,
+        signatures->count <= 1
+            ? "[virus] database has no signatures any more"
+            : "[virus] database has only %u signatures, fewer than half of those in use; if that is "
+              "right, reload",
+        signatures->count);
 }
 
 static gboolean load(Load *this)

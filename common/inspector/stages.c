@@ -11,23 +11,18 @@ static gboolean is_for(PosternRole role, PosternStage stage, GError **error)
                                                     "signs"};
     if (postern_stage_role(stage) == role)
         return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "stage %u is not for a worker that %s", stage,
-                work[role]);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_PROTOCOL, "stage %u is not for a worker that %s", stage,
+                             work[role]);
 }
 
 static gboolean is_consistent(const PosternRequest *request, const PosternMessage *message, GError **error)
 {
-    if ((request->checks & ~postern_checks_of_stage(request->stage)) != 0) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "stage %u does not have checks %#x",
-                    request->stage, (guint)request->checks);
-        return FALSE;
-    }
-    if ((message == NULL) != (request->stage == POSTERN_STAGE_ENVELOPE)) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "stage %u %s", request->stage,
-                    message == NULL ? "needs a message" : "takes no message");
-        return FALSE;
-    }
+    if ((request->checks & ~postern_checks_of_stage(request->stage)) != 0)
+        return postern_error_set(error, POSTERN_ERROR_PROTOCOL, "stage %u does not have checks %#x",
+                                 request->stage, (guint)request->checks);
+    if ((message == NULL) != (request->stage == POSTERN_STAGE_ENVELOPE))
+        return postern_error_set(error, POSTERN_ERROR_PROTOCOL, "stage %u %s", request->stage,
+                                 message == NULL ? "needs a message" : "takes no message");
     return TRUE;
 }
 
@@ -36,9 +31,8 @@ static gboolean is_small_enough(PosternStage stage, gsize length, GError **error
 {
     if (stage != POSTERN_STAGE_AUTHENTICATION || length <= POSTERN_MESSAGE_HEAP_MAX_OCTETS)
         return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT, "stage %u takes a message of %d octets at most",
-                stage, POSTERN_MESSAGE_HEAP_MAX_OCTETS);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_LIMIT, "stage %u takes a message of %d octets at most",
+                             stage, POSTERN_MESSAGE_HEAP_MAX_OCTETS);
 }
 
 PosternResponse *postern_stage_run(const PosternStageResources *resources, const PosternRequest *request,

@@ -53,10 +53,8 @@ static gboolean become_worker(const PosternWorkerOptions *options, gboolean *ret
     if (options->user != NULL && !postern_privileges_drop(options->user, error))
         return FALSE;
     /* Who becomes another user loses that signal. */
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != options->parent) {
-        g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE, "the template is gone");
-        return FALSE;
-    }
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != options->parent)
+        return postern_error_set(error, POSTERN_ERROR_UNAVAILABLE, "the template is gone");
     return keep_only(options->socket, error) && postern_sandbox_enter(&sandbox, ret_confined, error) &&
            prove(options, error);
 }

@@ -255,12 +255,10 @@ static gboolean peer_is_trusted(int descriptor, GError **error)
     socklen_t length = sizeof peer;
     if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0)
         return postern_error_set_system(error, errno, "asking who runs the inspector");
-    if (peer.uid != 0 && peer.uid != geteuid()) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE,
-                    "it is run by user %u; only root's or our own (user %u) is trusted", (guint)peer.uid,
-                    (guint)geteuid());
-        return FALSE;
-    }
+    if (peer.uid != 0 && peer.uid != geteuid())
+        return postern_error_set(error, POSTERN_ERROR_UNAVAILABLE,
+                                 "it is run by user %u; only root's or our own (user %u) is trusted",
+                                 (guint)peer.uid, (guint)geteuid());
     return TRUE;
 }
 

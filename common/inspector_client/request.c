@@ -73,10 +73,9 @@ static gboolean fits(GBytes *octets, const char *what, gsize maximum, GError **e
 {
     if (g_bytes_get_size(octets) <= maximum)
         return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT,
-                "%s of %" G_GSIZE_FORMAT " octets is over %" G_GSIZE_FORMAT, what, g_bytes_get_size(octets),
-                maximum);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_LIMIT,
+                             "%s of %" G_GSIZE_FORMAT " octets is over %" G_GSIZE_FORMAT, what,
+                             g_bytes_get_size(octets), maximum);
 }
 
 GBytes *postern_request_serialise(const PosternRequest *request)
@@ -95,20 +94,14 @@ GBytes *postern_request_serialise(const PosternRequest *request)
 
 static gboolean request_bounds(const PosternRequest *request, GError **error)
 {
-    if (request->stage > POSTERN_STAGE_SIGN) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "request has no stage %u", request->stage);
-        return FALSE;
-    }
-    if ((request->checks & ~(guint)POSTERN_CHECKS_ALL) != 0) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "request names unknown checks %#x",
-                    (guint)request->checks);
-        return FALSE;
-    }
-    if (request->receiver == NULL || request->scan_octets > POSTERN_MESSAGE_MAX_OCTETS) {
-        g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT,
-                            "request has a scan limit or a receiver's name that is too large");
-        return FALSE;
-    }
+    if (request->stage > POSTERN_STAGE_SIGN)
+        return postern_error_set(error, POSTERN_ERROR_PROTOCOL, "request has no stage %u", request->stage);
+    if ((request->checks & ~(guint)POSTERN_CHECKS_ALL) != 0)
+        return postern_error_set(error, POSTERN_ERROR_PROTOCOL, "request names unknown checks %#x",
+                                 (guint)request->checks);
+    if (request->receiver == NULL || request->scan_octets > POSTERN_MESSAGE_MAX_OCTETS)
+        return postern_error_set(error, POSTERN_ERROR_LIMIT,
+                                 "request has a scan limit or a receiver's name that is too large");
     return TRUE;
 }
 

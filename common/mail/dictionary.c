@@ -24,9 +24,8 @@ void postern_dictionary_add_text(GVariantBuilder *builder, const char *key, cons
 
 static gboolean wrong_type(GVariant *value, const char *what, GError **error)
 {
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "%s has the type %.32s", what,
-                g_variant_get_type_string(value));
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_PROTOCOL, "%s has the type %.32s", what,
+                             g_variant_get_type_string(value));
 }
 
 static gboolean take_text(GVariant *value, const char *what, gsize maximum, char **ret_text, GError **error)
@@ -37,15 +36,11 @@ static gboolean take_text(GVariant *value, const char *what, gsize maximum, char
     gsize length;
     const char *octets = g_variant_get_fixed_array(value, &length, 1);
 
-    if (length > maximum) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT, "%s is over %" G_GSIZE_FORMAT " octets", what,
-                    maximum);
-        return FALSE;
-    }
-    if (length > 0 && memchr(octets, '\0', length)) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_PROTOCOL, "%s has a NUL octet inside", what);
-        return FALSE;
-    }
+    if (length > maximum)
+        return postern_error_set(error, POSTERN_ERROR_LIMIT, "%s is over %" G_GSIZE_FORMAT " octets", what,
+                                 maximum);
+    if (length > 0 && memchr(octets, '\0', length))
+        return postern_error_set(error, POSTERN_ERROR_PROTOCOL, "%s has a NUL octet inside", what);
     g_free(*ret_text);
     *ret_text = length > 0 ? g_strndup(octets, length) : g_strdup("");
     return TRUE;
@@ -85,10 +80,8 @@ gboolean postern_dictionary_get_number(GVariant *dictionary, const char *key, gu
 
     guint32 number = g_variant_get_uint32(value);
 
-    if (number > maximum) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT, "%s is %u, over %u", key, number, maximum);
-        return FALSE;
-    }
+    if (number > maximum)
+        return postern_error_set(error, POSTERN_ERROR_LIMIT, "%s is %u, over %u", key, number, maximum);
     *ret_number = number;
     return TRUE;
 }

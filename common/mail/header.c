@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/span.h"
 #include "mail/header_ambiguity.h"
 
 /* One line of the header: where it starts, its text without the line end, and its octets with it. */
@@ -27,11 +28,6 @@ static Line line_at(const char *octets, gsize length, gsize offset)
     return line;
 }
 
-static gboolean is_white(char octet)
-{
-    return octet == ' ' || octet == '\t';
-}
-
 /* Octets of a field name (RFC 5322 3.6.8) before the colon, or 0; *ret_colon is where the colon stands. White
  * space between name and colon is obsolete syntax (4.5) that must be understood. */
 static gsize name_length(const char *text, gsize length, gsize *ret_colon)
@@ -43,7 +39,7 @@ static gsize name_length(const char *text, gsize length, gsize *ret_colon)
 
     gsize colon = name;
 
-    while (colon < length && is_white(text[colon]))
+    while (colon < length && postern_is_blank(text[colon]))
         colon++;
     *ret_colon = colon;
     return colon < length && text[colon] == ':' ? name : 0;
@@ -143,7 +139,7 @@ PosternHeader *postern_header_parse(const char *octets, gsize length)
 
     while (offset < length) {
         Line line = line_at(octets, length, offset);
-        gboolean continues = line.text_length > 0 && is_white(octets[offset]);
+        gboolean continues = line.text_length > 0 && postern_is_blank(octets[offset]);
 
         if (line.text_length == 0) {
             header->body_offset = offset + line.length;
@@ -183,6 +179,14 @@ gboolean postern_header_field_is(const PosternHeaderField *field, const char *na
 {
     return field->name_length == strlen(name) &&
            g_ascii_strncasecmp(field->name, name, field->name_length) == 0;
+}
+
+guint postern_header_count(const PosternHeader *header, const char *name)
+{
+    guint count = 0;
+    for (guint i = 0; i < header->fields->len; i++)
+        count += postern_header_field_is(&g_array_index(header->fields, PosternHeaderField, i), name) ? 1 : 0;
+    return count;
 }
 
 const PosternHeaderField *postern_header_find(const PosternHeader *header, const char *name, guint occurrence)

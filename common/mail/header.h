@@ -74,6 +74,8 @@ const PosternHeaderField *postern_header_find(const PosternHeader *header, const
 
 /* TRUE if the field has that name (ASCII case ignored). */
 gboolean postern_header_field_is(const PosternHeaderField *field, const char *name);
+/* How many fields of header have that name. */
+guint postern_header_count(const PosternHeader *header, const char *name);
 
 /* TRUE if the ambiguity may show somebody another message: all but white space before a colon, the obsolete
  * syntax of 4.5, which is found in wanted mail. That keeps a signature from being right, and no more. */

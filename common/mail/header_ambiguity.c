@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/span.h"
 
 /*
  * What people are shown of a message, or what decides how its body is read. Of From, checks/header/author.h
@@ -37,11 +38,6 @@ static const char *const texts[] = {
     [POSTERN_HEADER_FIELDS_DISAGREE] = "repeats a field with another value",
 };
 
-static gboolean is_white(char octet)
-{
-    return octet == ' ' || octet == '\t';
-}
-
 static gboolean is_line_end(char octet)
 {
     return octet == '\r' || octet == '\n';
@@ -71,7 +67,7 @@ static PosternHeaderAmbiguity odd_line_ambiguity(const char *text, gsize length,
 {
     gsize first_line = 0;
 
-    if (length > 0 && is_white(*text))
+    if (length > 0 && postern_is_blank(*text))
         return POSTERN_HEADER_STARTS_FOLDED;
     if (first && (begins_with(text, length, "From ") || begins_with(text, length, ">From ")))
         return POSTERN_HEADER_MAILBOX_LINE;
@@ -116,7 +112,8 @@ static char next_octet(const PosternHeaderField *field, gsize *at)
 {
     gsize start = *at;
 
-    while (*at < field->value_length && (is_white(field->value[*at]) || is_line_end(field->value[*at])))
+    while (*at < field->value_length &&
+           (postern_is_blank(field->value[*at]) || is_line_end(field->value[*at])))
         (*at)++;
     if (*at == field->value_length)
         return '\0';
@@ -168,7 +165,7 @@ static gsize logical_length(const char *text, gsize length)
 {
     for (gsize i = 0; i < length; i++)
         if (is_line_end(text[i]) &&
-            (i + 1 == length || (!is_white(text[i + 1]) && !is_line_end(text[i + 1]))))
+            (i + 1 == length || (!postern_is_blank(text[i + 1]) && !is_line_end(text[i + 1]))))
             return i;
     return length;
 }

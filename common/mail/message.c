@@ -111,10 +111,9 @@ static gboolean charge(PosternMessage *message, guint64 octets, guint64 step, GE
         if (wanted == octets)
             break;
     }
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT,
-                "no memory left for a message of %" G_GUINT64_FORMAT " octets: message_memory is used up",
-                octets);
-    return FALSE;
+    return postern_error_set(
+        error, POSTERN_ERROR_LIMIT,
+        "no memory left for a message of %" G_GUINT64_FORMAT " octets: message_memory is used up", octets);
 }
 
 gboolean postern_message_reserve(PosternMessage *message, guint64 octets)
@@ -171,17 +170,15 @@ static gboolean store(PosternMessage *message, const char *octets, gsize length,
 
 gboolean postern_message_append(PosternMessage *message, const void *octets, gsize length, GError **error)
 {
-    if (message->sealed) {
-        g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_USAGE, "a sealed message cannot grow");
-        return FALSE;
-    }
+    if (message->sealed)
+        return postern_error_set(error, POSTERN_ERROR_USAGE, "a sealed message cannot grow");
     if (length == 0)
         return TRUE;
     if (length > message->maximum - message->size) {
         message->too_big = TRUE;
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_LIMIT,
-                    "message is larger than the limit of %" G_GUINT64_FORMAT " octets", message->maximum);
-        return FALSE;
+        return postern_error_set(error, POSTERN_ERROR_LIMIT,
+                                 "message is larger than the limit of %" G_GUINT64_FORMAT " octets",
+                                 message->maximum);
     }
     gboolean small = message->size + length < POSTERN_MESSAGE_CHUNK_OCTETS;
     if (!charge(message, message->size + length,

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/span.h"
 #include "mail/header.h"
 
 typedef struct {
@@ -125,11 +126,6 @@ static GString *inserted_fields(const PosternEdits *edits)
     return text;
 }
 
-static gboolean is_white(char octet)
-{
-    return octet == ' ' || octet == '\t';
-}
-
 static gsize next_line(const char *octets, const PosternHeader *header, gsize place)
 {
     const char *newline = memchr(octets + place, '\n', header->header_length - place);
@@ -141,7 +137,7 @@ static gsize next_line(const char *octets, const PosternHeader *header, gsize pl
  * to it; and the "From " of a mailbox is told from a line of the body by its place alone. */
 static gboolean stays_first(const char *octets, gsize length)
 {
-    return (length > 0 && is_white(*octets)) || (length >= 5 && memcmp(octets, "From ", 5) == 0) ||
+    return (length > 0 && postern_is_blank(*octets)) || (length >= 5 && memcmp(octets, "From ", 5) == 0) ||
            (length >= 6 && memcmp(octets, ">From ", 6) == 0);
 }
 
@@ -162,7 +158,7 @@ static gsize insertion_place(const char *octets, const PosternHeader *header)
         return 0;
     do
         place = next_line(octets, header, place);
-    while (place < header->header_length && is_white(octets[place]));
+    while (place < header->header_length && postern_is_blank(octets[place]));
     return place;
 }
 

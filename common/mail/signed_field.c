@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/span.h"
 
 /*
  * RFC 6376 5.4.1, and what makes one body look like another (Content-*, MIME-Version), the name that replies
@@ -72,21 +73,16 @@ gboolean postern_signed_field_is_long(const PosternHeaderField *field)
     return FALSE;
 }
 
-static gboolean is_blank(char octet)
-{
-    return octet == ' ' || octet == '\t';
-}
-
 /* Where a line of length octets is broken before octet maximum: the last blank behind a word and before one.
  * 0: it cannot be. */
 static gsize find_break(const char *line, gsize length, gsize maximum)
 {
     gsize word_end = length;
 
-    while (word_end > 0 && is_blank(line[word_end - 1]))
+    while (word_end > 0 && postern_is_blank(line[word_end - 1]))
         word_end--;
     for (gsize at = MIN(maximum, word_end); at > 0; at--)
-        if (at < word_end && is_blank(line[at]) && !is_blank(line[at - 1]))
+        if (at < word_end && postern_is_blank(line[at]) && !postern_is_blank(line[at - 1]))
             return at;
     return 0;
 }
@@ -107,7 +103,7 @@ static gboolean append_line(GString *out, const char *line, gsize length, gsize 
     }
     g_string_append_len(out, line, (gssize)length);
     for (gsize i = 0; i < length; i++)
-        if (!is_blank(line[i]))
+        if (!postern_is_blank(line[i]))
             return TRUE;
     return FALSE;
 }

@@ -81,9 +81,8 @@ static gboolean give_up_rights(const char *store, GError **error)
     const struct passwd *user = getpwuid(status.st_uid);
     if (user != NULL)
         return postern_privileges_drop(user->pw_name, error);
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_SYSTEM, "%s belongs to user id %u, whom nobody knows",
-                store, (guint)status.st_uid);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_SYSTEM, "%s belongs to user id %u, whom nobody knows",
+                             store, (guint)status.st_uid);
 }
 
 typedef struct {

@@ -142,10 +142,8 @@ static gboolean send_message(Dialogue *dialogue, struct iovec *ret_end, GError *
         gsize consumed = 0;
         int count = postern_data_encoder_next(&encoder, message->str + at, message->len - at, &consumed,
                                               pieces, PIECES);
-        if (count < 0 || consumed == 0) {
-            g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_INPUT, "the message has lines without CRLF");
-            return FALSE;
-        }
+        if (count < 0 || consumed == 0)
+            return postern_error_set(error, POSTERN_ERROR_INPUT, "the message has lines without CRLF");
         if (!send_pieces(dialogue, pieces, count, error))
             return FALSE;
         at += consumed;

@@ -21,13 +21,12 @@ gboolean postern_scan_capsules_save(const PosternScanCapsules *capsules, const P
 {
     g_autoptr(PosternCapsule) capsule = postern_capsule_new();
     gboolean many = g_file_test(capsules->path, G_FILE_TEST_IS_DIR);
-    if (number > 0 && !many) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_USAGE,
-                    "--capsule: %s can hold one message, and there are several messages: name an existing "
-                    "directory",
-                    capsules->path);
-        return FALSE;
-    }
+    if (number > 0 && !many)
+        return postern_error_set(
+            error, POSTERN_ERROR_USAGE,
+            "--capsule: %s can hold one message, and there are several messages: name an existing "
+            "directory",
+            capsules->path);
     g_autofree char *path =
         many ? path_for(capsules->path, result->path, number + 1) : g_strdup(capsules->path);
     capsule->name = g_strdup(result->path);

@@ -24,14 +24,12 @@ struct PosternScanInput {
 
 static gboolean fail(GError **error, const char *name, const char *what)
 {
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_INPUT, "%s: %s", name, what);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_INPUT, "%s: %s", name, what);
 }
 
 static gboolean fail_system(GError **error, const char *name, const char *what, int number)
 {
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_INPUT, "%s: %s: %s", name, what, g_strerror(number));
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_INPUT, "%s: %s: %s", name, what, g_strerror(number));
 }
 
 /* Nobody can open an anonymous pipe, such as that of <(command), once its writers have gone. */

@@ -33,19 +33,17 @@ static gboolean read_path(char **text, gboolean sender, GError **error)
         return TRUE;
     }
     g_autofree char *safe = postern_escape(*text, length, POSTERN_LOG_VALUE_MAX_OCTETS);
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_USAGE, "%s: '%s' is not an address: %s",
-                sender ? "--sender" : "--recipient", safe, wrong);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_USAGE, "%s: '%s' is not an address: %s",
+                             sender ? "--sender" : "--recipient", safe, wrong);
 }
 
 static gboolean read_envelope(PosternScanOptions *options, GError **error)
 {
     PosternAddress address;
-    if (options->client != NULL && !postern_address_parse(&address, options->client)) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_USAGE,
-                    "--client: '%s' is not an IPv4 or IPv6 address, such as 192.0.2.1", options->client);
-        return FALSE;
-    }
+    if (options->client != NULL && !postern_address_parse(&address, options->client))
+        return postern_error_set(error, POSTERN_ERROR_USAGE,
+                                 "--client: '%s' is not an IPv4 or IPv6 address, such as 192.0.2.1",
+                                 options->client);
     if (options->sender != NULL && !read_path(&options->sender, TRUE, error))
         return FALSE;
     for (char **recipient = options->recipients; *recipient != NULL; recipient++)

@@ -29,11 +29,10 @@ static gboolean find_policy(PosternReplay *replay, GError **error)
         capsule->configuration, strlen(capsule->configuration), "the capsule's configuration", error);
     if (replay->configuration == NULL)
         return FALSE;
-    if (postern_configuration_policy(replay->configuration, capsule->policy) == NULL) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_INPUT,
-                    "the capsule's configuration has no [policy %s], which decided", capsule->policy);
-        return FALSE;
-    }
+    if (postern_configuration_policy(replay->configuration, capsule->policy) == NULL)
+        return postern_error_set(error, POSTERN_ERROR_INPUT,
+                                 "the capsule's configuration has no [policy %s], which decided",
+                                 capsule->policy);
     replay->policy = postern_policy_from_group(replay->configuration, capsule->policy, capsule->authserv_id);
     replay->policy->observe = capsule->observe;
     return TRUE;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/span.h"
 
 #define DIGEST_OCTETS 32
 #define SHOWN_OCTETS 12 /* of it: 16 letters of base64, all of which a local part may have */
@@ -65,11 +66,6 @@ static void append_digest(GString *out, const char *text, gsize length, const gu
     g_string_append(out, letters);
 }
 
-static gboolean is_blank(char octet)
-{
-    return octet == ' ' || octet == '\t';
-}
-
 static gboolean is_of_local_part(char octet)
 {
     return (guchar)octet >= 0x80 || g_ascii_isalnum(octet) ||
@@ -92,7 +88,7 @@ static gsize find_last(const char *text, gsize from, gsize end, char octet)
 static gsize find_local_part(const char *text, gsize from, gsize at)
 {
     gsize start = at;
-    while (start > from && (is_blank(text[start - 1]) || text[start - 1] == ')'))
+    while (start > from && (postern_is_blank(text[start - 1]) || text[start - 1] == ')'))
         start = text[start - 1] == ')' ? find_last(text, from, start - 1, '(') : start - 1;
     if (start > from && text[start - 1] == '"')
         return find_last(text, from, start - 1, '"');
@@ -177,7 +173,7 @@ static char *without_copies(const char *text)
     GString *out = g_string_new(NULL);
     for (guint i = 0; tags[i] != NULL; i++) {
         const char *name = tags[i] + strspn(tags[i], " \t");
-        if (name[0] != 'z' || (name[1] != '=' && !is_blank(name[1])))
+        if (name[0] != 'z' || (name[1] != '=' && !postern_is_blank(name[1])))
             g_string_append_printf(out, "%s%s", out->len > 0 ? ";" : "", tags[i]);
     }
     return g_string_free(out, FALSE);
@@ -192,7 +188,7 @@ static void append_addresses(GString *out, const char *text, const guint8 *key)
         if (text[at] != '@')
             continue;
         gsize start = find_local_part(text, told, at), end = at + 1;
-        while (end < length && (is_blank(text[end]) || text[end] == '('))
+        while (end < length && (postern_is_blank(text[end]) || text[end] == '('))
             end += text[end] == '(' ? strcspn(text + end, ")") : 1;
         gsize domain =
             strspn(text + end, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.[]:");

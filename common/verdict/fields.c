@@ -183,8 +183,7 @@ void postern_structure_encode(const PosternStructure *structure, gconstpointer d
 
 static gboolean refuse(GError **error, PosternError code, const char *name, const char *what)
 {
-    g_set_error(error, POSTERN_ERROR, code, "findings: %s %s", name, what);
-    return FALSE;
+    return postern_error_set(error, code, "findings: %s %s", name, what);
 }
 
 static gboolean decode_number(const PosternField *field, const guint8 *octets, gsize length, gpointer data,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/configuration/check.h"
+#include "base/error.h"
 #include "base/limits.h"
 #include "base/suggestion.h"
 #include "base/table_file.h"
@@ -21,7 +22,7 @@ static gboolean is_key(const char *key, GError **error)
     g_autoptr(GError) reason = NULL;
     if ((local_part && !postern_configuration_check_local_part(local_part, &reason)) ||
         ((!at || *domain) && !postern_configuration_check_domain(domain, &reason)))
-        return postern_table_refuse(error, "%s", reason->message);
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "%s", reason->message);
     return TRUE;
 }
 
@@ -33,9 +34,10 @@ static PosternPolicy *find_named(const Reading *reading, const char *name, GErro
     g_autofree gpointer *names = g_hash_table_get_keys_as_array(reading->named, NULL);
     const char *nearest = postern_suggestion_for_name(name, (const char *const *)names);
     if (nearest && *nearest)
-        postern_table_refuse(error, "there is no group [policy %s] (did you mean '%s'?)", name, nearest);
+        postern_error_set(error, POSTERN_ERROR_CONFIGURATION,
+                          "there is no group [policy %s] (did you mean '%s'?)", name, nearest);
     else
-        postern_table_refuse(error, "there is no group [policy %s]", name);
+        postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "there is no group [policy %s]", name);
     return NULL;
 }
 
@@ -45,8 +47,8 @@ static gboolean take_line(char *line, gpointer user_data, GError **error)
     const char *key = postern_table_word(&line);
     const char *name = postern_table_word(&line);
     if (*name == '\0' || *name == '#' || (*line && *line != '#'))
-        return postern_table_refuse(error,
-                                    "write ADDRESS NAME or DOMAIN NAME, NAME that of a group [policy NAME]");
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION,
+                                 "write ADDRESS NAME or DOMAIN NAME, NAME that of a group [policy NAME]");
     if (!is_key(key, error))
         return FALSE;
     PosternPolicy *policy = find_named(reading, name, error);
@@ -54,10 +56,11 @@ static gboolean take_line(char *line, gpointer user_data, GError **error)
     if (!policy)
         return FALSE;
     if (g_hash_table_contains(reading->table, lower))
-        return postern_table_refuse(error, "'%s' stands there twice", key);
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "'%s' stands there twice", key);
     if (g_hash_table_size(reading->table) >= POSTERN_RECIPIENT_POLICIES_MAX)
-        return postern_table_refuse(error, "is one too many: there may be %d recipients",
-                                    POSTERN_RECIPIENT_POLICIES_MAX);
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION,
+                                 "is one too many: there may be %d recipients",
+                                 POSTERN_RECIPIENT_POLICIES_MAX);
     g_hash_table_insert(reading->table, g_steal_pointer(&lower), policy);
     return TRUE;
 }

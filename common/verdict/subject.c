@@ -3,14 +3,10 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/span.h"
 
 #define FIELD "Subject"
 #define LINE_MAX_OCTETS 998 /* RFC 5322 2.1.1, without CRLF */
-
-static gboolean is_white(char octet)
-{
-    return octet == ' ' || octet == '\t';
-}
 
 /* Octets of a line end at value[at], or 0. */
 static gsize line_end_length(const char *value, gsize length, gsize at)
@@ -39,7 +35,7 @@ static void append_value(GString *out, const char *value, gsize length)
 
         gsize text = i;
 
-        while (text < length && is_white(value[text]))
+        while (text < length && postern_is_blank(value[text]))
             text++;
         if (text == length || line_end_length(value, length, text) > 0)
             i = text;
@@ -63,7 +59,7 @@ static char *tagged(const PosternHeaderField *field, const char *tag)
     gsize start = 0;
     gsize first_line = 0;
 
-    while (start < field->value_length && is_white(field->value[start]))
+    while (start < field->value_length && postern_is_blank(field->value[start]))
         start++;
     while (start + first_line < field->value_length &&
            line_end_length(field->value, field->value_length, start + first_line) == 0)

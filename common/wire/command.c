@@ -4,12 +4,8 @@
 
 #include "base/limits.h"
 #include "base/memory.h"
+#include "base/span.h"
 #include "wire/path.h"
-
-typedef struct {
-    const char *text;
-    gsize length;
-} Span;
 
 typedef struct {
     PosternCommandVerb verb;
@@ -47,41 +43,20 @@ const char *postern_command_name(PosternCommandVerb verb)
     return "?";
 }
 
-static gboolean is_blank(char octet)
-{
-    return octet == ' ' || octet == '\t';
-}
-
 static gboolean is_control(char octet)
 {
     return (guchar)octet < 0x20 || octet == 0x7f;
 }
 
-static Span trim(Span span)
-{
-    while (span.length > 0 && is_blank(span.text[0])) {
-        span.text++;
-        span.length--;
-    }
-    while (span.length > 0 && is_blank(span.text[span.length - 1]))
-        span.length--;
-    return span;
-}
-
-static Span behind(Span span, gsize octets)
-{
-    return (Span){span.text + octets, span.length - octets};
-}
-
 /* Whether span begins with word, case ignored. */
-static gboolean begins_with(Span span, const char *word)
+static gboolean begins_with(PosternSpan span, const char *word)
 {
     gsize length = strlen(word);
 
     return span.length >= length && g_ascii_strncasecmp(span.text, word, length) == 0;
 }
 
-static const Row *find_row(Span verb)
+static const Row *find_row(PosternSpan verb)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
         if (verb.length == strlen(rows[i].name) && begins_with(verb, rows[i].name))
@@ -98,7 +73,7 @@ static void parameter_free(gpointer data)
     g_free(parameter);
 }
 
-static gboolean is_keyword(Span span)
+static gboolean is_keyword(PosternSpan span)
 {
     if (span.length == 0 || span.text[0] == '-')
         return FALSE;
@@ -108,7 +83,7 @@ static gboolean is_keyword(Span span)
     return TRUE;
 }
 
-static gboolean is_value(Span span, guint syntax)
+static gboolean is_value(PosternSpan span, guint syntax)
 {
     gboolean taken = (syntax & POSTERN_PATH_TAKEN) != 0;
     gboolean liberal = (syntax & POSTERN_PATH_LIBERAL) != 0;
@@ -134,13 +109,14 @@ static void remove_parameter(PosternCommand *command, const char *keyword)
 }
 
 /* Mail servers go by the last of what is said twice. */
-static const char *add_parameter(PosternCommand *command, Span span, guint syntax)
+static const char *add_parameter(PosternCommand *command, PosternSpan span, guint syntax)
 {
     const char *equals = memchr(span.text, '=', span.length);
-    Span keyword = {span.text, equals != NULL ? (gsize)(equals - span.text) : span.length};
+    PosternSpan keyword = {span.text, equals != NULL ? (gsize)(equals - span.text) : span.length};
     PosternParameter *parameter;
 
-    if (!is_keyword(keyword) || (equals != NULL && !is_value(behind(span, keyword.length + 1), syntax)))
+    if (!is_keyword(keyword) ||
+        (equals != NULL && !is_value(postern_span_behind(span, keyword.length + 1), syntax)))
         return "Bad parameter";
     if (command->parameters->len >= POSTERN_PARAMETERS_MAX)
         return "Too many parameters";
@@ -158,19 +134,19 @@ static const char *add_parameter(PosternCommand *command, Span span, guint synta
     return NULL;
 }
 
-static const char *parse_parameters(PosternCommand *command, Span rest, guint syntax)
+static const char *parse_parameters(PosternCommand *command, PosternSpan rest, guint syntax)
 {
     const char *problem = NULL;
 
     while (problem == NULL && rest.length > 0) {
-        Span word = {rest.text, 0};
+        PosternSpan word = {rest.text, 0};
 
-        while (word.length < rest.length && !is_blank(rest.text[word.length]))
+        while (word.length < rest.length && !postern_is_blank(rest.text[word.length]))
             word.length++;
         problem = add_parameter(command, word, syntax);
-        rest = behind(rest, word.length);
-        while (rest.length > 0 && is_blank(rest.text[0]))
-            rest = behind(rest, 1);
+        rest = postern_span_behind(rest, word.length);
+        while (rest.length > 0 && postern_is_blank(rest.text[0]))
+            rest = postern_span_behind(rest, 1);
     }
     return problem;
 }
@@ -196,25 +172,25 @@ static void set_problem(PosternCommand *command, const char *problem, const char
 }
 
 /* What follows keyword, if blanks stand before its colon. */
-static Span behind_colon(Span span, const char *keyword)
+static PosternSpan behind_colon(PosternSpan span, const char *keyword)
 {
     g_autofree char *word = g_strndup(keyword, strlen(keyword) - 1);
     if (!begins_with(span, word))
-        return (Span){NULL, 0};
-    span = trim(behind(span, strlen(word)));
-    return begins_with(span, ":") ? trim(behind(span, 1)) : (Span){NULL, 0};
+        return (PosternSpan){NULL, 0};
+    span = postern_span_trim(postern_span_behind(span, strlen(word)));
+    return begins_with(span, ":") ? postern_span_trim(postern_span_behind(span, 1)) : (PosternSpan){NULL, 0};
 }
 
-static void parse_argument(PosternCommand *command, const Row *row, Span argument, guint syntax)
+static void parse_argument(PosternCommand *command, const Row *row, PosternSpan argument, guint syntax)
 {
     const char *problem = row->form;
-    Span rest = {NULL, 0};
+    PosternSpan rest = {NULL, 0};
     gsize consumed = 0;
 
     command->parameter_text = g_strdup("");
     command->parameters = g_ptr_array_new_with_free_func(parameter_free);
     if (begins_with(argument, row->path_keyword))
-        rest = trim(behind(argument, strlen(row->path_keyword)));
+        rest = postern_span_trim(postern_span_behind(argument, strlen(row->path_keyword)));
     else if ((syntax & POSTERN_PATH_COLON_APART) != 0)
         rest = behind_colon(argument, row->path_keyword);
     if (rest.length == 0) {
@@ -228,13 +204,13 @@ static void parse_argument(PosternCommand *command, const Row *row, Span argumen
         problem = "Bad address";
     if (problem == NULL)
         problem = check_path(command, syntax);
-    rest = behind(rest, consumed);
-    if (problem == NULL && rest.length > 0 && !is_blank(rest.text[0]))
+    rest = postern_span_behind(rest, consumed);
+    if (problem == NULL && rest.length > 0 && !postern_is_blank(rest.text[0]))
         problem = "Junk after address";
     set_problem(command, problem, row->path_code);
     if (problem != NULL)
         return;
-    rest = trim(rest);
+    rest = postern_span_trim(rest);
     g_free(command->parameter_text);
     command->parameter_text = g_strdelimit(g_strndup(rest.text, rest.length), "\t", ' ');
     set_problem(command, parse_parameters(command, rest, syntax), "5.5.4");
@@ -251,7 +227,7 @@ static gboolean is_forbidden(char octet, gboolean has_path, guint syntax)
     return octet != '\t' && (syntax & POSTERN_PATH_TAKEN) == 0;
 }
 
-static gboolean has_forbidden(Span argument, gboolean has_path, guint syntax)
+static gboolean has_forbidden(PosternSpan argument, gboolean has_path, guint syntax)
 {
     for (gsize i = 0; i < argument.length; i++)
         if (is_forbidden(argument.text[i], has_path, syntax))
@@ -262,19 +238,19 @@ static gboolean has_forbidden(Span argument, gboolean has_path, guint syntax)
 /* Whether what follows a verb is parted from it by a space; by one alone, if a path follows. */
 static gboolean is_parted(const char *rest, gsize length, gboolean has_path)
 {
-    return length == 0 || (rest[0] == ' ' && (!has_path || length == 1 || !is_blank(rest[1])));
+    return length == 0 || (rest[0] == ' ' && (!has_path || length == 1 || !postern_is_blank(rest[1])));
 }
 
 PosternCommand *postern_command_parse(const char *line, gsize length, guint syntax)
 {
     PosternCommand *command = postern_new_zeroed(PosternCommand);
-    Span verb = {line, 0};
-    Span argument;
+    PosternSpan verb = {line, 0};
+    PosternSpan argument;
     const Row *row;
 
-    while (verb.length < length && !is_blank(line[verb.length]))
+    while (verb.length < length && !postern_is_blank(line[verb.length]))
         verb.length++;
-    argument = trim((Span){line + verb.length, length - verb.length});
+    argument = postern_span_trim((PosternSpan){line + verb.length, length - verb.length});
     row = find_row(verb);
     command->word = g_ascii_strup(line, (gssize)verb.length);
     if (row != NULL && (syntax & POSTERN_PATH_ONE_SPACE) != 0 &&
@@ -322,11 +298,12 @@ int postern_command_chunk(const PosternCommand *command, guint64 *ret_octets, gb
 {
     gsize digits = strspn(command->argument, "0123456789");
     g_autofree char *number = g_strndup(command->argument, digits);
-    Span rest = trim((Span){command->argument + digits, strlen(command->argument) - digits});
+    PosternSpan rest =
+        postern_span_trim((PosternSpan){command->argument + digits, strlen(command->argument) - digits});
 
     *ret_last = rest.length == strlen("LAST") && begins_with(rest, "LAST");
     if (!g_ascii_string_to_unsigned(number, 10, 0, G_MAXINT64, ret_octets, NULL) ||
-        (command->argument[digits] != '\0' && !is_blank(command->argument[digits])))
+        (command->argument[digits] != '\0' && !postern_is_blank(command->argument[digits])))
         return -1;
     return *ret_last || rest.length == 0 ? 1 : 0;
 }

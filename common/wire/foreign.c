@@ -2,14 +2,11 @@
 
 #include <string.h>
 
+#include "base/span.h"
+
 /* RFC 9110 9.3, RFC 5789, and the first line of HTTP/2 (RFC 9113 3.4). */
 static const char *const methods[] = {"GET",     "HEAD",    "POST",  "PUT",   "DELETE",
                                       "CONNECT", "OPTIONS", "TRACE", "PATCH", "PRI"};
-
-static gboolean is_blank(char octet)
-{
-    return octet == ' ' || octet == '\t';
-}
 
 static gboolean is_method(const char *word, gsize length)
 {
@@ -38,7 +35,7 @@ static gboolean is_field(const char *line, gsize length)
     while (at < length && line[at] > ' ' && line[at] <= '~' && line[at] != ':')
         at++;
     gsize name = at;
-    while (at < length && is_blank(line[at]))
+    while (at < length && postern_is_blank(line[at]))
         at++;
     return name > 0 && at < length && line[at] == ':';
 }
@@ -46,14 +43,14 @@ static gboolean is_field(const char *line, gsize length)
 gboolean postern_line_is_request(const char *line, gsize length)
 {
     gsize word = 0;
-    while (word < length && !is_blank(line[word]))
+    while (word < length && !postern_is_blank(line[word]))
         word++;
     return is_method(line, word) || ends_in_version(line, length);
 }
 
 gboolean postern_line_is_foreign(const char *line, gsize length)
 {
-    if (length == 0 || is_blank(line[0]))
+    if (length == 0 || postern_is_blank(line[0]))
         return FALSE;
     return !g_ascii_isalpha(line[0]) || postern_line_is_request(line, length) || is_field(line, length);
 }

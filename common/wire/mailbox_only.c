@@ -2,12 +2,8 @@
 
 #include <string.h>
 
+#include "base/span.h"
 #include "wire/encoded_word.h"
-
-static gboolean is_blank(char octet)
-{
-    return octet == ' ' || octet == '\t';
-}
 
 /* value with a blank for each fold, or NULL: it has another control. */
 static char *unfold(const char *value, gsize length)
@@ -19,7 +15,7 @@ static char *unfold(const char *value, gsize length)
                          : value[at] == '\n'                                    ? 1
                                                                                 : 0;
 
-        if (line_end > 0 && (at + line_end == length || is_blank(value[at + line_end])))
+        if (line_end > 0 && (at + line_end == length || postern_is_blank(value[at + line_end])))
             at += line_end - 1;
         else if (((guchar)value[at] < 0x20 && value[at] != '\t') || value[at] == 0x7f)
             return NULL;
@@ -88,7 +84,7 @@ static gboolean is_plain(const char *words)
 /* `Jane @ Acme Corp`: what stands behind the '@' is no domain, however it is read. */
 static gboolean is_word(const char *words, const char *at)
 {
-    if (at == words || !is_blank(at[-1]) || !is_blank(at[1]))
+    if (at == words || !postern_is_blank(at[-1]) || !postern_is_blank(at[1]))
         return FALSE;
     const char *word = at + 1 + strspn(at + 1, " \t");
     const char *end = word;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/span.h"
 #include "wire/path.h"
 
 /* An address without what only parts or wraps it. */
@@ -12,11 +13,6 @@ typedef struct {
     gboolean has_quotes;
     guint depth; /* of brackets in brackets */
 } Flat;
-
-static gboolean is_blank(char octet)
-{
-    return octet == ' ' || octet == '\t';
-}
 
 static gboolean is_taken(guint syntax)
 {
@@ -56,7 +52,7 @@ static gsize extent_of(const char *text, gsize length, guint syntax)
             at += wrapped;
             continue;
         }
-        if (is_blank(text[at]) && depth == 0)
+        if (postern_is_blank(text[at]) && depth == 0)
             return at;
         if (text[at] == '\\')
             at++;
@@ -106,7 +102,7 @@ static int last_of(const Flat *flat)
  */
 static gboolean take_blanks(Flat *flat, const char *text, gsize length, gsize *at, guint syntax)
 {
-    while (*at < length && is_blank(text[*at]))
+    while (*at < length && postern_is_blank(text[*at]))
         ++*at;
     if (is_edge(last_of(flat)) || *at == length || is_edge((guchar)text[*at]))
         return is_taken(syntax) || (syntax & POSTERN_PATH_RECIPIENT) == 0;
@@ -122,8 +118,8 @@ static gboolean take_quoted(Flat *flat, const char *text, gsize length, gsize *a
 
     if (wrapped == 0)
         return FALSE;
-    if (!is_taken(syntax) &&
-        (!is_edge(last_of(flat)) || (end < length && !is_edge((guchar)text[end]) && !is_blank(text[end]))))
+    if (!is_taken(syntax) && (!is_edge(last_of(flat)) ||
+                              (end < length && !is_edge((guchar)text[end]) && !postern_is_blank(text[end]))))
         return FALSE;
     add_quoted(flat, text + *at, wrapped);
     *at = end;
@@ -160,7 +156,7 @@ static gboolean flatten(Flat *flat, const char *text, gsize length, guint syntax
     gsize at = 0;
 
     while (at < length) {
-        if (is_blank(text[at])) {
+        if (postern_is_blank(text[at])) {
             if (!take_blanks(flat, text, length, &at, syntax))
                 return FALSE;
         } else if (text[at] == '"') {

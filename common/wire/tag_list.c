@@ -3,26 +3,17 @@
 #include <string.h>
 
 #include "base/limits.h"
-
-typedef struct {
-    const char *text;
-    gsize length;
-} Span;
-
-static gboolean is_blank(char octet)
-{
-    return octet == ' ' || octet == '\t';
-}
+#include "base/span.h"
 
 /* The octets of a fold at text, CRLF and one blank, or of one blank; 0 if there is neither. */
 static gsize fold_octets(const char *text, gsize length)
 {
-    if (length >= 1 && is_blank(text[0]))
+    if (length >= 1 && postern_is_blank(text[0]))
         return 1;
-    return length >= 3 && text[0] == '\r' && text[1] == '\n' && is_blank(text[2]) ? 3 : 0;
+    return length >= 3 && text[0] == '\r' && text[1] == '\n' && postern_is_blank(text[2]) ? 3 : 0;
 }
 
-static Span skip_folds(Span span)
+static PosternSpan skip_folds(PosternSpan span)
 {
     gsize octets;
 
@@ -34,10 +25,10 @@ static Span skip_folds(Span span)
 }
 
 /* The last octet of folding white space is a blank; before it a CRLF may stand, and nothing else. */
-static Span trim(Span span)
+static PosternSpan trim(PosternSpan span)
 {
     span = skip_folds(span);
-    while (span.length > 0 && is_blank(span.text[span.length - 1])) {
+    while (span.length > 0 && postern_is_blank(span.text[span.length - 1])) {
         span.length--;
         if (span.length >= 2 && memcmp(span.text + span.length - 2, "\r\n", 2) == 0)
             span.length -= 2;
@@ -45,7 +36,7 @@ static Span trim(Span span)
     return span;
 }
 
-static gboolean is_name(Span span)
+static gboolean is_name(PosternSpan span)
 {
     if (span.length == 0 || !g_ascii_isalpha(span.text[0]))
         return FALSE;
@@ -55,7 +46,7 @@ static gboolean is_name(Span span)
     return TRUE;
 }
 
-static gboolean is_value(Span span)
+static gboolean is_value(PosternSpan span)
 {
     gsize at = 0;
 
@@ -69,16 +60,16 @@ static gboolean is_value(Span span)
     return g_utf8_validate_len(span.text, span.length, NULL);
 }
 
-static const char *add_tag(PosternTagList *list, Span specification)
+static const char *add_tag(PosternTagList *list, PosternSpan specification)
 {
     const char *equals = memchr(specification.text, '=', specification.length);
     g_autofree char *owned = NULL;
-    Span name, value;
+    PosternSpan name, value;
 
     if (equals == NULL)
         return "a tag without '='";
-    name = trim((Span){specification.text, (gsize)(equals - specification.text)});
-    value = trim((Span){equals + 1, specification.length - (gsize)(equals - specification.text) - 1});
+    name = trim((PosternSpan){specification.text, (gsize)(equals - specification.text)});
+    value = trim((PosternSpan){equals + 1, specification.length - (gsize)(equals - specification.text) - 1});
     if (!is_name(name))
         return "a bad tag name";
     if (!is_value(value))
@@ -94,7 +85,7 @@ static const char *add_tag(PosternTagList *list, Span specification)
 }
 
 /* One ';' may stand at the end; between two there must be a tag. */
-static const char *parse(PosternTagList *list, Span rest)
+static const char *parse(PosternTagList *list, PosternSpan rest)
 {
     const char *problem = NULL;
 
@@ -102,9 +93,9 @@ static const char *parse(PosternTagList *list, Span rest)
         const char *semicolon = rest.length > 0 ? memchr(rest.text, ';', rest.length) : NULL;
         gsize length = semicolon != NULL ? (gsize)(semicolon - rest.text) : rest.length;
 
-        problem = add_tag(list, (Span){rest.text, length});
+        problem = add_tag(list, (PosternSpan){rest.text, length});
         length += semicolon != NULL ? 1 : 0;
-        rest = skip_folds((Span){rest.text + length, rest.length - length});
+        rest = skip_folds((PosternSpan){rest.text + length, rest.length - length});
     } while (problem == NULL && rest.length > 0);
     return problem;
 }
@@ -115,7 +106,7 @@ PosternTagList *postern_tag_list_parse(const char *text, gsize length, const cha
 
     list->names = g_ptr_array_new_with_free_func(g_free);
     list->values = g_ptr_array_new_with_free_func(g_free);
-    *ret_problem = length > 0 ? parse(list, (Span){text, length}) : "no tags";
+    *ret_problem = length > 0 ? parse(list, (PosternSpan){text, length}) : "no tags";
     return *ret_problem == NULL ? g_steal_pointer(&list) : NULL;
 }
 

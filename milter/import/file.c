@@ -58,8 +58,7 @@ static gboolean is_file(const char *path, GError **error)
         return postern_error_set_system(error, errno, "%s", path);
     if (S_ISREG(status.st_mode))
         return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_INPUT, "%s: is no file", path);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_INPUT, "%s: is no file", path);
 }
 
 static char *read_text(const char *path, GError **error)

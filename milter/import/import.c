@@ -306,11 +306,10 @@ static gboolean take_file(Import *import, const char *path, GError **error)
     if (settings == NULL)
         return FALSE;
     import->program = program_of(settings);
-    if (import->program == NULL) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_INPUT,
-                    "%s: has no setting of opendkim, opendmarc, clamav-milter or policyd-spf", path);
-        return FALSE;
-    }
+    if (import->program == NULL)
+        return postern_error_set(error, POSTERN_ERROR_INPUT,
+                                 "%s: has no setting of opendkim, opendmarc, clamav-milter or policyd-spf",
+                                 path);
     for (guint i = 0; i < settings->len; i++)
         take_setting(import, settings->pdata[i]);
     if (strcmp(import->program, "policyd-spf") == 0)

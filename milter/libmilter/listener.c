@@ -54,11 +54,9 @@ static gboolean is_free(const PosternMilterSocket *place, GError **error)
 static gboolean find_group(const char *name, const char *user, gid_t *ret_group, GError **error)
 {
     const struct group *group = name[0] != '\0' ? getgrnam(name) : NULL;
-    if (name[0] != '\0' && group == NULL) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
-                    "there is no group '%s' ([milter] socket_group)", name);
-        return FALSE;
-    }
+    if (name[0] != '\0' && group == NULL)
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION,
+                                 "there is no group '%s' ([milter] socket_group)", name);
     const struct passwd *entry = getpwnam(user);
     *ret_group = group != NULL ? group->gr_gid : entry != NULL ? entry->pw_gid : getegid();
     return TRUE;

@@ -119,7 +119,6 @@ gboolean postern_listener_open(const char *address, guint count, GArray *passed,
     if (ok)
         return TRUE;
     int number = errno;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_SYSTEM, "cannot listen on %s: %s: %s", address,
-                g_strerror(number), advice(number));
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_SYSTEM, "cannot listen on %s: %s: %s", address,
+                             g_strerror(number), advice(number));
 }

@@ -12,7 +12,7 @@
 #include "proxy/connection/spread.h"
 #include "proxy/connection/thread.h"
 #include "proxy/screen/client_table.h"
-#include "proxy/settings.h"
+#include "proxy/settings/settings.h"
 
 typedef struct {
     PosternProxySettings *settings;            /* a reference is taken */

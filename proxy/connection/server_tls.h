@@ -8,7 +8,7 @@
 #include "proxy/connection/stream.h"
 #include "proxy/servers/backend.h"
 #include "proxy/servers/server.h"
-#include "proxy/settings.h"
+#include "proxy/settings/settings.h"
 
 typedef struct PosternServerTls PosternServerTls;
 

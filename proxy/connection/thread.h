@@ -7,7 +7,7 @@
 
 #include "proxy/connection/world.h"
 #include "proxy/screen/client_table.h"
-#include "proxy/settings.h"
+#include "proxy/settings/settings.h"
 
 typedef struct {
     PosternWorld *world;            /* outlives the thread */

@@ -30,20 +30,11 @@ static void unref_server(gpointer server)
     postern_server_unref(server);
 }
 
-static gboolean is_same_address(const PosternAddress *a, const PosternAddress *b)
-{
-    if (a->family != b->family || a->port != b->port)
-        return FALSE;
-    return a->family == AF_INET    ? a->ipv4.s_addr == b->ipv4.s_addr
-           : a->family == AF_INET6 ? IN6_ARE_ADDR_EQUAL(&a->ipv6, &b->ipv6)
-                                   : g_strcmp0(a->path, b->path) == 0;
-}
-
 static PosternServer *find_server(const GPtrArray *servers, const PosternServerSettings *settings)
 {
     for (guint i = 0; i < servers->len; i++) {
         PosternServer *server = g_ptr_array_index(servers, i);
-        if (server->lmtp == settings->lmtp && is_same_address(&server->address, &settings->address))
+        if (server->lmtp == settings->lmtp && postern_address_is_same(&server->address, &settings->address))
             return server;
     }
     return NULL;
@@ -96,7 +87,7 @@ static void go_on_with(PosternServerGroup *group, PosternServer *server,
 
 static gboolean is_same_server(const PosternServerSettings *server, const PosternServerSettings *other)
 {
-    return server->lmtp == other->lmtp && is_same_address(&server->address, &other->address);
+    return server->lmtp == other->lmtp && postern_address_is_same(&server->address, &other->address);
 }
 
 static void add_wanted(GPtrArray *wanted, PosternServerSettings *settings)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/configuration/check.h"
+#include "base/error.h"
 #include "base/limits.h"
 #include "base/suggestion.h"
 #include "base/table_file.h"
@@ -67,9 +68,11 @@ static char *normal_key(const char *text, GError **error)
 static gboolean refuse_name(const char *kind, const char *name, const char *const *names, GError **error)
 {
     const char *nearest = postern_suggestion_for_name(name, names);
-    return nearest != NULL ? postern_table_refuse(error, "there is no group [%s %s] (did you mean '%s'?)",
-                                                  kind, name, nearest)
-                           : postern_table_refuse(error, "there is no group [%s %s]", kind, name);
+    return nearest != NULL
+               ? postern_error_set(error, POSTERN_ERROR_CONFIGURATION,
+                                   "there is no group [%s %s] (did you mean '%s'?)", kind, name, nearest)
+               : postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "there is no group [%s %s]", kind,
+                                   name);
 }
 
 static gboolean take_group(const PosternRoutes *routes, const char *name, guint *ret_group, GError **error)
@@ -104,8 +107,8 @@ static gboolean take_condition(PosternRoutes *routes, Conditions *conditions, co
     else if (g_str_equal(word, "listener=submission"))
         conditions->listener = SUBMISSION;
     else
-        return postern_table_refuse(
-            error,
+        return postern_error_set(
+            error, POSTERN_ERROR_CONFIGURATION,
             "'%s' is none of sender=…, class=NAME, listener=mail and listener=submission, which may "
             "follow the group",
             word);
@@ -143,9 +146,11 @@ static gboolean add_row(PosternRoutes *routes, const char *recipient, const char
     g_autofree char *key = g_strconcat(recipient, sender != NULL ? SENDER_MARK : NULL, sender, NULL);
     guint first = first_of(routes, key);
     if (at > POSTERN_ROUTES_MAX)
-        return postern_table_refuse(error, "is one too many: there may be %d routes", POSTERN_ROUTES_MAX);
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION,
+                                 "is one too many: there may be %d routes", POSTERN_ROUTES_MAX);
     if (ends_with_any(routes, recipient) || ends_with_any(routes, key))
-        return postern_table_refuse(error, "'%s' stands there already, without other conditions", recipient);
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION,
+                                 "'%s' stands there already, without other conditions", recipient);
     g_array_append_vals(routes->rows, row, 1);
     if (first > 0)
         row_at(routes, row_at(routes, first)->last)->next = at;
@@ -168,7 +173,8 @@ static gboolean take_line(char *line, gpointer user_data, GError **error)
     const char *pattern = postern_table_word(&line);
     const char *group = postern_table_word(&line);
     if (group[0] == '\0' || group[0] == '#')
-        return postern_table_refuse(error, "write DOMAIN GROUP, .DOMAIN GROUP, USER@DOMAIN GROUP or * GROUP");
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION,
+                                 "write DOMAIN GROUP, .DOMAIN GROUP, USER@DOMAIN GROUP or * GROUP");
     g_autofree char *key = g_str_equal(pattern, EVERYBODY) ? g_strdup(EVERYBODY) : normal_key(pattern, error);
     if (key == NULL || !take_group(routes, group, &row.group, error))
         return FALSE;

@@ -1,5 +1,6 @@
 #include "base/limits.h"
 #include "proxy/session/private.h"
+#include "proxy/session/states.h"
 
 typedef void (*Handler)(PosternSession *session, const PosternCommand *command, gint64 now);
 

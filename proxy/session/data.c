@@ -97,7 +97,7 @@ const char *postern_session_begin_message(PosternSession *session, gboolean chun
 {
     PosternTransaction *transaction = session->transaction;
     if (transaction->failure != NULL)
-        return "451 4.3.0 The mail server behind us cannot be used now, try again later";
+        return postern_session_no_server_reply;
     const PosternConfiguration *configuration = session->settings->configuration;
     guint64 limit = postern_session_size_limit(session);
     guint64 expected = transaction->declared_size > 0 ? transaction->declared_size : UNDECLARED_OCTETS;

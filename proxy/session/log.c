@@ -48,6 +48,12 @@ char *postern_session_finish_reply(PosternSession *session, const char *reply)
     return g_string_free(text, FALSE);
 }
 
+PosternReply *postern_session_own_reply(PosternSession *session, const char *reply)
+{
+    g_autofree char *text = g_strchomp(postern_session_finish_reply(session, reply));
+    return postern_reply_new((guint)g_ascii_strtoull(text, NULL, 10), strchr(text, ' ') + 1);
+}
+
 void postern_session_reply(PosternSession *session, guint code, const char *enhanced, const char *format, ...)
 {
     gsize start = session->output->len;
@@ -96,11 +102,6 @@ void postern_session_count_error(PosternSession *session, gboolean mistake, gint
     postern_session_finish(session, "too-many-errors", now);
 }
 
-static gboolean is_same_host(const PosternAddress *a, const PosternAddress *b)
-{
-    return a->family == b->family && postern_address_in_network(a, b, a->family == AF_INET ? 32 : 128);
-}
-
 static PosternRecordClient who_is(const PosternSession *session)
 {
     const PosternTransaction *transaction = session->transaction;
@@ -115,7 +116,9 @@ static PosternRecordClient who_is(const PosternSession *session)
         .tls_name = session->tls_name,
         .tls_client = session->tls_client,
         .tls_resumed = session->tls_resumed,
-        .peer = is_same_host(&session->envelope->client, &session->core.peer) ? NULL : &session->core.peer,
+        .peer = postern_address_is_same_host(&session->envelope->client, &session->core.peer)
+                    ? NULL
+                    : &session->core.peer,
     };
 }
 

@@ -236,7 +236,7 @@ static char *refusal_of(PosternSession *session, const PosternCommand *command, 
     else if (goes_elsewhere(transaction, recipient) && transaction->accepted > 0)
         refusal = "452 4.5.3 Other servers take mail for this recipient: send to it separately";
     else if (transaction->failure != NULL && !goes_elsewhere(transaction, recipient))
-        refusal = "451 4.3.0 The mail server behind us cannot be used now, try again later";
+        refusal = postern_session_no_server_reply;
     else if (postern_session_may_guess_no_more(session, 0))
         refusal = "452 4.5.3 Too many recipients were refused: send to the others separately";
     else if (postern_session_has_repeated_enough(session))

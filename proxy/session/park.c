@@ -77,12 +77,6 @@ static void walk_flags(Walk *walk, gboolean *flags, guint count)
         flags[i] = (all >> i & 1) != 0;
 }
 
-static gboolean is_same_address(const PosternAddress *a, const PosternAddress *b)
-{
-    return a->family == b->family && a->port == b->port &&
-           (a->family == AF_UNSPEC || postern_address_in_network(a, b, a->family == AF_INET ? 32 : 128));
-}
-
 /* Most are who has connected, and their one name is verified. */
 static void walk_identity(Walk *walk, PosternClientIdentity *identity, const PosternAddress *peer)
 {
@@ -92,7 +86,7 @@ static void walk_identity(Walk *walk, PosternClientIdentity *identity, const Pos
                         identity->reverse_temporary,
                         identity->esmtp,
                         identity->local,
-                        is_same_address(&identity->address, peer),
+                        postern_address_is_same(&identity->address, peer),
                         identity->name != NULL && g_strcmp0(identity->name, identity->reverse_name) == 0};
     walk_flags(walk, flags, G_N_ELEMENTS(flags));
     identity->name_known = flags[0];

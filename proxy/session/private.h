@@ -242,8 +242,6 @@ struct PosternSession {
 };
 
 /* session.c */
-/* Appends what each state is like, a line each, with tabs between. */
-void postern_session_describe_states(GString *out);
 /* The one place where the state changes. */
 void postern_session_set_state(PosternSession *session, PosternSessionState state, gint64 now);
 /* The one place where the link to the back-end changes. */
@@ -288,7 +286,7 @@ void postern_session_end_login(PosternSession *session, gint64 now);
 /* The same, and who it was is forgotten: the session begins anew. */
 void postern_session_forget_login(PosternSession *session, gint64 now);
 
-/* client.c */
+/* client_identity.c */
 void postern_session_client_init(PosternSession *session, const PosternAddress *client, gboolean submission);
 /* Frees what identity holds; it is nobody's then. */
 void postern_session_identity_clear(PosternClientIdentity *identity);
@@ -404,7 +402,8 @@ void postern_session_look_for_header(PosternSession *session);
 /* The message is whole and sealed. */
 void postern_session_inspect(PosternSession *session, gint64 now);
 
-/* backend.c */
+/* server_replies.c: a 451 for want of a server. */
+extern const char postern_session_no_server_reply[];
 /* A back-end's reply as the client gets it, with CRLF; a new string. */
 char *postern_session_reply_for_client(const PosternReply *reply);
 /* Asks the back-end about all recipients that are PENDING, borrowing one if there is none. */
@@ -474,6 +473,8 @@ void postern_session_reply(PosternSession *session, guint code, const char *enha
     G_GNUC_PRINTF(4, 5);
 /* "CODE X.Y.Z text" as postern_session_reply() would say it; a new string. */
 char *postern_session_finish_reply(PosternSession *session, const char *reply);
+/* The same as if a server had said it; a new one. */
+PosternReply *postern_session_own_reply(PosternSession *session, const char *reply);
 /* The same for a mistake of the client's: counted, and too many end the session. */
 void postern_session_error(PosternSession *session, gint64 now, guint code, const char *enhanced,
                            const char *text);

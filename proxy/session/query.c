@@ -61,8 +61,6 @@ void postern_session_query_answered(PosternSession *session, const PosternReply 
 
 void postern_session_query_failed(PosternSession *session, gint64 now)
 {
-    g_autofree char *text = postern_session_finish_reply(
-        session, "451 4.3.0 The mail server behind us cannot be used now, try again later");
-    g_autoptr(PosternReply) reply = postern_reply_new(451, g_strchomp(text) + strlen("451 "));
+    g_autoptr(PosternReply) reply = postern_session_own_reply(session, postern_session_no_server_reply);
     postern_session_query_answered(session, reply, now);
 }

@@ -4,57 +4,8 @@
 
 #include "base/limits.h"
 #include "proxy/session/private.h"
+#include "proxy/session/states.h"
 #include "wire/foreign.h"
-
-enum {
-    LINES = 1 << 0,   /* commands are read */
-    OCTETS = 1 << 1,  /* of a message, or dropped */
-    MESSAGE = 1 << 2, /* one comes in */
-    CLIENT = 1 << 3,  /* has client_timeout to say something, or client_data_timeout in a message */
-};
-
-static const struct {
-    const char *name;
-    guint traits;
-} states[] = {
-    [POSTERN_SESSION_COMMAND] = {"command", LINES | CLIENT},
-    [POSTERN_SESSION_STARTING_TLS] = {"starting TLS", CLIENT},
-    [POSTERN_SESSION_AUTHENTICATING] = {"authenticating", 0},
-    [POSTERN_SESSION_ASKING] = {"asking", 0},
-    [POSTERN_SESSION_DATA] = {"data", OCTETS | MESSAGE | CLIENT},
-    [POSTERN_SESSION_CHUNK] = {"chunk", OCTETS | MESSAGE | CLIENT},
-    [POSTERN_SESSION_BETWEEN_CHUNKS] = {"between chunks", LINES | MESSAGE | CLIENT},
-    [POSTERN_SESSION_INSPECTING] = {"inspecting", 0},
-    [POSTERN_SESSION_DELIVERING] = {"delivering", 0},
-    [POSTERN_SESSION_CLOSING] = {"closing", 0},
-    [POSTERN_SESSION_PARKED] = {"parked", 0},
-};
-
-static gboolean is(const PosternSession *session, guint traits)
-{
-    return (states[session->state].traits & traits) == traits;
-}
-
-void postern_session_describe_states(GString *out)
-{
-    static const char *const names[] = {"lines", "octets", "message", "client"};
-    for (gsize i = 0; i < POSTERN_SESSION_PARKED; i++) {
-        g_string_append(out, states[i].name);
-        for (gsize j = 0; j < G_N_ELEMENTS(names); j++)
-            g_string_append_printf(out, "\t%s", (states[i].traits >> j & 1) != 0 ? names[j] : "-");
-        g_string_append_c(out, '\n');
-    }
-}
-
-const char *postern_session_state_name(PosternSessionState state)
-{
-    return states[state].name;
-}
-
-void postern_session_count_state(const PosternProxySettings *settings, PosternSessionState state, int change)
-{
-    postern_counters_add_at(settings->counters, settings->state_places[state], (guint64)(gint64)change);
-}
 
 static void count_state(const PosternSession *session, int change)
 {
@@ -145,10 +96,11 @@ static gint64 client_wait_ms(const PosternSession *session)
     const PosternConfiguration *configuration = session->settings->configuration;
     if (session->state == POSTERN_SESSION_AUTHENTICATING && session->login->asks_client)
         return MIN(configuration->proxy.client_timeout_ms, POSTERN_LOGIN_ANSWER_MS);
-    if (!is(session, CLIENT))
+    if (!postern_session_is(session, POSTERN_SESSION_WAITS_FOR_CLIENT))
         return -1;
-    return is(session, MESSAGE) ? configuration->proxy.client_data_timeout_ms
-                                : configuration->proxy.client_timeout_ms;
+    return postern_session_is(session, POSTERN_SESSION_HAS_MESSAGE)
+               ? configuration->proxy.client_data_timeout_ms
+               : configuration->proxy.client_timeout_ms;
 }
 
 static void restart_client_deadline(PosternSession *session, gint64 now)
@@ -159,8 +111,8 @@ static void restart_client_deadline(PosternSession *session, gint64 now)
 
 void postern_session_set_state(PosternSession *session, PosternSessionState state, gint64 now)
 {
-    postern_log_state("session", session->core.identifier.text, states[session->state].name,
-                      states[state].name);
+    postern_log_state("session", session->core.identifier.text, postern_session_state_name(session->state),
+                      postern_session_state_name(state));
     gboolean goes_on = postern_session_is_in_message(session);
     count_state(session, -1);
     session->state = state;
@@ -348,13 +300,14 @@ gboolean postern_session_wants_input(const PosternSession *session)
         return session->login->asks_client;
     if (session->checks_client)
         return FALSE;
-    return is(session, OCTETS) ? !postern_session_is_held_up(session)
-                               : is(session, LINES) && session->pending_command == NULL;
+    return postern_session_is(session, POSTERN_SESSION_READS_OCTETS)
+               ? !postern_session_is_held_up(session)
+               : postern_session_is(session, POSTERN_SESSION_READS_LINES) && session->pending_command == NULL;
 }
 
 gboolean postern_session_is_in_message(const PosternSession *session)
 {
-    return is(session, MESSAGE);
+    return postern_session_is(session, POSTERN_SESSION_HAS_MESSAGE);
 }
 
 /* Octets that trickle in keep the client's time running on, but not a back-end that others wait for. */
@@ -388,7 +341,7 @@ gsize postern_session_receive(PosternSession *session, const char *octets, gsize
     gsize taken = 0;
     while (taken < length && postern_session_wants_input(session)) {
         postern_session_our_turn_ends(session, TRUE, now);
-        if (is(session, OCTETS))
+        if (postern_session_is(session, POSTERN_SESSION_READS_OCTETS))
             taken += receive_data(session, octets + taken, length - taken, now);
         else
             taken += receive_line(session, octets + taken, length - taken, now);
@@ -474,7 +427,9 @@ PosternSessionWait postern_session_wait(const PosternSession *session)
 {
     const PosternLogin *login = session->login;
     gboolean asks = session->query != NULL || (login != NULL && !login->asks_client);
-    if (session->core.trusted || !(asks || login != NULL || is(session, LINES) || is(session, OCTETS)))
+    if (session->core.trusted ||
+        !(asks || login != NULL ||
+          postern_session_is(session, POSTERN_SESSION_READS_LINES | POSTERN_SESSION_READS_OCTETS)))
         return POSTERN_SESSION_WAITS_NOT;
     if (asks || postern_session_awaits_answers(session))
         return session->link == POSTERN_LINK_BORROWING ? POSTERN_SESSION_WAITS_FOR_BACKEND

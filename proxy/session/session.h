@@ -24,7 +24,7 @@
 #include "proxy/screen/screen.h"
 #include "proxy/servers/backend.h"
 #include "proxy/session/transit.h"
-#include "proxy/settings.h"
+#include "proxy/settings/settings.h"
 #include "verdict/verdict.h"
 
 typedef enum {
@@ -44,6 +44,8 @@ G_STATIC_ASSERT(POSTERN_SESSION_PARKED + 1 == POSTERN_STATES_COUNTED);
 
 /* Its name in the log and among the counters, static. */
 const char *postern_session_state_name(PosternSessionState state);
+/* After postern_proxy_settings_keep(): each state has its place among their counters. */
+void postern_session_place_states(PosternProxySettings *settings);
 /* One session more, or less (change: 1, -1), is in that state. */
 void postern_session_count_state(const PosternProxySettings *settings, PosternSessionState state, int change);
 

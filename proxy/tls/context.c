@@ -19,8 +19,7 @@ char *postern_tls_problem(void)
 gboolean postern_tls_context_fail(GError **error, const char *path, const char *what)
 {
     g_autofree char *problem = postern_tls_problem();
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, "[tls] %s: %s: %s", path, what, problem);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "[tls] %s: %s: %s", path, what, problem);
 }
 
 static GPtrArray *take_ends(PosternTlsContext *context)
@@ -172,20 +171,18 @@ static gboolean add_all(PosternTlsContext *context, GPtrArray *ends,
                         const PosternConfiguration *configuration, GError **error)
 {
     char **certificates = configuration->tls.certificates, **keys = configuration->tls.keys;
-    if (*keys != NULL && g_strv_length(keys) != g_strv_length(certificates)) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
-                    "[tls] keys: as many files are needed as [tls] certificates has, in the same order");
-        return FALSE;
-    }
+    if (*keys != NULL && g_strv_length(keys) != g_strv_length(certificates))
+        return postern_error_set(
+            error, POSTERN_ERROR_CONFIGURATION,
+            "[tls] keys: as many files are needed as [tls] certificates has, in the same order");
     for (guint i = 0; certificates[i] != NULL; i++)
         if (!add(context, ends, configuration, certificates[i], *keys != NULL ? keys[i] : certificates[i],
                  error))
             return FALSE;
     if (ends->len > 0)
         return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
-                "[proxy] tls: a certificate is needed: set [tls] certificates, and [tls] keys");
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_CONFIGURATION,
+                             "[proxy] tls: a certificate is needed: set [tls] certificates, and [tls] keys");
 }
 
 gboolean postern_tls_context_reload(PosternTlsContext *context, const PosternConfiguration *configuration,

@@ -77,7 +77,10 @@ class CheckStyleTest(unittest.TestCase):
                 ("common/inspector_client", "inspector/x.h", "verdict/x.h"),
                 ("common/scan", "checks/x.h", "inspector_client/x.h"),
                 ("proxy", "checks/x.h", "inspector_client/x.h"), ("milter", "checks/x.h", "verdict/x.h"),
-                ("proxy", "milter/x.h", "proxy/x.h"), ("milter", "inspector/x.h", "milter/x.h")):
+                ("proxy", "milter/x.h", "proxy/session/x.h"), ("milter", "inspector/x.h", "milter/x.h"),
+                ("proxy/session", "proxy/x.h", "proxy/screen/x.h"),
+                ("proxy/settings", "proxy/session/x.h", "proxy/tls/x.h"),
+                ("proxy/connection", "proxy/x.h", "proxy/session/x.h")):
             with self.subTest(room=room, include=include):
                 key = f"{room.replace('/', '__')}__thing_dot_c"
                 self.expect(f"{room}/thing.c:2", "layering", **{key: f'\n#include "{include}"\n'})

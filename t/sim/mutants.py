@@ -26,25 +26,25 @@ TEST_SECONDS = 120
 
 # Name, file, what stands there (once), what stands there in the mutant.
 MUTANTS = [
-    ("a refused RCPT is answered with 250", "proxy/session/backend.c",
+    ("a refused RCPT is answered with 250", "proxy/session/server_replies.c",
      """    g_string_append(session->output, text);
     session->answer_deadline = G_MAXINT64;
     if (--transaction""",
      """    g_string_append(session->output, "250 2.1.5 Ok\\r\\n");
     session->answer_deadline = G_MAXINT64;
     if (--transaction"""),
-    ("a refusal of RCPT is lost", "proxy/session/backend.c",
+    ("a refusal of RCPT is lost", "proxy/session/server_replies.c",
      """    if (postern_reply_class(reply) == 2) {
         recipient->state = POSTERN_RECIPIENT_ACCEPTED;""",
      """    if (postern_reply_class(reply) != 4) {
         recipient->state = POSTERN_RECIPIENT_ACCEPTED;"""),
-    ("250 before the back-end's", "proxy/session/backend.c",
+    ("250 before the back-end's", "proxy/session/server_replies.c",
      """        add_received(session);
         PosternCase *mail_case""",
      """        add_received(session);
         g_string_append(session->output, "250 2.0.0 Ok\\r\\n");
         PosternCase *mail_case"""),
-    ("the back-end's refusal of a message is 250", "proxy/session/backend.c",
+    ("the back-end's refusal of a message is 250", "proxy/session/server_replies.c",
      """    gboolean accepted = postern_reply_class(event->reply) == 2;
     session->transaction->delivery""",
      """    gboolean accepted = TRUE;
@@ -80,12 +80,12 @@ MUTANTS = [
     ("a recipient of another group is taken too", "proxy/session/mail.c",
      "    else if (goes_elsewhere(transaction, recipient) && transaction->accepted > 0)",
      "    else if (FALSE)"),
-    ("a slot is free before the server has closed", "proxy/connection/backend.c",
+    ("a slot is free before the server has closed", "proxy/connection/backend_connection.c",
      """    if (peer_ended) {
         free_slot(""",
      """    if (peer_ended || failure == NULL) {
         free_slot("""),
-    ("back to the pool before RSET is answered", "proxy/connection/backend.c",
+    ("back to the pool before RSET is answered", "proxy/connection/backend_connection.c",
      """    if (connection->state != CONNECTION_RETURNING ||
         postern_backend_state(connection->backend) != POSTERN_BACKEND_IDLE)
         return;""",
@@ -94,7 +94,7 @@ MUTANTS = [
     ("no RSET, and it never comes back", "proxy/session/hold.c",
      "        postern_backend_reset(backend, now);",
      "        ;"),
-    ("a command behind RCPT is parked for ever", "proxy/session/backend.c",
+    ("a command behind RCPT is parked for ever", "proxy/session/server_replies.c",
      """        if (!postern_session_awaits_answers(session))
             postern_session_run_pending(session, now);
     } else if""",
@@ -106,39 +106,39 @@ MUTANTS = [
      """    stream->blocked = FALSE;
     want(stream);
     apply_shutdown(stream);"""),
-    ("a client is parked with its reply", "proxy/connection/client.c",
+    ("a client is parked with its reply", "proxy/connection/client_connection.c",
      """    if (client->state != CLIENT_OPEN || client->tls != TLS_AS_IT_IS ||
         !postern_stream_is_idle(client->stream))""",
      "    if (client->state != CLIENT_OPEN || client->tls != TLS_AS_IT_IS)"),
     ("what a parked client says is not heard", "proxy/connection/clients.c",
      "    transport->functions->want(transport, POSTERN_TRANSPORT_READ);",
      "    transport->functions->want(transport, 0);"),
-    ("a message is tried again after its dot", "proxy/session/backend.c",
+    ("a message is tried again after its dot", "proxy/session/server_replies.c",
      "    if (session->core.authenticated || !postern_backend_is_before_data(event->during) ||",
      "    if (session->core.authenticated || event->during < POSTERN_BACKEND_IDLE ||"),
-    ("the message goes out before 354", "proxy/session/backend.c",
+    ("the message goes out before 354", "proxy/session/server_replies.c",
      """    postern_backend_data(session->backend, now);
 }""",
      """    postern_backend_data(session->backend, now);
     postern_session_act(session, POSTERN_SESSION_SEND_MESSAGE)->message =
         postern_message_ref(transaction->message);
 }"""),
-    ("answers to RCPT in the wrong order", "proxy/session/backend.c",
+    ("answers to RCPT in the wrong order", "proxy/session/server_replies.c",
      "    PosternRecipient *recipient = g_queue_pop_head(&transaction->sent);",
      "    PosternRecipient *recipient = g_queue_pop_tail(&transaction->sent);"),
-    ("octets that wait are never given back", "proxy/connection/client.c",
+    ("octets that wait are never given back", "proxy/connection/client_connection.c",
      """    postern_budget_release(postern_session_budget(client->session), client->charged);
     postern_session_free(client->session);""",
      "    postern_session_free(client->session);"),
-    ("a client that has ended its side is not heard of again", "proxy/connection/client.c",
+    ("a client that has ended its side is not heard of again", "proxy/connection/client_connection.c",
      "            set_state(client, CLIENT_SAYS_NO_MORE);",
      "            lose(client);"),
-    ("the last reply is cut", "proxy/connection/client.c",
+    ("the last reply is cut", "proxy/connection/client_connection.c",
      """    if (client->state == CLIENT_CLOSING &&
         (postern_stream_unsent(client->stream) == 0 ||""",
      """    if (client->state == CLIENT_CLOSING &&
         (TRUE ||"""),
-    ("no deadline for a client", "proxy/connection/client.c",
+    ("no deadline for a client", "proxy/connection/client_connection.c",
      """    gint64 deadline = postern_session_deadline(client->session);
     if (client->client->pace != NULL)
         deadline =""",
@@ -148,7 +148,7 @@ MUTANTS = [
     ("what the back-end has not taken of a stream is lost", "proxy/session/transit.c",
      "        if (!store(transit, transit->lent[i].iov_base, transit->lent[i].iov_len))",
      "        if (i > 0 && !store(transit, transit->lent[i].iov_base, transit->lent[i].iov_len))"),
-    ("no descriptor, and nobody is told", "proxy/connection/backend.c",
+    ("no descriptor, and nobody is told", "proxy/connection/backend_connection.c",
      """    else
         postern_backend_closed(connection->backend, error->message, now);
     postern_thread_mark_backend(connection->thread, connection->number);""",
@@ -161,19 +161,19 @@ MUTANTS = [
     ("a message that is streamed ends where it waits", "proxy/connection/message_sender.c",
      "        gboolean ends = postern_transit_has_ended(sender->transit) &&",
      "        gboolean ends ="),
-    ("the client is not read from again", "proxy/connection/backend.c",
+    ("the client is not read from again", "proxy/connection/backend_connection.c",
      "        if (waits && octets > 0)",
      "        if (FALSE)"),
-    ("a back-end lost in a stream is not told", "proxy/session/backend.c",
+    ("a back-end lost in a stream is not told", "proxy/session/server_replies.c",
      "    gboolean needed = is_delivering(session) ||",
      "    gboolean needed = session->state == POSTERN_SESSION_DELIVERING ||"),
-    ("octets that the back-end has not taken are lost", "proxy/connection/client.c",
+    ("octets that the back-end has not taken are lost", "proxy/connection/client_connection.c",
      "    postern_session_settle(client->session, now);",
      ""),
     ("the back-end is not waited for", "proxy/session/data.c",
      "           postern_transit_waiting(session->transaction->transit) > 0;",
      "           FALSE;"),
-    ("the back-end is not told of the next client", "proxy/session/backend.c",
+    ("the back-end is not told of the next client", "proxy/session/server_replies.c",
      """                          now - session->borrows_since);
     identify(session, now);""",
      """                          now - session->borrows_since);

@@ -22,6 +22,7 @@ static PosternProxySettings *settings_of(const Sim *sim, const PosternProxySetti
     PosternProxySettings *settings = postern_proxy_settings_new(configuration, running, &error);
     g_assert_no_error(error);
     postern_proxy_settings_keep(settings, NULL, sim->counts->counters);
+    postern_session_place_states(settings);
     return settings;
 }
 

@@ -114,6 +114,7 @@ static const struct {
     {"421 4.7.1 %s", PASSES}, /* the screen's */
     {"421 4.7.1 %s %s\\r\\n", BOUND},
     {"451 4.3.0 The mail server behind us cannot be used now, try again later", ABSENT},
+    {"451 4.3.0 The mail server behind us lacks ", ABSENT},
     {"451 4.3.0 The message could not be kept in memory, try again later", ABSENT},
     {"451 4.3.2 No answer in time, try again later", BOUND},
     {"451 4.3.5 The proxy is set up to discard, which it cannot", PASSES},

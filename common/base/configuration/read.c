@@ -106,9 +106,8 @@ gboolean postern_diagnostics_none(const PosternDiagnostics *diagnostics, GError 
     if (diagnostics->count > POSTERN_CONFIGURATION_DIAGNOSTICS_MAX)
         more = g_strdup_printf("\n%s: and %u mistakes more", diagnostics->name,
                                diagnostics->count - POSTERN_CONFIGURATION_DIAGNOSTICS_MAX);
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, "%s%s", diagnostics->lines->str,
-                more != NULL ? more : "");
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "%s%s", diagnostics->lines->str,
+                             more != NULL ? more : "");
 }
 
 typedef struct {
@@ -369,21 +368,18 @@ static void read_file(PosternConfiguration *configuration, GKeyFile *file, Poste
 static gboolean check_encoding(const char *text, gsize length, const char *name, GError **error)
 {
     const char *end;
-    if (length > POSTERN_CONFIGURATION_FILE_MAX_OCTETS) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
-                    "%s: is larger than %d octets: is it really a configuration file?", name,
-                    POSTERN_CONFIGURATION_FILE_MAX_OCTETS);
-        return FALSE;
-    }
+    if (length > POSTERN_CONFIGURATION_FILE_MAX_OCTETS)
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION,
+                                 "%s: is larger than %d octets: is it really a configuration file?", name,
+                                 POSTERN_CONFIGURATION_FILE_MAX_OCTETS);
     if (g_utf8_validate_len(text, length, &end))
         return TRUE;
     guint line = 1;
     for (const char *octet = text; octet < end; octet++)
         line += *octet == '\n';
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
-                "%s: line %u: octet 0x%02x is not UTF-8 text: save the file as UTF-8", name, line,
-                (guchar)*end);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_CONFIGURATION,
+                             "%s: line %u: octet 0x%02x is not UTF-8 text: save the file as UTF-8", name,
+                             line, (guchar)*end);
 }
 
 PosternConfiguration *postern_configuration_parse(const char *text, gsize length, const char *name,
@@ -435,9 +431,8 @@ static gboolean read_path(const char *path, GString *text, GError **error)
         advice = ": make it readable for the user who starts the program";
     else if (number == EISDIR)
         advice = ": name the file in it";
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, "%s: cannot be read: %s%s", path,
-                g_strerror(number), advice);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "%s: cannot be read: %s%s", path,
+                             g_strerror(number), advice);
 }
 
 static gboolean has_no_file(void)

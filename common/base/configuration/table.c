@@ -485,8 +485,7 @@ gboolean postern_configuration_can_reload(const PosternConfiguration *running,
     const char *verb = names->len == 1 ? "needs" : "need";
     g_ptr_array_add(names, NULL);
     g_autofree char *text = g_strjoinv(", ", (char **)names->pdata);
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, "a new %s %s a restart", text, verb);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "a new %s %s a restart", text, verb);
 }
 
 const char *postern_option_reload_text(const PosternOption *option)

@@ -29,18 +29,6 @@ static const Unit *units_of(const PosternOption *option)
     }
 }
 
-static gboolean refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-static gboolean refuse(GError **error, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    g_autofree char *text = g_strdup_vprintf(format, arguments);
-    va_end(arguments);
-    g_set_error_literal(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, text);
-    return FALSE;
-}
-
 static char *format_amount(const PosternOption *option, guint64 amount)
 {
     const Unit *largest = units_of(option);
@@ -98,7 +86,7 @@ static gboolean parse_amount(const PosternOption *option, const char *text, guin
     if (option->type == POSTERN_OPTION_DURATION && text[digits] == '\0')
         unit = &time_without_unit;
     if (digits == 0 || unit->name == NULL)
-        return refuse(error, "'%s' %s", text, forms[option->type]);
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "'%s' %s", text, forms[option->type]);
 
     g_autofree char *number = g_strndup(text, digits);
     guint64 amount = 0;
@@ -106,7 +94,7 @@ static gboolean parse_amount(const PosternOption *option, const char *text, guin
                     g_uint64_checked_mul(&amount, amount, unit->factor);
     if (!fits || amount < option->minimum || amount > option->maximum) {
         g_autofree char *range = postern_option_range(option);
-        return refuse(error, "'%s' is out of range: %s", text, range);
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "'%s' is out of range: %s", text, range);
     }
     *ret_amount = amount;
     return TRUE;
@@ -125,7 +113,7 @@ static gboolean parse_boolean(const char *text, gboolean *ret_value, GError **er
             return TRUE;
         }
     }
-    return refuse(error, "'%s' is neither yes nor no", text);
+    return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "'%s' is neither yes nor no", text);
 }
 
 static gboolean parse_choice(const PosternOption *option, const char *text, guint *ret_value, GError **error)
@@ -145,18 +133,19 @@ static gboolean parse_choice(const PosternOption *option, const char *text, guin
     g_autofree char *range = postern_option_range(option);
     const char *nearest = postern_suggestion_for_name(text, option->choices);
     if (nearest == NULL)
-        return refuse(error, "'%s' is not %s", text, range);
-    return refuse(error, "'%s' is not %s (did you mean '%s'?)", text, range, nearest);
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "'%s' is not %s", text, range);
+    return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "'%s' is not %s (did you mean '%s'?)", text,
+                             range, nearest);
 }
 
 static gboolean check_text(const PosternOption *option, const char *text, GError **error)
 {
     for (const char *octet = text; *octet != '\0'; octet++)
         if (g_ascii_iscntrl(*octet))
-            return refuse(error, "has a control character in it");
+            return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "has a control character in it");
     gsize length = strlen(text);
     if (length > 0 && (text[0] == ' ' || text[length - 1] == ' '))
-        return refuse(error, "begins or ends with a space");
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "begins or ends with a space");
     return length == 0 || option->check == NULL || option->check(text, error);
 }
 
@@ -164,11 +153,12 @@ static gboolean parse_string(const PosternOption *option, const char *text, char
 {
     gsize length = strlen(text);
     if (length < option->minimum)
-        return refuse(error, "must not be empty");
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "must not be empty");
     if (length > option->maximum)
-        return refuse(
-            error, "is too long: %" G_GSIZE_FORMAT " octets, and at most %" G_GUINT64_FORMAT " are allowed",
-            length, option->maximum);
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION,
+                                 "is too long: %" G_GSIZE_FORMAT " octets, and at most %" G_GUINT64_FORMAT
+                                 " are allowed",
+                                 length, option->maximum);
     if (!check_text(option, text, error))
         return FALSE;
     *ret_value = g_strdup(text);
@@ -190,7 +180,8 @@ static gboolean parse_list(const PosternOption *option, const char *text, char *
     }
     if (items->len < option->minimum || items->len > option->maximum) {
         g_autofree char *range = postern_option_range(option);
-        return refuse(error, "has %u items and should be %s", items->len, range);
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "has %u items and should be %s",
+                                 items->len, range);
     }
     g_ptr_array_add(items, NULL);
     *ret_value = (char **)g_ptr_array_steal(items, NULL);

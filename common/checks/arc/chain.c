@@ -169,15 +169,6 @@ static void read_signature(PosternArcChain *chain, PosternArcSignature *signatur
     find_question(chain, signature, what, instance);
 }
 
-static guint count_fields(const PosternHeader *header, const char *name)
-{
-    guint count = 0;
-
-    for (guint i = 0; i < header->fields->len; i++)
-        count += postern_header_field_is(&g_array_index(header->fields, PosternHeaderField, i), name) ? 1 : 0;
-    return count;
-}
-
 static guint count_names(const char *list)
 {
     guint count = 1;
@@ -207,7 +198,8 @@ static void read_newest(PosternArcChain *chain, const PosternHeader *header)
         fail(chain, "h= of the newest " MESSAGE_FIELD " has over %d names", POSTERN_ARC_SIGNED_FIELDS_MAX);
     if (covered != NULL && !postern_dkim_number(covered, &chain->body_length))
         fail(chain, "l= of the newest " MESSAGE_FIELD " is no number");
-    chain->covers_from = postern_dkim_list_count(names, "from") >= MAX(count_fields(header, "From"), 1);
+    chain->covers_from =
+        postern_dkim_list_count(names, "from") >= MAX(postern_header_count(header, "From"), 1);
 }
 
 /* RFC 8617 5.2 step 3: every set is whole, and each says what those before it were. */

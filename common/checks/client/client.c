@@ -56,9 +56,9 @@ static gboolean check_name(const PosternAddress *client, PosternAnswers *answers
     return TRUE;
 }
 
-static gboolean is_same_address(const PosternAddress *a, const PosternAddress *b)
+static gboolean are_known_and_same(const PosternAddress *a, const PosternAddress *b)
 {
-    return a->family != AF_UNSPEC && postern_address_in_network(a, b, a->family == AF_INET ? 32 : 128);
+    return a->family != AF_UNSPEC && postern_address_is_same_host(a, b);
 }
 
 /* A domain of several labels, the last of which is no number (RFC 1123 2.1). */
@@ -82,9 +82,10 @@ PosternClientHelo postern_client_check_helo(const char *helo, const PosternAddre
     gboolean bracketed = length > 2 && helo[0] == '[' && helo[length - 1] == ']';
     g_autofree char *inside = g_strndup(helo + bracketed, length - 2 * (gsize)bracketed);
     (void)postern_address_parse(&literal, inside);
-    if (is_same_address(&literal, server) || g_ascii_strcasecmp(helo, hostname) == 0)
+    if (are_known_and_same(&literal, server) || g_ascii_strcasecmp(helo, hostname) == 0)
         return POSTERN_CLIENT_HELO_OURS;
-    if (literal.family == client->family && literal.family != AF_UNSPEC && !is_same_address(&literal, client))
+    if (literal.family == client->family && literal.family != AF_UNSPEC &&
+        !are_known_and_same(&literal, client))
         return POSTERN_CLIENT_HELO_LITERAL;
     gboolean formed = bracketed ? literal.family != AF_UNSPEC : is_domain(helo);
     return formed ? POSTERN_CLIENT_HELO_SOUND : POSTERN_CLIENT_HELO_MALFORMED;

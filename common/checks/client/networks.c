@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/configuration/check.h"
+#include "base/error.h"
 #include "base/limits.h"
 #include "base/suggestion.h"
 #include "base/table_file.h"
@@ -77,8 +78,9 @@ static gboolean parse_action(const char *word, PosternAction *ret_action, GError
             *ret_action = action;
             return TRUE;
         }
-    return postern_table_refuse(
-        error, "write NETWORK ACTION TEXT, ACTION one of accept, mark, quarantine, tempfail and reject");
+    return postern_error_set(
+        error, POSTERN_ERROR_CONFIGURATION,
+        "write NETWORK ACTION TEXT, ACTION one of accept, mark, quarantine, tempfail and reject");
 }
 
 static gboolean take_line(char *line, gpointer user_data, GError **error)
@@ -92,9 +94,9 @@ static gboolean take_line(char *line, gpointer user_data, GError **error)
         return FALSE;
     if (g_hash_table_contains(table->entries, key) ||
         g_hash_table_size(table->entries) >= POSTERN_NETWORK_ENTRIES_MAX)
-        return postern_table_refuse(error,
-                                    "%s stands there twice, or is one too many: there may be %d networks",
-                                    network, POSTERN_NETWORK_ENTRIES_MAX);
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION,
+                                 "%s stands there twice, or is one too many: there may be %d networks",
+                                 network, POSTERN_NETWORK_ENTRIES_MAX);
     entry.network = g_strdup(network);
     entry.text = line[0] != '\0' ? g_strndup(line, POSTERN_FINDING_TEXT_MAX_OCTETS) : NULL;
     table->used[key->ipv6][key->bits] = TRUE;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/span.h"
 
 #define BLANKS_MAX 200 /* of a run, that are kept */
 #define PIECES_MAX 64  /* of a parameter (RFC 2231 3) */
@@ -14,11 +15,6 @@ static const char *const names[POSTERN_PART_FIELDS] = {
     [POSTERN_PART_DESCRIPTION] = "Content-Description",
     [POSTERN_PART_LOCATION] = "Content-Location",
 };
-
-static gboolean is_blank(char octet)
-{
-    return octet == ' ' || octet == '\t';
-}
 
 /* Where the line that begins at start ends, and octets of its end. */
 static gsize line_end(const char *octets, gsize start, gsize end, gboolean bare_ends, gsize *ret_end_length)
@@ -44,7 +40,7 @@ static gsize field_name(const char *line, gsize length, gsize *ret_name_length)
     while (name < length && (guchar)line[name] > ' ' && line[name] != ':' && line[name] != 0x7f)
         name++;
     gsize colon = name;
-    while (colon < length && is_blank(line[colon]))
+    while (colon < length && postern_is_blank(line[colon]))
         colon++;
     *ret_name_length = name;
     return name > 0 && colon < length && line[colon] == ':' ? colon + 1 : 0;
@@ -54,7 +50,7 @@ static void append(PosternPartHeader *header, GString *value, const char *text, 
 {
     gsize run = 0;
     for (gsize i = 0; i < length; i++) {
-        gboolean blank = is_blank(text[i]) || text[i] == '\0' || text[i] == '\r';
+        gboolean blank = postern_is_blank(text[i]) || text[i] == '\0' || text[i] == '\r';
         run = blank ? run + 1 : 0;
         if (run > BLANKS_MAX)
             continue;
@@ -92,7 +88,7 @@ static void add_start(PosternPartHeader *header, gsize start, gboolean last)
 
 static gboolean is_all_blank(const char *line, gsize length)
 {
-    while (length > 0 && (is_blank(line[length - 1]) || line[length - 1] == '\r'))
+    while (length > 0 && (postern_is_blank(line[length - 1]) || line[length - 1] == '\r'))
         length--;
     return length == 0;
 }
@@ -118,13 +114,13 @@ void postern_part_header_read(const char *octets, gsize start, gsize end, gboole
             add_start(header, next, FALSE);
             blank = TRUE;
         }
-        if (is_blank(line[0]) && current != NULL) {
+        if (postern_is_blank(line[0]) && current != NULL) {
             append(header, current, line, length);
         } else if (value > 0) {
             current = begin_field(header, line, name_length);
             if (current != NULL)
                 append(header, current, line + value, length - value);
-        } else if (!is_blank(line[0]) && !odd) {
+        } else if (!postern_is_blank(line[0]) && !odd) {
             add_start(header, start, FALSE);
             odd = TRUE;
         }
@@ -158,7 +154,7 @@ static gboolean add_value(GPtrArray *values, const char *text, gsize length)
 static gboolean add_forms(GPtrArray *values, const char *text, gsize length, gboolean words)
 {
     gsize trimmed = length;
-    while (trimmed > 0 && is_blank(text[trimmed - 1]))
+    while (trimmed > 0 && postern_is_blank(text[trimmed - 1]))
         trimmed--;
     return add_value(values, text, length) && add_value(values, text, trimmed) &&
            (!words || add_value(values, text, MIN(strcspn(text, " \t"), trimmed)));
@@ -320,7 +316,8 @@ gboolean postern_part_is_message(const char *octets, gsize start, gsize end, gsi
         gsize end_length, name_length;
         const char *line = octets + start;
         gsize length = line_end(octets, start, end, FALSE, &end_length) - start;
-        if (length == 0 || (field_name(line, length, &name_length) == 0 && (first || !is_blank(line[0]))))
+        if (length == 0 ||
+            (field_name(line, length, &name_length) == 0 && (first || !postern_is_blank(line[0]))))
             return mime;
         mime = mime || has_prefix(line, length, "Content-") || has_prefix(line, length, "MIME-Version");
         start += length + end_length;

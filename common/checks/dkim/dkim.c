@@ -40,14 +40,6 @@ static gboolean load_keys(GPtrArray *signatures, PosternDkimKeyRing *ring, Poste
     return complete;
 }
 
-static guint count_fields(const PosternHeader *header, const char *name)
-{
-    guint count = 0;
-    for (guint i = 0; i < header->fields->len; i++)
-        count += postern_header_field_is(&g_array_index(header->fields, PosternHeaderField, i), name) ? 1 : 0;
-    return count;
-}
-
 /* What no signature can be right about: why, a new string, or NULL. */
 static char *header_problem(const PosternHeader *header)
 {
@@ -56,7 +48,7 @@ static char *header_problem(const PosternHeader *header)
         return g_strdup("the header is too large");
     if (ambiguity != NULL)
         return g_strconcat("the header is ambiguous: ", ambiguity, NULL);
-    if (count_fields(header, "From") == 0)
+    if (postern_header_count(header, "From") == 0)
         return g_strdup("the message has no From field");
     return NULL;
 }
@@ -113,7 +105,7 @@ static void judge_body_length(const PosternDkimEngine *engine, PosternDkimSignat
 static void evaluate(const PosternDkimEngine *engine, const PosternHeader *header, PosternDigestBody *body,
                      GPtrArray *signatures)
 {
-    guint from_fields = count_fields(header, "From");
+    guint from_fields = postern_header_count(header, "From");
     for (guint i = 0; i < signatures->len; i++) {
         PosternDkimSignature *signature = g_ptr_array_index(signatures, i);
         if (!signature->decided)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/span.h"
 
 #define VERSION "DMARC1"
 
@@ -26,70 +27,32 @@ static const struct {
 };
 
 typedef struct {
-    const char *text;
-    gsize length;
-} Span;
-
-typedef struct {
     int values[TAGS];
     gboolean reporting; /* rua= has an address */
     GHashTable *names;  /* of GBytes *, those that were read, as a set */
 } Tags;
 
-static gboolean is_blank(char octet)
-{
-    return octet == ' ' || octet == '\t';
-}
-
-static Span trim(Span span)
-{
-    while (span.length > 0 && is_blank(span.text[0])) {
-        span.text++;
-        span.length--;
-    }
-    while (span.length > 0 && is_blank(span.text[span.length - 1]))
-        span.length--;
-    return span;
-}
-
-/* Takes what stands before the next separator off rest. */
-static Span cut(Span *rest, char separator)
-{
-    const char *found = memchr(rest->text, separator, rest->length);
-    Span part = {rest->text, found != NULL ? (gsize)(found - rest->text) : rest->length};
-    gsize taken = part.length + (found != NULL ? 1 : 0);
-
-    rest->text += taken;
-    rest->length -= taken;
-    return part;
-}
-
-static gboolean equals(Span span, const char *text)
-{
-    return span.length == strlen(text) && memcmp(span.text, text, span.length) == 0;
-}
-
-static gboolean equals_ignoring_case(Span span, const char *text)
+static gboolean equals_ignoring_case(PosternSpan span, const char *text)
 {
     return span.length == strlen(text) && g_ascii_strncasecmp(span.text, text, span.length) == 0;
 }
 
 /* The obsolete `!10m` at the end of an address is passed over (4.8, obs-dmarc-report-size). */
-static Span without_size(Span uri)
+static PosternSpan without_size(PosternSpan uri)
 {
     const char *mark = memchr(uri.text, '!', uri.length);
-    Span size = {mark, mark != NULL ? (gsize)(uri.text + uri.length - mark) : 0};
+    PosternSpan size = {mark, mark != NULL ? (gsize)(uri.text + uri.length - mark) : 0};
 
     if (size.length > 2 && strchr("kmgtKMGT", size.text[size.length - 1]) != NULL)
         size.length--;
     for (gsize i = 1; i < size.length; i++)
         if (!g_ascii_isdigit(size.text[i]))
             return uri;
-    return size.length > 1 ? (Span){uri.text, (gsize)(mark - uri.text)} : uri;
+    return size.length > 1 ? (PosternSpan){uri.text, (gsize)(mark - uri.text)} : uri;
 }
 
 /* RFC 3986, a scheme and something behind it; no comma and no '!' (4.8). */
-static gboolean is_uri(Span uri)
+static gboolean is_uri(PosternSpan uri)
 {
     static const char allowed[] = "-._~:/?#[]@$&'()*+;=%";
     const char *colon = memchr(uri.text, ':', uri.length);
@@ -104,15 +67,15 @@ static gboolean is_uri(Span uri)
     return g_uri_is_valid(text, G_URI_FLAGS_NONE, NULL);
 }
 
-static gboolean has_uri(Span list)
+static gboolean has_uri(PosternSpan list)
 {
     while (list.length > 0)
-        if (is_uri(without_size(trim(cut(&list, ',')))))
+        if (is_uri(without_size(postern_span_trim(postern_span_cut(&list, ',')))))
             return TRUE;
     return FALSE;
 }
 
-static int find_value(Tag tag, Span value)
+static int find_value(Tag tag, PosternSpan value)
 {
     for (int i = 0; i < (int)G_N_ELEMENTS(tags[tag].values) && tags[tag].values[i] != NULL; i++)
         if (equals_ignoring_case(value, tags[tag].values[i]))
@@ -121,18 +84,18 @@ static int find_value(Tag tag, Span value)
 }
 
 /* FALSE: it is there already. */
-static gboolean read_tag(Tags *found, Span name, Span value)
+static gboolean read_tag(Tags *found, PosternSpan name, PosternSpan value)
 {
-    if (equals(name, "rua"))
+    if (postern_span_equals(name, "rua"))
         found->reporting = has_uri(value);
     for (Tag tag = 0; tag < TAGS; tag++)
-        if (equals(name, tags[tag].name))
+        if (postern_span_equals(name, tags[tag].name))
             found->values[tag] = find_value(tag, value);
     return g_hash_table_add(found->names, g_bytes_new(name.text, name.length));
 }
 
 /* Splits `name = value`; FALSE: there is no '='. */
-static gboolean split(Span specification, Span *ret_name, Span *ret_value)
+static gboolean split(PosternSpan specification, PosternSpan *ret_name, PosternSpan *ret_value)
 {
     const char *sign = memchr(specification.text, '=', specification.length);
 
@@ -140,18 +103,19 @@ static gboolean split(Span specification, Span *ret_name, Span *ret_value)
         return FALSE;
     gsize before = (gsize)(sign - specification.text);
 
-    *ret_name = trim((Span){specification.text, before});
-    *ret_value = trim((Span){sign + 1, specification.length - before - 1});
+    *ret_name = postern_span_trim((PosternSpan){specification.text, before});
+    *ret_value = postern_span_trim((PosternSpan){sign + 1, specification.length - before - 1});
     return TRUE;
 }
 
 /* The first tag; no blank may stand before it. */
-static gboolean is_version(Span specification)
+static gboolean is_version(PosternSpan specification)
 {
-    Span name, value;
+    PosternSpan name, value;
 
-    return specification.length > 0 && !is_blank(specification.text[0]) &&
-           split(specification, &name, &value) && equals_ignoring_case(name, "v") && equals(value, VERSION);
+    return specification.length > 0 && !postern_is_blank(specification.text[0]) &&
+           split(specification, &name, &value) && equals_ignoring_case(name, "v") &&
+           postern_span_equals(value, VERSION);
 }
 
 static int value_or(const Tags *found, Tag tag, int otherwise)
@@ -186,19 +150,20 @@ static void bytes_free(gpointer bytes)
 
 gboolean postern_dmarc_record_parse(const char *octets, gsize length, PosternDmarcRecord *ret_record)
 {
-    Span rest = {octets, length};
+    PosternSpan rest = {octets, length};
     g_autoptr(GHashTable) names = g_hash_table_new_full(g_bytes_hash, g_bytes_equal, bytes_free, NULL);
     Tags found = {.names = names};
 
-    if (length > POSTERN_DMARC_RECORD_MAX_OCTETS || !is_version(cut(&rest, ';')))
+    if (length > POSTERN_DMARC_RECORD_MAX_OCTETS || !is_version(postern_span_cut(&rest, ';')))
         return FALSE;
     g_hash_table_add(names, g_bytes_new_static("v", 1));
     for (Tag tag = 0; tag < TAGS; tag++)
         found.values[tag] = ABSENT;
     while (rest.length > 0) {
-        Span name, value;
+        PosternSpan name, value;
 
-        if (split(cut(&rest, ';'), &name, &value) && name.length > 0 && !read_tag(&found, name, value))
+        if (split(postern_span_cut(&rest, ';'), &name, &value) && name.length > 0 &&
+            !read_tag(&found, name, value))
             return FALSE;
     }
     fill(&found, ret_record);
@@ -207,12 +172,12 @@ gboolean postern_dmarc_record_parse(const char *octets, gsize length, PosternDma
 
 char *postern_dmarc_record_value(const char *record, const char *name)
 {
-    Span rest = {record, strlen(record)};
+    PosternSpan rest = {record, strlen(record)};
 
     while (rest.length > 0) {
-        Span tag, value;
+        PosternSpan tag, value;
 
-        if (split(cut(&rest, ';'), &tag, &value) && equals(tag, name))
+        if (split(postern_span_cut(&rest, ';'), &tag, &value) && postern_span_equals(tag, name))
             return g_strndup(value.text, value.length);
     }
     return NULL;

@@ -22,10 +22,9 @@ static gboolean check_exempt(const GPtrArray *rules, GHashTable *policies, const
             const char *policy = g_ptr_array_index(rule->exempt, j);
             if (g_str_equal(policy, POSTERN_RULE_POLICY_ITSELF) || g_hash_table_contains(policies, policy))
                 continue;
-            g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
-                        "%s:%u: rule %s exempts '%s', and there is no group [policy %s]", name, rule->line,
-                        rule->name, policy, policy);
-            return FALSE;
+            return postern_error_set(error, POSTERN_ERROR_CONFIGURATION,
+                                     "%s:%u: rule %s exempts '%s', and there is no group [policy %s]", name,
+                                     rule->line, rule->name, policy, policy);
         }
     }
     return TRUE;
@@ -56,11 +55,8 @@ static gboolean read_file(PosternRulesEngine *engine, const char *path, GHashTab
     g_autoptr(GError) problem = NULL;
     if (access(path, R_OK) != 0)
         return postern_error_set_system(error, errno, "[content] rules: reading %s", path);
-    if (!g_file_get_contents(path, &text, &length, &problem)) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, "[content] rules: %s",
-                    problem->message);
-        return FALSE;
-    }
+    if (!g_file_get_contents(path, &text, &length, &problem))
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "[content] rules: %s", problem->message);
     return add_file(engine, text, length, path, policies, error);
 }
 
@@ -125,10 +121,9 @@ static gboolean load_magic(PosternRulesEngine *engine, GError **error)
                    MAGIC_NO_CHECK_ELF | MAGIC_NO_CHECK_TOKENS | MAGIC_NO_CHECK_CSV | MAGIC_NO_CHECK_JSON);
     if (engine->magic != NULL && magic_load(engine->magic, NULL) == 0)
         return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE,
-                "libmagic, which a rule with 'sniffed' needs, could not be loaded: %s",
-                engine->magic != NULL ? magic_error(engine->magic) : "no memory");
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_UNAVAILABLE,
+                             "libmagic, which a rule with 'sniffed' needs, could not be loaded: %s",
+                             engine->magic != NULL ? magic_error(engine->magic) : "no memory");
 }
 
 static gboolean make_ready(PosternRulesEngine *engine, GError **error)

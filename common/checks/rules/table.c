@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/escape.h"
 #include "base/limits.h"
+#include "base/span.h"
 #include "base/suggestion.h"
 
 #define SHOWN_OCTETS 80
@@ -66,21 +67,16 @@ static void rule_free(gpointer data)
     g_free(rule);
 }
 
-static gboolean is_blank(char octet)
-{
-    return octet == ' ' || octet == '\t';
-}
-
 static gboolean at_end(PosternRulesParser *parser)
 {
-    while (parser->place < parser->end && is_blank(*parser->place))
+    while (parser->place < parser->end && postern_is_blank(*parser->place))
         parser->place++;
     return parser->place == parser->end;
 }
 
 static gboolean take_flags(PosternRulesParser *parser, PosternPatternFlags *flags)
 {
-    for (; parser->place < parser->end && !is_blank(*parser->place); parser->place++) {
+    for (; parser->place < parser->end && !postern_is_blank(*parser->place); parser->place++) {
         switch (*parser->place) {
         case 'i':
             flags->case_sensitive = TRUE;
@@ -132,14 +128,14 @@ static gboolean take_value(PosternRulesParser *parser, PosternRuleValue *value)
         value->quoted = TRUE;
         if (!take_delimited(parser, value, '"'))
             return FALSE;
-        return parser->place == parser->end || is_blank(*parser->place) ||
+        return parser->place == parser->end || postern_is_blank(*parser->place) ||
                postern_rules_refuse(parser, parser->place, "put a blank behind the second '\"'");
     }
     if (*parser->place == '/') {
         value->expression = TRUE;
         return take_delimited(parser, value, '/') && take_flags(parser, &value->flags);
     }
-    while (parser->place < parser->end && !is_blank(*parser->place))
+    while (parser->place < parser->end && !postern_is_blank(*parser->place))
         parser->place++;
     value->text = g_strndup(value->place, (gsize)(parser->place - value->place));
     return TRUE;
@@ -172,7 +168,7 @@ static gboolean take_reply(PosternRulesParser *parser, const char *keyword)
 {
     const char *start = parser->place;
     gsize length = (gsize)(parser->end - start);
-    while (length > 0 && is_blank(start[length - 1]))
+    while (length > 0 && postern_is_blank(start[length - 1]))
         length--;
     if (length >= 2 && *start == '"' && start[length - 1] == '"') {
         start++;
@@ -323,7 +319,7 @@ static gboolean begin_rule(PosternRulesParser *parser)
 
 static void take_line(PosternRulesParser *parser)
 {
-    gboolean goes_on = is_blank(*parser->place);
+    gboolean goes_on = postern_is_blank(*parser->place);
     if (at_end(parser) || *parser->place == '#')
         return;
     if (!goes_on && !begin_rule(parser))

@@ -88,11 +88,11 @@ static gboolean set_read_error(GError **error, int number, const char *path)
     const char *name = user != NULL ? user->pw_name : "an unknown user";
     if (number != EACCES && number != EPERM)
         return postern_error_set_system(error, number, "reading %s", path);
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_INPUT,
-                "reading %s: %s: this is user %s; chown root:%s and chmod 0640 that file, and chmod 0711 or "
-                "0750 the directories above it",
-                path, g_strerror(number), name, name);
-    return FALSE;
+    return postern_error_set(
+        error, POSTERN_ERROR_INPUT,
+        "reading %s: %s: this is user %s; chown root:%s and chmod 0640 that file, and chmod 0711 or "
+        "0750 the directories above it",
+        path, g_strerror(number), name, name);
 }
 
 static char *read_all(int descriptor, gsize size, gsize *ret_length)

@@ -70,19 +70,16 @@ static gboolean judge(PosternSignKey *key, EVP_PKEY *decoded, const char *path, 
     key->ed25519 = type == EVP_PKEY_ED25519;
     if (key->ed25519)
         return TRUE;
-    if (type != EVP_PKEY_RSA) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
-                    "%s is a key of type %s; DKIM signs with RSA or Ed25519", path,
-                    name != NULL ? name : "unknown");
-        return FALSE;
-    }
+    if (type != EVP_PKEY_RSA)
+        return postern_error_set(error, POSTERN_ERROR_CONFIGURATION,
+                                 "%s is a key of type %s; DKIM signs with RSA or Ed25519", path,
+                                 name != NULL ? name : "unknown");
     key->bits = (guint)EVP_PKEY_get_bits(decoded);
-    if (key->bits < POSTERN_DKIM_RSA_MIN_BITS) {
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
-                    "%s is an RSA key of %u bits; nobody accepts fewer than %d (RFC 8301): make one of %d",
-                    path, key->bits, POSTERN_DKIM_RSA_MIN_BITS, SAFE_RSA_BITS);
-        return FALSE;
-    }
+    if (key->bits < POSTERN_DKIM_RSA_MIN_BITS)
+        return postern_error_set(
+            error, POSTERN_ERROR_CONFIGURATION,
+            "%s is an RSA key of %u bits; nobody accepts fewer than %d (RFC 8301): make one of %d", path,
+            key->bits, POSTERN_DKIM_RSA_MIN_BITS, SAFE_RSA_BITS);
     if (warnings != NULL && (key->bits < SAFE_RSA_BITS || key->bits > POSTERN_DKIM_RSA_MAX_BITS)) {
         g_ptr_array_add(warnings,
                         g_strdup_printf("%s is an RSA key of %u bits: at least %d are advised, and verifiers "

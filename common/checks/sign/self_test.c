@@ -57,10 +57,9 @@ static gboolean prove_key(PosternSignEngine *engine, PosternDkimEngine *dkim, co
         return FALSE;
     if (verifies(dkim, key, field, &reason))
         return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE,
-                "a signature by key %s of %s is found '%s' by libopendkim, where pass is right",
-                key->selector, key->domain, reason);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_UNAVAILABLE,
+                             "a signature by key %s of %s is found '%s' by libopendkim, where pass is right",
+                             key->selector, key->domain, reason);
 }
 
 gboolean postern_sign_engine_self_test(PosternSignEngine *engine, PosternDkimEngine *dkim, gboolean every,

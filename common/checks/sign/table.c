@@ -36,9 +36,8 @@ static gboolean refuse(const Parser *parser, GError **error, const char *format,
     va_start(arguments, format);
     g_autofree char *text = g_strdup_vprintf(format, arguments);
     va_end(arguments);
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION, "%s:%u: %s", parser->name, parser->line,
-                text);
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_CONFIGURATION, "%s:%u: %s", parser->name, parser->line,
+                             text);
 }
 
 static gboolean is_blank(char octet)

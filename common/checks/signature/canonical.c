@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/span.h"
+
 #define PIECE_OCTETS 16384
 
 gboolean postern_canonical_parse(const char *value, PosternCanonicalisation *ret_canonicalisation)
@@ -22,14 +24,9 @@ gboolean postern_canonical_parse(const char *value, PosternCanonicalisation *ret
     return FALSE;
 }
 
-static gboolean is_blank(char octet)
-{
-    return octet == ' ' || octet == '\t';
-}
-
 static gboolean is_space(char octet)
 {
-    return is_blank(octet) || octet == '\r' || octet == '\n';
+    return postern_is_blank(octet) || octet == '\r' || octet == '\n';
 }
 
 /* RFC 6376 3.4.2: unfolded, runs of white space one space, none at the ends. */
@@ -135,7 +132,7 @@ static void put(Output *output, const char *text, gsize length, gboolean relaxed
         if (relaxed) {
             put = 0;
             for (gsize i = 0; i < taken; i++) {
-                gboolean blank = is_blank(text[i]);
+                gboolean blank = postern_is_blank(text[i]);
                 piece[put] = blank ? ' ' : text[i];
                 put += !(blank && was_blank);
                 was_blank = blank;
@@ -169,7 +166,7 @@ gsize postern_canonical_body(const char *body, gsize length, gboolean relaxed, P
         at += text + (newline != NULL ? 1 : 0);
         if (text > 0 && line[text - 1] == '\r')
             text--;
-        while (relaxed && text > 0 && is_blank(line[text - 1]))
+        while (relaxed && text > 0 && postern_is_blank(line[text - 1]))
             text--;
         if (text == 0) {
             empty_lines++;

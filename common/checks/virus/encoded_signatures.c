@@ -204,11 +204,8 @@ static gboolean load_files(const GPtrArray *files, struct cl_engine *library, gu
         g_autofree char *name = g_path_get_basename(path);
         guint options = CL_DB_STDOPT | (g_str_has_prefix(name, official_prefix) ? CL_DB_OFFICIAL : 0);
         cl_error_t status = cl_load(path, library, count, options);
-        if (status != CL_SUCCESS) {
-            g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE, "libclamav: %s",
-                        cl_strerror(status));
-            return FALSE;
-        }
+        if (status != CL_SUCCESS)
+            return postern_error_set(error, POSTERN_ERROR_UNAVAILABLE, "libclamav: %s", cl_strerror(status));
     }
     return TRUE;
 }

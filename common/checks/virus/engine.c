@@ -13,9 +13,8 @@
 
 static gboolean set_library_error(GError **error, cl_error_t status, const char *what)
 {
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE, "libclamav: %s: %s", what,
-                cl_strerror(status));
-    return FALSE;
+    return postern_error_set(error, POSTERN_ERROR_UNAVAILABLE, "libclamav: %s: %s", what,
+                             cl_strerror(status));
 }
 
 static const struct cl_scan_options scan_options = {
@@ -90,18 +89,17 @@ static gboolean load_database(struct cl_engine *library, const PosternVirusOptio
             path != NULL ? path : POSTERN_SIGNATURES_DEFAULT);
         return TRUE;
     default:
-        g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE, "[virus] database: %s", problem);
-        return FALSE;
+        return postern_error_set(error, POSTERN_ERROR_UNAVAILABLE, "[virus] database: %s", problem);
     }
     const char *loaded = options->loaded_from != NULL ? options->loaded_from : path;
     cl_error_t status = cl_load(loaded, library, count, CL_DB_STDOPT);
     if (status == CL_SUCCESS && *count > before)
         return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE,
-                "[virus] database: the signatures in %s cannot be loaded: %s; find the damaged file with "
-                "clamscan -d FILE, and fetch it again with freshclam",
-                path, status == CL_SUCCESS ? "there are none in it" : cl_strerror(status));
-    return FALSE;
+    return postern_error_set(
+        error, POSTERN_ERROR_UNAVAILABLE,
+        "[virus] database: the signatures in %s cannot be loaded: %s; find the damaged file with "
+        "clamscan -d FILE, and fetch it again with freshclam",
+        path, status == CL_SUCCESS ? "there are none in it" : cl_strerror(status));
 }
 
 static gboolean compile(struct cl_engine *library, GError **error)

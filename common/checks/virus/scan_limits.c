@@ -94,11 +94,11 @@ gboolean postern_virus_scan_limits_open(PosternVirusScanLimits *room, const char
     room->scan_octets = fit(room, wanted, workers);
     if (room->scan_octets >= POSTERN_VIRUS_SCAN_MIN_OCTETS)
         return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_UNAVAILABLE,
-                "there is not room for a scan: %d octets in the temporary folder, in one file and in memory "
-                "are the least",
-                POSTERN_VIRUS_SCAN_MIN_OCTETS);
-    return FALSE;
+    return postern_error_set(
+        error, POSTERN_ERROR_UNAVAILABLE,
+        "there is not room for a scan: %d octets in the temporary folder, in one file and in memory "
+        "are the least",
+        POSTERN_VIRUS_SCAN_MIN_OCTETS);
 }
 
 void postern_virus_scan_limits_close(PosternVirusScanLimits *room)

@@ -1,4 +1,4 @@
-#include "proxy/tls/watch.h"
+#include "proxy/tls_watch.h"
 
 #include <sys/stat.h>
 

@@ -3,6 +3,9 @@
 #include "base/limits.h"
 #include "proxy/session/private.h"
 
+const char postern_session_no_server_reply[] =
+    "451 4.3.0 The mail server behind us cannot be used now, try again later";
+
 gboolean postern_session_awaits_answers(const PosternSession *session)
 {
     return session->transaction != NULL && session->transaction->unanswered > 0;
@@ -67,27 +70,25 @@ static void answer_all(PosternSession *session, const PosternReply *reply, gint6
     postern_session_run_pending(session, now);
 }
 
-/* Everybody who waits gets 451 with text, and the transaction can come to nothing else any more. */
+/* Everybody who waits gets text, a 451, and the transaction can come to nothing else any more. */
 static void fail_transaction_with(PosternSession *session, const char *reason, const char *text, gint64 now)
 {
     PosternTransaction *transaction = session->transaction;
     if (transaction->failure == NULL)
         transaction->failure = g_strdup(reason);
     postern_session_release_backend(session, now);
-    g_autofree char *words = g_strconcat("451 ", text, NULL);
-    g_autofree char *whole = postern_session_finish_reply(session, words);
     if (is_delivering(session)) {
+        g_autofree char *whole = postern_session_finish_reply(session, text);
         postern_session_answer_message(session, whole, now);
         return;
     }
-    g_autoptr(PosternReply) reply = postern_reply_new(451, g_strchomp(whole) + strlen("451 "));
+    g_autoptr(PosternReply) reply = postern_session_own_reply(session, text);
     answer_all(session, reply, now);
 }
 
 static void fail_transaction(PosternSession *session, const char *reason, gint64 now)
 {
-    fail_transaction_with(session, reason,
-                          "4.3.0 The mail server behind us cannot be used now, try again later", now);
+    fail_transaction_with(session, reason, postern_session_no_server_reply, now);
 }
 
 void postern_session_give_up_answer(PosternSession *session, gint64 now)
@@ -110,7 +111,7 @@ void postern_session_give_up_answer(PosternSession *session, gint64 now)
             transaction->delivery = POSTERN_DELIVERY_FAILED;
     }
     fail_transaction_with(session, "[proxy] filter_timeout has passed before the back-end had answered",
-                          reply + strlen("451 "), now);
+                          reply, now);
 }
 
 /* The back-end is told of the client. */
@@ -263,7 +264,7 @@ static void handle_identified(PosternSession *session, gint64 now)
     }
     g_autofree char *reason = g_strconcat("the back-end lacks what the client has used: ", missing, NULL);
     g_autofree char *text =
-        g_strconcat("4.3.0 The mail server behind us lacks ", missing, " now, try again later", NULL);
+        g_strconcat("451 4.3.0 The mail server behind us lacks ", missing, " now, try again later", NULL);
     fail_transaction_with(session, reason, text, now);
 }
 

@@ -1,4 +1,4 @@
-#include "proxy/settings_groups.h"
+#include "proxy/settings/groups.h"
 
 #include "base/error.h"
 #include "base/option.h"
@@ -209,12 +209,12 @@ static gboolean is_bounded(const PosternProxySettings *settings, const PosternPr
         g_hash_table_size(settings->recipient_domains) > 0 ||
         !postern_routes_lead_all_to(settings->routes, group->place))
         return TRUE;
-    g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
-                "%s: '* %s' sends all mail to servers that are not told who the client is, and would be an "
-                "open relay: "
-                "name the domains, or set [proxy] recipient_domains or another client_address",
-                settings->configuration->proxy.routes, group->name);
-    return FALSE;
+    return postern_error_set(
+        error, POSTERN_ERROR_CONFIGURATION,
+        "%s: '* %s' sends all mail to servers that are not told who the client is, and would be an "
+        "open relay: "
+        "name the domains, or set [proxy] recipient_domains or another client_address",
+        settings->configuration->proxy.routes, group->name);
 }
 
 gboolean postern_proxy_groups_read_routes(PosternProxySettings *settings, GError **error)

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "proxy/settings.h"
+#include "proxy/settings/settings.h"
 
 typedef struct PosternTlsWatch PosternTlsWatch;
 

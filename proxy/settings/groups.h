@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "proxy/settings.h"
+#include "proxy/settings/settings.h"
 
 /* Those of settings, whose configuration is set: of PosternProxyGroup *. They go on from those of running, or
  * NULL. NULL and error name the group. */

@@ -1,4 +1,4 @@
-#include "proxy/settings.h"
+#include "proxy/settings/settings.h"
 
 #include <string.h>
 
@@ -6,8 +6,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/option.h"
-#include "proxy/session/session.h"
-#include "proxy/settings_groups.h"
+#include "proxy/settings/groups.h"
 #include "wire/ehlo.h"
 
 #define DEFAULT_SHARES 4 /* so many clients can take all memory for messages */
@@ -26,12 +25,11 @@ static gboolean check_policy(const PosternPolicyOptions *policy, const char *nam
             (const char *)policy + (option->offset - G_STRUCT_OFFSET(PosternConfiguration, policy));
         if (*(const guint *)(gconstpointer)value != POSTERN_ACTION_DISCARD)
             continue;
-        g_set_error(
-            error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
+        return postern_error_set(
+            error, POSTERN_ERROR_CONFIGURATION,
             "[policy%s%s] %s: 'discard' is for the milter alone; the proxy cannot discard what it has "
             "answered for: use reject, tempfail, quarantine, mark or accept",
             name != NULL ? " " : "", name != NULL ? name : "", option->key);
-        return FALSE;
     }
     return TRUE;
 }
@@ -72,11 +70,10 @@ static gboolean parse_keywords(PosternProxySettings *settings, GError **error)
 {
     for (char **keyword = settings->configuration->proxy.discard_ehlo_keywords; *keyword != NULL; keyword++) {
         guint capability = postern_ehlo_capability(*keyword);
-        if (capability == 0) {
-            g_set_error(error, POSTERN_ERROR, POSTERN_ERROR_CONFIGURATION,
-                        "[proxy] discard_ehlo_keywords: '%s' is nothing that the proxy offers", *keyword);
-            return FALSE;
-        }
+        if (capability == 0)
+            return postern_error_set(error, POSTERN_ERROR_CONFIGURATION,
+                                     "[proxy] discard_ehlo_keywords: '%s' is nothing that the proxy offers",
+                                     *keyword);
         settings->discarded_capabilities |= capability;
     }
     return TRUE;
@@ -190,9 +187,6 @@ void postern_proxy_settings_keep(PosternProxySettings *settings, PosternCapsuleS
                                  PosternCounters *counters)
 {
     settings->counters = postern_counters_ref(counters);
-    for (guint i = 0; i < POSTERN_STATES_COUNTED; i++)
-        settings->state_places[i] =
-            postern_counters_place(counters, "session_states", postern_session_state_name(i));
     settings->capsules = capsules;
     if (capsules != NULL && settings->dump == NULL)
         settings->dump = postern_configuration_dump(settings->configuration);

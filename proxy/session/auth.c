@@ -1,3 +1,5 @@
+#include "proxy/session/auth.h"
+
 #include <string.h>
 
 #include "base/limits.h"

@@ -1,3 +1,4 @@
+#include "proxy/session/auth.h"
 #include "proxy/session/private.h"
 
 /* Room that our own header fields may take in a message that the client declared. */

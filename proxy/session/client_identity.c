@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "proxy/session/auth.h"
 #include "proxy/session/private.h"
 #include "wire/xclient.h"
 

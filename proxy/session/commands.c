@@ -1,4 +1,5 @@
 #include "base/limits.h"
+#include "proxy/session/auth.h"
 #include "proxy/session/private.h"
 #include "proxy/session/states.h"
 

@@ -1,4 +1,5 @@
 #include "base/limits.h"
+#include "proxy/session/auth.h"
 #include "proxy/session/room.h"
 
 /* What a message of no declared size is taken for. */

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "proxy/session/auth.h"
 #include "proxy/session/private.h"
 
 const char postern_session_no_server_reply[] =

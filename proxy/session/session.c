@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "proxy/session/auth.h"
 #include "proxy/session/private.h"
 #include "proxy/session/states.h"
 #include "wire/foreign.h"

@@ -62,8 +62,7 @@ typedef struct {
     PosternAddress peer;       /* who has connected */
     PosternClientIdentity own; /* the peer, or whom it has named by XCLIENT */
     PosternEhlo announced;     /* what the back-ends can do */
-    gint64 started;
-    gint64 client_deadline;
+    gint64 started, client_deadline;
     char *would_reply; /* observe: what would have ended the session, or NULL */
     guint64 octets;
     guint commands, commands_without_mail;
@@ -165,7 +164,7 @@ typedef struct {
     PosternMessageRate rate;
     guint repeats;   /* times that MAIL and RCPT were told anew */
     gboolean chunks; /* it comes by BDAT */
-    gboolean data_sent;
+    gboolean data_sent, header_seen, logged;
     gboolean streams;        /* DATA may go to the back-end before the message has ended */
     gint64 burst_since;      /* when the burst that comes now began */
     guint64 burst_end;       /* octets of the message at its end */
@@ -176,12 +175,10 @@ typedef struct {
     PosternDataDecoder decoder;
     PosternDiscard discard;
     guint64 discarded;
-    gboolean header_seen;
     gboolean inspecting;   /* an inspection of the shell's runs */
     char *last_refusal;    /* what the client heard last of a refused recipient */
     guint refusals_logged; /* lines of refused recipients */
     gboolean announced;    /* the client has heard its identifier: there has to be a line of it */
-    gboolean logged;
     PosternDelivery delivery;
 } PosternTransaction;
 

@@ -94,7 +94,6 @@ static const PosternManners all[] = {
             .mistakes_max = 4,   /* smtp_max_synprot_errors, and one more */
             .idle_talk_max = 10, /* smtp_accept_max_nonmail */
             .spared = VERB(RSET) | VERB(EHLO) | VERB(HELO) | VERB(STARTTLS) | VERB(AUTH),
-            .last = VERB(DATA),
         },
     [POSTERN_MAIL_SERVER_SENDMAIL] =
         {

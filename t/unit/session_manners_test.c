@@ -91,7 +91,7 @@ static void test_followed(gsize piece)
         {SENDMAIL, "HELO c.test\r\nMAIL FROM:<a@x.test>\r\n", "554 550", "250 250"},
         {SENDMAIL, ENVELOPE "DATA\r\nA: b\r\n.\r\nNOOP\r\n", "250 250 554", "250 250 354 250 250"},
         {SENDMAIL, "DATA\r\nNOOP\r\n", "503 250", "503 250"},
-        {EXIM, ENVELOPE "DATA\r\nA: b\r\n.\r\nNOOP\r\n", "250 250 554", "250 250 354 250 250"},
+        {EXIM, ENVELOPE "DATA\r\nA: b\r\n.\r\nNOOP\r\n", "250 250 354 250 250", "250 250 354 250 250"},
         {EXIM, "EHLO c.test\r\nNOOP\r\n", "250 250", "250 250"},
         {POSTFIX, ENVELOPE "DATA\r\nA: b\r\n.\r\nNOOP\r\n", "250 250 354 250 250", "250 250 354 250 250"},
         {ANOTHER, ENVELOPE "DATA\r\nA: b\r\n.\r\nNOOP\r\n", "250 250 354 250 250", "250 250 354 250 250"},

@@ -322,8 +322,10 @@ typedef struct {
     } report;
     PosternClassOptions class;
     PosternListOptions list;
-    GHashTable *lists;   /* NAME (char *) to PosternListOptions *: groups [list NAME]; never NULL */
-    GHashTable *classes; /* NAME (char *) to PosternClassOptions *: groups [class NAME]; never NULL */
+    GHashTable *lists;     /* NAME (char *) to PosternListOptions *: groups [list NAME]; never NULL */
+    GHashTable *classes;   /* NAME (char *) to PosternClassOptions *: groups [class NAME]; never NULL */
+    GHashTable *lines;     /* "GROUP\nKEY" and "GROUP\n" to the line of the file that has it; or NULL */
+    char *given_inspector; /* of the command line: a shared inspector if inspector.socket is ""; or NULL */
 } PosternConfiguration;
 
 typedef enum {

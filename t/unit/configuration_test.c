@@ -61,46 +61,50 @@ static char *mistakes_of(const char *text)
 static const struct {
     const char *text, *says;
 } mistaken[] = {
-    {"[proxi]\nlisten=1", "test.conf: [proxi]: there is no such group (did you mean 'proxy'?)"},
+    {"[proxi]\nlisten=1", "test.conf: line 1: [proxi]: there is no such group (did you mean 'proxy'?)"},
     {"[other]\n",
-     "test.conf: [other]: there is no such group; there are log, proxy, tls, milter, dns, inspector, virus, "
+     "test.conf: line 1: [other]: there is no such group; there are log, proxy, tls, milter, dns, inspector, "
+     "virus, "
      "content, clients, policy, sign, capsule, http, screen, greylist, class, list, report, servers, and "
      "policies of your own, [policy NAME]"},
     {"[polcy strict]\nspf_fail=1",
-     "test.conf: [polcy strict]: there is no such group (did you mean 'policy strict'?)"},
+     "test.conf: line 1: [polcy strict]: there is no such group (did you mean 'policy strict'?)"},
     {"[policy:strict]\n",
-     "test.conf: [policy:strict]: there is no such group (did you mean 'policy strict'?)"},
-    {"[policy a b]\nspf_fail=reject", "test.conf: [policy a b]: is no policy: write [policy NAME], NAME "
-                                      "of at most 32 letters, digits, '-' "
-                                      "and '_'"},
-    {"[policy  a]\n",
-     "test.conf: [policy  a]: is no policy: write [policy NAME], NAME of at most 32 letters, digits, '-' "
+     "test.conf: line 1: [policy:strict]: there is no such group (did you mean 'policy strict'?)"},
+    {"[policy a b]\nspf_fail=reject",
+     "test.conf: line 1: [policy a b]: is no policy: write [policy NAME], NAME "
+     "of at most 32 letters, digits, '-' "
      "and '_'"},
+    {"[policy  a]\n", "test.conf: line 1: [policy  a]: is no policy: write [policy NAME], NAME of at most 32 "
+                      "letters, digits, '-' "
+                      "and '_'"},
     {"[policy strict]\nspf_fial=reject",
-     "test.conf: [policy strict] spf_fial: there is no such key (did you mean 'spf_fail'?)"},
+     "test.conf: line 2: [policy strict] spf_fial: there is no such key (did you mean 'spf_fail'?)"},
     {"[policy strict]\nspf_fail=rejct",
-     "test.conf: [policy strict] spf_fail: 'rejct' is not one of accept, mark, quarantine, discard, "
+     "test.conf: line 2: [policy strict] spf_fail: 'rejct' is not one of accept, mark, quarantine, discard, "
      "tempfail, reject (did you mean 'reject'?)"},
     {"[policy strict]\ndatabase=/a",
-     "test.conf: [policy strict] database: there is no such key here (did you mean 'database' of "
+     "test.conf: line 2: [policy strict] database: there is no such key here (did you mean 'database' of "
      "[virus]?)"},
     {"[policy strict]\nsign=no\n[policy]\n[policy strict]\nsign=no",
-     "test.conf: [policy strict] sign: stands in line 2 and again in line 5: keep one"},
-    {"[proxy]\nlisten_=1", "test.conf: [proxy] listen_: there is no such key (did you mean 'listen'?)"},
-    {"[proxy]\nqqqqq=1", "test.conf: [proxy] qqqqq: there is no such key; --dump-config shows all"},
-    {"[proxy]\nworkers=1",
-     "test.conf: [proxy] workers: there is no such key here (did you mean 'workers' of [inspector]?)"},
+     "test.conf: line 2: [policy strict] sign: stands again in line 5: keep one"},
+    {"[proxy]\nlisten_=1",
+     "test.conf: line 2: [proxy] listen_: there is no such key (did you mean 'listen'?)"},
+    {"[proxy]\nqqqqq=1", "test.conf: line 2: [proxy] qqqqq: there is no such key; --dump-config shows all"},
+    {"[proxy]\nworkers=1", "test.conf: line 2: [proxy] workers: there is no such key here (did you mean "
+                           "'workers' of [inspector]?)"},
     {"[proxy]\nmode=obsreve",
-     "test.conf: [proxy] mode: 'obsreve' is not one of enforce, observe (did you mean 'observe'?)"},
-    {"[proxy]\nthreads=65", "test.conf: [proxy] threads: '65' is out of range: a number from 0 to 64"},
-    {"[proxy]\nthreads=6 # six",
-     "test.conf: [proxy] threads: '6 # six' is not a whole number (a comment needs a line of its own)"},
+     "test.conf: line 2: [proxy] mode: 'obsreve' is not one of enforce, observe (did you mean 'observe'?)"},
+    {"[proxy]\nthreads=65",
+     "test.conf: line 2: [proxy] threads: '65' is out of range: a number from 0 to 64"},
+    {"[proxy]\nthreads=6 # six", "test.conf: line 2: [proxy] threads: '6 # six' is not a whole number (a "
+                                 "comment needs a line of its own)"},
     {"[proxy]\nthreads=1\n\nthreads=1",
-     "test.conf: [proxy] threads: stands in line 2 and again in line 4: keep one"},
+     "test.conf: line 2: [proxy] threads: stands again in line 4: keep one"},
     {"[proxy]\nthreads=1\n[dns]\n[proxy]\nthreads=1",
-     "test.conf: [proxy] threads: stands in line 2 and again in line 5: keep one"},
+     "test.conf: line 2: [proxy] threads: stands again in line 5: keep one"},
     {"[proxy]\nhostname=a\\qb",
-     "test.conf: [proxy] hostname: has a backslash that means nothing: write \\\\ for one"},
+     "test.conf: line 2: [proxy] hostname: has a backslash that means nothing: write \\\\ for one"},
     {"threads=1",
      "test.conf: line 1: 'threads' stands before the first group: put it below a line such as [proxy]"},
     {"\n[proxy\nmode=x", "test.conf: line 2: '[proxy' is not a group: write [NAME]"},
@@ -114,7 +118,7 @@ static const struct {
     {"[proxy]\n\x1b[2J\x07", "test.conf: line 2: '\\x1b[2J\\x07' is not [GROUP], KEY = VALUE or a # "
                              "comment on a line of its own"},
     {"[proxy]\nlisten=127.0.0.1:25;127.0.0.1:25",
-     "test.conf: [proxy] listen: '127.0.0.1:25' stands there twice"},
+     "test.conf: line 2: [proxy] listen: '127.0.0.1:25' stands there twice"},
 };
 
 static void test_mistakes(void)
@@ -331,7 +335,7 @@ static void test_too_many_policies(void)
     g_string_append(text, "[policy more]\n");
     g_autofree char *diagnostics = mistakes_of(text->str);
     g_assert_cmpstr(diagnostics, ==,
-                    "test.conf: [policy more]: is one too many: there may be 100 of [policy NAME]");
+                    "test.conf: line 199: [policy more]: is one too many: there may be 100 of [policy NAME]");
 }
 
 static void test_approval(void)

@@ -13,14 +13,15 @@
 
 typedef struct PosternDiagnostics PosternDiagnostics;
 
-/* For the file called name, which must outlive it. */
-PosternDiagnostics *postern_diagnostics_new(const char *name);
+/* For the file called name, which must outlive it; lines as in PosternConfiguration, or NULL: not known. */
+PosternDiagnostics *postern_diagnostics_new(const char *name, GHashTable *lines);
 void postern_diagnostics_free(PosternDiagnostics *diagnostics);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternDiagnostics, postern_diagnostics_free)
 
 /*
- * Adds "NAME: [GROUP] KEY: what". group or key may be NULL. All three may be untrusted: they are escaped
- * and cut. Mistakes over POSTERN_CONFIGURATION_DIAGNOSTICS_MAX are only counted.
+ * Adds "NAME: [GROUP] KEY: what", with "line NUMBER: " behind NAME if the file says something there. group or
+ * key may be NULL. All three may be untrusted: they are escaped and cut. Mistakes over
+ * POSTERN_CONFIGURATION_DIAGNOSTICS_MAX are only counted.
  */
 void postern_diagnostics_add(PosternDiagnostics *diagnostics, const char *group, const char *key,
                              const char *format, ...) G_GNUC_PRINTF(4, 5);

@@ -13,14 +13,16 @@
 
 struct PosternDiagnostics {
     const char *name;
+    GHashTable *places; /* or NULL */
     GString *lines;
     guint count;
 };
 
-PosternDiagnostics *postern_diagnostics_new(const char *name)
+PosternDiagnostics *postern_diagnostics_new(const char *name, GHashTable *lines)
 {
     PosternDiagnostics *diagnostics = g_new0(PosternDiagnostics, 1);
     diagnostics->name = name;
+    diagnostics->places = lines != NULL ? g_hash_table_ref(lines) : NULL;
     diagnostics->lines = g_string_new(NULL);
     return diagnostics;
 }
@@ -29,6 +31,7 @@ void postern_diagnostics_free(PosternDiagnostics *diagnostics)
 {
     if (diagnostics == NULL)
         return;
+    g_clear_pointer(&diagnostics->places, g_hash_table_unref);
     g_string_free(diagnostics->lines, TRUE);
     g_free(diagnostics);
 }
@@ -58,6 +61,15 @@ static gboolean start_line(PosternDiagnostics *diagnostics)
     return TRUE;
 }
 
+/* 0: the file does not say. */
+static guint line_of(const PosternDiagnostics *diagnostics, const char *group, const char *key)
+{
+    if (diagnostics->places == NULL || group == NULL)
+        return 0;
+    g_autofree char *place = g_strdup_printf("%s\n%s", group, key != NULL ? key : "");
+    return GPOINTER_TO_UINT(g_hash_table_lookup(diagnostics->places, place));
+}
+
 void postern_diagnostics_add(PosternDiagnostics *diagnostics, const char *group, const char *key,
                              const char *format, ...)
 {
@@ -69,6 +81,9 @@ void postern_diagnostics_add(PosternDiagnostics *diagnostics, const char *group,
     va_end(arguments);
 
     GString *lines = diagnostics->lines;
+    guint number = line_of(diagnostics, group, key);
+    if (number > 0)
+        g_string_append_printf(lines, "line %u: ", number);
     if (group != NULL) {
         g_string_append_c(lines, '[');
         append(lines, group, POSTERN_CONFIGURATION_NAME_MAX_OCTETS);
@@ -113,7 +128,7 @@ gboolean postern_diagnostics_none(const PosternDiagnostics *diagnostics, GError 
 typedef struct {
     PosternDiagnostics *diagnostics;
     GString *kept;     /* what GKeyFile gets to read */
-    GHashTable *lines; /* "GROUP\nKEY" -> the line that it stands in first */
+    GHashTable *lines; /* as in PosternConfiguration: the first */
     char *group;       /* NULL: none yet, or one whose name cannot be read */
     gboolean lost;     /* keys cannot be told from one another until the next group */
     guint number;
@@ -149,6 +164,9 @@ static void scan_group(Scan *scan, char *line)
         return;
     }
     scan->group = g_strdup(line + 1);
+    g_autofree char *name = g_strdup_printf("%s\n", scan->group);
+    if (!g_hash_table_contains(scan->lines, name))
+        g_hash_table_insert(scan->lines, g_steal_pointer(&name), GUINT_TO_POINTER(scan->number));
     g_string_append_printf(scan->kept, "[%s]\n", scan->group);
 }
 
@@ -166,10 +184,9 @@ static void scan_key(Scan *scan, const char *key, const char *value)
         return;
     }
     g_autofree char *name = g_strdup_printf("%s\n%s", scan->group, key);
-    guint first = GPOINTER_TO_UINT(g_hash_table_lookup(scan->lines, name));
-    if (first != 0) {
-        postern_diagnostics_add(scan->diagnostics, scan->group, key,
-                                "stands in line %u and again in line %u: keep one", first, scan->number);
+    if (g_hash_table_contains(scan->lines, name)) {
+        postern_diagnostics_add(scan->diagnostics, scan->group, key, "stands again in line %u: keep one",
+                                scan->number);
         return;
     }
     g_hash_table_insert(scan->lines, g_steal_pointer(&name), GUINT_TO_POINTER(scan->number));
@@ -195,11 +212,10 @@ static void scan_line(Scan *scan, char *line)
     scan_key(scan, g_strchomp(line), g_strchug(equals + 1));
 }
 
-static GKeyFile *scan(const char *text, gsize length, PosternDiagnostics *diagnostics)
+static GKeyFile *scan(const char *text, gsize length, GHashTable *lines, PosternDiagnostics *diagnostics)
 {
     static const char byte_order_mark[] = "\xef\xbb\xbf";
     g_autoptr(GString) kept = g_string_new(NULL);
-    g_autoptr(GHashTable) lines = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     Scan scan = {.diagnostics = diagnostics, .kept = kept, .lines = lines};
 
     const char *end = text + length;
@@ -274,6 +290,8 @@ void postern_configuration_free(PosternConfiguration *configuration)
     for (gsize i = 0; i < length; i++)
         postern_configuration_value_clear(place_of(configuration, &options[i]), &options[i]);
     postern_configuration_named_clear(configuration);
+    g_clear_pointer(&configuration->lines, g_hash_table_unref);
+    g_free(configuration->given_inspector);
     g_free(configuration);
 }
 
@@ -388,8 +406,9 @@ PosternConfiguration *postern_configuration_parse(const char *text, gsize length
     if (!check_encoding(text, length, name, error))
         return NULL;
     g_autoptr(PosternConfiguration) configuration = new_with_defaults();
-    g_autoptr(PosternDiagnostics) diagnostics = postern_diagnostics_new(name);
-    g_autoptr(GKeyFile) file = scan(text, length, diagnostics);
+    configuration->lines = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(PosternDiagnostics) diagnostics = postern_diagnostics_new(name, configuration->lines);
+    g_autoptr(GKeyFile) file = scan(text, length, configuration->lines, diagnostics);
 
     read_file(configuration, file, diagnostics);
     if (!postern_diagnostics_none(diagnostics, error))

@@ -180,7 +180,7 @@ static void check_signatures(PosternDiagnostics *diagnostics, const PosternConfi
 gboolean postern_configuration_check_surroundings(const PosternConfiguration *configuration,
                                                   const char *program, const char *name, GError **error)
 {
-    g_autoptr(PosternDiagnostics) diagnostics = postern_diagnostics_new(name);
+    g_autoptr(PosternDiagnostics) diagnostics = postern_diagnostics_new(name, configuration->lines);
     for (gsize row = 0; row < G_N_ELEMENTS(rows); row++) {
         const PosternOption *option = find_option(rows[row].group, rows[row].key);
         g_return_val_if_fail(option != NULL, FALSE);

@@ -35,6 +35,7 @@ typedef struct {
     int descriptor;
     gint level;               /* atomic */
     gint torn;                /* atomic: the last line could not be written to its end */
+    gint problem;             /* atomic: errno of the last line that could not be written; 0: there is none */
     PosternLogWriter *writer; /* atomic; NULL: lines are written by who says them */
     PosternLogRepeats *repeats;
     pthread_mutex_t repeats_lock;
@@ -197,6 +198,8 @@ static gboolean write_octets(Log *log, const char *octets, gsize length)
         else if (count == 0 || (errno != EINTR && !(errno == EAGAIN && wait_for_room(log->descriptor))))
             break;
     }
+    if (written < length)
+        g_atomic_int_set(&log->problem, errno);
     g_atomic_int_set(&log->torn, written > 0 && written < length);
     return written == length;
 }
@@ -303,8 +306,11 @@ void postern_log_numbered_state(const char *what, guint64 number, const char *fr
 static char *tell_dropped(guint64 count)
 {
     char *line = g_malloc(POSTERN_LOG_LINE_MAX_OCTETS);
-    g_autofree char *text = g_strdup_printf(
-        "%" G_GUINT64_FORMAT " lines of this log were lost: what takes it was too slow", count);
+    gint problem = g_atomic_int_get(&the_log()->problem);
+    g_atomic_int_set(&the_log()->problem, 0);
+    g_autofree char *text =
+        g_strdup_printf("%" G_GUINT64_FORMAT " lines of this log were lost: %s", count,
+                        problem != 0 ? g_strerror(problem) : "what takes it was too slow");
     finish_line(line, POSTERN_LOG_WARNING, text);
     return line;
 }

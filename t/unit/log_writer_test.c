@@ -5,6 +5,7 @@
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -14,6 +15,8 @@
 #include "base/limits.h"
 #include "base/log_file.h"
 #include "base/log_writer.h"
+
+#define FULL_OCTETS 1000
 
 /* The log belongs to a process: each test has its own, with descriptor for its standard error. */
 static pid_t start(void (*body)(void), int descriptor)
@@ -138,6 +141,44 @@ static void test_reader_is_gone(void)
     int full = open("/dev/full", O_WRONLY);
     g_assert_cmpint(full, >=, 0);
     end_well(start(write_to_the_dead, full));
+}
+
+/* As a disk that is full, and then is not. */
+static void write_to_a_full_file(void)
+{
+    struct rlimit limit = {.rlim_cur = FULL_OCTETS, .rlim_max = RLIM_INFINITY};
+    gint64 end = g_get_monotonic_time() + 60 * G_USEC_PER_SEC;
+    struct stat status = {0};
+    signal(SIGXFSZ, SIG_IGN);
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+    open_log();
+    for (guint i = 0; i < 100; i++)
+        postern_log(POSTERN_LOG_INFO, "%u of a hundred", i);
+    while (status.st_size < FULL_OCTETS && g_get_monotonic_time() < end) {
+        g_assert_cmpint(fstat(STDERR_FILENO, &status), ==, 0);
+        g_thread_yield();
+    }
+    limit.rlim_cur = RLIM_INFINITY;
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+    postern_log(POSTERN_LOG_INFO, "again");
+    postern_log_finish();
+}
+
+/* Why lines were lost is told as it is. */
+static void test_full_file(void)
+{
+    g_autofree char *path = NULL, *text = NULL;
+    int file = g_file_open_tmp("postern-log-XXXXXX", &path, NULL);
+    g_assert_cmpint(file, >=, 0);
+    end_well(start(write_to_a_full_file, file));
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    g_autofree char *reason = g_strdup_printf(" lines of this log were lost: %s\n", g_strerror(EFBIG));
+    const char *told = strstr(text, reason);
+    g_assert_nonnull(told);
+    g_assert_null(strstr(text, "too slow"));
+    g_assert_true(g_str_has_suffix(text, reason) || g_str_has_suffix(text, ": info: again\n"));
+    close(file);
+    g_unlink(path);
 }
 
 static void write_nonblocking(void)
@@ -351,6 +392,7 @@ int main(int argc, char **argv)
     g_test_add_func("/log-writer/order", test_order);
     g_test_add_func("/log-writer/stalled-reader", test_stalled_reader);
     g_test_add_func("/log-writer/reader-is-gone", test_reader_is_gone);
+    g_test_add_func("/log-writer/full-file", test_full_file);
     g_test_add_func("/log-writer/nonblocking-descriptor", test_nonblocking_descriptor);
     g_test_add_func("/log-writer/fork", test_fork);
     g_test_add_func("/log-writer/hold", test_hold);

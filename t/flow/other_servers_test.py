@@ -5,9 +5,11 @@ address does. What is quarantined Exim holds.
 """
 
 import re
+import shutil
+import subprocess
 import unittest
 
-from support import exim, opensmtpd, sendmail
+from support import exim, opensmtpd, packages, sendmail
 from support.milter import administrator_lines
 from support.process import wait_until
 from support.proxy import TOLD, ProxyTestCase
@@ -51,6 +53,29 @@ class OtherServersTest(ProxyTestCase):
         proxy = self.before(server, text)
         self.send(proxy)
         wait_until(lambda: len(list((server.folder / "spool").glob("input/**/*-H"))) == 1, what="the message")
+
+    def test_exim_as_debian_configures_it(self):
+        text = administrator_lines("exim", "localmacros.proxy")
+        listening, = re.findall(r"^# (dc_local_interfaces=.*)$", text, re.MULTILINE)
+        debian = packages.unpack("exim4-config", alone=True)
+        script = (debian / "usr" / "sbin" / "update-exim4.conf").read_text()
+        server = exim.Exim().start()
+        self.addCleanup(server.close)
+        for split, name in (("false", "exim4.conf.localmacros"), ("true", "conf.d/main/000_localmacros")):
+            place = server.folder / split
+            shutil.copytree(debian / "etc" / "exim4", place)
+            (place / name).write_text(text)
+            (place / "update-exim4.conf.conf").write_text(
+                f"dc_eximconfig_configtype='internet'\ndc_use_split_config='{split}'\n{listening}\n")
+            # Where Exim's user is known.
+            subprocess.run(["nsenter", "--target", str(server.program.pid), "--mount",
+                            "sh", "-s", "--", "--confdir", place, "--output", place / "exim.conf"],
+                           input=script.replace("/etc/exim4/", f"{place}/"), text=True, check=True)
+            said = server.run("-bP", "local_interfaces", "host_lookup", "smtp_accept_max",
+                              "tls_advertise_hosts", configuration=place / "exim.conf")
+            self.assertEqual(said.splitlines(), ["local_interfaces = 127.0.0.1.10025", "host_lookup = ",
+                                                 "smtp_accept_max = 100",
+                                                 "tls_advertise_hosts = ! 127.0.0.1 : *"])
 
     def test_exim_freezes_what_is_quarantined(self):
         text = administrator_lines("exim", "main.proxy")

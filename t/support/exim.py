@@ -125,11 +125,15 @@ class Exim:
             self.program.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def run(self, *arguments, stdin=b"", seconds=60.0):
-        """Runs exim(8) as a user of the machine does, where its own user is known; the output."""
+    def run(self, *arguments, stdin=b"", seconds=60.0, configuration=None):
+        """
+        Runs exim(8) as a user of the machine does, where its own user is known; the output. configuration
+        takes the place of its own.
+        """
         result = subprocess.run(
             ["nsenter", "--target", str(self.program.pid), "--mount",
-             self.programs / "usr" / "sbin" / "exim4", "-C", self.folder / "exim.conf", *map(str, arguments)],
+             self.programs / "usr" / "sbin" / "exim4", "-C", configuration or self.folder / "exim.conf",
+             *map(str, arguments)],
             input=stdin, capture_output=True, env={**os.environ, **packages.environment(self.programs)},
             timeout=seconds, check=False)
         if result.returncode != 0:

@@ -24,6 +24,16 @@ void postern_history_free(PosternHistory *history)
     g_free(history);
 }
 
+/* Accepted by policy, and never at a mail server, which wanted no recipient, or the client left. */
+static guint64 count_abandoned(const PosternCounters *counters)
+{
+    static const char *const stopped[] = {"reject", "tempfail", "discard"};
+    guint64 never = postern_counters_read(counters, "deliveries", "none"), explained = 0;
+    for (gsize i = 0; i < G_N_ELEMENTS(stopped); i++)
+        explained += postern_counters_read(counters, "actions", stopped[i]);
+    return never - MIN(never, explained);
+}
+
 void postern_history_totals(const PosternCounters *counters, guint64 ret_totals[POSTERN_SERIES])
 {
     static const struct {
@@ -42,6 +52,8 @@ void postern_history_totals(const PosternCounters *counters, guint64 ret_totals[
         ret_totals[rows[i].series] += number;
         others += number;
     }
+    ret_totals[POSTERN_SERIES_FAILED] += count_abandoned(counters);
+    others += count_abandoned(counters);
     guint64 all = postern_counters_read(counters, "messages", NULL);
     ret_totals[POSTERN_SERIES_ACCEPTED] = all - MIN(all, others);
 }

@@ -7,13 +7,15 @@
 
 #define CELL_MAX_OCTETS 60 /* in text: a longer domain is cut */
 
-/* Readable in the dark, on a phone, and printed; no script, nothing from elsewhere. */
+/* Readable in the dark, on a phone, and printed; no script, nothing from elsewhere. Only names are broken. */
 static const char style[] =
-    ":root{color-scheme:light dark}body{font:1em/1.5 system-ui,sans-serif;margin:1em auto;max-width:60em;"
-    "padding:0 1em}table{border-collapse:collapse;margin:0 0 2em}caption{font-weight:bold;text-align:left;"
-    "padding:.3em 0}th,td{border-bottom:1px solid #8886;padding:.2em .8em .2em 0;text-align:left;"
-    "vertical-align:top;overflow-wrap:anywhere}td+td{font-variant-numeric:tabular-nums}"
-    "div{overflow-x:auto}";
+    ":root{color-scheme:light dark}body{font:1em/1.5 system-ui,sans-serif;margin:1em auto;max-width:45em;"
+    "padding:0 .7em}"
+    "th{font-size:.9em}h1{font-size:1.5em;line-height:1.2}table{border-collapse:collapse;margin:0 0 2em;"
+    "width:100%}caption{font-weight:bold;text-align:left;padding:.3em 0}th,td{border-bottom:1px solid "
+    "#8886;padding:.2em 0 .2em .6em;text-align:right;vertical-align:top;white-space:nowrap}"
+    "td{font-variant-numeric:tabular-nums}th:first-child,td:first-child{padding-left:0;text-align:left}"
+    "td:first-child{min-width:4.5em;overflow-wrap:anywhere;white-space:normal}div{overflow-x:auto}";
 
 struct PosternReportPage {
     GString *out;

@@ -101,6 +101,13 @@ static void test_history(void)
     g_assert_cmpuint(postern_history_read(history, 0, POSTERN_SERIES_ACCEPTED), ==, 1);
     g_assert_cmpuint(postern_history_read(history, 1, POSTERN_SERIES_ACCEPTED), ==, 0);
     g_assert_cmpuint(postern_history_read(history, 3, POSTERN_SERIES_REFUSED), ==, 4);
+    /* Of those that never went to a mail server the four that were refused are counted as that. */
+    postern_counters_add(counters, "messages", NULL, 2);
+    postern_counters_add(counters, "deliveries", "none", 6);
+    postern_history_look(history, counters, 8 * slot + 1);
+    g_assert_cmpuint(postern_history_read(history, 0, POSTERN_SERIES_ACCEPTED), ==, 1);
+    g_assert_cmpuint(postern_history_read(history, 0, POSTERN_SERIES_FAILED), ==, 2);
+    g_assert_cmpuint(postern_history_read(history, 3, POSTERN_SERIES_REFUSED), ==, 4);
     postern_history_look(history, counters, (8 + POSTERN_HISTORY_SLOTS - 1) * slot);
     g_assert_cmpuint(postern_history_read(history, POSTERN_HISTORY_SLOTS - 1, POSTERN_SERIES_ACCEPTED), ==,
                      1);

@@ -60,6 +60,7 @@ static void become_server(Supervisor *supervisor, int orders, int ready)
         .of_unit = supervisor->of_unit,
     };
     daemon.inspector = NULL;
+    daemon.passes_on = FALSE;
     /* The keys of a terminal are for the supervisor, and so is who looks for the program by its name. */
     (void)setpgid(0, 0);
     (void)prctl(PR_SET_NAME, "milter-serving");
@@ -145,6 +146,7 @@ static void reload(Supervisor *supervisor)
 {
     g_autoptr(GError) error = NULL;
     PosternConfiguration *configuration = load(supervisor, &error);
+    supervisor->daemon.passes_on = supervisor->process != 0;
     postern_daemon_reloaded(&supervisor->daemon, configuration, error);
     if (configuration == NULL)
         return;

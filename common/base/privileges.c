@@ -2,9 +2,12 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/configuration.h"
@@ -119,9 +122,26 @@ gboolean postern_privileges_give(int descriptor, const char *user, GError **erro
     return TRUE;
 }
 
+/* Such as the right to low ports, which a service manager gave to who never was root. */
+static gboolean drop_capabilities(GError **error)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct had[_LINUX_CAPABILITY_U32S_3] = {0};
+    static const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
+
+    if (syscall(SYS_capget, &header, had) != 0)
+        return postern_error_set_system(error, errno, "cannot read the capabilities");
+    if (memcmp(had, none, sizeof had) == 0)
+        return TRUE;
+    return syscall(SYS_capset, &header, none) == 0 ||
+           postern_error_set_system(error, errno, "cannot give up the capabilities");
+}
+
 gboolean postern_privileges_drop(const char *user, GError **error)
 {
     if (is_root() && !become(user, error))
+        return FALSE;
+    if (!drop_capabilities(error))
         return FALSE;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return postern_error_set_system(error, errno, "cannot set no_new_privs");

@@ -7,8 +7,8 @@
 #include <sys/types.h>
 
 /*
- * Becomes user for good: supplementary groups, gid, uid (real, effective, saved), then no_new_privs; verifies
- * that root cannot be had back. If the process is not root only no_new_privs is set, and user is ignored.
+ * Becomes user for good: supplementary groups, gid, uid (real, effective, saved), then no capability, then
+ * no_new_privs; verifies that root cannot be had back. If the process is not root, user is ignored.
  * An unknown user is an error that says which option named it.
  */
 gboolean postern_privileges_drop(const char *user, GError **error) G_GNUC_WARN_UNUSED_RESULT;

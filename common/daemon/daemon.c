@@ -49,15 +49,21 @@ const char *postern_daemon_user(const char *group, const char *user)
     return chosen;
 }
 
+/* NULL: none, so that the daemon starts its own. */
+static const char *shared_inspector(const PosternConfiguration *configuration)
+{
+    return configuration->inspector.socket[0] != '\0' ? configuration->inspector.socket
+                                                      : configuration->given_inspector;
+}
+
 gboolean postern_daemon_start_inspector(PosternDaemon *daemon, const PosternConfiguration *configuration,
                                         gboolean gives_up_rights, GError **error)
 {
     static const char *const keep[] = {"--keep", NULL};
     gboolean is_root = geteuid() == 0;
-    if (configuration->inspector.socket[0] != '\0') {
-        daemon->inspector_path = g_strdup(configuration->inspector.socket);
+    daemon->inspector_path = g_strdup(shared_inspector(configuration));
+    if (daemon->inspector_path != NULL)
         return TRUE;
-    }
     daemon->inspector =
         postern_inspector_process_new(daemon->path, is_root && gives_up_rights ? keep : NULL, error);
     if (daemon->inspector == NULL)
@@ -165,7 +171,8 @@ PosternConfiguration *postern_daemon_load(const PosternDaemon *daemon, const Pos
 void postern_daemon_reloaded(PosternDaemon *daemon, const PosternConfiguration *configuration,
                              const GError *error)
 {
-    postern_notify("READY=1");
+    if (error != NULL || !daemon->passes_on)
+        postern_notify("READY=1");
     if (error != NULL) {
         g_auto(GStrv) mistakes = g_strsplit(error->message, "\n", -1);
         for (char **mistake = mistakes; *mistake != NULL; mistake++)
@@ -216,7 +223,7 @@ void postern_daemon_add_status(const PosternDaemon *daemon, PosternStatus *statu
 gboolean postern_daemon_check_configuration(const PosternConfiguration *configuration, const char *path,
                                             gboolean inspects, GError **error)
 {
-    gboolean starts = inspects && configuration->inspector.socket[0] == '\0';
+    gboolean starts = inspects && shared_inspector(configuration) == NULL;
     return postern_http_check(configuration, configuration->http.listen, error) &&
            postern_http_check(configuration, configuration->http.milter_listen, error) &&
            postern_http_check(configuration, configuration->http.inspector_listen, error) &&

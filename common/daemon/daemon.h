@@ -22,6 +22,7 @@ typedef struct {
     const char *program; /* "postern-proxy" */
     const char *path;    /* where the configuration came from, or NULL */
     guint restarts;      /* POSTERN_RELOAD_RESTARTS_*: of this program, and of its private inspector */
+    gboolean passes_on;  /* another process tells the service manager when a reload has been taken */
     char *user;          /* whom it becomes */
     char *inspector_path;
     PosternInspectorProcess *inspector; /* a private one, which this process starts again */
@@ -52,8 +53,9 @@ void postern_daemon_clear(PosternDaemon *daemon);
 const char *postern_daemon_user(const char *group, const char *user);
 
 /*
- * Takes [inspector] socket for inspector_path, or starts a private inspector. gives_up_rights: this process
- * will be daemon->user by the time that it has to start it again, so that a keeper does.
+ * Takes [inspector] socket, or else that of the command line, for inspector_path, or starts a private
+ * inspector. gives_up_rights: this process will be daemon->user by the time that it has to start it again, so
+ * that a keeper does.
  */
 gboolean postern_daemon_start_inspector(PosternDaemon *daemon, const PosternConfiguration *configuration,
                                         gboolean gives_up_rights, GError **error) G_GNUC_WARN_UNUSED_RESULT;

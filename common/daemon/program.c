@@ -15,6 +15,7 @@
 
 typedef struct {
     char *path;
+    char *inspector;
     gboolean check;
     gboolean dump;
     gboolean dump_changed;
@@ -38,6 +39,8 @@ static gboolean parse_options(const PosternProgram *program, Options *options, i
     const GOptionEntry entries[] = {
         {"config", 'c', 0, G_OPTION_ARG_FILENAME, &options->path,
          "Configuration (" POSTERN_CONFIGURATION_FILE ")", "FILE"},
+        {"inspector", 0, 0, G_OPTION_ARG_FILENAME, &options->inspector,
+         "The shared inspector, if [inspector] socket is empty", "SOCKET"},
         {"check-config", 0, 0, G_OPTION_ARG_NONE, &options->check,
          "Say what is wrong with the configuration, and end", NULL},
         {"dump-config", 0, 0, G_OPTION_ARG_NONE, &options->dump,
@@ -172,6 +175,7 @@ static int load_and_run(const PosternProgram *program, const Options *options)
     PosternConfiguration *configuration = postern_configuration_load(options->path, &error);
     if (configuration == NULL)
         return fail(program, error, EX_CONFIG);
+    configuration->given_inspector = g_strdup(options->inspector);
     if (options->dump || options->dump_changed) {
         g_autofree char *text = options->dump_changed ? postern_configuration_dump_changed(configuration)
                                                       : postern_configuration_dump(configuration);
@@ -203,6 +207,7 @@ int postern_program_main(const PosternProgram *program, int argc, char **argv)
         return EX_USAGE;
     }
     g_autofree G_GNUC_UNUSED char *path = options.path;
+    g_autofree G_GNUC_UNUSED char *inspector = options.inspector;
     g_autofree G_GNUC_UNUSED char *explain = options.explain;
     g_autofree G_GNUC_UNUSED char *block = options.block;
     g_autofree G_GNUC_UNUSED char *release = options.release;

@@ -1,6 +1,6 @@
 /*
- * What the programs that run as daemons share on the command line: --config, --check-config, --dump-config,
- * --version, and, for the build alone, --document-config and --document-import.
+ * What the programs that run as daemons share on the command line: --config, --inspector, --check-config,
+ * --dump-config, --version, and, for the build alone, --document-config and --document-import.
  */
 #pragma once
 

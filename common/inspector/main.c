@@ -265,6 +265,14 @@ static gboolean open_log(const PosternInspectorOptions *options, const PosternCo
     return postern_log_open(PROGRAM, configuration->log.destination, level, error);
 }
 
+/* A shared one may be the first that writes to the file of the programs that ask it. */
+static gboolean give_log(const PosternInspectorOptions *options, const PosternConfiguration *configuration,
+                         GError **error)
+{
+    return options->log_descriptor >= 0 ||
+           postern_log_give(postern_privileges_user("proxy", configuration->proxy.user), error);
+}
+
 /* Takes configuration. */
 static gboolean run(const PosternInspectorOptions *options, PosternConfiguration *configuration,
                     GError **error)
@@ -283,7 +291,8 @@ static gboolean run(const PosternInspectorOptions *options, PosternConfiguration
         daemon.listener = listener = postern_listener_new(options->listen_descriptor, path, error);
     if (listener != NULL)
         open_http(&daemon, configuration);
-    if (listener == NULL || !drop_privileges(&daemon, configuration, &daemon.worker_user, error)) {
+    if (listener == NULL || !give_log(options, configuration, error) ||
+        !drop_privileges(&daemon, configuration, &daemon.worker_user, error)) {
         postern_configuration_free(configuration);
         postern_daemon_clear(&daemon.common);
         return FALSE;

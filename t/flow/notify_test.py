@@ -13,7 +13,7 @@ from support.service_manager import ServiceManager
 
 
 class NotifyTest(ProxyTestCase):
-    def check(self, name, server, *arguments, reloads=1, status):
+    def check(self, name, server, *arguments, processes=1, status):
         manager = ServiceManager(server.folder / "notify")
         self.addCleanup(manager.close)
         manager.environment["WATCHDOG_USEC"] = "2000000"
@@ -24,11 +24,11 @@ class NotifyTest(ProxyTestCase):
         wait_until(lambda: manager.status == status, 30, "a status")
         wait_until(lambda: manager.beats > 3, 30, "a watchdog that is fed")
         program.send_signal(signal.SIGHUP)
-        for _ in range(reloads):
+        for _ in range(processes):
             reloading, since = manager.lines()
             self.assertEqual(reloading, "RELOADING=1")
             self.assertRegex(since, "^MONOTONIC_USEC=[0-9]+$")
-            self.assertEqual(manager.lines(), ["READY=1"])
+        self.assertEqual(manager.lines(), ["READY=1"])
         program.send_signal(signal.SIGTERM)
         self.assertEqual(manager.lines(), ["STOPPING=1"])
         self.assertEqual(program.wait(30), 0)
@@ -41,7 +41,7 @@ class NotifyTest(ProxyTestCase):
 
     def test_milter(self):
         server = Milter(self.subfolder("milter"), virus={"scan": "no"})
-        self.check("postern-milter", server, reloads=2,  # the supervisor, and what serves
+        self.check("postern-milter", server, processes=2,  # what serves is ready last
                    status="serving: 0 messages under way")
 
     def test_shared_inspector(self):

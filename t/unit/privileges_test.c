@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <pwd.h>
 #include <string.h>
@@ -110,6 +111,46 @@ static void drop_as_user(const char *directory)
 static void test_drop_as_user(void)
 {
     run(drop_as_user, NULL);
+}
+
+/* As AmbientCapabilities=CAP_NET_BIND_SERVICE in a unit with User= leaves it. */
+static void keep_low_ports(uid_t uid)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    const guint32 mask = 1U << CAP_NET_BIND_SERVICE;
+    const struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {
+        {.effective = mask, .permitted = mask, .inheritable = mask}};
+    g_assert_cmpint(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), ==, 0);
+    g_assert_cmpint(setresuid(uid, uid, uid), ==, 0);
+    g_assert_cmpint((int)syscall(SYS_capset, &header, data), ==, 0);
+    g_assert_cmpint(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0), ==, 0);
+}
+
+static void drop_low_ports(const char *directory)
+{
+    static const char *const sets[] = {"CapInh", "CapPrm", "CapEff", "CapAmb"};
+    g_autoptr(GError) error = NULL;
+    g_autofree char *before = NULL, *after = NULL;
+    keep_low_ports(65534);
+    g_assert_true(g_file_get_contents("/proc/thread-self/status", &before, NULL, NULL));
+    g_assert_true(postern_privileges_drop("no-such-user", &error));
+    g_assert_no_error(error);
+    g_assert_true(g_file_get_contents("/proc/thread-self/status", &after, NULL, NULL));
+    for (guint i = 0; i < G_N_ELEMENTS(sets); i++) {
+        g_autofree char *held = g_strconcat(sets[i], ":\t0000000000000400\n", NULL);
+        g_autofree char *none = g_strconcat(sets[i], ":\t0000000000000000\n", NULL);
+        g_assert_nonnull(strstr(before, held));
+        g_assert_nonnull(strstr(after, none));
+    }
+}
+
+static void test_drop_capabilities(void)
+{
+    if (geteuid() != 0) {
+        g_test_skip("needs root");
+        return;
+    }
+    run(drop_low_ports, NULL);
 }
 
 static int try_open(const char *directory, const char *name, int flags)
@@ -276,6 +317,7 @@ int main(int argc, char **argv)
     g_test_add_func("/privileges/drop-root", test_drop_root);
     g_test_add_func("/privileges/refused-users", test_refused_users);
     g_test_add_func("/privileges/drop-as-user", test_drop_as_user);
+    g_test_add_func("/privileges/drop-capabilities", test_drop_capabilities);
     g_test_add_func("/privileges/confine", test_confine);
     g_test_add_func("/privileges/raise-descriptors", test_raise_descriptors);
     return g_test_run();

@@ -294,7 +294,7 @@ static const PosternOption before_checks[] = {
      postern_configuration_check_path, .reload = WHO_ASKS},
 
     {"inspector", "socket", STRING(inspector.socket, 0, POSTERN_SOCKET_PATH_MAX_OCTETS), "",
-     "Socket of a shared inspector (absolute path); empty: each program starts its own.",
+     "Socket of a shared inspector (absolute path); empty: that of --inspector, else a private one.",
      postern_configuration_check_path, .reload = EVERY_PROGRAM},
     {"inspector", "socket_group", STRING(inspector.socket_group, 0, NAME), "",
      "Group that may use a shared inspector that is started as root; empty: that of [proxy] user.",

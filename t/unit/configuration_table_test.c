@@ -60,8 +60,8 @@ static void test_defaults_are_allowed(void)
 }
 
 /* No field is without its row, no two rows share one: what no row covers, but the named groups, whose
- * name hostname is, octet_rate in the one place and the room of the checks, is at most the padding of one
- * member. */
+ * name hostname is, octet_rate in the one place, the room of the checks, the lines of the file and what the
+ * command line says, is at most the padding of one member. */
 static void test_rows_cover_the_structure(void)
 {
     gsize length;
@@ -79,6 +79,10 @@ static void test_rows_cover_the_structure(void)
         covered[G_STRUCT_OFFSET(PosternConfiguration, lists) + octet]++;
     for (gsize octet = 0; octet < sizeof(GHashTable *); octet++)
         covered[G_STRUCT_OFFSET(PosternConfiguration, groups) + octet]++;
+    for (gsize octet = 0; octet < sizeof(GHashTable *); octet++)
+        covered[G_STRUCT_OFFSET(PosternConfiguration, lines) + octet]++;
+    for (gsize octet = 0; octet < sizeof(char *); octet++)
+        covered[G_STRUCT_OFFSET(PosternConfiguration, given_inspector) + octet]++;
     for (gsize octet = 0; octet < sizeof(guint); octet++)
         covered[G_STRUCT_OFFSET(PosternConfiguration, class.rates[POSTERN_COUNT_KIBIBYTES]) + octet]++;
     for (gsize octet = 0; octet < sizeof(gboolean); octet++)

@@ -50,7 +50,9 @@ class DestdirTest(unittest.TestCase):
                                                   "libexec/postern/postern-inspector").resolve())
                 for unit in UNITS:
                     text = (self.root / prefix[1:] / "lib/systemd/system" / unit).read_text()
-                    for program in re.findall(r"^Exec(?:Start|StartPre)=(\S+)", text, re.MULTILINE):
+                    programs = re.findall(r"^ExecStart(?:Pre)?=.*?(/\S*/postern-\w+)", text, re.MULTILINE)
+                    self.assertEqual(programs != [], unit.endswith(".service"), unit)
+                    for program in programs:
                         self.assertTrue(os.access(self.root / program[1:], os.X_OK), (unit, program))
 
     def test_program_of_another_uses_the_library(self):

@@ -40,7 +40,7 @@ static gboolean parse_options(const PosternProgram *program, Options *options, i
         {"config", 'c', 0, G_OPTION_ARG_FILENAME, &options->path,
          "Configuration (" POSTERN_CONFIGURATION_FILE ")", "FILE"},
         {"inspector", 0, 0, G_OPTION_ARG_FILENAME, &options->inspector,
-         "The shared inspector, if [inspector] socket is empty", "SOCKET"},
+         "The inspector to ask if [inspector] names none", "SOCKET"},
         {"check-config", 0, 0, G_OPTION_ARG_NONE, &options->check,
          "Say what is wrong with the configuration, and end", NULL},
         {"dump-config", 0, 0, G_OPTION_ARG_NONE, &options->dump,

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 
+#define RANDOM "XXXXXX" /* mkdtemp() puts other letters in its place */
 #define LEVELS_MAX 64
 #define TRIES_MAX 100
 #define OPEN_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
@@ -146,7 +147,7 @@ static void remove_stale(const char *parent, const char *prefix)
 /* FALSE and no error: another program took it for a stale one before it was locked. */
 static gboolean make(PosternDirectory *directory, const char *parent, const char *prefix, GError **error)
 {
-    g_autofree char *path = g_strconcat(parent, "/", prefix, "XXXXXX", NULL);
+    g_autofree char *path = g_strconcat(parent, "/", prefix, RANDOM, NULL);
     if (mkdtemp(path) == NULL)
         return postern_error_set_system(error, errno, "making a directory in %s", parent);
     if (lock(AT_FDCWD, path, &directory->lock) != LOCK_TAKEN)
@@ -180,6 +181,12 @@ void postern_directory_free(PosternDirectory *directory)
         postern_directory_remove(directory->path, TRUE);
     if (directory->lock >= 0)
         close(directory->lock);
+    if (directory->path != NULL) {
+        g_autofree char *parent = g_path_get_dirname(directory->path);
+        g_autofree char *prefix = g_path_get_basename(directory->path);
+        prefix[strlen(prefix) - strlen(RANDOM)] = '\0';
+        remove_stale(parent, prefix);
+    }
     g_free(directory->path);
     g_free(directory);
 }

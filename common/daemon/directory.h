@@ -26,7 +26,7 @@ const char *postern_directory_temporary(const PosternConfiguration *configuratio
  */
 PosternDirectory *postern_directory_new(const char *parent, const char *prefix,
                                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Removes it with all that it holds. */
+/* Removes it with all that it holds, and what others have left since: who was killed may have ended late. */
 void postern_directory_free(PosternDirectory *directory);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PosternDirectory, postern_directory_free)
 

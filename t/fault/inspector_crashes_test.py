@@ -115,9 +115,11 @@ class CrashTest(unittest.TestCase):
 
     def test_all_die_at_once(self):
         inspector = self.start()
-        for pid in (inspector.program.pid, *inspector.templates(), *inspector.workers()):
+        pids = (inspector.program.pid, *inspector.templates(), *inspector.workers())
+        for pid in pids:
             kill(pid)
         inspector.program.popen.wait(5)
+        wait_until(lambda: not any(map(is_alive, pids)), 5, "the end of all")
         inspector.start()
         self.assertEqual(len(left_over(inspector)), 1)
         self.end(inspector)

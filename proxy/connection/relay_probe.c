@@ -155,8 +155,8 @@ static void request(PosternRelayProbe *probe)
 void postern_relay_probe_start(PosternProxyThread *thread, PosternPool *pool, PosternServer *server)
 {
     PosternRelayProbe *probe = probe_of(thread, pool, server);
-    if (thread->draining)
-        return;
+    if (thread->draining && postern_pool_is_up(pool, server))
+        return; /* else somebody may wait for it */
     if (probe->busy) {
         probe->again = TRUE;
         return;

@@ -124,6 +124,11 @@ const char *postern_group_down_reason(const PosternServerGroup *group)
 
 PosternPool *postern_group_prober(const PosternServerGroup *group)
 {
+    for (guint i = 0; i < group->pools->len; i++) {
+        PosternPool *pool = g_ptr_array_index(group->pools, i);
+        if (!pool->draining)
+            return pool;
+    }
     return g_ptr_array_index(group->pools, 0);
 }
 

@@ -75,7 +75,7 @@ struct PosternServerGroup {
     GPtrArray *servers;  /* of PosternServer *; none: those of names are not known yet */
     GHashTable *drained; /* a set of names, or NULL */
     GPtrArray *retired;  /* likewise, those that may still have connections */
-    GPtrArray *pools;    /* of PosternPool *, the first is the prober */
+    GPtrArray *pools;    /* of PosternPool *, the first that serves is the prober */
     guint sections;      /* pools that there have been */
     PosternPool *caller;
     PosternFairQueue *turns; /* a section for each pool */
@@ -159,7 +159,7 @@ gint64 postern_group_names_deadline(const PosternServerGroup *group);
 gboolean postern_group_is_up(const PosternServerGroup *group);
 /* Why nobody can be served before long, or NULL. */
 const char *postern_group_down_reason(const PosternServerGroup *group);
-/* The pool whose thread probes, the first of the group, which must have one. */
+/* The pool whose thread probes, the first of the group, which must have one, that is not drained. */
 PosternPool *postern_group_prober(const PosternServerGroup *group);
 /* Gives what is idle to those who wait, opens what is missing within the limits, and takes back what others
  * need. To be called at the end of every event; first: whose event it was. */

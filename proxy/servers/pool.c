@@ -325,11 +325,13 @@ static gboolean is_prober(const PosternPool *pool)
 void postern_pool_drain(PosternPool *pool, gint64 now)
 {
     postern_pool_enter(pool);
+    gboolean probes = is_prober(pool) && !pool->draining;
     pool->draining = TRUE;
     postern_pool_refuse_all(pool, stopping);
-    for (guint i = 0; i < pool->group->servers->len && is_prober(pool); i++)
-        postern_pool_refuse_probe(pool, g_ptr_array_index(pool->group->servers, i), stopping);
+    for (guint i = 0; i < pool->group->servers->len && probes; i++) /* another thread begins it anew */
+        postern_pool_refuse_probe(pool, g_ptr_array_index(pool->group->servers, i), NULL);
     end_idle(pool, NULL, G_MAXINT64, now);
+    postern_pool_wake(postern_group_prober(pool->group)); /* it has more to do in time */
     postern_pool_leave(pool);
 }
 

@@ -116,6 +116,24 @@ class UpgradeTest(ProxyTestCase):
         self.replace(program).stop()
         self.assertEqual({one.getsockname()[0] for one in self.manager.kept}, {"127.0.0.2"})
 
+    def test_replaced_before_the_back_end_is_known(self):
+        """Who waits while it is found out whether the back-end relays is served, though the proxy ends."""
+        slow = self.backend(pause={"greeting": 1})
+        self.server.configure(proxy={"backend": f"127.0.0.1:{slow.port}"})
+        program = self.start()
+        clients = [Client(self.server.port, timeout=60) for _ in range(CLIENTS)]
+        for client in clients:
+            self.addCleanup(client.close)
+            client.ehlo()
+            client.send(b"MAIL FROM:<a@sender.example>\r\nRCPT TO:<b@example.org>\r\n")
+            self.assertEqual(client.reply().code, 250)
+        program.send_signal(signal.SIGTERM)
+        self.assertEqual(self.manager.lines()[0], "STOPPING=1")
+        for client in clients:
+            self.assertEqual(client.reply().code, 250)
+            self.assertEqual(client.message(b"Subject: one\r\n\r\n").code, 250)
+        self.assertEqual(program.wait(60), 0)
+
     def test_socket_unit(self):
         """One socket of a socket unit is for all threads, and not kept a second time."""
         own = socket.create_server(("127.0.0.1", self.server.port))

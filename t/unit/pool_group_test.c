@@ -291,6 +291,41 @@ static void test_weight(void)
     fixture_clear(&fixture);
 }
 
+/* Who waits on another thread for a server that is to be proved is served, though the thread that was to do
+ * it ends. */
+static void test_prober_is_drained(void)
+{
+    PosternPoolAction action;
+    gboolean woken[2] = {FALSE};
+    g_autoptr(GPtrArray) settings = server_settings_of(1, 5);
+    g_autoptr(PosternServerGroup) group = new_group(settings);
+    g_autoptr(PosternPool) first = postern_pool_new(group, WAIT_MS, IDLE_MS, on_wake, &woken[0]);
+    g_autoptr(PosternPool) second = postern_pool_new(group, WAIT_MS, IDLE_MS, on_wake, &woken[1]);
+    postern_pool_timer(first, 0);
+    g_assert_true(postern_pool_next_action(first, &action));
+    g_assert_cmpint(action.kind, ==, POSTERN_POOL_PROBE);
+    g_autoptr(PosternServer) server = postern_server_ref(action.server);
+    postern_pool_request_probe(first, server, 0);
+    expect_actions(first, "open 1");
+    want(second, 7, 7, 1);
+    expect_actions(second, "");
+    postern_pool_drain(first, 2);
+    expect_actions(first, "refuse the probe (gone)");
+    g_assert_true(woken[1]);
+    woken[1] = FALSE;
+    expect_actions(second, "");
+    postern_pool_retry_later(first, server, 1, 2); /* as the probe does then */
+    g_assert_true(woken[1]);
+    g_assert_cmpint(postern_pool_deadline(second), ==, 3);
+    postern_pool_timer(second, 3);
+    expect_actions(second, "probe");
+    postern_pool_mark_up(second, server, PROBE_AGAIN_MS, 4);
+    expect_actions(second, "open 2");
+    postern_pool_drain(second, 5);
+    postern_pool_timer(first, 10); /* nobody probes any more */
+    expect_actions(first, "");
+}
+
 /* What a server of before says is not remembered of those of after the reload, also if its connection was
  * assigned, and its thread has not looked yet. */
 static void test_assigned_before_reload(void)
@@ -435,6 +470,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pool-group/two-servers", test_two_servers);
     g_test_add_func("/pool-group/weight", test_weight);
     g_test_add_func("/pool-group/reload", test_reload);
+    g_test_add_func("/pool-group/prober-is-drained", test_prober_is_drained);
     g_test_add_func("/pool-group/assigned-before-reload", test_assigned_before_reload);
     g_test_add_func("/pool-group/drained-server-is-probed", test_drained_server_is_probed);
     g_test_add_func("/pool-group/all-drained", test_all_drained);

@@ -149,9 +149,10 @@ static inline void take_assign(Thread *thread, const PosternPoolAction *action)
 static inline void take_refuse(Thread *thread, const PosternPoolAction *action)
 {
     Model *model = thread->model;
-    g_assert_nonnull(action->reason);
+    gboolean is_probe = action->borrower == POSTERN_BORROWER_PROBE;
+    g_assert_true(action->reason != NULL || (is_probe && thread->draining)); /* then another thread probes */
     model->refused++;
-    if (action->borrower == POSTERN_BORROWER_PROBE) {
+    if (is_probe) {
         g_assert_true(model->probe_waits);
         model->probe_waits = FALSE;
         postern_pool_retry_later(thread->pool, action->server, 1 + any_of(model, 100), model->now);

@@ -1,5 +1,6 @@
 """postern-inspector when its processes die, hang, or are told to end: requests survive, nothing is left."""
 
+import fcntl
 import os
 import pathlib
 import shutil
@@ -17,6 +18,18 @@ from support.process import Program, program_path, wait_until
 def left_over(inspector):
     """Directories of workers that are still there."""
     return list(inspector.temporary.glob("postern-inspector-*"))
+
+
+def is_unlocked(directory):
+    """Whether no process uses an inspector's directory any more; a worker may have begun a moment ago."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
 
 
 class CrashTest(unittest.TestCase):
@@ -115,11 +128,10 @@ class CrashTest(unittest.TestCase):
 
     def test_all_die_at_once(self):
         inspector = self.start()
-        pids = (inspector.program.pid, *inspector.templates(), *inspector.workers())
-        for pid in pids:
+        for pid in (inspector.program.pid, *inspector.templates(), *inspector.workers()):
             kill(pid)
         inspector.program.popen.wait(5)
-        wait_until(lambda: not any(map(is_alive, pids)), 5, "the end of all")
+        wait_until(lambda: all(map(is_unlocked, left_over(inspector))), 5, "the end of all")
         inspector.start()
         self.assertEqual(len(left_over(inspector)), 1)
         self.end(inspector)

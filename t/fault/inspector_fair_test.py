@@ -108,7 +108,7 @@ class FairTest(unittest.TestCase):
 
     def test_a_heavy_client_may_not_fill_the_queue(self):
         inspector = self.start()
-        client = self.flood(inspector, 4)
+        client = self.flood(inspector, 2)
         inspector.wait_for_log(f"mail of client {HEAVY}, .* took more than", WAIT)
         results = inspector.ask(self.plain, timeout=WAIT, arguments=[
             "--client", HEAVY, "--content-only", "--repeat", 40, "--parallel", 40, "--deadline", 600_000])

@@ -107,7 +107,7 @@ def bomb_message():
     """A message of 3 kB that takes a worker some seconds; it ends as unscannable."""
     import io
     import zipfile
-    page, out = b'<a href="http://x.example/">x</a><p><b>&#65;</b>' * 125_000, io.BytesIO()
+    page, out = (b'<a href="http://x.example/">x</a><p><b>&#65;</b>' * 1_000_000)[:45_000_000], io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for number in range(4):
             archive.writestr(f"{number}.html", page)

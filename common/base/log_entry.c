@@ -260,29 +260,30 @@ static char *take_json_value(Reader *reader)
     return take(reader, '"') ? g_string_free(g_steal_pointer(&out), FALSE) : NULL;
 }
 
+static void replace(char **place, char **value)
+{
+    g_free(*place);
+    *place = g_steal_pointer(value);
+}
+
+/* key and value are taken over. */
 static void take_member(PosternLogEntry *entry, PosternLogFields *fields, char *key, char *value)
 {
-    char **place = NULL;
-    if (g_str_equal(key, "program"))
-        place = &entry->program;
-    else if (g_str_equal(key, "kind"))
-        place = &fields->kind;
-    else if (g_str_equal(key, "text"))
-        place = &entry->text;
-    if (g_str_equal(key, "time")) {
-        g_autoptr(GDateTime) moment = g_date_time_new_from_iso8601(value, NULL);
+    g_autofree char *name = key;
+    g_autofree char *text = value;
+    if (g_str_equal(name, "program")) {
+        replace(&entry->program, &text);
+    } else if (g_str_equal(name, "kind")) {
+        replace(&fields->kind, &text);
+    } else if (g_str_equal(name, "text")) {
+        replace(&entry->text, &text);
+    } else if (g_str_equal(name, "time")) {
+        g_autoptr(GDateTime) moment = g_date_time_new_from_iso8601(text, NULL);
         entry->time = microseconds_of(moment);
+    } else if (!g_str_equal(name, "pid") && !g_str_equal(name, "level")) {
+        g_ptr_array_add(fields->keys, g_steal_pointer(&name));
+        g_ptr_array_add(fields->values, g_steal_pointer(&text));
     }
-    if (place != NULL) {
-        g_free(*place);
-        *place = g_strdup(value);
-    } else if (!g_str_equal(key, "time") && !g_str_equal(key, "pid") && !g_str_equal(key, "level")) {
-        g_ptr_array_add(fields->keys, g_steal_pointer(&key));
-        g_ptr_array_add(fields->values, g_steal_pointer(&value));
-        return;
-    }
-    g_free(key);
-    g_free(value);
 }
 
 /* One object of strings, numbers and words. */

@@ -10,11 +10,18 @@ static gboolean check(PosternConfiguration *configuration, const char *path, GEr
     return settings != NULL && postern_daemon_check_configuration(settings->configuration, path, TRUE, error);
 }
 
+static const char *user(const PosternConfiguration *configuration)
+{
+    return configuration->milter.user;
+}
+
 int main(int argc, char **argv)
 {
     static const PosternProgram program = {
         .name = "postern-milter",
         .summary = "- milter for Postfix and Sendmail that refuses inside the session",
+        .group = "milter",
+        .user = user,
         .check = check,
         .run = postern_milter_supervisor_run,
         .import = postern_import,

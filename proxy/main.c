@@ -40,6 +40,11 @@ static char *ask(const PosternConfiguration *configuration, const char *request,
     return NULL;
 }
 
+static const char *user(const PosternConfiguration *configuration)
+{
+    return configuration->proxy.user;
+}
+
 int main(int argc, char **argv)
 {
     static const PosternProgram program = {
@@ -48,6 +53,8 @@ int main(int argc, char **argv)
         .dump_name = "dump-session",
         .dump_summary = "Print the tables that sessions go by, and end",
         .dump = postern_session_describe,
+        .group = "proxy",
+        .user = user,
         .check = check,
         .run = postern_server_run,
         .ask = ask,

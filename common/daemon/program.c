@@ -91,13 +91,6 @@ static int fail(const PosternProgram *program, const GError *error, int status)
     return status;
 }
 
-static const char *user_of(const PosternProgram *program, const PosternConfiguration *configuration)
-{
-    gboolean milter = g_str_equal(program->name, "postern-milter");
-    return milter ? postern_privileges_user("milter", configuration->milter.user)
-                  : postern_privileges_user("proxy", configuration->proxy.user);
-}
-
 /* The file's values are right by themselves; here is seen whether the program can go by them. What it runs
  * without has a status of its own: it is no reason not to start it. */
 static int check(const PosternProgram *program, PosternConfiguration *configuration, const char *path)
@@ -108,7 +101,8 @@ static int check(const PosternProgram *program, PosternConfiguration *configurat
         postern_configuration_free(configuration);
         return fail(program, error, EX_CONFIG);
     }
-    gboolean usable = postern_stores_check(configuration, user_of(program, configuration), &stores);
+    gboolean usable = postern_stores_check(
+        configuration, postern_privileges_user(program->group, program->user(configuration)), &stores);
     if (!program->check(configuration, path, &error))
         return fail(program, error, EX_CONFIG);
     if (!usable)

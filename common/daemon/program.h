@@ -14,6 +14,10 @@ typedef struct {
     const char *dump_name, *dump_summary;
     char *(*dump)(void);
 
+    /* Whom it becomes: the group of the option user, and its value, owned by configuration. */
+    const char *group;
+    const char *(*user)(const PosternConfiguration *configuration);
+
     /* Whether the program can go by configuration, which it takes over; path as for run; else error. */
     gboolean (*check)(PosternConfiguration *configuration, const char *path, GError **error);
 

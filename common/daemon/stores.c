@@ -59,6 +59,7 @@ static GString *look_as(const PosternConfiguration *configuration, const char *u
         return NULL;
     }
     pid_t child = fork();
+    int number = child < 0 ? errno : ECHILD;
     if (child == 0)
         tell(configuration, user, ends[1]);
     (void)close(ends[1]);
@@ -68,7 +69,7 @@ static GString *look_as(const PosternConfiguration *configuration, const char *u
     (void)close(ends[0]);
     if (child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return g_steal_pointer(&problems);
-    postern_error_set_system(error, ECHILD, "cannot look at the files of [greylist] and [report]");
+    postern_error_set_system(error, number, "cannot look at the files of [greylist] and [report]");
     return NULL;
 }
 

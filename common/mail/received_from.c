@@ -53,7 +53,7 @@ static void set_address(PosternReceivedFrom *from, const PosternAddress *address
 {
     if (from->address.family == AF_UNSPEC)
         from->address = *address;
-    else if (!postern_address_in_network(address, &from->address, address->family == AF_INET ? 32 : 128))
+    else if (!postern_address_is_same_host(address, &from->address))
         from->contradictory = TRUE;
 }
 

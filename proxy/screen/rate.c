@@ -2,15 +2,10 @@
 
 #define COUNTS (POSTERN_RATE_SLOTS + 1) /* the window may begin and end within a slot */
 
-static gint64 slot_at(gint64 now, guint window_ms)
-{
-    return now / ((window_ms + POSTERN_RATE_SLOTS - 1) / POSTERN_RATE_SLOTS);
-}
-
 /* How many slots have begun since the one that was counted in last. */
 static guint slots_since(const PosternRate *rate, gint64 now, guint window_ms)
 {
-    return (guint)CLAMP(slot_at(now, window_ms) - rate->slot, 0, COUNTS);
+    return (guint)CLAMP(postern_rate_slot(now, window_ms) - rate->slot, 0, COUNTS);
 }
 
 static guint32 *count_of(PosternRate *rate, gint64 slot)
@@ -32,7 +27,7 @@ void postern_rate_add(PosternRate *rate, guint number, gint64 now, guint window_
     for (guint i = 1; i <= since; i++)
         *count_of(rate, rate->slot + i) = 0;
     if (since > 0)
-        rate->slot = slot_at(now, window_ms);
+        rate->slot = postern_rate_slot(now, window_ms);
     guint32 *count = count_of(rate, rate->slot);
     *count = (guint32)MIN((guint64)*count + number, G_MAXUINT32);
 }

@@ -20,6 +20,12 @@ typedef struct {
     guint32 counts[POSTERN_RATE_SLOTS + 1];
 } PosternRate;
 
+/* The number of the slot that now (monotonic milliseconds) is in. */
+static inline gint64 postern_rate_slot(gint64 now, guint window_ms)
+{
+    return now / ((window_ms + POSTERN_RATE_SLOTS - 1) / POSTERN_RATE_SLOTS);
+}
+
 /* How many in the window before now (monotonic milliseconds). window_ms is the same in all calls. */
 guint postern_rate_value(const PosternRate *rate, gint64 now, guint window_ms);
 /* Number more now; it stays at what there is room for. A now before that of the last call is that one. */

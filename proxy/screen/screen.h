@@ -56,6 +56,7 @@ typedef struct {
 } PosternScreen;
 
 G_STATIC_ASSERT(POSTERN_POINTS_MAX < 1U << 10);
+G_STATIC_ASSERT(POSTERN_LIMIT_RATE_TOTAL < 1U << 4);
 
 /* "CODE X.Y.Z text" in parts; limit is the option that it is for. Static. */
 typedef struct {

@@ -6,7 +6,7 @@
 
 static guint32 slot_at(gint64 now, guint window_ms)
 {
-    return (guint32)(now / ((window_ms + POSTERN_RATE_SLOTS - 1) / POSTERN_RATE_SLOTS));
+    return (guint32)postern_rate_slot(now, window_ms);
 }
 
 static guint32 slot_of(guint64 packed)

@@ -15,7 +15,7 @@ static gboolean is_of_this_machine(const PosternAddress *address)
         if (one->ifa_addr == NULL || one->ifa_addr->sa_family != address->family)
             continue;
         const PosternAddress own = postern_address_from_sockaddr(one->ifa_addr);
-        found = postern_address_in_network(&own, address, address->family == AF_INET ? 32 : 128);
+        found = postern_address_is_same_host(&own, address);
     }
     freeifaddrs(interfaces);
     return found;

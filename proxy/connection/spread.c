@@ -17,8 +17,9 @@
 #define HELP 0.25         /* a thread that does no more than this, where no processor is idle, costs more */
 #define FREE 0.5          /* processors that are idle enough for one more thread */
 #define NONE_FREE 0.1
-#define UNEVEN 0.25 /* so much busier than the others, a thread gets nobody for a while */
-#define SOCKETS_MAX 1024
+#define UNEVEN 0.25      /* so much busier than the others, a thread gets nobody for a while */
+#define SOCKETS_MAX 1024 /* two steps of a program each, of which the kernel takes 4096 (BPF_MAXINSNS) */
+G_STATIC_ASSERT(POSTERN_THREADS_MAX == 64); /* a mask has as many bits */
 
 /* Sockets of one address. */
 typedef struct {

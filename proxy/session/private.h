@@ -62,10 +62,12 @@ typedef struct {
     PosternAddress peer;       /* who has connected */
     PosternClientIdentity own; /* the peer, or whom it has named by XCLIENT */
     PosternEhlo announced;     /* what the back-ends can do */
-    gint64 started, client_deadline;
+    gint64 started;
+    gint64 client_deadline;
     char *would_reply; /* observe: what would have ended the session, or NULL */
     guint64 octets;
-    guint commands, commands_without_mail;
+    guint commands;
+    guint commands_without_mail;
     guint spared; /* mask of 1 << verb: the first since the last message has come, and was not counted */
     guint errors;
     guint mistakes;           /* of them, what its mail server too would count */
@@ -164,7 +166,7 @@ typedef struct {
     PosternMessageRate rate;
     guint repeats;   /* times that MAIL and RCPT were told anew */
     gboolean chunks; /* it comes by BDAT */
-    gboolean data_sent, header_seen, logged;
+    gboolean data_sent;
     gboolean streams;        /* DATA may go to the back-end before the message has ended */
     gint64 burst_since;      /* when the burst that comes now began */
     guint64 burst_end;       /* octets of the message at its end */
@@ -175,10 +177,12 @@ typedef struct {
     PosternDataDecoder decoder;
     PosternDiscard discard;
     guint64 discarded;
+    gboolean header_seen;
     gboolean inspecting;   /* an inspection of the shell's runs */
     char *last_refusal;    /* what the client heard last of a refused recipient */
     guint refusals_logged; /* lines of refused recipients */
     gboolean announced;    /* the client has heard its identifier: there has to be a line of it */
+    gboolean logged;
     PosternDelivery delivery;
 } PosternTransaction;
 
@@ -377,7 +381,8 @@ void postern_session_look_for_header(PosternSession *session);
 /* The message is whole and sealed. */
 void postern_session_inspect(PosternSession *session, gint64 now);
 
-/* server_replies.c: a 451 for want of a server. */
+/* server_replies.c */
+/* A 451, for want of a server. */
 extern const char postern_session_no_server_reply[];
 /* A back-end's reply as the client gets it, with CRLF; a new string. */
 char *postern_session_reply_for_client(const PosternReply *reply);
